@@ -1,0 +1,47 @@
+# make demo | make test | make install : see README.md
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+SHARED ?= ../shared
+
+.PHONY: install demo test lint types contracts unit tools clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null && $(PYTHON) -m venv $(VENV); } || { \
+	  echo "Python's venv module is missing: install Debian's python3-venv."; exit 2; }
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[research,dev]'
+	@touch $(STAMP)
+
+demo: install
+	$(BIN)/myoperf demo -o demo-report --overwrite
+
+# The peers that tests compare with: dciodvfy, dcmtk, R's pROC, poppler. Installed where we may.
+tools:
+	@command -v dciodvfy >/dev/null && command -v dsrdump >/dev/null && command -v pdftoppm >/dev/null \
+	  && Rscript -e 'library(pROC)' >/dev/null 2>&1 || { \
+	  [ "$$(id -u)" = 0 ] && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    dicom3tools dcmtk poppler-utils r-base-core r-cran-proc >/dev/null; } || { \
+	  echo "Tests need Debian's dicom3tools dcmtk poppler-utils r-cran-proc: install them."; exit 2; }
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+contracts: install
+	$(BIN)/lint-imports
+
+unit: install tools
+	$(BIN)/pytest -n 2
+
+test: lint types contracts unit
+
+clean:
+	rm -rf $(VENV) demo-report

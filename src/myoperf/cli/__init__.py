@@ -1,0 +1,1 @@
+"""The command line: thin shells that parse, call and write."""

@@ -1,0 +1,169 @@
+"""The one place (with `io` at the border) that flips, transposes or converts an axis.
+
+World frame: LPS millimetres. Index order: (plane, row, column). See `myoperf.types`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from myoperf.errors import GeometryError
+from myoperf.types import LVFrame, Volume
+
+__all__ = [
+    "affine_from_axes",
+    "horizontal_long_axis",
+    "index_from_lps",
+    "lps_from_ras",
+    "reslice",
+    "rotate_frame",
+    "sample",
+    "short_axis",
+    "short_axis_grid",
+    "transform_points",
+    "vertical_long_axis",
+]
+
+Float = NDArray[np.floating[Any]]
+
+_RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def lps_from_ras(affine: ArrayLike) -> Float:
+    """Turn a world affine from RAS (NIfTI) to LPS (DICOM), or back: the step is its own inverse."""
+    return _RAS_LPS @ np.asarray(affine, dtype=np.float64)
+
+
+def affine_from_axes(origin_mm: ArrayLike, axes: ArrayLike, spacing_mm: ArrayLike) -> Float:
+    """Build ``lps_from_index`` from the first voxel's centre and the direction of each index axis.
+
+    Parameters
+    ----------
+    origin_mm
+        (3,) LPS centre of voxel (0, 0, 0).
+    axes
+        (3, 3): row i is the LPS unit vector along index axis i (plane, row, column).
+    spacing_mm
+        (3,) or one number: step along each index axis.
+    """
+    affine = np.eye(4)
+    affine[:3, :3] = np.asarray(axes, dtype=np.float64).T * np.broadcast_to(spacing_mm, 3)
+    affine[:3, 3] = origin_mm
+    return affine
+
+
+def index_from_lps(lps_from_index: ArrayLike) -> Float:
+    """Invert an affine."""
+    affine = np.asarray(lps_from_index, dtype=np.float64)
+    try:
+        return np.linalg.inv(affine)
+    except np.linalg.LinAlgError as error:
+        raise GeometryError("The affine cannot be inverted.") from error
+
+
+def transform_points(affine: ArrayLike, points: ArrayLike) -> Float:
+    """Apply a (4, 4) affine to points of shape (..., 3)."""
+    matrix = np.asarray(affine, dtype=np.float64)
+    return np.asarray(points, dtype=np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+def sample(volume: Volume, points_mm: ArrayLike, *, order: int = 1, outside: float = 0.0) -> NDArray[Any]:
+    """Interpolate a volume at LPS points.
+
+    Parameters
+    ----------
+    volume
+        Any number of frames.
+    points_mm
+        Shape (..., 3).
+    order
+        0 nearest, 1 trilinear, 3 cubic spline.
+    outside
+        Value beyond the grid.
+
+    Returns
+    -------
+    Array of shape (frames, ...), float32 (the volume's own type for order 0).
+    """
+    points = np.asarray(points_mm, dtype=np.float64)
+    index = np.moveaxis(transform_points(index_from_lps(volume.lps_from_index), points), -1, 0)
+    dtype = volume.array.dtype if order == 0 else np.float32
+    out = np.empty((volume.frames, *points.shape[:-1]), dtype=dtype)
+    for frame, values in zip(volume.array, out, strict=True):
+        ndimage.map_coordinates(frame, index, output=values, order=order, mode="grid-constant", cval=outside)
+    return out
+
+
+def reslice(volume: Volume, lps_from_index: ArrayLike, shape: tuple[int, int, int], *, order: int = 1) -> Volume:
+    """Resample a volume onto another grid, given by its affine and (planes, rows, columns)."""
+    affine = np.asarray(lps_from_index, dtype=np.float64)
+    matrix = index_from_lps(volume.lps_from_index) @ affine
+    dtype = volume.array.dtype if order == 0 else np.float32
+    out = np.empty((volume.frames, *shape), dtype=dtype)
+    for frame, values in zip(volume.array, out, strict=True):
+        ndimage.affine_transform(
+            frame, matrix[:3, :3], matrix[:3, 3], output_shape=shape, output=values, order=order, mode="grid-constant"
+        )
+    return Volume(out, affine)
+
+
+def short_axis_grid(
+    frame: LVFrame, *, spacing_mm: float = 4.0, field_mm: float = 160.0, margin_mm: float = 24.0
+) -> tuple[Float, tuple[int, int, int]]:
+    """Lay a grid of short-axis planes over the left ventricle.
+
+    Planes run from apex to base (reaching `margin_mm` past both), rows from anterior to inferior,
+    columns from septal to lateral; the long axis passes through the middle of every plane.
+
+    Returns
+    -------
+    (lps_from_index, (planes, rows, columns))
+    """
+    planes = int(np.ceil((frame.length_mm + 2 * margin_mm) / spacing_mm)) + 1
+    side = int(np.ceil(field_mm / spacing_mm))
+    axes = np.stack([frame.axis, -frame.anterior, frame.lateral])
+    half = 0.5 * (side - 1) * spacing_mm
+    origin = frame.apex_mm - margin_mm * axes[0] - half * axes[1] - half * axes[2]
+    return affine_from_axes(origin, axes, spacing_mm), (planes, side, side)
+
+
+def short_axis(volume: Volume, frame: LVFrame, *, spacing_mm: float = 4.0, order: int = 1) -> Volume:
+    """Turn a volume to short axis: see `short_axis_grid`."""
+    return reslice(volume, *short_axis_grid(frame, spacing_mm=spacing_mm), order=order)
+
+
+def vertical_long_axis(short_axis_volume: Volume) -> Volume:
+    """View a short-axis volume as VLA: planes septal to lateral, rows anterior to inferior, columns base to apex."""
+    return _permuted(short_axis_volume, (2, 1, 0), flip=(False, False, True))
+
+
+def horizontal_long_axis(short_axis_volume: Volume) -> Volume:
+    """View a short-axis volume as HLA: planes inferior to anterior, rows apex to base, columns septal to lateral."""
+    return _permuted(short_axis_volume, (1, 0, 2), flip=(True, False, False))
+
+
+def _permuted(volume: Volume, order: tuple[int, int, int], *, flip: tuple[bool, bool, bool]) -> Volume:
+    """Give the same voxels with index axes in another order; axes of the result marked in `flip` run backwards."""
+    array = volume.array.transpose(0, *(axis + 1 for axis in order))
+    steps = volume.lps_from_index[:3, :3][:, order].copy()
+    origin = volume.lps_from_index[:3, 3].copy()
+    slices: list[slice] = [slice(None)]
+    for axis, backwards in enumerate(flip):
+        slices.append(slice(None, None, -1) if backwards else slice(None))
+        if backwards:
+            origin += steps[:, axis] * (array.shape[axis + 1] - 1)
+            steps[:, axis] *= -1
+    affine = np.eye(4)
+    affine[:3, :3], affine[:3, 3] = steps, origin
+    return Volume(array[tuple(slices)], affine)
+
+
+def rotate_frame(frame: LVFrame, lps_from_lps: ArrayLike) -> LVFrame:
+    """Move a frame by a rigid world transform of shape (4, 4)."""
+    matrix = np.asarray(lps_from_lps, dtype=np.float64)
+    apex, base = transform_points(matrix, np.stack([frame.apex_mm, frame.base_mm]))
+    return LVFrame(apex, base, matrix[:3, :3] @ frame.anterior)

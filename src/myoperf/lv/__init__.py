@@ -1,0 +1,1 @@
+"""Finding, turning and segmenting the left ventricle."""

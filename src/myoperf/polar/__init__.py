@@ -1,0 +1,1 @@
+"""Unrolling the left ventricle's wall into a polar map."""

@@ -1,0 +1,1 @@
+"""Numbers from polar maps and gated volumes, formula by formula with its source."""

@@ -1,0 +1,1 @@
+"""The report: pages, pictures, JSON and DICOM objects."""

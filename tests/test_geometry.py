@@ -1,0 +1,77 @@
+"""Geometry: round trips on oblique, anisotropic affines; the frame's handedness."""
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from myoperf import geometry
+from myoperf.errors import GeometryError, InputError
+from myoperf.types import LVFrame, Volume
+
+
+@pytest.fixture
+def oblique() -> Volume:
+    """A volume of unequal axes on an oblique, anisotropic affine, linear in world position."""
+    axes = Rotation.from_euler("zyx", (20, -35, 50), degrees=True).as_matrix()
+    affine = geometry.affine_from_axes((-40.0, 12.0, 100.0), axes, (3.0, 2.0, 2.5))
+    index = np.stack(np.meshgrid(*map(np.arange, (7, 8, 9)), indexing="ij"), -1)
+    world = geometry.transform_points(affine, index)
+    return Volume(world @ np.array([1.0, -2.0, 0.5]) + 500.0, affine)
+
+
+def frame() -> LVFrame:
+    return LVFrame((30.0, -40.0, -10.0), (-5.0, 5.0, 20.0), (0.4, -0.4, 0.8))
+
+
+def test_frame_is_right_handed_with_the_lateral_wall_on_the_viewers_right_from_the_apex():
+    f = frame()
+    assert np.allclose(np.cross(f.axis, f.anterior), f.lateral)
+    assert f.lateral[0] > 0  # an ordinary heart's lateral wall looks to the patient's left
+    assert f.lateral[1] > 0  # and to the back
+
+
+def test_lps_ras_is_its_own_inverse(oblique):
+    ras = geometry.lps_from_ras(oblique.lps_from_index)
+    assert ras[0, 3] == -oblique.lps_from_index[0, 3]
+    assert np.allclose(geometry.lps_from_ras(ras), oblique.lps_from_index)
+
+
+def test_sampling_a_linear_field_is_exact(oblique):
+    points = geometry.transform_points(oblique.lps_from_index, [[2.3, 4.1, 5.7], [0.5, 6.9, 0.1]])
+    expected = points @ np.array([1.0, -2.0, 0.5]) + 500.0
+    assert np.allclose(geometry.sample(oblique, points)[0], expected, rtol=1e-5)
+
+
+def test_reslice_to_own_grid_is_identity(oblique):
+    same = geometry.reslice(oblique, oblique.lps_from_index, oblique.grid_shape)
+    assert np.allclose(same.array, oblique.array, rtol=1e-5)
+
+
+def test_long_axis_views_hold_the_same_voxels_in_the_same_places(oblique):
+    sa = oblique
+    for view in (geometry.vertical_long_axis(sa), geometry.horizontal_long_axis(sa)):
+        index = np.stack(np.meshgrid(*map(np.arange, view.grid_shape), indexing="ij"), -1)
+        world = geometry.transform_points(view.lps_from_index, index)
+        assert np.allclose(world @ np.array([1.0, -2.0, 0.5]) + 500.0, view.array[0], rtol=1e-6)
+
+
+def test_short_axis_rows_run_from_anterior_and_planes_from_apex():
+    f = frame()
+    affine, shape = geometry.short_axis_grid(f, spacing_mm=4.0)
+    steps = affine[:3, :3] / 4.0
+    assert np.allclose(steps[:, 0], f.axis)
+    assert np.allclose(steps[:, 1], -f.anterior)
+    assert np.allclose(steps[:, 2], f.lateral)
+    index = geometry.transform_points(geometry.index_from_lps(affine), f.apex_mm)
+    assert np.allclose(index[1:], (np.array(shape[1:]) - 1) / 2)
+
+
+@pytest.mark.parametrize("bad", [np.zeros((4, 4)), np.eye(3), np.full((4, 4), np.nan)])
+def test_an_impossible_affine_is_refused(bad):
+    with pytest.raises(GeometryError):
+        Volume(np.ones((2, 3, 4)), bad)
+
+
+def test_a_volume_with_nan_is_refused():
+    with pytest.raises(InputError, match="NaN"):
+        Volume(np.full((2, 3, 4), np.nan), np.eye(4))
