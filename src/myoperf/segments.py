@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from myoperf.errors import InputError
 
@@ -49,7 +49,7 @@ three equal thirds of the rest, measured along the long axis, end at these fract
 """
 
 
-def segment_of(fraction: NDArray[np.floating[Any]], angle_deg: NDArray[np.float64]) -> NDArray[np.int64]:
+def segment_of(fraction: ArrayLike, angle_deg: ArrayLike) -> NDArray[np.int64]:
     """Give the AHA segment (1-17) at places of the polar map.
 
     Parameters
