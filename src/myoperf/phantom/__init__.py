@@ -1,0 +1,1 @@
+"""Simulated patients whose truth is known: anatomy, disease, physics and outputs."""

@@ -1,0 +1,506 @@
+"""The records of a simulated patient: frozen, parametric, drawn from one generator.
+
+How the package is laid out, arrows downwards::
+
+    (physics, acquisition, outputs)      built on the functions named here
+    population   draw_patient(rng, options) -> PatientModel
+    truth        truth(patient) -> Truth; truth_polar(patient, state, rings, angles)
+    labels       ICA and expert labels, reader noise
+    voxelise     voxelise(patient, grid, state=, gate=, gates=) -> Organs
+                 attenuation(patient, grid, energy_kev=) -> mu map, 1/mm
+                 label_volume(patient, grid, state) -> uint8
+    anatomy      torso organs as closed-form solids; static_organs(patient, grid)
+    coronary     territories, lesions, flow, tracer uptake on (fraction, angle, depth)
+    motion       the beat: regional ejection, phase, twist, volume curves
+    heart        the ventricle's surfaces, wall coordinates, exact volumes
+    pose         LVFrame <-> the Euler angles of paper 003
+    records      this file
+
+Everything is in LPS millimetres. The patient's own space has its origin on the body's long axis at
+the height of the heart; `PatientModel.scan_centre_mm` is where the scanner's field of view is
+centred. A place in the LV wall has material coordinates: ``fraction`` (0 apex to 1 valve plane, arc
+length along the mid-wall at end diastole), ``angle_deg`` (0 anterior, rising through the septum: 90
+septal, 180 inferior, 270 lateral) and ``depth`` (0 endocardium to 1 epicardium).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from myoperf.errors import GeometryError, InputError
+from myoperf.types import LVFrame, State
+
+__all__ = [
+    "ORGANS",
+    "Clinical",
+    "Coronary",
+    "EllipsoidShape",
+    "Function",
+    "Grid",
+    "Infarct",
+    "Lesion",
+    "Organs",
+    "PatientModel",
+    "PopulationOptions",
+    "Reader",
+    "Stressor",
+    "Torso",
+    "Tracer",
+    "Truth",
+    "Tube",
+    "Ventricle",
+]
+
+Float = NDArray[np.floating[Any]]
+Vector = tuple[float, float, float]
+Tracer = Literal["Tc-99m", "N-13", "Rb-82"]
+Stressor = Literal["exercise", "dipyridamole", "dobutamine"]
+
+ORGANS = (
+    "myocardium",
+    "blood",
+    "right_ventricle",
+    "lungs",
+    "liver",
+    "gallbladder",
+    "stomach",
+    "bowel",
+    "spleen",
+    "kidneys",
+    "spine",
+    "body",
+)
+"""Keys of `Organs.occupancy`. ``blood`` is all cavities, atria and aorta; ``right_ventricle`` the thin
+right ventricular wall; ``body`` all other soft tissue with the breasts."""
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """A voxel grid in the patient's space.
+
+    Parameters
+    ----------
+    shape
+        (planes, rows, columns).
+    lps_from_index
+        Shape (4, 4), as `myoperf.types.Volume`.
+    """
+
+    shape: tuple[int, int, int]
+    lps_from_index: Float
+
+    def __post_init__(self) -> None:
+        affine = np.array(self.lps_from_index, dtype=np.float64)
+        if len(self.shape) != 3 or min(self.shape) < 1:
+            raise GeometryError(f"A grid needs three positive sizes; got {self.shape}.")
+        if affine.shape != (4, 4) or not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+            raise GeometryError("A grid needs a finite, invertible 4 x 4 affine.")
+        affine.flags.writeable = False
+        object.__setattr__(self, "lps_from_index", affine)
+
+    @classmethod
+    def centred(cls, shape: tuple[int, int, int], spacing_mm: float, centre_mm: Vector = (0.0, 0.0, 0.0)) -> Grid:
+        """Lay a transaxial grid of cubes about a point: planes rise to the head, rows to the back, columns to the left.
+
+        DICOM's usual orientation of rows and columns; the first plane is the lowest.
+        """
+        affine = np.zeros((4, 4))
+        affine[2, 0] = affine[1, 1] = affine[0, 2] = spacing_mm
+        affine[3, 3] = 1.0
+        middle = 0.5 * (np.asarray(shape, dtype=np.float64) - 1.0)
+        affine[:3, 3] = np.asarray(centre_mm) - affine[:3, :3] @ middle
+        return cls(shape, affine)
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel in millilitres."""
+        return float(abs(np.linalg.det(self.lps_from_index[:3, :3])) / 1000.0)
+
+
+@dataclass(frozen=True)
+class Clinical:
+    """What the request form says."""
+
+    sex: Literal["M", "F"]
+    age_years: float
+    height_m: float
+    weight_kg: float
+    stressor: Stressor
+    diabetes: bool
+    hypertension: bool
+
+    @property
+    def bmi(self) -> float:
+        """Body mass index, kg/m2."""
+        return self.weight_kg / self.height_m**2
+
+
+@dataclass(frozen=True)
+class EllipsoidShape:
+    """An ellipsoid: centre and semi-axes in LPS mm, turned by `yaw_deg` about z, then `roll_deg` about y."""
+
+    centre_mm: Vector
+    radii_mm: Vector
+    yaw_deg: float = 0.0
+    roll_deg: float = 0.0
+
+
+@dataclass(frozen=True)
+class Tube:
+    """A tube of round cross-section along a polyline: a loop of bowel."""
+
+    points_mm: tuple[Vector, ...]
+    radius_mm: float
+    brightness: float = 1.0
+
+
+@dataclass(frozen=True)
+class Torso:
+    """The trunk about the heart.
+
+    Attributes
+    ----------
+    half_width_mm, half_depth_mm
+        Semi-axes of the body's superelliptic outline (exponent `outline_power`) at the heart.
+    waist_per_mm
+        Relative change of the outline per millimetre towards the head.
+    wall_mm
+        Skin to pleura.
+    diaphragm_left_mm, diaphragm_right_mm
+        Height (z) of the tops of the two domes.
+    solids
+        Organ name -> ellipsoids (liver, gallbladder, stomach, spleen, kidneys, lungs, breasts).
+    loops
+        Bowel.
+    """
+
+    half_width_mm: float
+    half_depth_mm: float
+    outline_power: float
+    waist_per_mm: float
+    wall_mm: float
+    diaphragm_left_mm: float
+    diaphragm_right_mm: float
+    spine_mm: Vector
+    spine_radius_mm: float
+    aorta_mm: Vector
+    aorta_radius_mm: float
+    solids: Mapping[str, tuple[EllipsoidShape, ...]]
+    loops: tuple[Tube, ...]
+
+
+@dataclass(frozen=True)
+class Ventricle:
+    """The shape of the left ventricle at the reference (end-diastolic) instant.
+
+    The mid-wall is, seen from the centre of the valve plane, at the distance
+    ``((cos t / length)^p + (sin t / radius)^p)^(-1/p)`` in the direction that makes the angle t with
+    the apex. See `myoperf.phantom.heart`.
+
+    Attributes
+    ----------
+    length_mm, radius_mm
+        Semi-axes of the mid-wall: apex to valve plane, and across at the valve.
+    power
+        p: 2 an ellipsoid, more a bullet, less a cone.
+    ellipticity, ellipticity_deg
+        Relative second-harmonic change of the radius around the axis, and its direction.
+    valve_tilt
+        Slope of the valve plane: the lateral wall ends this times the radius further from the apex than the
+        axis does, the septum as much nearer.
+    wall_mm
+        Shape (17,): nominal thickness in the middle of each segment.
+    papillary_mm
+        Height of the two papillary swellings into the cavity.
+    bulge_mm, bulge_fraction, bulge_angle_deg, bulge_width
+        An aneurysm: outward bulge of the mid-wall about a place; width in fractions of the wall's length.
+    """
+
+    length_mm: float
+    radius_mm: float
+    power: float
+    ellipticity: float
+    ellipticity_deg: float
+    valve_tilt: float
+    wall_mm: tuple[float, ...]
+    papillary_mm: float
+    bulge_mm: float = 0.0
+    bulge_fraction: float = 0.1
+    bulge_angle_deg: float = 0.0
+    bulge_width: float = 0.2
+
+
+@dataclass(frozen=True)
+class Function:
+    """How the ventricle beats.
+
+    Attributes
+    ----------
+    ejection
+        Regional ejection of healthy wall at the peak of its own contraction (0-1), mean over the wall.
+    apex_gain, septal_gain
+        Relative extra ejection at the apex, and (negative) at the septum.
+    systole
+        Time of end systole as a share of the cycle.
+    stretch
+        Volume-preserving lengthening along the axis at end systole that goes with the radial motion.
+    twist_deg
+        Turn of the apex against the base at end systole.
+    phase_sd_deg
+        SD of the phase of contraction over the wall (exact over the polar map).
+    phase_pattern
+        Coefficients of the phase field's shape: (cos, sin) of the first and second angular harmonic, apex-base.
+    stress_dilation, stress_stunning
+        Relative growth of the cavity, and loss of ejection, after stress.
+    heart_rate_bpm
+        At rest, during acquisition.
+    """
+
+    ejection: float
+    apex_gain: float
+    septal_gain: float
+    systole: float
+    stretch: float
+    twist_deg: float
+    phase_sd_deg: float
+    phase_pattern: tuple[float, float, float, float, float]
+    stress_dilation: float
+    stress_stunning: float
+    heart_rate_bpm: float
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """A stenosis.
+
+    Attributes
+    ----------
+    vessel
+        LM, LAD, LCX or RCA.
+    percent
+        Diameter stenosis as angiography states it, 0-100.
+    effective_percent
+        What the flow feels: lesion length, shape, and the eye of the angiographer make the difference.
+    collateral
+        0-1: share of the lost flow that collaterals bring.
+    reach
+        Fraction of the wall (from the apex) the lesion commands: 1 and more is proximal.
+    branch_deg
+        (centre, half width) of a side branch's window in angle, or None for the whole vessel.
+    """
+
+    vessel: str
+    percent: float
+    effective_percent: float
+    collateral: float
+    reach: float
+    branch_deg: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Infarct:
+    """A scar: smooth-edged region of lost wall inside a vessel's territory."""
+
+    vessel: str
+    fraction: float
+    angle_deg: float
+    half_fraction: float
+    half_angle_deg: float
+    severity: float
+    epicardial_share: float
+
+
+@dataclass(frozen=True)
+class Coronary:
+    """The tree, its disease and the flow it leaves.
+
+    Attributes
+    ----------
+    dominance
+        Which vessel feeds the inferior wall: "right", "left" or "balanced".
+    borders_deg
+        Angles of the LAD-RCA, RCA-LCX and LCX-LAD borders at base and mid level.
+    apical_borders_deg
+        The same near the apex.
+    wrap_fraction
+        Below this fraction of the wall the LAD feeds everything (it wraps the apex).
+    softness_deg
+        Width of the borders.
+    reserve
+        Coronary flow reserve of healthy wall under this stress.
+    rest_flow
+        ml/min/g.
+    microvascular
+        0-1: diffuse loss of reserve.
+    patch
+        Coefficients of the smooth perfusion field of small vessels and normal variation (see `coronary`).
+    subendocardial
+        0-1: how much ischaemia keeps to the inner wall.
+    """
+
+    dominance: Literal["right", "left", "balanced"]
+    borders_deg: tuple[float, float, float]
+    apical_borders_deg: tuple[float, float, float]
+    wrap_fraction: float
+    softness_deg: float
+    lesions: tuple[Lesion, ...]
+    infarcts: tuple[Infarct, ...]
+    reserve: float
+    rest_flow: float
+    microvascular: float
+    patch_stress: tuple[float, ...]
+    patch_rest: tuple[float, ...]
+    subendocardial: float
+
+
+@dataclass(frozen=True)
+class Reader:
+    """The expert who scored the study: noise and bias are drawn once, with the patient."""
+
+    threshold_bias: float
+    stress_noise: tuple[float, ...]
+    rest_noise: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class PatientModel:
+    """One simulated patient, everything a function of these numbers.
+
+    Attributes
+    ----------
+    frame
+        True pose of the LV at the reference instant, LPS mm.
+    scan_centre_mm
+        Where the scanner's field of view is centred.
+    uptake
+        State -> organ -> activity concentration relative to normal myocardium (1) in that state.
+    """
+
+    clinical: Clinical
+    tracer: Tracer
+    frame: LVFrame
+    scan_centre_mm: Vector
+    ventricle: Ventricle
+    function: Function
+    coronary: Coronary
+    torso: Torso
+    uptake: Mapping[State, Mapping[str, float]]
+    reader: Reader
+
+
+@dataclass(frozen=True)
+class PopulationOptions:
+    """Which patients to draw.
+
+    Parameters
+    ----------
+    prevalence
+        Share of patients with obstructive disease of LAD, LCX, RCA; default: 001's angiography cohort.
+    patient_prevalence
+        Share with disease of any vessel.
+    normal
+        Low-likelihood patients: no lesion, no scar, normal function.
+    tracer
+        Of both states.
+    male
+        Share of men.
+    """
+
+    prevalence: Mapping[str, float] = field(default_factory=lambda: {"LAD": 0.57, "LCX": 0.42, "RCA": 0.39})
+    patient_prevalence: float = 0.66
+    normal: bool = False
+    tracer: Tracer = "Tc-99m"
+    male: float = 0.75
+
+    def __post_init__(self) -> None:
+        if set(self.prevalence) != {"LAD", "LCX", "RCA"}:
+            raise InputError(f"Prevalence is needed for LAD, LCX and RCA; got {sorted(self.prevalence)}.")
+        shares = [*self.prevalence.values(), self.patient_prevalence, self.male]
+        if not all(0.0 <= share <= 1.0 for share in shares):
+            raise InputError("Prevalences and shares lie between 0 and 1.")
+        largest, total = max(self.prevalence.values()), sum(self.prevalence.values())
+        if not largest - 1e-9 <= self.patient_prevalence <= min(1.0, total) + 1e-9:
+            raise InputError(
+                f"A patient prevalence of {self.patient_prevalence:.2f} cannot go with vessels of {self.prevalence}: "
+                f"it must lie between {largest:.2f} and {min(1.0, total):.2f}."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Organs:
+    """The patient on a grid.
+
+    Attributes
+    ----------
+    occupancy
+        Organ (`ORGANS`) -> float32 (planes, rows, columns): the share of each voxel, 0-1; their sum is <= 1.
+    myocardium_uptake
+        float32: occupancy of the LV wall times its relative uptake (1 where perfusion is normal).
+    bowel_uptake
+        float32: occupancy of the bowel times the brightness of its loops.
+    lv_cavity
+        float32: occupancy of the LV cavity alone (a part of ``blood``).
+    uptake
+        Organ -> concentration relative to normal myocardium, of the state that was asked for.
+    """
+
+    grid: Grid
+    state: State
+    occupancy: Mapping[str, NDArray[np.float32]]
+    myocardium_uptake: NDArray[np.float32]
+    bowel_uptake: NDArray[np.float32]
+    lv_cavity: NDArray[np.float32]
+    uptake: Mapping[str, float]
+
+    def activity(self, organ: str) -> NDArray[np.float32]:
+        """Give one organ's activity concentration, float32 (planes, rows, columns)."""
+        weighted = {"myocardium": self.myocardium_uptake, "bowel": self.bowel_uptake}
+        return weighted.get(organ, self.occupancy[organ]) * np.float32(self.uptake[organ])
+
+    def total(self) -> NDArray[np.float32]:
+        """Give the activity of all organs together."""
+        out = np.zeros(self.grid.shape, dtype=np.float32)
+        for organ in self.occupancy:
+            out += self.activity(organ)
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What is known of a patient, in the words of the truth file (see DESIGN, ``myoperf.truth/1``).
+
+    Attributes
+    ----------
+    segments_percent, defect_extent_percent, edv_ml, esv_ml, lvef_percent, phase_sd_deg, phase_bandwidth_deg
+        State -> value. Volumes are those of the continuous beat; a gated study of n gates sees
+        `myoperf.phantom.motion.volume_curve`.
+    segment_phase_deg, segment_ejection, segment_thickening_percent, segment_motion_mm
+        State -> shape (17,).
+    ica, expert
+        LAD, LCX, RCA, patient -> 0 or 1.
+    expert_scores
+        State -> 17 scores, 0-4.
+    """
+
+    lv_frame: LVFrame
+    edv_ml: Mapping[State, float]
+    esv_ml: Mapping[State, float]
+    lvef_percent: Mapping[State, float]
+    myocardium_ml: float
+    phase_sd_deg: Mapping[State, float]
+    phase_bandwidth_deg: Mapping[State, float]
+    segments_percent: Mapping[State, Float]
+    defect_extent_percent: Mapping[State, float]
+    segment_phase_deg: Mapping[State, Float]
+    segment_ejection: Mapping[State, Float]
+    segment_thickening_percent: Mapping[State, Float]
+    segment_motion_mm: Mapping[State, Float]
+    stenosis_percent: Mapping[str, float]
+    ica: Mapping[str, int]
+    expert: Mapping[str, int]
+    expert_scores: Mapping[State, tuple[int, ...]]
