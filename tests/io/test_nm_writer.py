@@ -1,0 +1,204 @@
+"""What the NM writer puts into a file: counts, angles, geometry and validity, read back with pydicom."""
+
+import shutil
+import subprocess
+
+import numpy as np
+import pydicom
+import pytest
+
+from myoperf.errors import GeometryError, InputError, OutputExistsError
+from myoperf.io.nm_writer import NMHeader, uid_from, write_projections, write_volume
+from myoperf.types import Projections, Volume
+
+HEADER = NMHeader(
+    "SIM-0001", sex="F", age_years=61.4, height_m=1.6532, weight_kg=71.25, state="stress", uid_key="seed-7"
+)
+ANGLES = (45.0 - 6.0 * np.arange(30)) % 360.0
+
+
+def _projections(frames=1, *, radius=True, angles=ANGLES, seed=3):
+    generator = np.random.default_rng(seed)
+    views = len(angles)
+    radius_mm = 240.0 + 10.0 * np.cos(np.arange(views)) if radius else None
+    return Projections(
+        generator.poisson(12.0, (frames, views, 7, 9)), angles, (6.8, 6.4), radius_mm, axis_lps_mm=(3.0, -8.0, 140.0)
+    )
+
+
+def _oblique_affine(*, backwards=False):
+    rotation = np.linalg.qr(np.random.default_rng(5).normal(size=(3, 3)))[0]
+    # Plane, row, column is left-handed when the planes follow DICOM's normal (row vector x column vector).
+    if (np.linalg.det(rotation) > 0) != backwards:
+        rotation[:, 0] *= -1
+    affine = np.eye(4)
+    affine[:3, :3] = rotation * (4.5, 3.0, 3.5)
+    affine[:3, 3] = (-101.123456, 55.5, 1402.25)
+    return affine
+
+
+def _affine_of(dataset):
+    """Rebuild lps_from_index the way PS3.3 C.7.6.2 and (0018,0088) of an NM image say."""
+    detector = dataset.DetectorInformationSequence[0]
+    row_vector, column_vector = np.array(detector.ImageOrientationPatient, float).reshape(2, 3)
+    down, across = map(float, dataset.PixelSpacing)
+    affine = np.eye(4)
+    affine[:3, 0] = np.cross(row_vector, column_vector) * float(dataset.SpacingBetweenSlices)
+    affine[:3, 1] = column_vector * down
+    affine[:3, 2] = row_vector * across
+    affine[:3, 3] = np.array(detector.ImagePositionPatient, float)
+    return affine
+
+
+def _errors(path):
+    tool = shutil.which("dciodvfy")
+    if tool is None:
+        pytest.skip("dciodvfy (Debian package dicom3tools) is not installed")
+    said = subprocess.run([tool, str(path)], capture_output=True, text=True, check=False)
+    lines = (said.stdout + said.stderr).splitlines()
+    assert "NMImage" in lines
+    return [line for line in lines if line.startswith("Error")]
+
+
+def test_static_views_keep_counts_angles_and_radius(tmp_path):
+    views = _projections()
+    dataset = pydicom.dcmread(write_projections(tmp_path / "a.dcm", views, HEADER))
+    assert dataset.ImageType[2] == "TOMO"
+    assert (dataset.pixel_array == views.array[0]).all()
+    rotation = dataset.RotationInformationSequence[0]
+    assert rotation.RotationDirection == "CW"
+    index = np.array(dataset.AngularViewVector) - 1
+    angles = (float(rotation.StartAngle) - index * float(rotation.AngularStep)) % 360
+    assert angles == pytest.approx(views.angles_deg)
+    assert np.array(rotation.RadialPosition, float) == pytest.approx(views.radius_mm)
+    assert [int(tag) for tag in dataset.FrameIncrementPointer] == [0x540010, 0x540020, 0x540050, 0x540090]
+    assert list(map(float, dataset.PixelSpacing)) == [6.8, 6.4]
+
+
+def test_rising_angles_are_counter_clockwise_and_no_radius_is_left_out(tmp_path):
+    views = _projections(radius=False, angles=np.arange(32) * 11.25)
+    rotation = pydicom.dcmread(write_projections(tmp_path / "a.dcm", views, HEADER)).RotationInformationSequence[0]
+    assert rotation.RotationDirection == "CC"
+    assert float(rotation.ScanArc) == pytest.approx(360.0)
+    assert "RadialPosition" not in rotation
+
+
+def test_gated_views_are_ordered_by_their_vectors(tmp_path):
+    views = _projections(frames=8)
+    path = write_projections(tmp_path / "g.dcm", views, HEADER, frame_duration_ms=110.0)
+    dataset = pydicom.dcmread(path)
+    assert dataset.ImageType[2] == "GATED TOMO"
+    slots, angles = np.array(dataset.TimeSlotVector), np.array(dataset.AngularViewVector)
+    for frame, slot, angle in zip(dataset.pixel_array, slots, angles, strict=True):
+        assert (frame == views.array[slot - 1, angle - 1]).all()
+    data = dataset.GatedInformationSequence[0].DataInformationSequence[0]
+    assert float(data.FrameTime) == 110.0
+    assert dataset.NumberOfTimeSlots == 8
+
+
+def test_two_detectors_have_their_own_starts(tmp_path):
+    first = (45.0 - 3.0 * np.arange(30)) % 360.0
+    views = _projections(angles=np.concatenate([first, (first - 90.0) % 360.0]))
+    dataset = pydicom.dcmread(write_projections(tmp_path / "d.dcm", views, HEADER, detectors=2))
+    step = float(dataset.RotationInformationSequence[0].AngularStep)
+    starts = [float(item.StartAngle) for item in dataset.DetectorInformationSequence]
+    head, view = np.array(dataset.DetectorVector) - 1, np.array(dataset.AngularViewVector) - 1
+    assert (np.array(starts)[head] - step * view) % 360 == pytest.approx(views.angles_deg)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("frames", [1, 3])
+def test_volume_lies_where_its_affine_says(tmp_path, backwards, frames):
+    array = np.random.default_rng(1).random((frames, 7, 8, 9)) * 3.7e6
+    volume = Volume(array, _oblique_affine(backwards=backwards))
+    path = write_volume(tmp_path / "v.dcm", volume, HEADER, frame_duration_ms=100.0)
+    dataset = pydicom.dcmread(path)
+    assert (float(dataset.SpacingBetweenSlices) < 0) == backwards
+    assert _affine_of(dataset) == pytest.approx(volume.lps_from_index, abs=1e-6)
+    slope = dataset.RealWorldValueMappingSequence[0].RealWorldValueSlope
+    assert dataset.pixel_array.reshape(array.shape) * slope == pytest.approx(array, abs=0.51 * slope)
+    assert slope == pytest.approx(array.max() / 65535)
+
+
+def test_short_axis_says_so(tmp_path):
+    volume = Volume(np.ones((7, 8, 9)), _oblique_affine())
+    dataset = pydicom.dcmread(write_volume(tmp_path / "s.dcm", volume, HEADER, orientation="short_axis"))
+    assert dataset.DetectorInformationSequence[0].ViewCodeSequence[0].CodeValue == "103340004"
+    assert dataset.SliceProgressionDirection == "APEX_TO_BASE"
+    assert (dataset.pixel_array == 1).all()
+
+
+@pytest.mark.parametrize("state", ["stress", "rest", None])
+def test_every_kind_passes_dciodvfy(tmp_path, state):
+    header = NMHeader("SIM-0002", state=state)
+    paths = [
+        write_projections(tmp_path / "tomo.dcm", _projections(), header),
+        write_projections(tmp_path / "bare.dcm", _projections(radius=False), header),
+        write_projections(tmp_path / "gated.dcm", _projections(frames=8), header, frame_duration_ms=100.0),
+        write_volume(tmp_path / "recon.dcm", Volume(np.ones((7, 8, 9)), _oblique_affine()), header),
+        write_volume(
+            tmp_path / "sa.dcm",
+            Volume(np.ones((8, 7, 8, 9)), _oblique_affine(backwards=True)),
+            HEADER,
+            orientation="short_axis",
+            frame_duration_ms=62.5,
+        ),
+    ]
+    assert [_errors(path) for path in paths] == [[]] * len(paths)
+
+
+def test_same_header_same_bytes_and_other_seed_other_identifiers(tmp_path):
+    views = _projections()
+    first = write_projections(tmp_path / "1.dcm", views, HEADER).read_bytes()
+    again = write_projections(tmp_path / "2.dcm", views, HEADER).read_bytes()
+    assert first == again
+    other = pydicom.dcmread(
+        write_projections(tmp_path / "3.dcm", views, NMHeader("SIM-0001", state="stress", uid_key="seed-8"))
+    )
+    same = pydicom.dcmread(tmp_path / "1.dcm")
+    for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID"):
+        assert getattr(other, name) != getattr(same, name)
+
+
+def test_stress_and_rest_share_the_study_only(tmp_path):
+    views = _projections()
+    stress, rest = (
+        pydicom.dcmread(write_projections(tmp_path / f"{s}.dcm", views, NMHeader("SIM-0003", state=s)))
+        for s in ("stress", "rest")
+    )
+    assert stress.StudyInstanceUID == rest.StudyInstanceUID
+    assert stress.SeriesInstanceUID != rest.SeriesInstanceUID
+    assert stress.FrameOfReferenceUID != rest.FrameOfReferenceUID
+
+
+def test_uids_are_valid():
+    assert pydicom.uid.UID(uid_from("a", 1)).is_valid
+    assert uid_from("a", "b") != uid_from("ab")
+
+
+def test_refuses_what_it_cannot_hold(tmp_path):
+    path = tmp_path / "x.dcm"
+    with pytest.raises(InputError, match="0 to 65535"):
+        write_projections(path, Projections(np.full((1, 30, 7, 9), -1.0), ANGLES, (6.8, 6.8)), HEADER)
+    with pytest.raises(GeometryError, match="evenly spaced"):
+        write_projections(path, _projections(angles=np.array([0.0, 6.0, 20.0])), HEADER)
+    with pytest.raises(GeometryError, match="cannot be shared"):
+        write_projections(path, _projections(), HEADER, detectors=4)
+    with pytest.raises(InputError, match="frame_duration_ms"):
+        write_projections(path, _projections(frames=8), HEADER)
+    with pytest.raises(InputError, match="negative"):
+        write_volume(path, Volume(np.full((2, 2, 2), -1.0), np.eye(4)), HEADER)
+    sheared = np.eye(4)
+    sheared[0, 1] = 0.5
+    with pytest.raises(GeometryError, match="right angles"):
+        write_volume(path, Volume(np.ones((2, 2, 2)), sheared), HEADER)
+    with pytest.raises(InputError, match="tracer"):
+        NMHeader("a", tracer="water")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_never_overwrites(tmp_path):
+    path = write_volume(tmp_path / "v.dcm", Volume(np.ones((2, 3, 4)), np.eye(4)), HEADER)
+    with pytest.raises(OutputExistsError, match=r"v\.dcm"):
+        write_volume(path, Volume(np.zeros((2, 3, 4)), np.eye(4)), HEADER)
+    assert (pydicom.dcmread(path).pixel_array == 1).all()
