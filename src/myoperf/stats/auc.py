@@ -1,0 +1,184 @@
+"""Area under the ROC curve with DeLong's variance, for any number of models at once.
+
+DeLong, DeLong, Clarke-Pearson, Biometrics 1988, doi:10.2307/2531595; the mid-rank form of Sun and
+Xu, IEEE Signal Processing Letters 2014, doi:10.1109/LSP.2014.2337313. Every model is ranked in one
+call and the covariance of all is one matrix product, so the test between all pairs costs no loop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats as distributions
+
+from myoperf.errors import InputError
+
+__all__ = ["AucTable", "DelongPairs", "Interval", "check_scores", "delong_pairs", "delong_table", "delong_unpaired"]
+
+Float = NDArray[np.floating[Any]]
+
+_NO_VARIANCE = 1e-15
+"""Below this a variance (or a difference) is round-off: the models rank the patients alike."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A two-sided interval and its level (0.95 unless said)."""
+
+    lo: float
+    hi: float
+    level: float = 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class AucTable:
+    """Areas of all models on the same patients.
+
+    Parameters
+    ----------
+    auc
+        Shape (models,).
+    covariance
+        Shape (models, models): DeLong's estimate for the paired areas.
+    n_positive, n_negative
+        Patients with and without the disease.
+    """
+
+    auc: Float
+    covariance: Float
+    n_positive: int
+    n_negative: int
+
+    @property
+    def variance(self) -> Float:
+        """Variance of each area, shape (models,)."""
+        return np.diagonal(self.covariance)
+
+    def interval(self, model: int, *, level: float = 0.95) -> Interval:
+        """Wald interval of one area, clipped to [0, 1] (pROC's ``ci.auc(method="delong")``)."""
+        half = float(distributions.norm.ppf(0.5 + level / 2) * np.sqrt(max(self.variance[model], 0.0)))
+        area = float(self.auc[model])
+        return Interval(max(area - half, 0.0), min(area + half, 1.0), level)
+
+
+@dataclass(frozen=True, eq=False)
+class DelongPairs:
+    """The paired test of every two models, one entry a pair ``a < b``.
+
+    Parameters
+    ----------
+    a, b
+        Shape (pairs,): indices of the models.
+    difference
+        auc[a] - auc[b].
+    z, p
+        Statistic and two-sided p value. Two models that rank the patients alike have z = 0, p = 1.
+    """
+
+    a: NDArray[np.intp]
+    b: NDArray[np.intp]
+    difference: Float
+    z: Float
+    p: Float
+
+
+def check_scores(truth: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.bool_], Float]:
+    """Check labels and scores; give them as (patients,) bool and (models, patients) float64.
+
+    Raises
+    ------
+    InputError
+        When shapes disagree, a value is not finite, a label is not 0 or 1, or one class is empty.
+    """
+    labels = np.asarray(truth)
+    matrix = np.atleast_2d(np.asarray(scores, dtype=np.float64))
+    if labels.ndim != 1 or matrix.ndim != 2 or matrix.shape[1] != labels.size:
+        raise InputError(f"Labels {labels.shape} and scores {matrix.shape} disagree: expected (models, patients).")
+    if not np.isin(labels, (0, 1)).all():
+        raise InputError("The truth must be 0 or 1.")
+    if not np.isfinite(matrix).all():
+        raise InputError("The scores hold NaN or infinite values.")
+    positive = labels.astype(bool)
+    if positive.all() or not positive.any():
+        raise InputError("The truth holds one class only; an ROC curve needs both.")
+    return positive, matrix
+
+
+def delong_table(truth: ArrayLike, scores: ArrayLike) -> AucTable:
+    """Areas and their covariance for scores of shape (models, patients) or (patients,).
+
+    Examples
+    --------
+    >>> float(delong_table([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]).auc[0])
+    0.75
+    """
+    positive, matrix = check_scores(truth, scores)
+    cases, controls = matrix[:, positive], matrix[:, ~positive]
+    m, n = cases.shape[1], controls.shape[1]
+    everyone = _midranks(np.concatenate([cases, controls], axis=1))
+    above = (everyone[:, :m] - _midranks(cases)) / n  # (models, m): share of controls below each case
+    below = 1.0 - (everyone[:, m:] - _midranks(controls)) / m  # (models, n): share of cases above each control
+    auc = above.mean(axis=1)
+    covariance = np.zeros((len(matrix), len(matrix)))
+    for placements, size in ((above, m), (below, n)):
+        if size > 1:
+            centred = placements - placements.mean(axis=1, keepdims=True)
+            covariance += centred @ centred.T / ((size - 1) * size)
+    return AucTable(auc, covariance, m, n)
+
+
+def delong_pairs(table: AucTable) -> DelongPairs:
+    """Test every pair of models on the same patients, two-sided."""
+    a, b = np.triu_indices(table.auc.size, k=1)
+    difference = table.auc[a] - table.auc[b]
+    spread = table.variance[a] + table.variance[b] - 2.0 * table.covariance[a, b]
+    return DelongPairs(a, b, difference, *_z_and_p(difference, spread))
+
+
+def delong_unpaired(first: AucTable, second: AucTable) -> tuple[float, float]:
+    """Compare the first model's area on two independent groups of patients.
+
+    Returns
+    -------
+    (t, p): the statistic and its two-sided p by Student's t with Satterthwaite's degrees of freedom,
+    as pROC's ``roc.test(method="delong", paired=FALSE)``.
+    """
+    variances = np.array([first.variance[0], second.variance[0]])
+    sizes = np.array([t.n_positive + t.n_negative for t in (first, second)])
+    total = float(variances.sum())
+    difference = float(first.auc[0] - second.auc[0])
+    if total <= _NO_VARIANCE:
+        return (0.0, 1.0) if abs(difference) <= _NO_VARIANCE else (float(np.copysign(np.inf, difference)), 0.0)
+    t = difference / np.sqrt(total)
+    freedom = total**2 / float((variances**2 / (sizes - 1)).sum())
+    return float(t), float(2.0 * distributions.t.sf(abs(t), freedom))
+
+
+def _z_and_p(difference: Float, variance: Float) -> tuple[Float, Float]:
+    """Give the normal statistic and its two-sided p; no difference gives (0, 1), a sure one (inf, 0)."""
+    sure = variance <= _NO_VARIANCE
+    same = np.abs(difference) <= _NO_VARIANCE
+    z = np.divide(difference, np.sqrt(np.where(sure, 1.0, variance)))
+    z = np.where(sure, np.where(same, 0.0, np.copysign(np.inf, difference)), z)
+    return z, 2.0 * distributions.norm.sf(np.abs(z))
+
+
+def _midranks(values: Float) -> Float:
+    """Ranks from 1 along the last axis, ties sharing their mean rank.
+
+    One sort for the matrix; runs of equal values get the mean of the first and the last rank of the run.
+    """
+    order = np.argsort(values, axis=1)
+    ordered = np.take_along_axis(values, order, axis=1)
+    rows, columns = values.shape
+    starts = np.ones((rows, columns + 1), dtype=bool)
+    np.not_equal(ordered[:, 1:], ordered[:, :-1], out=starts[:, 1:columns])
+    place = np.arange(columns)
+    first = np.maximum.accumulate(np.where(starts[:, :columns], place, 0), axis=1)
+    last = np.minimum.accumulate(np.where(starts[:, 1:], place, columns)[:, ::-1], axis=1)[:, ::-1]
+    ranks = np.empty((rows, columns))
+    np.put_along_axis(ranks, order, 0.5 * (first + last) + 1.0, axis=1)
+    return ranks
