@@ -1,0 +1,100 @@
+"""The coded words of the DICOM results, standard where one exists, else of the scheme 99MYOPERF.
+
+Sources: CID 3717 (the 17 segments), CID 18, CID 3101, SNOMED CT and LOINC as pydicom's copy of
+PS3.16 gives them; units are UCUM. `docs/dicom.md` explains every private code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from pydicom.sr.coding import Code
+
+__all__ = [
+    "BLOOD",
+    "CORONARY",
+    "LEFT_VENTRICLE",
+    "LV_MYOCARDIUM",
+    "PATIENT_STATE",
+    "PRIVATE_SCHEME",
+    "PRIVATE_UID",
+    "SEGMENTS",
+    "STATES",
+    "UNITS",
+    "private",
+]
+
+PRIVATE_SCHEME = "99MYOPERF"
+PRIVATE_UID = "2.25.203176490913540152734918806374420516213"
+
+_PRIVATE = {
+    "SSS": "Summed stress score",
+    "SRS": "Summed rest score",
+    "SDS": "Summed difference score",
+    "SEGMENT_SCORE": "Segmental perfusion score, 0 normal to 4 absent",
+    "TPD_STRESS": "Total perfusion deficit at stress",
+    "TPD_REST": "Total perfusion deficit at rest",
+    "TPD_ISCHEMIC": "Ischemic total perfusion deficit",
+    "REL_UPTAKE": "Regional tracer uptake relative to the maximum",
+    "PHASE_SD": "Standard deviation of the left ventricular phase",
+    "PHASE_BANDWIDTH": "Bandwidth of the left ventricular phase",
+    "PHASE_ENTROPY": "Entropy of the left ventricular phase",
+    "CAD_PROBABILITY": "Estimated probability of obstructive coronary disease",
+    "CAD_PROB_LOW": "Lower bound of the estimated probability",
+    "CAD_PROB_HIGH": "Upper bound of the estimated probability",
+    "FINDING": "Quality finding",
+    "USE": "Intended use",
+    "RESEARCH_ONLY": "Research use only, not for diagnosis",
+}
+
+SEGMENTS = (
+    Code("264850008", "SCT", "Left ventricle basal anterior segment"),
+    Code("396482007", "SCT", "Left ventricle basal anteroseptal segment"),
+    Code("396646008", "SCT", "Left ventricle basal inferoseptal segment"),
+    Code("264846001", "SCT", "Left ventricle basal inferior segment"),
+    Code("396652009", "SCT", "Left ventricle basal inferolateral segment"),
+    Code("396654005", "SCT", "Left ventricle basal anterolateral segment"),
+    Code("264848000", "SCT", "Left ventricle mid anterior segment"),
+    Code("396647004", "SCT", "Left ventricle mid anteroseptal segment"),
+    Code("396649001", "SCT", "Left ventricle mid inferoseptal segment"),
+    Code("264847005", "SCT", "Left ventricle mid inferior segment"),
+    Code("396655006", "SCT", "Left ventricle mid inferolateral segment"),
+    Code("396656007", "SCT", "Left ventricle mid anterolateral segment"),
+    Code("264844003", "SCT", "Left ventricle apical anterior segment"),
+    Code("264845002", "SCT", "Left ventricle apical septal segment"),
+    Code("264849008", "SCT", "Left ventricle apical inferior segment"),
+    Code("264853005", "SCT", "Left ventricle apical lateral segment"),
+    Code("128564006", "SCT", "Apex of left ventricle"),
+)
+"""CID 3717 in AHA order, segments 1 to 17."""
+
+LEFT_VENTRICLE = Code("87878005", "SCT", "Left cardiac ventricle")
+LV_MYOCARDIUM = Code("49848007", "SCT", "Myocardium of left ventricle")
+BLOOD = Code("87612001", "SCT", "Blood")
+CORONARY: Mapping[str, Code] = MappingProxyType(
+    {
+        "LAD": Code("59438005", "SCT", "Anterior descending branch of left coronary artery"),
+        "LCX": Code("57396003", "SCT", "Circumflex branch of left coronary artery"),
+        "RCA": Code("13647002", "SCT", "Right coronary artery"),
+    }
+)
+PATIENT_STATE = Code("109054", "DCM", "Patient State")
+STATES: Mapping[str, Code] = MappingProxyType(
+    {"stress": Code("432655005", "SCT", "Cardiac stress state"), "rest": Code("128975004", "SCT", "Resting state")}
+)
+UNITS: Mapping[str, Code] = MappingProxyType(
+    {
+        "percent": Code("%", "UCUM", "Percent"),
+        "ml": Code("ml", "UCUM", "Milliliter"),
+        "deg": Code("deg", "UCUM", "Degrees of plane angle"),
+        "score": Code("{score}", "UCUM", "Score"),
+        "ratio": Code("{ratio}", "UCUM", "Ratio"),
+        "one": Code("1", "UCUM", "No units"),
+    }
+)
+
+
+def private(value: str) -> Code:
+    """Give a code of MyoPerf's own scheme."""
+    return Code(value, PRIVATE_SCHEME, _PRIVATE[value])

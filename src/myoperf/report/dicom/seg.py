@@ -1,0 +1,253 @@
+"""DICOM Segmentation of the left ventricle: BINARY, on the grid of the analysed volume (PS3.3 A.51)."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.sr.codedict import codes
+from pydicom.uid import NuclearMedicineImageStorage
+
+from myoperf import __version__
+from myoperf.errors import AnalysisError
+from myoperf.report.dicom.codes import BLOOD, LEFT_VENTRICLE, LV_MYOCARDIUM
+from myoperf.report.dicom.source import (
+    Reference,
+    Stamp,
+    plane_references,
+    read_headers,
+    save,
+    study_attributes,
+)
+from myoperf.types import BLOOD_POOL, MYOCARDIUM, ScanResult, Study, Volume
+
+__all__ = ["build_seg", "write_seg"]
+
+_SERIES_NUMBER = 9001
+
+
+def write_seg(result: ScanResult, path: str | Path, *, study: Study, stamp: Stamp | None = None) -> Path:
+    """Write the labels of a scan as a DICOM Segmentation.
+
+    Parameters
+    ----------
+    result
+        `labels` becomes segments 1 (LV myocardium) and 2 (LV blood pool).
+    path
+        A file that does not exist yet.
+    study
+        Identifies the patient where the scan has no DICOM headers (NIfTI); a new study is begun
+        then, and the object refers to no source image.
+
+    Raises
+    ------
+    AnalysisError
+        When the labels' grid has axes not at right angles, which DICOM cannot hold.
+    OutputExistsError
+        When `path` exists.
+    """
+    return save(build_seg(result, study=study, stamp=stamp or Stamp()), Path(path))
+
+
+def build_seg(result: ScanResult, *, study: Study, stamp: Stamp, number: int = 1) -> Dataset:
+    """Make the Segmentation in memory; see `write_seg`. `number` tells one scan's series from another's."""
+    import highdicom as hd
+
+    labels = result.labels
+    headers = read_headers(result.scan)
+    references, preserved = plane_references(result.scan, headers, labels)
+    attributes = study_attributes(study, headers, stamp)
+    # The reconstruction's grid is centred on the axis of rotation: a frame of its own. A volume
+    # that came reconstructed keeps the frame its headers name.
+    reference_uid = headers[0].get("FrameOfReferenceUID") if headers and not result.scan.is_raw else None
+    reference_uid = reference_uid or stamp.uid("frame of reference", result.name)
+    carrier = _carrier(labels, attributes, reference_uid, stamp)
+    grid = hd.Volume(
+        np.ascontiguousarray(labels.array[0], dtype=np.uint8),
+        labels.lps_from_index,
+        coordinate_system="PATIENT",
+        frame_of_reference_uid=reference_uid,
+    )
+    seg: Dataset = hd.seg.Segmentation(
+        [carrier],
+        grid,
+        "BINARY",
+        _segments(stamp, result.name),
+        series_instance_uid=stamp.uid("seg series", result.name),
+        series_number=_SERIES_NUMBER + number - 1,
+        sop_instance_uid=stamp.uid("seg", result.name),
+        instance_number=1,
+        manufacturer="MyoPerf",
+        manufacturer_model_name="MyoPerf",
+        software_versions=__version__,
+        device_serial_number="none",
+        content_label="LV",
+        content_description="RESEARCH left ventricle: myocardium and blood pool",
+        content_creator_name="MyoPerf^Software",
+        series_description=f"RESEARCH LV segmentation {result.name}"[:64],
+        omit_empty_frames=False,
+    )
+    stamp.put(seg)
+    organization = stamp.uid("dimensions", result.name)
+    for item in (*seg.DimensionOrganizationSequence, *seg.DimensionIndexSequence):
+        item.DimensionOrganizationUID = organization
+    seg.PatientName = attributes.PatientName
+    seg.BodyPartExamined = "HEART"
+    _refer(seg, references, labels, preserved=preserved)
+    return seg
+
+
+def _segments(stamp: Stamp, name: str) -> list[Any]:
+    """Describe the two segments."""
+    import highdicom as hd
+
+    algorithm = hd.AlgorithmIdentificationSequence(
+        name="MyoPerf", family=codes.DCM.ArtificialIntelligence, version=__version__
+    )
+
+    def describe(number: int, label: str, category: Any, kind: Any, colour: tuple[float, float, float]) -> Any:
+        return hd.seg.SegmentDescription(
+            segment_number=number,
+            segment_label=label,
+            segmented_property_category=category,
+            segmented_property_type=kind,
+            algorithm_type="AUTOMATIC",
+            algorithm_identification=algorithm,
+            tracking_uid=stamp.uid("segment", name, str(number)),
+            tracking_id=f"{name} {label}",
+            anatomic_regions=[LEFT_VENTRICLE],
+            display_color=hd.color.CIELabColor(*colour),
+        )
+
+    return [
+        describe(MYOCARDIUM, "LV myocardium", codes.SCT.AnatomicalStructure, LV_MYOCARDIUM, (54.0, 81.0, 70.0)),
+        describe(BLOOD_POOL, "LV blood pool", codes.SCT.BodySubstance, BLOOD, (30.0, 68.0, -112.0)),
+    ]
+
+
+def _carrier(labels: Volume, attributes: Dataset, frame_of_reference_uid: str, stamp: Stamp) -> Dataset:
+    """Make the source image highdicom asks for: the labels' grid with functional groups.
+
+    A classic multi-frame NM keeps its geometry in the Detector Information Sequence and the
+    Spacing Between Slices, which highdicom does not read; raw projections have no such grid at
+    all. So the grid is handed over as an enhanced image would say it; the references to the real
+    source are written afterwards, by `_refer`.
+    """
+    spacing = labels.spacing_mm
+    plane, row, column = (labels.lps_from_index[:3, :3] / spacing).T
+    if not np.allclose([column @ row, abs(np.cross(column, row) @ plane)], [0.0, 1.0], atol=1e-4):
+        raise AnalysisError(
+            "The labels' grid has axes that are not at right angles; DICOM cannot hold it. Resample the input first."
+        )
+    carrier = deepcopy(attributes)
+    carrier.PatientName = ""  # highdicom warns of, and so prints, a name it finds odd
+    carrier.SOPClassUID, carrier.Modality = NuclearMedicineImageStorage, "NM"
+    carrier.SOPInstanceUID, carrier.SeriesInstanceUID = stamp.uid("carrier"), stamp.uid("carrier series")
+    carrier.FrameOfReferenceUID = frame_of_reference_uid
+    carrier.NumberOfFrames, carrier.Rows, carrier.Columns = labels.grid_shape
+    measures, orientation = Dataset(), Dataset()
+    measures.PixelSpacing = [_ds(spacing[1]), _ds(spacing[2])]
+    measures.SliceThickness = measures.SpacingBetweenSlices = _ds(spacing[0])
+    orientation.ImageOrientationPatient = [_ds(v) for v in (*column, *row)]
+    shared = Dataset()
+    shared.PixelMeasuresSequence = Sequence([measures])
+    shared.PlaneOrientationSequence = Sequence([orientation])
+    carrier.SharedFunctionalGroupsSequence = Sequence([shared])
+    frames = []
+    for origin in _origins(labels):
+        position, frame = Dataset(), Dataset()
+        position.ImagePositionPatient = [_ds(v) for v in origin]
+        frame.PlanePositionSequence = Sequence([position])
+        frames.append(frame)
+    carrier.PerFrameFunctionalGroupsSequence = Sequence(frames)
+    return carrier
+
+
+def _refer(seg: Dataset, references: list[list[Reference]], labels: Volume, *, preserved: bool) -> None:
+    """Point every frame at the images it was made from (PS3.3 C.7.6.16.2.6 and C.12.2), or at none."""
+    origins = _origins(labels)
+    derivations = [_derivation(plane, preserved=preserved) for plane in references]
+    for frame in seg.PerFrameFunctionalGroupsSequence:
+        frame.pop("DerivationImageSequence", None)
+        position = np.array(frame.PlanePositionSequence[0].ImagePositionPatient, dtype=np.float64)
+        derivation = derivations[int(np.linalg.norm(origins - position, axis=1).argmin())]
+        if derivation is not None:
+            frame.DerivationImageSequence = Sequence([derivation])
+    for name in (
+        "ReferencedSeriesSequence",
+        "StudiesContainingOtherReferencedInstancesSequence",
+        "SourceImageSequence",
+    ):
+        seg.pop(name, None)
+    instances = {reference.instance.SOPInstanceUID: reference.instance for plane in references for reference in plane}
+    here = [header for header in instances.values() if header.StudyInstanceUID == seg.StudyInstanceUID]
+    if here:
+        seg.ReferencedSeriesSequence = _by_series(here)
+    studies = []
+    for uid in sorted({header.StudyInstanceUID for header in instances.values()} - {seg.StudyInstanceUID}):
+        item = Dataset()
+        item.StudyInstanceUID = uid
+        item.ReferencedSeriesSequence = _by_series([h for h in instances.values() if h.StudyInstanceUID == uid])
+        studies.append(item)
+    if studies:
+        seg.StudiesContainingOtherReferencedInstancesSequence = Sequence(studies)
+
+
+def _derivation(plane: list[Reference], *, preserved: bool) -> Dataset | None:
+    if not plane:
+        return None
+    sources = []
+    # One item a frame: ReferencedFrameNumber may hold several, but not every reader takes that.
+    for reference, frame in ((r, f) for r in plane for f in (r.frames or (None,))):
+        source = Dataset()
+        source.ReferencedSOPClassUID = reference.instance.SOPClassUID
+        source.ReferencedSOPInstanceUID = reference.instance.SOPInstanceUID
+        if frame is not None:
+            source.ReferencedFrameNumber = frame
+        source.SpatialLocationsPreserved = "YES" if preserved else "NO"
+        source.PurposeOfReferenceCodeSequence = _coded(codes.DCM.SourceImageForImageProcessingOperation)
+        sources.append(source)
+    item = Dataset()
+    item.SourceImageSequence = Sequence(sources)
+    item.DerivationCodeSequence = _coded(codes.DCM.Segmentation)
+    return item
+
+
+def _by_series(headers: list[Dataset]) -> Sequence:
+    series = []
+    for uid in dict.fromkeys(header.SeriesInstanceUID for header in headers):
+        instances = []
+        for header in headers:
+            if header.SeriesInstanceUID == uid:
+                instance = Dataset()
+                instance.ReferencedSOPClassUID = header.SOPClassUID
+                instance.ReferencedSOPInstanceUID = header.SOPInstanceUID
+                instances.append(instance)
+        item = Dataset()
+        item.SeriesInstanceUID = uid
+        item.ReferencedInstanceSequence = Sequence(instances)
+        series.append(item)
+    return Sequence(series)
+
+
+def _coded(code: Any) -> Sequence:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code.value, code.scheme_designator, code.meaning
+    return Sequence([item])
+
+
+def _origins(labels: Volume) -> NDArray[np.float64]:
+    """Give the LPS centre of the first voxel of every plane, shape (planes, 3)."""
+    planes = np.arange(labels.grid_shape[0])[:, None]
+    return np.asarray(labels.lps_from_index[:3, 3] + planes * labels.lps_from_index[:3, 0])
+
+
+def _ds(value: float) -> str:
+    """Give a number as a DICOM decimal string: at most 16 characters."""
+    number = float(value) + 0.0
+    return next(text for digits in range(12, 5, -1) if len(text := f"{number:.{digits}g}") <= 16)

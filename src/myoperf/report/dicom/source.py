@@ -1,0 +1,187 @@
+"""Where DICOM results come from: the patient and study they join, the images they refer to."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Iterable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from myoperf.errors import OutputExistsError
+from myoperf.types import Scan, Study, Volume
+
+__all__ = ["Reference", "Stamp", "instance_of", "plane_references", "read_headers", "save", "study_attributes"]
+
+_ALWAYS = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
+_WHEN_FILLED = (
+    "IssuerOfPatientID",
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "StudyDescription",
+)
+_NEW_STUDY = "RESEARCH MyoPerf analysis of files without DICOM headers"
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Identity of one set of results: the seed of its UIDs and its time.
+
+    Parameters
+    ----------
+    key
+        The same key gives the same UIDs; random by default, since another run is another result.
+    when
+        Date and time written into the objects.
+    """
+
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+    when: datetime = field(default_factory=datetime.now)
+
+    def uid(self, *parts: str) -> str:
+        """Give the UID of one thing in this set (PS3.5 B.2: 2.25 + a UUID)."""
+        digest = hashlib.sha256("\x1f".join((self.key, *parts)).encode()).digest()
+        return f"2.25.{uuid.UUID(bytes=digest[:16], version=5).int}"
+
+    def put(self, dataset: Dataset) -> None:
+        """Write date and time."""
+        day, time = self.when.strftime("%Y%m%d"), self.when.strftime("%H%M%S")
+        dataset.ContentDate = dataset.InstanceCreationDate = dataset.SeriesDate = day
+        dataset.ContentTime = dataset.InstanceCreationTime = dataset.SeriesTime = time
+        for item in dataset.get("ContributingEquipmentSequence", ()):
+            item.ContributionDateTime = day + time
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One source instance, or some frames of it (counted from 1)."""
+
+    instance: Dataset
+    frames: tuple[int, ...] = ()
+
+
+def read_headers(scan: Scan) -> tuple[Dataset, ...]:
+    """Decode a scan's DICOM headers; none for NIfTI."""
+    return tuple(dcmread(BytesIO(header), stop_before_pixels=True) for header in scan.source_headers)
+
+
+def study_attributes(study: Study, headers: Iterable[Dataset], stamp: Stamp) -> Dataset:
+    """Give the patient and study attributes results share with their source.
+
+    Without headers a new study is begun: nothing in it claims to come from a DICOM source.
+    """
+    source = next(iter(headers), None)
+    dataset = Dataset()
+    dataset.SpecificCharacterSet = "ISO_IR 192"  # text is decoded here and written as UTF-8
+    if source is None:
+        for name in _ALWAYS:
+            setattr(dataset, name, "")
+        dataset.PatientID = study.patient_id or ""
+        dataset.PatientSex = study.sex or ""
+        dataset.StudyInstanceUID = stamp.uid("study")
+        dataset.StudyDescription = _NEW_STUDY
+        if study.age_years is not None:
+            dataset.PatientAge = f"{round(study.age_years):03d}Y"
+        return dataset
+    for name in _ALWAYS:
+        setattr(dataset, name, str(source.get(name) or ""))
+    for name in _WHEN_FILLED:
+        if source.get(name):
+            setattr(dataset, name, source.get(name))
+    dataset.StudyInstanceUID = source.StudyInstanceUID
+    return dataset
+
+
+def instance_of(header: Dataset, attributes: Dataset) -> Dataset:
+    """Reduce a source header to what a reference to it needs, on top of clean study attributes."""
+    instance = deepcopy(attributes)
+    instance.StudyInstanceUID = header.StudyInstanceUID
+    for name in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "Modality"):
+        setattr(instance, name, header.get(name))
+    if header.get("NumberOfFrames"):
+        instance.NumberOfFrames = header.NumberOfFrames
+    return instance
+
+
+def plane_references(scan: Scan, headers: tuple[Dataset, ...], volume: Volume) -> tuple[list[list[Reference]], bool]:
+    """Find, for every plane of `volume`, the source images and frames that show the same place.
+
+    Returns
+    -------
+    (references by plane, preserved)
+        `preserved` tells whether places were matched. It is False for raw projections, whose
+        views show no plane, and where the source's positions differ from the volume's; every
+        plane then refers to the whole of every source.
+    """
+    planes = volume.grid_shape[0]
+    whole = [[Reference(header) for header in headers] for _ in range(planes)]
+    if scan.is_raw or not headers:
+        return whole, False
+    origins = volume.lps_from_index[:3, 3] + np.arange(planes)[:, None] * volume.lps_from_index[:3, 0]
+    step = float(volume.spacing_mm[0])
+    matched: list[list[Reference]] = [[] for _ in range(planes)]
+    for header in headers:
+        positions, frames = _slices(header)
+        if len(positions) == 0:
+            return whole, False
+        distance = np.linalg.norm(positions[:, None] - origins, axis=-1)
+        nearest = distance.argmin(axis=1)
+        if (distance.min(axis=1) > 0.05 * step).any():
+            return whole, False
+        for plane in np.unique(nearest):
+            chosen = tuple(int(f) for f in frames[nearest == plane] if f > 0)
+            matched[int(plane)].append(Reference(header, chosen))
+    return (matched, True) if all(matched) else (whole, False)
+
+
+def _slices(header: Dataset) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Give the LPS position of each frame's first pixel and the frame's number (0 in a single-frame file)."""
+    none: NDArray[Any] = np.empty((0, 3))
+    if header.get("ImagePositionPatient") and not header.get("SliceVector"):
+        return np.array([header.ImagePositionPatient], dtype=np.float64), np.zeros(1, dtype=int)
+    detector = (header.get("DetectorInformationSequence") or [Dataset()])[0]
+    position, axes = detector.get("ImagePositionPatient"), detector.get("ImageOrientationPatient")
+    spacing = header.get("SpacingBetweenSlices")
+    if not position or not axes or not spacing or not header.get("SliceVector"):
+        return none, none
+    across, down = np.array(axes, dtype=np.float64).reshape(2, 3)
+    index = np.atleast_1d(np.array(header.SliceVector, dtype=int))
+    steps = (index - 1)[:, None] * float(spacing) * np.cross(across, down)
+    return np.array(position, dtype=np.float64) + steps, np.arange(1, len(index) + 1)
+
+
+def save(dataset: Dataset, path: Path) -> Path:
+    """Write a DICOM file beside its place and move it there; an existing file is never replaced."""
+    if path.exists():
+        raise OutputExistsError(f"{path.name} exists already; choose another folder.")
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        dataset.save_as(partial, enforce_file_format=True)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path

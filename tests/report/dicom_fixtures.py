@@ -1,0 +1,241 @@
+"""Reports made by hand for the tests of the DICOM results: a shell and its cavity on any grid."""
+
+import io
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.uid import ExplicitVRLittleEndian
+
+from myoperf.types import (
+    Diagnosis,
+    Finding,
+    FunctionResult,
+    LVFrame,
+    PolarMap,
+    Projections,
+    Provenance,
+    Report,
+    Scan,
+    ScanResult,
+    Scores,
+    Study,
+    TerritoryScores,
+    Volume,
+)
+
+REAL = Path(__file__).parents[2] / "../shared/real"
+PDF = b"%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n"
+
+
+def header_bytes(dataset):
+    """Encode a dataset without its pixels, as a scan keeps it."""
+    copy = pydicom.Dataset({e.tag: e for e in dataset if e.tag != 0x7FE00010})
+    copy.file_meta = pydicom.dataset.FileMetaDataset()
+    copy.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    copy.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    copy.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    stream = io.BytesIO()
+    copy.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()
+
+
+def nm_affine(dataset):
+    """Give lps_from_index of an NM reconstruction, straight from the standard's words."""
+    detector = dataset.DetectorInformationSequence[0]
+    across, down = np.array(detector.ImageOrientationPatient, float).reshape(2, 3)
+    affine = np.eye(4)
+    affine[:3, 0] = np.cross(across, down) * float(dataset.SpacingBetweenSlices)
+    affine[:3, 1] = down * float(dataset.PixelSpacing[0])
+    affine[:3, 2] = across * float(dataset.PixelSpacing[1])
+    affine[:3, 3] = np.array(detector.ImagePositionPatient, float)
+    return affine
+
+
+def oblique_affine(*, mirrored=False, seed=5):
+    rotation = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0]
+    if (np.linalg.det(rotation) > 0) != mirrored:
+        rotation[:, 0] *= -1
+    affine = np.eye(4)
+    affine[:3, :3] = rotation * (4.5, 3.0, 3.5)
+    affine[:3, 3] = (-101.123456789, 55.5, 1402.25)
+    return affine
+
+
+def labels_on(shape, seed=0):
+    """Give an unsymmetric shell (1) around a cavity (2) with a few loose voxels, so that any flip shows."""
+    index = np.stack(np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij"))
+    distance = np.sqrt((((index.T - (0.2, -0.1, 0.15)) / (0.7, 0.6, 0.5)) ** 2).sum(-1)).T
+    labels = np.where(distance < 0.6, 2, np.where(distance < 1.0, 1, 0)).astype(np.uint8)
+    generator = np.random.default_rng(seed)
+    labels.ravel()[generator.choice(labels.size, 12, replace=False)] = generator.integers(0, 3, 12)
+    return labels
+
+
+def make_result(name, scan, *, volume=None, function=None, findings=()):
+    volume = volume or scan.image
+    labels = labels_on(volume.grid_shape)
+    generator = np.random.default_rng(len(name))
+    polar = PolarMap(generator.random((12, 24)) + 1, generator.random((12, 24, 3)), np.full((12, 24), 10.0))
+    return ScanResult(
+        name=name,
+        scan=scan,
+        volume=volume.summed(),
+        frame=LVFrame((0, 0, 0), (80, 0, 0), (0, 0, 1)),
+        labels=Volume(labels, volume.lps_from_index),
+        short_axis=volume.summed(),
+        polar=polar,
+        polar_mean=polar,
+        segments_percent=50 + 50 * generator.random(17),
+        myocardium_ml=131.25,
+        cavity_ml=70.5,
+        function=function,
+        findings=findings,
+    )
+
+
+def make_report(results, *, study=None, scores=None, diagnosis=None, findings=()):
+    study = study or Study(tuple(r.scan for r in results), patient_id="SIM-1", sex="F", age_years=61.0)
+    return Report(study, tuple(results), scores or Scores(), diagnosis, tuple(findings), Provenance("test"))
+
+
+def full_scores():
+    return Scores(
+        sss=14,
+        srs=3,
+        sds=11,
+        tpd_stress_percent=18.25,
+        tpd_rest_percent=4.5,
+        tpd_ischemic_percent=13.75,
+        tid_ratio=1.23,
+        territories={
+            "LAD": TerritoryScores(10, 2, 8, 12.0, 3.0),
+            "LCX": TerritoryScores(0, 0, 0, 0.5, 0.25),
+            "RCA": TerritoryScores(4, 1, 3, 5.75, 1.25),
+        },
+        stress_scores=(0, 4, 3) + (1,) * 7 + (0,) * 7,
+        rest_scores=(0, 1, 2) + (0,) * 14,
+    )
+
+
+def full_diagnosis(**changes):
+    values = {
+        "model": "test-net 1",
+        "per_vessel": {"LAD": 0.83, "LCX": 0.12, "RCA": 0.44},
+        "per_patient": 0.87,
+        "interval": (0.71, 0.95),
+    }
+    return Diagnosis(**{**values, **changes})
+
+
+def function():
+    return FunctionResult(120.5, 48.25, 59.96, 14.5, 42.0, 37.5)
+
+
+def nifti_report():
+    """Give stress and rest without any DICOM header."""
+    results = [
+        make_result(
+            state,
+            Scan(Volume(np.ones((7, 8, 9), np.float32), oblique_affine(mirrored=state == "rest")), state=state),
+            function=function() if state == "stress" else None,
+            findings=(Finding("heart-cut-off", "warning", "The base leaves the field of view."),),
+        )
+        for state in ("stress", "rest")
+    ]
+    return make_report(results, scores=full_scores(), diagnosis=full_diagnosis())
+
+
+def physionet_result(name="P17_ReconStress_gate.dcm", *, state="stress"):
+    dataset = pydicom.dcmread(REAL / "physionet_mps/dicom" / name)
+    scan = Scan(
+        Volume(dataset.pixel_array.astype(np.float32), nm_affine(dataset)),
+        state=state,
+        source=(name,),
+        source_headers=(header_bytes(dataset),),
+    )
+    return make_result(state, scan)
+
+
+def ge_result():
+    dataset = pydicom.dcmread(REAL / "ge_projections/stress_tomo.dcm")
+    angles = 225.44 - 6.0 * np.arange(30)
+    scan = Scan(
+        Projections(dataset.pixel_array.astype(np.float32), angles % 360, (6.799385, 6.799385)),
+        state="stress",
+        source=("stress_tomo.dcm",),
+        source_headers=(header_bytes(dataset),),
+    )
+    affine = np.eye(4)
+    affine[:3, :3] = np.array([[0, 0, 6.8], [0, 6.8, 0], [-6.8, 0, 0]])
+    affine[:3, 3] = (-214.2, -214.2, 214.2)
+    return make_result("stress", scan, volume=Volume(np.ones((64, 64, 64), np.float32), affine))
+
+
+def gated_nm_result(frames=3, shape=(7, 8, 9)):
+    """Give a gated NM reconstruction with negative slice spacing, as its headers tell it."""
+    dataset = _header("1.2.840.10008.5.1.4.1.1.20", "NM", "gated")
+    planes = shape[0]
+    detector = pydicom.Dataset()
+    detector.ImagePositionPatient = [-70.5, -180.25, 573.0]
+    detector.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    dataset.DetectorInformationSequence = [detector]
+    dataset.SpacingBetweenSlices, dataset.PixelSpacing = "-4.5", ["3", "3.5"]
+    dataset.NumberOfFrames = planes * frames
+    dataset.SliceVector = [int(i) for i in np.tile(np.arange(1, planes + 1), frames)]
+    volume = Volume(np.ones((frames, *shape), np.float32), nm_affine(dataset))
+    scan = Scan(volume, state="rest", framing="gated", source_headers=(header_bytes(dataset),))
+    return make_result("rest", scan, function=function())
+
+
+def pet_result(shape=(7, 8, 9)):
+    """Give a PET scan of single slices whose headers come out of order, and each plane's instance UID."""
+    volume = Volume(np.ones(shape, np.float32), oblique_affine())
+    uids, headers = {}, []
+    for plane in np.random.default_rng(2).permutation(shape[0]):
+        dataset = _header("1.2.840.10008.5.1.4.1.1.128", "PT", f"pet {plane}", series="pet")
+        origin = volume.lps_from_index @ (plane, 0, 0, 1)
+        dataset.ImagePositionPatient = [f"{v:.6f}" for v in origin[:3]]
+        uids[int(plane)] = dataset.SOPInstanceUID
+        headers.append(header_bytes(dataset))
+    scan = Scan(volume, state="stress", modality="PT", source_headers=tuple(headers))
+    return make_result("stress", scan), uids
+
+
+def _header(sop_class, modality, instance, *, series="series"):
+    dataset = pydicom.Dataset()
+    dataset.SpecificCharacterSet = "ISO_IR 100"
+    dataset.SOPClassUID, dataset.Modality = sop_class, modality
+    dataset.SOPInstanceUID = pydicom.uid.generate_uid(entropy_srcs=[instance])
+    dataset.SeriesInstanceUID = pydicom.uid.generate_uid(entropy_srcs=[series])
+    dataset.StudyInstanceUID = pydicom.uid.generate_uid(entropy_srcs=["study"])
+    dataset.FrameOfReferenceUID = pydicom.uid.generate_uid(entropy_srcs=["frame"])
+    dataset.PatientID, dataset.PatientName = "SIM-7", "Müßter^Jörg"
+    dataset.PatientBirthDate, dataset.PatientSex, dataset.PatientAge = "19600102", "M", "065Y"
+    dataset.StudyDate, dataset.StudyTime, dataset.StudyID = "20260102", "101500", "S1"
+    dataset.AccessionNumber, dataset.ReferringPhysicianName = "A-1", "Ärztin^Eva"
+    return dataset
+
+
+def require_real():
+    """Give the folder of real studies: a missing one fails where the data is promised (CI)."""
+    if not REAL.is_dir():
+        if os.environ.get("CI"):
+            pytest.fail("CI is set, but the real studies (shared/real) are not there.")
+        pytest.skip("the real studies (shared/real) are not there")
+    return REAL
+
+
+def dciodvfy_errors(path):
+    """Give dciodvfy's error lines; it must have recognised the object."""
+    tool = shutil.which("dciodvfy")
+    if tool is None:
+        pytest.skip("dciodvfy (Debian package dicom3tools) is not installed")
+    said = subprocess.run([tool, str(path)], capture_output=True, text=True, errors="replace", check=False)
+    lines = (said.stdout + said.stderr).splitlines()
+    assert {"Segmentation", "Comprehensive3DSR", "EncapsulatedPDF"} & set(lines), lines
+    return [line for line in lines if line.startswith("Error")]

@@ -1,0 +1,259 @@
+"""The Structured Report and the encapsulated PDF, read by other programs; all objects of a report together."""
+
+import io
+import shutil
+import subprocess
+import sys
+import time
+import warnings
+from dataclasses import replace
+
+import highdicom as hd
+import numpy as np
+import pydicom
+import pytest
+from dicom_fixtures import (
+    PDF,
+    dciodvfy_errors,
+    full_diagnosis,
+    full_scores,
+    gated_nm_result,
+    ge_result,
+    make_report,
+    nifti_report,
+    pet_result,
+    physionet_result,
+    require_real,
+)
+
+from myoperf.errors import InputError, OutputExistsError
+from myoperf.report.dicom import write_dicom_results, write_pdf_object, write_sr
+from myoperf.report.dicom.codes import SEGMENTS
+from myoperf.types import Finding, Scores
+
+SCHEME = "99MYOPERF"
+LAD = "59438005"
+
+
+def _numbers(path):
+    """Walk the tree with plain pydicom: (name code, scheme, site code or None, value, unit) of every NUM."""
+    found = []
+
+    def walk(item):
+        if item.get("ValueType") == "NUM":
+            sites = [
+                child.ConceptCodeSequence[0].CodeValue
+                for child in item.get("ContentSequence", ())
+                if child.ConceptNameCodeSequence[0].CodeValue == "363698007"
+            ]
+            name, value = item.ConceptNameCodeSequence[0], item.MeasuredValueSequence[0]
+            unit = value.MeasurementUnitsCodeSequence[0]
+            assert unit.CodingSchemeDesignator == "UCUM"
+            found.append(
+                (
+                    name.CodeValue,
+                    name.CodingSchemeDesignator,
+                    sites[0] if sites else None,
+                    float(value.NumericValue),
+                    unit.CodeValue,
+                )
+            )
+        for child in item.get("ContentSequence", ()):
+            walk(child)
+
+    walk(pydicom.dcmread(path))
+    return found
+
+
+def _one(numbers, code, scheme=SCHEME, site=None):
+    matching = [(value, unit) for c, s, where, value, unit in numbers if (c, s, where) == (code, scheme, site)]
+    assert len(matching) == 1, (code, matching)
+    return matching[0]
+
+
+def _dump(path):
+    tool = shutil.which("dsrdump")
+    if tool is None:
+        pytest.skip("dsrdump (Debian package dcmtk) is not installed")
+    said = subprocess.run([tool, "+Pc", str(path)], capture_output=True, text=True, errors="replace", check=False)
+    assert said.returncode == 0, said.stderr
+    assert not [line for line in said.stderr.splitlines() if line.startswith("E:")]
+    return said.stdout
+
+
+@pytest.fixture
+def gated():
+    return make_report([gated_nm_result()], scores=full_scores(), diagnosis=full_diagnosis())
+
+
+def test_function_and_scores_are_coded(tmp_path, gated):
+    numbers = _numbers(write_sr(gated, tmp_path / "sr.dcm"))
+    assert _one(numbers, "70822001", "SCT") == (59.96, "%")
+    assert _one(numbers, "8821-1", "LN") == (120.5, "ml")
+    assert _one(numbers, "8823-7", "LN") == (48.25, "ml")
+    assert _one(numbers, "428832008", "SCT") == (1.23, "{ratio}")
+    assert _one(numbers, "PHASE_SD") == (14.5, "deg")
+    assert _one(numbers, "PHASE_BANDWIDTH") == (42.0, "deg")
+    assert _one(numbers, "PHASE_ENTROPY") == (37.5, "%")
+    assert [_one(numbers, name)[0] for name in ("SSS", "SRS", "SDS")] == [14, 3, 11]
+    assert [_one(numbers, name) for name in ("TPD_STRESS", "TPD_REST", "TPD_ISCHEMIC")] == [
+        (18.25, "%"),
+        (4.5, "%"),
+        (13.75, "%"),
+    ]
+    assert _one(numbers, "SSS", site=LAD) == (10, "{score}")
+    assert _one(numbers, "CAD_PROBABILITY") == (0.87, "1")
+    assert _one(numbers, "CAD_PROBABILITY", site=LAD) == (0.83, "1")
+    assert (_one(numbers, "CAD_PROB_LOW")[0], _one(numbers, "CAD_PROB_HIGH")[0]) == (0.71, 0.95)
+
+
+def test_seventeen_segments_in_the_order_of_the_standard(tmp_path, gated):
+    numbers = _numbers(write_sr(gated, tmp_path / "sr.dcm"))
+    result = gated.results[0]
+    values = [_one(numbers, "REL_UPTAKE", site=code.value)[0] for code in SEGMENTS]
+    assert values == pytest.approx(result.segments_percent, abs=1e-4)
+    scores = [_one(numbers, "SEGMENT_SCORE", site=code.value)[0] for code in SEGMENTS]
+    assert scores == list(gated.scores.rest_scores)
+
+
+def test_segment_codes_agree_with_cid_3717_and_the_ahas_names():
+    from pydicom.sr.codedict import Collection
+
+    from myoperf.segments import SEGMENT_NAMES
+
+    collection = Collection("CID3717")
+    published = {getattr(collection, name).value: getattr(collection, name).meaning for name in collection.dir()}
+    assert len({code.value for code in SEGMENTS}) == 17
+    for code, name in zip(SEGMENTS, SEGMENT_NAMES, strict=True):
+        assert name.split()[-1] in published[code.value].lower()
+        assert name.split()[0] in published[code.value].lower()
+        assert code.meaning.lower() == published[code.value].lower()
+
+
+def test_absent_numbers_are_left_out(tmp_path):
+    report = nifti_report()
+    report = replace(report, scores=Scores(), diagnosis=full_diagnosis(abstained=True))
+    numbers = _numbers(write_sr(report, tmp_path / "sr.dcm"))
+    assert {name for name, *_ in numbers}.isdisjoint({"SSS", "TPD_STRESS", "428832008", "CAD_PROBABILITY"})
+    assert sum(name == "REL_UPTAKE" for name, *_ in numbers) == 34
+    assert sum(name == "70822001" for name, *_ in numbers) == 1
+
+
+def test_findings_and_research_use_are_told(tmp_path):
+    finding = Finding("state-unknown", "warning", "Neither stress nor rest is named in the file. " * 3)
+    report = replace(nifti_report(), findings=(finding, Finding("note", "info", "Nothing to say.")))
+    text = _dump(write_sr(report, tmp_path / "sr.dcm"))
+    assert "(RESEARCH_ONLY,99MYOPERF" in text
+    assert "(state-unknown,99MYOPERF" in text
+    assert "(heart-cut-off,99MYOPERF" in text
+    assert "(note,99MYOPERF" not in text
+
+
+def test_highdicom_reads_the_report_as_tid_1500(tmp_path, gated):
+    folder = tmp_path / "dicom"
+    write_dicom_results(gated, folder, PDF)
+    groups = hd.sr.srread(folder / "sr.dcm").content.get_volumetric_roi_measurement_groups()
+    seg = pydicom.dcmread(folder / "rest_seg.dcm")
+    assert len(groups) == 2
+    for group, segment, volume_ml in zip(groups, seg.SegmentSequence, (131.25, 70.5), strict=True):
+        assert group.tracking_uid == segment.TrackingUID
+        assert group.reference_type == hd.sr.coding.CodedConcept("121191", "DCM", "Referenced Segment")
+        (measurement,) = group.get_measurements()
+        assert measurement.value == volume_ml
+    assert pydicom.dcmread(folder / "sr.dcm").CodingSchemeIdentificationSequence[0].CodingSchemeDesignator == SCHEME
+
+
+def test_evidence_names_every_source_and_segmentation(tmp_path):
+    result, uids = pet_result()
+    paths = write_dicom_results(make_report([result]), tmp_path, PDF)
+    sr = pydicom.dcmread(tmp_path / "sr.dcm")
+    named = {
+        instance.ReferencedSOPInstanceUID
+        for name in ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence")
+        for study in sr.get(name, ())
+        for series in study.ReferencedSeriesSequence
+        for instance in series.ReferencedSOPSequence
+    }
+    seg = pydicom.dcmread(tmp_path / "stress_seg.dcm")
+    assert named == {*uids.values(), seg.SOPInstanceUID}
+    assert [path.name for path in paths] == ["stress_seg.dcm", "sr.dcm", "report_pdf.dcm"]
+
+
+def test_patient_and_study_come_from_the_source_in_any_alphabet(tmp_path, gated):
+    for path in write_dicom_results(gated, tmp_path, PDF):
+        assert dciodvfy_errors(path) == []
+        dataset = pydicom.dcmread(path)
+        assert str(dataset.PatientName) == "Müßter^Jörg"
+        assert str(dataset.ReferringPhysicianName) == "Ärztin^Eva"
+        assert (dataset.PatientID, dataset.PatientBirthDate, dataset.PatientAge) == ("SIM-7", "19600102", "065Y")
+        assert (dataset.AccessionNumber, dataset.StudyDate, dataset.StudyTime) == ("A-1", "20260102", "101500")
+        assert dataset.SeriesDescription.startswith("RESEARCH")
+        assert dataset.Manufacturer == "MyoPerf"
+
+
+def test_nifti_objects_share_one_new_study(tmp_path):
+    paths = write_dicom_results(nifti_report(), tmp_path, PDF)
+    assert [path.name for path in paths] == ["stress_seg.dcm", "rest_seg.dcm", "sr.dcm", "report_pdf.dcm"]
+    datasets = [pydicom.dcmread(path) for path in paths]
+    assert len({dataset.StudyInstanceUID for dataset in datasets}) == 1
+    assert len({dataset.SeriesInstanceUID for dataset in datasets}) == 4
+    assert len({dataset.SOPInstanceUID for dataset in datasets}) == 4
+    assert [dciodvfy_errors(path) for path in paths] == [[]] * 4
+    assert "SourceInstanceSequence" not in datasets[-1]
+
+
+def test_sr_alone_without_any_dicom_source(tmp_path):
+    path = write_sr(nifti_report(), tmp_path / "sr.dcm")
+    assert dciodvfy_errors(path) == []
+    assert "CurrentRequestedProcedureEvidenceSequence" not in pydicom.dcmread(path)
+    assert "Imaging Measurement Report" in _dump(path)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("make", [physionet_result, ge_result])
+def test_real_sources_give_valid_objects_without_a_warning(tmp_path, make):
+    require_real()
+    report = make_report([make()], scores=full_scores(), diagnosis=full_diagnosis())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        paths = write_dicom_results(report, tmp_path, PDF)
+    assert [dciodvfy_errors(path) for path in paths] == [[]] * 3
+    assert "Left ventricle basal anterior segment" in _dump(tmp_path / "sr.dcm")
+
+
+def test_pdf_comes_back_byte_for_byte(tmp_path, gated):
+    odd = PDF + b"%" * (1 - len(PDF) % 2)
+    path = write_pdf_object(gated, odd, tmp_path / "p.dcm")
+    assert dciodvfy_errors(path) == []
+    dataset = pydicom.dcmread(path)
+    assert len(odd) % 2 == 1
+    assert dataset.EncapsulatedDocument[: dataset.EncapsulatedDocumentLength] == odd
+    assert dataset.MIMETypeOfEncapsulatedDocument == "application/pdf"
+    assert dataset.BurnedInAnnotation == "YES"
+    source = pydicom.dcmread(io.BytesIO(gated.results[0].scan.source_headers[0]))
+    assert dataset.SourceInstanceSequence[0].ReferencedSOPInstanceUID == source.SOPInstanceUID
+
+
+def test_refuses_what_is_no_pdf_and_what_is_there(tmp_path, gated):
+    with pytest.raises(InputError, match="must be a PDF"):
+        write_dicom_results(gated, tmp_path / "new", b"<html>")
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "sr.dcm").write_bytes(b"kept")
+    with pytest.raises(OutputExistsError, match=r"sr\.dcm"):
+        write_dicom_results(gated, tmp_path, PDF)
+    assert [path.name for path in tmp_path.iterdir()] == ["sr.dcm"]
+
+
+def test_fast_enough_and_highdicom_only_when_needed(tmp_path, gated):
+    code = "import sys, myoperf.report.dicom; sys.exit('highdicom' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    start = time.perf_counter()
+    write_dicom_results(gated, tmp_path, PDF)
+    assert time.perf_counter() - start < 2.0
+
+
+def test_inputs_are_not_changed(tmp_path, gated):
+    before = [result.labels.array.copy() for result in gated.results], gated.results[0].scan.source_headers
+    write_dicom_results(gated, tmp_path, PDF)
+    assert all(np.array_equal(a, r.labels.array) for a, r in zip(before[0], gated.results, strict=True))
+    assert before[1] == gated.results[0].scan.source_headers
