@@ -216,7 +216,7 @@ class Ventricle:
     wall_mm
         Shape (17,): nominal thickness in the middle of each segment.
     papillary_mm
-        Height of the two papillary swellings into the cavity.
+        Height of the two papillary swellings into the cavity, along the rays.
     bulge_mm, bulge_fraction, bulge_angle_deg, bulge_width
         An aneurysm: outward bulge of the mid-wall about a place; width in fractions of the wall's length.
     """

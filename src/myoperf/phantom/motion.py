@@ -1,0 +1,190 @@
+"""The beat: when and how much each place of the wall contracts, and the volumes that follow.
+
+Every place follows one smooth curve of contraction (0 at end diastole, 1 at end systole, five Fourier
+terms), scaled by its own ejection and shifted by its own phase; the phase's SD over the polar map is set
+exactly. Stress adds dilation and stunning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.interpolate import PchipInterpolator
+
+from myoperf.errors import InputError
+from myoperf.phantom.coronary import ischaemia, scar
+from myoperf.phantom.heart import Wall, deform, fraction_of_meridian, solid_angle_weights, wall_at
+from myoperf.phantom.records import Function, PatientModel
+from myoperf.types import State
+
+__all__ = [
+    "Pose",
+    "contraction",
+    "gate_times",
+    "local_ejection",
+    "phase_deg",
+    "pose_at",
+    "reference_ejection",
+    "volume_curve",
+    "volumes",
+]
+
+Float = NDArray[np.floating[Any]]
+
+_HARMONICS = 5
+_PHASE_GRID = (64, 96)
+
+
+@lru_cache(maxsize=256)
+def _curve(systole: float) -> tuple[Float, Float]:
+    """Give Fourier coefficients (cos, sin) of the curve of contraction: ejection, fast filling, diastasis, kick."""
+    rest = 1.0 - systole
+    knots = np.array([0.0, 0.04, 0.5 * systole, systole, systole + 0.3 * rest, systole + 0.7 * rest, 0.93, 1.0])
+    level = np.array([0.0, 0.01, 0.62, 1.0, 0.38, 0.26, 0.02, 0.0])
+    time = np.arange(512) / 512.0
+    spectrum = np.fft.rfft(PchipInterpolator(knots, level)(time)) / 512.0
+    cos, sin = 2 * spectrum.real[: _HARMONICS + 1], -2 * spectrum.imag[: _HARMONICS + 1]
+    cos[0] *= 0.5
+    fine = np.arange(4096) / 4096.0
+    value = _series(fine, cos, sin)
+    start = fine[np.argmin(value)]
+    order = 2 * np.pi * np.arange(_HARMONICS + 1) * start
+    cos, sin = cos * np.cos(order) + sin * np.sin(order), sin * np.cos(order) - cos * np.sin(order)
+    span = value.max() - value.min()
+    cos[0] -= value.min()
+    return cos / span, sin / span
+
+
+def _series(time: Float, cos: Float, sin: Float) -> Float:
+    """Evaluate a Fourier series of period 1."""
+    out = np.full(np.shape(time), cos[0])
+    for k in range(1, cos.size):
+        out = out + cos[k] * np.cos(2 * np.pi * k * time) + sin[k] * np.sin(2 * np.pi * k * time)
+    return np.asarray(out)
+
+
+def contraction(time: ArrayLike, systole: float) -> Float:
+    """Give contraction (0-1) at times in cycles after end diastole; periodic, smooth."""
+    return _series(np.asarray(time, dtype=np.float64), *_curve(systole))
+
+
+def gate_times(gates: int) -> Float:
+    """Give the middle of each gate, in cycles after end diastole.
+
+    The first gate is centred half a gate after the R wave, as in an acquisition gated forward.
+    """
+    if gates < 1:
+        raise InputError(f"A study has at least one gate; got {gates}.")
+    return np.asarray((np.arange(gates) + 0.5) / gates)
+
+
+def _phase_shape(function: Function, fraction: Float, angle_deg: Float) -> Float:
+    c1, s1, c2, s2, along = function.phase_pattern
+    a = np.deg2rad(angle_deg)
+    girth = np.sin(0.5 * np.pi * np.clip(fraction, 0, 1))
+    first = girth * (c1 * np.cos(a) + s1 * np.sin(a))
+    second = girth**2 * (c2 * np.cos(2 * a) + s2 * np.sin(2 * a))
+    return np.asarray(first + second + along * np.cos(np.pi * fraction))
+
+
+@lru_cache(maxsize=256)
+def _phase_scale(function: Function) -> tuple[float, float]:
+    rings, angles = _PHASE_GRID
+    fraction = ((np.arange(rings) + 0.5) / rings)[:, None]
+    shape = _phase_shape(function, fraction, (np.arange(angles) * 360.0 / angles)[None])
+    spread = float(shape.std())
+    if spread < 1e-9:
+        raise InputError("The pattern of contraction phase is flat: it cannot have a spread.")
+    return float(shape.mean()), spread
+
+
+def phase_deg(function: Function, fraction: ArrayLike, angle_deg: ArrayLike) -> Float:
+    """Give the delay of contraction in degrees of the cycle; mean 0, SD `Function.phase_sd_deg` over a polar map."""
+    mean, spread = _phase_scale(function)
+    shape = _phase_shape(function, np.asarray(fraction, float), np.asarray(angle_deg, float))
+    return np.asarray((shape - mean) * (function.phase_sd_deg / spread))
+
+
+def reference_ejection(patient: PatientModel, state: State, fraction: ArrayLike, angle_deg: ArrayLike) -> Float:
+    """Give the share each place ejects at the peak of its own contraction; scar does not, bulges move outwards."""
+    f, angle = np.broadcast_arrays(np.asarray(fraction, float), np.asarray(angle_deg, float))
+    fn = patient.function
+    girth = np.sin(0.5 * np.pi * np.clip(f, 0, 1))
+    uneven = 1.0 + fn.apex_gain * (1.0 - 2.0 * f) + fn.septal_gain * girth * np.sin(np.deg2rad(angle))
+    dead_in, dead_out = scar(patient.coronary, f, angle)
+    dead = 0.5 * (dead_in + dead_out)
+    alive = np.clip(1.0 - 1.15 * dead, -0.15 if patient.ventricle.bulge_mm > 0 else 0.0, 1.0)
+    if state == "stress":
+        alive = alive * (1.0 - fn.stress_stunning * ischaemia(patient.coronary, f, angle))
+    return np.asarray(np.clip(fn.ejection * uneven * alive, -0.15, 0.92))
+
+
+def local_ejection(patient: PatientModel, state: State, time: float, fraction: ArrayLike, angle: ArrayLike) -> Float:
+    """Give the share of its cone each place has ejected at a time (cycles); negative where dilated."""
+    delay = phase_deg(patient.function, fraction, angle) / 360.0
+    curve = contraction(time - delay, patient.function.systole)
+    dilation = patient.function.stress_dilation if state == "stress" else 0.0
+    peak = reference_ejection(patient, state, fraction, angle)
+    return np.asarray((1.0 + dilation) * peak * curve - dilation)
+
+
+@dataclass(frozen=True)
+class Pose:
+    """How the ventricle as a whole is moved at an instant.
+
+    Attributes
+    ----------
+    stretch
+        Volume-preserving scale along the axis (its root's inverse across).
+    shift_mm
+        Motion of the valve plane's centre towards the apex.
+    twist_rad
+        Turn of the apex, positive from anterior to septal, falling to 0 at the base as cos^2 theta.
+    """
+
+    stretch: float
+    shift_mm: float
+    twist_rad: float
+
+
+def pose_at(patient: PatientModel, state: State, time: float) -> Pose:
+    """Give the motion of the ventricle as a whole; the apex stays nearly where it is."""
+    fn = patient.function
+    beat = float(contraction(time, fn.systole))
+    stretch = 1.0 + (fn.stretch - 1.0) * beat
+    tip = wall_at(patient.ventricle, np.zeros(1), np.zeros(1))
+    _, outer = deform(tip, local_ejection(patient, state, time, np.zeros(1), np.zeros(1)))
+    shift = 0.85 * float(tip.outer_mm[0] - stretch * outer[0])
+    return Pose(stretch, shift, np.deg2rad(fn.twist_deg) * beat)
+
+
+def volumes(patient: PatientModel, state: State, times: ArrayLike) -> Float:
+    """Integrate the cavity's volume in ml at times in cycles. Shape as `times`."""
+    q, angle, weight = solid_angle_weights(patient.ventricle, 32, 72)
+    wall = wall_at(patient.ventricle, q, angle)
+    cones = weight * wall.inner_mm**3 / 3000.0
+    when = np.asarray(times, dtype=np.float64)
+    values = [
+        cones.sum() - (cones * local_ejection(patient, state, float(t), wall.fraction, angle)).sum()
+        for t in when.ravel()
+    ]
+    return np.asarray(values).reshape(when.shape)
+
+
+def volume_curve(patient: PatientModel, state: State, gates: int) -> Float:
+    """Give the cavity's volume in ml at the middle of each gate, shape (gates,)."""
+    return volumes(patient, state, gate_times(gates))
+
+
+def wall_in_motion(
+    patient: PatientModel, state: State, time: float, fraction: Float, angle: Float
+) -> tuple[Wall, Float]:
+    """Give the wall at an instant on material places: (Wall with moved distances, ejected share)."""
+    wall = wall_at(patient.ventricle, fraction_of_meridian(patient.ventricle, fraction, angle), angle)
+    ejected = local_ejection(patient, state, time, wall.fraction, angle)
+    inner, outer = deform(wall, ejected)
+    return Wall(wall.theta, inner, 0.5 * (inner + outer), outer, wall.fraction), ejected

@@ -1,0 +1,194 @@
+"""Draw patients: clinical facts, disease that goes with them, heart and function that go with the disease.
+
+Clinical distributions: paper 001's table. Left ventricle: means and spreads set by hand within the ranges
+of the wall masks of the PhysioNet set (Calixto et al., doi:10.13026/ce2z-dw74, CC BY 4.0; radius of the
+middle of the wall 20-29 mm, extent 76-104 mm), whose walls are blurred and so thicker than here.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from myoperf.phantom.disease import Pattern, draw_coronary, draw_pattern
+from myoperf.phantom.labels import draw_reader
+from myoperf.phantom.pose import draw_euler, frame_from_euler
+from myoperf.phantom.records import Clinical, Coronary, Function, PatientModel, PopulationOptions, Stressor, Ventricle
+from myoperf.phantom.torso import draw_torso, draw_uptake, settle
+
+__all__ = ["draw_clinical", "draw_function", "draw_patient", "draw_ventricle"]
+
+Float = NDArray[np.floating[Any]]
+
+_STRESSORS: tuple[Stressor, ...] = ("exercise", "dipyridamole", "dobutamine")
+_AGE, _AGE_SD = 59.9, 11.6
+_DIABETES, _HYPERTENSION = 0.24, 0.59
+
+
+def draw_clinical(rng: np.random.Generator, options: PopulationOptions) -> tuple[Clinical, float]:
+    """Draw the request form, and the rank (0-1) of the patient's disease that goes with it.
+
+    Age, male sex, diabetes and hypertension raise the rank by a Gaussian copula, which keeps both the
+    table's shares and the wanted prevalence.
+    """
+    z_age, z_sugar, z_pressure, own = rng.normal(size=4)
+    male = rng.random() < options.male
+    sex: Literal["M", "F"] = "M" if male else "F"
+    z_height = rng.normal()
+    height = (1.7225 if male else 1.5925) + 0.094 * z_height
+    weight = (84.5 if male else 75.7) + 15.1 * (0.4 * z_height + np.sqrt(1 - 0.4**2) * rng.normal())
+    # Diabetes and hypertension go with age a little and with each other.
+    sugar = 0.15 * z_age + np.sqrt(1 - 0.15**2) * z_sugar
+    pressure = 0.25 * z_age + 0.2 * z_sugar + np.sqrt(1 - 0.25**2 - 0.2**2) * z_pressure
+    clinical = Clinical(
+        sex,
+        float(np.clip(_AGE + _AGE_SD * z_age, 22.0, 95.0)),
+        float(np.clip(height, 1.40, 2.05)),
+        float(np.clip(weight, 40.0, 150.0)),
+        _STRESSORS[rng.choice(3, p=(0.59, 0.40, 0.01))],
+        bool(ndtr(sugar) > 1 - _DIABETES),
+        bool(ndtr(pressure) > 1 - _HYPERTENSION),
+    )
+    gender = _standard_sex(male, options.male)
+    weights = np.array([0.22, 0.15, 0.10, 0.15])
+    score = weights @ [z_age, z_sugar, z_pressure, gender] + np.sqrt(1 - (weights**2).sum()) * own
+    return clinical, _rank(float(score), options.male)
+
+
+def _standard_sex(male: bool, share: float) -> float:
+    """Give sex as a variable of mean 0 and SD 1 (0 where all patients have one sex)."""
+    spread = np.sqrt(share * (1 - share))
+    return 0.0 if spread < 1e-9 else float((float(male) - share) / spread)
+
+
+@lru_cache(maxsize=16)
+def _sex_steps(share: float) -> tuple[float, float]:
+    return 0.15 * _standard_sex(True, share), 0.15 * _standard_sex(False, share)
+
+
+def _rank(score: float, share: float) -> float:
+    """Give the exact distribution function of the copula's score: a mixture of men's and women's normals."""
+    men, women = _sex_steps(share)
+    spread = np.sqrt(1 - 0.15**2)
+    return float(share * ndtr((score - men) / spread) + (1 - share) * ndtr((score - women) / spread))
+
+
+def draw_ventricle(rng: np.random.Generator, clinical: Clinical, coronary: Coronary, normal: bool) -> Ventricle:
+    """Draw the shape: normal, small, hypertrophied, dilated or aneurysmal."""
+    male = clinical.sex == "M"
+    size = np.clip(np.sqrt(clinical.height_m * np.sqrt(clinical.weight_kg) / (1.72 * 9.2)), 0.9, 1.12)
+    radius = rng.normal(25.6 if male else 23.4, 2.0) * size
+    length = rng.normal(87.0 if male else 80.0, 5.0) * size
+    wall = rng.normal(9.4 if male else 8.6, 0.9)
+    scars = sum(i.severity * i.half_fraction for i in coronary.infarcts)
+    kind = rng.random()
+    dilate = (0.04 + 0.5 * min(scars, 0.6)) if not normal else 0.0
+    if kind < dilate:
+        radius, length, wall = radius * rng.uniform(1.15, 1.5), length * rng.uniform(1.05, 1.18), wall * 0.92
+    elif not normal and kind > 1 - (0.14 if clinical.hypertension else 0.04):
+        wall, radius = wall + rng.uniform(2.5, 6.5), radius * rng.uniform(0.95, 1.04)
+    elif 0.5 < kind < 0.55:
+        radius, length = radius * rng.uniform(0.82, 0.92), length * rng.uniform(0.85, 0.93)
+    radius, length = float(np.clip(radius, 17.5, 42.0)), float(np.clip(length, 62.0, 115.0))
+    wall = float(np.clip(wall, 6.5, min(17.0, 0.75 * radius)))
+    anterior = [i for i in coronary.infarcts if i.vessel == "LAD" and i.severity > 0.7 and i.half_fraction > 0.2]
+    bulge = float(rng.uniform(4.0, 11.0)) if anterior and rng.random() < 0.35 else 0.0
+    return Ventricle(
+        length_mm=length,
+        radius_mm=radius,
+        power=float(np.clip(rng.normal(2.2, 0.15), 1.9, 2.7)),
+        ellipticity=float(np.clip(abs(rng.normal(0.0, 0.035)), 0.0, 0.1)),
+        ellipticity_deg=float(rng.uniform(0.0, 180.0)),
+        valve_tilt=float(np.clip(rng.normal(0.22, 0.07), 0.05, 0.42)),
+        wall_mm=_wall_of_segments(rng, wall, coronary),
+        papillary_mm=float(rng.uniform(1.0, 4.5)),
+        bulge_mm=bulge,
+        bulge_fraction=anterior[0].fraction if bulge else 0.1,
+        bulge_angle_deg=anterior[0].angle_deg if bulge else 0.0,
+        bulge_width=float(rng.uniform(0.12, 0.2)),
+    )
+
+
+def _wall_of_segments(rng: np.random.Generator, wall: float, coronary: Coronary) -> tuple[float, ...]:
+    """Draw 17 thicknesses: the apex thin, old transmural scars thinned."""
+    from_base = np.concatenate([np.full(6, 0.99), np.full(6, 1.03), np.full(4, 0.93), [0.72]])
+    septal = np.zeros(17)
+    septal[[1, 2, 7, 8, 13]] = 0.03
+    out = wall * (from_base + septal) * (1.0 + 0.035 * rng.normal(size=17))
+    heights = np.concatenate([np.full(6, 0.86), np.full(6, 0.585), np.full(4, 0.30), [0.0]])
+    around = np.concatenate([np.arange(6) * 60.0, np.arange(6) * 60.0, np.arange(4) * 90.0, [0.0]])
+    for scar in coronary.infarcts:
+        turn = (around - scar.angle_deg + 180.0) % 360.0 - 180.0
+        girth = np.sin(0.5 * np.pi * heights)
+        near = np.exp(
+            -0.5 * ((heights - scar.fraction) / scar.half_fraction) ** 2
+            - 0.5 * (turn * girth / scar.half_angle_deg) ** 2
+        )
+        out *= 1.0 - 0.3 * scar.severity * scar.epicardial_share * near
+    return tuple(float(x) for x in np.clip(out, 3.5, 20.0))
+
+
+def draw_function(
+    rng: np.random.Generator, ventricle: Ventricle, coronary: Coronary, clinical: Clinical, normal: bool
+) -> Function:
+    """Draw the beat: weaker in large hearts, out of step in some."""
+    ejection = rng.normal(0.66 if clinical.sex == "M" else 0.70, 0.05)
+    if ventricle.radius_mm > 30.0:
+        ejection *= rng.uniform(0.4, 0.75)
+    elif not normal and rng.random() < 0.06:
+        ejection *= rng.uniform(0.5, 0.85)
+    out_of_step = not normal and rng.random() < (0.2 if ventricle.radius_mm > 30.0 else 0.05)
+    median = 26.0 if out_of_step else 10.0 if coronary.infarcts else 6.5
+    pattern = rng.normal(0.0, 0.5, size=5)
+    if out_of_step:
+        pattern[1] -= 2.0  # the septum first, the lateral wall late: left bundle branch block
+    narrowed = sum(lesion.effective_percent > 70.0 for lesion in coronary.lesions)
+    return Function(
+        ejection=float(np.clip(ejection, 0.18, 0.80)),
+        apex_gain=float(rng.normal(0.08, 0.04)),
+        septal_gain=float(rng.normal(-0.06, 0.04)),
+        systole=float(np.clip(rng.normal(0.36, 0.03), 0.28, 0.46)),
+        stretch=float(np.clip(rng.normal(1.05, 0.015), 1.0, 1.09)),
+        twist_deg=float(np.clip(rng.normal(11.0, 3.0), 2.0, 20.0)),
+        phase_sd_deg=float(np.clip(median * np.exp(rng.normal(0.0, 0.35)), 2.0, 65.0)),
+        phase_pattern=(pattern[0], pattern[1], pattern[2], pattern[3], pattern[4]),
+        stress_dilation=float(np.clip(rng.normal(0.0, 0.015) + 0.05 * narrowed * rng.random(), -0.03, 0.25)),
+        stress_stunning=float(0.0 if normal else rng.uniform(0.0, 0.35)),
+        heart_rate_bpm=float(np.clip(rng.normal(69.0, 10.0), 45.0, 110.0)),
+    )
+
+
+def draw_patient(rng: np.random.Generator, options: PopulationOptions | None = None) -> PatientModel:
+    """Draw one patient; the same generator state gives the same patient.
+
+    Parameters
+    ----------
+    rng
+        The only source of chance: perfusion, anatomy, function, labels and reader all come from it.
+    options
+        Default: paper 001's angiography cohort, Tc-99m.
+    """
+    options = options or PopulationOptions()
+    clinical, rank = draw_clinical(rng, options)
+    pattern: Pattern = draw_pattern(options, rank)
+    coronary = draw_coronary(rng, clinical, pattern, options)
+    ventricle = draw_ventricle(rng, clinical, coronary, options.normal)
+    function = draw_function(rng, ventricle, coronary, clinical, options.normal)
+    euler = draw_euler(rng)
+    centre = np.array([np.clip(rng.normal(41.0, 10.0), 12.0, 66.0), np.clip(rng.normal(-31.0, 13.0), -66.0, 14.0), 0.0])
+    torso = draw_torso(rng, clinical)
+    frame, torso = settle(rng, torso, ventricle, frame_from_euler(euler, centre, ventricle.length_mm), clinical)
+    scan_centre = (
+        float(rng.normal(0.0, 4.0)),
+        float(rng.normal(0.0, 4.0)),
+        float(np.clip(rng.normal(-60.0, 17.0), -105.0, -8.0)),
+    )
+    uptake = draw_uptake(rng, clinical, options.tracer)
+    reader = draw_reader(rng, clinical.sex == "M")
+    return PatientModel(
+        clinical, options.tracer, frame, scan_centre, ventricle, function, coronary, torso, uptake, reader
+    )
