@@ -1,0 +1,104 @@
+"""What share of the photons of a voxel reaches the camera, from a map of attenuation."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from myoperf.errors import InputError
+from myoperf.geometry import reslice
+from myoperf.recon.system import SystemGeometry
+from myoperf.types import Volume
+
+__all__ = ["attenuation_factors", "attenuation_on_grid"]
+
+Float64 = NDArray[np.float64]
+_HIGHEST_PER_CM = 2.0  # cortical bone has 0.3 at 140 keV; beyond 2 the map is in other units
+
+
+def attenuation_on_grid(
+    attenuation: Volume, geometry: SystemGeometry, axis_lps_mm: tuple[float, float, float]
+) -> NDArray[np.float32]:
+    """Bring a map onto the grid of the reconstruction.
+
+    Parameters
+    ----------
+    attenuation
+        One frame, linear attenuation at the energy of the photons in 1/cm (water 0.15 at 140 keV).
+    geometry, axis_lps_mm
+        Of the projections.
+
+    Returns
+    -------
+    (rows, columns, columns), 1/mm; air where the map does not reach.
+
+    Raises
+    ------
+    InputError
+        When the map has several frames, negative values or values no tissue has (Hounsfield units).
+    """
+    low, high = float(attenuation.array.min()), float(attenuation.array.max())
+    if attenuation.frames != 1 or low < 0 or high > _HIGHEST_PER_CM:
+        raise InputError(
+            f"An attenuation map needs one frame of values in 1/cm (water 0.15 at 140 keV); "
+            f"got {attenuation.frames} frame(s) from {low:.3g} to {high:.3g}: convert it first."
+        )
+    shape = (geometry.rows, geometry.columns, geometry.columns)
+    return np.asarray(reslice(attenuation, geometry.lps_from_index(axis_lps_mm), shape).array[0] / 10.0)
+
+
+def attenuation_factors(
+    mu_per_mm: NDArray[np.floating], geometry: SystemGeometry, *, pad_planes: int = 0
+) -> NDArray[np.float32]:
+    """Integrate a map from every voxel to the camera: ``exp(-integral of mu)``.
+
+    Each view's planes are turned so that the camera stands at the end of an axis, summed along it
+    (half of the voxel's own length counted) and turned back; both turns are bilinear.
+
+    Parameters
+    ----------
+    mu_per_mm
+        (rows, columns, columns) on the geometry's grid.
+    geometry
+        Camera and grid.
+    pad_planes
+        Planes added at both ends, each like the outermost.
+
+    Returns
+    -------
+    (views, voxels, rows + 2 pad_planes), float32, in (0, 1].
+    """
+    size, side = geometry.columns, int(np.ceil(geometry.columns * np.sqrt(2.0))) + 2
+    planes = np.ascontiguousarray(mu_per_mm.reshape(geometry.rows, -1).T, dtype=np.float32)
+    steps = np.arange(side) - 0.5 * (side - 1)
+    x, y = (axis / geometry.column_mm for axis in geometry.voxels_mm)
+    factors = np.empty((len(geometry.angles_deg), x.size, geometry.rows + 2 * pad_planes), dtype=np.float32)
+    for angle, out in zip(np.deg2rad(geometry.angles_deg), factors, strict=True):
+        sine, cosine = np.sin(angle), np.cos(angle)
+        depth, across = steps[:, None], steps[None, :]
+        turned = _bilinear(depth * cosine + across * sine, depth * sine - across * cosine, size) @ planes
+        stack = turned.reshape(side, side, -1)
+        beyond = np.cumsum(stack[::-1], axis=0)[::-1] - 0.5 * stack
+        back = _bilinear(x * sine + y * cosine, y * sine - x * cosine, side)
+        path = (back @ beyond.reshape(side * side, -1)) * np.float32(geometry.column_mm)
+        out[:] = np.exp(-np.pad(path, ((0, 0), (pad_planes, pad_planes)), mode="edge"))
+    return factors
+
+
+def _bilinear(row: Float64, column: Float64, size: int) -> sparse.csr_array:
+    """Build the matrix that samples a (size, size) plane at places counted from its centre; 0 outside."""
+    middle = 0.5 * (size - 1)
+    row, column = row.ravel() + middle, column.ravel() + middle
+    top, left = np.floor(row).astype(np.int64), np.floor(column).astype(np.int64)
+    place, index, weight = [], [], []
+    for down in (0, 1):
+        for right in (0, 1):
+            r, c = top + down, left + right
+            keep = (r >= 0) & (r < size) & (c >= 0) & (c < size)
+            share = (1.0 - np.abs(row - r)) * (1.0 - np.abs(column - c))
+            place.append(np.flatnonzero(keep))
+            index.append((r * size + c)[keep])
+            weight.append(share[keep])
+    entries = np.concatenate(weight).astype(np.float32), (np.concatenate(place), np.concatenate(index))
+    return sparse.coo_array(entries, shape=(row.size, size * size)).tocsr()

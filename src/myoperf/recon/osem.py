@@ -1,0 +1,65 @@
+"""Ordered-subsets expectation maximisation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from myoperf.recon.projector import Projector
+
+__all__ = ["interleaved_subsets", "osem"]
+
+Float32 = NDArray[np.float32]
+
+
+def interleaved_subsets(views: int, subsets: int) -> tuple[tuple[int, ...], ...]:
+    """Deal the views out to subsets in turn; where they do not divide, sizes differ by one view."""
+    count = min(subsets, views)
+    return tuple(tuple(range(first, views, count)) for first in range(count))
+
+
+def osem(counts: Float32, projectors: Sequence[Projector], *, iterations: int) -> Float32:
+    """Reconstruct by OSEM (Hudson and Larkin, IEEE Trans Med Imaging 13:601, 1994, doi:10.1109/42.363108).
+
+    Per subset S: ``x <- x / (A_S^T 1) * A_S^T (y_S / (A_S x))``, from a uniform image. Each subset has
+    its own sensitivity, so subsets need not have equally many views.
+
+    Parameters
+    ----------
+    counts
+        (views, columns, frames, rows), not negative.
+    projectors
+        One a subset, on one geometry.
+    iterations
+        Passes over all subsets.
+
+    Returns
+    -------
+    Activity (voxels, frames, planes), the planes beyond the detector included.
+    """
+    first = projectors[0]
+    measured = [np.ascontiguousarray(counts[list(p.views)], dtype=np.float32) for p in projectors]
+    inverse = [_inverse_sensitivity(p) for p in projectors]
+    level = float(counts.mean())
+    # Below this an expected count is rounding error, and the ratio to it would be noise.
+    floor = np.float32(1e-6 * level)
+    activity = np.full((first.voxels, counts.shape[2], first.planes), level / first.geometry.columns, np.float32)
+    for _ in range(iterations):
+        for projector, own, scale in zip(projectors, measured, inverse, strict=True):
+            expected = projector.forward(activity)
+            np.maximum(expected, floor, out=expected)
+            np.divide(own, expected, out=expected)
+            update = projector.back(expected)
+            update *= scale
+            activity *= update
+    return activity
+
+
+def _inverse_sensitivity(projector: Projector) -> Float32:
+    """Give 1 / (A^T 1), (voxels, 1, planes)."""
+    shape = len(projector.views), projector.geometry.columns, 1, projector.geometry.rows
+    sensitivity = projector.back(np.ones(shape, dtype=np.float32))
+    # Planes beyond the detector that hardly reach it fade out instead of growing from noise.
+    return np.asarray(1.0 / np.maximum(sensitivity, 0.01 * sensitivity.max()), dtype=np.float32)

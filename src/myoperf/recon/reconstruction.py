@@ -1,0 +1,161 @@
+"""From raw projections to a volume in the patient's space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from myoperf.errors import InputError
+from myoperf.recon.attenuation import attenuation_factors, attenuation_on_grid
+from myoperf.recon.blur import blur_bank
+from myoperf.recon.collimator import CollimatorResponse
+from myoperf.recon.filters import butterworth, nyquist_per_mm
+from myoperf.recon.osem import interleaved_subsets, osem
+from myoperf.recon.projector import Projector
+from myoperf.recon.system import SystemGeometry
+from myoperf.types import Projections, Volume
+
+__all__ = ["ReconOptions", "Reconstruction", "reconstruct"]
+
+
+@dataclass(frozen=True)
+class ReconOptions:
+    """How to reconstruct.
+
+    Parameters
+    ----------
+    iterations, subsets
+        Of OSEM. Where the subsets do not divide the views, their sizes differ by one view; there are
+        never more subsets than views.
+    post_filter
+        Whether to smooth with the Butterworth filter.
+    butterworth_order, butterworth_cutoff
+        Order, and cut-off as a fraction of the Nyquist frequency: see `myoperf.recon.butterworth`.
+    psf
+        Collimator response to undo, or None.
+    """
+
+    iterations: int = 4
+    subsets: int = 4
+    post_filter: bool = True
+    butterworth_order: float = 5.0
+    butterworth_cutoff: float = 0.5
+    psf: CollimatorResponse | None = None
+
+    def __post_init__(self) -> None:
+        if self.iterations < 1 or self.subsets < 1:
+            raise InputError(f"OSEM needs at least 1 iteration and 1 subset; got {self.iterations} x {self.subsets}.")
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstruction:
+    """A reconstructed volume and how it was made.
+
+    Attributes
+    ----------
+    volume
+        Transaxial, float32, the projections' frames kept; plane 0 is nearest the head.
+    record
+        Method and every parameter with its unit, ready for JSON.
+    """
+
+    volume: Volume
+    record: Mapping[str, Any]
+
+
+def reconstruct(
+    projections: Projections, options: ReconOptions | None = None, *, attenuation: Volume | None = None
+) -> Reconstruction:
+    """Reconstruct by OSEM and smooth.
+
+    Parameters
+    ----------
+    projections
+        Raw views over any arc; all gates are reconstructed at once.
+    options
+        Defaults: 4 iterations, 4 subsets, Butterworth of order 5 at 0.5 Nyquist.
+    attenuation
+        Linear attenuation in 1/cm in the patient's space, or None for no correction.
+
+    Returns
+    -------
+    Reconstruction
+        The grid has one plane a detector row and its columns' pixels, centred on
+        ``projections.axis_lps_mm``. Values the filter made negative are 0.
+
+    Raises
+    ------
+    InputError
+        When there are no counts, negative counts, or the attenuation map is not in 1/cm.
+    GeometryError
+        When a collimator response is asked for and the projections give no radius.
+    """
+    options = options or ReconOptions()
+    total = float(projections.array.sum(dtype=np.float64))
+    if projections.array.min() < 0 or total <= 0:
+        raise InputError("Projections need counts: found none, or negative ones (already corrected views?).")
+    geometry = SystemGeometry.of(projections, options.psf)
+    subsets = interleaved_subsets(projections.views, options.subsets)
+    factors = None
+    if attenuation is not None:
+        mu = attenuation_on_grid(attenuation, geometry, projections.axis_lps_mm)
+        factors = attenuation_factors(mu, geometry, pad_planes=Projector(geometry, subsets[0]).pad_planes)
+    projectors = [Projector(geometry, views, attenuation=factors) for views in subsets]
+    counts = projections.array.transpose(1, 3, 0, 2)
+    activity = osem(counts.astype(np.float32), projectors, iterations=options.iterations)
+    volume = Volume(projectors[0].scatter(activity), geometry.lps_from_index(projections.axis_lps_mm))
+    if options.post_filter:
+        smooth = butterworth(volume, order=options.butterworth_order, cutoff_nyquist=options.butterworth_cutoff)
+        volume = smooth.with_array(np.maximum(smooth.array, 0.0))
+    return Reconstruction(volume, _record(projections, options, geometry, attenuation is not None, volume))
+
+
+def _record(
+    projections: Projections, options: ReconOptions, geometry: SystemGeometry, attenuated: bool, volume: Volume
+) -> dict[str, Any]:
+    """Write down every parameter of a reconstruction."""
+    subsets = interleaved_subsets(projections.views, options.subsets)
+    cutoff = options.butterworth_cutoff * nyquist_per_mm(volume)
+    smoothing = {
+        "name": "butterworth",
+        "amplitude": "1/sqrt(1+(f/fc)^(2n))",
+        "order": options.butterworth_order,
+        "cutoff_fraction_of_nyquist": options.butterworth_cutoff,
+        "cutoff_cycles_per_mm": cutoff,
+        "cutoff_cycles_per_cm": 10.0 * cutoff,
+    }
+    return {
+        "method": "OSEM",
+        "iterations": options.iterations,
+        "subsets": len(subsets),
+        "subsets_asked": options.subsets,
+        "views": projections.views,
+        "views_per_subset": [len(views) for views in subsets],
+        "frames": projections.frames,
+        "counts": float(projections.array.sum(dtype=np.float64)),
+        "voxel_mm": [float(step) for step in volume.spacing_mm],
+        "filter": smoothing if options.post_filter else None,
+        "psf": _psf_record(options.psf, geometry),
+        "attenuation": "map in 1/cm, every plane and view" if attenuated else None,
+    }
+
+
+def _psf_record(response: CollimatorResponse | None, geometry: SystemGeometry) -> dict[str, Any] | None:
+    """Write down the collimator response and how closely it is modelled."""
+    if response is None:
+        return None
+    bank = blur_bank(replace(geometry, response=response))
+    return {
+        "name": response.name,
+        "fwhm_mm": "sqrt(intrinsic^2 + (offset + slope * distance)^2)",
+        "intrinsic_fwhm_mm": response.intrinsic_fwhm_mm,
+        "offset_mm": response.offset_mm,
+        "slope": response.slope,
+        "fwhm_mm_at_100_mm": float(response.fwhm_mm(100.0)),
+        "source": response.source,
+        "blurs": bank.nodes,
+        "kernel_error": bank.error,
+    }
