@@ -1,1 +1,10 @@
-"""Reading and writing files: the only place that knows file formats."""
+"""The border to files: studies in, derived objects out.
+
+`read_studies` sorts files into studies; `read_nifti` and `write_nifti` convert between NIfTI's frame
+and MyoPerf's.
+"""
+
+from myoperf.io.files import ReadResult, Skipped, find_files, read_studies
+from myoperf.io.nifti import read_nifti, write_nifti
+
+__all__ = ["ReadResult", "Skipped", "find_files", "read_nifti", "read_studies", "write_nifti"]

@@ -1,0 +1,107 @@
+"""NIfTI volumes: RAS and (x, y, z) in the file, LPS and (plane, row, column) here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from myoperf.errors import GeometryError, InputError, UnsupportedInputError
+from myoperf.geometry import lps_from_ras
+from myoperf.types import Volume
+
+__all__ = ["is_nifti", "read_nifti", "write_nifti"]
+
+_SCALE = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
+
+
+def is_nifti(path: Path) -> bool:
+    """Whether a file's name ends as NIfTI's does (.nii, .nii.gz)."""
+    return re.search(r"\.nii(\.gz)?$", path.name, re.IGNORECASE) is not None
+
+
+def read_nifti(path: Path) -> Volume:
+    """Read a 3D or 4D NIfTI file.
+
+    Voxel (i, j, k) of the file becomes (plane k, row j, column i); the fourth axis becomes frames.
+    Values keep the file's type where it has no scaling.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged, or holds NaN or infinite values.
+    UnsupportedInputError
+        When it is a 2D picture or has more than four axes.
+    GeometryError
+        When neither sform nor qform gives an affine.
+    """
+    try:
+        image: Any = nib.load(path)
+        array = np.asanyarray(image.dataobj)
+        header = image.header
+        coded = int(header["sform_code"]) > 0 or int(header["qform_code"]) > 0
+        unit = header.get_xyzt_units()[0]
+    except FileNotFoundError:
+        raise InputError(f"{path.name}: the file does not exist.") from None
+    except Exception:  # nibabel, zlib and numpy raise many types on damaged bytes
+        raise InputError(f"{path.name}: not a readable NIfTI file; it is damaged or incomplete.") from None
+    while array.ndim > 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.ndim not in (3, 4) or min(array.shape[:3]) < 2:
+        raise UnsupportedInputError(f"{path.name}: shape {array.shape}; expected a 3D volume or a 4D series of them.")
+    if array.dtype.kind not in "iufb" or array.dtype.names:
+        raise UnsupportedInputError(f"{path.name}: values of type {array.dtype}; expected real numbers.")
+    if not coded:
+        raise GeometryError(f"{path.name}: neither sform nor qform is set; an affine is never invented.")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise InputError(f"{path.name}: the volume holds NaN or infinite values.")
+    affine = np.asarray(image.affine, dtype=np.float64).copy()
+    affine[:3] *= _SCALE.get(unit, 1.0)
+    frames = array[None] if array.ndim == 3 else np.moveaxis(array, 3, 0)
+    try:
+        return Volume(np.ascontiguousarray(frames.transpose(0, 3, 2, 1)), _reversed(lps_from_ras(affine)))
+    except GeometryError as error:
+        raise GeometryError(f"{path.name}: {error}") from None
+
+
+def write_nifti(path: Path, volume: Volume) -> None:
+    """Write a volume as NIfTI-1 (.nii or .nii.gz) in mm; several frames become the fourth axis.
+
+    Raises
+    ------
+    InputError
+        When the values' type has no place in NIfTI (text, complex), or integers exceed 32 bits.
+    """
+    array = volume.array.transpose(0, 3, 2, 1)
+    array = array[0] if volume.frames == 1 else np.moveaxis(array, 0, 3)
+    make: Any = nib.Nifti1Image
+    image = make(np.asarray(_storable(array)), lps_from_ras(_reversed(volume.lps_from_index)))
+    image.header.set_xyzt_units("mm", "sec")
+    image.set_sform(image.affine, code=1)
+    image.set_qform(image.affine, code=1)
+    nib.save(image, path)
+
+
+def _storable(array: NDArray[Any]) -> NDArray[Any]:
+    """Give the values in a type other programs read: no booleans, half floats or 64-bit integers."""
+    kind, size = array.dtype.kind, array.dtype.itemsize
+    if kind == "b":
+        return array.astype(np.uint8)
+    if kind == "f" and size == 2:
+        return array.astype(np.float32)
+    if kind in "iu" and size == 8:
+        if array.min() < -(2**31) or array.max() >= 2**31:
+            raise InputError("Integers beyond 32 bits cannot be written as NIfTI.")
+        return array.astype(np.int32)
+    if kind not in "iuf":
+        raise InputError(f"Values of type {array.dtype} cannot be written as NIfTI.")
+    return array
+
+
+def _reversed(affine: NDArray[Any]) -> NDArray[np.float64]:
+    """Exchange an affine between index orders (i, j, k) and (k, j, i)."""
+    return np.asarray(affine, dtype=np.float64)[:, [2, 1, 0, 3]]

@@ -1,0 +1,165 @@
+"""NM images: the frame vectors every multi-frame file is sorted by, and what all kinds share.
+
+The order of an NM file's frames is told by vectors, one number a frame (PS3.3 C.8.4.8); position in
+the file means nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from myoperf.errors import GeometryError, InputError
+from myoperf.io.header import PHOTOPEAK_KEV, items, nuclide_of, number, numbers
+from myoperf.types import Finding, Severity
+
+__all__ = ["FrameTable", "beat_choice", "frame_table", "gate_duration_ms", "pixel_spacing", "window_choice"]
+
+_VECTORS = {
+    "window": "EnergyWindowVector",
+    "detector": "DetectorVector",
+    "rotation": "RotationVector",
+    "beat": "RRIntervalVector",
+    "slot": "TimeSlotVector",
+    "slice": "SliceVector",
+    "view": "AngularViewVector",
+}
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class FrameTable:
+    """For every frame of the file: which window, detector, rotation, beat, slot, slice and view it is.
+
+    Parameters
+    ----------
+    index
+        Name to an array of shape (frames,), values from 1 as in the file; all 1 where a vector is
+        absent.
+    present
+        The names whose vector the file has.
+    """
+
+    index: Mapping[str, Ints]
+    present: frozenset[str]
+
+    def __getitem__(self, name: str) -> Ints:
+        return self.index[name]
+
+
+def frame_table(dataset: Dataset, name: str, frames: int) -> FrameTable:
+    """Read the frame vectors.
+
+    Raises
+    ------
+    InputError
+        When a vector's length is not the number of frames.
+    """
+    index: dict[str, Ints] = {}
+    present = set()
+    for key, keyword in _VECTORS.items():
+        values = numbers(dataset, keyword)
+        if not values:
+            index[key] = np.ones(frames, dtype=np.int64)
+            continue
+        if len(values) != frames:
+            raise InputError(f"{name}: {keyword} has {len(values)} values for {frames} frames; export the file again.")
+        index[key] = np.asarray(values, dtype=np.int64)
+        present.add(key)
+    return FrameTable(index, frozenset(present))
+
+
+def pixel_spacing(dataset: Dataset, name: str) -> tuple[float, float]:
+    """Give (row, column) spacing in mm; Pixel Spacing includes the zoom (PS3.3 C.8.4.8).
+
+    Raises
+    ------
+    GeometryError
+        When it is missing or not positive.
+    """
+    values = numbers(dataset, "PixelSpacing")
+    if len(values) != 2 or min(values) <= 0:
+        raise GeometryError(f"{name}: Pixel Spacing is missing or not positive; export the file with its geometry.")
+    return values[0], values[1]
+
+
+def window_choice(
+    dataset: Dataset, table: FrameTable, pixels: NDArray[np.generic]
+) -> tuple[NDArray[np.bool_], tuple[Finding, ...]]:
+    """Choose the frames of the photopeak among several energy windows.
+
+    The window whose limits hold the nuclide's photopeak is taken; where the nuclide or the limits
+    are not told, the one with most counts, with a warning.
+
+    Returns
+    -------
+    (which frames to keep, findings)
+    """
+    windows = np.unique(table["window"])
+    if windows.size == 1:
+        return np.ones(table["window"].size, dtype=bool), ()
+    peak = PHOTOPEAK_KEV.get(nuclide_of(dataset) or "")
+    limits = {int(w): _window_limits(dataset, int(w)) for w in windows}
+    holding = [w for w, lim in limits.items() if lim and peak and lim[0] <= peak <= lim[1]]
+    if holding:
+        chosen = min(holding, key=lambda w: limits[w][1] - limits[w][0])
+        severity: Severity = "info"
+        why = f"window {chosen} holds the photopeak and was used"
+    else:
+        chosen = max(limits, key=lambda w: float(pixels[table["window"] == w].sum(dtype=np.float64)))
+        severity = "warning"
+        why = f"none is known to hold the photopeak: window {chosen}, with most counts, was used"
+    message = f"The file holds {windows.size} energy windows; {why}."
+    return table["window"] == chosen, (Finding("energy-windows", severity, message),)
+
+
+def _window_limits(dataset: Dataset, window: int) -> tuple[float, ...]:
+    """Give (lower, upper) keV of a window, or nothing."""
+    sequence = items(dataset, "EnergyWindowInformationSequence")
+    if not 1 <= window <= len(sequence):
+        return ()
+    for part in items(sequence[window - 1], "EnergyWindowRangeSequence"):
+        lower, upper = number(part, "EnergyWindowLowerLimit"), number(part, "EnergyWindowUpperLimit")
+        if lower is not None and upper is not None and upper > lower:
+            return lower, upper
+    return ()
+
+
+def beat_choice(
+    table: FrameTable, pixels: NDArray[np.generic], keep: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], tuple[Finding, ...]]:
+    """Choose one R-R interval window among several: the one with most counts."""
+    beats = np.unique(table["beat"][keep])
+    if beats.size == 1:
+        return keep, ()
+    counts = [float(pixels[keep & (table["beat"] == beat)].sum(dtype=np.float64)) for beat in beats]
+    chosen = beats[int(np.argmax(counts))]
+    share = 100.0 * max(counts) / max(sum(counts), 1e-9)
+    message = f"The file holds {beats.size} R-R interval windows; the one with most counts ({share:.0f} %) was used."
+    return keep & (table["beat"] == chosen), (Finding("rr-windows", "info", message),)
+
+
+def gate_duration_ms(dataset: Dataset, gates: int) -> NDArray[np.float64] | None:
+    """Give each gate's length, shape (gates,), from PS3.3 C.8.4.14 (NM Multi-gated); None where not told.
+
+    Time Slot Time of every slot, else Frame Time, else the mean of the R-R limits or the heart rate
+    divided by the number of gates.
+    """
+    for gated in items(dataset, "GatedInformationSequence"):
+        for data in items(gated, "DataInformationSequence"):
+            slots = [number(slot, "TimeSlotTime") for slot in items(data, "TimeSlotInformationSequence")]
+            if len(slots) == gates and all(slot is not None and slot > 0 for slot in slots):
+                return np.asarray(slots, dtype=np.float64)
+            time = number(data, "FrameTime")
+            if time is not None and time > 0:
+                return np.full(gates, time)
+            low, high = number(data, "LowRRValue"), number(data, "HighRRValue")
+            beat = number(data, "NominalInterval") or (0.5 * (low + high) if low and high else None)
+            if beat:
+                return np.full(gates, beat / gates)
+    rate = number(dataset, "HeartRate")
+    return np.full(gates, 60000.0 / rate / gates) if rate and 20.0 <= rate <= 250.0 else None

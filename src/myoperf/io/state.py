@@ -1,0 +1,106 @@
+"""Whether a scan was made under stress or at rest, from what the file says.
+
+Order of trust: the coded acquisition context, then Image ID, series, protocol and procedure
+descriptions, and last the study's description. A text that names both states, or neither, tells
+nothing; an unknown state stays unknown.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from pydicom.dataset import Dataset
+
+from myoperf.io.header import items, text_of
+from myoperf.types import Finding, State
+
+__all__ = ["detect_state", "state_in_text", "words_of"]
+
+_CODES: dict[str, State] = {
+    # DICOM PS3.16 CID 3101-3102 and the patient states of CID 10045: SNOMED CT, SRT and DCM forms.
+    **dict.fromkeys(("432655005", "F-05019", "109091"), "stress"),  # cardiac stress state
+    **dict.fromkeys(("434161005", "F-05028", "109095"), "stress"),  # peak stress state
+    **dict.fromkeys(("128976003", "F-01606"), "stress"),  # exercise state
+    **dict.fromkeys(("128975004", "F-01604"), "rest"),  # resting state
+    **dict.fromkeys(("128974000", "F-01602"), "rest"),  # baseline state
+    **dict.fromkeys(("109092", "109093", "109094"), "rest"),  # reinjection, redistribution, delayed redistribution
+}
+_SUFFIX = (
+    r"(?:gate|gated|gat|gtd|g|tomo|raw|recon|ac|nac|nc|irac|irnc|sa|sax|supine|sup|prone|pron|mibi|spect|pet|myo|test)*"
+)
+_STRESS = re.compile(
+    rf"(?:(?:irac|irnc|ac|nc|g|recon)?(?:stress|str|strs|sgate|sgated|sgat|exercise|exercice|treadmill|bruce"
+    rf"|esforco|esfuerzo|estres|estresse|effort|belastung|sforzo|adenosine|adeno|regadenoson|regad|lexiscan|dipyridamole"
+    rf"|dipyridamol|dipy|persantine?|dobutamine?|dobu){_SUFFIX})"
+)
+_REST = re.compile(
+    rf"(?:(?:irac|irnc|ac|nc|g|recon)?(?:rest|rst|resting|rgate|rgated|rgat|repos|reposo|repouso|ruhe|riposo"
+    rf"|redistribution|redist|redistrib|reinjection){_SUFFIX})"
+)
+_SERIES_TEXTS = (
+    "ImageID",
+    "SeriesDescription",
+    "ProtocolName",
+    "PerformedProcedureStepDescription",
+    "RequestedProcedureDescription",
+)
+
+
+def words_of(text: str) -> list[str]:
+    """Split a description into lower-case words: at signs, digits and a capital after a small letter."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", plain)]
+
+
+def state_in_text(text: str) -> State | None:
+    """Read the state off a description; None where it names both or neither.
+
+    Examples
+    --------
+    >>> [state_in_text(t) for t in ("SGATE", "ReconRest", "AC_STRESS", "forest", "Rest/Stress 1 day")]
+    ['stress', 'rest', 'stress', None, None]
+    """
+    words = words_of(text)
+    stress = any(_STRESS.fullmatch(word) for word in words)
+    rest = any(_REST.fullmatch(word) for word in words)
+    if stress == rest:
+        return None
+    return "stress" if stress else "rest"
+
+
+def detect_state(dataset: Dataset) -> tuple[State | None, tuple[Finding, ...]]:
+    """Find a scan's state and say what the reader of the report must know about how.
+
+    Returns
+    -------
+    (state or None, findings): ``state-conflict`` where code and text disagree (the code is taken),
+    ``state-from-study`` where only the study's description tells. ``state-unknown`` is left to the
+    caller, who may know from the user.
+    """
+    coded = _coded_state(dataset)
+    written = next((s for s in (state_in_text(text_of(dataset, k)) for k in _SERIES_TEXTS) if s), None)
+    if coded is not None:
+        if written is not None and written != coded:
+            message = f"The acquisition context says {coded}, the series' text says {written}: {coded} was taken."
+            return coded, (Finding("state-conflict", "warning", message),)
+        return coded, ()
+    if written is not None:
+        return written, ()
+    codes = items(dataset, "ProcedureCodeSequence")
+    texts = [text_of(dataset, "StudyDescription"), *(text_of(code, "CodeMeaning") for code in codes)]
+    broad = next((s for s in map(state_in_text, texts) if s), None)
+    if broad is None:
+        return None, ()
+    message = f"Only the study's description tells the state ({broad}); check it."
+    return broad, (Finding("state-from-study", "warning", message),)
+
+
+def _coded_state(dataset: Dataset) -> State | None:
+    """Read Patient State (DCM 109054) and its like from AcquisitionContextSequence (0040,0555)."""
+    for item in items(dataset, "AcquisitionContextSequence"):
+        for code in items(item, "ConceptCodeSequence"):
+            state = _CODES.get(text_of(code, "CodeValue"))
+            if state is not None:
+                return state
+    return None
