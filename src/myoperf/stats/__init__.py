@@ -1,1 +1,49 @@
-"""Statistics of diagnostic tests: areas, intervals, comparisons."""
+"""Statistics of diagnostic tests: areas, intervals, comparisons, calibration."""
+
+from __future__ import annotations
+
+from myoperf.stats.auc import AucTable, DelongPairs, Interval, delong_pairs, delong_table, delong_unpaired
+from myoperf.stats.bootstrap import bootstrap_auc, percentile_interval, resample_counts
+from myoperf.stats.calibration import (
+    Calibration,
+    decision_curve,
+    measure_calibration,
+    precision_recall_curve,
+    roc_curve,
+)
+from myoperf.stats.compare import FactorPair, adjust_p, beaten_by, compare_levels
+from myoperf.stats.metrics import (
+    METRICS,
+    Confusion,
+    Measured,
+    measure_threshold,
+    threshold_for_sensitivity,
+    wilson_interval,
+)
+
+__all__ = [
+    "METRICS",
+    "AucTable",
+    "Calibration",
+    "Confusion",
+    "DelongPairs",
+    "FactorPair",
+    "Interval",
+    "Measured",
+    "adjust_p",
+    "beaten_by",
+    "bootstrap_auc",
+    "compare_levels",
+    "decision_curve",
+    "delong_pairs",
+    "delong_table",
+    "delong_unpaired",
+    "measure_calibration",
+    "measure_threshold",
+    "percentile_interval",
+    "precision_recall_curve",
+    "resample_counts",
+    "roc_curve",
+    "threshold_for_sensitivity",
+    "wilson_interval",
+]

@@ -1,0 +1,135 @@
+"""Comparing many models: multiplicity, rank sums pooled by factor, and a paired alternative."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats as distributions
+
+from myoperf.errors import InputError
+from myoperf.stats.auc import DelongPairs
+
+__all__ = ["FactorPair", "adjust_p", "beaten_by", "compare_levels"]
+
+Float = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class FactorPair:
+    """Two levels of a factor (strategies, inputs, networks) compared.
+
+    Parameters
+    ----------
+    median_difference
+        Median area of `a` minus that of `b` over the pooled bootstraps.
+    p_rank_sum
+        Wilcoxon rank-sum over pooled bootstraps as if independent, as paper 001 does it. Every
+        resample of every model counts as an observation, which overstates significance.
+    p_paired
+        Sign-flip permutation over models matched on the other factors (each contributes one
+        difference of areas on all patients); NaN with fewer than two matched pairs.
+    n_matched
+        How many matched pairs the permutation rests on.
+    """
+
+    a: str
+    b: str
+    median_difference: float
+    p_rank_sum: float
+    p_paired: float
+    n_matched: int
+
+
+def adjust_p(p: ArrayLike, *, method: str = "holm") -> Float:
+    """Correct p values for multiplicity.
+
+    Parameters
+    ----------
+    p
+        (tests,).
+    method
+        ``"holm"`` (family-wise, Holm 1979) or ``"benjamini-hochberg"`` (false discovery rate, 1995).
+    """
+    values = np.asarray(p, dtype=np.float64)
+    if values.ndim != 1 or not ((values >= 0) & (values <= 1)).all():
+        raise InputError("p values must be a list of numbers from 0 to 1.")
+    order = np.argsort(values)
+    n = values.size
+    if method == "holm":
+        stepped = np.maximum.accumulate(values[order] * (n - np.arange(n)))
+    elif method == "benjamini-hochberg":
+        stepped = np.minimum.accumulate((values[order] * n / (np.arange(n) + 1))[::-1])[::-1]
+    else:
+        raise InputError(f"Unknown correction {method}: holm or benjamini-hochberg.")
+    out = np.empty(n)
+    out[order] = np.minimum(stepped, 1.0)
+    return out
+
+
+def beaten_by(pairs: DelongPairs, models: int, *, alpha: float = 0.05, p: ArrayLike | None = None) -> NDArray[np.int64]:
+    """Count, for each model, how many others it beats (greater area, p < alpha); `p` may be corrected."""
+    values = pairs.p if p is None else np.asarray(p)
+    sure = values < alpha
+    wins = np.bincount(pairs.a[sure & (pairs.difference > 0)], minlength=models)
+    return wins + np.bincount(pairs.b[sure & (pairs.difference < 0)], minlength=models)
+
+
+def compare_levels(
+    factors: Mapping[str, Sequence[str]],
+    factor: str,
+    auc: ArrayLike,
+    samples: ArrayLike,
+    *,
+    rng: np.random.Generator,
+    permutations: int = 9999,
+) -> tuple[FactorPair, ...]:
+    """Compare the levels of one factor over all models that have them.
+
+    Parameters
+    ----------
+    factors
+        For each factor its level for every model, e.g. ``{"network": [...], "input": [...]}``.
+    factor
+        The one to compare.
+    auc
+        (models,) areas on all patients.
+    samples
+        (models, resamples) from `bootstrap_auc`.
+    """
+    areas, boots = np.asarray(auc, dtype=np.float64), np.asarray(samples, dtype=np.float64)
+    if factor not in factors:
+        raise InputError(f"Unknown factor {factor}: choose from {', '.join(factors)}.")
+    level = np.asarray(factors[factor])
+    others = [tuple(factors[name][model] for name in factors if name != factor) for model in range(areas.size)]
+    out = []
+    for a, b in combinations(dict.fromkeys(level.tolist()), 2):
+        pooled_a, pooled_b = boots[level == a].ravel(), boots[level == b].ravel()
+        by_other = {others[m]: areas[m] for m in np.flatnonzero(level == b)}
+        matched = np.array(
+            [areas[m] - by_other[others[m]] for m in np.flatnonzero(level == a) if others[m] in by_other]
+        )
+        out.append(
+            FactorPair(
+                a=str(a),
+                b=str(b),
+                median_difference=float(np.median(pooled_a) - np.median(pooled_b)),
+                p_rank_sum=float(distributions.ranksums(pooled_a, pooled_b).pvalue),
+                p_paired=_sign_flip(matched, rng, permutations),
+                n_matched=matched.size,
+            )
+        )
+    return tuple(out)
+
+
+def _sign_flip(differences: Float, rng: np.random.Generator, permutations: int) -> float:
+    """Two-sided p of the mean difference under random signs, the observed one counted in."""
+    if differences.size < 2:
+        return float("nan")
+    signs = rng.choice((-1.0, 1.0), size=(permutations, differences.size))
+    extreme = np.abs(signs @ differences) >= abs(differences.sum()) - 1e-12
+    return float((extreme.sum() + 1) / (permutations + 1))

@@ -1,0 +1,147 @@
+"""What a threshold makes of probabilities: counts, proportions, and their intervals.
+
+Wilson, JASA 1927, doi:10.1080/01621459.1927.10502953, for proportions of patients; the percentile
+bootstrap by patient where a number is no plain proportion (balanced accuracy, F1) or where several
+rows of one patient hang together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats as distributions
+
+from myoperf.errors import InputError
+from myoperf.stats.auc import Interval, check_scores
+from myoperf.stats.bootstrap import percentile_interval
+
+__all__ = ["METRICS", "Confusion", "Measured", "measure_threshold", "threshold_for_sensitivity", "wilson_interval"]
+
+Float = NDArray[np.floating[Any]]
+
+METRICS = ("sensitivity", "specificity", "accuracy", "balanced_accuracy", "precision", "f1")
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Counts at a threshold; weights other than one make them sums of weights."""
+
+    tn: int
+    fp: int
+    fn: int
+    tp: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A number, its interval and how many it rests on; NaN where nothing was there to divide by."""
+
+    value: float
+    interval: Interval
+    n: int
+
+
+def wilson_interval(successes: int, n: int, *, level: float = 0.95) -> Interval:
+    """Score interval of a proportion without continuity correction.
+
+    Examples
+    --------
+    >>> ci = wilson_interval(42, 44)
+    >>> round(ci.lo, 2), round(ci.hi, 2)
+    (0.85, 0.99)
+    """
+    if not 0 <= successes <= n:
+        raise InputError(f"A proportion needs 0 <= successes <= n; got {successes} of {n}.")
+    if n == 0:
+        return Interval(float("nan"), float("nan"), level)
+    z = float(distributions.norm.ppf(0.5 + level / 2))
+    share = successes / n
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return Interval(max(0.0, float(centre - half)), min(1.0, float(centre + half)), level)
+
+
+def threshold_for_sensitivity(truth: ArrayLike, scores: ArrayLike, sensitivity: float) -> float:
+    """Give the highest threshold whose sensitivity reaches the wish (choose it on validation data)."""
+    positive, matrix = check_scores(truth, scores)
+    if not 0 < sensitivity <= 1:
+        raise InputError(f"A sensitivity lies between 0 and 1; got {sensitivity}.")
+    cases = np.sort(matrix[0, positive])[::-1]
+    return float(cases[int(np.ceil(sensitivity * cases.size)) - 1])
+
+
+def measure_threshold(
+    truth: ArrayLike,
+    probability: ArrayLike,
+    *,
+    counts: NDArray[np.int32],
+    threshold: float = 0.5,
+    clustered: bool = False,
+    level: float = 0.95,
+) -> tuple[Confusion, Mapping[str, Measured]]:
+    """Measure one model at a threshold (positive at or above it).
+
+    Parameters
+    ----------
+    truth, probability
+        (rows,).
+    counts
+        (resamples, rows) from `resample_counts`, for the intervals that are bootstrapped.
+    clustered
+        Rows of a patient hang together (per vessel): every interval is bootstrapped.
+
+    Returns
+    -------
+    The confusion counts and a `Measured` for each name in `METRICS`.
+    """
+    positive, matrix = check_scores(truth, probability)
+    called = matrix[0] >= threshold
+    ones = np.ones((1, positive.size), dtype=np.int32)
+    tn, fp, fn, tp = (int(value) for value in _cells(positive, called, ones)[:, 0])
+    values = {name: float(value[0]) for name, value in _ratios(_cells(positive, called, ones)).items()}
+    samples = _ratios(_cells(positive, called, counts))
+    plain = {
+        "sensitivity": (tp, tp + fn),
+        "specificity": (tn, tn + fp),
+        "accuracy": (tp + tn, positive.size),
+        "precision": (tp, tp + fp),
+    }
+    measured = {}
+    for name in METRICS:
+        n = plain.get(name, (0, positive.size))[1]
+        if name in plain and not clustered:
+            interval = wilson_interval(*plain[name], level=level)
+        elif np.isnan(values[name]):
+            interval = Interval(float("nan"), float("nan"), level)
+        else:
+            interval = percentile_interval(samples[name], level=level)
+        measured[name] = Measured(values[name], interval, n)
+    return Confusion(tn, fp, fn, tp), measured
+
+
+def _cells(positive: NDArray[np.bool_], called: NDArray[np.bool_], counts: NDArray[np.int32]) -> Float:
+    """Weighted TN, FP, FN, TP: shape (4, resamples)."""
+    masks = np.stack([~positive & ~called, ~positive & called, positive & ~called, positive & called])
+    return masks.astype(np.float64) @ counts.T.astype(np.float64)
+
+
+def _ratios(cells: Float) -> dict[str, Float]:
+    """Every metric from (4, resamples) cells; NaN where a denominator is 0."""
+    tn, fp, fn, tp = cells
+
+    def share(part: Float, whole: Float) -> Float:
+        return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
+
+    sensitivity, specificity = share(tp, tp + fn), share(tn, tn + fp)
+    return {
+        "sensitivity": sensitivity,
+        "specificity": specificity,
+        "accuracy": share(tp + tn, cells.sum(axis=0)),
+        "balanced_accuracy": (sensitivity + specificity) / 2,
+        "precision": share(tp, tp + fp),
+        "f1": share(2 * tp, 2 * tp + fp + fn),
+    }
