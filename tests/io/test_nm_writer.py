@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pydicom
@@ -202,3 +203,67 @@ def test_never_overwrites(tmp_path):
     with pytest.raises(OutputExistsError, match=r"v\.dcm"):
         write_volume(path, Volume(np.zeros((2, 3, 4)), np.eye(4)), HEADER)
     assert (pydicom.dcmread(path).pixel_array == 1).all()
+
+
+def _read(*paths):
+    from myoperf.io import read_studies
+
+    result = read_studies(list(paths))
+    assert result.skipped == ()
+    (study,) = result.studies
+    return study
+
+
+@pytest.mark.parametrize("frames", [1, 8])
+@pytest.mark.parametrize("rising", [False, True])
+def test_projections_round_trip_through_the_reader(tmp_path, frames, rising):
+    angles = (-135.0 + 6.0 * np.arange(30)) % 360.0 if rising else ANGLES
+    views = replace(_projections(frames, angles=angles), axis_lps_mm=(0.0, 0.0, 140.0))
+    path = write_projections(tmp_path / "a.dcm", views, HEADER, frame_duration_ms=110.0 if frames > 1 else None)
+    study = _read(path)
+    (scan,) = study.scans
+    assert (scan.state, scan.framing, scan.modality, scan.tracer) == (
+        "stress",
+        "gated" if frames > 1 else "static",
+        "NM",
+        "Tc-99m sestamibi",
+    )
+    assert scan.image.angles_deg == pytest.approx(views.angles_deg)
+    assert scan.image.radius_mm == pytest.approx(views.radius_mm)
+    assert scan.image.pixel_mm == views.pixel_mm
+    assert scan.image.axis_lps_mm == pytest.approx(views.axis_lps_mm)
+    assert (scan.image.array == views.array).all()
+    if frames > 1:
+        assert scan.frame_duration_ms == pytest.approx([110.0] * frames)
+    assert (study.patient_id, study.sex, study.age_years) == ("SIM-0001", "F", 61.0)
+    assert (study.height_m, study.weight_kg) == (1.6532, 71.25)
+    assert [f.code for f in scan.findings if f.severity != "info"] == []
+
+
+def test_two_detectors_round_trip_through_the_reader(tmp_path):
+    first = (45.0 - 3.0 * np.arange(30)) % 360.0
+    views = _projections(angles=np.concatenate([first, (first - 90.0) % 360.0]))
+    image = _read(write_projections(tmp_path / "d.dcm", views, HEADER, detectors=2)).scans[0].image
+    assert image.angles_deg == pytest.approx(views.angles_deg)
+    assert (image.array == views.array).all()
+    assert image.radius_mm == pytest.approx(views.radius_mm)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_volumes_round_trip_through_the_reader(tmp_path, backwards):
+    array = np.random.default_rng(1).random((3, 7, 8, 9)) * 1234.5
+    affine = np.eye(4)
+    affine[:3, :3] = np.diag([3.5, 3.0, -4.0 if backwards else 4.0])[:, ::-1]
+    affine[:3, 3] = (-101.5, 55.5, 1402.25)
+    transaxial = write_volume(tmp_path / "t.dcm", Volume(array, affine), HEADER, frame_duration_ms=100.0)
+    oblique = Volume(array[:1], _oblique_affine(backwards=backwards))
+    rest = replace(HEADER, state="rest")
+    short_axis = write_volume(tmp_path / "s.dcm", oblique, rest, orientation="short_axis")
+    scans = {scan.state: scan for scan in _read(transaxial, short_axis).scans}
+    for state, (volume, orientation) in {
+        "stress": (Volume(array, affine), "transaxial"),
+        "rest": (oblique, "short_axis"),
+    }.items():
+        assert scans[state].orientation == orientation
+        assert scans[state].image.lps_from_index == pytest.approx(volume.lps_from_index, abs=1e-6)
+        assert scans[state].image.array == pytest.approx(volume.array, abs=0.011)

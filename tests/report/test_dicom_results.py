@@ -19,6 +19,7 @@ from dicom_fixtures import (
     full_scores,
     gated_nm_result,
     ge_result,
+    header_bytes,
     make_report,
     nifti_report,
     pet_result,
@@ -188,7 +189,32 @@ def test_patient_and_study_come_from_the_source_in_any_alphabet(tmp_path, gated)
         assert (dataset.PatientID, dataset.PatientBirthDate, dataset.PatientAge) == ("SIM-7", "19600102", "065Y")
         assert (dataset.AccessionNumber, dataset.StudyDate, dataset.StudyTime) == ("A-1", "20260102", "101500")
         assert dataset.SeriesDescription.startswith("RESEARCH")
+        assert dataset.ContentQualification == "RESEARCH"
         assert dataset.Manufacturer == "MyoPerf"
+
+
+def test_a_damaged_header_neither_stops_nor_leaks(tmp_path, gated):
+    result = gated.results[0]
+    header = pydicom.dcmread(io.BytesIO(result.scan.source_headers[0]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        header.StudyDate, header.PatientSex, header.PatientID = "2026.01.02", "Q-female-Q-female", "P" * 80
+        damaged = header_bytes(header)
+        del header.SeriesInstanceUID
+        nameless = header_bytes(header)
+    for name, source in (("damaged", damaged), ("nameless", nameless)):
+        scan = replace(result.scan, source_headers=(source,))
+        report = make_report([replace(result, scan=scan)])
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            paths = write_dicom_results(report, tmp_path / name, PDF)
+        assert said == []
+        assert [dciodvfy_errors(path) for path in paths] == [[]] * 3
+    seg = pydicom.dcmread(tmp_path / "damaged/rest_seg.dcm")
+    assert (seg.StudyInstanceUID, seg.StudyDate, seg.PatientSex) == (header.StudyInstanceUID, "", "")
+    seg = pydicom.dcmread(tmp_path / "nameless/rest_seg.dcm")
+    assert seg.StudyInstanceUID != header.StudyInstanceUID
+    assert "ReferencedSeriesSequence" not in seg
 
 
 def test_nifti_objects_share_one_new_study(tmp_path):

@@ -97,7 +97,7 @@ def nm_dataset(header: NMHeader, kind: str, image_type: tuple[str, ...]) -> Data
     for when in ("Study", "Series", "Acquisition", "Content"):
         setattr(dataset, f"{when}Date", header.study_date)
         setattr(dataset, f"{when}Time", header.acquisition_time)
-    dataset.Modality = "NM"
+    dataset.Modality, dataset.ContentQualification = "NM", "RESEARCH"
     dataset.Manufacturer = header.manufacturer
     dataset.ManufacturerModelName = header.model
     dataset.StudyDescription = header.study_description

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import uuid
 from collections.abc import Iterable
@@ -16,7 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
+from pydicom.config import RAISE, disable_value_validation
+from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
+from pydicom.valuerep import validate_value
 
 from myoperf.errors import OutputExistsError
 from myoperf.types import Scan, Study, Volume
@@ -41,9 +45,9 @@ _WHEN_FILLED = (
     "PatientWeight",
     "PatientIdentityRemoved",
     "DeidentificationMethod",
-    "DeidentificationMethodCodeSequence",
     "StudyDescription",
 )
+_IDENTIFIERS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 _NEW_STUDY = "RESEARCH MyoPerf analysis of files without DICOM headers"
 
 
@@ -68,7 +72,8 @@ class Stamp:
         return f"2.25.{uuid.UUID(bytes=digest[:16], version=5).int}"
 
     def put(self, dataset: Dataset) -> None:
-        """Write date and time."""
+        """Write date and time, and that the object is research (PS3.3 C.12.1, Content Qualification)."""
+        dataset.ContentQualification = "RESEARCH"
         day, time = self.when.strftime("%Y%m%d"), self.when.strftime("%H%M%S")
         dataset.ContentDate = dataset.InstanceCreationDate = dataset.SeriesDate = day
         dataset.ContentTime = dataset.InstanceCreationTime = dataset.SeriesTime = time
@@ -85,8 +90,12 @@ class Reference:
 
 
 def read_headers(scan: Scan) -> tuple[Dataset, ...]:
-    """Decode a scan's DICOM headers; none for NIfTI."""
-    return tuple(dcmread(BytesIO(header), stop_before_pixels=True) for header in scan.source_headers)
+    """Decode a scan's DICOM headers: none for NIfTI, none without the identifiers a reference needs."""
+    headers = [dcmread(BytesIO(header), stop_before_pixels=True) for header in scan.source_headers]
+    with disable_value_validation():  # decoding a faulty value would print it; `_valid` judges it later
+        for header, name in itertools.product(headers, (*_IDENTIFIERS, *_ALWAYS, *_WHEN_FILLED)):
+            header.get(name)
+    return tuple(header for header in headers if all(header.get(name) for name in _IDENTIFIERS))
 
 
 def study_attributes(study: Study, headers: Iterable[Dataset], stamp: Stamp) -> Dataset:
@@ -100,7 +109,7 @@ def study_attributes(study: Study, headers: Iterable[Dataset], stamp: Stamp) -> 
     if source is None:
         for name in _ALWAYS:
             setattr(dataset, name, "")
-        dataset.PatientID = study.patient_id or ""
+        dataset.PatientID = _valid("PatientID", study.patient_id)
         dataset.PatientSex = study.sex or ""
         dataset.StudyInstanceUID = stamp.uid("study")
         dataset.StudyDescription = _NEW_STUDY
@@ -108,12 +117,25 @@ def study_attributes(study: Study, headers: Iterable[Dataset], stamp: Stamp) -> 
             dataset.PatientAge = f"{round(study.age_years):03d}Y"
         return dataset
     for name in _ALWAYS:
-        setattr(dataset, name, str(source.get(name) or ""))
+        setattr(dataset, name, _valid(name, source.get(name)))
     for name in _WHEN_FILLED:
-        if source.get(name):
-            setattr(dataset, name, source.get(name))
+        value = _valid(name, source.get(name))
+        if value:
+            setattr(dataset, name, value)
+    if source.get("DeidentificationMethodCodeSequence"):
+        dataset.DeidentificationMethodCodeSequence = deepcopy(source.DeidentificationMethodCodeSequence)
     dataset.StudyInstanceUID = source.StudyInstanceUID
     return dataset
+
+
+def _valid(keyword: str, value: object) -> str:
+    """Give a value as text; empty where it breaks its own representation (PS3.5 6.2), as some cameras write."""
+    text = "" if value is None else str(value)
+    try:
+        validate_value(dictionary_VR(keyword), text, RAISE)
+    except ValueError:
+        return ""
+    return text
 
 
 def instance_of(header: Dataset, attributes: Dataset) -> Dataset:
