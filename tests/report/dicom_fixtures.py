@@ -151,7 +151,7 @@ def nifti_report():
 
 
 def physionet_result(name="P17_ReconStress_gate.dcm", *, state="stress"):
-    dataset = pydicom.dcmread(REAL / "physionet_mps/dicom" / name)
+    dataset = pydicom.dcmread(require_real() / "physionet_mps/dicom" / name)
     scan = Scan(
         Volume(dataset.pixel_array.astype(np.float32), nm_affine(dataset)),
         state=state,
@@ -162,7 +162,7 @@ def physionet_result(name="P17_ReconStress_gate.dcm", *, state="stress"):
 
 
 def ge_result():
-    dataset = pydicom.dcmread(REAL / "ge_projections/stress_tomo.dcm")
+    dataset = pydicom.dcmread(require_real() / "ge_projections/stress_tomo.dcm")
     angles = 225.44 - 6.0 * np.arange(30)
     scan = Scan(
         Projections(dataset.pixel_array.astype(np.float32), angles % 360, (6.799385, 6.799385)),

@@ -1,6 +1,8 @@
 """The Segmentation read back: every voxel, every place, every reference."""
 
+import io
 import warnings
+from dataclasses import replace
 from datetime import datetime
 
 import highdicom as hd
@@ -8,7 +10,6 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_fixtures import (
-    dciodvfy_errors,
     gated_nm_result,
     ge_result,
     make_report,
@@ -54,7 +55,6 @@ def _read_back(path, labels):
 
 
 def _check(path, result):
-    assert dciodvfy_errors(path) == []
     assert (_read_back(path, result.labels) == result.labels.array[0]).all()
     volume = hd.seg.segread(path).get_volume(combine_segments=True)
     grid = volume.affine
@@ -133,6 +133,18 @@ def test_real_projections_get_a_frame_of_their_own(tmp_path):
     series = seg.ReferencedSeriesSequence[0]
     assert series.SeriesInstanceUID == source.SeriesInstanceUID
     assert series.ReferencedInstanceSequence[0].ReferencedSOPInstanceUID == source.SOPInstanceUID
+
+
+def test_a_grid_elsewhere_than_the_headers_say_shares_no_frame_with_them(tmp_path):
+    result = gated_nm_result()
+    moved = result.labels.lps_from_index.copy()
+    moved[0, 3] += 20.0
+    result = replace(result, labels=Volume(result.labels.array, moved))
+    source = pydicom.dcmread(io.BytesIO(result.scan.source_headers[0]))
+    seg = _check(write_seg(result, tmp_path / "s.dcm", study=Study((result.scan,))), result)
+    assert seg.FrameOfReferenceUID != source.FrameOfReferenceUID
+    image = seg.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0].SourceImageSequence[0]
+    assert (image.ReferencedSOPInstanceUID, image.SpatialLocationsPreserved) == (source.SOPInstanceUID, "NO")
 
 
 def test_every_gate_of_a_plane_is_referred_to(tmp_path):

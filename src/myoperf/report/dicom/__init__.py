@@ -11,7 +11,7 @@ from pathlib import Path
 from myoperf.errors import OutputExistsError
 from myoperf.report.dicom.pdf import build_pdf_object, write_pdf_object
 from myoperf.report.dicom.seg import build_seg, write_seg
-from myoperf.report.dicom.source import Stamp, save
+from myoperf.report.dicom.source import Stamp, read_headers, save
 from myoperf.report.dicom.sr import build_sr, write_sr
 from myoperf.types import Report
 
@@ -39,13 +39,15 @@ def write_dicom_results(
     """
     stamp = stamp or Stamp()
     folder = Path(folder)
+    headers = [read_headers(result.scan) for result in report.results]
     segs = [
-        build_seg(result, study=report.study, stamp=stamp, number=number)
-        for number, result in enumerate(report.results, start=1)
+        build_seg(result, own, study=report.study, stamp=stamp, number=number)
+        for number, (result, own) in enumerate(zip(report.results, headers, strict=True), start=1)
     ]
     objects = {f"{result.name}_seg.dcm": seg for result, seg in zip(report.results, segs, strict=True)}
-    objects["sr.dcm"] = build_sr(report, segmentations=segs, stamp=stamp)
-    objects["report_pdf.dcm"] = build_pdf_object(report, pdf, stamp=stamp)
+    objects["sr.dcm"] = build_sr(report, headers, segmentations=segs, stamp=stamp)
+    every = tuple(header for own in headers for header in own)
+    objects["report_pdf.dcm"] = build_pdf_object(report, pdf, every, stamp=stamp)
     present = [name for name in objects if (folder / name).exists()]
     if present:
         raise OutputExistsError(f"{present[0]} exists already; choose another folder.")

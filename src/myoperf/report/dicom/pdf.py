@@ -10,7 +10,7 @@ from pydicom.uid import UID, EncapsulatedPDFStorage, ExplicitVRLittleEndian
 
 from myoperf import __version__
 from myoperf.errors import InputError
-from myoperf.report.dicom.source import Stamp, read_headers, save, study_attributes
+from myoperf.report.dicom.source import Headers, Stamp, read_headers, save, study_attributes
 from myoperf.types import Report
 
 __all__ = ["IMPLEMENTATION_UID", "build_pdf_object", "write_pdf_object"]
@@ -29,14 +29,14 @@ def write_pdf_object(report: Report, pdf: bytes, path: str | Path, *, stamp: Sta
     OutputExistsError
         When `path` exists.
     """
-    return save(build_pdf_object(report, pdf, stamp=stamp or Stamp()), Path(path))
+    headers = tuple(header for result in report.results for header in read_headers(result.scan))
+    return save(build_pdf_object(report, pdf, headers, stamp=stamp or Stamp()), Path(path))
 
 
-def build_pdf_object(report: Report, pdf: bytes, *, stamp: Stamp) -> Dataset:
-    """Make the Encapsulated PDF in memory; see `write_pdf_object`."""
+def build_pdf_object(report: Report, pdf: bytes, headers: Headers, *, stamp: Stamp) -> Dataset:
+    """Make the Encapsulated PDF in memory; see `write_pdf_object`. `headers` are those of all scans."""
     if not pdf.startswith(b"%PDF-"):
         raise InputError(f"An encapsulated report must be a PDF; got {len(pdf)} bytes of something else.")
-    headers = [header for result in report.results for header in read_headers(result.scan)]
     dataset = study_attributes(report.study, headers, stamp)
     dataset.SOPClassUID = EncapsulatedPDFStorage
     dataset.SOPInstanceUID = stamp.uid("pdf")

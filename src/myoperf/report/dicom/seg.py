@@ -17,6 +17,7 @@ from myoperf import __version__
 from myoperf.errors import AnalysisError
 from myoperf.report.dicom.codes import BLOOD, LEFT_VENTRICLE, LV_MYOCARDIUM
 from myoperf.report.dicom.source import (
+    Headers,
     Reference,
     Stamp,
     plane_references,
@@ -51,20 +52,27 @@ def write_seg(result: ScanResult, path: str | Path, *, study: Study, stamp: Stam
     OutputExistsError
         When `path` exists.
     """
-    return save(build_seg(result, study=study, stamp=stamp or Stamp()), Path(path))
+    return save(build_seg(result, read_headers(result.scan), study=study, stamp=stamp or Stamp()), Path(path))
 
 
-def build_seg(result: ScanResult, *, study: Study, stamp: Stamp, number: int = 1) -> Dataset:
-    """Make the Segmentation in memory; see `write_seg`. `number` tells one scan's series from another's."""
+def build_seg(result: ScanResult, headers: Headers, *, study: Study, stamp: Stamp, number: int = 1) -> Dataset:
+    """Make the Segmentation in memory; see `write_seg`.
+
+    Parameters
+    ----------
+    headers
+        Of the scan, from `read_headers`.
+    number
+        Counts the scans of a report, from 1, for the series number.
+    """
     import highdicom as hd
 
     labels = result.labels
-    headers = read_headers(result.scan)
     references, preserved = plane_references(result.scan, headers, labels)
     attributes = study_attributes(study, headers, stamp)
-    # The reconstruction's grid is centred on the axis of rotation: a frame of its own. A volume
-    # that came reconstructed keeps the frame its headers name.
-    reference_uid = headers[0].get("FrameOfReferenceUID") if headers and not result.scan.is_raw else None
+    # Only a grid that lies where the headers say shares their frame of reference: not one reconstructed
+    # about the axis of rotation, nor one the reader had to place itself.
+    reference_uid = headers[0].get("FrameOfReferenceUID") if preserved else None
     reference_uid = reference_uid or stamp.uid("frame of reference", result.name)
     carrier = _carrier(labels, attributes, reference_uid, stamp)
     grid = hd.Volume(

@@ -25,7 +25,18 @@ from pydicom.valuerep import validate_value
 from myoperf.errors import OutputExistsError
 from myoperf.types import Scan, Study, Volume
 
-__all__ = ["Reference", "Stamp", "instance_of", "plane_references", "read_headers", "save", "study_attributes"]
+__all__ = [
+    "Headers",
+    "Reference",
+    "Stamp",
+    "instance_of",
+    "plane_references",
+    "read_headers",
+    "save",
+    "study_attributes",
+]
+
+Headers = tuple[Dataset, ...]
 
 _ALWAYS = (
     "PatientName",
@@ -89,7 +100,7 @@ class Reference:
     frames: tuple[int, ...] = ()
 
 
-def read_headers(scan: Scan) -> tuple[Dataset, ...]:
+def read_headers(scan: Scan) -> Headers:
     """Decode a scan's DICOM headers: none for NIfTI, none without the identifiers a reference needs."""
     headers = [dcmread(BytesIO(header), stop_before_pixels=True) for header in scan.source_headers]
     with disable_value_validation():  # decoding a faulty value would print it; `_valid` judges it later
@@ -138,18 +149,16 @@ def _valid(keyword: str, value: object) -> str:
     return text
 
 
-def instance_of(header: Dataset, attributes: Dataset) -> Dataset:
-    """Reduce a source header to what a reference to it needs, on top of clean study attributes."""
-    instance = deepcopy(attributes)
-    instance.StudyInstanceUID = header.StudyInstanceUID
-    for name in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "Modality"):
-        setattr(instance, name, header.get(name))
-    if header.get("NumberOfFrames"):
-        instance.NumberOfFrames = header.NumberOfFrames
+def instance_of(header: Dataset) -> Dataset:
+    """Reduce a header to what a reference to it needs."""
+    instance = Dataset()
+    for name in (*_IDENTIFIERS, "Modality", "NumberOfFrames"):
+        if header.get(name):
+            setattr(instance, name, header.get(name))
     return instance
 
 
-def plane_references(scan: Scan, headers: tuple[Dataset, ...], volume: Volume) -> tuple[list[list[Reference]], bool]:
+def plane_references(scan: Scan, headers: Headers, volume: Volume) -> tuple[list[list[Reference]], bool]:
     """Find, for every plane of `volume`, the source images and frames that show the same place.
 
     Returns

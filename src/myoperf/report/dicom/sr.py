@@ -12,10 +12,11 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
+from pydicom.uid import NuclearMedicineImageStorage
 
 from myoperf import __version__
 from myoperf.report.dicom import codes as words
-from myoperf.report.dicom.source import Stamp, instance_of, read_headers, save, study_attributes
+from myoperf.report.dicom.source import Headers, Stamp, instance_of, read_headers, save, study_attributes
 from myoperf.types import Finding, Report, ScanResult
 
 __all__ = ["build_sr", "write_sr"]
@@ -45,16 +46,18 @@ def write_sr(
     OutputExistsError
         When `path` exists.
     """
-    return save(build_sr(report, segmentations=segmentations, stamp=stamp or Stamp()), Path(path))
+    headers = [read_headers(result.scan) for result in report.results]
+    return save(build_sr(report, headers, segmentations=segmentations, stamp=stamp or Stamp()), Path(path))
 
 
-def build_sr(report: Report, *, stamp: Stamp, segmentations: Sequence[Dataset] = ()) -> Dataset:
-    """Make the Structured Report in memory; see `write_sr`."""
+def build_sr(
+    report: Report, headers: Sequence[Headers], *, stamp: Stamp, segmentations: Sequence[Dataset] = ()
+) -> Dataset:
+    """Make the Structured Report in memory; see `write_sr`. `headers` are those of each result's scan."""
     import highdicom as hd
 
-    headers = [read_headers(result.scan) for result in report.results]
     attributes = study_attributes(report.study, (h for some in headers for h in some), stamp)
-    sources = [[instance_of(header, attributes) for header in some] for some in headers]
+    sources = [[instance_of(header) for header in some] for some in headers]
     groups: list[Any] = []
     for index, (result, images) in enumerate(zip(report.results, sources, strict=True)):
         scores = _scores_of(report, result)
@@ -69,10 +72,9 @@ def build_sr(report: Report, *, stamp: Stamp, segmentations: Sequence[Dataset] =
         title=codes.DCM.ImagingMeasurementReport,
         imaging_measurements=groups,
     )
-    segments = [_nameless(instance_of(seg, attributes)) for seg in segmentations]
-    evidence = [_nameless(image) for images in sources for image in images] + segments
+    evidence = [image for images in sources for image in images] + [instance_of(seg) for seg in segmentations]
     report_object: Dataset = hd.sr.Comprehensive3DSR(
-        evidence=evidence or [_nameless(_placeholder(attributes, stamp))],
+        evidence=_with_attributes(evidence, attributes, stamp),
         content=content,
         series_instance_uid=stamp.uid("sr series"),
         series_number=_SERIES_NUMBER,
@@ -165,9 +167,7 @@ def _volume_groups(result: ScanResult, seg: Dataset, images: list[Dataset]) -> l
                     sop_class_uid=seg.SOPClassUID,
                     sop_instance_uid=seg.SOPInstanceUID,
                     segment_number=segment,
-                    source_images=[
-                        hd.sr.SourceImageForSegmentation(image.SOPClassUID, image.SOPInstanceUID) for image in images
-                    ],
+                    **_segment_source(images),
                 ),
                 finding_type=kind,
                 finding_sites=[hd.sr.FindingSite(words.LEFT_VENTRICLE)],
@@ -176,6 +176,17 @@ def _volume_groups(result: ScanResult, seg: Dataset, images: list[Dataset]) -> l
             )
         )
     return groups
+
+
+def _segment_source(images: list[Dataset]) -> dict[str, Any]:
+    """Name the image a segment was drawn on, or the series where it has many instances (TID 1411)."""
+    import highdicom as hd
+
+    if len(images) > 1 and len({image.SeriesInstanceUID for image in images}) == 1:
+        return {"source_series": hd.sr.SourceSeriesForSegmentation(images[0].SeriesInstanceUID)}
+    return {
+        "source_images": [hd.sr.SourceImageForSegmentation(i.SOPClassUID, i.SOPInstanceUID) for i in images],
+    }
 
 
 def _study_groups(report: Report, stamp: Stamp) -> list[Any]:
@@ -285,14 +296,16 @@ def _scores_of(report: Report, result: ScanResult) -> tuple[int, ...] | None:
     return report.scores.stress_scores if result.state == "stress" else report.scores.rest_scores
 
 
-def _nameless(instance: Dataset) -> Dataset:
-    instance.PatientName = ""  # highdicom warns of, and so prints, a name it finds odd
-    return instance
+def _with_attributes(evidence: list[Dataset], attributes: Dataset, stamp: Stamp) -> list[Dataset]:
+    """Put the study's attributes on the first instance, where highdicom takes them from.
 
-
-def _placeholder(attributes: Dataset, stamp: Stamp) -> Dataset:
-    """Carry the study's attributes to highdicom where there is no evidence; nothing refers to it."""
-    instance = deepcopy(attributes)
-    instance.SOPClassUID, instance.Modality = "1.2.840.10008.5.1.4.1.1.20", "NM"
-    instance.SOPInstanceUID, instance.SeriesInstanceUID = stamp.uid("none"), stamp.uid("none series")
-    return instance
+    Without evidence a stand-in carries them, which nothing refers to in the end.
+    """
+    first = deepcopy(attributes)
+    first.PatientName = ""  # highdicom warns of, and so prints, a name it finds odd
+    if evidence:
+        first.update(evidence[0])
+        return [first, *evidence[1:]]
+    first.SOPClassUID, first.Modality = NuclearMedicineImageStorage, "NM"
+    first.SOPInstanceUID, first.SeriesInstanceUID = stamp.uid("none"), stamp.uid("none series")
+    return [first]
