@@ -90,16 +90,7 @@ def write_projections(
     )
     dataset.TypeOfDetectorMotion = "STEP AND SHOOT"
     dataset.NumberOfRotations = 1
-    rotation = Dataset()
-    rotation.StartAngle = decimal(starts[0])
-    rotation.AngularStep = decimal(step)
-    rotation.RotationDirection = direction
-    rotation.ScanArc = decimal(step * per_head)
-    rotation.ActualFrameDuration = round(view_duration_ms)
-    if projections.radius_mm is not None:
-        radius = projections.radius_mm
-        rotation.RadialPosition = [decimal(r) for r in radius] if np.ptp(radius) > 0 else decimal(radius[0])
-    rotation.NumberOfFramesInRotation = per_head
+    rotation = _rotation_item(starts[0], step, direction, per_head, round(view_duration_ms), projections.radius_mm)
     dataset.RotationInformationSequence = Sequence([rotation])
     counts = _whole_counts(projections.array)
     _add_pixels(dataset, counts.reshape(-1, *counts.shape[-2:]))
@@ -172,6 +163,22 @@ def _rotation(angles_deg: NDArray[Any], detectors: int) -> tuple[list[float], fl
     if abs(step) < 1e-6 or not np.allclose(steps, step, atol=1e-3):
         raise GeometryError("NM TOMO holds evenly spaced angles only; these are not.")
     return [float(a) for a in heads[:, 0] % 360.0], abs(step), "CC" if step > 0 else "CW"
+
+
+def _rotation_item(
+    start_deg: float, step_deg: float, direction: str, views: int, view_ms: int, radius_mm: NDArray[Any] | None
+) -> Dataset:
+    """Describe the rotation (PS3.3 C.8.4.12); a constant radius is written once."""
+    rotation = Dataset()
+    rotation.StartAngle = decimal(start_deg)
+    rotation.AngularStep = decimal(step_deg)
+    rotation.RotationDirection = direction
+    rotation.ScanArc = decimal(step_deg * views)
+    rotation.ActualFrameDuration = view_ms
+    if radius_mm is not None:
+        rotation.RadialPosition = [decimal(r) for r in radius_mm] if np.ptp(radius_mm) > 0 else decimal(radius_mm[0])
+    rotation.NumberOfFramesInRotation = views
+    return rotation
 
 
 def _detector(header: NMHeader, projections: Projections, first: int, start_deg: float, zoom: float) -> Dataset:
