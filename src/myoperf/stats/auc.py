@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import special
 from scipy import stats as distributions
 
 from myoperf.errors import InputError
@@ -122,11 +123,12 @@ def delong_table(truth: ArrayLike, scores: ArrayLike) -> AucTable:
     above = (everyone[:, :m] - _midranks(cases)) / n  # (models, m): share of controls below each case
     below = 1.0 - (everyone[:, m:] - _midranks(controls)) / m  # (models, n): share of cases above each control
     auc = above.mean(axis=1)
-    covariance = np.zeros((len(matrix), len(matrix)))
-    for placements, size in ((above, m), (below, n)):
-        if size > 1:
-            centred = placements - placements.mean(axis=1, keepdims=True)
-            covariance += centred @ centred.T / ((size - 1) * size)
+    scaled = [
+        (part - part.mean(axis=1, keepdims=True)) / np.sqrt(max(size - 1, 1) * size)
+        for part, size in ((above, m), (below, n))
+    ]
+    both = np.concatenate(scaled, axis=1)
+    covariance = both @ both.T
     return AucTable(auc, covariance, m, n)
 
 
@@ -134,7 +136,8 @@ def delong_pairs(table: AucTable) -> DelongPairs:
     """Test every pair of models on the same patients, two-sided."""
     a, b = np.triu_indices(table.auc.size, k=1)
     difference = table.auc[a] - table.auc[b]
-    spread = table.variance[a] + table.variance[b] - 2.0 * table.covariance[a, b]
+    variance = table.variance
+    spread = variance[a] + variance[b] - 2.0 * table.covariance[a, b]
     return DelongPairs(a, b, difference, *_z_and_p(difference, spread))
 
 
@@ -163,7 +166,7 @@ def _z_and_p(difference: Float, variance: Float) -> tuple[Float, Float]:
     same = np.abs(difference) <= _NO_VARIANCE
     z = np.divide(difference, np.sqrt(np.where(sure, 1.0, variance)))
     z = np.where(sure, np.where(same, 0.0, np.copysign(np.inf, difference)), z)
-    return z, 2.0 * distributions.norm.sf(np.abs(z))
+    return z, 2.0 * special.ndtr(-np.abs(z))
 
 
 def _midranks(values: Float) -> Float:
