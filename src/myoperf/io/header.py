@@ -7,6 +7,7 @@ an error or a warning. pydicom's own warnings quote values and are kept quiet fo
 from __future__ import annotations
 
 import io
+import logging
 import re
 import warnings
 from collections.abc import Iterator
@@ -86,10 +87,16 @@ _AGENT_WORDS = {
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep pydicom's warnings from reaching the user: they quote the values they complain of."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """Keep pydicom's warnings and log from reaching the user: they quote the values they complain of."""
+    log = logging.getLogger("pydicom")
+    level = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def read_header(path: Path) -> Dataset:

@@ -1,0 +1,195 @@
+"""Every bad input gives one clear line without patient data; in a folder it is listed and skipped."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from dicom_making import CT_STORAGE, NM_STORAGE, PATIENT_ID, PATIENT_NAME, base, counts_of, pet_slices, raw_nm, recon_nm
+from pydicom import dcmread
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGLosslessSV1, RLELossless
+
+from myoperf.errors import InputError, UnsupportedInputError
+from myoperf.io import read_studies
+
+
+def ct():
+    dataset = base(CT_STORAGE, "CT", counts_of(1, 8, 9))
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+    return dataset
+
+
+def planar(kind):
+    dataset = base(NM_STORAGE, "NM", counts_of(2, 64, 32))
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", kind, "EMISSION"]
+    return dataset
+
+
+def capture():
+    dataset = base("1.2.840.10008.5.1.4.1.1.7", "NM", counts_of(1, 8, 9))
+    dataset.ImageType = ["DERIVED", "SECONDARY"]
+    return dataset
+
+
+def transmission():
+    dataset = recon_nm(counts_of(1, 7, 8, 9))
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", "RECON TOMO", "TRANSMISSION"]
+    return dataset
+
+
+def exotic():
+    dataset = recon_nm(counts_of(1, 7, 8, 9))
+    dataset.PixelData = encapsulate([b"not a codestream"] * 7)
+    dataset["PixelData"].is_undefined_length = True
+    return dataset
+
+
+BAD = {
+    "ct": (ct, "modality CT"),
+    "bone": (lambda: planar("WHOLE BODY"), "whole-body"),
+    "static": (lambda: planar("STATIC"), "planar picture"),
+    "odd": (lambda: planar("ODD"), "Image Type value 3 is ODD"),
+    "capture": (capture, "screen capture"),
+    "mu": (transmission, "attenuation map"),
+    "one slice": (lambda: pet_slices(counts_of(1, 1, 8, 9))[0], "no volume"),
+    "empty": (lambda: raw_nm(np.zeros((1, 1, 9, 7, 8), dtype=int)), "no counts"),
+}
+
+
+NOT_DICOM = (
+    b"",
+    b"hello, this is text\n" * 40,
+    np.random.default_rng(0).bytes(5000),
+    b"PK\x03\x04" + bytes(300),
+)
+
+
+def one_line_without_patient(error, name):
+    text = str(error)
+    assert text.startswith(f"{name}: ")
+    assert "\n" not in text
+    assert "Zacharias" not in text
+    assert "Quentin" not in text
+    assert PATIENT_NAME not in text
+    assert PATIENT_ID not in text
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_kinds_not_analysed(save, kind, capfd):
+    make, word = BAD[kind]
+    with pytest.raises(InputError, match=word) as caught:
+        read_studies([save(make(), "bad.dcm")])
+    one_line_without_patient(caught.value, "bad.dcm")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_whole_body_scan_is_unsupported_not_damaged(save):
+    with pytest.raises(UnsupportedInputError):
+        read_studies([save(planar("WHOLE BODY"))])
+
+
+@pytest.mark.parametrize("keep", [0, 60, 140, 400, 1500, -20])
+def test_truncated_file(save, tmp_path, keep, capfd):
+    whole = save(raw_nm(counts_of(1, 1, 9, 7, 8)), "whole.dcm").read_bytes()
+    (tmp_path / "cut.dcm").write_bytes(whole[:keep])
+    with pytest.raises(InputError) as caught:
+        read_studies([tmp_path / "cut.dcm"])
+    one_line_without_patient(caught.value, "cut.dcm")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"hello, this is text\n" * 40, np.random.default_rng(0).bytes(5000), b"PK\x03\x04" + bytes(300)],
+    ids=range(4),
+)
+def test_not_dicom(tmp_path, content):
+    (tmp_path / "notes.txt").write_bytes(content)
+    with pytest.raises(InputError, match="neither DICOM nor NIfTI"):
+        read_studies([tmp_path / "notes.txt"])
+
+
+def test_a_transfer_syntax_no_decoder_reads(save, tmp_path):
+    dataset = exotic()
+    path = save(dataset, "odd.dcm")
+    dataset = dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.100"  # MPEG2
+    dataset.save_as(path, enforce_file_format=True)
+    with pytest.raises(InputError, match=r"no installed decoder.*1\.2\.840\.10008\.1\.2\.4\.100") as caught:
+        read_studies([path])
+    one_line_without_patient(caught.value, "odd.dcm")
+
+
+def test_rle_is_read(save):
+    values = counts_of(1, 7, 8, 9)
+    path = save(recon_nm(values), "rle.dcm")
+    dataset = dcmread(path)
+    dataset.compress(RLELossless)
+    dataset.save_as(path, enforce_file_format=True)
+    scan = read_studies([path]).studies[0].scans[0]
+    np.testing.assert_array_equal(scan.image.array, values)
+    header = dcmread(io.BytesIO(scan.source_headers[0]))
+    assert header.SOPInstanceUID == dataset.SOPInstanceUID
+    assert "PixelData" not in header
+
+
+def test_jpeg_lossless_is_read(save, tmp_path):
+    import gdcm
+
+    values = counts_of(1, 7, 8, 9)
+    reader = gdcm.ImageReader()
+    reader.SetFileName(str(save(recon_nm(values), "plain.dcm")))
+    assert reader.Read()
+    change = gdcm.ImageChangeTransferSyntax()
+    change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGLosslessProcess14_1))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer = gdcm.ImageWriter()
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    writer.SetFileName(str(tmp_path / "jpeg.dcm"))
+    assert writer.Write()
+    assert dcmread(tmp_path / "jpeg.dcm").file_meta.TransferSyntaxUID == JPEGLosslessSV1
+    scan = read_studies([tmp_path / "jpeg.dcm"]).studies[0].scans[0]
+    np.testing.assert_array_equal(scan.image.array, values)
+
+
+def test_missing_path_names_the_file_only(tmp_path):
+    with pytest.raises(InputError, match=r"^gone: no such file") as caught:
+        read_studies([tmp_path / "gone"])
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_empty_folder(tmp_path):
+    with pytest.raises(InputError, match="holds no files"):
+        read_studies([tmp_path])
+
+
+def test_folder_of_nothing_usable_says_the_commonest_reason(save, tmp_path):
+    for number in range(3):
+        save(ct(), f"ct{number}.dcm")
+    (tmp_path / "readme.txt").write_text("hello")
+    with pytest.raises(InputError, match="None of 4 files is a usable perfusion study; 3 of them: modality CT"):
+        read_studies([tmp_path])
+
+
+def test_mixed_up_folder_is_sorted_and_the_rest_listed(save, tmp_path):
+    for number, (make, _) in enumerate(BAD.values()):
+        save(make(), f"bad{number}.dcm", tmp_path / "deep" / "er")
+    (tmp_path / "readme.txt").write_text("hello")
+    save(raw_nm(counts_of(1, 1, 9, 7, 8)), "stress.dcm")
+    save(recon_nm(counts_of(1, 7, 8, 9)), "rest.dcm", tmp_path / "deep")
+    other = recon_nm(counts_of(1, 7, 8, 9))
+    other.StudyInstanceUID, other.PatientID = "1.2.3", "another"
+    save(other, "other.dcm")
+    result = read_studies([tmp_path])
+    assert [[(s.state, s.source) for s in study.scans] for study in result.studies] == [
+        [("stress", ("stress.dcm",)), ("rest", ("rest.dcm",))],
+        [("rest", ("other.dcm",))],
+    ]
+    assert sorted(s.file for s in result.skipped) == sorted([*(f"bad{n}.dcm" for n in range(len(BAD))), "readme.txt"])
+    for skipped in result.skipped:
+        assert "Zacharias" not in skipped.reason
+        assert PATIENT_ID not in skipped.reason

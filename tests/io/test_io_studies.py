@@ -1,0 +1,144 @@
+"""From files to studies: grouping, choice among scans of one state, and what a study carries."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from dicom_making import PATIENT_ID, STUDY_UID, code, counts_of, item, pet_slices, raw_nm, recon_nm
+from pydicom import dcmread
+from pydicom.sequence import Sequence
+
+from myoperf.io import read_studies
+from myoperf.io.choose import Candidate, choose
+
+
+def test_a_study_carries_the_patient_and_its_scans(save, tmp_path):
+    save(raw_nm(counts_of(1, 1, 9, 7, 8)), "a.dcm")
+    save(recon_nm(counts_of(1, 7, 8, 9)), "b.dcm")
+    (study,) = read_studies([tmp_path]).studies
+    assert [(scan.state, scan.is_raw) for scan in study.scans] == [("stress", True), ("rest", False)]
+    assert (study.study_uid, study.patient_id, study.sex, study.age_years) == (STUDY_UID, PATIENT_ID, "F", 63.0)
+    assert (study.height_m, study.weight_kg) == (1.66, 71.5)
+    scan = study.scans[0]
+    assert (scan.tracer, scan.camera, scan.source) == ("Tc-99m sestamibi", "Maker Camera", ("a.dcm",))
+
+
+def test_source_headers_are_dicom_without_pixels(save):
+    path = save(raw_nm(counts_of(1, 1, 9, 7, 8)))
+    scan = read_studies([path]).studies[0].scans[0]
+    header, original = dcmread(io.BytesIO(scan.source_headers[0])), dcmread(path)
+    assert "PixelData" not in header
+    del original.PixelData
+    assert header == original
+
+
+def test_without_study_uid_the_patient_groups(save, tmp_path):
+    for number, (name, patient) in enumerate((("a", "one"), ("b", "one"), ("c", "two"))):
+        dataset = raw_nm(counts_of(1, 1, 9, 7, 8))
+        del dataset.StudyInstanceUID
+        dataset.PatientID, dataset.ImageID = patient, ("SGATE", "RGATE")[number % 2]
+        save(dataset, f"{name}.dcm")
+    studies = read_studies([tmp_path]).studies
+    assert [(study.patient_id, len(study.scans)) for study in studies] == [("one", 2), ("two", 1)]
+
+
+def test_raw_is_preferred_to_its_reconstruction(save, tmp_path):
+    save(raw_nm(counts_of(1, 1, 9, 7, 8)), "z_raw.dcm")
+    recon = recon_nm(counts_of(1, 7, 8, 9))
+    recon.ImageID = "ReconStress"
+    save(recon, "a_recon.dcm")
+    result = read_studies([tmp_path])
+    (scan,) = result.studies[0].scans
+    assert scan.source == ("z_raw.dcm",)
+    assert [s.file for s in result.skipped] == ["a_recon.dcm"]
+    assert "z_raw.dcm (static raw SPECT) is used" in result.skipped[0].reason
+    assert [f.code for f in result.studies[0].findings] == ["scans-set-aside"]
+
+
+def test_gated_is_preferred_to_ungated(save, tmp_path):
+    save(raw_nm(counts_of(1, 1, 9, 7, 8)), "a.dcm")
+    save(raw_nm(counts_of(8, 1, 9, 7, 8)), "b.dcm")
+    (scan,) = read_studies([tmp_path]).studies[0].scans
+    assert scan.framing == "gated"
+
+
+def test_a_damaged_first_choice_is_replaced_by_the_next(save, tmp_path):
+    path = save(raw_nm(counts_of(1, 1, 9, 7, 8)), "raw.dcm")
+    path.write_bytes(path.read_bytes()[:-50])
+    recon = recon_nm(counts_of(1, 7, 8, 9))
+    recon.ImageID = "ReconStress"
+    save(recon, "recon.dcm")
+    result = read_studies([tmp_path])
+    assert result.studies[0].scans[0].source == ("recon.dcm",)
+    assert [(s.file, "incomplete" in s.reason) for s in result.skipped] == [("raw.dcm", True)]
+
+
+def test_a_copy_is_not_read_twice(save, tmp_path):
+    path = save(raw_nm(counts_of(1, 1, 9, 7, 8)), "a.dcm")
+    (tmp_path / "b.dcm").write_bytes(path.read_bytes())
+    result = read_studies([tmp_path])
+    assert len(result.studies[0].scans) == 1
+    assert "copy of a.dcm" in result.skipped[0].reason
+
+
+def test_scans_of_unknown_state_are_all_kept(save, tmp_path):
+    for name in ("a.dcm", "b.dcm"):
+        dataset = raw_nm(counts_of(1, 1, 9, 7, 8))
+        dataset.ImageID = "Tomo"
+        save(dataset, name)
+    (study,) = read_studies([tmp_path]).studies
+    assert [scan.state for scan in study.scans] == [None, None]
+
+
+def test_prone_is_said_and_comes_after_supine(save, tmp_path):
+    prone = raw_nm(counts_of(1, 1, 9, 7, 8))
+    modifier = item(PatientOrientationModifierCodeSequence=Sequence([code("F-10310", "SRT", "prone")]))
+    prone.PatientOrientationCodeSequence = Sequence([modifier])
+    path = save(prone, "a.dcm")
+    assert "prone" in [f.code for f in read_studies([path]).studies[0].scans[0].findings]
+    save(raw_nm(counts_of(1, 1, 9, 7, 8)), "b.dcm")
+    assert read_studies([tmp_path]).studies[0].scans[0].source == ("b.dcm",)
+
+
+def test_pet_series_are_kept_apart(save, tmp_path):
+    for number, name in enumerate(("Stress", "Rest")):
+        for dataset in pet_slices(counts_of(1, 5, 8, 9, seed=number)):
+            dataset.SeriesDescription = name
+            save(dataset, f"{name}{dataset.ImagePositionPatient[2]:.0f}.dcm")
+    (study,) = read_studies([tmp_path]).studies
+    assert [(scan.state, scan.image.array.shape) for scan in study.scans] == [
+        ("stress", (1, 5, 8, 9)),
+        ("rest", (1, 5, 8, 9)),
+    ]
+
+
+def test_progress_runs_to_the_end(save, tmp_path):
+    save(raw_nm(counts_of(1, 1, 9, 7, 8)), "a.dcm")
+    save(recon_nm(counts_of(1, 7, 8, 9)), "b.dcm")
+    seen: list[tuple[int, int]] = []
+    read_studies([tmp_path], progress=lambda done, total: seen.append((done, total)))
+    assert seen[0] == (0, 2)
+    assert seen[-1][0] == seen[-1][1]
+    assert np.all(np.diff([done for done, _ in seen]) >= 0)
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        ({"raw": True}, {"raw": False}),
+        ({"framing": "gated"}, {"framing": "static"}),
+        ({"framing": "static"}, {"framing": "dynamic"}),
+        ({"orientation": "transaxial"}, {"orientation": "short_axis", "framing": "gated"}),
+        ({"prone": False}, {"prone": True}),
+        ({"corrected": False}, {"corrected": True}),
+        ({"modality": "PT", "corrected": True}, {"modality": "PT", "corrected": False}),
+        ({"series": 2.0}, {"series": 3.0}),
+    ],
+)
+def test_order_of_preference(better, worse):
+    plain = {"name": "n", "state": "rest", "modality": "NM", "raw": False, "framing": "static"}
+    plain["orientation"] = "transaxial"
+    candidates = [Candidate(**{**plain, **worse}), Candidate(**{**plain, **better})]
+    assert choose(candidates) == ((1, 0),)
