@@ -1,1 +1,32 @@
-"""The report: pages, pictures, JSON and DICOM objects."""
+"""The report: pages, pictures and JSON of an analysis (DICOM objects in ``myoperf.report.dicom``).
+
+Nothing heavy is imported until a function that needs it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from myoperf.report.contract import results_json, write_json
+    from myoperf.report.html import write_html
+    from myoperf.report.pdf import write_pdf
+    from myoperf.report.polar_files import write_polar
+
+__all__ = ["results_json", "write_html", "write_json", "write_pdf", "write_polar"]
+
+_HOMES = {
+    "results_json": "contract",
+    "write_json": "contract",
+    "write_html": "html",
+    "write_pdf": "pdf",
+    "write_polar": "polar_files",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public function's module when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

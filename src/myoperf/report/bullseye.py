@@ -1,0 +1,193 @@
+"""Bull's eyes: the polar map as a disc, anterior on top, septum on the left, with its 17 segments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.collections import LineCollection
+from matplotlib.colors import Colormap, ListedColormap
+from matplotlib.patheffects import withStroke
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from myoperf.report.colours import INK, VESSEL_COLOURS
+from myoperf.segments import LEVEL_EDGES, TERRITORIES, segment_of, territory_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["disc_image", "draw_disc", "draw_key", "segment_centre", "segment_disc"]
+
+Float = NDArray[np.floating[Any]]
+
+_SIDES = ((0.0, 1.0, "ANT"), (-1.0, 0.0, "SEPT"), (0.0, -1.0, "INF"), (1.0, 0.0, "LAT"))
+
+
+def _disc_grid(size: int) -> tuple[Float, Float]:
+    """Give radius (0 to 1 at the rim) and angle (degrees, 0 anterior, 90 septal) of each pixel of a square."""
+    edge = (np.arange(size) + 0.5) * 2.0 / size - 1.0
+    x, up = np.meshgrid(edge, -edge)
+    return np.hypot(x, up), np.degrees(np.arctan2(-x, up)) % 360.0
+
+
+def disc_image(values: Float, *, size: int = 256, order: int = 1) -> Float:
+    """Draw a polar map as a picture.
+
+    Parameters
+    ----------
+    values
+        Shape (rings, angles), ring 0 at the apex (middle), angle 0 anterior (top), rising through
+        the septum (left). A gated map (frames, rings, angles) is averaged over its frames.
+    size
+        Side of the picture.
+    order
+        1 smooth, 0 for values that must not be mixed (phases, segment numbers).
+
+    Returns
+    -------
+    Array of shape (size, size), row 0 on top; NaN outside the disc.
+    """
+    grid = np.asarray(values, dtype=np.float64)
+    grid = grid.mean(axis=0) if grid.ndim == 3 else grid
+    rings, angles = grid.shape
+    radius, angle = _disc_grid(size)
+    closed = np.concatenate([grid, grid[:, :1]], axis=1)
+    index = np.stack([np.clip(radius * rings - 0.5, 0, rings - 1), angle * angles / 360.0])
+    picture = ndimage.map_coordinates(closed, index, order=order, mode="nearest")
+    return np.where(radius <= 1.0, picture, np.nan)
+
+
+def segment_disc(values: Sequence[float] | Float, *, size: int = 256) -> Float:
+    """Draw 17 segment values as a picture of shape (size, size); NaN outside the disc."""
+    radius, angle = _disc_grid(size)
+    picture = np.asarray(values, dtype=np.float64)[segment_of(radius, angle) - 1]
+    return np.where(radius <= 1.0, picture, np.nan)
+
+
+def segment_centre(segment: int) -> tuple[float, float]:
+    """Give (x, y) of a segment's middle on the unit disc, y up."""
+    if segment == 17:
+        return 0.0, 0.0
+    edges = (*LEVEL_EDGES, 1.0)
+    level, step, first = (2, 60.0, 1) if segment <= 6 else (1, 60.0, 7) if segment <= 12 else (0, 90.0, 13)
+    radius = 0.5 * (edges[level] + edges[level + 1])
+    angle = np.radians((segment - first) * step)
+    return float(-radius * np.sin(angle)), float(radius * np.cos(angle))
+
+
+def _boundaries() -> list[tuple[Float, int, int]]:
+    """List every border between two segments: its points (n, 2), y up, and the segments on both sides."""
+    edges, borders = (*LEVEL_EDGES, 1.0), []
+    for level, cuts in ((0, np.arange(45.0, 405.0, 90.0)), *((k, np.arange(30.0, 390.0, 60.0)) for k in (1, 2))):
+        for cut in cuts:
+            radii, angle = np.array([edges[level], edges[level + 1]]), np.radians(cut)
+            points = np.stack([-radii * np.sin(angle), radii * np.cos(angle)], axis=1)
+            sides = segment_of(radii.mean(), np.array([cut - 1.0, cut + 1.0]))
+            borders.append((points, int(sides[0]), int(sides[1])))
+    for edge in LEVEL_EDGES:
+        for start in np.arange(0.0, 360.0, 15.0):
+            angle = np.radians(np.linspace(start, start + 15.0, 6))
+            points = edge * np.stack([-np.sin(angle), np.cos(angle)], axis=1)
+            sides = segment_of(np.array([edge - 0.01, edge + 0.01]), start + 7.5)
+            borders.append((points, int(sides[0]), int(sides[1])))
+    return borders
+
+
+def _draw_outlines(ax: Axes, *, thin: str, thick: str) -> None:
+    """Draw the 17 segments finely and the borders of the three territories boldly."""
+    borders = _boundaries()
+    same = [points for points, a, b in borders if territory_of(a) == territory_of(b)]
+    apart = [points for points, a, b in borders if territory_of(a) != territory_of(b)]
+    ax.add_collection(LineCollection(same, colors=thin, linewidths=0.45, alpha=0.75))
+    ax.add_collection(LineCollection(apart, colors=thick, linewidths=1.1))
+    rim = np.radians(np.linspace(0.0, 360.0, 181))
+    ax.plot(np.cos(rim), np.sin(rim), color=INK, linewidth=0.8)
+
+
+def _frame_axes(ax: Axes, title: str, *, sides: bool, size_pt: float) -> None:
+    ax.set_xlim(-1.24, 1.24)
+    ax.set_ylim(-1.24, 1.24)
+    ax.set_aspect("equal")
+    ax.set_axis_off()
+    ax.set_title(title, fontsize=size_pt + 1.5, fontweight="bold", pad=2, color=INK, parse_math=False)
+    if sides:
+        for x, y, name in _SIDES:
+            turn = 0 if x == 0 else 90 if x < 0 else -90
+            ax.text(
+                1.12 * x,
+                1.12 * y,
+                name,
+                fontsize=size_pt - 1.2,
+                color="#5a6472",
+                ha="center",
+                va="center",
+                rotation=turn,
+            )
+
+
+def draw_disc(
+    ax: Axes,
+    picture: Float,
+    *,
+    title: str,
+    cmap: Colormap,
+    limits: tuple[float, float],
+    labels: Sequence[str] | None = None,
+    sides: bool = True,
+    size_pt: float = 6.0,
+    light: bool = False,
+) -> Any:
+    """Draw one bull's eye and give the picture's mappable.
+
+    Parameters
+    ----------
+    picture
+        From `disc_image` or `segment_disc`.
+    limits
+        Values at both ends of the colour scale.
+    labels
+        17 texts, one a segment; None for none.
+    light
+        Whether the colours are light, so that outlines and texts are dark.
+    """
+    image = ax.imshow(
+        np.ma.masked_invalid(picture),
+        cmap=cmap,
+        vmin=limits[0],
+        vmax=limits[1],
+        extent=(-1, 1, -1, 1),
+        interpolation="bilinear",
+    )
+    _draw_outlines(ax, thin="#404a58" if light else "#f0f0f0", thick="#101820" if light else "#ffffff")
+    _frame_axes(ax, title, sides=sides, size_pt=size_pt)
+    for segment, text in enumerate(labels or (), start=1):
+        x, y = segment_centre(segment)
+        ink, halo = (INK, "#ffffff") if light else ("#ffffff", "#000000")
+        label = ax.text(
+            x, y, text, fontsize=size_pt, color=ink, ha="center", va="center", fontweight="bold", parse_math=False
+        )
+        label.set_path_effects([withStroke(linewidth=1.3, foreground=halo)])
+    return image
+
+
+def draw_key(ax: Axes, *, title: str = "Segments and territories", size_pt: float = 6.0) -> None:
+    """Draw the key: the 17 segments' numbers on the territories' colours, the vessels named beside the rim."""
+    vessel_of = [list(TERRITORIES).index(territory_of(s)) for s in range(1, 18)]
+    cmap = ListedColormap([VESSEL_COLOURS[v] + "66" for v in TERRITORIES])
+    ax.imshow(
+        np.ma.masked_invalid(segment_disc(vessel_of, size=320)),
+        cmap=cmap,
+        vmin=-0.5,
+        vmax=2.5,
+        extent=(-1, 1, -1, 1),
+        interpolation="nearest",
+    )
+    _draw_outlines(ax, thin="#404a58", thick="#101820")
+    _frame_axes(ax, title, sides=True, size_pt=size_pt)
+    for segment in range(1, 18):
+        ax.text(*segment_centre(segment), str(segment), fontsize=size_pt, color=INK, ha="center", va="center")
+    for vessel, (x, y) in {"LAD": (-0.98, 0.9), "LCX": (0.98, 0.9), "RCA": (-0.98, -0.9)}.items():
+        colour = VESSEL_COLOURS[vessel]
+        ax.text(x, y, vessel, fontsize=size_pt + 0.6, color=colour, fontweight="bold", ha="center", va="center")

@@ -1,0 +1,255 @@
+"""Pictures of ventricular function and of the diagnosis: pure functions from a report to a Figure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from myoperf.geometry import short_axis
+from myoperf.report.bullseye import disc_image, draw_disc, segment_disc
+from myoperf.report.colours import GREY, INK, PERFUSION, VESSEL_COLOURS, WEIGHT
+from myoperf.report.content import number, state_title
+from myoperf.report.figures import MM, draw_outline, percent_map
+from myoperf.report.tiles import extent_of, label_on_short_axis, plane_tiles, views_of
+from myoperf.types import BLOOD_POOL, MYOCARDIUM, VESSELS, Diagnosis, FunctionResult, Report, ScanResult, Volume
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["diagnosis_figure", "draw_diagnosis", "draw_function", "function_figure", "function_height_mm", "phase_map"]
+
+Float = NDArray[np.floating[Any]]
+Box = tuple[float, float, float, float]
+
+_SEGMENT_MAPS = {
+    "thickening_percent": ("Thickening %", (0.0, 100.0)),
+    "motion_mm": ("Wall motion mm", (0.0, 12.0)),
+}
+_DEPTH = LinearSegmentedColormap.from_list("myoperf-function", ["#20124d", "#2f6f9f", "#7fd0a0", "#fff6c0"], N=256)
+
+
+class _Page:
+    """Places axes on a figure in millimetres from its lower left corner."""
+
+    def __init__(self, fig: Figure, box: Box) -> None:
+        self.fig, self.box = fig, box
+        self.size = fig.get_size_inches() / MM
+
+    def axes(self, x: float, y: float, width: float, height: float) -> Axes:
+        left, bottom = self.box[0] + x, self.box[1] + y
+        return self.fig.add_axes(
+            (left / self.size[0], bottom / self.size[1], width / self.size[0], height / self.size[1])
+        )
+
+
+def _tidy(ax: Axes, xlabel: str, ylabel: str, title: str, *, size_pt: float = 6.0) -> None:
+    ax.set_xlabel(xlabel, fontsize=size_pt, labelpad=1.5, color=INK)
+    ax.set_ylabel(ylabel, fontsize=size_pt, labelpad=1.5, color=INK)
+    ax.set_title(title, fontsize=size_pt + 1, fontweight="bold", pad=3, color=INK, parse_math=False)
+    ax.tick_params(labelsize=size_pt - 0.5, length=2, pad=1.5, width=0.5)
+    for name, spine in ax.spines.items():
+        spine.set_visible(name in ("left", "bottom"))
+        spine.set_linewidth(0.5)
+
+
+# --- function -------------------------------------------------------------------------------------
+
+
+def phase_map(function: FunctionResult) -> Float | None:
+    """Give the map of phases in degrees, shape (rings, angles), where the result carries one."""
+    for key in ("phase_deg", "phase_map_deg"):
+        values = function.more.get(key)
+        if values is not None and np.ndim(values) == 2:
+            return np.asarray(values, dtype=np.float64)
+    return None
+
+
+def _panels(result: ScanResult) -> list[str]:
+    """List what can be shown of a gated scan, in order."""
+    function = result.function
+    if function is None:
+        return []
+    shown = []
+    if len(function.volumes_ml) > 1:
+        shown.append("curve")
+        if result.gated_volume is not None and result.gated_volume.frames == len(function.volumes_ml):
+            shown += ["ed", "es"]
+    if phase_map(function) is not None:
+        shown += ["histogram", "phase"]
+    shown += [key for key in _SEGMENT_MAPS if np.size(function.more.get(key, ())) == 17]
+    return shown
+
+
+def function_height_mm(report: Report, width_mm: float) -> float:
+    """Tell how high the function pictures will be; 0 when there is nothing to show."""
+    rows = [-(-len(_panels(r)) // 7) for r in report.results if _panels(r)]
+    return sum(rows) * (width_mm / 7.0 + 9.0)
+
+
+def draw_function(fig: Figure, box_mm: Box, report: Report) -> None:
+    """Draw volume curve, end-diastole and end-systole, phases and regional function, one row a gated scan."""
+    page, side = _Page(fig, box_mm), box_mm[2] / 7.0
+    top = box_mm[3]
+    for result in report.results:
+        for start in range(0, len(_panels(result)), 7):
+            top -= side + 9.0
+            x = 0.0
+            for panel in _panels(result)[start : start + 7]:
+                wide = panel in ("curve", "histogram")
+                if wide:
+                    ax = page.axes(x + 8.0, top + 8.0, 1.0 * side - 9.0, side - 6.0)
+                else:
+                    ax = page.axes(x + 0.5, top + 4.0, side - 1.0, side)
+                _draw_panel(ax, result, panel)
+                x += side
+
+
+def _draw_panel(ax: Axes, result: ScanResult, panel: str) -> None:
+    function = result.function
+    assert function is not None
+    if panel == "curve":
+        _draw_curve(ax, result, function)
+    elif panel in ("ed", "es"):
+        _draw_gate(ax, result, function, panel)
+    elif panel == "histogram":
+        _draw_histogram(ax, function)
+    elif panel == "phase":
+        phases = phase_map(function)
+        assert phases is not None
+        picture = disc_image(phases % 360.0, size=256, order=0)
+        draw_disc(ax, picture, title="Phase °", cmap=mpl.colormaps["twilight_shifted"], limits=(0, 360), size_pt=5.0)
+    else:
+        title, limits = _SEGMENT_MAPS[panel]
+        values = np.asarray(function.more[panel], dtype=np.float64).ravel()
+        labels = [number(v, 0) for v in values]
+        draw_disc(ax, segment_disc(values), title=title, cmap=_DEPTH, limits=limits, labels=labels, size_pt=5.0)
+
+
+def _draw_curve(ax: Axes, result: ScanResult, function: FunctionResult) -> None:
+    volumes = np.asarray(function.volumes_ml, dtype=np.float64)
+    gates = np.arange(1, volumes.size + 1)
+    ax.plot(gates, volumes, marker="o", markersize=2.2, linewidth=1.0, color="#2b6cb0")
+    for index, name, offset in ((volumes.argmax(), "ED", (7, 1)), (volumes.argmin(), "ES", (0, -7))):
+        ax.annotate(
+            name, (gates[index], volumes[index]), xytext=offset, textcoords="offset points", fontsize=5.5, ha="center"
+        )
+    ax.set_xlim(0.5, gates.size + 0.5)
+    ax.set_ylim(0, 1.18 * volumes.max())
+    ax.set_xticks(gates[:: max(1, gates.size // 4)])
+    _tidy(ax, "gate", "ml", f"{state_title(result)}: volume")
+
+
+def _draw_gate(ax: Axes, result: ScanResult, function: FunctionResult, panel: str) -> None:
+    """Draw the middle VLA slice at end-diastole or end-systole, with contours where the gates have labels."""
+    gated = result.gated_volume
+    assert gated is not None
+    index = int(np.argmax(function.volumes_ml) if panel == "ed" else np.argmin(function.volumes_ml))
+    name = "End-diastole" if panel == "ed" else "End-systole"
+    extent, half = extent_of((result,)), 0.5 * extent_of((result,)).field_mm
+    box = (-half, half, half, -half)
+    args: dict[str, Any] = {"field_mm": extent.field_mm, "pixels": 128}
+    view = views_of(short_axis(Volume(gated.array[index], gated.lps_from_index), result.frame))["vla"]
+    cut = plane_tiles(view, result.frame.centre_mm, np.zeros(1), **args)[0]
+    ax.imshow(cut, cmap=PERFUSION, vmin=0, vmax=max(float(cut.max()), 1e-9), extent=box, interpolation="bilinear")
+    labels = function.more.get("gated_labels")
+    if isinstance(labels, Volume) and labels.frames == gated.frames:
+        gate = Volume(labels.array[index], labels.lps_from_index)
+        for label, colour in ((MYOCARDIUM, "#ffffff"), (BLOOD_POOL, "#35c4ff")):
+            mask = views_of(label_on_short_axis(result, label, gate))["vla"]
+            outline = plane_tiles(mask, result.frame.centre_mm, np.zeros(1), order=1, **args)[0]
+            draw_outline(ax, outline, colour, box)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.set_title(f"{name}, VLA", fontsize=6.5, fontweight="bold", pad=3, color=INK)
+
+
+def _draw_histogram(ax: Axes, function: FunctionResult) -> None:
+    phases = phase_map(function)
+    assert phases is not None
+    ax.hist(phases.ravel() % 360.0, bins=60, range=(0, 360), color="#7a4fa3")
+    ax.set_xlim(0, 360)
+    ax.set_xticks([0, 90, 180, 270, 360])
+    ax.set_yticks([])
+    text = f"SD {number(function.phase_sd_deg)}°\nbandwidth {number(function.phase_bandwidth_deg, 0)}°"
+    if function.phase_sd_deg is not None:
+        ax.text(0.98, 0.98, text, transform=ax.transAxes, fontsize=5, ha="right", va="top", color=INK)
+    _tidy(ax, "phase °", "", "Phase histogram")
+
+
+def function_figure(report: Report, *, width_mm: float = 250.0) -> Figure | None:
+    """Draw what gating gave, one row a gated scan; None when there is nothing to show."""
+    height = function_height_mm(report, width_mm)
+    if height == 0.0:
+        return None
+    fig = Figure(figsize=(width_mm * MM, height * MM))
+    draw_function(fig, (0.0, 0.0, width_mm, height), report)
+    return fig
+
+
+# --- diagnosis ------------------------------------------------------------------------------------
+
+
+def draw_diagnosis(fig: Figure, box_mm: Box, report: Report) -> None:
+    """Draw the probabilities with their doubt and, per vessel, the places of the map that count for it."""
+    diagnosis = report.diagnosis
+    assert diagnosis is not None
+    page, side = _Page(fig, box_mm), min(box_mm[3] - 9.0, box_mm[2] / 5.2)
+    bars = box_mm[2] - 3 * side - 4.0 if diagnosis.explanation else min(box_mm[2], 2.2 * side + 14.0)
+    bottom = box_mm[3] - side - 6.0
+    _draw_probabilities(page.axes(18.0, bottom + 5.0, bars - 22.0, side - 6.0), diagnosis)
+    shown = report.result("stress") or report.results[0]
+    for i, vessel in enumerate(v for v in VESSELS if v in diagnosis.explanation):
+        ax = page.axes(bars + 4.0 + i * side, bottom, side - 1.0, side)
+        weight = np.asarray(diagnosis.explanation[vessel], dtype=np.float64)
+        ax.imshow(
+            np.ma.masked_invalid(disc_image(percent_map(shown))), cmap=GREY, vmin=0, vmax=115, extent=(-1, 1, -1, 1)
+        )
+        highest = max(float(weight.max()), 1e-9)
+        draw_disc(
+            ax, disc_image(np.maximum(weight, 0.0)), title=f"What counts for {vessel}", cmap=WEIGHT, limits=(0, highest)
+        )
+
+
+def _draw_probabilities(ax: Axes, diagnosis: Diagnosis) -> None:
+    vessels = [v for v in VESSELS if v in diagnosis.per_vessel]
+    names = ["Patient", *vessels]
+    values = [diagnosis.per_patient, *(diagnosis.per_vessel[v] for v in vessels)]
+    colours = ["#4a5568", *(VESSEL_COLOURS[v] for v in vessels)]
+    places = np.arange(len(names))[::-1]
+    if diagnosis.abstained:
+        ax.barh(places, values, height=0.62, color="#e2e5ea", edgecolor="#8a93a0", hatch="////", linewidth=0.5)
+    else:
+        ax.barh(places, values, height=0.62, color=colours)
+    low, high = diagnosis.interval
+    middle = diagnosis.per_patient
+    ax.errorbar(
+        [middle],
+        [places[0]],
+        xerr=[[max(middle - low, 0.0)], [max(high - middle, 0.0)]],
+        color=INK,
+        capsize=2,
+        linewidth=0.9,
+    )
+    for place, value in zip(places, values, strict=True):
+        at = max(value, high) if place == places[0] else value
+        ax.text(at + 0.02, place, f"{value:.2f}", fontsize=6.5, va="center", color=INK)
+    ax.set_xlim(0, 1.12)
+    ax.set_ylim(-0.6, len(names) - 0.4)
+    ax.set_xticks([0, 0.25, 0.5, 0.75, 1.0])
+    ax.set_yticks(places, names)
+    title = "Abstained: probabilities not to be used" if diagnosis.abstained else "Probability of obstructive disease"
+    _tidy(ax, "probability (bar: interval of the patient's)", "", title, size_pt=6.5)
+
+
+def diagnosis_figure(report: Report, *, width_mm: float = 250.0, height_mm: float = 56.0) -> Figure | None:
+    """Draw the diagnosis; None when there is none."""
+    if report.diagnosis is None:
+        return None
+    fig = Figure(figsize=(width_mm * MM, height_mm * MM))
+    draw_diagnosis(fig, (0.0, 0.0, width_mm, height_mm), report)
+    return fig

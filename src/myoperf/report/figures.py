@@ -1,0 +1,394 @@
+"""The report's pictures: pure functions from a report to a matplotlib Figure, drawn at their printed size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from myoperf.geometry import sample, transform_points
+from myoperf.report.bullseye import disc_image, draw_disc, draw_key
+from myoperf.report.colours import DIFFERENCE, GREY, INK, PERFUSION, STATE_COLOURS
+from myoperf.report.content import state_title
+from myoperf.report.tiles import extent_of, label_on_short_axis, lv_maximum, plane_tiles, views_of
+from myoperf.types import BLOOD_POOL, MYOCARDIUM, Report, ScanResult, Scores
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = [
+    "MM",
+    "bull_eyes_figure",
+    "draw_bull_eyes",
+    "draw_outline",
+    "draw_overlays",
+    "draw_slices",
+    "overlay_figure",
+    "percent_map",
+    "polar_figure",
+    "slices_figure",
+    "slices_shape",
+]
+
+Float = NDArray[np.floating[Any]]
+
+MM = 1.0 / 25.4
+"""Inches in a millimetre: figures are sized in millimetres."""
+
+_TILE, _GAP, _LEFT, _TOP = 96, 3, 30, 24
+_VIEW_TITLES = {
+    "sa": "SHORT AXIS   apex → base",
+    "vla": "VERTICAL LONG AXIS   septal → lateral",
+    "hla": "HORIZONTAL LONG AXIS   inferior → anterior",
+}
+_VIEW_MARKS = {
+    "sa": ("ANT", "INF", "SEPT", "LAT"),
+    "vla": ("ANT", "INF", "BASE", "APEX"),
+    "hla": ("APEX", "BASE", "SEPT", "LAT"),
+}
+
+
+def percent_map(result: ScanResult) -> Float:
+    """Give the polar map (rings, angles) in percent of its maximum."""
+    values = np.asarray(result.polar.values, dtype=np.float64)
+    values = values.mean(axis=0) if values.ndim == 3 else values
+    highest = values.max()
+    return values * (100.0 / highest) if highest > 0 else np.zeros_like(values)
+
+
+# --- slices ---------------------------------------------------------------------------------------
+
+
+def _grid_of(count: int) -> tuple[int, int]:
+    """Give (columns, lines of short-axis slices a state): 10 x 2 for two states, 7 x 3 for one."""
+    return (10, 2) if count > 1 else (7, 3)
+
+
+def slices_shape(count: int) -> tuple[int, int]:
+    """Give the (rows, columns) of pixels of the mosaic for one or two states."""
+    columns, lines = _grid_of(count)
+    rows = count * (lines + 2)
+    return 3 * _TOP + rows * (_TILE + _GAP), _LEFT + columns * (_TILE + _GAP)
+
+
+def _block(results: tuple[ScanResult, ...], view: str, count: int) -> list[Float]:
+    """Cut one view's slices of every state, shape (count, side, side), each scaled to its ventricle's maximum."""
+    extent = extent_of(results)
+    tiles = []
+    for result in results:
+        frame = result.frame
+        offsets = extent.short_axis_offsets(frame, count) if view == "sa" else extent.long_axis_offsets(view, count)
+        volume = views_of(result.short_axis)[view]
+        cut = plane_tiles(volume, frame.centre_mm, offsets, field_mm=extent.field_mm, pixels=_TILE)
+        tiles.append(np.clip(cut / lv_maximum(result), 0.0, 1.0))
+    return tiles
+
+
+def draw_slices(ax: Axes, results: tuple[ScanResult, ...], *, cmap: Colormap = PERFUSION, size_pt: float = 6.0) -> None:
+    """Draw the clinical arrangement: per view the first state's rows over the second's, in one picture.
+
+    Parameters
+    ----------
+    results
+        One scan, or stress and rest; each is scaled to its own left-ventricular maximum.
+    """
+    columns, lines = _grid_of(len(results))
+    canvas = np.zeros((*slices_shape(len(results)), 3), dtype=np.float32)
+    ax.set_axis_off()
+    y = 0
+    for view, view_lines in (("sa", lines), ("vla", 1), ("hla", 1)):
+        ax.text(
+            _LEFT,
+            y + 0.55 * _TOP,
+            _VIEW_TITLES[view],
+            fontsize=size_pt,
+            color="#e8e8e8",
+            va="center",
+            fontweight="bold",
+        )
+        y += _TOP
+        tiles = _block(results, view, columns * view_lines)
+        first = y
+        for line in range(view_lines):
+            for result, cut in zip(results, tiles, strict=True):
+                for column in range(columns):
+                    x = _LEFT + column * (_TILE + _GAP)
+                    canvas[y : y + _TILE, x : x + _TILE] = cmap(cut[line * columns + column])[..., :3]
+                colour = STATE_COLOURS[result.state]
+                ax.text(
+                    0.5 * _LEFT,
+                    y + 0.5 * _TILE,
+                    state_title(result).upper(),
+                    **_side_text(size_pt, colour),
+                )
+                y += _TILE + _GAP
+        _draw_marks(ax, _VIEW_MARKS[view], _LEFT, first, size_pt)
+    ax.imshow(canvas, interpolation="bilinear", aspect="equal")
+
+
+def _side_text(size_pt: float, colour: str) -> dict[str, Any]:
+    return {
+        "fontsize": size_pt,
+        "color": colour,
+        "rotation": 90,
+        "ha": "center",
+        "va": "center",
+        "fontweight": "bold",
+        "parse_math": False,
+    }
+
+
+def _draw_marks(ax: Axes, marks: tuple[str, str, str, str], x: float, y: float, size_pt: float) -> None:
+    """Name the four sides of the slice whose upper left corner is at (x, y)."""
+    style: dict[str, Any] = {"fontsize": size_pt - 1.4, "color": "#c8ccd2", "ha": "center", "va": "center"}
+    middle, near, far = 0.5 * _TILE, 6.0, _TILE - 6.0
+    ax.text(x + middle, y + near, marks[0], **style)
+    ax.text(x + middle, y + far, marks[1], **style)
+    ax.text(x + near, y + middle, marks[2], rotation=90, **style)
+    ax.text(x + far, y + middle, marks[3], rotation=-90, **style)
+
+
+def _bar(fig: Any, ax: Axes, cmap: Colormap, limits: tuple[float, float], label: str, *, size_pt: float = 5.5) -> None:
+    """Fill an axes with a horizontal colour bar."""
+    bar = fig.colorbar(ScalarMappable(Normalize(*limits), cmap), cax=ax, orientation="horizontal")
+    bar.set_label(label, fontsize=size_pt, labelpad=1, color=INK)
+    bar.ax.tick_params(labelsize=size_pt, length=1.5, pad=1, width=0.4)
+    bar.outline.set_linewidth(0.4)
+
+
+def slices_figure(
+    results: tuple[ScanResult, ...], *, cmap: Colormap = PERFUSION, width_mm: float = 180.0, bar: bool = True
+) -> Figure:
+    """Draw the slices of one scan or of stress over rest, with the colour bar underneath."""
+    rows, columns = slices_shape(len(results))
+    height = width_mm * rows / columns
+    below = 9.0 if bar else 0.0
+    fig = Figure(figsize=(width_mm * MM, (height + below) * MM))
+    ax = fig.add_axes((0.0, below / (height + below), 1.0, height / (height + below)))
+    draw_slices(ax, results, cmap=cmap, size_pt=6.0 if len(results) > 1 else 7.0)
+    ax.set_axis_on()
+    _black(ax)
+    if bar:
+        cax = fig.add_axes((0.3, 6.0 / (height + below), 0.4, 2.2 / (height + below)))
+        _bar(fig, cax, cmap, (0, 100), "% of the left ventricle's maximum, each state for itself")
+    return fig
+
+
+def _black(ax: Axes) -> None:
+    """Fill the axes with black, without ticks or frame."""
+    ax.set_facecolor("black")
+    ax.set_xticks([])
+    ax.set_yticks([])
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+
+
+# --- bull's eyes ----------------------------------------------------------------------------------
+
+
+def _bull_eye_panels(results: tuple[ScanResult, ...], scores: Scores) -> list[tuple[str, dict[str, Any]]]:
+    """List the bull's eyes to draw: (kind, arguments of `draw_disc`); the key comes last."""
+    panels: list[tuple[str, dict[str, Any]]] = []
+    for result in results:
+        labels = [f"{v:.0f}" for v in result.segments_percent]
+        panels.append(
+            (
+                "disc",
+                {
+                    "picture": disc_image(percent_map(result)),
+                    "title": f"{state_title(result)}: uptake %",
+                    "cmap": PERFUSION,
+                    "limits": (0.0, 100.0),
+                    "labels": labels,
+                },
+            )
+        )
+    for result in results:
+        severity = scores.more.get(f"{result.state}_severity")
+        if severity is not None:
+            panels.append(("disc", _blackout(result, np.asarray(severity, dtype=np.float64), scores)))
+    if len(results) == 2:
+        change = np.asarray(results[1].segments_percent, float) - np.asarray(results[0].segments_percent, float)
+        panels.append(
+            (
+                "disc",
+                {
+                    "picture": disc_image(percent_map(results[1])) - disc_image(percent_map(results[0])),
+                    "title": "Rest – stress: reversible %",
+                    "cmap": DIFFERENCE,
+                    "limits": (-50.0, 50.0),
+                    "labels": [f"{v:+z.0f}" for v in change],
+                    "light": True,
+                },
+            )
+        )
+    return [*panels, ("key", {})]
+
+
+def _blackout(result: ScanResult, severity: Float, scores: Scores) -> dict[str, Any]:
+    """Give the bull's eye in which what lies below the normal limits is black."""
+    picture = disc_image(percent_map(result))
+    below = disc_image(severity, order=1) > 0.5 * max(float(severity[severity > 0].min(initial=1.0)), 1e-6)
+    state_scores = scores.stress_scores if result.state == "stress" else scores.rest_scores
+    return {
+        "picture": np.where(below, 0.0, picture),
+        "title": f"{state_title(result)}: below limits black",
+        "cmap": PERFUSION,
+        "limits": (0.0, 100.0),
+        "labels": None if state_scores is None else [str(s) for s in state_scores],
+    }
+
+
+def draw_bull_eyes(
+    fig: Any, box_mm: tuple[float, float, float, float], results: tuple[ScanResult, ...], scores: Scores
+) -> None:
+    """Draw the bull's eyes into a box of a figure.
+
+    Parameters
+    ----------
+    fig
+        A Figure.
+    box_mm
+        (left, bottom, width, height) in millimetres of the page.
+    """
+    width, height = (float(v) / MM for v in fig.get_size_inches())
+    left, bottom, box_width, box_height = box_mm
+    panels = _bull_eye_panels(results, scores)
+    bars = 10.0
+    columns = min((1, 2, 3, 4, 5, 6), key=lambda c: -min(box_width / c, (box_height - bars) / np.ceil(len(panels) / c)))
+    rows = int(np.ceil(len(panels) / columns))
+    side_x, side_y = box_width / columns, (box_height - bars) / rows
+    for i, (kind, arguments) in enumerate(panels):
+        x = left + (i % columns) * side_x
+        y = bottom + bars + (rows - 1 - i // columns) * side_y
+        ax = fig.add_axes((x / width, y / height, side_x * 0.98 / width, (side_y - 4.5) / height))
+        size = float(np.clip(min(side_x, side_y) / 7.6, 5.0, 8.0))
+        if kind == "key":
+            draw_key(ax, size_pt=size)
+        else:
+            draw_disc(ax, **arguments, size_pt=size)
+    thirds = ((PERFUSION, (0, 100), "uptake, % of the map's maximum"), (DIFFERENCE, (-50, 50), "rest – stress, %"))
+    shown = thirds if len(results) == 2 else thirds[:1]
+    for i, (cmap, limits, label) in enumerate(shown):
+        part = box_width / len(shown)
+        x = left + (i + 0.1) * part
+        cax = fig.add_axes((x / width, (bottom + 6.2) / height, 0.8 * part / width, 1.8 / height))
+        _bar(fig, cax, cmap, limits, label, size_pt=5.0)
+
+
+def bull_eyes_figure(
+    results: tuple[ScanResult, ...], scores: Scores, *, width_mm: float = 110.0, height_mm: float = 140.0
+) -> Figure:
+    """Draw the bull's eyes of one scan or of stress and rest, with difference, blackout and key."""
+    fig = Figure(figsize=(width_mm * MM, height_mm * MM))
+    draw_bull_eyes(fig, (0.0, 0.0, width_mm, height_mm), results, scores)
+    return fig
+
+
+def polar_figure(result: ScanResult, *, side_mm: float = 90.0) -> Figure:
+    """Draw one scan's bull's eye with its segment values and colour bar."""
+    fig = Figure(figsize=(side_mm * MM, (side_mm + 10) * MM))
+    ax = fig.add_axes((0.02, 0.13, 0.96, 0.81))
+    labels = [f"{v:.0f}" for v in result.segments_percent]
+    title = f"{state_title(result)}: uptake, % of maximum"
+    picture = disc_image(percent_map(result), size=400)
+    draw_disc(ax, picture, title=title, cmap=PERFUSION, limits=(0, 100), labels=labels, size_pt=8.0)
+    _bar(fig, fig.add_axes((0.2, 0.085, 0.6, 0.022)), PERFUSION, (0, 100), "% of the map's maximum", size_pt=6.5)
+    return fig
+
+
+# --- is the ventricle right? ----------------------------------------------------------------------
+
+
+def draw_overlays(axes: list[Axes], result: ScanResult, *, size_pt: float = 6.0) -> None:
+    """Draw on four axes the transaxial slice through the ventricle and the middle SA, VLA and HLA slices.
+
+    Each shows the labels' outlines; the last three also the long axis.
+    """
+    _draw_transaxial(axes[0], result, size_pt=size_pt)
+    extent = extent_of((result,))
+    wall, pool = (views_of(label_on_short_axis(result, label)) for label in (MYOCARDIUM, BLOOD_POOL))
+    half = 0.5 * extent.field_mm
+    for ax, (name, view) in zip(axes[1:], views_of(result.short_axis).items(), strict=True):
+        args: dict[str, Any] = {"field_mm": extent.field_mm, "pixels": 160}
+        cut = plane_tiles(view, result.frame.centre_mm, np.zeros(1), **args)[0] / lv_maximum(result)
+        box = (-half, half, half, -half)
+        ax.imshow(cut, cmap=GREY, vmin=0, vmax=1, extent=box, interpolation="bilinear")
+        for label, colour in ((wall, "#ffb000"), (pool, "#35c4ff")):
+            outline = plane_tiles(label[name], result.frame.centre_mm, np.zeros(1), order=1, **args)[0]
+            draw_outline(ax, outline, colour, box)
+        _draw_axis(ax, name, 0.5 * result.frame.length_mm)
+        _black(ax)
+        ax.set_xlim(-half, half)
+        ax.set_ylim(half, -half)
+        title = f"{state_title(result)}  {name.upper()}"
+        ax.set_title(title, fontsize=size_pt, pad=2, color=INK, parse_math=False)
+
+
+def _draw_transaxial(ax: Axes, result: ScanResult, *, size_pt: float) -> None:
+    """Draw the patient's transaxial plane through the ventricle's middle, seen from the feet, with the outlines."""
+    corners = np.stack(np.meshgrid(*((-0.5, n - 0.5) for n in result.volume.grid_shape)), axis=-1).reshape(-1, 3)
+    world = transform_points(result.volume.lps_from_index, corners)
+    low, high = world.min(axis=0), world.max(axis=0)
+    field_mm = float(np.clip((high - low)[:2].max(), 120.0, 420.0))
+    middle = np.append(0.5 * (low + high)[:2], result.frame.centre_mm[2])
+    edge = ((np.arange(150) + 0.5) / 150 - 0.5) * field_mm
+    x, y = np.meshgrid(edge, edge)
+    points = middle + np.stack([x, y, np.zeros_like(x)], axis=-1)
+    half = 0.5 * field_mm
+    box = (-half, half, half, -half)
+    picture = sample(result.volume.summed(), points)[0]
+    ax.imshow(picture, cmap=GREY, vmin=0, vmax=_bright(picture), extent=box, interpolation="bilinear")
+    for label, colour in ((MYOCARDIUM, "#ffb000"), (BLOOD_POOL, "#35c4ff")):
+        mask = result.labels.with_array((result.labels.array == label).astype(np.float32))
+        draw_outline(ax, sample(mask, points)[0], colour, box)
+    _black(ax)
+    ax.set_xlim(-half, half)
+    ax.set_ylim(half, -half)
+    for side, text in ((0.03, "R"), (0.97, "L")):
+        ax.text(side, 0.5, text, transform=ax.transAxes, color="#c8ccd2", fontsize=size_pt, ha="center", va="center")
+    title = f"{state_title(result)}  transaxial"
+    ax.set_title(title, fontsize=size_pt, pad=2, color=INK, parse_math=False)
+
+
+def _bright(picture: Float) -> float:
+    """Choose the value shown as white."""
+    return max(float(np.percentile(picture, 99.7)), 1e-9)
+
+
+def draw_outline(ax: Axes, fraction: Float, colour: str, box: tuple[float, float, float, float]) -> None:
+    """Draw where a smooth mask crosses a half; nothing when it does not."""
+    if fraction.max() > 0.5 > fraction.min():
+        ax.contour(fraction, levels=[0.5], colors=[colour], linewidths=0.8, extent=box, origin="upper")
+
+
+def _draw_axis(ax: Axes, view: str, half_length: float) -> None:
+    """Draw the long axis with a dot at the apex and a bar across the base; on short axis a cross in the middle."""
+    style: dict[str, Any] = {"color": "#7dff8a", "linewidth": 0.8}
+    if view == "sa":
+        ax.plot([0], [0], marker="+", markersize=6, **style)
+        return
+    along, across = np.array([-half_length, half_length]), np.array([-9.0, 9.0])
+    if view == "vla":
+        ax.plot(along, [0, 0], linestyle="--", **style)
+        ax.plot([half_length], [0], marker="o", markersize=2.5, **style)
+        ax.plot([-half_length, -half_length], across, **style)
+    else:
+        ax.plot([0, 0], along, linestyle="--", **style)
+        ax.plot([0], [-half_length], marker="o", markersize=2.5, **style)
+        ax.plot(across, [half_length, half_length], **style)
+
+
+def overlay_figure(report: Report, *, width_mm: float = 140.0) -> Figure:
+    """Draw the check of the ventricle's labels and frame, one row a scan."""
+    rows, side = len(report.results), width_mm / 4.0
+    fig = Figure(figsize=(width_mm * MM, rows * (side + 4.5) * MM))
+    for row, result in enumerate(report.results):
+        bottom = (rows - 1 - row) / rows
+        axes = [fig.add_axes((i / 4 + 0.003, bottom, 0.244, side / (side + 4.5) / rows)) for i in range(4)]
+        draw_overlays(axes, result)
+    return fig

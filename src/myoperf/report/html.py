@@ -1,0 +1,102 @@
+"""``report.html``: one file with its pictures inside, nothing to load from anywhere, fit to print."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
+
+from myoperf.report import content
+from myoperf.report.charts import diagnosis_figure, function_figure
+from myoperf.report.colours import GREY
+from myoperf.report.figures import bull_eyes_figure, overlay_figure, slices_figure, slices_shape
+from myoperf.report.style import house_style, save_png
+from myoperf.types import Report, ScanResult
+
+__all__ = ["render_html", "write_html"]
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("myoperf.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def write_html(report: Report, path: Path | str) -> Path:
+    """Write the report as one self-contained HTML page; give its path."""
+    path = Path(path)
+    path.write_text(render_html(report), encoding="utf-8")
+    return path
+
+
+def render_html(report: Report) -> str:
+    """Give the report as the text of an HTML page."""
+    groups = [_group(report, results) for results in content.display_groups(report)]
+    findings = content.all_findings(report)
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            version=report.provenance.myoperf,
+            research_band=content.RESEARCH_BAND,
+            simulated_band=content.SIMULATED_BAND if content.is_simulated(report) else "",
+            patient=content.patient_facts(report),
+            acquisition=content.acquisition_facts(report),
+            findings=findings,
+            summary=content.summary_lines(report),
+            groups=groups,
+            numbers=content.numbers_table(report),
+            territories=content.territories_table(report),
+            segments=content.segments_table(report),
+            geometry=content.geometry_table(report),
+            diagnosis=report.diagnosis,
+            diagnosis_rows=_diagnosis_rows(report),
+            diagnosis_picture=_optional(lambda: diagnosis_figure(report), 130),
+            function_picture=_optional(lambda: function_figure(report), 130),
+            overlay_picture=_data_uri(lambda: overlay_figure(report), 130),
+            provenance=content.provenance_facts(report),
+            timings=content.timings_table(report),
+        )
+    )
+
+
+def _group(report: Report, results: tuple[ScanResult, ...]) -> dict[str, Any]:
+    """Give the pictures of what is shown together, in colour and in grey."""
+    rows, columns = slices_shape(len(results))
+    height = 110.0 * 62.0 / 38.0 * rows / columns
+    return {
+        "title": " and ".join(content.state_title(r) for r in results),
+        "slices": _data_uri(lambda: slices_figure(results), 150),
+        "slices_grey": _data_uri(lambda: slices_figure(results, cmap=GREY), 150),
+        "bull_eyes": _data_uri(lambda: bull_eyes_figure(results, report.scores, height_mm=height), 150),
+    }
+
+
+def _diagnosis_rows(report: Report) -> list[tuple[str, str]]:
+    diagnosis = report.diagnosis
+    if diagnosis is None:
+        return []
+    low, high = diagnosis.interval
+    patient = f"{diagnosis.per_patient:.3f} (interval {low:.3f} to {high:.3f})"
+    return [("Patient", patient), *((vessel, f"{p:.3f}") for vessel, p in diagnosis.per_vessel.items())]
+
+
+def _data_uri(draw: Callable[[], Figure], dpi: int) -> str:
+    return "data:image/png;base64," + base64.b64encode(save_png(draw, dpi=dpi)).decode("ascii")
+
+
+def _optional(draw: Callable[[], Figure | None], dpi: int) -> str:
+    """Give the picture's data URI, or an empty text when there is nothing to draw."""
+    with house_style():
+        figure = draw()
+    return "" if figure is None else _data_uri(lambda: figure, dpi)

@@ -1,0 +1,128 @@
+"""Slices of the ventricle as the clinic lays them out: evenly spaced, equally large, centred on the long axis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from myoperf.geometry import horizontal_long_axis, index_from_lps, reslice, transform_points, vertical_long_axis
+from myoperf.types import MYOCARDIUM, LVFrame, ScanResult, Volume
+
+__all__ = ["Extent", "extent_of", "label_on_short_axis", "lv_maximum", "plane_tiles", "views_of"]
+
+Float = NDArray[np.floating[Any]]
+
+_PAST_APEX_MM = 5.0
+_PAST_BASE_MM = 2.0
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How far slices must reach to show one or more ventricles, in mm from the middle of the long axis.
+
+    Parameters
+    ----------
+    septal_lateral, inferior_anterior
+        (low, high) along the lateral and the anterior direction.
+    field_mm
+        Side of the square field of every slice.
+    """
+
+    septal_lateral: tuple[float, float]
+    inferior_anterior: tuple[float, float]
+    field_mm: float
+
+    def long_axis_offsets(self, plane: str, count: int) -> Float:
+        """Place `count` planes from septal to lateral (``"vla"``) or inferior to anterior (``"hla"``)."""
+        low, high = self.septal_lateral if plane == "vla" else self.inferior_anterior
+        return np.linspace(0.92 * low, 0.92 * high, count)
+
+    def short_axis_offsets(self, frame: LVFrame, count: int) -> Float:
+        """Place `count` planes from just before the apex to just past the base of this frame."""
+        half = 0.5 * frame.length_mm
+        return np.linspace(-half - _PAST_APEX_MM, half + _PAST_BASE_MM, count)
+
+
+def extent_of(results: tuple[ScanResult, ...]) -> Extent:
+    """Find one extent for several scans, so that their slices have one scale."""
+    lateral = [_reach(r, r.frame.lateral) for r in results]
+    anterior = [_reach(r, r.frame.anterior) for r in results]
+    longest = max(r.frame.length_mm for r in results)
+    sides = [(min(low for low, _ in pairs), max(high for _, high in pairs)) for pairs in (lateral, anterior)]
+    widest = max(abs(edge) for side in sides for edge in side)
+    field = float(np.clip(max(2.0 * widest + 24.0, longest + 24.0), 80.0, 170.0))
+    return Extent(sides[0], sides[1], field)
+
+
+def _reach(result: ScanResult, direction: Float) -> tuple[float, float]:
+    """Measure how far the labelled wall reaches from the long axis along a direction (1st to 99th percentile)."""
+    voxels = np.argwhere(result.labels.array[0] == MYOCARDIUM)
+    if voxels.shape[0] < 8:
+        return -32.0, 32.0
+    points = transform_points(result.labels.lps_from_index, voxels) - result.frame.centre_mm
+    low, high = np.percentile(points @ direction, (1.0, 99.0))
+    return float(np.clip(low, -70.0, -16.0)), float(np.clip(high, 16.0, 70.0))
+
+
+def views_of(short_axis: Volume) -> dict[str, Volume]:
+    """Give the short-axis volume as ``"sa"``, ``"vla"`` and ``"hla"``."""
+    static = short_axis.summed()
+    return {"sa": static, "vla": vertical_long_axis(static), "hla": horizontal_long_axis(static)}
+
+
+def plane_tiles(
+    view: Volume, centre_mm: Float, offsets_mm: Float, *, field_mm: float, pixels: int = 96, order: int = 3
+) -> Float:
+    """Cut evenly spaced planes out of a volume, smoothly interpolated.
+
+    Parameters
+    ----------
+    view
+        Its index axes are (slice, row, column) of the picture wanted.
+    centre_mm
+        LPS point in the middle of every picture and at offset zero.
+    offsets_mm
+        Shape (slices,), evenly spaced along the first index axis.
+    field_mm, pixels
+        Side of the square picture.
+    order
+        Spline order.
+
+    Returns
+    -------
+    Array of shape (slices, pixels, pixels), not negative.
+    """
+    step = view.spacing_mm
+    centre = transform_points(index_from_lps(view.lps_from_index), centre_mm)
+    between = float(offsets_mm[1] - offsets_mm[0]) if len(offsets_mm) > 1 else 1.0
+    pixel = field_mm / pixels
+    scale = np.array([between, pixel, pixel]) / step
+    first = np.array([offsets_mm[0], 0.5 * (pixel - field_mm), 0.5 * (pixel - field_mm)]) / step
+    tiles = ndimage.affine_transform(
+        view.array[0].astype(np.float32),
+        scale,
+        centre + first,
+        output_shape=(len(offsets_mm), pixels, pixels),
+        order=order,
+        mode="constant",
+    )
+    return np.asarray(np.maximum(tiles, 0.0))
+
+
+def label_on_short_axis(result: ScanResult, label: int, labels: Volume | None = None) -> Volume:
+    """Bring one label to the short-axis grid as a smooth fraction from 0 to 1."""
+    given = labels or result.labels
+    mask = given.with_array((given.array == label).astype(np.float32))
+    return reslice(mask, result.short_axis.lps_from_index, result.short_axis.grid_shape)
+
+
+def lv_maximum(result: ScanResult) -> float:
+    """Find the highest value in the labelled wall on the short axis; of the whole volume where no wall is labelled."""
+    values = result.short_axis.summed().array[0]
+    wall = values[label_on_short_axis(result, MYOCARDIUM).array[0] > 0.5]
+    highest = float(wall.max()) if wall.size else float(values.max())
+    return highest if highest > 0 else 1.0

@@ -1,0 +1,252 @@
+"""The HTML page and the PDF: self-contained, complete, and safe against hostile text."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from conftest import make_result
+
+from myoperf.report import results_json, write_html, write_pdf
+from myoperf.report.content import RESEARCH_BAND, SIMULATED_BAND, display_groups
+from myoperf.report.html import render_html
+from myoperf.types import Finding, Study
+
+HOSTILE = "<script>alert('$x_{1}$')</script>\n\u0000\u6f22\u5b57 & \"quotes\" {{ 7 * 7 }}"
+
+
+class Page(HTMLParser):
+    """Collects tags, attributes and visible text; fails on tags that do not close in order."""
+
+    VOID = frozenset({"meta", "img", "input", "br", "link"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags, self.attributes, self.texts, self.open = [], [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+
+@pytest.fixture(scope="module")
+def full_page(full) -> Page:
+    return Page(render_html(full))
+
+
+@pytest.fixture(scope="module")
+def bare_page(bare) -> Page:
+    return Page(render_html(bare))
+
+
+def pdf_text(path) -> list[str]:
+    tool = shutil.which("pdftotext")
+    assert tool, "pdftotext is missing: install poppler-utils (make tools does)."
+    text = subprocess.run([tool, "-layout", str(path), "-"], check=True, capture_output=True).stdout.decode("utf-8")
+    return text.split("\f")[:-1]
+
+
+@pytest.fixture(scope="module")
+def full_pdf(full, tmp_path_factory) -> list[str]:
+    return pdf_text(write_pdf(full, tmp_path_factory.mktemp("pdf") / "report.pdf"))
+
+
+@pytest.fixture(scope="module")
+def bare_pdf(bare, tmp_path_factory) -> list[str]:
+    return pdf_text(write_pdf(bare, tmp_path_factory.mktemp("pdf") / "report.pdf"))
+
+
+def test_html_loads_nothing_from_anywhere(full, full_page):
+    assert not {"script", "link", "iframe", "object", "base"} & set(full_page.tags)
+    sources = [value for _, name, value in full_page.attributes if name in ("src", "href", "srcset", "action")]
+    assert len(sources) >= 6
+    assert all(value.startswith("data:image/png;base64,") for value in sources)
+    assert not re.search(r"https?:|url\(|@import", render_html(full))
+
+
+def test_pictures_are_png(full_page):
+    import base64
+
+    for tag, name, value in full_page.attributes:
+        if tag == "img" and name == "src":
+            assert base64.b64decode(value.split(",", 1)[1])[:8] == b"\x89PNG\r\n\x1a\n"
+    alts = [value for tag, name, value in full_page.attributes if tag == "img" and name == "alt"]
+    assert len(alts) == full_page.tags.count("img")
+    assert all(alts)
+
+
+def expected_numbers(out: dict) -> list[str]:
+    """Write every number of results.json as the report rounds it."""
+    scores, shown = out["scores"], []
+    shown += [str(scores[k]) for k in ("sss", "srs", "sds")]
+    shown += [f"{scores[k]:.1f}" for k in ("tpd_stress_percent", "tpd_rest_percent", "tpd_ischemic_percent")]
+    shown.append(f"{scores['tid_ratio']:.2f}")
+    for territory in scores["territories"].values():
+        shown += [str(territory[k]) for k in ("sss", "srs", "sds")]
+        shown += [f"{territory[k]:.1f}" for k in ("tpd_stress_percent", "tpd_rest_percent")]
+        shown += [f"{territory[k]:.0f}" for k in ("mean_stress_percent", "mean_rest_percent")]
+    for scan in out["scans"]:
+        shown += [f"{v:.1f}" for v in scan["segments_percent"]]
+        shown += [f"{scan['volumes_ml'][k]:.0f}" for k in ("myocardium", "cavity")]
+        shown += [f"{v:.1f}" for k in ("apex_mm", "base_mm") for v in scan["lv_frame"][k]]
+        shown += [f"{v:.3f}" for v in scan["lv_frame"]["anterior"]]
+        if scan["function"]:
+            shown += [f"{scan['function'][k]:.0f}" for k in ("edv_ml", "esv_ml", "lvef_percent", "phase_bandwidth_deg")]
+            shown += [f"{scan['function'][k]:.1f}" for k in ("phase_sd_deg", "stroke_volume_ml")]
+    diagnosis = out["diagnosis"]
+    shown += [f"{p:.3f}" for p in (*diagnosis["per_vessel"].values(), diagnosis["per_patient"], *diagnosis["interval"])]
+    shown += [f"{v:.2f}" for v in out["provenance"]["timings_s"].values() if v is not None]
+    shown += [f"{v:.0f}" for v in out["provenance"]["peak_memory_mb"].values()]
+    return shown
+
+
+def test_html_holds_every_number_of_the_json(full, full_page):
+    words = set(re.findall(r"[-+]?\d+(?:\.\d+)?", full_page.text))
+    missing = [text for text in expected_numbers(results_json(full)) if text not in words]
+    assert missing == []
+
+
+def test_html_says_who_what_and_how(full_page):
+    for text in (
+        "EX-0042",
+        "female",
+        "63 years",
+        "Tc-99m sestamibi",
+        "Example camera",
+        "OSEM",
+        "Medium, mostly reversible inferior defect",
+        "simulated-tc99m",
+        "ab" * 32,
+        "myoperf analyze study -o out",
+        RESEARCH_BAND,
+    ):
+        assert text in full_page.text
+
+
+def test_findings_stand_by_gravity(full, full_page):
+    order = [full_page.text.index(f.message) for f in (full.findings[1], full.results[0].findings[0], full.findings[0])]
+    assert order == sorted(order)
+    classes = [v for tag, name, v in full_page.attributes if tag == "li" and name == "class"]
+    assert classes == ["failure", "warning", "info"]
+
+
+def test_bare_page_has_no_empty_boxes(bare_page):
+    for absent in ("Territories", "Probability", "Gated function", "What the model saw", "LVEF", "None", "nan"):
+        assert absent not in bare_page.text
+    assert "state unknown" in bare_page.text
+    assert "not scored" in bare_page.text
+    assert "Nothing tells whether this is stress or rest." in bare_page.text
+
+
+def test_simulated_band_only_where_simulated(bare, bare_page, tmp_path):
+    assert SIMULATED_BAND not in bare_page.text
+    scan = replace(bare.results[0].scan, camera="MyoPerf Simulated camera")
+    report = replace(bare, study=Study((scan,)), results=(replace(bare.results[0], scan=scan),))
+    assert SIMULATED_BAND in Page(render_html(report)).text
+    for page in pdf_text(write_pdf(report, tmp_path / "report.pdf")):
+        assert SIMULATED_BAND.upper() in page
+
+
+def test_pdf_pages_carry_band_and_patient(full_pdf):
+    assert len(full_pdf) == 3
+    for page in full_pdf:
+        assert RESEARCH_BAND.upper() in page
+        assert "EX-0042" in page
+
+
+def test_pdf_holds_numbers_findings_and_provenance(full, full_pdf):
+    text = " ".join(" ".join(full_pdf).split())
+    words = set(re.findall(r"[-+]?\d+(?:\.\d+)?", text))
+    segments = [f"{v:.1f}" for r in full.results for v in r.segments_percent]
+    scores = ["14", "15.2", "10.3", "1.13", "96", "28", "71", "21.4", "12.7", "0.89"]
+    assert [v for v in (*segments, *scores) if v not in words] == []
+    for finding in (*full.findings, *full.results[0].findings):
+        assert finding.message in text
+    assert "Medium, mostly reversible inferior defect, RCA territory." in text
+    assert "myoperf analyze study -o out" in text
+
+
+def test_pdf_of_one_scan_without_scores(bare_pdf):
+    assert len(bare_pdf) == 2
+    text = " ".join(bare_pdf)
+    assert "state unknown" in text
+    assert "Nothing tells whether this is stress or rest." in text
+    assert "Territories" not in text.replace("Segments and territories", "")
+
+
+def test_same_report_same_bytes(bare, tmp_path):
+    first, second = (write_pdf(bare, tmp_path / name).read_bytes() for name in ("a.pdf", "b.pdf"))
+    assert first == second
+
+
+def test_hostile_text_stays_text(bare, tmp_path):
+    scan = replace(bare.results[0].scan, camera=HOSTILE, description=HOSTILE, source=(HOSTILE,))
+    finding = Finding("x", "warning", HOSTILE + " long" * 200)
+    result = replace(bare.results[0], scan=scan, findings=(finding,))
+    report = replace(bare, study=Study((scan,), patient_id=HOSTILE), results=(result,))
+    page = Page(write_html(report, tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "script" not in page.tags
+    assert "<script>alert('$x_{1}$')</script>" in page.text
+    assert "{{ 7 * 7 }}" in page.text
+    text = " ".join(pdf_text(write_pdf(report, tmp_path / "report.pdf")))
+    assert "<script>alert('$x_{1}$')</script>" in text
+
+
+def test_abstention_is_shown(full, tmp_path):
+    diagnosis = replace(full.diagnosis, abstained=True, reason="unlike the training data")
+    report = replace(full, diagnosis=diagnosis)
+    assert "Abstained" in Page(render_html(report)).text
+    text = " ".join(pdf_text(write_pdf(report, tmp_path / "report.pdf")))
+    assert "abstained: unlike the training data" in text
+    assert "not to be used" in text
+
+
+@pytest.mark.parametrize("modality", ["NM", "PT"])
+def test_rest_only_and_pet(bare, modality):
+    result = make_result("rest", depth=0.2, state="rest", modality=modality)
+    report = replace(bare, study=Study((result.scan,)), results=(result,))
+    text = Page(render_html(report)).text
+    assert {"NM": "SPECT", "PT": "PET"}[modality] in text
+    assert "Rest %" in text
+    assert "Stress" not in text
+
+
+def test_further_scans_are_shown_alone(full):
+    extra = make_result("scan-3", depth=0.1, state="stress")
+    report = replace(
+        full, results=(*full.results, extra), study=replace(full.study, scans=(*full.study.scans, extra.scan))
+    )
+    assert [[r.name for r in group] for group in display_groups(report)] == [["stress", "rest"], ["scan-3"]]
+    assert "Scan-3: slices and polar maps" in Page(render_html(report)).text
+
+
+def test_import_is_light():
+    code = (
+        "import sys, time; t = time.perf_counter(); import myoperf.report; s = time.perf_counter() - t;"
+        "assert 'matplotlib' not in sys.modules and 'jinja2' not in sys.modules, 'heavy import'; print(s)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert float(out) < 0.3
+    assert np.isfinite(float(out))
