@@ -193,3 +193,38 @@ def test_mixed_up_folder_is_sorted_and_the_rest_listed(save, tmp_path):
     for skipped in result.skipped:
         assert "Zacharias" not in skipped.reason
         assert PATIENT_ID not in skipped.reason
+
+
+def test_broken_values_in_the_header_are_not_quoted(save, tmp_path, capfd, caplog):
+    whole = save(raw_nm(counts_of(1, 1, 9, 7, 8)), "whole.dcm").read_bytes()
+    at = whole.index(b"063Y")
+    (tmp_path / "odd.dcm").write_bytes(whole[:at] + b"Zac\\" + whole[at + 4 :])
+    scan = read_studies([tmp_path / "odd.dcm"]).studies[0].scans[0]
+    assert scan.image.array.any()
+    assert capfd.readouterr() == ("", "")
+    assert caplog.text == ""
+
+
+def test_an_impossible_value_representation_is_a_damaged_header(save, tmp_path):
+    whole = save(raw_nm(counts_of(1, 1, 9, 7, 8)), "whole.dcm").read_bytes()
+    at = whole.index(b"063Y") - 4
+    (tmp_path / "odd.dcm").write_bytes(whole[:at] + b"QQ" + whole[at + 2 :])
+    with pytest.raises(InputError, match=r"damaged|neither DICOM") as caught:
+        read_studies([tmp_path / "odd.dcm"])
+    one_line_without_patient(caught.value, "odd.dcm")
+
+
+def test_corrupted_bytes_never_give_another_error(save, tmp_path, capfd):
+    whole = save(recon_nm(counts_of(2, 7, 8, 9)), "whole.dcm").read_bytes()
+    rng, refused = np.random.default_rng(8), 0
+    for _ in range(150):
+        damaged = np.frombuffer(whole, np.uint8).copy()
+        damaged[rng.integers(128, len(whole) - 2 * 7 * 8 * 9 * 2, size=4)] = rng.integers(0, 256, size=4)
+        (tmp_path / "hit.dcm").write_bytes(damaged.tobytes())
+        try:
+            read_studies([tmp_path / "hit.dcm"])
+        except InputError as error:
+            one_line_without_patient(error, "hit.dcm")
+            refused += 1
+    assert 0 < refused < 150
+    assert capfd.readouterr() == ("", "")

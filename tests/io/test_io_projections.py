@@ -158,7 +158,7 @@ def test_photopeak_window_is_chosen(save):
     dataset.EnergyWindowInformationSequence = Sequence(
         [
             item(EnergyWindowRangeSequence=Sequence([item(EnergyWindowLowerLimit=lo, EnergyWindowUpperLimit=hi)]))
-            for lo, hi in ((100.0, 120.0), (126.0, 154.0))
+            for lo, hi in ((90.0, 125.0), (126.0, 154.0))
         ]
     )
     scan = read(save(dataset))

@@ -21,7 +21,7 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from myoperf.errors import InputError
 from myoperf.io.quirks import height_in_metres, nuclide_from_window_name
@@ -157,34 +157,47 @@ def _why_undecodable(path: Path, error: Exception) -> str:
             syntax = UID(pydicom.filereader.read_file_meta_info(path).get("TransferSyntaxUID", ""))
     except Exception:
         syntax = UID("")
-    plain = syntax in ("", ImplicitVRLittleEndian, ExplicitVRLittleEndian) or not syntax.is_compressed
-    if plain or isinstance(error, (ValueError, EOFError)):
+    if not syntax.is_transfer_syntax and syntax:
+        return f"{path.name}: an unknown transfer syntax; export it uncompressed, RLE or JPEG lossless."
+    if not _is_compressed(syntax) or isinstance(error, (ValueError, EOFError)):
         return f"{path.name}: the pixel data is incomplete or damaged; export the file again."
-    name = syntax.name if syntax.name != str(syntax) else "an unknown transfer syntax"
     return (
-        f"{path.name}: no installed decoder reads its pixels ({name}, {syntax}); "
+        f"{path.name}: no installed decoder reads its pixels ({syntax.name}, {syntax}); "
         "export it uncompressed, RLE or JPEG lossless."
     )
 
 
-def encode_header(dataset: Dataset) -> bytes:
-    """Encode a header without pixels as a DICOM file, so that derived objects can refer to it."""
+def _is_compressed(syntax: UID) -> bool:
+    """Whether a transfer syntax compresses the pixels; an absent or unknown one does not."""
+    return syntax.is_transfer_syntax and syntax.is_compressed
+
+
+def encode_header(dataset: Dataset, name: str) -> bytes:
+    """Encode a header without pixels as a DICOM file, so that derived objects can refer to it.
+
+    Raises
+    ------
+    InputError
+        When the header is damaged.
+    """
     header = Dataset()
     with _quiet():
-        for tag in dataset.keys():  # noqa: SIM118  (iterating a Dataset decodes every element)
-            if int(tag) not in _PIXEL_TAGS:
-                header[tag] = dataset.get_item(tag)
-        meta = FileMetaDataset()
-        meta.update(getattr(dataset, "file_meta", None) or {})
-        if "TransferSyntaxUID" not in meta or UID(meta.TransferSyntaxUID).is_compressed:
-            meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        if "MediaStorageSOPClassUID" not in meta:
+        try:
+            for tag in dataset.keys():  # noqa: SIM118  (iterating a Dataset decodes every element)
+                if int(tag) not in _PIXEL_TAGS and int(tag) >> 16 > 2:
+                    header[tag] = dataset.get_item(tag)
+            meta = FileMetaDataset()
+            meta.update(getattr(dataset, "file_meta", None) or {})
+            syntax = UID(meta.get("TransferSyntaxUID", ""))
+            if not syntax.is_transfer_syntax or syntax.is_compressed:
+                meta.TransferSyntaxUID = ExplicitVRLittleEndian
             meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-        if "MediaStorageSOPInstanceUID" not in meta:
             meta.MediaStorageSOPInstanceUID = dataset.get("SOPInstanceUID", "")
-        header.file_meta = meta
-        buffer = io.BytesIO()
-        pydicom.dcmwrite(buffer, header, enforce_file_format=True)
+            header.file_meta = meta
+            buffer = io.BytesIO()
+            pydicom.dcmwrite(buffer, header, enforce_file_format=True)
+        except Exception:  # an element pydicom cannot decode or encode; its text quotes the value
+            raise InputError(f"{name}: the header is damaged; export the file again.") from None
     return buffer.getvalue()
 
 

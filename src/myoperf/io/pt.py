@@ -62,7 +62,7 @@ def slice_grid(headers: Sequence[Dataset], name: str) -> SliceGrid:
     spacing = pixel_spacing(first, name)
     for header in headers:
         same = _same_orientation(header, first)
-        if not same or (header.Rows, header.Columns) != (first.Rows, first.Columns):
+        if not same or any(number(header, side) != number(first, side) for side in ("Rows", "Columns")):
             raise GeometryError(f"{name}: the series' slices differ in orientation or size.")
         if len(numbers(header, "ImagePositionPatient")) != 3:
             raise GeometryError(f"{name}: Image Position is missing in a slice; its place is never guessed.")

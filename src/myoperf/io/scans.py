@@ -54,7 +54,7 @@ def nm_scan(path: Path, header: Dataset, state: State | None = None) -> Scan:
         frame_duration_ms=duration,
         description=f"{'gated' if gated else 'ungated'} SPECT {what}",
         source=(path.name,),
-        source_headers=(encode_header(header),),
+        source_headers=(encode_header(header, path.name),),
         findings=findings + _gate_findings(header, gated, duration is not None) + _common_findings(header, state),
     )
 
@@ -83,7 +83,7 @@ def pt_scan(paths: Sequence[Path], headers: Sequence[Dataset], state: State | No
         frame_duration_ms=grid.duration_ms,
         description=f"{grid.framing} PET reconstruction",
         source=tuple(path.name for path in paths),
-        source_headers=tuple(encode_header(header) for header in headers),
+        source_headers=tuple(encode_header(header, path.name) for path, header in zip(paths, headers, strict=True)),
         findings=findings + _common_findings(headers[0], state),
     )
 
