@@ -149,6 +149,7 @@ class Volume:
         return self.with_array(self.array.sum(axis=0, dtype=np.float64).astype(np.float32))
 
     def __repr__(self) -> str:
+        """Tell shape and spacing, never the values."""
         spacing = " x ".join(f"{s:.2f}" for s in self.spacing_mm)
         return f"Volume(shape={self.array.shape}, spacing_mm={spacing}, dtype={self.array.dtype})"
 
@@ -217,6 +218,11 @@ class Projections:
         """Number of angles."""
         return int(self.array.shape[1])
 
+    def __repr__(self) -> str:
+        """Tell shape and angles, never the values."""
+        first, last = self.angles_deg[[0, -1]]
+        return f"Projections(shape={self.array.shape}, angles_deg={first:.1f}..{last:.1f}, pixel_mm={self.pixel_mm})"
+
     def summed(self) -> Self:
         """Give the ungated projections: the sum over frames."""
         if self.frames == 1:
@@ -265,7 +271,7 @@ class Scan:
     frame_duration_ms: Float | None = None
     description: str = ""
     source: tuple[str, ...] = ()
-    source_headers: tuple[bytes, ...] = ()
+    source_headers: tuple[bytes, ...] = field(default=(), repr=False)
     findings: tuple[Finding, ...] = ()
 
     def __post_init__(self) -> None:
@@ -283,8 +289,8 @@ class Study:
     """The scans of one patient's visit. Clinical values are None where the files do not give them."""
 
     scans: tuple[Scan, ...]
-    study_uid: str | None = None
-    patient_id: str | None = None
+    study_uid: str | None = field(default=None, repr=False)
+    patient_id: str | None = field(default=None, repr=False)
     sex: Literal["M", "F", "O"] | None = None
     age_years: float | None = None
     height_m: float | None = None
