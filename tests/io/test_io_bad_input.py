@@ -196,9 +196,10 @@ def test_mixed_up_folder_is_sorted_and_the_rest_listed(save, tmp_path):
 
 
 def test_broken_values_in_the_header_are_not_quoted(save, tmp_path, capfd, caplog):
-    whole = save(raw_nm(counts_of(1, 1, 9, 7, 8)), "whole.dcm").read_bytes()
-    at = whole.index(b"063Y")
-    (tmp_path / "odd.dcm").write_bytes(whole[:at] + b"Zac\\" + whole[at + 4 :])
+    dataset = raw_nm(counts_of(1, 1, 9, 7, 8))
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    whole = save(dataset, "whole.dcm").read_bytes()
+    (tmp_path / "odd.dcm").write_bytes(whole.replace(b"063Y", b"Zac\\").replace(b"ISO_IR 192", b"ISO_IR 999"))
     scan = read_studies([tmp_path / "odd.dcm"]).studies[0].scans[0]
     assert scan.image.array.any()
     assert capfd.readouterr() == ("", "")

@@ -57,6 +57,21 @@ def test_every_volume_lands_under_its_mask(real):
     assert (seen, masked) == (61, 59)
 
 
+def test_heat_outside_the_heart_lies_below_it_and_to_the_right(real):
+    below = right = masked = 0
+    for row in rows(real):
+        if not row["mask"]:
+            continue
+        volume = read_studies([real / "physionet_mps" / row["dicom"]]).studies[0].scans[0].image
+        mask = read_nifti(real / "physionet_mps" / row["mask"])
+        heart = transform_points(mask.lps_from_index, np.argwhere(mask.array[0] > 0)).mean(axis=0)
+        hot = np.argwhere(volume.array[0] > 0.5 * volume.array.max())
+        away = transform_points(volume.lps_from_index, hot) - heart
+        liver = away[np.linalg.norm(away, axis=1) > 70].mean(axis=0)
+        below, right, masked = below + (liver[2] < 0), right + (liver[0] < 0), masked + 1
+    assert min(below, right) > 0.9 * masked
+
+
 def test_folder_of_all_patients_is_one_study_each(real):
     result = read_studies([real / "physionet_mps/dicom"])
     assert len(result.studies) == len({row["patient"] for row in rows(real)}) == 50
