@@ -214,9 +214,9 @@ def test_hostile_text_stays_text(bare, tmp_path):
     assert "<script>alert('$x_{1}$')</script>" in text
 
 
-def test_abstention_is_shown(full, tmp_path):
-    diagnosis = replace(full.diagnosis, abstained=True, reason="unlike the training data")
-    report = replace(full, diagnosis=diagnosis)
+def test_abstention_is_shown(full, bare, tmp_path):
+    diagnosis = replace(full.diagnosis, abstained=True, reason="unlike the training data", explanation={})
+    report = replace(bare, diagnosis=diagnosis)
     assert "Abstained" in Page(render_html(report)).text
     text = " ".join(pdf_text(write_pdf(report, tmp_path / "report.pdf")))
     assert "abstained: unlike the training data" in text
@@ -233,13 +233,15 @@ def test_rest_only_and_pet(bare, modality):
     assert "Stress" not in text
 
 
-def test_further_scans_are_shown_alone(full):
+def test_further_scans_are_shown_alone(full, bare):
     extra = make_result("scan-3", depth=0.1, state="stress")
-    report = replace(
-        full, results=(*full.results, extra), study=replace(full.study, scans=(*full.study.scans, extra.scan))
-    )
+    scans = (*full.study.scans, extra.scan)
+    report = replace(full, results=(*full.results, extra), study=replace(full.study, scans=scans))
     assert [[r.name for r in group] for group in display_groups(report)] == [["stress", "rest"], ["scan-3"]]
-    assert "Scan-3: slices and polar maps" in Page(render_html(report)).text
+    scans = (*bare.study.scans, extra.scan)
+    report = replace(bare, results=(*bare.results, extra), study=replace(bare.study, scans=scans))
+    text = Page(render_html(report)).text
+    assert text.index("Scan-3: slices and polar maps") < text.index("Scan-1: slices and polar maps")
 
 
 def test_import_is_light():

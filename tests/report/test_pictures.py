@@ -14,7 +14,8 @@ from myoperf.report.bullseye import disc_image, segment_centre, segment_disc
 from myoperf.report.charts import diagnosis_figure, function_figure
 from myoperf.report.colours import GREY, PERFUSION
 from myoperf.report.content import number, numbers_table
-from myoperf.report.figures import bull_eyes_figure, overlay_figure, slices_figure
+from myoperf.report.figures import bull_eyes_figure, slices_figure
+from myoperf.report.overlays import overlay_figure
 from myoperf.report.style import printable, wrap
 from myoperf.report.tiles import extent_of, lv_maximum, plane_tiles, views_of
 from myoperf.segments import segment_map, segment_of
@@ -161,4 +162,4 @@ def test_text_is_made_printable_and_wrapped():
     assert printable("a\n b\u0000\u6f22") == "a b??"
     lines = wrap("word " * 100, width_mm=40, size_pt=7, lines=2)
     assert len(lines) == 2
-    assert lines[-1].endswith("…")
+    assert lines[-1].endswith("...")

@@ -100,8 +100,9 @@ def _draw_outlines(ax: Axes, *, thin: str, thick: str) -> None:
     borders = _boundaries()
     same = [points for points, a, b in borders if territory_of(a) == territory_of(b)]
     apart = [points for points, a, b in borders if territory_of(a) != territory_of(b)]
-    ax.add_collection(LineCollection(same, colors=thin, linewidths=0.45, alpha=0.75))
-    ax.add_collection(LineCollection(apart, colors=thick, linewidths=1.1))
+    edge = [] if thick == INK else [withStroke(linewidth=1.9, foreground="#00000090")]
+    ax.add_collection(LineCollection(same, colors=thin, linewidths=0.5, alpha=0.8))
+    ax.add_collection(LineCollection(apart, colors=thick, linewidths=1.1, path_effects=edge))
     rim = np.radians(np.linspace(0.0, 360.0, 181))
     ax.plot(np.cos(rim), np.sin(rim), color=INK, linewidth=0.8)
 
@@ -160,7 +161,7 @@ def draw_disc(
         extent=(-1, 1, -1, 1),
         interpolation="bilinear",
     )
-    _draw_outlines(ax, thin="#404a58" if light else "#f0f0f0", thick="#101820" if light else "#ffffff")
+    _draw_outlines(ax, thin="#404a58" if light else "#8a909a", thick=INK if light else "#ffffff")
     _frame_axes(ax, title, sides=sides, size_pt=size_pt)
     for segment, text in enumerate(labels or (), start=1):
         x, y = segment_centre(segment)
@@ -184,7 +185,7 @@ def draw_key(ax: Axes, *, title: str = "Segments and territories", size_pt: floa
         extent=(-1, 1, -1, 1),
         interpolation="nearest",
     )
-    _draw_outlines(ax, thin="#404a58", thick="#101820")
+    _draw_outlines(ax, thin="#404a58", thick=INK)
     _frame_axes(ax, title, sides=True, size_pt=size_pt)
     for segment in range(1, 18):
         ax.text(*segment_centre(segment), str(segment), fontsize=size_pt, color=INK, ha="center", va="center")

@@ -14,7 +14,8 @@ from myoperf.geometry import short_axis
 from myoperf.report.bullseye import disc_image, draw_disc, segment_disc
 from myoperf.report.colours import GREY, INK, PERFUSION, VESSEL_COLOURS, WEIGHT
 from myoperf.report.content import number, state_title
-from myoperf.report.figures import MM, draw_outline, percent_map
+from myoperf.report.figures import MM, percent_map
+from myoperf.report.overlays import draw_outline
 from myoperf.report.tiles import extent_of, label_on_short_axis, plane_tiles, views_of
 from myoperf.types import BLOOD_POOL, MYOCARDIUM, VESSELS, Diagnosis, FunctionResult, Report, ScanResult, Volume
 

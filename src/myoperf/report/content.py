@@ -38,8 +38,8 @@ __all__ = [
 ]
 
 ABSENT = "–"
-RESEARCH_BAND = "Research use only – not for clinical decisions"
-SIMULATED_BAND = "Simulated data – no patient"
+RESEARCH_BAND = "Research use only - not for clinical decisions"
+SIMULATED_BAND = "Simulated data - no patient"
 _SEVERITIES = ("failure", "warning", "info")
 _SEX = {"M": "male", "F": "female", "O": "other"}
 _FUNCTION_ROWS = (

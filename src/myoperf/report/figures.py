@@ -10,26 +10,24 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from myoperf.geometry import sample, transform_points
 from myoperf.report.bullseye import disc_image, draw_disc, draw_key
-from myoperf.report.colours import DIFFERENCE, GREY, INK, PERFUSION, STATE_COLOURS
+from myoperf.report.colours import DIFFERENCE, INK, PERFUSION, STATE_COLOURS
 from myoperf.report.content import state_title
-from myoperf.report.tiles import extent_of, label_on_short_axis, lv_maximum, plane_tiles, views_of
-from myoperf.types import BLOOD_POOL, MYOCARDIUM, Report, ScanResult, Scores
+from myoperf.report.tiles import extent_of, lv_maximum, plane_tiles, views_of
+from myoperf.types import ScanResult, Scores
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = [
     "MM",
+    "blacken",
     "bull_eyes_figure",
     "draw_bull_eyes",
-    "draw_outline",
-    "draw_overlays",
     "draw_slices",
-    "overlay_figure",
     "percent_map",
     "polar_figure",
+    "slice_tiles",
     "slices_figure",
     "slices_shape",
 ]
@@ -41,9 +39,9 @@ MM = 1.0 / 25.4
 
 _TILE, _GAP, _LEFT, _TOP = 96, 3, 30, 24
 _VIEW_TITLES = {
-    "sa": "SHORT AXIS   apex → base",
-    "vla": "VERTICAL LONG AXIS   septal → lateral",
-    "hla": "HORIZONTAL LONG AXIS   inferior → anterior",
+    "sa": "SHORT AXIS   apex to base",
+    "vla": "VERTICAL LONG AXIS   septal to lateral",
+    "hla": "HORIZONTAL LONG AXIS   inferior to anterior",
 }
 _VIEW_MARKS = {
     "sa": ("ANT", "INF", "SEPT", "LAT"),
@@ -75,6 +73,12 @@ def slices_shape(count: int) -> tuple[int, int]:
     return 3 * _TOP + rows * (_TILE + _GAP), _LEFT + columns * (_TILE + _GAP)
 
 
+def slice_tiles(results: tuple[ScanResult, ...]) -> dict[str, list[Float]]:
+    """Cut the slices of the clinical arrangement: by view, one (count, side, side) stack a state, 0 to 1."""
+    columns, lines = _grid_of(len(results))
+    return {view: _block(results, view, columns * n) for view, n in (("sa", lines), ("vla", 1), ("hla", 1))}
+
+
 def _block(results: tuple[ScanResult, ...], view: str, count: int) -> list[Float]:
     """Cut one view's slices of every state, shape (count, side, side), each scaled to its ventricle's maximum."""
     extent = extent_of(results)
@@ -88,14 +92,24 @@ def _block(results: tuple[ScanResult, ...], view: str, count: int) -> list[Float
     return tiles
 
 
-def draw_slices(ax: Axes, results: tuple[ScanResult, ...], *, cmap: Colormap = PERFUSION, size_pt: float = 6.0) -> None:
+def draw_slices(
+    ax: Axes,
+    results: tuple[ScanResult, ...],
+    *,
+    cmap: Colormap = PERFUSION,
+    size_pt: float = 6.0,
+    tiles: dict[str, list[Float]] | None = None,
+) -> None:
     """Draw the clinical arrangement: per view the first state's rows over the second's, in one picture.
 
     Parameters
     ----------
     results
         One scan, or stress and rest; each is scaled to its own left-ventricular maximum.
+    tiles
+        From `slice_tiles`, where they are cut already.
     """
+    tiles = tiles or slice_tiles(results)
     columns, lines = _grid_of(len(results))
     canvas = np.zeros((*slices_shape(len(results)), 3), dtype=np.float32)
     ax.set_axis_off()
@@ -111,10 +125,9 @@ def draw_slices(ax: Axes, results: tuple[ScanResult, ...], *, cmap: Colormap = P
             fontweight="bold",
         )
         y += _TOP
-        tiles = _block(results, view, columns * view_lines)
         first = y
         for line in range(view_lines):
-            for result, cut in zip(results, tiles, strict=True):
+            for result, cut in zip(results, tiles[view], strict=True):
                 for column in range(columns):
                     x = _LEFT + column * (_TILE + _GAP)
                     canvas[y : y + _TILE, x : x + _TILE] = cmap(cut[line * columns + column])[..., :3]
@@ -161,7 +174,12 @@ def _bar(fig: Any, ax: Axes, cmap: Colormap, limits: tuple[float, float], label:
 
 
 def slices_figure(
-    results: tuple[ScanResult, ...], *, cmap: Colormap = PERFUSION, width_mm: float = 180.0, bar: bool = True
+    results: tuple[ScanResult, ...],
+    *,
+    cmap: Colormap = PERFUSION,
+    width_mm: float = 180.0,
+    bar: bool = True,
+    tiles: dict[str, list[Float]] | None = None,
 ) -> Figure:
     """Draw the slices of one scan or of stress over rest, with the colour bar underneath."""
     rows, columns = slices_shape(len(results))
@@ -169,16 +187,16 @@ def slices_figure(
     below = 9.0 if bar else 0.0
     fig = Figure(figsize=(width_mm * MM, (height + below) * MM))
     ax = fig.add_axes((0.0, below / (height + below), 1.0, height / (height + below)))
-    draw_slices(ax, results, cmap=cmap, size_pt=6.0 if len(results) > 1 else 7.0)
+    draw_slices(ax, results, cmap=cmap, size_pt=6.0 if len(results) > 1 else 7.0, tiles=tiles)
     ax.set_axis_on()
-    _black(ax)
+    blacken(ax)
     if bar:
         cax = fig.add_axes((0.3, 6.0 / (height + below), 0.4, 2.2 / (height + below)))
         _bar(fig, cax, cmap, (0, 100), "% of the left ventricle's maximum, each state for itself")
     return fig
 
 
-def _black(ax: Axes) -> None:
+def blacken(ax: Axes) -> None:
     """Fill the axes with black, without ticks or frame."""
     ax.set_facecolor("black")
     ax.set_xticks([])
@@ -218,7 +236,7 @@ def _bull_eye_panels(results: tuple[ScanResult, ...], scores: Scores) -> list[tu
                 "disc",
                 {
                     "picture": disc_image(percent_map(results[1])) - disc_image(percent_map(results[0])),
-                    "title": "Rest – stress: reversible %",
+                    "title": "Rest - stress: reversible %",
                     "cmap": DIFFERENCE,
                     "limits": (-50.0, 50.0),
                     "labels": [f"{v:+z.0f}" for v in change],
@@ -271,7 +289,7 @@ def draw_bull_eyes(
             draw_key(ax, size_pt=size)
         else:
             draw_disc(ax, **arguments, size_pt=size)
-    thirds = ((PERFUSION, (0, 100), "uptake, % of the map's maximum"), (DIFFERENCE, (-50, 50), "rest – stress, %"))
+    thirds = ((PERFUSION, (0, 100), "uptake, % of the map's maximum"), (DIFFERENCE, (-50, 50), "rest - stress, %"))
     shown = thirds if len(results) == 2 else thirds[:1]
     for i, (cmap, limits, label) in enumerate(shown):
         part = box_width / len(shown)
@@ -298,97 +316,4 @@ def polar_figure(result: ScanResult, *, side_mm: float = 90.0) -> Figure:
     picture = disc_image(percent_map(result), size=400)
     draw_disc(ax, picture, title=title, cmap=PERFUSION, limits=(0, 100), labels=labels, size_pt=8.0)
     _bar(fig, fig.add_axes((0.2, 0.085, 0.6, 0.022)), PERFUSION, (0, 100), "% of the map's maximum", size_pt=6.5)
-    return fig
-
-
-# --- is the ventricle right? ----------------------------------------------------------------------
-
-
-def draw_overlays(axes: list[Axes], result: ScanResult, *, size_pt: float = 6.0) -> None:
-    """Draw on four axes the transaxial slice through the ventricle and the middle SA, VLA and HLA slices.
-
-    Each shows the labels' outlines; the last three also the long axis.
-    """
-    _draw_transaxial(axes[0], result, size_pt=size_pt)
-    extent = extent_of((result,))
-    wall, pool = (views_of(label_on_short_axis(result, label)) for label in (MYOCARDIUM, BLOOD_POOL))
-    half = 0.5 * extent.field_mm
-    for ax, (name, view) in zip(axes[1:], views_of(result.short_axis).items(), strict=True):
-        args: dict[str, Any] = {"field_mm": extent.field_mm, "pixels": 160}
-        cut = plane_tiles(view, result.frame.centre_mm, np.zeros(1), **args)[0] / lv_maximum(result)
-        box = (-half, half, half, -half)
-        ax.imshow(cut, cmap=GREY, vmin=0, vmax=1, extent=box, interpolation="bilinear")
-        for label, colour in ((wall, "#ffb000"), (pool, "#35c4ff")):
-            outline = plane_tiles(label[name], result.frame.centre_mm, np.zeros(1), order=1, **args)[0]
-            draw_outline(ax, outline, colour, box)
-        _draw_axis(ax, name, 0.5 * result.frame.length_mm)
-        _black(ax)
-        ax.set_xlim(-half, half)
-        ax.set_ylim(half, -half)
-        title = f"{state_title(result)}  {name.upper()}"
-        ax.set_title(title, fontsize=size_pt, pad=2, color=INK, parse_math=False)
-
-
-def _draw_transaxial(ax: Axes, result: ScanResult, *, size_pt: float) -> None:
-    """Draw the patient's transaxial plane through the ventricle's middle, seen from the feet, with the outlines."""
-    corners = np.stack(np.meshgrid(*((-0.5, n - 0.5) for n in result.volume.grid_shape)), axis=-1).reshape(-1, 3)
-    world = transform_points(result.volume.lps_from_index, corners)
-    low, high = world.min(axis=0), world.max(axis=0)
-    field_mm = float(np.clip((high - low)[:2].max(), 120.0, 420.0))
-    middle = np.append(0.5 * (low + high)[:2], result.frame.centre_mm[2])
-    edge = ((np.arange(150) + 0.5) / 150 - 0.5) * field_mm
-    x, y = np.meshgrid(edge, edge)
-    points = middle + np.stack([x, y, np.zeros_like(x)], axis=-1)
-    half = 0.5 * field_mm
-    box = (-half, half, half, -half)
-    picture = sample(result.volume.summed(), points)[0]
-    ax.imshow(picture, cmap=GREY, vmin=0, vmax=_bright(picture), extent=box, interpolation="bilinear")
-    for label, colour in ((MYOCARDIUM, "#ffb000"), (BLOOD_POOL, "#35c4ff")):
-        mask = result.labels.with_array((result.labels.array == label).astype(np.float32))
-        draw_outline(ax, sample(mask, points)[0], colour, box)
-    _black(ax)
-    ax.set_xlim(-half, half)
-    ax.set_ylim(half, -half)
-    for side, text in ((0.03, "R"), (0.97, "L")):
-        ax.text(side, 0.5, text, transform=ax.transAxes, color="#c8ccd2", fontsize=size_pt, ha="center", va="center")
-    title = f"{state_title(result)}  transaxial"
-    ax.set_title(title, fontsize=size_pt, pad=2, color=INK, parse_math=False)
-
-
-def _bright(picture: Float) -> float:
-    """Choose the value shown as white."""
-    return max(float(np.percentile(picture, 99.7)), 1e-9)
-
-
-def draw_outline(ax: Axes, fraction: Float, colour: str, box: tuple[float, float, float, float]) -> None:
-    """Draw where a smooth mask crosses a half; nothing when it does not."""
-    if fraction.max() > 0.5 > fraction.min():
-        ax.contour(fraction, levels=[0.5], colors=[colour], linewidths=0.8, extent=box, origin="upper")
-
-
-def _draw_axis(ax: Axes, view: str, half_length: float) -> None:
-    """Draw the long axis with a dot at the apex and a bar across the base; on short axis a cross in the middle."""
-    style: dict[str, Any] = {"color": "#7dff8a", "linewidth": 0.8}
-    if view == "sa":
-        ax.plot([0], [0], marker="+", markersize=6, **style)
-        return
-    along, across = np.array([-half_length, half_length]), np.array([-9.0, 9.0])
-    if view == "vla":
-        ax.plot(along, [0, 0], linestyle="--", **style)
-        ax.plot([half_length], [0], marker="o", markersize=2.5, **style)
-        ax.plot([-half_length, -half_length], across, **style)
-    else:
-        ax.plot([0, 0], along, linestyle="--", **style)
-        ax.plot([0], [-half_length], marker="o", markersize=2.5, **style)
-        ax.plot(across, [half_length, half_length], **style)
-
-
-def overlay_figure(report: Report, *, width_mm: float = 140.0) -> Figure:
-    """Draw the check of the ventricle's labels and frame, one row a scan."""
-    rows, side = len(report.results), width_mm / 4.0
-    fig = Figure(figsize=(width_mm * MM, rows * (side + 4.5) * MM))
-    for row, result in enumerate(report.results):
-        bottom = (rows - 1 - row) / rows
-        axes = [fig.add_axes((i / 4 + 0.003, bottom, 0.244, side / (side + 4.5) / rows)) for i in range(4)]
-        draw_overlays(axes, result)
     return fig

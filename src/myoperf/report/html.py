@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from myoperf.report import content
 from myoperf.report.charts import diagnosis_figure, function_figure
 from myoperf.report.colours import GREY
-from myoperf.report.figures import bull_eyes_figure, overlay_figure, slices_figure, slices_shape
+from myoperf.report.figures import bull_eyes_figure, slice_tiles, slices_figure, slices_shape
+from myoperf.report.overlays import overlay_figure
 from myoperf.report.style import house_style, save_png
 from myoperf.types import Report, ScanResult
 
@@ -72,12 +73,13 @@ def render_html(report: Report) -> str:
 
 def _group(report: Report, results: tuple[ScanResult, ...]) -> dict[str, Any]:
     """Give the pictures of what is shown together, in colour and in grey."""
+    tiles = slice_tiles(results)
     rows, columns = slices_shape(len(results))
     height = 110.0 * 62.0 / 38.0 * rows / columns
     return {
         "title": " and ".join(content.state_title(r) for r in results),
-        "slices": _data_uri(lambda: slices_figure(results), 150),
-        "slices_grey": _data_uri(lambda: slices_figure(results, cmap=GREY), 150),
+        "slices": _data_uri(lambda: slices_figure(results, tiles=tiles), 150),
+        "slices_grey": _data_uri(lambda: slices_figure(results, cmap=GREY, tiles=tiles), 150),
         "bull_eyes": _data_uri(lambda: bull_eyes_figure(results, report.scores, height_mm=height), 150),
     }
 

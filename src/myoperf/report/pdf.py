@@ -13,7 +13,8 @@ from matplotlib.patches import Rectangle
 from myoperf.report import content
 from myoperf.report.charts import draw_diagnosis, draw_function, function_height_mm
 from myoperf.report.colours import INK
-from myoperf.report.figures import MM, draw_bull_eyes, draw_overlays, draw_slices, slices_shape
+from myoperf.report.figures import MM, draw_bull_eyes, draw_slices, slices_shape
+from myoperf.report.overlays import draw_overlays
 from myoperf.report.style import house_style, printable, wrap
 from myoperf.types import Finding, Report, ScanResult
 
@@ -213,7 +214,7 @@ def _detail_page(sheet: _Sheet, report: Report) -> None:
     territories = content.territories_table(report)
     if territories is not None:
         y = sheet.heading(_MARGIN, y + 3.0, left, "Territories")
-        parts = [1.0 if len(name) < 5 else 2.0 for name in territories.columns[1:]]
+        parts = [len(name) + 3.0 for name in territories.columns[1:]]
         widths = [14.0, *(104.0 * part / sum(parts) for part in parts)]
         y = sheet.table(_MARGIN, y, widths, territories, size=5.8)
     _provenance(sheet, report, y + 3.0, left)
