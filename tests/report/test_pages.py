@@ -214,6 +214,19 @@ def test_hostile_text_stays_text(bare, tmp_path):
     assert "<script>alert('$x_{1}$')</script>" in text
 
 
+def test_many_findings_and_no_labels_still_give_a_report(bare, tmp_path):
+    result = bare.results[0]
+    empty = replace(result, labels=result.labels.with_array(np.zeros_like(result.labels.array)), cavity_ml=0.0)
+    findings = tuple(Finding(f"f-{i}", "failure" if i == 29 else "info", f"Remark number {i} end.") for i in range(30))
+    report = replace(bare, results=(empty,), findings=findings)
+    text = Page(render_html(report)).text
+    assert all(f.message in text for f in findings)
+    first, second = pdf_text(write_pdf(report, tmp_path / "report.pdf"))
+    assert "Remark number 29 end." in first, "the failure comes first"
+    assert "and 27 more" in first
+    assert second.count("Remark number") >= 8
+
+
 def test_abstention_is_shown(full, bare, tmp_path):
     diagnosis = replace(full.diagnosis, abstained=True, reason="unlike the training data", explanation={})
     report = replace(bare, diagnosis=diagnosis)

@@ -134,7 +134,9 @@ def _findings(sheet: _Sheet, report: Report, y: float, *, most: int, width: floa
     for scope, finding in findings[:most]:
         y = _finding(sheet, scope, finding, x, y, width)
     if len(findings) > most:
-        sheet.text(x, y + 2.4, f"and {len(findings) - most} more on the page of numbers", 6.3, color=_SOFT)
+        sheet.text(
+            x, y + 2.4, f"and {len(findings) - most} more, all in report.html and results.json", 6.3, color=_SOFT
+        )
         y += 3.6
     return y
 
@@ -230,7 +232,7 @@ def _detail_page(sheet: _Sheet, report: Report) -> None:
     y = _geometry(sheet, report, x, y + 5.0, right)
     if content.all_findings(report):
         y = sheet.heading(x, y + 3.0, right, "Findings")
-        _findings(sheet, report, y + 0.6, most=int((PAGE_MM[1] - 12 - y) / 7.8), width=right, x=x)
+        _findings(sheet, report, y + 0.6, most=max(int((PAGE_MM[1] - 12 - y) / 8.2), 1), width=right, x=x)
 
 
 def _geometry(sheet: _Sheet, report: Report, x: float, y: float, width: float) -> float:
