@@ -173,15 +173,32 @@ def _body(torso: Torso) -> Float:
     )
 
 
-def diaphragm_mm(torso: Torso, x_mm: float, y_mm: float) -> float:
-    """Give the height (z) of the diaphragm over a place of the transaxial plane."""
-    return float(_dome(x_mm, y_mm, _body(torso)))
+@numba.njit(cache=True)
+def _outside(points: Any, body: Any, out: Any) -> None:
+    for n in range(points.shape[0]):
+        out[n] = _outline(points[n, 0], points[n, 1], points[n, 2], body, body[4])
+
+
+@numba.njit(cache=True)
+def _heights(points: Any, body: Any, out: Any) -> None:
+    for n in range(points.shape[0]):
+        out[n] = _dome(points[n, 0], points[n, 1], body)
+
+
+def diaphragm_mm(torso: Torso, points_mm: Float) -> Float:
+    """Give the height (z) of the diaphragm at the place in the transaxial plane of points (n, 3), shape (n,)."""
+    points = np.ascontiguousarray(points_mm, dtype=np.float64)
+    out = np.empty(len(points))
+    _heights(points, _body(torso), out)
+    return out
 
 
 def outside_cage_mm(torso: Torso, points_mm: Float) -> Float:
-    """Give how far points (n, 3) lie outside the rib cage, negative inside, first order."""
-    body = _body(torso)
-    return np.array([_outline(x, y, z, body, body[4]) for x, y, z in np.asarray(points_mm, dtype=np.float64)])
+    """Give how far points (n, 3) lie outside the rib cage, negative inside, first order, shape (n,)."""
+    points = np.ascontiguousarray(points_mm, dtype=np.float64)
+    out = np.empty(len(points))
+    _outside(points, _body(torso), out)
+    return out
 
 
 def _paint_solids(out: Float32, grid: Grid, shapes: tuple[EllipsoidShape, ...], width: float) -> None:

@@ -8,6 +8,7 @@ fitting, which keeps the table's odds between vessels.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -52,10 +53,15 @@ def fit_patterns(prevalence: Mapping[str, float], patient_prevalence: float) -> 
     InputError
         When no set of patterns has these prevalences.
     """
+    return dict(_fitted(tuple(prevalence[v] for v in VESSELS), patient_prevalence))
+
+
+@lru_cache(maxsize=64)
+def _fitted(prevalence: tuple[float, ...], patient_prevalence: float) -> Mapping[Pattern, float]:
     patterns = list(TABLE_PATTERNS)
     share = np.array([max(TABLE_PATTERNS[p], 1e-6) for p in patterns])
     share /= share.sum()
-    groups = [(np.array([v in p for p in patterns]), prevalence[v]) for v in VESSELS]
+    groups = [(np.array([v in p for p in patterns]), t) for v, t in zip(VESSELS, prevalence, strict=True)]
     groups.append((np.array([bool(p) for p in patterns]), patient_prevalence))
     for _ in range(5000):
         for member, target in groups:
@@ -66,8 +72,10 @@ def fit_patterns(prevalence: Mapping[str, float], patient_prevalence: float) -> 
         if error < 1e-6:
             break
     if error > 1e-3:
-        raise InputError(f"No mix of vessels has prevalences {dict(prevalence)} with {patient_prevalence} of patients.")
-    return dict(zip(patterns, (float(s) for s in share / share.sum()), strict=True))
+        raise InputError(
+            f"No mix of vessels has prevalences {prevalence} (LAD, LCX, RCA) with {patient_prevalence} of patients."
+        )
+    return MappingProxyType(dict(zip(patterns, (float(s) for s in share / share.sum()), strict=True)))
 
 
 def draw_pattern(options: PopulationOptions, rank: float) -> Pattern:
@@ -91,7 +99,7 @@ def _percent(rng: np.random.Generator, diseased: bool, anywhere: bool) -> float:
 
 def _lesion(rng: np.random.Generator, vessel: str, percent: float, *, common: float | None) -> Lesion:
     """Draw one lesion's effect; `common` is the effective narrowing of balanced disease."""
-    felt = float(np.clip(percent + rng.normal(-7.0, 12.0), 0.0, 100.0)) if percent > 5.0 else percent
+    felt = float(np.clip(percent + rng.normal(-5.0, 22.0), 0.0, 100.0)) if percent > 5.0 else percent
     collateral = float(rng.uniform(0.1, 0.7) if percent > 90.0 else rng.uniform(0.0, 0.25))
     reach = float((1.15, 0.72, 0.48)[rng.choice(3, p=(0.45, 0.35, 0.20))] + rng.normal(0.0, 0.05))
     branch = None
@@ -121,7 +129,7 @@ def _infarcts(rng: np.random.Generator, pattern: Pattern, lesions: tuple[Lesion,
     worst = {lesion.vessel: lesion.percent for lesion in lesions}
     out = []
     for vessel in VESSELS:
-        chance = (0.32 if worst[vessel] > 95.0 else 0.13) if vessel in pattern else 0.022
+        chance = (0.32 if worst[vessel] > 95.0 else 0.13) if vessel in pattern else 0.035
         if rng.random() >= chance:
             continue
         fraction, angle = _SECTORS[vessel]
@@ -154,8 +162,8 @@ def _borders(
 def _patches(rng: np.random.Generator, microvascular: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Draw the smooth unevenness of stress and of rest, correlated."""
     common, own = rng.normal(size=(2, PATCH_TERMS))
-    stress = (0.014 + 0.05 * microvascular) * (0.7 * common + 0.7 * own)
-    rest = 0.014 * (0.7 * common + 0.7 * rng.normal(size=PATCH_TERMS))
+    stress = (0.028 + 0.10 * microvascular) * (0.7 * common + 0.7 * own)
+    rest = 0.026 * (0.7 * common + 0.7 * rng.normal(size=PATCH_TERMS))
     return tuple(float(x) for x in stress), tuple(float(x) for x in rest)
 
 

@@ -39,6 +39,8 @@ __all__ = [
 
 Float = NDArray[np.floating[Any]]
 
+_FINE = (161, 96)
+"""Nodes of the mid-wall's tables along the meridian and around."""
 _LEVEL_CENTRES = np.array([0.0, 0.30, 0.585, 0.86])
 _PAPILLARY = ((0.60, 322.0), (0.60, 215.0))
 """(fraction, angle) of the anterolateral and the posteromedial papillary muscle."""
@@ -144,8 +146,8 @@ def _arc(theta: Float, distance: Float) -> Float:
 
 @lru_cache(maxsize=32)
 def _fine(ventricle: Ventricle) -> tuple[Float, Float, Float, Float]:
-    """Tabulate (q, angle, mid distance with bulge, fraction) finely: q (257,), angle (144,), tables (257, 144)."""
-    q, angle = np.linspace(0, 1, 257), np.arange(144) * 2.5
+    """Tabulate (q, angle, mid distance with bulge, fraction) finely: q (n,), angle (m,), tables (n, m)."""
+    q, angle = np.linspace(0, 1, _FINE[0]), np.arange(_FINE[1]) * (360.0 / _FINE[1])
     theta = q[:, None] * end_of_wall(ventricle, angle)[None]
     smooth = _mid_surface(ventricle, theta, angle[None])
     arc = _arc(theta, smooth)
@@ -158,10 +160,11 @@ def _fine(ventricle: Ventricle) -> tuple[Float, Float, Float, Float]:
 
 
 def _lookup(table: Float, q: Float, angle_deg: Float) -> Float:
-    """Interpolate a (257, 144) table bilinearly, periodic in angle."""
-    a, b = np.clip(q, 0, 1) * 256.0, (angle_deg % 360.0) / 2.5
-    i, j = np.minimum(a.astype(np.int64), 255), b.astype(np.int64) % 144
-    s, t, k = a - i, b - np.floor(b), (j + 1) % 144
+    """Interpolate a table of (q, angle) bilinearly, periodic in angle."""
+    n, m = table.shape
+    a, b = np.clip(q, 0, 1) * (n - 1.0), (angle_deg % 360.0) * (m / 360.0)
+    i, j = np.minimum(a.astype(np.int64), n - 2), b.astype(np.int64) % m
+    s, t, k = a - i, b - np.floor(b), (j + 1) % m
     lower = table[i, j] * (1 - t) + table[i, k] * t
     return np.asarray(lower * (1 - s) + (table[i + 1, j] * (1 - t) + table[i + 1, k] * t) * s)
 
@@ -181,7 +184,7 @@ def wall_at(ventricle: Ventricle, q: ArrayLike, angle_deg: ArrayLike) -> Wall:
     _, _, mid_table, fraction_table = _fine(ventricle)
     mid = _lookup(mid_table, share, angle)
     fraction = _lookup(fraction_table, share, angle)
-    step = 1.0 / 256.0
+    step = 1.0 / (_FINE[0] - 1)
     low, high = np.clip(share - step, 0, 1), np.clip(share + step, 0, 1)
     slope = (1 / _lookup(mid_table, high, angle) - 1 / _lookup(mid_table, low, angle)) / ((high - low) * end)
     # F = distance / mid is 1 on the mid-wall; a normal step t changes F by t |grad F|.

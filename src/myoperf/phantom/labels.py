@@ -2,7 +2,7 @@
 
 Angiography: left main >= 50 % or LAD, LCX, RCA >= 70 % diameter stenosis; a narrowed left main counts for
 LAD and LCX (assumed: 001 gives no rule). Expert: each segment scored 0-4 from its uptake against the
-healthy pattern, with reader noise and bias; a territory is abnormal at a summed stress score of 4 or
+best wall, with reader noise and bias; a territory is abnormal at a summed stress score of 4 or
 more, a patient if any territory is.
 """
 
@@ -22,7 +22,7 @@ __all__ = ["SCORE_EDGES", "draw_reader", "expert_labels", "expert_scores", "ica_
 
 Float = NDArray[np.floating[Any]]
 
-SCORE_EDGES = (0.78, 0.68, 0.58, 0.45)
+SCORE_EDGES = (0.82, 0.74, 0.64, 0.50)
 """Relative uptake below which a segment scores 1, 2, 3, 4."""
 _LEFT_MAIN_PERCENT, _VESSEL_PERCENT, _TERRITORY_SCORE = 50.0, 70.0, 4
 
@@ -54,8 +54,8 @@ def draw_reader(rng: np.random.Generator, male: bool) -> Reader:
     Segments err together around the wall, stress and rest together; what attenuation leaves in the image
     reads as a mild inferior loss in men and anterior loss in women.
     """
-    bias = float(rng.normal(0.0, 0.03))
-    common, stress, rest = rng.normal(0.0, 0.025, size=(3, 17))
+    bias = float(rng.normal(0.0, 0.04))
+    common, stress, rest = rng.normal(0.0, 0.055, size=(3, 17))
     artefact = np.zeros(17)
     artefact[[index - 1 for index in ((4, 10, 15) if male else (1, 7, 13))]] = -abs(rng.normal(0.0, 0.05))
     return Reader(
@@ -71,7 +71,7 @@ def expert_scores(reader: Reader, state: State, relative: ArrayLike) -> tuple[in
     Parameters
     ----------
     relative
-        Shape (17,): uptake against the healthy pattern, scaled to the best wall (1).
+        Shape (17,): mean uptake of each segment, scaled to the best wall (1).
     """
     noise = reader.stress_noise if state == "stress" else reader.rest_noise
     seen = np.asarray(relative, dtype=np.float64) + np.asarray(noise) + reader.threshold_bias

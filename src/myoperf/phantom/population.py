@@ -2,7 +2,8 @@
 
 Clinical distributions: paper 001's table. Left ventricle: means and spreads set by hand within the ranges
 of the wall masks of the PhysioNet set (Calixto et al., doi:10.13026/ce2z-dw74, CC BY 4.0; radius of the
-middle of the wall 20-29 mm, extent 76-104 mm), whose walls are blurred and so thicker than here.
+middle of the wall 20-29 mm, extent 76-104 mm). Those masks outline time-averaged, blurred images: here
+walls are thinner and the end-diastolic radius larger.
 """
 
 from __future__ import annotations
@@ -81,8 +82,8 @@ def draw_ventricle(rng: np.random.Generator, clinical: Clinical, coronary: Coron
     """Draw the shape: normal, small, hypertrophied, dilated or aneurysmal."""
     male = clinical.sex == "M"
     size = np.clip(np.sqrt(clinical.height_m * np.sqrt(clinical.weight_kg) / (1.72 * 9.2)), 0.9, 1.12)
-    radius = rng.normal(25.6 if male else 23.4, 2.0) * size
-    length = rng.normal(87.0 if male else 80.0, 5.0) * size
+    radius = rng.normal(27.4 if male else 24.8, 2.1) * size
+    length = rng.normal(90.0 if male else 83.0, 5.0) * size
     wall = rng.normal(9.4 if male else 8.6, 0.9)
     scars = sum(i.severity * i.half_fraction for i in coronary.infarcts)
     kind = rng.random()
@@ -137,11 +138,11 @@ def draw_function(
 ) -> Function:
     """Draw the beat: weaker in large hearts, out of step in some."""
     ejection = rng.normal(0.66 if clinical.sex == "M" else 0.70, 0.05)
-    if ventricle.radius_mm > 30.0:
+    if ventricle.radius_mm > 33.0:
         ejection *= rng.uniform(0.4, 0.75)
     elif not normal and rng.random() < 0.06:
         ejection *= rng.uniform(0.5, 0.85)
-    out_of_step = not normal and rng.random() < (0.2 if ventricle.radius_mm > 30.0 else 0.05)
+    out_of_step = not normal and rng.random() < (0.2 if ventricle.radius_mm > 33.0 else 0.05)
     median = 26.0 if out_of_step else 10.0 if coronary.infarcts else 6.5
     pattern = rng.normal(0.0, 0.5, size=5)
     if out_of_step:
@@ -149,7 +150,7 @@ def draw_function(
     narrowed = sum(lesion.effective_percent > 70.0 for lesion in coronary.lesions)
     return Function(
         ejection=float(np.clip(ejection, 0.18, 0.80)),
-        apex_gain=float(rng.normal(0.08, 0.04)),
+        apex_gain=float(rng.normal(0.03, 0.03)),
         septal_gain=float(rng.normal(-0.06, 0.04)),
         systole=float(np.clip(rng.normal(0.36, 0.03), 0.28, 0.46)),
         stretch=float(np.clip(rng.normal(1.05, 0.015), 1.0, 1.09)),

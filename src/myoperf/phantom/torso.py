@@ -76,7 +76,7 @@ def settle(
         step = away * (min(1.0, 3.0 / max(float(np.linalg.norm(away)), 1e-6)))
         frame = LVFrame(frame.apex_mm + step, frame.base_mm + step, frame.anterior)
         points = points + step
-    room = min(z - diaphragm_mm(torso, x, y) for x, y, z in points)
+    room = float((points[:, 2] - diaphragm_mm(torso, points)).min())
     fall = float(room - rng.uniform(0.5, 7.0))
     torso = replace(
         torso,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,10 @@ from numpy.typing import NDArray
 
 from myoperf.errors import InputError
 from myoperf.phantom.coronary import healthy_pattern, perfusion
-from myoperf.phantom.heart import myocardium_ml
+from myoperf.phantom.heart import Wall, deform, fraction_of_meridian, myocardium_ml, wall_at
 from myoperf.phantom.labels import expert_labels, expert_scores, ica_labels, stenosis_percent
-from myoperf.phantom.motion import phase_deg, reference_ejection, volumes, wall_in_motion
-from myoperf.phantom.records import PatientModel, Truth
+from myoperf.phantom.motion import local_ejection, phase_deg, reference_ejection, volumes
+from myoperf.phantom.records import PatientModel, Truth, Ventricle
 from myoperf.segments import segment_means
 from myoperf.types import State
 
@@ -54,20 +55,28 @@ def phase_bandwidth_deg(phase: Float) -> float:
     return float((values[held:] - values[: values.size - held]).min())
 
 
+@lru_cache(maxsize=16)
+def _polar_wall(ventricle: Ventricle) -> Wall:
+    """Give the wall at the samples of the truth's polar map."""
+    fraction, angle = _polar_places(_RINGS, _ANGLES)
+    return wall_at(ventricle, fraction_of_meridian(ventricle, fraction, angle), angle)
+
+
 def _thickening(patient: PatientModel, state: State) -> tuple[Float, Float]:
     """Give thickening (per cent) and inward endocardial motion (mm) of 17 segments, from global ED to ES.
 
     Thickness and motion run along the rays from the valve plane's centre, before the heart's motion as a whole.
     """
-    fraction, angle = _polar_places(_RINGS, _ANGLES)
+    _, angle = _polar_places(_RINGS, _ANGLES)
     times = np.arange(64) / 64.0
     curve = volumes(patient, state, times)
-    walls = [
-        wall_in_motion(patient, state, float(times[i]), fraction, angle)[0] for i in (curve.argmax(), curve.argmin())
-    ]
-    before, after = walls
-    thickening = 100.0 * (after.oblique_thickness_mm / before.oblique_thickness_mm - 1.0)
-    return segment_means(thickening), segment_means(before.inner_mm - after.inner_mm)
+    wall = _polar_wall(patient.ventricle)
+    full, empty = (
+        deform(wall, local_ejection(patient, state, float(times[i]), wall.fraction, angle))
+        for i in (curve.argmax(), curve.argmin())
+    )
+    thickening = 100.0 * ((empty[1] - empty[0]) / (full[1] - full[0]) - 1.0)
+    return segment_means(thickening), segment_means(full[0] - empty[0])
 
 
 def truth(patient: PatientModel) -> Truth:
@@ -79,7 +88,8 @@ def truth(patient: PatientModel) -> Truth:
     phase_sd, bandwidth = float(phase.std()), phase_bandwidth_deg(phase)
     polar = {s: truth_polar(patient, s, _RINGS, _ANGLES) for s in states}
     defect = {s: defect_map(patient, s, _RINGS, _ANGLES) for s in states}
-    scores = {s: expert_scores(patient.reader, s, segment_means(defect[s])) for s in states}
+    scaled = {s: segment_means(polar[s]) / np.percentile(polar[s], 98.0) for s in states}
+    scores = {s: expert_scores(patient.reader, s, scaled[s]) for s in states}
     moving = {s: _thickening(patient, s) for s in states}
     return Truth(
         lv_frame=patient.frame,

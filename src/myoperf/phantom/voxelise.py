@@ -29,7 +29,6 @@ Float32 = NDArray[np.float32]
 
 _TABLE = (49, 96)
 """Nodes of the surfaces' tables along the meridian and around."""
-_WALL, _UPTAKE, _CAVITY, _BLOOD, _RIGHT = range(5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,56 +142,65 @@ def _classify(
 
 
 @numba.njit(cache=True, fastmath=True, nogil=True)
+def _corner_kinds(
+    shape: Any, local: Any, pose: Any, end: Any, inner: Any, outer: Any, endo: Any, epi: Any, rooms: Any
+) -> Any:
+    """Classify the corners of all voxels, uint8 (planes + 1, rows + 1, columns + 1)."""
+    kinds = np.empty((shape[0] + 1, shape[1] + 1, shape[2] + 1), dtype=np.uint8)
+    for i in range(kinds.shape[0]):
+        for j in range(kinds.shape[1]):
+            for k in range(kinds.shape[2]):
+                p, q, r = i - 0.5, j - 0.5, k - 0.5
+                a = local[0, 0] * p + local[0, 1] * q + local[0, 2] * r + local[0, 3]
+                s = local[1, 0] * p + local[1, 1] * q + local[1, 2] * r + local[1, 3]
+                z = local[2, 0] * p + local[2, 1] * q + local[2, 2] * r + local[2, 3]
+                kinds[i, j, k] = _classify(a, s, z, pose, end, inner, outer, endo, epi, rooms)[0]
+    return kinds
+
+
+@numba.njit(cache=True, fastmath=True, nogil=True)
 def _fill(
     out: Any, local: Any, weight: float, fine: int, pose: Any, end: Any, inner: Any, outer: Any, endo: Any, epi: Any,
     rooms: Any,
 ) -> None:  # fmt: skip
-    """Add one instant to `out` (5, planes, rows, columns); `local` maps the window's indices to the local frame."""
-    share = weight / fine**3
+    """Add one instant to `out` (5, planes, rows, columns); `local` maps the window's indices to the local frame.
+
+    A voxel whose corners and centre all lie in one tissue gets one look, any other fine^3.
+    """
+    corners = _corner_kinds(out.shape[1:], local, pose, end, inner, outer, endo, epi, rooms)
     for i in range(out.shape[1]):
         for j in range(out.shape[2]):
             for k in range(out.shape[3]):
-                # A voxel whose corners and centre agree on nothing-but-one-tissue needs no finer look.
-                first, same = -1, True
-                for corner in range(9):
-                    di = 0.0 if corner == 8 else (corner & 1) - 0.5
-                    dj = 0.0 if corner == 8 else ((corner >> 1) & 1) - 0.5
-                    dk = 0.0 if corner == 8 else ((corner >> 2) & 1) - 0.5
-                    a = local[0, 0] * (i + di) + local[0, 1] * (j + dj) + local[0, 2] * (k + dk) + local[0, 3]
-                    s = local[1, 0] * (i + di) + local[1, 1] * (j + dj) + local[1, 2] * (k + dk) + local[1, 3]
-                    z = local[2, 0] * (i + di) + local[2, 1] * (j + dj) + local[2, 2] * (k + dk) + local[2, 3]
-                    kind, level = _classify(a, s, z, pose, end, inner, outer, endo, epi, rooms)
-                    if first < 0:
-                        first = kind
-                    elif kind != first:
-                        same = False
+                first, same = corners[i, j, k], True
+                for corner in range(1, 8):
+                    same = same and corners[i + (corner & 1), j + (corner >> 1 & 1), k + (corner >> 2)] == first
+                n = 1 if same else fine
+                while True:
+                    part, mixed = weight / n**3, False
+                    for sub in range(n**3):
+                        p = i + (sub % n + 0.5) / n - 0.5
+                        q = j + (sub // n % n + 0.5) / n - 0.5
+                        r = k + (sub // (n * n) + 0.5) / n - 0.5
+                        a = local[0, 0] * p + local[0, 1] * q + local[0, 2] * r + local[0, 3]
+                        s = local[1, 0] * p + local[1, 1] * q + local[1, 2] * r + local[1, 3]
+                        z = local[2, 0] * p + local[2, 1] * q + local[2, 2] * r + local[2, 3]
+                        kind, level = _classify(a, s, z, pose, end, inner, outer, endo, epi, rooms)
+                        if n == 1 and kind != first and fine > 1:
+                            mixed = True
+                            break
+                        if kind == 1:
+                            out[0, i, j, k] += part
+                            out[1, i, j, k] += part * level
+                        elif kind == 2:
+                            out[2, i, j, k] += part
+                            out[3, i, j, k] += part
+                        elif kind == 3:
+                            out[3, i, j, k] += part
+                        elif kind == 4:
+                            out[4, i, j, k] += part
+                    if not mixed:
                         break
-                if same and first != 1:
-                    if first == 2:
-                        out[2, i, j, k] += weight
-                    if first == 2 or first == 3:
-                        out[3, i, j, k] += weight
-                    if first == 4:
-                        out[4, i, j, k] += weight
-                    continue
-                for sub in range(fine**3):
-                    di = (sub % fine + 0.5) / fine - 0.5
-                    dj = (sub // fine % fine + 0.5) / fine - 0.5
-                    dk = (sub // (fine * fine) + 0.5) / fine - 0.5
-                    a = local[0, 0] * (i + di) + local[0, 1] * (j + dj) + local[0, 2] * (k + dk) + local[0, 3]
-                    s = local[1, 0] * (i + di) + local[1, 1] * (j + dj) + local[1, 2] * (k + dk) + local[1, 3]
-                    z = local[2, 0] * (i + di) + local[2, 1] * (j + dj) + local[2, 2] * (k + dk) + local[2, 3]
-                    kind, level = _classify(a, s, z, pose, end, inner, outer, endo, epi, rooms)
-                    if kind == 1:
-                        out[0, i, j, k] += share
-                        out[1, i, j, k] += share * level
-                    elif kind == 2:
-                        out[2, i, j, k] += share
-                        out[3, i, j, k] += share
-                    elif kind == 3:
-                        out[3, i, j, k] += share
-                    elif kind == 4:
-                        out[4, i, j, k] += share
+                    n = fine
 
 
 def _local_from_index(patient: PatientModel, grid: Grid) -> Float:

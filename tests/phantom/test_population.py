@@ -1,0 +1,143 @@
+from functools import lru_cache
+
+import numpy as np
+import pytest
+
+from myoperf.errors import InputError
+from myoperf.phantom.labels import ica_labels, stenosis_percent
+from myoperf.phantom.motion import volumes
+from myoperf.phantom.population import draw_patient
+from myoperf.phantom.pose import EULER_MEAN, EULER_RANGE, euler_from_frame, frame_from_euler, rotation
+from myoperf.phantom.records import PatientModel, PopulationOptions
+from myoperf.phantom.truth import truth
+
+N = 2000
+
+
+@lru_cache(maxsize=1)
+def _cohort() -> tuple[PatientModel, ...]:
+    return tuple(draw_patient(np.random.default_rng(s)) for s in np.random.SeedSequence(11).spawn(N))
+
+
+def _within(count: int, n: int, share: float) -> bool:
+    """Within four standard errors of a binomial."""
+    return abs(count / n - share) < 4 * np.sqrt(share * (1 - share) / n)
+
+
+def test_prevalences_are_those_asked_for() -> None:
+    labels = [ica_labels(p.coronary) for p in _cohort()]
+    for name, share in {"LAD": 0.57, "LCX": 0.42, "RCA": 0.39, "patient": 0.66}.items():
+        assert _within(sum(label[name] for label in labels), N, share), name
+
+
+def test_clinical_facts_follow_the_table() -> None:
+    clinical = [p.clinical for p in _cohort()]
+    assert _within(sum(c.sex == "M" for c in clinical), N, 0.75)
+    assert _within(sum(c.diabetes for c in clinical), N, 0.24)
+    assert _within(sum(c.hypertension for c in clinical), N, 0.59)
+    assert _within(sum(c.stressor == "exercise" for c in clinical), N, 0.59)
+    for values, mean, sd in (
+        ([c.age_years for c in clinical], 59.9, 11.6),
+        ([c.height_m for c in clinical], 1.69, 0.11),
+        ([c.weight_kg for c in clinical], 82.3, 15.6),
+    ):
+        assert np.mean(values) == pytest.approx(mean, abs=4 * sd / np.sqrt(N))
+        assert np.std(values) == pytest.approx(sd, rel=0.08)
+
+
+def test_the_sick_are_older_and_more_often_men() -> None:
+    sick = np.array([ica_labels(p.coronary)["patient"] for p in _cohort()], dtype=bool)
+    age = np.array([p.clinical.age_years for p in _cohort()])
+    men = np.array([p.clinical.sex == "M" for p in _cohort()])
+    assert age[sick].mean() > age[~sick].mean() + 1.5
+    assert men[sick].mean() > men[~sick].mean()
+
+
+def test_poses_cover_the_papers_range_and_centre() -> None:
+    # Angles beyond -pi/2 come back folded, so compare the rotation's own columns for them.
+    euler = np.array([euler_from_frame(p.frame) for p in _cohort()])
+    for axis in (0, 2):
+        low, high = EULER_RANGE[axis]
+        inside = (euler[:, axis] > low - 1e-6) & (euler[:, axis] < high + 1e-6)
+        assert inside.mean() > 0.9
+        assert euler[inside, axis].min() < low + 0.12
+        assert euler[inside, axis].max() > high - 0.12
+    beta = euler[:, 1]
+    assert beta.min() < -1.5
+    assert beta.max() > EULER_RANGE[1][1] - 0.12
+    np.testing.assert_allclose(np.median(euler, axis=0), EULER_MEAN, atol=0.1)
+
+
+def test_euler_angles_come_back_from_the_frame() -> None:
+    euler = np.array([-0.9, -1.1, 1.3])
+    frame = frame_from_euler(euler, (40.0, -30.0, 5.0), 80.0)
+    np.testing.assert_allclose(euler_from_frame(frame), euler, atol=1e-12)
+    np.testing.assert_allclose(frame.centre_mm, (40.0, -30.0, 5.0), atol=1e-12)
+    matrix = rotation(euler)
+    np.testing.assert_allclose(matrix @ matrix.T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(matrix) == pytest.approx(1.0)
+
+
+def test_the_mean_pose_is_an_upright_heart() -> None:
+    frame = frame_from_euler(EULER_MEAN, (0.0, 0.0, 0.0), 80.0)
+    to_apex = -frame.axis
+    assert to_apex[0] > 0.2
+    assert to_apex[1] < -0.5
+    assert to_apex[2] < 0.0
+    assert frame.anterior[2] > 0.7
+    assert frame.lateral[0] > 0.7
+
+
+def test_hearts_are_small_and_large_weak_and_strong() -> None:
+    volume = np.array([volumes(p, "rest", np.arange(32) / 32) for p in _cohort()[:300]])
+    end_diastolic, ejection = volume.max(axis=1), 1 - volume.min(axis=1) / volume.max(axis=1)
+    assert (volume > 3.0).all()
+    assert np.percentile(end_diastolic, 2) < 60
+    assert end_diastolic.max() > 170
+    assert 70 < np.median(end_diastolic) < 130
+    assert ejection.min() < 0.35
+    assert 0.5 < np.median(ejection) < 0.72
+
+
+def test_one_seed_one_patient() -> None:
+    first, second = (draw_patient(np.random.default_rng(77)) for _ in range(2))
+    assert (first.ventricle, first.coronary, first.torso, first.uptake) == (
+        second.ventricle,
+        second.coronary,
+        second.torso,
+        second.uptake,
+    )
+    np.testing.assert_array_equal(first.frame.apex_mm, second.frame.apex_mm)
+
+
+def test_low_likelihood_patients_have_no_disease() -> None:
+    for seed in range(30):
+        patient = draw_patient(np.random.default_rng(seed), PopulationOptions(normal=True))
+        known = truth(patient)
+        assert max(stenosis_percent(patient.coronary).values()) == 0.0
+        assert not patient.coronary.infarcts
+        assert known.ica["patient"] == 0
+        assert known.defect_extent_percent["stress"] < 2.0
+        assert known.lvef_percent["rest"] > 45.0
+
+
+def test_a_population_of_one_sex_and_of_sick_only_can_be_drawn() -> None:
+    options = PopulationOptions(
+        prevalence={"LAD": 0.6, "LCX": 0.5, "RCA": 0.5}, patient_prevalence=1.0, male=0.0, tracer="N-13"
+    )
+    patients = [draw_patient(np.random.default_rng(s), options) for s in range(40)]
+    assert all(p.clinical.sex == "F" and ica_labels(p.coronary)["patient"] for p in patients)
+    assert all("breasts" in p.torso.solids for p in patients)
+
+
+@pytest.mark.parametrize(
+    ("prevalence", "patient", "message"),
+    [
+        ({"LAD": 0.5, "LCX": 0.4}, 0.6, "needed for LAD, LCX and RCA"),
+        ({"LAD": 0.5, "LCX": 0.4, "RCA": 1.2}, 0.6, "between 0 and 1"),
+        ({"LAD": 0.5, "LCX": 0.4, "RCA": 0.3}, 0.4, "must lie between"),
+    ],
+)
+def test_impossible_populations_are_refused(prevalence: dict[str, float], patient: float, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        PopulationOptions(prevalence=prevalence, patient_prevalence=patient)
