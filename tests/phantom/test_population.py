@@ -68,6 +68,15 @@ def test_poses_cover_the_papers_range_and_centre() -> None:
     np.testing.assert_allclose(np.median(euler, axis=0), EULER_MEAN, atol=0.1)
 
 
+def test_places_in_the_field_of_view_cover_the_papers_spect_translations() -> None:
+    half_field_mm = 0.5 * 64 * 6.8
+    move = np.array([-(p.frame.centre_mm - p.scan_centre_mm) / half_field_mm for p in _cohort()])
+    np.testing.assert_allclose(move.mean(axis=0), (-0.19, 0.15, -0.29), atol=0.03)
+    for axis, (low, high) in enumerate([(-0.30, -0.06), (-0.06, 0.31), (-0.47, -0.17)]):
+        assert move[:, axis].min() <= low
+        assert move[:, axis].max() >= high
+
+
 def test_euler_angles_come_back_from_the_frame() -> None:
     euler = np.array([-0.9, -1.1, 1.3])
     frame = frame_from_euler(euler, (40.0, -30.0, 5.0), 80.0)

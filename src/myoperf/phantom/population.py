@@ -83,7 +83,7 @@ def draw_ventricle(rng: np.random.Generator, clinical: Clinical, coronary: Coron
     male = clinical.sex == "M"
     size = np.clip(np.sqrt(clinical.height_m * np.sqrt(clinical.weight_kg) / (1.72 * 9.2)), 0.9, 1.12)
     radius = rng.normal(27.4 if male else 24.8, 2.1) * size
-    length = rng.normal(90.0 if male else 83.0, 5.0) * size
+    length = rng.normal(93.0 if male else 86.0, 5.0) * size
     wall = rng.normal(9.4 if male else 8.6, 0.9)
     scars = sum(i.severity * i.half_fraction for i in coronary.infarcts)
     kind = rng.random()
@@ -180,7 +180,7 @@ def draw_patient(rng: np.random.Generator, options: PopulationOptions | None = N
     ventricle = draw_ventricle(rng, clinical, coronary, options.normal)
     function = draw_function(rng, ventricle, coronary, clinical, options.normal)
     euler = draw_euler(rng)
-    centre = np.array([np.clip(rng.normal(41.0, 10.0), 12.0, 66.0), np.clip(rng.normal(-31.0, 13.0), -66.0, 14.0), 0.0])
+    centre = np.array([np.clip(rng.normal(41.0, 10.0), 12.0, 66.0), np.clip(rng.normal(-31.5, 15.5), -70.0, 16.0), 0.0])
     torso = draw_torso(rng, clinical)
     frame, torso = settle(rng, torso, ventricle, frame_from_euler(euler, centre, ventricle.length_mm), clinical)
     scan_centre = (
