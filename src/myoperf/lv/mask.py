@@ -1,0 +1,150 @@
+"""Pose and cavity of a left ventricle from a mask of its wall alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from myoperf.errors import AnalysisError, InputError
+from myoperf.geometry import transform_points
+from myoperf.lv.labels import paint_labels, wall_coordinates
+from myoperf.lv.model import ANGLES, Bullet, bullet_nodes
+from myoperf.lv.refine import fit_bullet
+from myoperf.lv.surface import Surfaces, smooth_surface
+from myoperf.types import BLOOD_POOL, MYOCARDIUM, LVFrame, Volume
+
+__all__ = ["cavity_from_wall", "frame_from_mask"]
+
+Float = NDArray[np.floating[Any]]
+
+
+def _wall_points(mask: Volume) -> Float:
+    """LPS positions of the largest connected piece of the wall."""
+    if mask.frames != 1:
+        raise InputError(f"A wall mask has one frame; got {mask.frames}.")
+    pieces, count = ndimage.label(mask.array[0] == MYOCARDIUM, np.ones((3, 3, 3)))
+    if count == 0:
+        raise AnalysisError("The mask of the wall is empty; no pose can be taken from it.")
+    largest = 1 + int(np.argmax(np.bincount(pieces.ravel())[1:]))
+    points = transform_points(mask.lps_from_index, np.argwhere(pieces == largest))
+    if len(points) < 50 or np.linalg.matrix_rank(points - points.mean(axis=0), tol=1.0) < 3:
+        raise AnalysisError(f"A wall of {len(points)} voxels is too small to take a pose from; 50 are needed.")
+    return points
+
+
+def _fit(points: Float) -> Bullet:
+    """Fit a bullet to wall points, trying both ends of each principal axis as the apex."""
+    centre = points.mean(axis=0)
+    _, vectors = np.linalg.eigh(np.cov((points - centre).T))
+    best: tuple[float, Bullet] | None = None
+    chosen = points if len(points) <= 3000 else points[:: len(points) // 3000 + 1]
+    for axis in np.concatenate([vectors.T, -vectors.T]):
+        along = (points - centre) @ axis
+        across = np.linalg.norm(points - centre - along[:, None] * axis, axis=1)
+        radius = float(np.percentile(across, 60))
+        low, high = np.percentile(along, (1, 99))
+        cap = min(1.25 * radius, 0.7 * float(high - low))
+        hub = centre + (float(low) + cap) * axis
+        fit = fit_bullet(chosen, Bullet(hub, axis, radius, cap, max(float(high - low) - cap, 5.0)))
+        if best is None or fit[0] < best[0]:
+            best = fit
+    if best is None:  # pragma: no cover - the loop above always runs
+        raise AnalysisError("No bullet could be fitted to the wall.")
+    return best[1]
+
+
+def _rim(points: Float, bullet: Bullet) -> Float:
+    """Where the wall ends in each of 12 sectors, along the axis from the hub; NaN where a sector is bare."""
+    offset = points - bullet.hub_mm
+    along = offset @ bullet.axis
+    radial = offset - along[:, None] * bullet.axis
+    one = np.cross(bullet.axis, np.eye(3)[int(np.argmin(np.abs(bullet.axis)))])
+    turn = np.arctan2(radial @ np.cross(bullet.axis, one), radial @ one)
+    sector = np.floor((turn + np.pi) / (2 * np.pi) * 12).astype(int) % 12
+    outer = np.linalg.norm(radial, axis=1) > 0.4 * bullet.radius_mm
+    return np.array(
+        [
+            np.percentile(along[outer & (sector == k)], 98) if (outer & (sector == k)).sum() > 5 else np.nan
+            for k in range(12)
+        ]
+    )
+
+
+def frame_from_mask(mask: Volume) -> LVFrame:
+    """Take the pose from the geometry of a wall mask.
+
+    A bullet (half ellipsoid and cylinder) is fitted to all wall voxels by robust least squares,
+    started from both ends of each principal axis; the closed end is the apex. The apex is the
+    bullet's tip (mid-wall), the base the median over sectors of where the wall ends, and the anterior
+    direction follows from the patient's axes (`myoperf.lv.model.anterior_direction`).
+
+    Parameters
+    ----------
+    mask
+        One frame; 1 in the wall. The largest connected piece counts.
+
+    Raises
+    ------
+    AnalysisError
+        When the mask is empty or too small.
+    InputError
+        When it has several frames.
+    """
+    points = _wall_points(mask)
+    bullet = _fit(points)
+    ends = _rim(points, bullet)
+    end = float(np.nanmedian(ends)) + 0.5 * float(mask.spacing_mm.min())
+    end = max(end, 0.2 * bullet.radius_mm)
+    return Bullet(bullet.hub_mm, bullet.axis, bullet.radius_mm, bullet.cap_mm, end).frame()
+
+
+def cavity_from_wall(mask: Volume, frame: LVFrame) -> Volume:
+    """Close a wall to labels of wall (1) and blood pool (2).
+
+    The pool is what lies inside the mid-wall surface and apical to the mitral plane of `frame`. Gaps in
+    the wall (a defect that was not drawn) are bridged by a smooth surface.
+
+    Parameters
+    ----------
+    mask
+        One frame; 1 in the wall.
+    frame
+        Its pose, e.g. of `frame_from_mask`.
+
+    Returns
+    -------
+    uint8 on the mask's grid; the wall is kept as given (largest piece).
+    """
+    points = _wall_points(mask)
+    fitted = _fit(points)
+    cap = float(np.clip((fitted.hub_mm - frame.apex_mm) @ frame.axis, 5.0, 0.9 * frame.length_mm))
+    hub = frame.apex_mm + cap * frame.axis
+    bullet = Bullet(hub, frame.axis, fitted.radius_mm, cap, frame.length_mm - cap)
+    nodes = bullet_nodes(bullet, frame.anterior, step_mm=3.0)
+    flat = Surfaces(
+        bullet,
+        nodes,
+        nodes.radius_mm,
+        nodes.radius_mm,
+        nodes.radius_mm,
+        nodes.radius_mm,
+        nodes.radius_mm,
+        np.full(ANGLES, bullet.base_mm),
+    )
+    ring, turn, distance, along = wall_coordinates(flat, points)
+    rows = np.clip(np.rint(ring).astype(int), 0, len(nodes.depth_mm) - 1)
+    kept = along <= bullet.base_mm
+    cell = (rows * ANGLES + np.rint(turn).astype(int) % ANGLES)[kept]
+    size = nodes.radius_mm.size
+    hits = np.bincount(cell, minlength=size).astype(np.float64)
+    total = np.bincount(cell, weights=distance[kept], minlength=size)
+    middle = np.where(hits > 0, total / np.maximum(hits, 1), nodes.radius_mm.ravel()).reshape(nodes.radius_mm.shape)
+    middle = smooth_surface(middle, np.minimum(hits, 3).reshape(middle.shape), nodes.radius_mm, stiffness=1.0)
+    closed = Surfaces(bullet, nodes, middle, middle, middle, middle, middle, np.full(ANGLES, bullet.base_mm))
+    inside = paint_labels(mask, closed).array[0] > 0
+    wall = mask.array[0] == MYOCARDIUM
+    labels = np.where(wall, MYOCARDIUM, np.where(inside, BLOOD_POOL, 0)).astype(np.uint8)
+    return mask.with_array(labels)

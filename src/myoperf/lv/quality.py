@@ -1,0 +1,91 @@
+"""How far a found left ventricle can be trusted, in a number and in findings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from myoperf.geometry import sample
+from myoperf.lv.surface import Surfaces
+from myoperf.types import MYOCARDIUM, Finding, Volume
+
+__all__ = ["check_wall", "rate"]
+
+Float = NDArray[np.floating[Any]]
+
+EXPECTED_SCORE = 0.45  # half-way mark of a clear ventricle's score
+
+
+def rate(surfaces: Surfaces, score: float, rival: float) -> tuple[float, tuple[Finding, ...]]:
+    """Turn a match into a confidence of 0 to 1, with a warning when it is below one half.
+
+    Three things must hold: the wall stands out (score), no other place matches as well (margin),
+    and the size is a heart's.
+
+    Parameters
+    ----------
+    score, rival
+        Of `myoperf.lv.refine.score_bullets`: of this match and of the best other place.
+    """
+    clear = 1 / (1 + np.exp(-(score - EXPECTED_SCORE) / 0.08))
+    alone = 1 / (1 + np.exp(-(score - rival - 0.05) / 0.05))
+    outer = float(np.median(surfaces.outer_mm[surfaces.nodes.cap_rings :]))
+    length = float(surfaces.middle_mm[0].mean() + surfaces.rim_mm.mean())
+    usual = float(np.exp(-0.5 * (max(0.0, abs(np.log(outer / 36.0)) - 0.35) / 0.15) ** 2))
+    usual *= float(np.exp(-0.5 * (max(0.0, abs(np.log(length / 75.0)) - 0.4) / 0.15) ** 2))
+    confidence = float(clear * alone * usual)
+    if confidence >= 0.5:
+        return confidence, ()
+    causes = {
+        "its wall stands out little": clear,
+        "another place matches nearly as well": alone,
+        "its size is unusual": usual,
+    }
+    cause = min(causes, key=lambda name: causes[name])
+    message = f"The left ventricle was found with little certainty ({confidence:.2f}): {cause}; check pose and outline."
+    return confidence, (Finding("lv-uncertain", "warning", message),)
+
+
+def check_wall(surfaces: Surfaces, labels: Volume, image: Volume) -> tuple[Finding, ...]:
+    """Look for what spoils a wall: activity next to it, gaps, and the edge of the volume."""
+    found: list[Finding] = []
+    depth = surfaces.nodes.depth_mm - surfaces.nodes.depth_mm[surfaces.nodes.cap_rings]
+    wall = depth[:, None] <= surfaces.rim_mm
+    usual = float(np.percentile(surfaces.counts[wall], 75))
+    ahead = surfaces.outer_mm[..., None] + np.array([6.0, 10.0, 14.0])
+    points = surfaces.nodes.origins[..., None, :] + ahead[..., None] * surfaces.nodes.directions[..., None, :]
+    outside = sample(image, points)[0].max(axis=-1)
+    hot = float(np.mean((outside > 0.9 * usual)[wall]))
+    if hot > 0.02:
+        found.append(
+            Finding(
+                "lv-extracardiac-activity",
+                "warning",
+                f"Activity as hot as the wall lies within 15 mm of {100 * hot:.0f} % of it; its counts may be raised.",
+            )
+        )
+    unseen = float(np.mean((surfaces.weight < 0.1)[wall]))
+    if unseen > 0.15:
+        found.append(
+            Finding(
+                "lv-open-wall",
+                "warning",
+                f"No wall is seen over {100 * unseen:.0f} % of the left ventricle; its outline is interpolated there.",
+            )
+        )
+    marked = labels.array[0] == MYOCARDIUM
+    border = np.zeros(marked.shape, dtype=bool)
+    for axis in range(3):
+        edge = np.moveaxis(border, axis, 0)
+        edge[[0, -1]] = True
+    rim = ndimage.binary_dilation(marked) & border
+    if rim.any() or not marked.any():
+        found.append(
+            Finding(
+                "lv-at-edge", "warning", "The left ventricle reaches the edge of the volume; part of it may be cut off."
+            )
+        )
+    return tuple(found)
