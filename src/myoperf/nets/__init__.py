@@ -1,0 +1,1 @@
+"""Networks: one whole network a file, tensors in and out."""
