@@ -1,0 +1,114 @@
+"""The polar map as a disc (bull's eye): anterior up, septum left, inferior down, lateral right."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from myoperf.errors import AnalysisError, InputError
+from myoperf.segments import segment_means
+from myoperf.types import PolarMap
+
+__all__ = ["Weighting", "disc_coordinates", "disc_image", "ring_radii", "segments_percent"]
+
+Float = NDArray[np.floating[Any]]
+Weighting = Literal["distance", "volume", "slice"]
+
+
+def ring_radii(polar: PolarMap, weighting: Weighting = "distance") -> Float:
+    """Give the disc's radius (0 centre, 1 rim) at the edges of the rings: shape (rings + 1,).
+
+    Parameters
+    ----------
+    polar
+        Its mid-wall and thickness are used.
+    weighting
+        ``"distance"``: equal steps of arc have equal width. ``"volume"``: the disc's area is in
+        proportion to the wall's volume. ``"slice"``: short-axis slices of equal thickness have
+        equal width, so that the apical cap shrinks to the middle. The three displays of Garcia et
+        al. (J Nucl Med 1990;31:1768), by MyoPerf's own formulas.
+
+    Raises
+    ------
+    InputError
+        For another weighting.
+    """
+    if weighting == "distance":
+        return np.arange(polar.rings + 1) / polar.rings
+    mid = polar.mid_wall_mm
+    if weighting == "volume":
+        around = 0.5 * (np.roll(mid, -1, axis=1) - np.roll(mid, 1, axis=1))
+        area = np.linalg.norm(np.cross(np.gradient(mid, axis=0), around), axis=-1)
+        share = np.concatenate([[0.0], np.cumsum((area * polar.thickness_mm).sum(axis=1))])
+        return np.asarray(np.sqrt(share / share[-1]))
+    if weighting == "slice":
+        centre = mid.mean(axis=1)
+        axis = (centre[-1] - centre[0]) / np.linalg.norm(centre[-1] - centre[0])
+        height = np.maximum.accumulate((centre - centre[0]) @ axis)
+        edges = np.interp(np.arange(polar.rings + 1) - 0.5, np.arange(polar.rings), height)
+        edges[0] -= 0.5 * (height[1] - height[0]) / 3.0
+        edges[-1] += 0.5 * (height[-1] - height[-2])
+        return np.asarray((edges - edges[0]) / (edges[-1] - edges[0]))
+    raise InputError(f'The weighting of a polar map is "distance", "volume" or "slice"; got {weighting!r}.')
+
+
+def disc_coordinates(polar: PolarMap, size: int, weighting: Weighting = "distance") -> tuple[Float, Float]:
+    """Give each pixel's fraction from apex (0) to mitral plane (1) and its angle in degrees.
+
+    Feed them to `myoperf.segments.segment_of` to draw segments and territories on a disc.
+
+    Returns
+    -------
+    (fraction, angle_deg), each (size, size); fraction is NaN outside the disc.
+    """
+    if size < 8:
+        raise InputError(f"A disc needs at least 8 pixels; got {size}.")
+    across = (np.arange(size) + 0.5) * (2.0 / size) - 1.0
+    right, down = np.meshgrid(across, across)
+    radius = np.hypot(right, down)
+    fraction = np.interp(radius, ring_radii(polar, weighting), np.arange(polar.rings + 1) / polar.rings)
+    return np.where(radius <= 1.0, fraction, np.nan), np.rad2deg(np.arctan2(-right, -down)) % 360.0
+
+
+def disc_image(polar: PolarMap, size: int = 256, weighting: Weighting = "distance") -> NDArray[np.float32]:
+    """Draw the polar map as a (size, size) picture in the map's own unit, NaN outside the disc.
+
+    Values between samples are interpolated linearly, periodic in the angle.
+
+    Raises
+    ------
+    InputError
+        For a gated map (draw its gates one by one) or an unknown weighting.
+    """
+    if polar.values.ndim != 2:
+        raise InputError(f"A disc shows one polar map; got {polar.values.shape[0]} gates.")
+    fraction, angle = disc_coordinates(polar, size, weighting)
+    ring = np.clip(np.nan_to_num(fraction) * polar.rings - 0.5, 0.0, polar.rings - 1.0)
+    turn = angle * (polar.angles / 360.0)
+    low, left = np.minimum(ring.astype(np.int64), polar.rings - 2), turn.astype(np.int64)
+    up, aside = ring - low, turn - left
+    values = np.asarray(polar.values, dtype=np.float64)
+    here, there = left % polar.angles, (left + 1) % polar.angles
+    image = (values[low, here] * (1 - aside) + values[low, there] * aside) * (1 - up)
+    image += (values[low + 1, here] * (1 - aside) + values[low + 1, there] * aside) * up
+    return np.where(np.isnan(fraction), np.nan, image).astype(np.float32)
+
+
+def segments_percent(polar: PolarMap) -> Float:
+    """Average each of the 17 segments, in percent of the map's true maximum: shape (17,).
+
+    Raises
+    ------
+    InputError
+        For a gated map.
+    AnalysisError
+        When the map holds nothing above zero.
+    """
+    if polar.values.ndim != 2:
+        raise InputError(f"Segments are given of one polar map; got {polar.values.shape[0]} gates.")
+    peak = float(polar.values.max())
+    if peak <= 0:
+        raise AnalysisError("The polar map holds no counts, so segments have no percentage.")
+    return 100.0 * segment_means(polar.values) / peak

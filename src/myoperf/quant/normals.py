@@ -1,0 +1,232 @@
+"""Normal limits: what a polar map of patients without disease looks like, point by point.
+
+Each map is scaled before it is pooled (`scale_map`): counts have no common unit between patients, so
+a map is divided by the mean of its hottest fifth, a part of the wall that a defect of up to four
+fifths leaves alone. Limits hold mean, SD and MAD of the scaled maps; the abnormal limit lies
+`LIMIT_MADS` mean absolute deviations below the mean, about 2.5 SD of a normal law (Slomka et al.,
+J Nucl Cardiol 2005, doi:10.1016/j.nuclcard.2004.10.006).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from myoperf.errors import InputError
+from myoperf.types import Finding, NormalLimitsInfo, PolarMap, State
+
+__all__ = [
+    "LIMIT_MADS",
+    "NormalLimits",
+    "build_limits",
+    "choose_limits",
+    "read_limits",
+    "scale_map",
+    "shipped_limits",
+    "write_limits",
+]
+
+Float = NDArray[np.floating[Any]]
+
+LIMIT_MADS = 3.0
+HOTTEST_SHARE = 0.2
+MIN_MAPS = 10
+_SCHEMA = "myoperf.limits/1"
+
+
+@dataclass(frozen=True, eq=False)
+class NormalLimits:
+    """Mean and spread of scaled normal polar maps of one protocol.
+
+    Parameters
+    ----------
+    name, version
+        Identify the limits in a report.
+    state
+        ``"stress"`` or ``"rest"``.
+    sex, tracer, camera
+        Whom and what they are for; None for any.
+    n
+        How many maps they come from.
+    mean, sd, mad
+        Shape (rings, angles). `mad` is the mean absolute deviation from the mean.
+    provenance, licence
+        Where the maps come from ("simulated ..." when they are) and under which terms.
+    """
+
+    name: str
+    version: str
+    state: State
+    sex: str | None
+    tracer: str | None
+    camera: str | None
+    n: int
+    mean: Float
+    sd: Float
+    mad: Float
+    provenance: str
+    licence: str
+
+    def __post_init__(self) -> None:
+        if self.mean.ndim != 2 or self.mean.shape != self.sd.shape or self.mean.shape != self.mad.shape:
+            raise InputError(f"Normal limits need mean, SD and MAD of one (rings, angles); got {self.mean.shape}.")
+
+    @property
+    def info(self) -> NormalLimitsInfo:
+        """What the report says of them."""
+        return NormalLimitsInfo(self.name, self.version, self.n)
+
+    @property
+    def lower(self) -> Float:
+        """The abnormal limit: mean - `LIMIT_MADS` * MAD, never below a tenth of the mean."""
+        return np.asarray(np.maximum(self.mean - LIMIT_MADS * self.mad, 0.1 * self.mean))
+
+
+def scale_map(values: ArrayLike) -> Float:
+    """Divide a (rings, angles) map by the mean of its hottest fifth.
+
+    Raises
+    ------
+    InputError
+        When the map has no positive values.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    hottest = np.sort(array, axis=None)[-max(1, round(HOTTEST_SHARE * array.size)) :]
+    if hottest.mean() <= 0:
+        raise InputError("The polar map has no counts to scale by.")
+    return np.asarray(array / hottest.mean())
+
+
+def build_limits(
+    maps: Sequence[PolarMap],
+    *,
+    name: str,
+    version: str,
+    state: State,
+    sex: str | None = None,
+    tracer: str | None = None,
+    camera: str | None = None,
+    provenance: str,
+    licence: str,
+) -> NormalLimits:
+    """Pool the static maps of patients with a low likelihood of disease.
+
+    Raises
+    ------
+    InputError
+        When there are fewer than ten maps or their grids differ.
+    """
+    if len(maps) < MIN_MAPS:
+        raise InputError(f"Normal limits need at least {MIN_MAPS} maps; got {len(maps)}.")
+    shapes = {polar.values.shape for polar in maps}
+    if len(shapes) > 1 or len(next(iter(shapes))) != 2:
+        raise InputError(f"Normal maps must be static and share one grid; got {sorted(shapes)}.")
+    scaled = np.stack([scale_map(polar.values) for polar in maps])
+    mean = scaled.mean(axis=0)
+    return NormalLimits(
+        name=name,
+        version=version,
+        state=state,
+        sex=sex,
+        tracer=tracer,
+        camera=camera,
+        n=len(maps),
+        mean=mean,
+        sd=scaled.std(axis=0, ddof=1),
+        mad=np.abs(scaled - mean).mean(axis=0),
+        provenance=provenance,
+        licence=licence,
+    )
+
+
+_FIELDS = ("name", "version", "state", "sex", "tracer", "camera", "n", "provenance", "licence")
+
+
+def write_limits(path: Path, limits: NormalLimits) -> None:
+    """Write limits as one ``.npz``: the arrays as float32, the rest as JSON text."""
+    about = json.dumps({"schema": _SCHEMA} | {field: getattr(limits, field) for field in _FIELDS}, sort_keys=True)
+    arrays = {key: getattr(limits, key).astype(np.float32) for key in ("mean", "sd", "mad")}
+    np.savez_compressed(path, about=np.array(about), **arrays)
+
+
+def read_limits(source: Path | bytes) -> NormalLimits:
+    """Read limits written by `write_limits`; InputError when the file is not such."""
+    label = source.name if isinstance(source, Path) else "the file"
+    try:
+        opened = np.load(io.BytesIO(source) if isinstance(source, bytes) else source, allow_pickle=False)
+        with opened as stored:
+            about = json.loads(str(stored["about"]))
+            arrays = {key: stored[key].astype(np.float64) for key in ("mean", "sd", "mad")}
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{label} holds no normal limits ({type(error).__name__}).") from error
+    if about.pop("schema", None) != _SCHEMA:
+        raise InputError(f"{label} is not of the schema {_SCHEMA}.")
+    return NormalLimits(**about, **arrays)
+
+
+@cache
+def shipped_limits() -> tuple[NormalLimits, ...]:
+    """Give the limits in the package, built from simulated normals; their provenance says how."""
+    folder = resources.files("myoperf.quant") / "limits"
+    if not folder.is_dir():
+        return ()
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".npz")), key=lambda f: f.name)
+    return tuple(read_limits(f.read_bytes()) for f in files)
+
+
+def choose_limits(
+    available: Sequence[NormalLimits],
+    *,
+    state: State,
+    sex: str | None = None,
+    tracer: str | None = None,
+    camera: str | None = None,
+) -> tuple[NormalLimits | None, tuple[Finding, ...]]:
+    """Choose the nearest limits of a state: tracer counts most, then camera, then sex.
+
+    Returns
+    -------
+    (limits, findings). Limits of another protocol, and simulated ones, are said; None with a
+    warning when there are none of the state.
+    """
+    of_state = [limits for limits in available if limits.state == state]
+    if not of_state:
+        return None, (Finding("no-normal-limits", "warning", f"There are no normal limits for {state}."),)
+
+    def fit(limits: NormalLimits) -> tuple[int, int, int]:
+        return (
+            _agreement(limits.tracer, tracer),
+            _agreement(limits.camera, camera),
+            _agreement(limits.sex, sex),
+        )
+
+    best = max(of_state, key=fit)
+    asked = {"tracer": (best.tracer, tracer), "camera": (best.camera, camera), "sex": (best.sex, sex)}
+    off = [name for name, (held, wanted) in asked.items() if held is not None and _agreement(held, wanted) < 2]
+    findings = []
+    if off:
+        text = f"No normal limits fit this {state} scan in {', '.join(off)}; the nearest ({best.name}) were used."
+        findings.append(Finding("normal-limits-nearest", "warning", text))
+    if "simulated" in best.provenance.lower():
+        text = f"The normal limits ({best.name}, n = {best.n}) come from simulated patients."
+        findings.append(Finding("normal-limits-simulated", "info", text))
+    return best, tuple(findings)
+
+
+def _agreement(held: str | None, wanted: str | None) -> int:
+    """Score 2 for the same, 1 for limits that hold for any, 0 for another or an unknown."""
+    if held is None:
+        return 1
+    if wanted is None:
+        return 0
+    same = held.lower() in wanted.lower() or wanted.lower() in held.lower()
+    return 2 if same else 0

@@ -1,0 +1,204 @@
+"""Perfusion scores of a study: severity, TPD, extent and the 17-segment sums. MyoPerf's convention 1.
+
+Severity of a sample is 0 at the abnormal limit and rises linearly to 4 at 70 % below the normal
+mean's limit; TPD = 100 * sum of severities / (4 * samples) (Slomka et al. 2005,
+doi:10.1016/j.nuclcard.2004.10.006). Segment scores are 0-4 from the segment's mean severity; SSS,
+SRS and SDS are their sums, SDS of the differences floored at 0; % myocardium = 100 S / 68 (Hachamovitch
+et al. 2003, doi:10.1161/01.CIR.0000072790.23090.41). These are own definitions: they are not equal
+to any vendor's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from myoperf.errors import InputError
+from myoperf.quant.normals import NormalLimits, scale_map
+from myoperf.quant.summary import summarise
+from myoperf.segments import TERRITORIES, segment_map, segment_means
+from myoperf.types import Finding, PolarMap, Scores, TerritoryScores
+
+__all__ = ["CONVENTION", "Perfusion", "measure_perfusion", "score_perfusion", "tid_ratio"]
+
+Float = NDArray[np.floating[Any]]
+
+CONVENTION = "myoperf-perfusion/1"
+FULL_DEFECT = 0.7
+"""Severity is 4 where counts lie this fraction below the abnormal limit, or lower."""
+ABNORMAL = 0.5
+"""A sample counts to the extent from this severity on, a segment to score 1."""
+_UPTAKE_EDGES = (70.0, 60.0, 50.0, 40.0)
+"""Without limits: percent of the maximum below which a segment scores 1, 2, 3, 4."""
+_CATEGORIES = ((4, "normal"), (9, "mildly abnormal"), (14, "moderately abnormal"))
+
+
+@dataclass(frozen=True, eq=False)
+class Perfusion:
+    """One state measured.
+
+    Attributes
+    ----------
+    severity
+        Shape (rings, angles), 0-4; None without limits.
+    scores
+        Shape (17,), 0-4.
+    tpd_percent, extent_percent, mean_severity
+        None without limits. Mean severity is that of the abnormal samples (0 when there are none).
+    """
+
+    scores: NDArray[np.int64]
+    segments_percent: Float
+    severity: Float | None = None
+    tpd_percent: float | None = None
+    extent_percent: float | None = None
+    mean_severity: float | None = None
+
+    def territory_tpd(self, vessel: str) -> float | None:
+        """Part of the TPD that lies in a territory, in percent of the whole ventricle."""
+        if self.severity is None:
+            return None
+        inside = np.isin(segment_map(*self.severity.shape), TERRITORIES[vessel])
+        return float(100.0 * self.severity[inside].sum() / (4.0 * self.severity.size))
+
+
+def measure_perfusion(polar: PolarMap, limits: NormalLimits | None) -> Perfusion:
+    """Measure one static map, against limits where there are any.
+
+    Without limits a segment's score comes from its share of the map's maximum: 70, 60, 50 and 40 %
+    are the edges of 1 to 4, a reader's rule of thumb that knows no normal variation.
+
+    Raises
+    ------
+    InputError
+        When the map is gated or its grid differs from the limits'.
+    """
+    if polar.values.ndim != 2:
+        raise InputError("Perfusion is measured on a static polar map; sum the gates first.")
+    percent = 100.0 * segment_means(polar.values) / polar.values.max()
+    if limits is None:
+        return Perfusion(scores=np.digitize(-percent, [-edge for edge in _UPTAKE_EDGES]), segments_percent=percent)
+    if limits.mean.shape != polar.values.shape:
+        raise InputError(f"The limits' grid {limits.mean.shape} differs from the map's {polar.values.shape}.")
+    severity = severity_map(scale_map(polar.values), limits)
+    abnormal = severity >= ABNORMAL
+    means = segment_means(severity)
+    return Perfusion(
+        scores=np.minimum(np.floor(means + 0.5), 4).astype(np.int64),
+        segments_percent=percent,
+        severity=severity,
+        tpd_percent=float(100.0 * severity.sum() / (4.0 * severity.size)),
+        extent_percent=float(100.0 * abnormal.mean()),
+        mean_severity=float(severity[abnormal].mean()) if abnormal.any() else 0.0,
+    )
+
+
+def severity_map(scaled: Float, limits: NormalLimits) -> Float:
+    """Severity 0-4 of a scaled map: 0 at the limit, 4 at 70 % below it, linear between."""
+    limit = limits.lower
+    return np.asarray(np.clip(4.0 * (limit - scaled) / (FULL_DEFECT * limit), 0.0, 4.0))
+
+
+def score_perfusion(
+    stress: PolarMap | None,
+    rest: PolarMap | None,
+    *,
+    stress_limits: NormalLimits | None = None,
+    rest_limits: NormalLimits | None = None,
+) -> Scores:
+    """Score a study's static maps; what a missing state leaves open stays None.
+
+    Returns
+    -------
+    Scores whose `more` holds ``stress_severity`` and ``rest_severity`` (rings, angles), extents, mean
+    severities, percent myocardium and the category of the SSS.
+    """
+    at_stress = measure_perfusion(stress, stress_limits) if stress else None
+    at_rest = measure_perfusion(rest, rest_limits) if rest else None
+    both = at_stress is not None and at_rest is not None
+    difference = np.maximum(at_stress.scores - at_rest.scores, 0) if both else None  # type: ignore[union-attr]
+    findings = _findings(at_stress, at_rest)
+    known = stress_limits or rest_limits
+    scores = Scores(
+        sss=_sum(at_stress.scores if at_stress else None),
+        srs=_sum(at_rest.scores if at_rest else None),
+        sds=_sum(difference),
+        tpd_stress_percent=at_stress.tpd_percent if at_stress else None,
+        tpd_rest_percent=at_rest.tpd_percent if at_rest else None,
+        tpd_ischemic_percent=_ischemic(at_stress, at_rest),
+        territories={vessel: _territory(vessel, at_stress, at_rest, difference) for vessel in TERRITORIES},
+        normal_limits=known.info if known else None,
+        stress_scores=tuple(at_stress.scores.tolist()) if at_stress else None,
+        rest_scores=tuple(at_rest.scores.tolist()) if at_rest else None,
+        findings=findings,
+        more=_more(at_stress, at_rest, difference),
+    )
+    return Scores(**{**scores.__dict__, "summary": summarise(scores)})
+
+
+def tid_ratio(stress_ml: float, rest_ml: float) -> float | None:
+    """Transient ischaemic dilation: the cavity at stress over that at rest; None for an empty cavity."""
+    return stress_ml / rest_ml if stress_ml > 0 and rest_ml > 0 else None
+
+
+def _sum(scores: NDArray[np.int64] | None) -> int | None:
+    return None if scores is None else int(scores.sum())
+
+
+def _ischemic(stress: Perfusion | None, rest: Perfusion | None) -> float | None:
+    """Ischaemic TPD: stress minus rest, floored at 0."""
+    if stress is None or rest is None or stress.tpd_percent is None or rest.tpd_percent is None:
+        return None
+    return max(0.0, stress.tpd_percent - rest.tpd_percent)
+
+
+def _territory(
+    vessel: str, stress: Perfusion | None, rest: Perfusion | None, difference: NDArray[np.int64] | None
+) -> TerritoryScores:
+    """Sum the scores and average the uptake of one territory."""
+    index = np.asarray(TERRITORIES[vessel]) - 1
+    return TerritoryScores(
+        sss=_sum(stress.scores[index]) if stress else None,
+        srs=_sum(rest.scores[index]) if rest else None,
+        sds=_sum(difference[index]) if difference is not None else None,
+        tpd_stress_percent=stress.territory_tpd(vessel) if stress else None,
+        tpd_rest_percent=rest.territory_tpd(vessel) if rest else None,
+        mean_stress_percent=float(stress.segments_percent[index].mean()) if stress else None,
+        mean_rest_percent=float(rest.segments_percent[index].mean()) if rest else None,
+    )
+
+
+def _more(stress: Perfusion | None, rest: Perfusion | None, difference: NDArray[np.int64] | None) -> dict[str, Any]:
+    """Collect what the contract has no key for."""
+    more: dict[str, Any] = {"convention": CONVENTION}
+    for name, state in (("stress", stress), ("rest", rest)):
+        if state is None:
+            continue
+        more[f"{name}_percent_myocardium"] = 100.0 * float(state.scores.sum()) / 68.0
+        if state.severity is not None:
+            more[f"{name}_severity"] = state.severity
+            more[f"{name}_extent_percent"] = state.extent_percent
+            more[f"{name}_mean_severity"] = state.mean_severity
+    if stress is not None:
+        total = int(stress.scores.sum())
+        more["category"] = next((word for edge, word in _CATEGORIES if total < edge), "severely abnormal")
+        if difference is not None:
+            more["reversible_share_percent"] = 100.0 * float(difference.sum()) / total if total else 0.0
+            more["ischemic_percent_myocardium"] = 100.0 * float(difference.sum()) / 68.0
+    return more
+
+
+def _findings(stress: Perfusion | None, rest: Perfusion | None) -> tuple[Finding, ...]:
+    """Say when scores had to do without limits or without a state."""
+    findings = []
+    if any(state is not None and state.severity is None for state in (stress, rest)):
+        text = "Segment scores come from the share of the maximum, without normal limits; read them with care."
+        findings.append(Finding("scores-without-limits", "warning", text))
+    if stress is None and rest is None:
+        findings.append(
+            Finding("no-known-state", "warning", "No scan is known to be stress or rest; nothing was scored.")
+        )
+    return tuple(findings)

@@ -1,0 +1,149 @@
+"""Perfusion scores against hand calculation, and the limits they are measured by."""
+
+import numpy as np
+import pytest
+
+from myoperf import quant
+from myoperf.errors import InputError
+from myoperf.segments import segment_map
+from myoperf.types import PolarMap
+
+RINGS, ANGLES = 24, 72
+
+
+def polar(values: np.ndarray) -> PolarMap:
+    return PolarMap(values, np.zeros((RINGS, ANGLES, 3)), np.full((RINGS, ANGLES), 10.0))
+
+
+def normal_maps(n: int = 40, seed: int = 0) -> list[PolarMap]:
+    rng = np.random.default_rng(seed)
+    return [polar(100 * np.clip(0.9 + 0.04 * rng.normal(size=(RINGS, ANGLES)), 0.5, 1.3)) for _ in range(n)]
+
+
+def limits(state: str = "stress", **more: object) -> quant.NormalLimits:
+    about = {"name": "test", "version": "1", "provenance": "simulated", "licence": "CC0"} | more
+    return quant.build_limits(normal_maps(), state=state, **about)
+
+
+def with_defect(segments: tuple[int, ...], factor: float, base: np.ndarray | None = None) -> PolarMap:
+    values = normal_maps(1, seed=99)[0].values if base is None else base
+    inside = np.isin(segment_map(RINGS, ANGLES), segments)
+    return polar(np.where(inside, factor * values, values))
+
+
+def test_limits_hold_mean_and_mean_absolute_deviation():
+    held = limits()
+    scaled = np.stack([quant.scale_map(m.values) for m in normal_maps()])
+    assert held.mean == pytest.approx(scaled.mean(axis=0))
+    assert held.mad == pytest.approx(np.abs(scaled - scaled.mean(axis=0)).mean(axis=0))
+    assert held.n == 40
+
+
+def test_the_severity_and_tpd_of_a_map_worked_by_hand():
+    flat = quant.NormalLimits(
+        "hand",
+        "1",
+        "stress",
+        None,
+        None,
+        None,
+        40,
+        *(np.full((RINGS, ANGLES), v) for v in (1.0, 0.125, 0.1)),
+        "hand",
+        "CC0",
+    )
+    values = np.full((RINGS, ANGLES), 1.0)
+    values[:6] = 0.7 * (1 - 0.35)  # limit 0.7; 35 % below it: severity 2 on a quarter of the map
+    scores = quant.score_perfusion(polar(values), None, stress_limits=flat)
+    assert scores.tpd_stress_percent == pytest.approx(100 * 2 * 0.25 / 4)
+    assert scores.more["stress_extent_percent"] == pytest.approx(25)
+    assert scores.more["stress_mean_severity"] == pytest.approx(2)
+    assert scores.stress_scores[16] == 2  # the apex lies wholly inside
+
+
+def test_a_normal_map_scores_nothing_and_an_absent_wall_everything_there():
+    normal = quant.score_perfusion(normal_maps(1, seed=7)[0], None, stress_limits=limits())
+    assert normal.sss == 0
+    assert normal.tpd_stress_percent < 1
+    gone = quant.score_perfusion(with_defect((5, 6, 11, 12, 16), 0.0), None, stress_limits=limits())
+    assert gone.sss == 20
+    assert gone.territories["LCX"].sss == 20
+    assert gone.territories["LAD"].sss == 0
+    share = np.isin(segment_map(RINGS, ANGLES), (5, 6, 11, 12, 16)).mean()
+    assert gone.tpd_stress_percent == pytest.approx(100 * share, abs=0.5)
+
+
+def test_a_deeper_defect_never_scores_less():
+    tpd = [
+        quant.score_perfusion(with_defect((7, 13), f), None, stress_limits=limits()).tpd_stress_percent
+        for f in (1, 0.8, 0.6, 0.4, 0.2, 0)
+    ]
+    assert tpd == sorted(tpd)
+
+
+def test_what_fills_in_at_rest_is_reversible_and_what_worsens_is_not_negative():
+    stress, rest = with_defect((4, 10, 15), 0.4), with_defect((1, 7), 0.4)
+    scores = quant.score_perfusion(stress, rest, stress_limits=limits(), rest_limits=limits("rest"))
+    assert scores.sds == scores.sss == scores.territories["RCA"].sds
+    assert scores.tpd_ischemic_percent == max(0, scores.tpd_stress_percent - scores.tpd_rest_percent)
+    assert "reversible inferior defect, RCA" in scores.summary
+    assert scores.more["stress_percent_myocardium"] == pytest.approx(100 * scores.sss / 68)
+
+
+def test_a_fixed_defect_is_called_fixed():
+    both = with_defect((7, 8, 13, 14), 0.3)
+    scores = quant.score_perfusion(both, both, stress_limits=limits(), rest_limits=limits("rest"))
+    assert scores.sds == 0
+    assert "fixed" in scores.summary
+    assert "LAD" in scores.summary
+
+
+def test_without_limits_scores_come_from_the_maximum_and_say_so():
+    scores = quant.score_perfusion(with_defect((10,), 0.55, np.full((RINGS, ANGLES), 80.0)), None)
+    assert scores.tpd_stress_percent is None
+    assert scores.stress_scores[9] == 2
+    assert "scores-without-limits" in {f.code for f in scores.findings}
+
+
+def test_a_missing_state_leaves_its_numbers_open():
+    scores = quant.score_perfusion(None, normal_maps(1)[0], rest_limits=limits("rest"))
+    assert scores.sss is None
+    assert scores.sds is None
+    assert scores.srs == 0
+    assert "no-known-state" in {f.code for f in quant.score_perfusion(None, None).findings}
+
+
+def test_the_nearest_limits_are_chosen_and_the_difference_said():
+    men, women = limits(sex="M", name="men", tracer="Tc-99m"), limits(sex="F", name="women", tracer="Tc-99m")
+    best, said = quant.choose_limits([men, women], state="stress", sex="F", tracer="Tc-99m sestamibi")
+    assert best.name == "women"
+    assert {f.code for f in said} == {"normal-limits-simulated"}
+    best, said = quant.choose_limits([men], state="stress", sex="F", tracer="N-13 ammonia")
+    assert best.name == "men"
+    assert "sex" in said[0].message
+    assert "tracer" in said[0].message
+    assert quant.choose_limits([men], state="rest")[0] is None
+
+
+def test_limits_survive_the_disk_and_other_files_are_refused(tmp_path):
+    held = limits(sex="F")
+    quant.write_limits(tmp_path / "l.npz", held)
+    back = quant.read_limits(tmp_path / "l.npz")
+    assert back.mean == pytest.approx(held.mean, abs=1e-6)
+    assert (back.sex, back.n, back.licence) == ("F", 40, "CC0")
+    (tmp_path / "bad.npz").write_bytes(b"no")
+    with pytest.raises(InputError, match=r"bad.npz"):
+        quant.read_limits(tmp_path / "bad.npz")
+
+
+def test_too_few_maps_or_another_grid_are_refused():
+    with pytest.raises(InputError, match="at least 10"):
+        quant.build_limits(normal_maps(3), name="a", version="1", state="stress", provenance="simulated", licence="CC0")
+    small = PolarMap(np.ones((12, 36)), np.zeros((12, 36, 3)), np.ones((12, 36)))
+    with pytest.raises(InputError, match="grid"):
+        quant.score_perfusion(small, None, stress_limits=limits())
+
+
+def test_dilation_is_the_ratio_of_cavities():
+    assert quant.tid_ratio(60, 50) == pytest.approx(1.2)
+    assert quant.tid_ratio(0, 50) is None
