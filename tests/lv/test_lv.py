@@ -84,6 +84,7 @@ def test_a_defect_of_forty_percent_does_not_open_the_wall(angle):
     assert np.linalg.norm(centroid(fit.labels) - centroid(truth)) < 6.0
     assert degrees(fit.frame.axis, Shell().frame().axis) < 12.0
     assert dice(fit.labels, truth, 2) > 0.75
+    assert "lv-open-wall" in {finding.code for finding in fit.findings}
 
 
 def test_a_liver_hotter_than_the_heart_is_not_taken_for_it():
