@@ -10,7 +10,7 @@ to any vendor's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -113,8 +113,9 @@ def score_perfusion(
 
     Returns
     -------
-    Scores whose `more` holds ``stress_severity`` and ``rest_severity`` (rings, angles), extents, mean
-    severities, percent myocardium and the category of the SSS.
+    Scores, with a summary in words only where limits stand behind every number of it. `more` holds
+    ``stress_severity`` and ``rest_severity`` (rings, angles), extents, mean severities, percent
+    myocardium and the category of the SSS.
     """
     at_stress = measure_perfusion(stress, stress_limits) if stress else None
     at_rest = measure_perfusion(rest, rest_limits) if rest else None
@@ -136,7 +137,10 @@ def score_perfusion(
         findings=findings,
         more=_more(at_stress, at_rest, difference),
     )
-    return Scores(**{**scores.__dict__, "summary": summarise(scores)})
+    measured = [state for state in (at_stress, at_rest) if state is not None]
+    if any(state.severity is None for state in measured):
+        return scores
+    return replace(scores, summary=summarise(scores))
 
 
 def tid_ratio(stress_ml: float, rest_ml: float) -> float | None:
@@ -184,7 +188,8 @@ def _more(stress: Perfusion | None, rest: Perfusion | None, difference: NDArray[
             more[f"{name}_mean_severity"] = state.mean_severity
     if stress is not None:
         total = int(stress.scores.sum())
-        more["category"] = next((word for edge, word in _CATEGORIES if total < edge), "severely abnormal")
+        if stress.severity is not None:
+            more["category"] = next((word for edge, word in _CATEGORIES if total < edge), "severely abnormal")
         if difference is not None:
             more["reversible_share_percent"] = 100.0 * float(difference.sum()) / total if total else 0.0
             more["ischemic_percent_myocardium"] = 100.0 * float(difference.sum()) / 68.0

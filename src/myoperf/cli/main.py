@@ -1,0 +1,148 @@
+"""``myoperf``: what each command takes and which module does its work.
+
+Only typer and rich load here; a command imports what it needs when it runs, so that
+``myoperf --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from myoperf import __version__
+from myoperf.errors import MyoPerfError
+
+__all__ = ["app", "run"]
+
+app = typer.Typer(
+    name="myoperf",
+    help="Myocardial perfusion SPECT and PET: from the camera's files to the report. Research use only.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Out = Annotated[Path, typer.Option("-o", "--out", help="Folder for the results; must be new or empty.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in the folder.")]
+
+
+def _version(wanted: bool) -> None:
+    """Print the version and stop."""
+    if wanted:
+        typer.echo(f"myoperf {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Myocardial perfusion SPECT and PET: from the camera's files to the report. Research use only."""
+
+
+@app.command()
+def analyze(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files or folders: NM/PT DICOM, NIfTI.")],
+    out: Out = Path("myoperf-report"),
+    state: Annotated[Optional[str], typer.Option(help="stress or rest, where the files do not say.")] = None,  # noqa: UP045
+    formats: Annotated[str, typer.Option(help="Comma-separated: html,pdf,json,nifti,polar,dicom.")] = "all",
+    frame: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="The operator's frame in LPS mm: 'apex;base;anterior', each x,y,z."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda, for the networks.")] = "cpu",
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Analyse one patient's study and write the report."""
+    from myoperf.cli.analyze import analyze_paths
+
+    analyze_paths(
+        paths, out, state=state, formats=formats, frame=frame, device=device, overwrite=overwrite, quiet=quiet
+    )
+
+
+@app.command()
+def demo(
+    out: Out = Path("myoperf-demo"),
+    seed: Annotated[int, typer.Option(help="Which simulated patient.")] = 7,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate one patient as DICOM, then analyse it; needs no file and no network."""
+    from myoperf.cli.demo import run_demo
+
+    run_demo(out, seed=seed, overwrite=overwrite, quiet=quiet)
+
+
+@app.command()
+def reconstruct(
+    file: Annotated[Path, typer.Argument(help="Raw projections: NM DICOM.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="NIfTI file to write (.nii.gz).")],
+    iterations: Annotated[int, typer.Option(min=1)] = 4,
+    subsets: Annotated[int, typer.Option(min=1)] = 4,
+    cutoff: Annotated[
+        float, typer.Option(help="Butterworth cut-off, as a fraction of Nyquist; 0 for no filter.")
+    ] = 0.5,
+    order: Annotated[int, typer.Option(min=1, help="Butterworth order.")] = 5,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Reconstruct raw projections to a transaxial volume (gates kept)."""
+    from myoperf.cli.reconstruct import reconstruct_file
+
+    reconstruct_file(
+        file, out, iterations=iterations, subsets=subsets, cutoff=cutoff, order=order, overwrite=overwrite, quiet=quiet
+    )
+
+
+@app.command()
+def evaluate(
+    predictions: Annotated[Path, typer.Argument(metavar="PREDICTIONS.csv", help="patient, truth, one column a model.")],
+    out: Out = Path("myoperf-evaluation"),
+    threshold: Annotated[float, typer.Option(help="Positive at or above; choose it on other patients.")] = 0.5,
+    resamples: Annotated[int, typer.Option(min=10, help="Bootstrap resamples.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Measure and compare classifiers: intervals, ROC, DeLong, bootstrap, calibration."""
+    from myoperf.cli.evaluate import evaluate_file
+
+    evaluate_file(predictions, out, threshold=threshold, resamples=resamples, seed=seed, quiet=quiet)
+
+
+@app.command()
+def simulate(
+    n: Annotated[int, typer.Argument(min=1, help="How many patients.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the cohort; must be new or empty.")],
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
+    as_: Annotated[str, typer.Option("--as", help="dicom or arrays.")] = "dicom",
+    reconstructed: Annotated[bool, typer.Option("--reconstructed", help="Also write reconstructed NM DICOM.")] = False,
+    normal: Annotated[bool, typer.Option("--normal", help="Only patients without coronary disease.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate patients whose truth is known: DICOM or arrays, truth files and a table."""
+    from myoperf.cli.simulate import simulate as simulate_patients
+
+    simulate_patients(
+        n, out, seed=seed, as_=as_, reconstructed=reconstructed, normal=normal, workers=workers, quiet=quiet
+    )
+
+
+def run() -> None:
+    """Run the command line; an error MyoPerf foresaw becomes one line and exit code 2."""
+    try:
+        app()
+    except MyoPerfError as error:
+        typer.echo(f"myoperf: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("myoperf: stopped", err=True)
+        sys.exit(130)

@@ -1,0 +1,20 @@
+"""The main job: a study in, a report out. Only this package knows the order of the stages."""
+
+from __future__ import annotations
+
+from myoperf.pipeline.analyze import Models, Options, analyze, analyze_scan
+from myoperf.pipeline.clock import StageClock
+from myoperf.pipeline.deliver import FORMATS, check_free, deliver
+from myoperf.pipeline.models import load_models
+
+__all__ = [
+    "FORMATS",
+    "Models",
+    "Options",
+    "StageClock",
+    "analyze",
+    "analyze_scan",
+    "check_free",
+    "deliver",
+    "load_models",
+]

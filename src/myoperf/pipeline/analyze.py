@@ -1,0 +1,248 @@
+"""From a study to its report: the stages in their order, on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from myoperf import __version__
+from myoperf.errors import MyoPerfError
+from myoperf.geometry import short_axis
+from myoperf.lv import LVFit, find_lv, segment_lv
+from myoperf.pipeline.clock import StageClock
+from myoperf.polar import sample_polar_map, segments_percent
+from myoperf.quant import NormalLimits, choose_limits, score_perfusion, shipped_limits, tid_ratio
+from myoperf.recon import ReconOptions, reconstruct
+from myoperf.types import (
+    BLOOD_POOL,
+    MYOCARDIUM,
+    Diagnosis,
+    Finding,
+    LVFrame,
+    Projections,
+    Provenance,
+    Report,
+    Scan,
+    ScanResult,
+    Scores,
+    State,
+    Study,
+    Volume,
+    WeightsInfo,
+)
+
+__all__ = ["Models", "Options", "analyze", "analyze_scan"]
+
+
+@dataclass(frozen=True)
+class Models:
+    """What the main job may call; the defaults need no weights.
+
+    Parameters
+    ----------
+    find_lv
+        Finds and labels the left ventricle in a transaxial volume.
+    classify
+        Gives the diagnosis from the scans' results and the study, or None for no classifier.
+    limits
+        Normal limits to choose from.
+    weights
+        Names and hashes of the weights behind the two functions.
+    """
+
+    find_lv: Callable[[Volume], LVFit] = find_lv
+    classify: Callable[[Study, Sequence[ScanResult]], Diagnosis | None] | None = None
+    limits: tuple[NormalLimits, ...] = field(default_factory=shipped_limits)
+    weights: tuple[WeightsInfo, ...] = ()
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run the main job.
+
+    Parameters
+    ----------
+    recon
+        Reconstruction of raw projections.
+    frame
+        The operator's frame; it wins over any estimate, for every scan.
+    rings, angles
+        Grid of the polar map.
+    slice_mm
+        Voxel size of the short-axis volume.
+    """
+
+    recon: ReconOptions = field(default_factory=ReconOptions)
+    frame: LVFrame | None = None
+    rings: int = 24
+    angles: int = 72
+    slice_mm: float = 4.0
+    command: str = ""
+    seed: int | None = None
+
+
+def analyze(
+    study: Study,
+    models: Models,
+    options: Options | None = None,
+    *,
+    clock: StageClock | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Analyse every scan of a study, score it and say how it was done.
+
+    Parameters
+    ----------
+    study
+        One patient's scans.
+    models
+        What finds the ventricle, what classifies, which normal limits.
+    options
+        Settings; the defaults when None.
+    clock
+        Collects time and memory; one that already measured the reading goes on counting.
+    progress
+        Called with a short text before every stage.
+
+    Raises
+    ------
+    MyoPerfError
+        When no scan of the study could be analysed; a scan that fails beside one that does not
+        becomes a finding of the study.
+    """
+    options = options or Options()
+    clock = clock or StageClock()
+    results: list[ScanResult] = []
+    failed: list[tuple[str, MyoPerfError]] = []
+    for name, scan in zip(_scan_names(study.scans), study.scans, strict=True):
+        try:
+            results.append(analyze_scan(scan, models, options, name=name, clock=clock, progress=progress))
+        except MyoPerfError as error:
+            failed.append((name, error))
+    if not results:
+        raise failed[0][1]
+    progress("perfusion scores")
+    with clock.stage("quantify"):
+        scores = score(study, results, models.limits)
+    diagnosis = None
+    if models.classify is not None:
+        progress("diagnosis")
+        with clock.stage("diagnose"):
+            diagnosis = models.classify(study, results)
+    findings = tuple(Finding("scan-failed", "failure", f"Scan {name}: {error}") for name, error in failed)
+    return Report(
+        study=study,
+        results=tuple(results),
+        scores=scores,
+        diagnosis=diagnosis,
+        findings=(*study.findings, *findings, *scores.findings),
+        provenance=Provenance(
+            myoperf=__version__,
+            weights=models.weights,
+            command=options.command,
+            seed=options.seed,
+            timings_s=clock.timings(),
+            peak_memory_mb=clock.peaks(),
+        ),
+    )
+
+
+def analyze_scan(
+    scan: Scan,
+    models: Models,
+    options: Options,
+    *,
+    name: str,
+    clock: StageClock | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> ScanResult:
+    """Reconstruct, orient, segment and unroll one scan; measure its function when it is gated."""
+    clock = clock or StageClock()
+    progress(f"{name}: reconstruction")
+    with clock.stage("reconstruct"):
+        gated, record = transaxial_volume(scan, options.recon)
+        volume = gated.summed()
+    progress(f"{name}: left ventricle")
+    with clock.stage("orient"):
+        fit = models.find_lv(volume) if options.frame is None else None
+    with clock.stage("segment"):
+        frame, labels, findings = _located(volume, fit, options.frame)
+        sliced = short_axis(volume, frame, spacing_mm=options.slice_mm)
+    progress(f"{name}: polar map")
+    with clock.stage("polar"):
+        maps = sample_polar_map(volume, labels, frame, rings=options.rings, angles=options.angles)
+    return ScanResult(
+        name=name,
+        scan=scan,
+        volume=volume,
+        frame=frame,
+        labels=labels,
+        short_axis=sliced,
+        polar=maps.maximum,
+        polar_mean=maps.mean,
+        segments_percent=segments_percent(maps.maximum),
+        myocardium_ml=_label_ml(labels, MYOCARDIUM),
+        cavity_ml=_label_ml(labels, BLOOD_POOL),
+        reconstruction=record,
+        gated_volume=gated if scan.framing == "gated" else None,
+        findings=(*scan.findings, *findings),
+    )
+
+
+def transaxial_volume(scan: Scan, recon: ReconOptions) -> tuple[Volume, Mapping[str, Any] | None]:
+    """Give the scan's volume: reconstructed when raw (with the record of how), else as it was read."""
+    if isinstance(scan.image, Projections):
+        done = reconstruct(scan.image, recon)
+        return done.volume, done.record
+    return scan.image, None
+
+
+def score(study: Study, results: Sequence[ScanResult], available: tuple[NormalLimits, ...]) -> Scores:
+    """Score stress and rest against the nearest normal limits, with the cavity ratio of the two."""
+    by_state: dict[State, ScanResult] = {}
+    for result in results:
+        if result.state is not None:
+            by_state.setdefault(result.state, result)
+    stress, rest = by_state.get("stress"), by_state.get("rest")
+    limits: dict[State, NormalLimits | None] = {}
+    findings: tuple[Finding, ...] = ()
+    for state, result in by_state.items():
+        limits[state], said = choose_limits(
+            available, sex=study.sex, tracer=result.scan.tracer, state=state, camera=result.scan.camera
+        )
+        findings += said
+    scores = score_perfusion(
+        stress.polar if stress else None,
+        rest.polar if rest else None,
+        stress_limits=limits.get("stress"),
+        rest_limits=limits.get("rest"),
+    )
+    ratio = tid_ratio(stress.cavity_ml, rest.cavity_ml) if stress and rest else None
+    return replace(scores, tid_ratio=ratio, findings=(*scores.findings, *findings))
+
+
+def _located(volume: Volume, fit: LVFit | None, given: LVFrame | None) -> tuple[LVFrame, Volume, tuple[Finding, ...]]:
+    """Take the operator's frame where there is one, else the fit."""
+    if given is None:
+        assert fit is not None
+        return fit.frame, fit.labels, fit.findings
+    labels, findings = segment_lv(volume, given)
+    note = Finding("frame-given", "info", "The operator gave the frame of the left ventricle; nothing was estimated.")
+    return given, labels, (note, *findings)
+
+
+def _scan_names(scans: Sequence[Scan]) -> tuple[str, ...]:
+    """Name scans by state; the second of a state and one of unknown state become scan-N (N from 1)."""
+    names: list[str] = []
+    for number, scan in enumerate(scans, start=1):
+        free = scan.state is not None and scan.state not in names
+        names.append(str(scan.state) if free else f"scan-{number}")
+    return tuple(names)
+
+
+def _label_ml(labels: Volume, label: int) -> float:
+    """Volume of a label in millilitres."""
+    return float(np.count_nonzero(labels.array == label)) * labels.voxel_ml

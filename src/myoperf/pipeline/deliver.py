@@ -1,0 +1,165 @@
+"""Write a report's files by the contract: all of them, or none."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from myoperf.errors import InputError, OutputExistsError
+from myoperf.io import write_nifti
+from myoperf.pipeline.clock import StageClock
+from myoperf.report import write_html, write_json, write_pdf, write_polar
+from myoperf.types import Report, ScanResult
+
+__all__ = ["FORMATS", "check_free", "deliver"]
+
+FORMATS = ("html", "pdf", "json", "nifti", "polar", "dicom")
+_SCHEMA = "myoperf.report/"
+
+
+def deliver(
+    report: Report,
+    folder: Path,
+    *,
+    formats: Collection[str] = FORMATS,
+    overwrite: bool = False,
+    clock: StageClock | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+    attach: Mapping[str, Path] | None = None,
+) -> Report:
+    """Write the chosen formats into `folder`, by way of a temporary folder beside it.
+
+    Parameters
+    ----------
+    report
+        What to write.
+    folder
+        Must be absent or empty, or hold an earlier result when `overwrite` is true.
+    formats
+        Any of `FORMATS`; ``json`` is always written, it is what marks a folder as a result.
+    clock
+        Goes on counting; the written report's provenance takes its figures.
+    attach
+        Folders to copy in beside the results, by the name they get.
+
+    Returns
+    -------
+    The report as written, its provenance holding the time of the writing too.
+
+    Raises
+    ------
+    OutputExistsError
+        When the folder holds something that may not be replaced; nothing is touched.
+    """
+    unknown = set(formats) - set(FORMATS)
+    if unknown:
+        raise InputError(f"Unknown format {', '.join(sorted(unknown))}: choose from {', '.join(FORMATS)}.")
+    check_free(folder, overwrite=overwrite)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    clock = clock or StageClock()
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        report = _write_all(report, partial, formats, clock, progress)
+        for name, source in (attach or {}).items():
+            shutil.copytree(source, partial / name)
+        partial.chmod(0o755)
+        _put_in_place(partial, folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return report
+
+
+def check_free(folder: Path, *, overwrite: bool) -> None:
+    """Raise unless results may be written to `folder`."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise OutputExistsError(f"{folder.name} is a file; give a folder for the results.")
+    if not any(folder.iterdir()):
+        return
+    if not overwrite:
+        raise OutputExistsError(
+            f"The folder {folder.name} is not empty; give another, or --overwrite to replace a result."
+        )
+    if not _is_result(folder):
+        raise OutputExistsError(f"The folder {folder.name} holds no earlier MyoPerf result; it will not be replaced.")
+
+
+def _is_result(folder: Path) -> bool:
+    """Whether a folder was written by `deliver`."""
+    try:
+        schema = json.loads((folder / "results.json").read_text(encoding="utf-8")).get("schema", "")
+    except (OSError, ValueError, AttributeError):
+        return False
+    return str(schema).startswith(_SCHEMA)
+
+
+def _write_all(
+    report: Report, folder: Path, formats: Collection[str], clock: StageClock, progress: Callable[[str], None]
+) -> Report:
+    """Write the large files first, then the pages, last the JSON with the times of all."""
+    with clock.stage("report"):
+        for result in report.results:
+            if "nifti" in formats:
+                progress(f"{result.name}: volumes")
+                _write_volumes(result, folder)
+            if "polar" in formats:
+                progress(f"{result.name}: polar map")
+                write_polar(result, folder)
+        report = _timed(report, clock)
+        if "html" in formats:
+            progress("report.html")
+            write_html(report, folder / "report.html")
+        if "pdf" in formats or "dicom" in formats:
+            progress("report.pdf")
+            write_pdf(report, folder / "report.pdf")
+        if "dicom" in formats:
+            progress("DICOM objects")
+            _write_dicom(report, folder, keep_pdf="pdf" in formats)
+    report = _timed(report, clock)
+    write_json(report, folder / "results.json")
+    return report
+
+
+def _write_dicom(report: Report, folder: Path, *, keep_pdf: bool) -> None:
+    """Write SEG, SR and the encapsulated PDF into ``dicom/``."""
+    from myoperf.report.dicom import write_dicom_results  # highdicom takes long to load: only when asked for
+
+    pdf = folder / "report.pdf"
+    write_dicom_results(report, folder / "dicom", pdf.read_bytes())
+    if not keep_pdf:
+        pdf.unlink()
+
+
+def _write_volumes(result: ScanResult, folder: Path) -> None:
+    """Write the volume, the labels and the short-axis volume as NIfTI."""
+    write_nifti(folder / f"{result.name}_volume.nii.gz", result.volume)
+    write_nifti(folder / f"{result.name}_lv_labels.nii.gz", result.labels)
+    write_nifti(folder / f"{result.name}_short_axis.nii.gz", result.short_axis)
+
+
+def _timed(report: Report, clock: StageClock) -> Report:
+    """Give the report with the clock's present figures."""
+    return replace(
+        report, provenance=replace(report.provenance, timings_s=clock.timings(), peak_memory_mb=clock.peaks())
+    )
+
+
+def _put_in_place(partial: Path, folder: Path) -> None:
+    """Move the finished folder to its name; an earlier result is set aside first and removed last."""
+    if not folder.exists():
+        partial.rename(folder)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent)) / folder.name
+    folder.rename(aside)
+    try:
+        partial.rename(folder)
+    except OSError:
+        aside.rename(folder)
+        raise
+    shutil.rmtree(aside.parent, ignore_errors=True)

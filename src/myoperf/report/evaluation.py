@@ -1,0 +1,163 @@
+"""The page of ``myoperf evaluate``: curves and tables in one file that needs no network."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+__all__ = ["write_evaluation_page"]
+
+Curves = Mapping[str, Mapping[str, NDArray[np.floating[Any]]]]
+
+_ROWS_SHOWN = 40
+_COLOURS = ("#1b6ca8", "#d1495b", "#2e933c", "#edae49", "#6a4c93", "#00798c", "#8d5524", "#555555")
+
+
+def write_evaluation_page(
+    metrics: pd.DataFrame,
+    delong: pd.DataFrame,
+    calibration: pd.DataFrame,
+    curves: Curves,
+    folder: Path,
+    *,
+    note: str,
+) -> None:
+    """Write ``report.html`` and one PNG a plot.
+
+    Parameters
+    ----------
+    metrics, delong, calibration
+        The tables written beside the page.
+    curves
+        Per model, the points of its curves: ``roc``, ``precision_recall``, ``reliability``,
+        ``net_benefit`` and ``net_benefit_all``, each (points, 2).
+    folder
+        Where the files go.
+    note
+        How the intervals were made, said at the top.
+    """
+    plots = []
+    for name, draw in (
+        ("roc", _draw_roc),
+        ("precision_recall", _draw_precision_recall),
+        ("calibration", _draw_reliability),
+        ("decision_curve", _draw_benefit),
+    ):
+        path = folder / f"{name}.png"
+        _plot(path, draw, curves, metrics)
+        plots.append((name, base64.b64encode(path.read_bytes()).decode("ascii")))
+    tables = [
+        ("Metrics", "95 % intervals in grey: DeLong for areas, Wilson for proportions, the bootstrap for the rest "
+         "(for all, where a patient has several rows).", *_metric_rows(metrics)),
+        ("Calibration", "Slope 1 and intercept 0 is calibrated.", *_plain_rows(calibration)),
+        ("DeLong, every pair", "Paired, two-sided; p corrected by Holm and by Benjamini and Hochberg, "
+         "and the p of the bootstrap by patient.", *_plain_rows(delong)),
+    ]  # fmt: skip
+    page = jinja2.Environment(loader=jinja2.PackageLoader("myoperf.report"), autoescape=True).get_template(
+        "evaluation.html.j2"
+    )
+    html = page.render(models=metrics["model"].nunique(), note=note, plots=plots, tables=tables)
+    (folder / "report.html").write_text(html, encoding="utf-8")
+
+
+def _metric_rows(metrics: pd.DataFrame) -> tuple[list[str], list[list[tuple[str, str]]], int]:
+    """Header and rows with each interval under its value."""
+    names = [c for c in metrics.columns if not c.endswith(("_lo", "_hi"))]
+    names.sort(key=lambda name: name not in ("model", "vessel"))  # what a row is about first, the rest as it stands
+    rows = []
+    for _, row in metrics.head(_ROWS_SHOWN).iterrows():
+        cells = []
+        for name in names:
+            ci = f"{row[f'{name}_lo']:.3f}-{row[f'{name}_hi']:.3f}" if f"{name}_lo" in metrics else ""
+            cells.append((_text(row[name]), ci))
+        rows.append(cells)
+    return [n.replace("_", " ") for n in names], rows, max(0, len(metrics) - _ROWS_SHOWN)
+
+
+def _plain_rows(table: pd.DataFrame) -> tuple[list[str], list[list[tuple[str, str]]], int]:
+    """Header and rows as they are."""
+    rows = [[(_text(value), "") for value in row] for row in table.head(_ROWS_SHOWN).itertuples(index=False)]
+    return [str(c).replace("_", " ") for c in table.columns], rows, max(0, len(table) - _ROWS_SHOWN)
+
+
+def _text(value: object) -> str:
+    """Three decimals for a fraction, two digits of a small p value, a dash for what is not there."""
+    if not isinstance(value, float):
+        return str(value)
+    if np.isnan(value):
+        return "–"
+    return f"{value:.1e}" if 0 < abs(value) < 5e-4 else f"{value:.3f}"
+
+
+def _plot(path: Path, draw: Callable[[Any, Curves, pd.DataFrame], None], curves: Curves, metrics: pd.DataFrame) -> None:
+    """Draw one square plot to a PNG."""
+    from matplotlib.figure import Figure  # loads slowly: only when a plot is drawn
+
+    figure = Figure(figsize=(5.2, 5.0), dpi=130, layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_prop_cycle(color=_COLOURS)
+    draw(axes, curves, metrics)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
+    figure.savefig(path, metadata={"Software": None})
+
+
+def _draw_roc(axes: Any, curves: Curves, metrics: pd.DataFrame) -> None:
+    """ROC curves with areas and intervals in the legend."""
+    first = metrics.drop_duplicates("model").set_index("model")
+    for model, lines in curves.items():
+        row = first.loc[model]
+        label = f"{model}: {row['auc']:.3f} ({row['auc_lo']:.3f}-{row['auc_hi']:.3f})"
+        axes.step(*lines["roc"].T, where="post", label=label)
+    axes.plot([0, 1], [0, 1], color="#cbd5e1", lw=1)
+    axes.set(
+        xlabel="1 - specificity",
+        ylabel="sensitivity",
+        title="ROC, area with 95 % interval",
+        xlim=(0, 1),
+        ylim=(0, 1.01),
+    )
+
+
+def _draw_precision_recall(axes: Any, curves: Curves, metrics: pd.DataFrame) -> None:
+    """Precision against recall, with the prevalence."""
+    for model, lines in curves.items():
+        axes.plot(*lines["precision_recall"].T, label=model)
+    prevalence = metrics["n_positive"].iloc[0] / metrics["n"].iloc[0]
+    axes.axhline(prevalence, color="#cbd5e1", lw=1, label=f"prevalence {prevalence:.2f}")
+    axes.set(
+        xlabel="recall (sensitivity)", ylabel="precision", title="Precision and recall", xlim=(0, 1), ylim=(0, 1.01)
+    )
+
+
+def _draw_reliability(axes: Any, curves: Curves, metrics: pd.DataFrame) -> None:
+    """Observed against predicted, groups of equal count."""
+    del metrics
+    axes.plot([0, 1], [0, 1], color="#cbd5e1", lw=1)
+    for model, lines in curves.items():
+        axes.plot(*lines["reliability"].T, marker="o", ms=3.5, label=model)
+    axes.set(xlabel="predicted probability", ylabel="observed share", title="Calibration", xlim=(0, 1), ylim=(0, 1))
+
+
+def _draw_benefit(axes: Any, curves: Curves, metrics: pd.DataFrame) -> None:
+    """Net benefit of each model beside acting on everyone and on no one."""
+    for model, lines in curves.items():
+        axes.plot(*lines["net_benefit"].T, label=model)
+    everyone = next(iter(curves.values()))["net_benefit_all"]
+    axes.plot(*everyone.T, color="#94a3b8", lw=1, ls="--", label="act on everyone")
+    axes.axhline(0, color="#cbd5e1", lw=1)
+    prevalence = metrics["n_positive"].iloc[0] / metrics["n"].iloc[0]
+    axes.set(
+        xlabel="threshold probability",
+        ylabel="net benefit",
+        title="Decision curve",
+        xlim=(0, 1),
+        ylim=(-0.1, prevalence + 0.05),
+    )
