@@ -125,6 +125,7 @@ def simulate(
     as_: Annotated[str, typer.Option("--as", help="dicom or arrays.")] = "dicom",
     reconstructed: Annotated[bool, typer.Option("--reconstructed", help="Also write reconstructed NM DICOM.")] = False,
     normal: Annotated[bool, typer.Option("--normal", help="Only patients without coronary disease.")] = False,
+    male: Annotated[float, typer.Option(min=0, max=1, help="Share of men.")] = 0.75,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     quiet: Quiet = False,
 ) -> None:
@@ -132,8 +133,50 @@ def simulate(
     from myoperf.cli.simulate import simulate as simulate_patients
 
     simulate_patients(
-        n, out, seed=seed, as_=as_, reconstructed=reconstructed, normal=normal, workers=workers, quiet=quiet
+        n, out, seed=seed, as_=as_, reconstructed=reconstructed, normal=normal, male=male, workers=workers, quiet=quiet
     )
+
+
+normals = typer.Typer(help="Normal limits: build from a folder of normal studies, show.", no_args_is_help=True)
+app.add_typer(normals, name="normals")
+
+
+@normals.command("build")
+def normals_build(
+    folder: Annotated[Path, typer.Argument(help="One sub-folder a patient with a low likelihood of disease.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the limits.")],
+    name: Annotated[str, typer.Option(help="What the report calls them.")],
+    provenance: Annotated[str, typer.Option(help="Where the studies come from; say simulated when they are.")],
+    licence: Annotated[str, typer.Option(help="Terms of the limits.")],
+    version: Annotated[str, typer.Option(help="Version of the limits.")] = "1",
+    tracer: Annotated[Optional[str], typer.Option(help="Tracer they hold for, e.g. Tc-99m.")] = None,  # noqa: UP045
+    camera: Annotated[Optional[str], typer.Option(help="Camera they hold for.")] = None,  # noqa: UP045
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    quiet: Quiet = False,
+) -> None:
+    """Pool normal polar maps into mean and spread, by sex and state."""
+    from myoperf.cli.normals import build
+
+    build(
+        folder,
+        out,
+        name=name,
+        version=version,
+        tracer=tracer,
+        camera=camera,
+        provenance=provenance,
+        licence=licence,
+        workers=workers,
+        quiet=quiet,
+    )
+
+
+@normals.command("show")
+def normals_show() -> None:
+    """List the limits in the package."""
+    from myoperf.cli.normals import show
+
+    show()
 
 
 def run() -> None:

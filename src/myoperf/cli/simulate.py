@@ -17,7 +17,16 @@ __all__ = ["simulate"]
 
 
 def simulate(
-    n: int, out: Path, *, seed: int, as_: str, reconstructed: bool, normal: bool, workers: int, quiet: bool = False
+    n: int,
+    out: Path,
+    *,
+    seed: int,
+    as_: str,
+    reconstructed: bool,
+    normal: bool,
+    male: float,
+    workers: int,
+    quiet: bool = False,
 ) -> None:
     """Simulate `n` patients into `out`."""
     if as_ not in ("dicom", "arrays"):
@@ -25,7 +34,7 @@ def simulate(
     options = CohortOptions(
         as_=cast(Literal["dicom", "arrays"], as_),
         reconstructed=reconstructed,
-        population=PopulationOptions(normal=normal),
+        population=PopulationOptions(normal=normal, male=male),
     )
     columns = (TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
