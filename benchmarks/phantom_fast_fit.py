@@ -1,0 +1,163 @@
+"""Fit the image-space model to full physics, and measure how close it comes.
+
+Each patient's stress views are reconstructed (OSEM 4 x 4, Butterworth 0.5 order 5, no correction) without
+noise and with it. The blur, haze and attenuation are fitted by least squares to the noiseless
+reconstructions, the noise to the differences. Patients for the fit and for the measurement are different.
+
+    python benchmarks/phantom_fast_fit.py [--fit 3] [--test 5] [-o docs/results/phantom_fast.csv]
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from dataclasses import asdict, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import optimize
+
+from myoperf.geometry import sample
+from myoperf.phantom.acquire import Protocol, expected_views
+from myoperf.phantom.fast import FITTED, ImageModel, simulate_fast
+from myoperf.phantom.population import draw_patient
+from myoperf.phantom.records import PatientModel
+from myoperf.recon import reconstruct
+from myoperf.types import LVFrame, Projections, Volume
+
+PROTOCOL = Protocol(gates=1, motion_probability=0.0)
+COUNTS = 4.5e6
+
+
+def pair(index: int) -> tuple[PatientModel, Volume, Volume]:
+    rng = np.random.default_rng([314, index])
+    patient = draw_patient(rng)
+    mean, _ = expected_views(patient, "stress", PROTOCOL, rng)
+    scaled = mean.array * (COUNTS / mean.array.sum(dtype=np.float64))
+    clean = reconstruct(replace(mean, array=scaled)).volume
+    noisy = reconstruct(Projections(**{**vars(mean), "array": rng.poisson(scaled)})).volume
+    return patient, clean, noisy
+
+
+def heart(patient: PatientModel) -> tuple[tuple[slice, ...], Any, LVFrame]:
+    _, labels, frame = simulate_fast(
+        patient, np.random.default_rng(0), spacing_mm=PROTOCOL.pixel_mm, model=replace(FITTED["spect"], noise=0.0)
+    )
+    index = np.argwhere(labels.array[0] > 0)
+    low, high = index.min(axis=0) - 3, index.max(axis=0) + 4
+    window = tuple(slice(max(a, 0), b) for a, b in zip(low, high, strict=True))
+    return window, labels.array[0], frame
+
+
+def scaled(image: Any, reference: Any) -> Any:
+    """Fit the one free factor between two images."""
+    return image * float((image * reference).sum() / (image * image).sum())
+
+
+def relative_error(image: Any, reference: Any) -> float:
+    return float(np.linalg.norm(scaled(image, reference) - reference) / np.linalg.norm(reference))
+
+
+def fit_blur(pairs: list[Any]) -> ImageModel:
+    def model(x: Any) -> ImageModel:
+        return ImageModel(x[0], x[1], x[2], x[3], 45.0, 0.0, 0.7, 6.0)
+
+    def cost(x: Any) -> float:
+        if min(x) < 0 or x[3] > 0.6:
+            return 1e3
+        errors = []
+        for patient, clean, _, (window, *_rest) in pairs:
+            image, _, _ = simulate_fast(patient, np.random.default_rng(0), spacing_mm=6.6, model=model(x))
+            reference = clean.array[0][window]
+            errors.append(
+                np.linalg.norm(scaled(image.array[0][window], reference) - reference) / np.linalg.norm(reference)
+            )
+        return float(np.mean(errors))
+
+    middle = FITTED["spect"]
+    start = [middle.across_mm, middle.along_mm, middle.attenuated, middle.scattered]
+    found = optimize.minimize(cost, start, method="Nelder-Mead", options={"maxfev": 45, "xatol": 0.02, "fatol": 1e-4})
+    return model(found.x)
+
+
+def noise_numbers(clean: Any, noisy: Any, window: Any, level: float) -> tuple[float, float, float]:
+    difference = (noisy - clean)[window]
+    image = clean[window]
+    edges = np.quantile(image, np.linspace(0.2, 1.0, 7))
+    middles, sds = [], []
+    for a, b in pairwise(edges):
+        inside = (image >= a) & (image < b)
+        middles.append(image[inside].mean() / level)
+        sds.append(difference[inside].std() / level)
+    power, offset = np.polyfit(np.log(middles), np.log(sds), 1)
+    white = difference / np.maximum(image, 1e-3 * level) ** power
+    lag = float(np.mean([np.corrcoef(white.take(range(1, n), a).ravel(), white.take(range(n - 1), a).ravel())[0, 1]
+                         for a, n in enumerate(white.shape)]))  # fmt: skip
+    grain = PROTOCOL.pixel_mm / np.sqrt(-4.0 * np.log(np.clip(lag, 0.05, 0.99)))  # of a Gaussian's autocorrelation
+    return float(np.exp(offset)), float(power), float(grain)
+
+
+def contrast(array: Any, labels: Any) -> float:
+    wall, pool = array[labels == 1], array[labels == 2]
+    return float(np.percentile(wall, 90) / pool.mean())
+
+
+def profile_error(volume: Volume, other: Volume, frame: LVFrame) -> float:
+    along = np.linspace(-60, 60, 61)[:, None]
+    errors = []
+    for direction in (frame.lateral, frame.anterior, frame.axis):
+        a, b = (sample(v, frame.centre_mm + along * direction)[0] for v in (volume, other))
+        b = scaled(b, a)
+        errors.append(float(np.sqrt(np.mean((a - b) ** 2)) / a.max()))
+    return float(np.mean(errors))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--fit", type=int, default=3)
+    parser.add_argument("--test", type=int, default=5)
+    parser.add_argument("-o", type=Path, default=Path("docs/results/phantom_fast.csv"))
+    options = parser.parse_args()
+    fitting = [(p, c, n, heart(p)) for p, c, n in map(pair, range(options.fit))]
+    model = fit_blur(fitting)
+    found = np.median(
+        [noise_numbers(c.array[0], n.array[0], w, np.percentile(c.array, 99.5)) for _, c, n, (w, *_rest) in fitting],
+        axis=0,
+    )
+    model = replace(model, noise=float(found[0]), noise_power=float(found[1]), grain_mm=float(found[2]))
+    print("fitted:", {k: round(v, 4) for k, v in asdict(model).items()})
+    rows = []
+    for index in range(100, 100 + options.test):
+        patient, clean, noisy = pair(index)
+        window, labels, frame = heart(patient)
+        quiet, _, _ = simulate_fast(patient, np.random.default_rng(0), spacing_mm=6.6, model=replace(model, noise=0.0))
+        loud, _, _ = simulate_fast(patient, np.random.default_rng(index), spacing_mm=6.6, model=model)
+        reference, image = clean.array[0][window], quiet.array[0][window]
+        real = noise_numbers(clean.array[0], noisy.array[0], window, np.percentile(clean.array, 99.5))
+        fast = noise_numbers(quiet.array[0], loud.array[0], window, np.percentile(quiet.array, 99.5))
+        rows.append(
+            {
+                "patient": index,
+                "rms_error_percent": 100 * relative_error(image, reference),
+                "profile_error_percent": 100 * profile_error(clean, quiet, frame),
+                "contrast_full": contrast(clean.array[0], labels),
+                "contrast_fast": contrast(quiet.array[0], labels),
+                "noise_full_percent": 100 * real[0],
+                "noise_fast_percent": 100 * fast[0],
+                "grain_full_mm": real[2],
+                "grain_fast_mm": fast[2],
+            }
+        )  # fmt: skip
+    options.o.parent.mkdir(parents=True, exist_ok=True)
+    with options.o.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({k: v if k == "patient" else round(float(v), 3) for k, v in row.items()} for row in rows)
+    for key in list(rows[0])[1:]:
+        print(f"{key:24s} {np.mean([row[key] for row in rows]):8.3f}")
+
+
+if __name__ == "__main__":
+    main()

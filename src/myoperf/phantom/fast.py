@@ -1,0 +1,230 @@
+"""Image-space simulation for training: what a reconstruction looks like, without views.
+
+A volume is the patient's activity, darkened by the attenuation an uncorrected reconstruction keeps
+(SPECT), blurred by one resolution in the plane and another along the body, and given noise whose size
+follows the image and
+whose grain follows the reconstruction's filter. The SPECT numbers in `FITTED` were fitted to the full
+physics reconstructed by `myoperf.recon`; ``benchmarks/phantom_fast_fit.py`` refits and measures them.
+CZT and PET carry round values typical of such cameras and are fitted to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, ndimage
+
+from myoperf.errors import InputError
+from myoperf.geometry import rotate_frame
+from myoperf.phantom.acquire import scanner_from_patient
+from myoperf.phantom.anatomy import static_organs
+from myoperf.phantom.population import draw_patient
+from myoperf.phantom.projector_kernels import attenuation_layers
+from myoperf.phantom.records import Grid, PatientModel, PopulationOptions, Tracer
+from myoperf.phantom.voxelise import attenuation, label_volume, voxelise
+from myoperf.types import LVFrame, State, Volume
+
+__all__ = ["FITTED", "FastStream", "ImageModel", "image_model", "simulate_fast"]
+
+Kind = Literal["spect", "czt", "pet"]
+Float = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class ImageModel:
+    """How an image looks.
+
+    Parameters
+    ----------
+    across_mm, along_mm
+        SD of the resolution in the transaxial plane and along the body.
+    attenuated
+        0-1: exponent on the mean attenuation over a half turn; 0 for a corrected image.
+    scattered, scatter_sd_mm
+        Share and width of the broad haze.
+    noise
+        SD of the noise relative to the image's 99.5th percentile, where the image reaches it, full dose.
+    noise_power
+        The noise's SD grows as the image to this power.
+    grain_mm
+        SD of the Gaussian that correlates the noise.
+    """
+
+    across_mm: float
+    along_mm: float
+    attenuated: float
+    scattered: float
+    scatter_sd_mm: float
+    noise: float
+    noise_power: float
+    grain_mm: float
+
+
+FITTED: Mapping[Kind, ImageModel] = MappingProxyType(
+    {
+        "spect": ImageModel(6.47, 6.32, 0.847, 0.087, 45.0, 0.051, 0.51, 6.0),
+        "czt": ImageModel(3.6, 3.6, 0.5, 0.10, 40.0, 0.06, 0.7, 4.0),
+        "pet": ImageModel(2.8, 2.8, 0.0, 0.02, 40.0, 0.06, 0.5, 3.0),
+    }
+)
+"""Central values. SPECT: fitted (scatter_sd_mm set by hand). CZT and PET: FWHM 8.5 and 6.6 mm, assumed."""
+
+_RB82_EXTRA_MM = 1.6
+"""Positron range of Rb-82, added in quadrature (SD), and twice the noise of N-13."""
+
+
+def image_model(kind: Kind, rng: np.random.Generator, *, tracer: Tracer = "N-13") -> ImageModel:
+    """Draw one scan's image model about the central values: resolution 10 %, noise a factor 2, filter 15 %."""
+    if kind not in FITTED:
+        raise InputError(f"Image-space simulation knows {', '.join(FITTED)}; got {kind!r}.")
+    middle = FITTED[kind]
+    blur, grain, noise, dark = rng.normal(size=4)
+    widen, louder = (_RB82_EXTRA_MM, 2.0) if kind == "pet" and tracer == "Rb-82" else (0.0, 1.0)
+    scale = float(np.exp(0.1 * blur))
+    return ImageModel(
+        across_mm=float(np.hypot(middle.across_mm * scale, widen)),
+        along_mm=float(np.hypot(middle.along_mm * scale, widen)),
+        attenuated=float(np.clip(middle.attenuated * (1.0 + 0.2 * dark), 0.0, 1.2)),
+        scattered=middle.scattered,
+        scatter_sd_mm=middle.scatter_sd_mm,
+        noise=louder * middle.noise * float(np.exp(0.35 * noise)),
+        noise_power=middle.noise_power,
+        grain_mm=middle.grain_mm * float(np.exp(0.15 * grain)),
+    )
+
+
+def simulate_fast(
+    patient: PatientModel,
+    rng: np.random.Generator,
+    *,
+    kind: Kind = "spect",
+    state: State = "stress",
+    spacing_mm: float = 6.6,
+    shape: tuple[int, int, int] = (64, 64, 64),
+    model: ImageModel | None = None,
+) -> tuple[Volume, Volume, LVFrame]:
+    """Simulate one reconstructed, ungated image with its labels and pose.
+
+    Parameters
+    ----------
+    shape
+        (planes, rows, columns), plane 0 nearest the head, centred on the axis of rotation.
+    model
+        Of the image; drawn by `image_model` where None.
+
+    Returns
+    -------
+    image (float32, normal myocardium about 1 before blur), labels (uint8: 1 myocardium, 2 blood pool) on
+    the same grid, and the true pose, all in the scanner's space (see `acquire.scanner_from_patient`).
+    """
+    model = model or image_model(kind, rng, tracer=patient.tracer)
+    if not 1.0 <= spacing_mm <= 12.0 or min(shape) < 8:
+        raise InputError(f"An image needs cubes of 1 to 12 mm and 8 or more a side; got {spacing_mm:g} mm, {shape}.")
+    grid = Grid.centred(shape, spacing_mm, patient.scan_centre_mm)
+    static = static_organs(patient, grid)
+    organs = voxelise(patient, grid, state=state, gates=8, supersample=2, static=static)
+    seen = organs.total()
+    if model.attenuated > 0:
+        mu = attenuation(patient, grid, organs=organs)
+        seen *= half_turn_attenuation(mu, spacing_mm) ** np.float32(model.attenuated)
+    image = _degrade(seen, spacing_mm, model, rng)
+    labels = label_volume(patient, grid, state)
+    move = scanner_from_patient(patient)
+    flip = np.eye(4)
+    flip[0, 0], flip[0, 3] = -1.0, shape[0] - 1.0
+    affine = move @ grid.lps_from_index @ flip
+    frame = rotate_frame(patient.frame, move)
+    return Volume(image[::-1].copy(), affine), Volume(labels[::-1].copy(), affine), frame
+
+
+def half_turn_attenuation(mu_per_mm: NDArray[Any], spacing_mm: float, *, views: int = 8) -> NDArray[np.float32]:
+    """Give the mean of exp(-line integral) over views from RAO 45 to LPO 45, (planes, rows, columns).
+
+    Worked out at half resolution: the field is smooth.
+    """
+    zoom = tuple(max(1, n // 2) / n for n in mu_per_mm.shape)
+    small = np.ascontiguousarray(ndimage.zoom(mu_per_mm, zoom, order=1).transpose(1, 2, 0), dtype=np.float32)
+    step = float(np.float32(spacing_mm * mu_per_mm.shape[1] / small.shape[0]))
+    rows, columns, planes = small.shape
+    side = int(np.ceil(np.hypot(rows, columns)))
+    middle, centre = 0.5 * (side - 1), np.array([0.5 * (rows - 1), 0.5 * (columns - 1)])
+    r, c = np.meshgrid(np.arange(rows) - centre[0], np.arange(columns) - centre[1], indexing="ij")
+    out = np.zeros((rows, columns, planes), dtype=np.float32)
+    for angle in np.deg2rad(225.0 - 180.0 / views * (np.arange(views) + 0.5)):
+        outward, along = np.array([np.cos(angle), np.sin(angle)]), np.array([np.sin(angle), -np.cos(angle)])  # (y, x)
+        start = centre + middle * outward - middle * along
+        path = attenuation_layers(small * np.float32(step), np.array([*start, *-outward, *along]), side, side)
+        k = np.rint(middle - (r * outward[0] + c * outward[1])).astype(np.intp)
+        j = np.rint(middle + (r * along[0] + c * along[1])).astype(np.intp)
+        out += np.exp(-path[np.clip(k, 0, side - 1), np.clip(j, 0, side - 1)])
+    field_ = (out / views).transpose(2, 0, 1)
+    back = tuple(n / m for n, m in zip(mu_per_mm.shape, field_.shape, strict=True))
+    return np.asarray(ndimage.zoom(field_, back, order=1), dtype=np.float32)
+
+
+def _degrade(
+    seen: NDArray[np.float32], spacing_mm: float, model: ImageModel, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Blur, haze and noise by one round of Fourier transforms."""
+    size = [fft.next_fast_len(n + int(3 * model.across_mm / spacing_mm), real=True) for n in seen.shape]
+    square = [
+        (2 * np.pi * f / spacing_mm) ** 2 for f in (fft.fftfreq(size[0]), fft.fftfreq(size[1]), fft.rfftfreq(size[2]))
+    ]
+    kz, ky, kx = (s.astype(np.float32) for s in np.ix_(*square))
+    # A voxel has averaged already: its variance (1/12) is taken off.
+    across = max(model.across_mm**2 - spacing_mm**2 / 12, 0.0)
+    along = max(model.along_mm**2 - spacing_mm**2 / 12, 0.0)
+    sharp = np.exp(np.float32(-0.5) * (across * (ky + kx) + along * kz))
+    haze = np.exp(np.float32(-0.5 * model.scatter_sd_mm**2) * (kz + ky + kx))
+    transfer = (1 - np.float32(model.scattered)) * sharp + np.float32(model.scattered) * haze
+    spectrum = fft.rfftn(seen, s=size) * transfer
+    image = fft.irfftn(spectrum, s=size)[: seen.shape[0], : seen.shape[1], : seen.shape[2]]
+    image = np.maximum(image, 0.0)
+    grain = np.exp(np.float32(-0.5 * model.grain_mm**2) * (kz + ky + kx))
+    white = rng.standard_normal(size, dtype=np.float32)
+    noise = fft.irfftn(fft.rfftn(white) * grain, s=size)[: seen.shape[0], : seen.shape[1], : seen.shape[2]]
+    noise /= max(float(noise.std()), 1e-9)
+    level = max(float(np.percentile(image, 99.5)), 1e-9)
+    noisy = image + model.noise * level * (image / level) ** model.noise_power * noise
+    return np.asarray(np.maximum(noisy, 0.0), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class FastStream:
+    """An endless, indexable set of simulated images for training.
+
+    Item i depends on (seed, i) alone: workers that share the indices share nothing else.
+
+    Parameters
+    ----------
+    states
+        Stress, rest or both; item i has state ``states[i % len(states)]`` of a patient of its own.
+    """
+
+    seed: int
+    kind: Kind = "spect"
+    spacing_mm: float = 6.6
+    shape: tuple[int, int, int] = (64, 64, 64)
+    states: tuple[State, ...] = ("stress", "rest")
+    population: PopulationOptions = field(default_factory=PopulationOptions)
+
+    def __getitem__(self, index: int) -> tuple[Volume, Volume, LVFrame]:
+        """Give (image, labels, pose) of item `index`, from 0."""
+        if index < 0:
+            raise InputError(f"A stream's items count from 0; got {index}.")
+        rng = np.random.default_rng([self.seed, index])
+        patient = draw_patient(rng, self.population)
+        state = self.states[index % len(self.states)]
+        return simulate_fast(patient, rng, kind=self.kind, state=state, spacing_mm=self.spacing_mm, shape=self.shape)
+
+    def __iter__(self) -> Iterator[tuple[Volume, Volume, LVFrame]]:
+        """Give items 0, 1, 2 ... without end."""
+        index = 0
+        while True:
+            yield self[index]
+            index += 1

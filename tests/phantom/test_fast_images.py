@@ -1,0 +1,76 @@
+"""The image-space model."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from myoperf.errors import InputError
+from myoperf.geometry import index_from_lps, transform_points
+from myoperf.phantom.fast import FITTED, FastStream, ImageModel, half_turn_attenuation, image_model, simulate_fast
+from myoperf.phantom.population import draw_patient
+from myoperf.phantom.records import PopulationOptions
+
+SHAPE = (40, 48, 52)
+
+
+def test_items_depend_on_seed_and_index_alone():
+    stream = FastStream(7, shape=SHAPE, spacing_mm=8.0)
+    in_order = list(itertools.islice(stream, 3))
+    image, labels, frame = FastStream(7, shape=SHAPE, spacing_mm=8.0)[2]
+    np.testing.assert_array_equal(image.array, in_order[2][0].array)
+    np.testing.assert_array_equal(labels.array, in_order[2][1].array)
+    np.testing.assert_array_equal(frame.apex_mm, in_order[2][2].apex_mm)
+    assert not np.array_equal(image.array, in_order[1][0].array)
+    with pytest.raises(InputError, match="from 0"):
+        stream[-1]
+
+
+@pytest.mark.parametrize("kind", ["spect", "czt", "pet"])
+def test_the_wall_is_hot_where_labels_and_pose_say(kind):
+    population = PopulationOptions(tracer="N-13" if kind == "pet" else "Tc-99m", normal=True)
+    patient = draw_patient(np.random.default_rng(3), population)
+    image, labels, frame = simulate_fast(patient, np.random.default_rng(0), kind=kind, shape=SHAPE, spacing_mm=6.6)
+    assert image.grid_shape == labels.grid_shape == SHAPE
+    np.testing.assert_array_equal(image.lps_from_index, labels.lps_from_index)
+    assert image.lps_from_index[2, 0] < 0  # plane 0 nearest the head
+    wall, pool = (image.array[0][labels.array[0] == value].mean() for value in (1, 2))
+    assert wall > 1.15 * pool
+    centre = transform_points(index_from_lps(labels.lps_from_index), frame.centre_mm)
+    assert np.linalg.norm(np.argwhere(labels.array[0] == 2).mean(axis=0) - centre) * 6.6 < 20.0
+
+
+def test_half_turn_attenuation_of_air_is_one_and_in_water_falls_with_depth():
+    assert half_turn_attenuation(np.zeros((8, 32, 36)), 8.0) == pytest.approx(np.ones((8, 32, 36)))
+    r, c = np.indices((40, 44)) - np.array([19.5, 21.5])[:, None, None]
+    water = np.broadcast_to(np.where(np.hypot(r, c) < 16, 0.015, 0.0), (8, 40, 44))
+    field = half_turn_attenuation(water, 6.0)
+    centre = np.exp(-0.015 * 16 * 6.0)
+    assert field[4, 19:21, 21:23].mean() == pytest.approx(centre, rel=0.06)
+    assert field[4, 8, 30] > field[4, 20, 22] > field[4, 31, 13]  # front left, middle, back right
+
+
+def test_noise_and_blur_are_what_the_model_asks_for():
+    patient = draw_patient(np.random.default_rng(3))
+    quiet = ImageModel(6.0, 6.0, 0.0, 0.0, 40.0, 0.0, 0.7, 5.0)
+    clean, _, _ = simulate_fast(patient, np.random.default_rng(0), shape=SHAPE, spacing_mm=6.6, model=quiet)
+    loud = ImageModel(6.0, 6.0, 0.0, 0.0, 40.0, 0.05, 0.7, 5.0)
+    noisy, _, _ = simulate_fast(patient, np.random.default_rng(0), shape=SHAPE, spacing_mm=6.6, model=loud)
+    level = np.percentile(clean.array, 99.5)
+    bright = clean.array > 0.3 * level
+    expected = 0.05 * level * (clean.array[bright] / level) ** 0.7
+    relative = (noisy.array[bright] - clean.array[bright]) / expected
+    assert relative.std() == pytest.approx(1.0, abs=0.12)
+
+
+def test_models_vary_and_rubidium_is_blurrier_and_noisier():
+    nitrogen = image_model("pet", np.random.default_rng(0), tracer="N-13")
+    rubidium = image_model("pet", np.random.default_rng(0), tracer="Rb-82")
+    assert rubidium.across_mm > nitrogen.across_mm
+    assert rubidium.noise == pytest.approx(2 * nitrogen.noise)
+    assert image_model("spect", np.random.default_rng(1)) != image_model("spect", np.random.default_rng(2))
+    with pytest.raises(InputError, match="knows"):
+        image_model("ct", np.random.default_rng(0))
+    patient = draw_patient(np.random.default_rng(3))
+    with pytest.raises(InputError, match="cubes"):
+        simulate_fast(patient, np.random.default_rng(0), spacing_mm=0.1, model=FITTED["spect"])
