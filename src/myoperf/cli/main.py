@@ -91,6 +91,8 @@ def reconstruct(
         float, typer.Option(help="Butterworth cut-off, as a fraction of Nyquist; 0 for no filter.")
     ] = 0.5,
     order: Annotated[int, typer.Option(min=1, help="Butterworth order.")] = 5,
+    psf: Annotated[Optional[str], typer.Option(help="Collimator to model: ge-lehr or siemens-lehr.")] = None,  # noqa: UP045
+    attenuation: Annotated[Optional[Path], typer.Option(help="NIfTI map in 1/cm, in the same space.")] = None,  # noqa: UP045
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
@@ -98,7 +100,16 @@ def reconstruct(
     from myoperf.cli.reconstruct import reconstruct_file
 
     reconstruct_file(
-        file, out, iterations=iterations, subsets=subsets, cutoff=cutoff, order=order, overwrite=overwrite, quiet=quiet
+        file,
+        out,
+        iterations=iterations,
+        subsets=subsets,
+        cutoff=cutoff,
+        order=order,
+        psf=psf,
+        attenuation=attenuation,
+        overwrite=overwrite,
+        quiet=quiet,
     )
 
 

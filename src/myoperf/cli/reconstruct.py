@@ -8,11 +8,13 @@ import typer
 
 from myoperf.cli.console import stages
 from myoperf.errors import InputError, OutputExistsError
-from myoperf.io import read_studies, write_nifti
-from myoperf.recon import ReconOptions, reconstruct
+from myoperf.io import read_nifti, read_studies, write_nifti
+from myoperf.recon import GE_LEHR, SIEMENS_LEHR, CollimatorResponse, ReconOptions, reconstruct
 from myoperf.types import Projections
 
 __all__ = ["reconstruct_file"]
+
+_RESPONSES = {"ge-lehr": GE_LEHR, "siemens-lehr": SIEMENS_LEHR}
 
 
 def reconstruct_file(
@@ -23,6 +25,8 @@ def reconstruct_file(
     subsets: int,
     cutoff: float,
     order: int,
+    psf: str | None = None,
+    attenuation: Path | None = None,
     overwrite: bool = False,
     quiet: bool = False,
 ) -> None:
@@ -43,8 +47,19 @@ def reconstruct_file(
             post_filter=cutoff > 0,
             butterworth_cutoff=cutoff or 0.5,
             butterworth_order=order,
+            psf=_response(psf),
         )
-        volume = reconstruct(image, options).volume
+        density = read_nifti(attenuation) if attenuation else None
+        volume = reconstruct(image, options, attenuation=density).volume
         out.parent.mkdir(parents=True, exist_ok=True)
         write_nifti(out, volume)
     typer.echo(str(out))
+
+
+def _response(name: str | None) -> CollimatorResponse | None:
+    """Look a collimator up by the name of ``--psf``."""
+    if name is None:
+        return None
+    if name not in _RESPONSES:
+        raise InputError(f"--psf is one of {', '.join(_RESPONSES)}; got {name}.")
+    return _RESPONSES[name]
