@@ -137,6 +137,8 @@ def simulate(
     reconstructed: Annotated[bool, typer.Option("--reconstructed", help="Also write reconstructed NM DICOM.")] = False,
     normal: Annotated[bool, typer.Option("--normal", help="Only patients without coronary disease.")] = False,
     male: Annotated[float, typer.Option(min=0, max=1, help="Share of men.")] = 0.75,
+    gates: Annotated[int, typer.Option(min=1, help="Gates of the raw studies: 8, 16, 32, or 1 for none.")] = 8,
+    views: Annotated[int, typer.Option(min=8, help="Views over 180 degrees.")] = 60,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     quiet: Quiet = False,
 ) -> None:
@@ -144,7 +146,17 @@ def simulate(
     from myoperf.cli.simulate import simulate as simulate_patients
 
     simulate_patients(
-        n, out, seed=seed, as_=as_, reconstructed=reconstructed, normal=normal, male=male, workers=workers, quiet=quiet
+        n,
+        out,
+        seed=seed,
+        as_=as_,
+        reconstructed=reconstructed,
+        normal=normal,
+        male=male,
+        gates=gates,
+        views=views,
+        workers=workers,
+        quiet=quiet,
     )
 
 

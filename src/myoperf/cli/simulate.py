@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from myoperf.errors import InputError
+from myoperf.phantom.acquire import Protocol
 from myoperf.phantom.cohort import CohortOptions, simulate_cohort
 from myoperf.phantom.records import PopulationOptions
 
@@ -25,6 +26,8 @@ def simulate(
     reconstructed: bool,
     normal: bool,
     male: float,
+    gates: int,
+    views: int,
     workers: int,
     quiet: bool = False,
 ) -> None:
@@ -35,6 +38,7 @@ def simulate(
         as_=cast(Literal["dicom", "arrays"], as_),
         reconstructed=reconstructed,
         population=PopulationOptions(normal=normal, male=male),
+        protocol=Protocol(gates=gates, views=views),
     )
     columns = (TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
