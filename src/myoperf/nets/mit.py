@@ -193,7 +193,7 @@ class Attention(nn.Module):
             if min(grid) < self.reduction:
                 raise InputError(
                     f"A grid of {grid} tokens is too small for spatial reduction by {self.reduction}: "
-                    "give MiT at least 16 planes and 96 rows and columns."
+                    "give MiT at least 16 planes and 32 rows and columns."
                 )
             reduced = self.reduce[f"{len(grid)}D"](maps_of(x[:, 1:], grid))
             source = self.norm(torch.cat([x[:, :1], tokens_of(reduced)], dim=1))  # (B, 1 + N / reduction ** d, C)

@@ -1,0 +1,1 @@
+"""Cohorts, pictures and stacks that networks learn from."""

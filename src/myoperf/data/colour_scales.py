@@ -1,0 +1,107 @@
+"""Colour scales of nuclear-medicine pictures, and the way back from colour to intensity.
+
+The anchors are approximations of scales in common use; a workstation's own may be given instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["SCALES", "colours_of", "intensity_of", "recognise_scale"]
+
+Anchors = tuple[tuple[float, tuple[int, int, int]], ...]
+Float = NDArray[np.float32]
+
+
+def _even(*colours: str) -> Anchors:
+    """Space hexadecimal colours evenly from 0 to 1."""
+    last = len(colours) - 1
+    return tuple((i / last, (int(c[:2], 16), int(c[2:4], 16), int(c[4:], 16))) for i, c in enumerate(colours))
+
+
+SCALES: Mapping[str, Anchors] = MappingProxyType(
+    {
+        "grey": _even("000000", "ffffff"),
+        "hot": _even("000000", "ff0000", "ffff00", "ffffff"),
+        "warm-metal": _even("000000", "800000", "ff8000", "ffff80", "ffffff"),
+        "cool": _even(
+            "000000", "2a0a7a", "0000ff", "00a0ff", "00ff80", "c8ff00", "ffff00", "ff8000", "ff0000", "ffffff"
+        ),
+        "ge": _even("000000", "006464", "0000c8", "6400c8", "c80064", "ff6400", "ffc800", "ffffff"),
+        "rainbow": _even("000000", "0000ff", "00ffff", "00ff00", "ffff00", "ff0000"),
+        "spectrum": _even("000000", "7800c8", "0000ff", "00c8c8", "00c800", "ffff00", "ff0000", "ffffff"),
+        "myoperf": (
+            (0.0, (0, 0, 0)),
+            (0.12, (23, 16, 74)),
+            (0.28, (74, 26, 158)),
+            (0.42, (176, 24, 122)),
+            (0.55, (224, 48, 42)),
+            (0.70, (245, 122, 12)),
+            (0.85, (255, 210, 30)),
+            (1.0, (255, 255, 255)),
+        ),
+    }
+)
+"""Name -> ((position from 0 to 1, (red, green, blue)), ...)."""
+
+_STEPS = 256
+
+
+def _table(anchors: Anchors) -> Float:
+    at = np.linspace(0.0, 1.0, _STEPS)
+    places = [place for place, _ in anchors]
+    return np.stack([np.interp(at, places, [c[i] for _, c in anchors]) for i in range(3)], axis=1).astype(np.float32)
+
+
+def colours_of(intensity: NDArray[Any], anchors: Anchors) -> NDArray[np.uint8]:
+    """Paint values from 0 to 1: (...) to (..., 3)."""
+    index = np.rint(np.clip(intensity, 0.0, 1.0) * (_STEPS - 1)).astype(np.intp)
+    painted: NDArray[np.uint8] = np.rint(_table(anchors)[index]).astype(np.uint8)
+    return painted
+
+
+def intensity_of(colours: NDArray[Any], anchors: Anchors) -> tuple[Float, Float]:
+    """Find the nearest place on a scale.
+
+    Parameters
+    ----------
+    colours
+        (..., 3), 0 to 255.
+
+    Returns
+    -------
+    (intensity from 0 to 1, distance in colour from 0 to 441), each of shape (...).
+    """
+    table = _table(anchors)
+    given = np.asarray(colours, dtype=np.float32)
+    flat = given.reshape(-1, 3)
+    place, squared = np.empty(len(flat), np.float32), np.empty(len(flat), np.float32)
+    norms = (table**2).sum(axis=1)
+    for start in range(0, len(flat), 65536):
+        part = flat[start : start + 65536]
+        gap = (part**2).sum(axis=1, keepdims=True) - 2.0 * part @ table.T + norms
+        best = gap.argmin(axis=1)
+        place[start : start + 65536] = best / (_STEPS - 1)
+        squared[start : start + 65536] = gap[np.arange(len(part)), best]
+    shape = given.shape[:-1]
+    return place.reshape(shape), np.sqrt(np.maximum(squared, 0.0)).reshape(shape)
+
+
+def recognise_scale(colours: NDArray[Any]) -> tuple[str, float]:
+    """Name the scale that the pixels lie nearest to, with their 75th percentile distance from it.
+
+    Parameters
+    ----------
+    colours
+        (pixels, 3), 0 to 255: of the slices, background left out.
+    """
+    distances = {
+        name: float(np.percentile(intensity_of(colours, anchors)[1], 75.0)) for name, anchors in SCALES.items()
+    }
+    best = min(distances, key=lambda name: distances[name])
+    return best, distances[best]
