@@ -14,14 +14,16 @@ from myoperf.geometry import short_axis
 from myoperf.lv import LVFit, find_lv, segment_lv
 from myoperf.pipeline.clock import StageClock
 from myoperf.polar import sample_polar_map, segments_percent
-from myoperf.quant import NormalLimits, choose_limits, score_perfusion, shipped_limits, tid_ratio
+from myoperf.quant import NormalLimits, choose_limits, measure_function, score_perfusion, shipped_limits, tid_ratio
 from myoperf.recon import ReconOptions, reconstruct
 from myoperf.types import (
     BLOOD_POOL,
     MYOCARDIUM,
     Diagnosis,
     Finding,
+    FunctionResult,
     LVFrame,
+    PolarMap,
     Projections,
     Provenance,
     Report,
@@ -163,8 +165,8 @@ def analyze_scan(
     clock = clock or StageClock()
     progress(f"{name}: reconstruction")
     with clock.stage("reconstruct"):
-        gated, record = transaxial_volume(scan, options.recon)
-        volume = gated.summed()
+        moving, record = transaxial_volume(scan, options.recon)
+        volume = moving.summed()
     progress(f"{name}: left ventricle")
     with clock.stage("orient"):
         fit = models.find_lv(volume) if options.frame is None else None
@@ -174,6 +176,13 @@ def analyze_scan(
     progress(f"{name}: polar map")
     with clock.stage("polar"):
         maps = sample_polar_map(volume, labels, frame, rings=options.rings, angles=options.angles)
+    gated = moving if scan.framing == "gated" else None
+    function: FunctionResult | None = None
+    if gated is not None:
+        progress(f"{name}: function")
+        with clock.stage("quantify"):
+            function, said = _function(scan, gated, frame, labels, maps.maximum)
+            findings += said
     return ScanResult(
         name=name,
         scan=scan,
@@ -187,9 +196,20 @@ def analyze_scan(
         myocardium_ml=_label_ml(labels, MYOCARDIUM),
         cavity_ml=_label_ml(labels, BLOOD_POOL),
         reconstruction=record,
-        gated_volume=gated if scan.framing == "gated" else None,
+        function=function,
+        gated_volume=gated,
         findings=(*scan.findings, *findings),
     )
+
+
+def _function(
+    scan: Scan, gated: Volume, frame: LVFrame, labels: Volume, polar: PolarMap
+) -> tuple[FunctionResult | None, tuple[Finding, ...]]:
+    """Measure a gated scan's function; where that fails, say so and go on."""
+    try:
+        return measure_function(gated, frame, labels, polar, frame_duration_ms=scan.frame_duration_ms), ()
+    except MyoPerfError as error:
+        return None, (Finding("function-failed", "warning", f"Ventricular function was not measured: {error}"),)
 
 
 def transaxial_volume(scan: Scan, recon: ReconOptions) -> tuple[Volume, Mapping[str, Any] | None]:
