@@ -157,7 +157,7 @@ def _penalty() -> Float:
     for k in range(_HARMONICS + 1):
         bend = np.arange(_COSINES, dtype=np.float64) ** 4 + k**4
         rows += [bend] if k == 0 else [bend, bend]
-    return 1e-3 * np.concatenate(rows)
+    return 1e-4 * np.concatenate(rows)
 
 
 def _robust_fit(basis: Float, values: Float, weight: Float, penalty: Float) -> Float:
