@@ -50,6 +50,29 @@ _FUNCTION_ROWS = (
     ("phase_bandwidth_deg", "Phase bandwidth (95 %)", "°", 0),
     ("phase_entropy_percent", "Phase entropy", "%", 0),
 )
+_MORE_ROWS = {
+    "pfr_edv_per_s": "Peak filling rate (PFR)",
+    "ttpf_ms": "Time to peak filling (TTPF)",
+    "mfr3_edv_per_s": "Mean filling rate, first third (MFR/3)",
+    "ed_gate": "Gate of end diastole",
+    "es_gate": "Gate of end systole",
+    "mass_g": "Myocardial mass",
+    "resolution_fwhm_mm": "Resolution fitted (FWHM)",
+    "fit_residual_mm": "Residual of the wall's fit",
+    "shape_index_ed": "Shape index, end diastole",
+    "shape_index_es": "Shape index, end systole",
+    "eccentricity_ed": "Eccentricity, end diastole",
+    "eccentricity_es": "Eccentricity, end systole",
+}
+_RECONSTRUCTION = (
+    ("iterations", "iterations", ""),
+    ("subsets", "subsets", ""),
+    ("views", "", " views"),
+    ("counts", "", " counts"),
+    ("voxel_mm", "voxel", " mm"),
+    ("psf", "collimator response", ""),
+    ("attenuation", "attenuation", ""),
+)
 _UNITS = {
     "ml_per_s": "ml/s",
     "edv_per_s": "EDV/s",
@@ -158,9 +181,23 @@ def reconstruction_text(result: ScanResult) -> str:
     if not result.reconstruction:
         return "reconstructed before" if not result.scan.is_raw else "reconstruction not recorded"
     record = dict(result.reconstruction)
-    method = str(record.pop("method", record.pop("algorithm", ""))).upper()
-    parts = [f"{key.replace('_', ' ')} {_short(value)}" for key, value in record.items() if _short(value)]
-    return ", ".join([method, *parts] if method else parts)
+    method = str(record.pop("method", record.pop("algorithm", "reconstructed"))).upper()
+    parts = [
+        f"{label} {_short(record[key])}".strip() + unit
+        for key, label, unit in _RECONSTRUCTION
+        if _short(record.get(key))
+    ]
+    said = [_filter_text(record["filter"])] if isinstance(record.get("filter"), Mapping) else []
+    return ", ".join([method, *parts, *said])
+
+
+def _filter_text(settings: Mapping[str, Any]) -> str:
+    """Tell the post-filter with its cut-off in both units."""
+    text = f"{str(settings.get('name', 'filter')).capitalize()} order {_short(settings.get('order'))}"
+    cutoff, per_cm = settings.get("cutoff_fraction_of_nyquist"), settings.get("cutoff_cycles_per_cm")
+    if cutoff is not None:
+        text += f" at {_short(cutoff)} of Nyquist"
+    return text + (f" ({float(per_cm):.3f} cycles/cm)" if per_cm is not None else "")
 
 
 def _short(value: Any) -> str:
@@ -241,6 +278,8 @@ def _label_and_unit(key: str) -> tuple[str, str]:
     """Split a name such as ``stroke_volume_ml`` into ``Stroke volume`` and ``ml``."""
     suffix = next((s for s in _UNITS if key.endswith(f"_{s}")), "")
     unit = _UNITS.get(suffix, "")
+    if key in _MORE_ROWS:
+        return _MORE_ROWS[key], unit
     key = key if suffix in ("", "ratio") else key.removesuffix(f"_{suffix}")
     text = key.replace("_", " ")
     return text[:1].upper() + text[1:], unit
