@@ -1,9 +1,10 @@
 """Normal limits: what a polar map of patients without disease looks like, point by point.
 
-Each map is scaled before it is pooled (`scale_map`): counts have no common unit between patients, so
-a map is divided by the mean of its hottest fifth, a part of the wall that a defect of up to four
-fifths leaves alone. Limits hold mean, SD and MAD of the scaled maps; the abnormal limit lies
-`LIMIT_MADS` mean absolute deviations below the mean, about 2.5 SD of a normal law (Slomka et al.,
+Counts have no common unit between patients, so a map is scaled to the normal mean before it is
+pooled or scored (`scale_map`): the map is divided by the mean, averaged over small blocks, and the
+hottest quarter of these ratios is taken as normal. A defect of up to three quarters of the wall leaves
+that scale alone. Limits hold mean, SD and MAD (mean absolute deviation) of the scaled maps; the
+abnormal limit lies `LIMIT_MADS` MAD below the mean, about 2.5 SD of a normal law (Slomka et al.,
 J Nucl Cardiol 2005, doi:10.1016/j.nuclcard.2004.10.006).
 """
 
@@ -38,7 +39,11 @@ __all__ = [
 Float = NDArray[np.floating[Any]]
 
 LIMIT_MADS = 3.0
-HOTTEST_SHARE = 0.2
+HOTTEST_SHARE = 0.25
+"""Share of the blocks whose ratio to the normal mean sets the scale of a map."""
+BLOCK = (3, 6)
+"""Rings and angles averaged to a block before the hottest are chosen, so that noise does not choose."""
+_PASSES = 4
 MIN_MAPS = 10
 _SCHEMA = "myoperf.limits/1"
 
@@ -59,6 +64,9 @@ class NormalLimits:
         How many maps they come from.
     mean, sd, mad
         Shape (rings, angles). `mad` is the mean absolute deviation from the mean.
+    top_ratio
+        Mean, over the normals, of the hottest quarter's ratio to the mean: above 1, because the
+        hottest parts of a map that varies lie above its mean.
     provenance, licence
         Where the maps come from ("simulated ..." when they are) and under which terms.
     """
@@ -73,6 +81,7 @@ class NormalLimits:
     mean: Float
     sd: Float
     mad: Float
+    top_ratio: float
     provenance: str
     licence: str
 
@@ -91,19 +100,29 @@ class NormalLimits:
         return np.asarray(np.maximum(self.mean - LIMIT_MADS * self.mad, 0.1 * self.mean))
 
 
-def scale_map(values: ArrayLike) -> Float:
-    """Divide a (rings, angles) map by the mean of its hottest fifth.
+def scale_map(values: ArrayLike, limits: NormalLimits) -> Float:
+    """Bring a (rings, angles) map to the scale of the limits: see the module's text.
 
     Raises
     ------
     InputError
-        When the map has no positive values.
+        When the map has no positive values or another grid than the limits.
     """
     array = np.asarray(values, dtype=np.float64)
-    hottest = np.sort(array, axis=None)[-max(1, round(HOTTEST_SHARE * array.size)) :]
-    if hottest.mean() <= 0:
+    if array.shape != limits.mean.shape:
+        raise InputError(f"The limits' grid {limits.mean.shape} differs from the map's {array.shape}.")
+    return np.asarray(array * (limits.top_ratio / _top_ratio(array, limits.mean)))
+
+
+def _top_ratio(values: Float, mean: Float) -> float:
+    """Ratio of a map to a mean over the hottest quarter of its blocks."""
+    rings, angles = (size // step * step for size, step in zip(values.shape, BLOCK, strict=True))
+    ratio = values[:rings, :angles] / np.maximum(mean[:rings, :angles], 1e-9)
+    blocks = ratio.reshape(rings // BLOCK[0], BLOCK[0], angles // BLOCK[1], BLOCK[1]).mean(axis=(1, 3))
+    top = float(np.sort(blocks, axis=None)[-max(1, round(HOTTEST_SHARE * blocks.size)) :].mean())
+    if not top > 0:
         raise InputError("The polar map has no counts to scale by.")
-    return np.asarray(array / hottest.mean())
+    return top
 
 
 def build_limits(
@@ -130,8 +149,16 @@ def build_limits(
     shapes = {polar.values.shape for polar in maps}
     if len(shapes) > 1 or len(next(iter(shapes))) != 2:
         raise InputError(f"Normal maps must be static and share one grid; got {sorted(shapes)}.")
-    scaled = np.stack([scale_map(polar.values) for polar in maps])
+    values = np.stack([np.asarray(polar.values, dtype=np.float64) for polar in maps])
+    mean = np.ones(values.shape[1:])
+    for _ in range(_PASSES):  # the scale depends on the mean and the mean on the scale
+        tops = np.array([_top_ratio(one, mean) for one in values])
+        mean = (values / tops[:, None, None]).mean(axis=0)
+        mean /= mean.max()
+    tops = np.array([_top_ratio(one, mean) for one in values])
+    scaled = values / tops[:, None, None]
     mean = scaled.mean(axis=0)
+    top = float(np.mean([_top_ratio(one, mean) for one in scaled]))
     return NormalLimits(
         name=name,
         version=version,
@@ -143,12 +170,13 @@ def build_limits(
         mean=mean,
         sd=scaled.std(axis=0, ddof=1),
         mad=np.abs(scaled - mean).mean(axis=0),
+        top_ratio=top,
         provenance=provenance,
         licence=licence,
     )
 
 
-_FIELDS = ("name", "version", "state", "sex", "tracer", "camera", "n", "provenance", "licence")
+_FIELDS = ("name", "version", "state", "sex", "tracer", "camera", "n", "top_ratio", "provenance", "licence")
 
 
 def write_limits(path: Path, limits: NormalLimits) -> None:
@@ -204,13 +232,17 @@ def choose_limits(
 
     def fit(limits: NormalLimits) -> tuple[int, int, int]:
         return (
-            _agreement(limits.tracer, tracer),
+            _agreement(_isotope(limits.tracer), _isotope(tracer)),
             _agreement(limits.camera, camera),
             _agreement(limits.sex, sex),
         )
 
     best = max(of_state, key=fit)
-    asked = {"tracer": (best.tracer, tracer), "camera": (best.camera, camera), "sex": (best.sex, sex)}
+    asked = {
+        "tracer": (_isotope(best.tracer), _isotope(tracer)),
+        "camera": (best.camera, camera),
+        "sex": (best.sex, sex),
+    }
     off = [name for name, (held, wanted) in asked.items() if held is not None and _agreement(held, wanted) < 2]
     findings = []
     if off:
@@ -220,6 +252,17 @@ def choose_limits(
         text = f"The normal limits ({best.name}, n = {best.n}) come from simulated patients."
         findings.append(Finding("normal-limits-simulated", "info", text))
     return best, tuple(findings)
+
+
+def _isotope(tracer: str | None) -> str | None:
+    """Reduce a tracer to its isotope, however it is spelt; an unknown name stays as it is."""
+    if tracer is None:
+        return None
+    letters = "".join(c for c in tracer.lower() if c.isalnum())
+    marks = {"Tc-99m": "99m", "Tl-201": "201", "Rb-82": "82", "N-13": "13n", "F-18": "18"}
+    if "ammonia" in letters or "n13" in letters:
+        return "N-13"
+    return next((isotope for isotope, mark in marks.items() if mark in letters), tracer)
 
 
 def _agreement(held: str | None, wanted: str | None) -> int:

@@ -29,8 +29,6 @@ Float = NDArray[np.floating[Any]]
 CONVENTION = "myoperf-perfusion/1"
 FULL_DEFECT = 0.7
 """Severity is 4 where counts lie this fraction below the abnormal limit, or lower."""
-ABNORMAL = 0.5
-"""A sample counts to the extent from this severity on, a segment to score 1."""
 _UPTAKE_EDGES = (70.0, 60.0, 50.0, 40.0)
 """Without limits: percent of the maximum below which a segment scores 1, 2, 3, 4."""
 _CATEGORIES = ((4, "normal"), (9, "mildly abnormal"), (14, "moderately abnormal"))
@@ -69,7 +67,7 @@ def measure_perfusion(polar: PolarMap, limits: NormalLimits | None) -> Perfusion
     """Measure one static map, against limits where there are any.
 
     Without limits a segment's score comes from its share of the map's maximum: 70, 60, 50 and 40 %
-    are the edges of 1 to 4, a reader's rule of thumb that knows no normal variation.
+    are the edges of 1 to 4: MyoPerf's own stopgap, which knows no normal variation.
 
     Raises
     ------
@@ -81,10 +79,8 @@ def measure_perfusion(polar: PolarMap, limits: NormalLimits | None) -> Perfusion
     percent = 100.0 * segment_means(polar.values) / polar.values.max()
     if limits is None:
         return Perfusion(scores=np.digitize(-percent, [-edge for edge in _UPTAKE_EDGES]), segments_percent=percent)
-    if limits.mean.shape != polar.values.shape:
-        raise InputError(f"The limits' grid {limits.mean.shape} differs from the map's {polar.values.shape}.")
-    severity = severity_map(scale_map(polar.values), limits)
-    abnormal = severity >= ABNORMAL
+    severity = severity_map(scale_map(polar.values, limits), limits)
+    abnormal = severity > 0
     means = segment_means(severity)
     return Perfusion(
         scores=np.minimum(np.floor(means + 0.5), 4).astype(np.int64),

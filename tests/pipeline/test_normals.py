@@ -1,0 +1,52 @@
+"""Building normal limits: pooled by sex and state; folders that cannot be used are said, not fatal."""
+
+import numpy as np
+import pytest
+
+from myoperf.errors import InputError
+from myoperf.io import write_nifti
+from myoperf.pipeline.normals import NormalMap, Pooled, measure_normals, pool_normals
+from myoperf.types import PolarMap, Volume
+
+
+def maps(n: int, sex: str | None, state: str, level: float) -> list[NormalMap]:
+    rng = np.random.default_rng(n)
+    shape = (24, 72)
+    ramp = np.linspace(1.0, level, 24)[:, None]
+    return [
+        NormalMap(
+            PolarMap(ramp * (1 + 0.02 * rng.normal(size=shape)), np.zeros((*shape, 3)), np.ones(shape)), state, sex
+        )
+        for _ in range(n)
+    ]
+
+
+ABOUT = {"name": "t", "version": "1", "tracer": None, "camera": None, "provenance": "simulated", "licence": "CC0"}
+
+
+def test_women_men_and_all_are_pooled_apart():
+    pooled = Pooled((*maps(12, "F", "stress", 0.8), *maps(15, "M", "stress", 0.6)), studies=27, failed=0, doubtful=0)
+    limits = {one.name: one for one in pool_normals(pooled, **ABOUT)}
+    assert {name: one.n for name, one in limits.items()} == {
+        "t-women-stress": 12,
+        "t-men-stress": 15,
+        "t-all-stress": 27,
+    }
+    base = {name: one.mean[-1].mean() / one.mean[0].mean() for name, one in limits.items()}
+    assert base["t-women-stress"] == pytest.approx(0.8, abs=0.01)
+    assert base["t-men-stress"] == pytest.approx(0.6, abs=0.01)
+
+
+def test_too_few_of_a_sex_give_no_limits_of_that_sex():
+    pooled = Pooled((*maps(3, "F", "rest", 0.8), *maps(11, "M", "rest", 0.6)), studies=14, failed=0, doubtful=0)
+    assert [one.name for one in pool_normals(pooled, **ABOUT)] == ["t-men-rest", "t-all-rest"]
+
+
+def test_folders_without_a_heart_give_a_clear_error(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write_nifti(tmp_path / name / "rest.nii.gz", Volume(np.ones((20, 22, 24), np.float32), np.diag([4, 4, 4, 1.0])))
+    seen: list[int] = []
+    with pytest.raises(InputError, match="No study"):
+        measure_normals(sorted(tmp_path.iterdir()), progress=seen.append)
+    assert seen == [1, 2]
