@@ -1,0 +1,45 @@
+"""CNN2 of paper 001, after Miller et al., J Nucl Med 2023;64:472 (doi:10.2967/jnumed.122.264423).
+
+The published account gives the kind of network, not every width: deeper than CNN1, two convolutions a block.
+Widths, and the residual way round each block, are this package's choice.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["MillerCNN"]
+
+
+class MillerCNN(nn.Module):
+    """Four residual blocks: (B, channels, H, W) -> (B, 256, H / 16, W / 16)."""
+
+    features = 256
+
+    def __init__(self, channels: int = 1) -> None:
+        super().__init__()
+        widths = (channels, 32, 64, 128, self.features)
+        self.blocks = nn.ModuleList(_Block(a, b) for a, b in pairwise(widths))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Give the last feature maps."""
+        for block in self.blocks:
+            images = functional.max_pool2d(block(images), 2)
+        return images
+
+
+class _Block(nn.Module):
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(before, after, 3, padding=1, bias=False)
+        self.first_norm = nn.BatchNorm2d(after)
+        self.second = nn.Conv2d(after, after, 3, padding=1, bias=False)
+        self.second_norm = nn.BatchNorm2d(after)
+        self.around = nn.Conv2d(before, after, 1, bias=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        hidden = functional.relu(self.first_norm(self.first(images)))
+        return functional.relu(self.second_norm(self.second(hidden)) + self.around(images))

@@ -1,0 +1,39 @@
+"""CNN1 of paper 001, after Otaki et al., JACC Cardiovasc Imaging 2022;15:1091 (doi:10.1016/j.jcmg.2021.12.010).
+
+The published account gives the kind of network, not every width: blocks of convolution, batch normalisation,
+ReLU and pooling. The widths here are this package's choice.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+__all__ = ["OtakiCNN"]
+
+
+class OtakiCNN(nn.Module):
+    """Four plain blocks: (B, channels, H, W) -> (B, 128, H / 16, W / 16)."""
+
+    features = 128
+
+    def __init__(self, channels: int = 1) -> None:
+        super().__init__()
+        widths = (channels, 16, 32, 64, self.features)
+        self.blocks = nn.ModuleList(_block(a, b) for a, b in pairwise(widths))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Give the last feature maps."""
+        for block in self.blocks:
+            images = block(images)
+        return images
+
+
+def _block(before: int, after: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(before, after, 3, padding=1, bias=False),
+        nn.BatchNorm2d(after),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+    )
