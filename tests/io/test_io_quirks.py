@@ -100,4 +100,6 @@ def test_absent_attributes_are_none():
     values = patient_of(item(PatientWeight=0, PatientSex=""))
     assert set(values.values()) == {None}
     assert camera_of(item()) is None
+    assert camera_of(item(Manufacturer="Maker", ManufacturerModelName="Maker One")) == "Maker One"
+    assert camera_of(item(Manufacturer="Maker", ManufacturerModelName="One")) == "Maker One"
     assert tracer_of(item()) is None

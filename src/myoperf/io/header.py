@@ -278,8 +278,9 @@ def _first(words: dict[str, str], text: str) -> str | None:
 
 
 def camera_of(dataset: Dataset) -> str | None:
-    """Name the camera: manufacturer and model, or None."""
-    parts = [text_of(dataset, "Manufacturer"), text_of(dataset, "ManufacturerModelName")]
+    """Name the camera: manufacturer and model (alone where it begins with the manufacturer), or None."""
+    maker, model = text_of(dataset, "Manufacturer"), text_of(dataset, "ManufacturerModelName")
+    parts = [model] if maker and model.lower().startswith(maker.lower()) else [maker, model]
     return " ".join(part for part in parts if part) or None
 
 
