@@ -9,6 +9,7 @@ from myoperf.nets.keras_backbones import (
     count_parameters,
     read_layer_counts,
     stage2_layers,
+    train_only,
 )
 from myoperf.nets.miller_cnn import MillerCNN
 from myoperf.nets.otaki_cnn import OtakiCNN
@@ -44,10 +45,7 @@ def test_kept_counts_are_those_of_each_kind_of_network(name):
 @pytest.mark.parametrize("name", ["MobileNetV2", "DenseNet121"])
 def test_maps_come_channels_first_and_stage_2_gets_gradients(name):
     backbone = build_backbone(name, input_size=64, channels=2).train()
-    backbone.model.trainable = False
-    opened = stage2_layers(backbone, BACKBONES[name])
-    for layer in backbone.model.layers:
-        layer.trainable = layer in opened
+    train_only(backbone, stage2_layers(backbone, BACKBONES[name]))
     out = backbone(torch.rand(2, 2, 64, 64))
     assert out.shape == (2, backbone.features, 2, 2)
     out.square().sum().backward()

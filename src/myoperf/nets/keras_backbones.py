@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module, resources
 from pathlib import Path
@@ -35,6 +35,7 @@ __all__ = [
     "load_keras",
     "read_layer_counts",
     "stage2_layers",
+    "train_only",
     "write_layer_counts",
 ]
 
@@ -235,6 +236,14 @@ def stage2_layers(backbone: KerasBackbone, spec: BackboneSpec) -> list[Any]:
         return tail
     plain = [layer for layer in tail if not isinstance(layer, norm)]
     return plain if spec.norms == "frozen" else plain + [layer for layer in layers if isinstance(layer, norm)]
+
+
+def train_only(backbone: KerasBackbone, layers: Sequence[Any]) -> None:
+    """Open some layers for training and freeze all others; frozen batch norms keep their statistics."""
+    backbone.model.trainable = True  # of a frozen network Keras gives no trainable variable at all
+    opened = {id(layer) for layer in layers}
+    for layer in backbone.model.layers:
+        layer.trainable = id(layer) in opened
 
 
 def _sizes(variables: list[Any]) -> int:
