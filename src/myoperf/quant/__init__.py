@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from myoperf.quant.counts import lung_heart_ratio
 from myoperf.quant.curve import VolumeCurve, fit_volume_curve
+from myoperf.quant.flow import FlowFit, fit_flow, flow_from_k1, flow_reserve, k1_from_flow, tissue_curve
 from myoperf.quant.function import measure_function
+from myoperf.quant.intervals import (
+    Interval,
+    interval_from_counts,
+    interval_from_outline,
+    jitter_frame,
+    resample_counts,
+)
+from myoperf.quant.motion import Motion, correct_motion, estimate_motion
 from myoperf.quant.normals import (
     NormalLimits,
     build_limits,
@@ -14,25 +24,42 @@ from myoperf.quant.normals import (
     write_limits,
 )
 from myoperf.quant.perfusion import Perfusion, measure_perfusion, score_perfusion, tid_ratio
+from myoperf.quant.quality import check_quality
 from myoperf.quant.summary import summarise
 from myoperf.quant.synchrony import Synchrony, measure_synchrony
 
 __all__ = [
+    "FlowFit",
+    "Interval",
+    "Motion",
     "NormalLimits",
     "Perfusion",
     "Synchrony",
     "VolumeCurve",
     "build_limits",
+    "check_quality",
     "choose_limits",
+    "correct_motion",
+    "estimate_motion",
+    "fit_flow",
     "fit_volume_curve",
+    "flow_from_k1",
+    "flow_reserve",
+    "interval_from_counts",
+    "interval_from_outline",
+    "jitter_frame",
+    "k1_from_flow",
+    "lung_heart_ratio",
     "measure_function",
     "measure_perfusion",
     "measure_synchrony",
     "read_limits",
+    "resample_counts",
     "scale_map",
     "score_perfusion",
     "shipped_limits",
     "summarise",
     "tid_ratio",
+    "tissue_curve",
     "write_limits",
 ]

@@ -123,6 +123,9 @@ def _wall_numbers(wall: Tracking, curve: VolumeCurve) -> Mapping[str, Any]:
 def _phase_numbers(phase: Synchrony) -> Mapping[str, Any]:
     return {
         "phase_mean_deg": phase.mean_deg,
+        "phase_sd_uncorrected_deg": phase.raw_sd_deg,
+        "phase_noise_deg": phase.noise_deg,
+        "phase_reliable": phase.reliable,
         "phase_skewness": phase.skewness,
         "phase_kurtosis": phase.kurtosis,
         "phase_histogram": dict(phase.histogram),

@@ -84,8 +84,8 @@ def shape_numbers(wall: Tracking, ed: int, es: int) -> Mapping[str, float]:
     """Give shape index and eccentricity at end diastole and end systole.
 
     Shape index: largest inner diameter across over inner length from apex to valve (1 is a sphere;
-    Abidov et al., J Nucl Med 2006). Eccentricity: sqrt(1 - (diameter / (2 length))^2) of the half ellipsoid with
-    the mid-wall's length and largest radius; 0 is half a sphere.
+    Abidov et al., J Nucl Cardiol 2006;13:652). Eccentricity: sqrt(1 - (diameter / (2 length))^2) of the
+    half ellipsoid with the mid-wall's length and largest radius; 0 is half a sphere.
     """
     out: dict[str, float] = {}
     shell, rays = wall.shell, wall.rays

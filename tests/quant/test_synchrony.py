@@ -1,0 +1,90 @@
+"""Phase of known beats: shifts, spreads, noise."""
+
+import numpy as np
+import pytest
+
+from myoperf.errors import InputError
+from myoperf.quant import measure_synchrony
+from myoperf.quant.synchrony import phase_bandwidth_deg, phase_entropy_percent
+
+RINGS, ANGLES = 24, 36
+
+
+def beating(phase_deg, gates=8, amplitude=0.2):
+    time = (np.arange(gates) + 0.5) / gates
+    delay = np.broadcast_to(phase_deg, (RINGS, ANGLES))
+    return 100 * (1 + amplitude * np.cos(2 * np.pi * time[:, None, None] - np.deg2rad(delay)))
+
+
+def sideways(size):
+    """A phase that differs between septum and lateral wall; its SD over the map is `size`."""
+    angle = np.deg2rad(np.arange(ANGLES) * 360 / ANGLES)
+    return 150 - size * np.sqrt(2) * np.sin(angle)[None] * np.ones((RINGS, 1))
+
+
+@pytest.mark.parametrize("gates", [8, 9, 16])
+def test_a_common_delay_is_found_in_degrees_of_the_cycle(gates):
+    result = measure_synchrony(beating(140.0, gates))
+    assert result.mean_deg == pytest.approx(140.0, abs=0.1)
+    assert result.sd_deg == pytest.approx(0.0, abs=0.1)
+    assert result.amplitude_percent == pytest.approx(20.0, abs=0.1)
+    assert result.reliable
+
+
+@pytest.mark.parametrize("size", [8.0, 30.0])
+def test_spread_is_the_wall_s_and_the_septum_is_early(size):
+    result = measure_synchrony(beating(sideways(size)))
+    # Averaging over 22.5 degrees keeps exp(-(22.5 deg)^2 / 2) = 0.926 of a first angular harmonic.
+    assert result.sd_deg == pytest.approx(0.926 * size, rel=0.04)
+    assert result.segments_deg[[1, 2, 7, 8, 13]].max() < 0 < result.segments_deg[[4, 5, 10, 11, 15]].min()
+
+
+def test_noise_is_taken_off_the_spread_and_reported():
+    rng = np.random.default_rng(3)
+    truth, raw, corrected, noise = 12.0, [], [], []
+    for _ in range(12):
+        grain = rng.normal(0, 60.0, (8, RINGS, ANGLES))
+        result = measure_synchrony(beating(sideways(truth)) + grain)
+        raw.append(result.raw_sd_deg)
+        corrected.append(result.sd_deg)
+        noise.append(result.noise_deg)
+    assert np.mean(raw) > truth + 1.5
+    assert abs(np.mean(corrected) - 0.926 * truth) < 2.0
+    assert np.sqrt(np.mean(raw) ** 2 - (0.926 * truth) ** 2) == pytest.approx(np.mean(noise), rel=0.3)
+
+
+def test_too_much_noise_is_said():
+    rng = np.random.default_rng(5)
+    assert not measure_synchrony(beating(150.0, amplitude=0.02) + rng.normal(0, 30, (8, RINGS, ANGLES))).reliable
+    assert not measure_synchrony(beating(150.0, gates=6)).reliable
+
+
+def test_a_scar_without_thickening_does_not_widen_the_phase():
+    counts = beating(150.0)
+    counts[:, :8] = 50 + np.random.default_rng(1).normal(0, 1, (8, 8, ANGLES))
+    assert measure_synchrony(counts).sd_deg < 6
+
+
+def test_bandwidth_holds_95_percent_across_the_seam():
+    phase = np.concatenate([np.linspace(350, 360, 50, endpoint=False), np.linspace(0, 10, 50)])
+    assert phase_bandwidth_deg(phase) == pytest.approx(0.95 * 20, abs=0.5)
+    assert phase_bandwidth_deg(np.full(100, 7.0)) == 0
+
+
+def test_entropy_runs_from_none_to_all():
+    assert phase_entropy_percent(np.full(500, 123.0)) == 0
+    assert phase_entropy_percent(np.arange(0, 360, 0.5)) == pytest.approx(100)
+    assert phase_entropy_percent(np.repeat([3.0, 183.0], 50)) == pytest.approx(100 * np.log(2) / np.log(60))
+
+
+def test_histogram_counts_every_place():
+    result = measure_synchrony(beating(sideways(20.0)))
+    assert sum(result.histogram["counts"]) == RINGS * ANGLES
+    assert len(result.histogram["edges_deg"]) == 61
+
+
+def test_impossible_input_is_refused():
+    with pytest.raises(InputError, match="4 gates"):
+        measure_synchrony(np.ones((3, 24, 36)))
+    with pytest.raises(InputError, match="no counts"):
+        measure_synchrony(np.zeros((8, 24, 36)))
