@@ -1,0 +1,86 @@
+"""A small network from stress and rest polar maps and clinical values to the three vessels.
+
+Convolutions wrap round the angle, as the wall does; the last maps are pooled to a coarse grid that keeps where
+on the wall a defect lies. Rest and every clinical value may be absent: a flag beside each says so.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["CLINICAL", "PolarClassifier", "network_input"]
+
+CLINICAL = ("sex", "age_years", "height_m", "weight_kg")
+"""Order of the clinical values; sex is 1 for a man, 0 for a woman."""
+
+
+class _Round(nn.Module):
+    """A 3 x 3 convolution that wraps round the last axis, with normalisation and ReLU."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(before, after, 3, bias=False)
+        self.norm = nn.BatchNorm2d(after)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        maps = functional.pad(maps, (1, 1, 0, 0), mode="circular")
+        maps = functional.pad(maps, (0, 0, 1, 1), mode="replicate")
+        return functional.relu(self.norm(self.convolution(maps)))
+
+
+class PolarClassifier(nn.Module):
+    """Maps (B, 4, 24, 72) and clinical values (B, 8) -> logits (B, 3) for LAD, LCX, RCA.
+
+    Parameters
+    ----------
+    width
+        Channels of the first block; the last has twice as many.
+    dropout
+        Before the last layers.
+    """
+
+    def __init__(self, width: int = 16, dropout: float = 0.3) -> None:
+        super().__init__()
+        self.first = _Round(4, width)
+        self.second = _Round(width, 2 * width)
+        self.third = _Round(2 * width, 2 * width)
+        self.hidden = nn.Linear(2 * width * 4 * 6, 64)
+        self.dropout = nn.Dropout(dropout)
+        self.last = nn.Linear(64 + 8, 3)
+
+    def forward(self, maps: Tensor, clinical: Tensor) -> Tensor:
+        """Give a logit a vessel."""
+        return self.classify(self.last_maps(maps), clinical)
+
+    def last_maps(self, maps: Tensor) -> Tensor:
+        """Give the last feature maps, (B, 2 width, 12, 36): what class activation maps are made of."""
+        maps = functional.avg_pool2d(self.first(maps), 2)
+        out: Tensor = self.third(self.second(maps))
+        return out
+
+    def classify(self, features: Tensor, clinical: Tensor) -> Tensor:
+        """Give the logits from the last feature maps."""
+        pooled = functional.adaptive_avg_pool2d(features, (4, 6)).flatten(1)  # (B, 2 width * 24)
+        hidden = functional.relu(self.hidden(self.dropout(pooled)))
+        logits: Tensor = self.last(torch.cat([self.dropout(hidden), clinical], dim=1))
+        return logits
+
+
+def network_input(stress: Tensor, rest: Tensor | None, normal_stress: Tensor, normal_rest: Tensor) -> Tensor:
+    """Stack what the network sees, (B, 4, rings, angles): stress, rest, their difference, whether rest is there.
+
+    Parameters
+    ----------
+    stress, rest
+        (B, rings, angles), scaled so that the 98th percentile is 1; rest may be None.
+    normal_stress, normal_rest
+        (rings, angles): mean of patients without disease, scaled alike.
+    """
+    first = (stress - normal_stress) / 0.1
+    if rest is None:
+        nothing = torch.zeros_like(first)
+        return torch.stack([first, nothing, nothing, nothing], dim=1)
+    second = (rest - normal_rest) / 0.1
+    return torch.stack([first, second, first - second, torch.ones_like(first)], dim=1)

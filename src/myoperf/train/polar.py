@@ -1,0 +1,264 @@
+"""The recipe of the shipped polar classifier: train, calibrate, set the abstention limit, measure, write.
+
+All patients are simulated. Networks learn on one part, calibration and limits come from a second, every number
+of the card from a third that nothing was chosen on. The small cohort of imaged patients is widened by patients
+whose known perfusion is given the blur and the artefacts found in the imaged ones of the training part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save as save_tensors
+from scipy import ndimage, optimize
+from torch import Tensor
+from torch.nn import functional
+
+from myoperf.diagnosis.classifier import Classifier, Reading, classifier_from, clinical_row, scale_maps
+from myoperf.errors import InputError
+from myoperf.nets.polar_classifier import PolarClassifier, network_input
+from myoperf.phantom.labels import ica_labels
+from myoperf.phantom.population import draw_patient
+from myoperf.phantom.truth import truth_polar
+from myoperf.train.polar_cases import ANGLES, RINGS, PolarCases
+from myoperf.types import VESSELS
+
+__all__ = ["Recipe", "Widened", "fit_classifier", "rows_of", "widen", "write_classifier"]
+
+Float = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of the training.
+
+    Attributes
+    ----------
+    networks
+        Members of the ensemble.
+    epochs, batch, rate, decay
+        AdamW with a cosine schedule.
+    no_rest, no_value
+        Share of training samples without the rest map, and of clinical values left out.
+    components
+        Main components of the abstention rule.
+    abstain
+        Share of the calibration patients that lies beyond each of its two limits.
+    """
+
+    networks: int = 3
+    width: int = 12
+    epochs: int = 20
+    batch: int = 64
+    rate: float = 2e-3
+    decay: float = 0.02
+    no_rest: float = 0.3
+    no_value: float = 0.25
+    components: int = 24
+    abstain: float = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class Widened:
+    """Training material: scaled maps (n, rings, angles), clinical values (n, 4), labels (n, 3)."""
+
+    stress: Float
+    rest: Float
+    clinical: Float
+    labels: NDArray[np.int64]
+
+
+def _blurred(maps: Float) -> Float:
+    """Blur perfusion as the camera does: about a ring and a half along the wall, more columns near the apex."""
+    out = ndimage.gaussian_filter(maps, (0, 1.6, 0), mode=("nearest", "reflect", "nearest"))
+    girth = np.sin(0.5 * np.pi * (np.arange(RINGS) + 0.5) / RINGS)
+    for ring in range(RINGS):
+        sd = min(4.0 / girth[ring], 30.0)
+        out[:, ring] = ndimage.gaussian_filter1d(out[:, ring], sd, axis=-1, mode="wrap")
+    return np.asarray(out)
+
+
+def widen(imaged: PolarCases, seed: int, n: int, *, drawn_from: Iterable[tuple[int, int]]) -> Widened:
+    """Add n patients that were not imaged: known perfusion, blurred, with the artefacts of an imaged patient.
+
+    What an image has beside its (blurred) perfusion, attenuation, neighbouring activity, thickness, noise and error
+    of pose, is the ratio of the two; each new patient takes the ratio of an imaged one of the same sex.
+
+    Parameters
+    ----------
+    imaged
+        The training part.
+    drawn_from
+        The (seed, index) that each imaged patient was drawn with.
+    """
+    known = [np.stack(_perfusion(key)) for key in drawn_from]
+    if len(known) != len(imaged):
+        raise InputError(f"{len(imaged)} imaged patients need as many keys; got {len(known)}.")
+    truth = _blurred(np.concatenate([[k[0] for k in known], [k[1] for k in known]]))
+    maps = scale_maps(np.concatenate([imaged.stress, imaged.rest]))
+    ratio = (maps / np.maximum(truth, 0.05)).clip(0.3, 3.0).reshape(2, len(imaged), RINGS, ANGLES)
+    rng = np.random.default_rng(seed)
+    stress, rest, clinical, labels, donors = [], [], [], [], []
+    male = imaged.clinical[:, 0] > 0.5
+    for index in range(n):
+        patient = draw_patient(np.random.default_rng((seed, index)))
+        form, ica = patient.clinical, ica_labels(patient.coronary)
+        stress.append(truth_polar(patient, "stress", RINGS, ANGLES))
+        rest.append(truth_polar(patient, "rest", RINGS, ANGLES))
+        clinical.append((form.sex == "M", form.age_years, form.height_m, form.weight_kg))
+        labels.append([ica[v] for v in VESSELS])
+        donors.append(rng.choice(np.flatnonzero(male == (form.sex == "M"))))
+    made = [_blurred(np.asarray(m)) * ratio[i, donors] for i, m in enumerate((stress, rest))]
+    return Widened(
+        np.concatenate([maps[: len(imaged)], scale_maps(made[0])]),
+        np.concatenate([maps[len(imaged) :], scale_maps(made[1])]),
+        np.concatenate([imaged.clinical, np.asarray(clinical, dtype=np.float64)]),
+        np.concatenate([imaged.ica, np.asarray(labels)]),
+    )
+
+
+def _perfusion(key: tuple[int, int]) -> tuple[Float, Float]:
+    patient = draw_patient(np.random.default_rng(key))
+    return truth_polar(patient, "stress", RINGS, ANGLES), truth_polar(patient, "rest", RINGS, ANGLES)
+
+
+def rows_of(clinical: Float, mean: Float, sd: Float) -> Float:
+    """Standardise known clinical values (n, 4) to rows (n, 8)."""
+    return np.stack([clinical_row(tuple(row), mean, sd) for row in clinical.astype(np.float64)])
+
+
+def _augment(stress: Tensor, rest: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Turn a batch by up to 10 degrees, move it by a ring, change its slope and add noise."""
+    turn = int(torch.randint(-2, 3, (), generator=generator))
+    up = int(torch.randint(-1, 2, (), generator=generator))
+    out = []
+    for maps in (stress, rest):
+        moved = torch.roll(maps, turn, dims=-1)
+        if up:
+            rings = (torch.arange(maps.shape[-2]) + up).clamp(0, maps.shape[-2] - 1)
+            moved = moved[:, rings]
+        out.append(moved + 0.02 * torch.randn(moved.shape, generator=generator))
+    return out[0], out[1]
+
+
+def _fit_network(
+    data: Widened, rows: Float, constants: Mapping[str, Float], recipe: Recipe, seed: int
+) -> PolarClassifier:
+    """Train one network."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        net = PolarClassifier(recipe.width)
+        stress, rest, clinical, labels, normal, normal_rest = (
+            torch.from_numpy(np.asarray(a, dtype=np.float32))
+            for a in (
+                data.stress,
+                data.rest,
+                rows,
+                data.labels,
+                constants["normal_stress"],
+                constants["normal_rest"],
+            )
+        )
+        steps = recipe.epochs * (len(stress) // recipe.batch)
+        optimiser = torch.optim.AdamW(net.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, total_steps=steps)
+        for _ in range(recipe.epochs):
+            order = torch.randperm(len(stress), generator=generator)
+            for batch in torch.split(order[: len(order) // recipe.batch * recipe.batch], recipe.batch):
+                first, second = _augment(stress[batch], rest[batch], generator)
+                maps = network_input(first, second, normal, normal_rest)
+                absent = torch.rand(len(batch), generator=generator) < recipe.no_rest
+                maps[absent, 1:] = 0.0
+                known = (torch.rand(len(batch), 4, generator=generator) >= recipe.no_value).float()
+                loss = functional.binary_cross_entropy_with_logits(
+                    net(maps, clinical[batch] * known.repeat(1, 2)), labels[batch]
+                )
+                optimiser.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimiser.step()
+                schedule.step()
+    return net.eval().requires_grad_(False)
+
+
+def _platt(logits: Float, labels: NDArray[Any]) -> tuple[Float, Float]:
+    """Fit slope and offset of each vessel's log odds (Platt), slopes positive."""
+    slopes, offsets = [], []
+    for vessel in range(3):
+        x, y = logits[:, vessel], labels[:, vessel]
+
+        def loss(v: Float, x: Float = x, y: NDArray[Any] = y) -> float:
+            odds = np.exp(v[0]) * x + v[1]
+            return float((np.logaddexp(0.0, odds) - y * odds).mean())
+
+        best = optimize.minimize(loss, np.zeros(2), method="Nelder-Mead").x
+        slopes.append(np.exp(best[0]))
+        offsets.append(best[1])
+    return np.asarray(slopes), np.asarray(offsets)
+
+
+def _constants(data: Widened, recipe: Recipe) -> dict[str, Float]:
+    """Work out from training patients: normal maps, scales of clinical values, main components."""
+    well = data.labels.sum(axis=1) == 0
+    out: dict[str, Float] = {
+        "normal_stress": data.stress[well].mean(axis=0),
+        "normal_rest": data.rest[well].mean(axis=0),
+    }
+    out |= {"clinical_mean": data.clinical.mean(axis=0), "clinical_sd": data.clinical.std(axis=0)}
+    centred = (data.stress - out["normal_stress"]).reshape(len(data.stress), -1)
+    _, singular, components = np.linalg.svd(centred, full_matrices=False)
+    out["components"] = components[: recipe.components]
+    out["variance"] = (singular[: recipe.components] ** 2) / len(centred)
+    return out | {"slope": np.ones(3), "offset": np.zeros(3), "slope_stress": np.ones(3), "offset_stress": np.zeros(3)}
+
+
+def fit_classifier(data: Widened, calibration: PolarCases, recipe: Recipe, seed: int) -> Classifier:
+    """Train the ensemble and set calibration and abstention limits on patients it has not seen."""
+    constants = _constants(data, recipe)
+    constants["limits"] = np.ones(2)
+    rows = rows_of(data.clinical, constants["clinical_mean"], constants["clinical_sd"])
+    networks = tuple(_fit_network(data, rows, constants, recipe, seed + i) for i in range(recipe.networks))
+    card = {"networks": recipe.networks, "width": recipe.width}
+    raw = Classifier(networks, constants, card, "")
+    stress, rest = scale_maps(calibration.stress), scale_maps(calibration.rest)
+    seen = rows_of(calibration.clinical, constants["clinical_mean"], constants["clinical_sd"])
+    fitted = dict(constants)
+    for end, second in (("", rest), ("_stress", None)):
+        logits = raw.logits(*raw.inputs(stress, second, seen)).mean(axis=0)
+        fitted[f"slope{end}"], fitted[f"offset{end}"] = _platt(logits, calibration.ica)
+    centred = (stress - constants["normal_stress"]).reshape(len(stress), -1)
+    scores = centred @ constants["components"].T
+    inside = np.sqrt((scores**2 / constants["variance"]).sum(axis=1))
+    left = np.sqrt(((centred - scores @ constants["components"]) ** 2).mean(axis=1))
+    fitted["limits"] = np.quantile(np.stack([inside, left]), 1.0 - recipe.abstain, axis=1)
+    return Classifier(networks, fitted, card, "")
+
+
+def read_cohort(classifier: Classifier, cases: PolarCases, *, rest: bool = True, clinical: bool = True) -> Reading:
+    """Read a cohort, with or without its rest maps and its clinical values."""
+    mean, sd = classifier.constants["clinical_mean"], classifier.constants["clinical_sd"]
+    rows = rows_of(cases.clinical, mean, sd) if clinical else np.zeros((len(cases), 8))
+    return classifier.read(cases.stress, cases.rest if rest else None, rows)
+
+
+def write_classifier(folder: Path, classifier: Classifier, card: Mapping[str, Any]) -> Classifier:
+    """Write weights and card; give the classifier as it will load."""
+    tensors: dict[str, Tensor] = {
+        f"constant.{k}": torch.from_numpy(np.array(v, dtype=np.float32)) for k, v in classifier.constants.items()
+    }
+    for index, net in enumerate(classifier.networks):
+        tensors |= {f"network.{index}.{k}": v.contiguous() for k, v in net.state_dict().items()}
+    data = save_tensors(tensors)
+    full = {**classifier.card, **card, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "polar-classifier.safetensors").write_bytes(data)
+    (folder / "card.json").write_text(json.dumps(full, indent=1) + "\n", encoding="utf-8")
+    return classifier_from(tensors, full, full["sha256"])

@@ -1,0 +1,194 @@
+"""Polar maps of simulated patients with their labels: what the polar classifier learns from.
+
+Each patient is drawn by `myoperf.phantom`, imaged by its fast image-space model under stress and rest, and
+unrolled on the ventricle as it is known to lie, after a small error of pose and of depth such as an automatic
+method makes; or, for a check of that shortcut, on the ventricle that `myoperf.lv.find_lv` finds.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from myoperf.errors import AnalysisError, InputError
+from myoperf.lv import find_lv
+from myoperf.phantom.fast import Kind, image_model, simulate_fast
+from myoperf.phantom.labels import expert_labels
+from myoperf.phantom.population import draw_patient
+from myoperf.phantom.records import PatientModel, PopulationOptions
+from myoperf.phantom.truth import truth
+from myoperf.polar import sample_polar_map
+from myoperf.types import VESSELS, LVFrame, State, Volume
+
+__all__ = ["PolarCases", "draw_cases", "join_cases", "read_cases", "write_cases"]
+
+RINGS, ANGLES = 24, 72
+Float = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class PolarCases:
+    """A simulated cohort as arrays, one row a patient.
+
+    Attributes
+    ----------
+    stress, rest
+        (patients, rings, angles) float32, maximum over the wall, as `myoperf.polar` gives it.
+    clinical
+        (patients, 4): sex (1 man, 0 woman), age in years, height in m, weight in kg.
+    ica, expert
+        (patients, 3) 0 or 1 for LAD, LCX, RCA: by angiography, by the simulated reader.
+    edv_ml
+        (patients,): true end-diastolic volume under stress.
+    """
+
+    stress: NDArray[np.float32]
+    rest: NDArray[np.float32]
+    clinical: NDArray[np.float32]
+    ica: NDArray[np.int64]
+    expert: NDArray[np.int64]
+    edv_ml: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        n = self.stress.shape[0]
+        if any(getattr(self, f.name).shape[0] != n for f in fields(self)):
+            raise InputError("The arrays of a cohort must hold one row a patient each.")
+
+    def __len__(self) -> int:
+        return int(self.stress.shape[0])
+
+    def take(self, rows: NDArray[Any]) -> PolarCases:
+        """Give some of the patients."""
+        return PolarCases(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+
+def _jitter(frame: LVFrame, rng: np.random.Generator) -> LVFrame:
+    """Move the pose as an automatic method errs: about 5 degrees, 2 mm at the apex, 3 mm at the base."""
+    side = rng.normal(0.0, 0.08, 2) @ np.stack([frame.anterior, frame.lateral])
+    turn = rng.normal(0.0, 0.1)
+    return LVFrame(
+        frame.apex_mm + rng.normal(0.0, 2.0) * frame.axis,
+        frame.base_mm + rng.normal(0.0, 3.0) * frame.axis + 0.5 * frame.length_mm * side,
+        np.cos(turn) * frame.anterior + np.sin(turn) * frame.septal,
+    )
+
+
+def _maps(patient: PatientModel, rng: np.random.Generator, *, kind: Kind, louder: float, found: bool) -> list[Float]:
+    """Image both states of one patient and unroll each."""
+    model = image_model(kind, rng)
+    out = []
+    states: tuple[State, ...] = ("stress", "rest")
+    for state in states:
+        seen = replace(model, noise=model.noise * louder * float(np.exp(rng.normal(0.0, 0.1))))
+        volume, labels, frame = simulate_fast(patient, rng, kind=kind, state=state, model=seen, shape=(56, 64, 64))
+        if found:
+            fit = find_lv(volume)
+            labels, frame = fit.labels, fit.frame
+        else:
+            frame = _jitter(frame, rng)
+        out.append(_unroll(volume, labels, frame))
+    return out
+
+
+def _unroll(volume: Volume, labels: Volume, frame: LVFrame) -> Float:
+    return np.asarray(sample_polar_map(volume, labels, frame, rings=RINGS, angles=ANGLES).maximum.values, np.float32)
+
+
+def draw_cases(
+    n: int,
+    seed: int,
+    *,
+    options: PopulationOptions | None = None,
+    kind: Kind = "spect",
+    louder: float = 1.0,
+    found: bool = False,
+) -> PolarCases:
+    """Draw a cohort; patient i of a seed is the same whatever n is.
+
+    Parameters
+    ----------
+    options
+        The population; default: paper 001's angiography cohort.
+    kind
+        Camera of the image-space model.
+    louder
+        Factor on the noise.
+    found
+        Unroll on the ventricle that `find_lv` finds; a patient in whom it fails is left out.
+    """
+    rows: dict[str, list[Any]] = {f.name: [] for f in fields(PolarCases)}
+    for index in range(n):
+        rng = np.random.default_rng((seed, index))
+        patient = draw_patient(rng, options)
+        try:
+            stress, rest = _maps(patient, rng, kind=kind, louder=louder, found=found)
+        except AnalysisError:
+            continue
+        known, form = truth(patient), patient.clinical
+        expert = expert_labels(known.expert_scores["stress"])
+        rows["stress"].append(stress)
+        rows["rest"].append(rest)
+        rows["clinical"].append((form.sex == "M", form.age_years, form.height_m, form.weight_kg))
+        rows["ica"].append([known.ica[v] for v in VESSELS])
+        rows["expert"].append([expert[v] for v in VESSELS])
+        rows["edv_ml"].append(known.edv_ml["stress"])
+    kinds = {"ica": np.int64, "expert": np.int64}
+    arrays: dict[str, Any] = {name: np.asarray(values, kinds.get(name, np.float32)) for name, values in rows.items()}
+    return PolarCases(**arrays)
+
+
+def join_cases(parts: list[PolarCases]) -> PolarCases:
+    """Put cohorts one after the other."""
+    return PolarCases(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(PolarCases)})
+
+
+def write_cases(path: Path, cases: PolarCases) -> None:
+    """Write a cohort as ``.npz``."""
+    np.savez_compressed(path, **{f.name: getattr(cases, f.name) for f in fields(cases)})
+
+
+def read_cases(path: Path) -> PolarCases:
+    """Read a cohort written by `write_cases`; InputError when the file is not one."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return PolarCases(**{f.name: stored[f.name] for f in fields(PolarCases)})
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path.name} is no cohort of polar maps ({type(error).__name__}).") from error
+
+
+SETS: dict[str, dict[str, Any]] = {
+    "main": {},
+    "normal": {"options": PopulationOptions(normal=True)},
+    "louder": {"louder": 2.0},
+    "czt": {"kind": "czt"},
+    "found": {"found": True},
+    "rarer": {
+        "options": PopulationOptions(prevalence={"LAD": 0.25, "LCX": 0.20, "RCA": 0.17}, patient_prevalence=0.43)
+    },
+}
+"""Cohorts of the recipe: options of `draw_cases` each; ``rarer`` has 001's expert-only prevalences."""
+
+
+def main() -> None:
+    """Write chunks of a set: ``python -m myoperf.train.polar_cases main 40 -o FOLDER --chunks 0 10``."""
+    parser = argparse.ArgumentParser(description="Draw simulated polar maps in chunks; chunks already there stay.")
+    parser.add_argument("set", choices=SETS)
+    parser.add_argument("size", type=int)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--chunks", type=int, nargs=2, required=True, metavar=("FIRST", "END"))
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    base = 1000 * (1 + list(SETS).index(given.set))
+    for chunk in range(*given.chunks):
+        path = given.out / f"{given.set}-{chunk:03d}.npz"
+        if not path.exists():
+            write_cases(path, draw_cases(given.size, base + chunk, **SETS[given.set]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,249 @@
+"""Run the polar recipe and measure it: beside TPD and SSS, in sub-groups, on other cameras, with abstention."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from myoperf import __version__
+from myoperf.diagnosis.classifier import Classifier, Reading
+from myoperf.errors import InputError
+from myoperf.quant import NormalLimits, build_limits, measure_perfusion
+from myoperf.segments import TERRITORIES
+from myoperf.stats import (
+    bootstrap_auc,
+    delong_pairs,
+    delong_table,
+    measure_calibration,
+    measure_threshold,
+    percentile_interval,
+    resample_counts,
+    threshold_for_sensitivity,
+)
+from myoperf.train.polar import Recipe, fit_classifier, read_cohort, widen, write_classifier
+from myoperf.train.polar_cases import SETS, PolarCases, join_cases, read_cases
+from myoperf.types import VESSELS, PolarMap
+
+__all__ = ["measure_cohort", "score_maps", "train_polar"]
+
+Float = NDArray[np.floating[Any]]
+
+
+def _polar(values: Float) -> PolarMap:
+    """Wrap a simulated map; its geometry is not needed for perfusion scores."""
+    return PolarMap(values, np.zeros((*values.shape, 3)), np.ones(values.shape))
+
+
+def normal_limits(normals: PolarCases) -> dict[float, NormalLimits]:
+    """Build stress limits for men (1) and women (0) from simulated normals."""
+    out = {}
+    for sex, letter in ((1.0, "M"), (0.0, "F")):
+        maps = [_polar(m) for m in normals.stress[normals.clinical[:, 0] == sex]]
+        out[sex] = build_limits(
+            maps,
+            name="recipe",
+            version="1",
+            state="stress",
+            sex=letter,
+            provenance="simulated normals",
+            licence="Apache-2.0",
+        )
+    return out
+
+
+def score_maps(cases: PolarCases, limits: Mapping[float, NormalLimits]) -> dict[str, Float]:
+    """Measure TPD and SSS, per vessel (n, 3) and per patient (n,), of the stress maps."""
+    out: dict[str, list[Any]] = {"tpd": [], "sss": [], "tpd_vessel": [], "sss_vessel": []}
+    for values, sex in zip(cases.stress, cases.clinical[:, 0], strict=True):
+        seen = measure_perfusion(_polar(values), limits[float(sex)])
+        out["tpd"].append(seen.tpd_percent)
+        out["sss"].append(int(seen.scores.sum()))
+        out["tpd_vessel"].append([seen.territory_tpd(v) for v in VESSELS])
+        out["sss_vessel"].append([sum(int(seen.scores[s - 1]) for s in TERRITORIES[v]) for v in VESSELS])
+    return {name: np.asarray(values, dtype=np.float64) for name, values in out.items()}
+
+
+def _areas(truth: NDArray[Any], scores: Mapping[str, Float]) -> dict[str, Any]:
+    """Give the area of each score with DeLong's interval, and the paired test of the first against the others."""
+    table = delong_table(truth, np.stack(list(scores.values())))
+    out: dict[str, Any] = {"n": int(truth.size), "n_positive": int(truth.sum())}
+    for index, name in enumerate(scores):
+        area = table.interval(index)
+        out[name] = {"auc": round(float(table.auc[index]), 4), "interval": [round(area.lo, 4), round(area.hi, 4)]}
+    pairs = delong_pairs(table)
+    first = next(iter(scores))
+    for a, b, p in zip(pairs.a, pairs.b, pairs.p, strict=True):
+        if a == 0:
+            out[f"{first}_against_{list(scores)[b]}_p"] = float(f"{p:.3g}")
+    return out
+
+
+def _vessels_together(cases: PolarCases, reading: Reading, scores: Mapping[str, Float], seed: int) -> dict[str, Any]:
+    """Compare vessels pooled as 001 does, intervals and tests by resampling patients, who have three vessels each."""
+    truth = cases.ica.ravel()
+    names = ("classifier", "tpd", "sss")
+    matrix = np.stack([reading.probability.ravel(), scores["tpd_vessel"].ravel(), scores["sss_vessel"].ravel()])
+    patient = np.repeat(np.arange(len(cases)), 3)
+    counts = resample_counts(truth, resamples=1000, rng=np.random.default_rng(seed), patient=patient)
+    samples = bootstrap_auc(truth, matrix, counts)
+    auc = delong_table(truth, matrix).auc
+    out: dict[str, Any] = {"n": int(truth.size), "n_positive": int(truth.sum())}
+    for index, name in enumerate(names):
+        area = percentile_interval(samples[index])
+        out[name] = {"auc": round(float(auc[index]), 4), "interval": [round(area.lo, 4), round(area.hi, 4)]}
+        if index:
+            difference = samples[0] - samples[index]
+            tail = min((difference <= 0).sum(), (difference >= 0).sum())
+            out[f"classifier_against_{name}_p"] = round(min(1.0, 2.0 * (tail + 1) / (difference.size + 1)), 4)
+    return out
+
+
+def measure_cohort(
+    classifier: Classifier, cases: PolarCases, limits: Mapping[float, NormalLimits], *, seed: int = 0
+) -> dict[str, Any]:
+    """Measure one cohort: areas per patient, per vessel and pooled, calibration, abstention."""
+    reading, scores = read_cohort(classifier, cases), score_maps(cases, limits)
+    truth = cases.ica.max(axis=1)
+    kept = reading.distance <= 1.0
+    out: dict[str, Any] = {
+        "patient": _areas(truth, {"classifier": reading.per_patient, "tpd": scores["tpd"], "sss": scores["sss"]}),
+        "vessels": _vessels_together(cases, reading, scores, seed),
+        "abstained": round(float(1.0 - kept.mean()), 4),
+    }
+    for index, vessel in enumerate(VESSELS):
+        columns = {
+            "classifier": reading.probability[:, index],
+            "tpd": scores["tpd_vessel"][:, index],
+            "sss": scores["sss_vessel"][:, index],
+        }
+        out[vessel] = _areas(cases.ica[:, index], columns)
+    calibration = measure_calibration(cases.ica.ravel(), reading.probability.ravel())
+    out["calibration"] = {n: round(float(getattr(calibration, n)), 4) for n in ("brier", "slope", "intercept", "ece")}
+    if kept.sum() >= 10 and 0 < truth[kept].sum() < kept.sum():
+        out["patient_without_abstained"] = _areas(truth[kept], {"classifier": reading.per_patient[kept]})
+    return out
+
+
+def _groups(classifier: Classifier, cases: PolarCases) -> dict[str, Any]:
+    """Measure sub-groups and less information, per patient."""
+    truth, whole = cases.ica.max(axis=1), read_cohort(classifier, cases)
+    small = cases.edv_ml <= np.quantile(cases.edv_ml, 0.25)
+    out: dict[str, Any] = {}
+    groups = {"men": cases.clinical[:, 0] == 1, "women": cases.clinical[:, 0] == 0, "small_hearts": small}
+    for name, rows in groups.items():
+        if 0 < truth[rows].sum() < rows.sum():
+            out[name] = _areas(truth[rows], {"classifier": whole.per_patient[rows]})
+    out["stress_only"] = _areas(truth, {"classifier": read_cohort(classifier, cases, rest=False).per_patient})
+    out["no_clinical_values"] = _areas(
+        truth, {"classifier": read_cohort(classifier, cases, clinical=False).per_patient}
+    )
+    return out
+
+
+def _threshold(classifier: Classifier, calibration: PolarCases, test: PolarCases, sensitivity: float) -> dict[str, Any]:
+    """Choose the cut for a sensitivity on the calibration patients, and measure it on the others."""
+    cut = threshold_for_sensitivity(
+        calibration.ica.max(axis=1), read_cohort(classifier, calibration).per_patient, sensitivity
+    )
+    truth = test.ica.max(axis=1)
+    _, seen = measure_threshold(
+        truth,
+        read_cohort(classifier, test).per_patient,
+        counts=resample_counts(truth, resamples=200, rng=np.random.default_rng(0)),
+        threshold=cut,
+    )
+    out: dict[str, Any] = {"wanted_sensitivity": sensitivity, "threshold": float(cut)}
+    for name in ("sensitivity", "specificity"):
+        interval = seen[name].interval
+        out[name] = {"value": round(seen[name].value, 4), "interval": [round(interval.lo, 4), round(interval.hi, 4)]}
+    return out
+
+
+def _read_set(folder: Path, name: str) -> list[tuple[int, PolarCases]]:
+    return [(int(p.stem.rsplit("-", 1)[1]), read_cases(p)) for p in sorted(folder.glob(f"{name}-*.npz"))]
+
+
+def train_polar(folder: Path, out: Path, seed: int, *, recipe: Recipe | None = None, widened: int = 700) -> Classifier:
+    """Train on the chunks of `myoperf.train.polar_cases` in a folder; write weights and card.
+
+    Chunks of ``main``: the first two fifths train, the next fifth calibrates, the last two fifths test.
+
+    Raises
+    ------
+    InputError
+        When there are fewer than five chunks of ``main`` or no ``normal``.
+    """
+    recipe = recipe or Recipe()
+    main, normals = _read_set(folder, "main"), _read_set(folder, "normal")
+    if len(main) < 5 or not normals:
+        raise InputError(f"The recipe needs 5 chunks of main and 1 of normal; got {len(main)} and {len(normals)}.")
+    size = max(len(cases) for _, cases in main)
+    first, second = (2 * len(main)) // 5, (3 * len(main)) // 5
+    imaged = [(chunk, cases) for chunk, cases in main[:first] if len(cases) == size]  # complete: index is the row
+    keys = [(1000 + chunk, index) for chunk, cases in imaged for index in range(len(cases))]
+    calibration, test = (join_cases([c for _, c in part]) for part in (main[first:second], main[second:]))
+    data = widen(join_cases([c for _, c in imaged]), 500_000 + seed, widened, drawn_from=keys)
+    classifier = fit_classifier(data, calibration, recipe, seed)
+    limits = normal_limits(join_cases([c for _, c in normals]))
+    measured = {"test": measure_cohort(classifier, test, limits, seed=seed), "groups": _groups(classifier, test)}
+    for name in SETS:
+        if name not in ("main", "normal") and (chunks := _read_set(folder, name)):
+            measured[name] = measure_cohort(classifier, join_cases([c for _, c in chunks]), limits, seed=seed)
+    card = {
+        "name": "polar-classifier",
+        "version": "1",
+        "task": "obstructive coronary disease (left main >= 50 %, LAD, LCX or RCA >= 70 %) per vessel",
+        "input": "polar maps 24 x 72, maximum over the wall, scaled to the 98th percentile; rest and clinical optional",
+        "labels": list(VESSELS),
+        "training_data": "simulated patients only; never seen a real one",
+        "patients": {
+            "imaged_training": len(keys),
+            "widened_training": widened,
+            "calibration": len(calibration),
+            "test": len(test),
+            "normals_for_scores": sum(len(c) for _, c in normals),
+        },
+        "command": "python -m myoperf.train.polar_report FOLDER -o OUT --seed " + str(seed),
+        "recipe": {name: getattr(recipe, name) for name in recipe.__dataclass_fields__},
+        "myoperf": __version__,
+        "licence": "Apache-2.0",
+        "threshold": _threshold(classifier, calibration, test, 0.9),
+        "metrics": measured,
+        "verdict": verdict(measured["test"]),
+        "limits": "Research use only. Labels, blur, attenuation and noise are a model's; expect less on real studies.",
+    }
+    return write_classifier(out, classifier, card)
+
+
+def verdict(measured: Mapping[str, Any]) -> str:
+    """Say in a sentence whether the classifier beats TPD and SSS on the test patients."""
+    parts = []
+    for level in ("patient", "vessels"):
+        for score in ("tpd", "sss"):
+            area, other = measured[level]["classifier"]["auc"], measured[level][score]["auc"]
+            p = measured[level][f"classifier_against_{score}_p"]
+            word = "no clear difference from" if p >= 0.05 else "better than" if area > other else "worse than"
+            parts.append(
+                f"per {level.rstrip('s')}: {word} {score.upper()} (AUC {area:.3f} against {other:.3f}, p {p:g})"
+            )
+    return "; ".join(parts)
+
+
+def main() -> None:
+    """Train: ``python -m myoperf.train.polar_report FOLDER -o OUT``."""
+    parser = argparse.ArgumentParser(description="Train the polar classifier on simulated maps.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--widened", type=int, default=700)
+    given = parser.parse_args()
+    train_polar(given.folder, given.out, given.seed, widened=given.widened)
+
+
+if __name__ == "__main__":
+    main()

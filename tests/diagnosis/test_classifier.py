@@ -1,0 +1,150 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from myoperf.diagnosis import activation_map, load_classifier, occlusion_map
+from myoperf.diagnosis.classifier import clinical_row, on_grid, scale_maps
+from myoperf.diagnosis.explain import paint_on_volume
+from myoperf.errors import InputError, MissingWeightsError
+from myoperf.segments import TERRITORIES, segment_map
+from myoperf.types import VESSELS, LVFrame, PolarMap, Scan, ScanResult, Study, Volume
+
+PLACES = segment_map(24, 72)
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return load_classifier()
+
+
+def with_defect(classifier, vessel, depth=0.45):
+    """The normal stress map, less in one territory."""
+    soft = gaussian_filter(np.isin(PLACES, TERRITORIES[vessel]).astype(float), (1.5, 3.0), mode=("nearest", "wrap"))
+    return classifier.constants["normal_stress"] * (1 - depth * soft)
+
+
+def study_of(classifier, stress, rest=None, **about):
+    volume = Volume(np.zeros((4, 4, 4), np.float32), np.eye(4))
+    frame = LVFrame(np.zeros(3), np.array([0.0, 0, 80]), np.array([0.0, -1, 0]))
+    results = []
+    for state, values in (("stress", stress), ("rest", rest)):
+        if values is not None:
+            polar = PolarMap(values, np.zeros((*values.shape, 3)), np.ones(values.shape))
+            scan = Scan(volume, state=state, modality="NM", framing="static")
+            results.append(
+                ScanResult(state, scan, volume, frame, volume, volume, polar, polar, np.ones(17), 100.0, 50.0)
+            )
+    return Study(tuple(r.scan for r in results), **about), results
+
+
+def read_one(classifier, stress, rest=None):
+    return classifier.read(stress[None], None if rest is None else rest[None], np.zeros((1, 8)))
+
+
+def test_the_card_belongs_to_the_weights_and_is_honest(classifier):
+    card = classifier.card
+    assert card["sha256"] == classifier.sha256
+    assert card["bytes"] <= 20e6
+    assert "simulated" in card["training_data"]
+    area = card["metrics"]["test"]["patient"]["classifier"]
+    assert area["interval"][0] <= area["auc"] <= area["interval"][1]
+    for word in ("TPD", "SSS"):
+        assert word in card["verdict"]
+
+
+def test_a_defect_raises_its_own_vessel_most(classifier):
+    normal = read_one(classifier, classifier.constants["normal_stress"]).probability[0]
+    for index, vessel in enumerate(VESSELS):
+        rise = read_one(classifier, with_defect(classifier, vessel)).probability[0] - normal
+        assert rise.argmax() == index
+        assert rise[index] > 0.2
+
+
+def test_counts_do_not_matter_only_their_pattern(classifier):
+    stress = with_defect(classifier, "RCA")
+    assert np.allclose(read_one(classifier, stress).probability, read_one(classifier, 317 * stress).probability)
+
+
+def test_a_study_is_diagnosed_with_and_without_rest(classifier):
+    stress, rest = with_defect(classifier, "LAD", 0.2), classifier.constants["normal_rest"]
+    about = {"sex": "M", "age_years": 60.0, "height_m": 1.7, "weight_kg": 82.0}
+    for at_rest in (rest, None):
+        given = classifier.classify(*study_of(classifier, stress, at_rest, **about))
+        assert given.per_patient == max(given.per_vessel.values())
+        assert given.interval[0] <= given.per_patient <= given.interval[1]
+        assert not given.abstained
+        assert given.explanation["LAD"].shape == (24, 72)
+    rest_only = study_of(classifier, None, rest)
+    assert classifier.classify(*rest_only) is None
+
+
+def test_it_abstains_on_what_is_no_ventricle(classifier):
+    noise = np.random.default_rng(0).uniform(0.1, 1.0, (24, 72))
+    given = classifier.classify(*study_of(classifier, noise))
+    assert given.abstained
+    assert "unlike" in given.reason
+
+
+@pytest.mark.parametrize("vessel", VESSELS)
+def test_explanations_point_to_the_defect(classifier, vessel):
+    stress = with_defect(classifier, vessel)
+    inside = np.isin(PLACES, TERRITORIES[vessel])
+    shown = occlusion_map(classifier, stress, None, np.zeros(8))[vessel]
+    assert shown[inside].mean() > 2 * abs(shown[~inside].mean())
+    heat = activation_map(classifier, stress, None, np.zeros(8))[vessel]
+    assert heat.shape == stress.shape
+    assert heat.min() >= 0
+    assert heat.max() <= 1
+
+
+def test_another_grid_is_brought_to_the_classifiers(classifier):
+    stress = with_defect(classifier, "LCX")
+    fine = np.repeat(np.repeat(stress, 2, axis=0), 2, axis=1)
+    assert np.abs(on_grid(fine) - stress).max() < 0.35  # only at the defect's sharp edge
+    assert np.abs(on_grid(fine) - stress).mean() < 0.02
+    with pytest.raises(InputError, match="static"):
+        on_grid(np.ones((8, 24, 72)))
+
+
+def test_absent_clinical_values_carry_a_flag():
+    row = clinical_row((1.0, None, 1.7, None), np.array([0.5, 60, 1.6, 80]), np.array([0.5, 10, 0.1, 10]))
+    assert row == pytest.approx([1, 0, 1, 0, 1, 0, 1, 0])
+
+
+def test_an_empty_map_is_refused():
+    with pytest.raises(InputError, match="no counts"):
+        scale_maps(np.zeros((24, 72)))
+
+
+def test_the_map_comes_back_on_the_slices():
+    labels = np.zeros((9, 10, 11), np.uint8)
+    labels[2:7, 3, 4] = 1
+    volume = Volume(labels, np.diag([4.0, 4.0, 4.0, 1.0]))
+    places = np.zeros((2, 2, 3))
+    places[0] = (8.0, 12.0, 16.0)
+    places[1] = (24.0, 12.0, 16.0)
+    polar = PolarMap(np.ones((2, 2)), places, np.ones((2, 2)))
+    painted = paint_on_volume(np.array([[1.0, 1.0], [2.0, 2.0]]), polar, volume).array[0]
+    assert painted[2, 3, 4] == 1
+    assert painted[6, 3, 4] == 2
+    assert (painted[labels == 0] == 0).all()
+
+
+def test_missing_or_changed_weights_are_refused(classifier, tmp_path):
+    with pytest.raises(MissingWeightsError, match="train polar"):
+        load_classifier(tmp_path)
+    (tmp_path / "polar-classifier.safetensors").write_bytes(b"other")
+    (tmp_path / "card.json").write_text(json.dumps(dict(classifier.card)))
+    with pytest.raises(InputError, match="not those its card names"):
+        load_classifier(tmp_path)
+
+
+def test_a_network_may_disagree_but_the_interval_holds_the_answer(classifier):
+    alone = replace(classifier, networks=classifier.networks[:1])
+    stress = with_defect(classifier, "LAD", 0.2)[None]
+    one = alone.read(stress, None, np.zeros((1, 8)))
+    assert one.members.shape[0] == 1
+    assert np.allclose(one.members[0], one.probability)
