@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -39,6 +40,7 @@ def scales(gates, strength=0.3):
     return 1 - strength * 0.5 * (1 - np.cos(2 * np.pi * (np.arange(gates) + 0.5) / gates))
 
 
+@cache
 def heart(gates=GATES, *, strength=0.3, fwhm_mm=15.0, spacing=6.0, background=0.06, counts=None, seed=0):
     """Voxelise gates of a contracting half ellipsoid shell, blur them; give (volume, EDV, ESV)."""
     side = 36

@@ -66,8 +66,8 @@ def test_a_good_scan_gives_no_finding():
 
 
 def test_few_counts():
-    few = [(*blob[:2], blob[2] * share) for blob in (BODY, LIVER, LV) for share in (0.15,)]
-    some = [(*blob[:2], blob[2] * 0.5) for blob in (BODY, LIVER, LV)]
+    few = [(*blob[:2], blob[2] * share) for blob in (BODY, LIVER, LV) for share in (0.1,)]
+    some = [(*blob[:2], blob[2] * 0.25) for blob in (BODY, LIVER, LV)]
     assert check(views(blobs=few)).get("low-counts") == "warning"
     assert check(views(blobs=some)).get("low-counts") == "info"
 
@@ -167,7 +167,6 @@ def test_lung_heart_ratio_of_known_activity():
     with_lung = lung_heart_ratio(views(blobs=(LV, lung), noise=False), HEART)
     assert plain < 0.03
     assert 0.35 < with_lung < 0.55
-    assert check(views(blobs=(BODY, LV, (lung[0], 30.0, 190.0)))).get("lung-uptake") == "info"
     with pytest.raises(AnalysisError, match="outside"):
         lung_heart_ratio(views(), HEART + np.array((0, 0, 110)))
     with pytest.raises(AnalysisError, match="outside the raw views"):

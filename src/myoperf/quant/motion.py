@@ -9,7 +9,6 @@ the slow trend is taken off, and what is left above the noise is movement.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,8 +22,9 @@ __all__ = ["Motion", "check_motion", "correct_motion", "estimate_motion"]
 
 Float = NDArray[np.floating[Any]]
 
-_TREND_VIEWS = 9
-_LEAST_PIXELS = 0.35
+_TREND_VIEWS = 13
+_SIDE = 3
+_LEAST_PIXELS = 0.45
 _MAX_PIXELS = 6
 _UPSAMPLE = 20
 
@@ -59,27 +59,43 @@ def estimate_motion(projections: Projections) -> Motion:
     if projections.views < 12:
         raise InputError(f"Motion is judged on 12 views or more; got {projections.views}.")
     order = np.argsort(projections.angles_deg, kind="stable")
-    if _spread_deg(projections.angles_deg[order]) > 0:
-        order = np.roll(order, -_spread_deg(projections.angles_deg[order]))
+    if _start_of_arc(projections.angles_deg[order]) > 0:
+        order = np.roll(order, -_start_of_arc(projections.angles_deg[order]))
     views = projections.summed().array[0][order].astype(np.float64)
     views = ndimage.gaussian_filter(np.sqrt(np.maximum(views, 0.0)), (0, 0.7, 0.7))
+    step_deg = float(np.median(np.abs(_turned(np.diff(projections.angles_deg[order])))))
     shift = np.zeros((projections.views, 2))
     for axis in (0, 1):
-        steps = _sudden(_steps(views, axis))
+        # Across the body the heart itself moves on from view to view: ask for more there.
+        least = _LEAST_PIXELS + (0.15 * step_deg if axis == 1 else 0.0)
+        steps = _sudden(_steps(views, axis), least)
         total = np.concatenate([[0.0], np.cumsum(steps)]) * projections.pixel_mm[axis]
         shift[order, axis] = total - np.median(total)
     return Motion(shift)
 
 
-def _spread_deg(angles: Float) -> int:
+def _start_of_arc(angles: Float) -> int:
     """Give how far to roll sorted angles so that the widest gap of the arc lies at the ends."""
     gaps = np.diff(np.concatenate([angles, angles[:1] + 360.0]))
     return int((gaps.argmax() + 1) % angles.size)
 
 
+def _turned(degrees: Float) -> Float:
+    """Bring angles to -180 to 180."""
+    return np.asarray((degrees + 180.0) % 360.0 - 180.0)
+
+
 def _steps(views: Float, axis: int) -> Float:
-    """Measure by how many pixels each view must be moved along an axis to become the next one: (views - 1,)."""
-    return np.array([_shift(first, second, axis) for first, second in pairwise(views)])
+    """Measure by how many pixels the views before each border differ from those after it: (views - 1,).
+
+    Three views are averaged on either side: noise falls, and a step that lasts stays whole.
+    """
+    steps = np.empty(len(views) - 1)
+    for border in range(1, len(views)):
+        before, after = views[max(0, border - _SIDE) : border], views[border : border + _SIDE]
+        size = min(len(before), len(after))
+        steps[border - 1] = _shift(before[-size:].mean(axis=0), after[:size].mean(axis=0), axis)
+    return steps
 
 
 def _shift(first: Float, second: Float, axis: int) -> float:
@@ -98,11 +114,13 @@ def _shift(first: Float, second: Float, axis: int) -> float:
     return round((float(lags[best]) + part) * _UPSAMPLE) / _UPSAMPLE
 
 
-def _sudden(steps: Float) -> Float:
-    """Keep only what stands out from the slow trend and the noise of the steps; the rest becomes 0."""
+def _sudden(steps: Float, least: float) -> Float:
+    """Keep only what stands out from the slow trend and the noise of the steps, once a movement; the rest is 0."""
     rest = steps - ndimage.median_filter(steps, _TREND_VIEWS, mode="nearest")
     noise = 1.4826 * float(np.median(np.abs(rest)))
-    return np.where(np.abs(rest) > max(_LEAST_PIXELS, 4.0 * noise), rest, 0.0)
+    # A step spreads over the borders whose averages hold it: only the largest of them is the movement.
+    largest = np.abs(rest) >= ndimage.maximum_filter1d(np.abs(rest), 2 * _SIDE + 1)
+    return np.where(largest & (np.abs(rest) > max(least, 5.0 * noise)), rest, 0.0)
 
 
 def correct_motion(projections: Projections, motion: Motion | None = None) -> Projections:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from myoperf.errors import AnalysisError
 from myoperf.geometry import sample
-from myoperf.quant.counts import check_gates, check_heart_counts, check_truncation, check_views, lung_heart_ratio
+from myoperf.quant.counts import check_gates, check_heart_counts, check_truncation, check_views
 from myoperf.quant.motion import check_motion
 from myoperf.quant.rays import lay_rays
 from myoperf.segments import segment_means
@@ -20,7 +20,6 @@ __all__ = ["check_attenuation", "check_hot_gut", "check_orientation", "check_qua
 Float = NDArray[np.floating[Any]]
 
 _USUAL_APEXWARD = np.array([0.64, -0.60, -0.48])
-_LUNG_LIMIT = 0.44
 
 
 def check_quality(
@@ -62,17 +61,11 @@ def check_quality(
 
 
 def _of_the_heart(projections: Projections, frame: LVFrame) -> tuple[Finding, ...]:
-    """Judge the heart's counts and the lungs in the front view, where they are in it."""
-    found: tuple[Finding, ...] = ()
+    """Judge the heart's counts; where it lies outside the view, heart-truncated says so."""
     try:
-        found = check_heart_counts(projections, frame.centre_mm)
-        ratio = lung_heart_ratio(projections, frame.centre_mm)
+        return check_heart_counts(projections, frame.centre_mm)
     except AnalysisError:
-        return found  # heart or lung lie outside the view: heart-truncated says so
-    if ratio <= _LUNG_LIMIT:
-        return found
-    message = f"The lung holds {ratio:.2f} of the heart's counts in the front view (more than {_LUNG_LIMIT})."
-    return (*found, Finding("lung-uptake", "info", message))
+        return ()
 
 
 def check_orientation(frame: LVFrame) -> tuple[Finding, ...]:
