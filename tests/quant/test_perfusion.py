@@ -168,3 +168,14 @@ def test_too_few_maps_or_another_grid_are_refused():
 def test_dilation_is_the_ratio_of_cavities():
     assert quant.tid_ratio(60, 50) == pytest.approx(1.2)
     assert quant.tid_ratio(0, 50) is None
+
+
+def test_the_limits_in_the_package_are_said_to_be_simulated_and_rest_on_enough_patients():
+    held = quant.shipped_limits()
+    assert {(one.state, one.sex) for one in held} == {(s, x) for s in ("stress", "rest") for x in ("F", "M", None)}
+    for one in held:
+        assert "simulated" in one.provenance
+        assert one.n >= 30
+        assert (one.lower < one.mean).all()
+        best, _ = quant.choose_limits(held, state=one.state, sex=one.sex, tracer="Tc-99m sestamibi")
+        assert best.name == one.name

@@ -71,7 +71,7 @@ def analyze(
 @app.command()
 def demo(
     out: Out = Path("myoperf-demo"),
-    seed: Annotated[int, typer.Option(help="Which simulated patient.")] = 5,
+    seed: Annotated[int, typer.Option(help="Which simulated patient.")] = 3,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:

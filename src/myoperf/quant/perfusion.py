@@ -29,6 +29,9 @@ Float = NDArray[np.floating[Any]]
 CONVENTION = "myoperf-perfusion/1"
 FULL_DEFECT = 0.7
 """Severity is 4 where counts lie this fraction below the abnormal limit, or lower."""
+SCORE_EDGES = (0.25, 1.0, 2.0, 3.0)
+"""A segment scores 1, 2, 3, 4 where its mean severity lies above these: score n covers severities n - 1 to n,
+and below a quarter (4 % under the limit) it is 0."""
 _UPTAKE_EDGES = (70.0, 60.0, 50.0, 40.0)
 """Without limits: percent of the maximum below which a segment scores 1, 2, 3, 4."""
 _CATEGORIES = ((4, "normal"), (9, "mildly abnormal"), (14, "moderately abnormal"))
@@ -83,7 +86,7 @@ def measure_perfusion(polar: PolarMap, limits: NormalLimits | None) -> Perfusion
     abnormal = severity > 0
     means = segment_means(severity)
     return Perfusion(
-        scores=np.minimum(np.floor(means + 0.5), 4).astype(np.int64),
+        scores=np.digitize(means, SCORE_EDGES, right=True),
         segments_percent=percent,
         severity=severity,
         tpd_percent=float(100.0 * severity.sum() / (4.0 * severity.size)),
