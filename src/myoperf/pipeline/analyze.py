@@ -14,7 +14,15 @@ from myoperf.geometry import short_axis
 from myoperf.lv import LVFit, find_lv, segment_lv
 from myoperf.pipeline.clock import StageClock
 from myoperf.polar import sample_polar_map, segments_percent
-from myoperf.quant import NormalLimits, choose_limits, measure_function, score_perfusion, shipped_limits, tid_ratio
+from myoperf.quant import (
+    NormalLimits,
+    check_quality,
+    choose_limits,
+    measure_function,
+    score_perfusion,
+    shipped_limits,
+    tid_ratio,
+)
 from myoperf.recon import ReconOptions, reconstruct
 from myoperf.types import (
     BLOOD_POOL,
@@ -183,6 +191,8 @@ def analyze_scan(
         with clock.stage("quantify"):
             function, said = _function(scan, gated, frame, labels, maps.maximum)
             findings += said
+    with clock.stage("quantify"):
+        findings += check_quality(scan, volume, labels, frame, polar=maps.maximum)
     return ScanResult(
         name=name,
         scan=scan,
