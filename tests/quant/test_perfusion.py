@@ -111,6 +111,8 @@ def test_a_missing_state_leaves_its_numbers_open():
     assert scores.sss is None
     assert scores.sds is None
     assert scores.srs == 0
+    alone = quant.score_perfusion(with_defect((4, 10, 15), 0.4), None, stress_limits=limits())
+    assert alone.summary == "Medium inferior defect at stress, RCA."
     assert "no-known-state" in {f.code for f in quant.score_perfusion(None, None).findings}
 
 

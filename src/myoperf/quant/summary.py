@@ -39,8 +39,9 @@ def summarise(scores: Scores) -> str:
             continue
         marked = int((inside >= 2).sum()) or int((inside >= 1).sum())
         size = next((word for edge, word in _SIZES if marked < edge), "large")
-        kind = _kind(inside, rest[index]) if rest is not None else ("stress" if at_stress else "rest")
-        parts.append((int(inside.sum()), f"{size} {kind} {_wall(values, segments)} defect, {vessel}"))
+        kind = f"{_kind(inside, rest[index])} " if rest is not None else ""
+        alone = "" if rest is not None else (" at stress" if at_stress else " at rest")
+        parts.append((int(inside.sum()), f"{size} {kind}{_wall(values, segments)} defect{alone}, {vessel}"))
     if not parts:
         return f"No perfusion defect at {'stress' if at_stress else 'rest'}."
     words = "; ".join(text for _, text in sorted(parts, key=lambda part: -part[0]))
