@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from myoperf.errors import MyoPerfError
 from myoperf.lv import find_lv
-from myoperf.phantom.acquire import Protocol, acquire
+from myoperf.phantom.acquire import Protocol, acquire, expected_views
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import PopulationOptions
 from myoperf.phantom.truth import truth
@@ -25,11 +26,15 @@ from myoperf.recon import reconstruct
 COLUMNS = ("edv_ml", "esv_ml", "lvef_percent", "phase_sd_deg", "phase_bandwidth_deg")
 
 
-def measure_patient(seed: int, index: int, state: Any, gates: int) -> dict[str, Any] | None:
+def measure_patient(seed: int, index: int, state: Any, gates: int, noiseless: bool = False) -> dict[str, Any] | None:
     rng = np.random.default_rng([seed, index])
     patient = draw_patient(rng, PopulationOptions(normal=index % 4 == 0))
     known = truth(patient)
-    views = acquire(patient, state, rng, Protocol(gates=gates)).projections
+    if noiseless:
+        views = expected_views(patient, state, Protocol(gates=gates), rng)[0]
+        views = replace(views, array=views.array * (1e6 / views.array.sum()))
+    else:
+        views = acquire(patient, state, rng, Protocol(gates=gates)).projections
     volume = reconstruct(views).volume
     try:
         fit = find_lv(volume.summed())
@@ -67,8 +72,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=501)
     parser.add_argument("--state", choices=("stress", "rest"), default="stress")
     parser.add_argument("--gates", type=int, default=8)
+    parser.add_argument("--noiseless", action="store_true")
     options = parser.parse_args()
-    jobs = (measure_patient(options.seed, i, options.state, options.gates) for i in range(options.patients))
+    jobs = (
+        measure_patient(options.seed, i, options.state, options.gates, options.noiseless)
+        for i in range(options.patients)
+    )
     rows = [row for row in jobs if row is not None]
     groups = {
         "all": rows,
@@ -77,7 +86,8 @@ def main() -> None:
         "wall <= 11 mm": [r for r in rows if r["wall_mm"] <= 11],
         "phase reliable": [r for r in rows if r["reliable"]],
     }
-    print(f"\nSimulated, {options.state}, {options.gates} gates, seed {options.seed}.")
+    noise = ", without noise" if options.noiseless else ""
+    print(f"\nSimulated, {options.state}, {options.gates} gates, seed {options.seed}{noise}.")
     print("| group | number | n | bias (95 % interval) | SD | r |\n|---|---|---|---|---|---|")
     for name, chosen in groups.items():
         if len(chosen) > 2:

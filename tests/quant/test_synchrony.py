@@ -69,6 +69,9 @@ def test_bandwidth_holds_95_percent_across_the_seam():
     phase = np.concatenate([np.linspace(350, 360, 50, endpoint=False), np.linspace(0, 10, 50)])
     assert phase_bandwidth_deg(phase) == pytest.approx(0.95 * 20, abs=0.5)
     assert phase_bandwidth_deg(np.full(100, 7.0)) == 0
+    outlier = np.append(phase, np.full(20, 180.0))
+    assert phase_bandwidth_deg(outlier) > 150
+    assert phase_bandwidth_deg(outlier, np.append(np.ones(100), np.full(20, 0.01))) < 20
 
 
 def test_entropy_runs_from_none_to_all():

@@ -38,7 +38,7 @@ class Synchrony:
     amplitude_percent
         Shape (rings, angles): first harmonic against the mean counts there.
     mean_deg, sd_deg, bandwidth_deg, skewness, kurtosis, entropy_percent
-        Of the phase over the wall. The mean and SD weigh each place with its amplitude: a scar that
+        Of the phase over the wall. All but the entropy weigh each place with its amplitude: a scar that
         does not thicken has no phase. Kurtosis is excess (0 for a Gaussian).
     raw_sd_deg, noise_deg
         SD before the noise was taken off, and the SD that noise alone would give.
@@ -110,7 +110,7 @@ def measure_synchrony(counts: Float) -> Synchrony:
         amplitude_percent=100.0 * np.abs(first) / np.maximum(mean, 1e-3 * mean.max()),
         mean_deg=float((np.rad2deg(centre) + middle) % 360.0),
         sd_deg=spread,
-        bandwidth_deg=phase_bandwidth_deg(phase),
+        bandwidth_deg=phase_bandwidth_deg(phase, weight),
         skewness=float((weight * scaled**3).sum()),
         kurtosis=float((weight * scaled**4).sum() - 3.0),
         entropy_percent=phase_entropy_percent(whole),
@@ -150,12 +150,17 @@ def _smoothed(values: NDArray[np.complex128]) -> NDArray[np.complex128]:
     return np.asarray(parts[0] + 1j * parts[1])
 
 
-def phase_bandwidth_deg(phase_deg: Float) -> float:
-    """Give the shortest arc of the circle, in degrees, that holds 95 % of the samples."""
-    values = np.sort(np.asarray(phase_deg, dtype=np.float64).ravel() % 360.0)
-    held = int(np.ceil(0.95 * values.size))
-    around = np.concatenate([values, values + 360.0])
-    return float((around[held - 1 : held - 1 + values.size] - values).min())
+def phase_bandwidth_deg(phase_deg: Float, weight: Float | None = None) -> float:
+    """Give the shortest arc of the circle, in degrees, that holds 95 % of the samples, or of their weight."""
+    values = np.asarray(phase_deg, dtype=np.float64).ravel() % 360.0
+    share = np.ones(values.size) if weight is None else np.asarray(weight, dtype=np.float64).ravel()
+    order = np.argsort(values, kind="stable")
+    around = np.concatenate([values[order], values[order] + 360.0])
+    share = np.concatenate([share[order], share[order]]) / share.sum()
+    upto = np.cumsum(share)
+    before = upto[: values.size] - share[: values.size]
+    last = np.searchsorted(upto, before + 0.95 - 1e-9)
+    return float((around[np.minimum(last, around.size - 1)] - around[: values.size]).min())
 
 
 def phase_entropy_percent(phase_deg: Float, *, bin_deg: float = BIN_DEG) -> float:
