@@ -369,7 +369,7 @@ def _diagnosis_line(report: Report) -> str:
     diagnosis = report.diagnosis
     assert diagnosis is not None
     if diagnosis.abstained:
-        return f"The model {diagnosis.model} abstained: {diagnosis.reason or 'no reason recorded'}."
+        return f"The model {diagnosis.model} abstained: {(diagnosis.reason or 'no reason recorded').rstrip('.')}."
     low, high = diagnosis.interval
     return (
         f"Model {diagnosis.model}: probability of obstructive disease {diagnosis.per_patient:.2f} "
