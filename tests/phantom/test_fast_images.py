@@ -7,9 +7,18 @@ import pytest
 
 from myoperf.errors import InputError
 from myoperf.geometry import index_from_lps, transform_points
-from myoperf.phantom.fast import FITTED, FastStream, ImageModel, half_turn_attenuation, image_model, simulate_fast
+from myoperf.phantom.fast import (
+    FITTED,
+    FastStream,
+    ImageModel,
+    czt_field,
+    half_turn_attenuation,
+    image_model,
+    simulate_fast,
+)
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import PopulationOptions
+from myoperf.types import Volume
 
 SHAPE = (40, 48, 52)
 
@@ -74,3 +83,20 @@ def test_models_vary_and_rubidium_is_blurrier_and_noisier():
     patient = draw_patient(np.random.default_rng(3))
     with pytest.raises(InputError, match="cubes"):
         simulate_fast(patient, np.random.default_rng(0), spacing_mm=0.1, model=FITTED["spect"])
+
+
+def test_the_small_field_keeps_the_heart_where_it_was():
+    patient = draw_patient(np.random.default_rng(3))
+    image, labels, frame = simulate_fast(
+        patient, np.random.default_rng(0), kind="czt", shape=(60, 90, 90), spacing_mm=4.0
+    )
+    heart = 0.5 * (frame.apex_mm + frame.base_mm)
+    cut, marks = (czt_field(v, heart, np.random.default_rng(1)) for v in (image, labels))
+    assert cut.grid_shape == (50, 70, 70)
+    assert 0.4 < (cut.array == 0).mean() < 0.7
+    assert (marks.array > 0).sum() > 0.95 * (labels.array > 0).sum()
+    old, new = (transform_points(v.lps_from_index, np.argwhere(v.array[0] == 1)).mean(axis=0) for v in (labels, marks))
+    np.testing.assert_allclose(new, old, atol=2.0)
+    coarse = Volume(np.zeros((8, 8, 8), np.float32), np.diag([5.0, 5.0, 5.0, 1.0])[[2, 1, 0, 3]])
+    with pytest.raises(InputError, match="4 mm"):
+        czt_field(coarse, heart, np.random.default_rng(1))

@@ -3,6 +3,9 @@
 import csv
 import hashlib
 import json
+import shutil
+import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -118,3 +121,30 @@ def test_dose_scales_counts_and_the_map_can_be_moved():
     moved = attenuation_map(patient, full.projections, offset_mm=(0.0, 0.0, 10.0))
     np.testing.assert_allclose(moved.lps_from_index[:3, 3] - still.lps_from_index[:3, 3], (0, 0, 10.0))
     assert 0.13 < np.percentile(still.array[still.array > 0.05], 60) < 0.17
+
+
+def test_dicom_passes_dciodvfy(cohort):
+    tool = shutil.which("dciodvfy")
+    if tool is None:
+        pytest.skip("dciodvfy (Debian package dicom3tools) is not installed")
+    files = sorted((cohort / "patient-0001" / "dicom").glob("*.dcm"))
+    assert len(files) == 4
+    for path in files:
+        said = subprocess.run([tool, str(path)], capture_output=True, text=True, check=False).stderr
+        assert "NMImage" in said
+        assert [line for line in said.splitlines() if line.startswith("Error")] == []
+
+
+def test_a_whole_turn_doubles_counts_and_sees_the_back_mirrored():
+    patient = draw_patient(np.random.default_rng(3))
+    protocol = Protocol(views=12, arc_deg=360, pixels=32, pixel_mm=12.0, gates=1, oversampling=1.5)
+    whole = acquire(patient, "stress", np.random.default_rng(4), protocol)
+    half = acquire(patient, "stress", np.random.default_rng(4), replace(protocol, arc_deg=180))
+    np.testing.assert_allclose(np.diff(np.unwrap(whole.projections.angles_deg, period=360.0)), -30.0)
+    assert len(set(whole.projections.angles_deg)) == 12
+    assert whole.record["expected_counts"] == pytest.approx(2 * half.record["expected_counts"], rel=0.01)
+    views = whole.projections.array[0].astype(np.float64)
+    for front, back in zip(views[:6], views[6:], strict=True):  # seen from behind, the body is mirrored
+        mirrored, plain = (np.corrcoef(front.ravel(), b.ravel())[0, 1] for b in (back[:, ::-1], back))
+        assert mirrored > max(plain, 0.6)
+    assert reconstruct(whole.projections).volume.grid_shape == (32, 32, 32)

@@ -6,9 +6,9 @@ layer ends with exactly the variance of the collimator at its depth. The reconst
 ray-driven system matrix on a coarser grid: the two share no code, grid or blur model.
 
 Sources: depth-dependent resolution, Metz et al., Phys Med Biol 25 (1980) 1059; layer-wise diffusion,
-Bai, Zeng, Gullberg, Phys Med Biol 45 (2000) 1275, doi:10.1088/0031-9155/45/5/314; build-up against
-depth, Siegel et al., J Nucl Med 26 (1985) 1171; mono-exponential scatter kernel, Axelsson, Msaki,
-Israelsson, J Nucl Med 25 (1984) 490.
+after the slice-by-slice blurring of Bai, Zeng and Gullberg (2000). The build-up against depth (after
+Siegel, 1985) and the mono-exponential scatter kernel (after Axelsson, 1984) are assumptions: their
+form and numbers were not checked against the papers.
 """
 
 from __future__ import annotations

@@ -82,8 +82,8 @@ def draw_ventricle(rng: np.random.Generator, clinical: Clinical, coronary: Coron
     """Draw the shape: normal, small, hypertrophied, dilated or aneurysmal."""
     male = clinical.sex == "M"
     size = np.clip(np.sqrt(clinical.height_m * np.sqrt(clinical.weight_kg) / (1.72 * 9.2)), 0.9, 1.12)
-    radius = rng.normal(27.4 if male else 24.8, 2.1) * size
-    length = rng.normal(93.0 if male else 86.0, 5.0) * size
+    radius = rng.normal(28.0 if male else 25.4, 2.1) * size
+    length = rng.normal(87.0 if male else 80.0, 5.0) * size
     wall = rng.normal(9.4 if male else 8.6, 0.9)
     scars = sum(i.severity * i.half_fraction for i in coronary.infarcts)
     kind = rng.random()

@@ -189,9 +189,9 @@ def _bowel(rng: np.random.Generator, torso: Torso) -> tuple[Tube, ...]:
 
 _RANGES: dict[Tracer, dict[str, tuple[float, float]]] = {
     "Tc-99m": {
-        "blood": (0.03, 0.09), "right_ventricle": (0.35, 0.55), "lungs": (0.04, 0.11), "liver": (0.55, 1.30),
+        "blood": (0.03, 0.10), "right_ventricle": (0.35, 0.60), "lungs": (0.02, 0.10), "liver": (0.20, 0.95),
         "gallbladder": (0.2, 3.0), "stomach": (0.08, 0.45), "bowel": (0.15, 1.3), "spleen": (0.25, 0.6),
-        "kidneys": (0.6, 1.3), "spine": (0.08, 0.16), "body": (0.04, 0.10),
+        "kidneys": (0.6, 1.3), "spine": (0.05, 0.14), "body": (0.025, 0.11),
     },
     "N-13": {
         "blood": (0.03, 0.10), "right_ventricle": (0.4, 0.65), "lungs": (0.05, 0.14), "liver": (0.4, 0.85),

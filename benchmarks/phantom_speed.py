@@ -1,0 +1,77 @@
+"""Time the simulation and watch its memory: docs/results/phantom_speed.csv.
+
+    python benchmarks/phantom_speed.py [--patients 16] [--full 2]
+
+Fast mode: FastStream at 64^3 on two processes. Full physics: stress and rest, 64 views, 64 x 64, 8 gates, on two
+threads. Wall and processor time are both written: other work on the machine lengthens the first only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import resource
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from myoperf.phantom.acquire import Protocol, acquire
+from myoperf.phantom.fast import FastStream
+from myoperf.phantom.population import draw_patient
+
+
+def fast(first: int, count: int) -> tuple[float, float, float]:
+    """Give processor seconds of a run of images and the peak memory (MB) after its first quarter and its end."""
+    start, stream, peaks = time.process_time(), FastStream(1), []
+    for index in range(count):
+        stream[first + index]
+        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    return time.process_time() - start, peaks[max(count // 4 - 1, 0)], peaks[-1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--patients", type=int, default=16)
+    parser.add_argument("--full", type=int, default=2)
+    options = parser.parse_args()
+    half = options.patients // 2
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        list(pool.map(fast, (0, 1), (2, 2)))  # imports and compiled code
+        wall = time.perf_counter()
+        parts = list(pool.map(fast, (100, 200), (half, half)))
+        wall = time.perf_counter() - wall
+    images = 2 * half
+    rows = [
+        ("fast 64^3, images a second, two processes, wall", images / wall),
+        ("fast 64^3, processor seconds an image", sum(p[0] for p in parts) / images),
+        ("fast 64^3, peak memory of a process after a quarter, MB", max(p[1] for p in parts)),
+        ("fast 64^3, peak memory of a process at the end, MB", max(p[2] for p in parts)),
+    ]
+    walls, works = [], []
+    for index in range(options.full + 1):  # the first warms up
+        rng = np.random.default_rng([9, index])
+        patient = draw_patient(rng)
+        begin, work = time.perf_counter(), time.process_time()
+        for state in ("stress", "rest"):
+            acquire(patient, state, rng, Protocol(views=64), threads=2)
+        walls.append(time.perf_counter() - begin)
+        works.append(time.process_time() - work)
+    rows += [
+        ("full physics, stress and rest, 64 views, 8 gates: seconds a patient, wall", float(np.median(walls[1:]))),
+        ("the same: processor seconds a patient", float(np.median(works[1:]))),
+        ("load of the machine when done (1 min; cores: " + str(os.cpu_count()) + ")", os.getloadavg()[0]),
+    ]
+    with Path("docs/results/phantom_speed.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("what", "value"))
+        writer.writerows((name, round(value, 3)) for name, value in rows)
+    for name, value in rows:
+        print(f"{name:80s} {value:.3f}")
+
+
+if __name__ == "__main__":
+    main()
