@@ -182,6 +182,8 @@ def test_sizes_seeds_and_refusals():
         MiTEncoder(MiTConfig(size="tiny", modes=("3D",)))(torch.zeros(1, 3, 96, 96))
     with pytest.raises(InputError, match="multiples"):
         MiTConfig(volume_shape=(20, 96, 96))
+    with pytest.raises(InputError, match="more than one token"):
+        MiTConfig(volume_shape=(16, 32, 32))
     with pytest.raises(InputError, match="'small' or 'tiny'"):
         MiTConfig(size="huge")
 

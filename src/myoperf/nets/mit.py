@@ -73,6 +73,10 @@ class MiTConfig:
         for shape, multiple in ((self.picture_shape, (32, 32)), (self.volume_shape, (16, 32, 32))):
             if any(side < m or side % m for side, m in zip(shape, multiple, strict=True)):
                 raise InputError(f"MiT needs sides that are multiples of {multiple}; got {shape}.")
+        if self.norm == "instance" and any(math.prod(self.grid(mode, 3)) < 2 for mode in self.modes):
+            raise InputError(
+                "Instance norm needs more than one token at the last stage: take a larger shape, or batch."
+            )
 
     def grid(self, mode: Mode, stage: int) -> Grid:
         """Tokens along each axis at encoder stage 0 to 3, for the input the positions are learned for."""

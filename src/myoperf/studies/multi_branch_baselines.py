@@ -1,0 +1,79 @@
+"""The convolutional networks that paper 000's table 3 compares with, on a picture of the slices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from myoperf.nets.keras_backbones import KerasBackbone, build_backbone, get_spec, load_keras
+from myoperf.train.slices import balanced_order
+
+__all__ = ["BASELINES", "keras_baselines"]
+
+Float = NDArray[np.floating[Any]]
+
+BASELINES = ("VGG16", "ResNet50V2", "DenseNet121", "InceptionV3")
+"""Table 3's networks; its ResNet50 is taken in Keras' second version."""
+
+
+class _Classifier(nn.Module):
+    """A backbone, global mean pooling and one linear layer."""
+
+    def __init__(self, name: str, weights: str | None) -> None:
+        super().__init__()
+        self.spec = get_spec(name)
+        self.backbone: KerasBackbone = build_backbone(name, weights=weights)
+        self.head = nn.Linear(self.backbone.features, 2)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """(B, 3, side, side), 0 to 1, to logits (B, 2)."""
+        low, high = self.spec.input_range
+        size = (self.spec.input_size, self.spec.input_size)
+        fitted = F.interpolate(low + (high - low) * pictures, size=size, mode="bilinear")
+        out: Tensor = self.head(self.backbone(fitted).mean(dim=(2, 3)))
+        return out
+
+
+def keras_baselines(
+    *, weights: str | None = None, epochs: int = 20, batch: int = 8, learning_rate: float = 1e-4
+) -> Mapping[str, Callable[[Float, NDArray[Any], Float, int], Float]]:
+    """Give the four networks as functions for `multi_branch_mit.run`.
+
+    Parameters
+    ----------
+    weights
+        ``"imagenet"`` as in the paper (downloaded or cached by Keras), or None for random numbers.
+    """
+
+    def trainer(name: str) -> Callable[[Float, NDArray[Any], Float, int], Float]:
+        def train(pictures: Float, truth: NDArray[Any], test: Float, seed: int) -> Float:
+            load_keras().utils.set_random_seed(seed)
+            network, rng = _Classifier(name, weights), np.random.default_rng(seed)
+            parameters = [*network.head.parameters(), *network.backbone.trainable_parameters()]
+            optimizer = torch.optim.AdamW(parameters, lr=learning_rate)
+            network.train()
+            for _ in range(epochs):
+                order = balanced_order(truth, rng)
+                for start in range(0, len(order), batch):
+                    chosen = order[start : start + batch]
+                    logits = network(torch.from_numpy(pictures[chosen]))
+                    loss = F.cross_entropy(logits, torch.from_numpy(truth[chosen].astype(np.int64)))
+                    optimizer.zero_grad(set_to_none=True)
+                    loss.backward()  # type: ignore[no-untyped-call]
+                    optimizer.step()
+            network.eval()
+            with torch.no_grad():
+                parts = [
+                    torch.softmax(network(torch.from_numpy(test[i : i + 4])), 1)[:, 1] for i in range(0, len(test), 4)
+                ]
+            return np.asarray(torch.cat(parts).numpy(), dtype=np.float64)
+
+        return train
+
+    return {name: trainer(name) for name in BASELINES}

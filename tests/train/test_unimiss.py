@@ -1,0 +1,115 @@
+"""UniMiSS: its losses, schedules and running mean against their formulas; a small training that learns."""
+
+import numpy as np
+import pytest
+import torch
+
+from myoperf.errors import InputError
+from myoperf.nets.mit import MiTConfig
+from myoperf.train.unimiss import (
+    CrossEntropy,
+    ProjectionHead,
+    UniMissOptions,
+    cosine_schedule,
+    effective_rank,
+    loss_2d,
+    loss_3d,
+    pretrain,
+    update_teacher,
+)
+from myoperf.train.unimiss_views import picture_view, volume_view
+
+TINY = MiTConfig(size="tiny", norm="batch", activation="relu", picture_shape=(32, 32), volume_shape=(16, 32, 32))
+
+
+def options(**changes):
+    return UniMissOptions(
+        **{"epochs": 2, "interval": 1, "batch": 2, "warmup_epochs": 0, "outputs": 64, "hidden": 32, "bottleneck": 16}
+        | changes
+    )
+
+
+def test_cross_entropy_is_formula_3():
+    rng = torch.manual_seed(0)
+    student, teacher, centre = (torch.randn(4, 64, generator=rng), torch.randn(4, 64, generator=rng), torch.randn(64))
+    entropy = CrossEntropy(centre, options())
+    p = torch.softmax((teacher - centre) / 0.04, dim=1)
+    expected = -(p * torch.log(torch.softmax(student / 0.1, dim=1))).sum(dim=1).mean()
+    np.testing.assert_allclose(entropy(student, teacher), expected, rtol=1e-5)
+    entropy.update(teacher)
+    np.testing.assert_allclose(entropy.centre, 0.9 * centre + 0.1 * teacher.mean(dim=0), rtol=1e-5)
+
+
+def test_losses_hold_every_cross_term_and_no_other():
+    names = {}
+
+    def note(student, teacher):
+        pair = (float(student), float(teacher))
+        names[pair] = names.get(pair, 0) + 1
+        return torch.tensor(1.0)
+
+    t = torch.tensor
+    assert float(loss_2d(note, (t(1.0), t(2.0)), (t(1.0), t(2.0)))) == 1.0
+    assert set(names) == {(1.0, 2.0), (2.0, 1.0)}
+    names.clear()
+    volume, slices = (t(1.0), t(2.0)), (t(1.5), t(2.5))  # views 1 and 2; slices of views 1 and 2
+    assert float(loss_3d(note, volume, volume, slices, slices)) == 4.0
+    first, second = (1.0, 1.5), (2.0, 2.5)
+    assert names == {(a, b): 1 for a in first for b in second} | {(b, a): 1 for a in first for b in second}
+
+
+def test_schedules():
+    rate = cosine_schedule(2.0, 0.5, 100, warmup=20)
+    assert len(rate) == 100
+    assert rate[0] == 0
+    assert rate[19] == rate[20] == 2.0
+    assert (np.diff(rate[20:]) < 0).all()
+    assert rate[-1] == pytest.approx(0.5, abs=1e-2)
+    momentum = cosine_schedule(0.996, 1.0, 50)
+    assert momentum[0] == 0.996
+    assert 0.9999 < momentum[-1] <= 1
+
+
+def test_teacher_is_the_students_running_mean():
+    teacher, student = torch.nn.Linear(2, 1), torch.nn.Linear(2, 1)
+    before, new = teacher.weight.detach().clone(), student.weight.detach().clone()
+    update_teacher(teacher, student, 0.75)
+    np.testing.assert_allclose(teacher.weight.detach(), 0.75 * before + 0.25 * new, rtol=1e-6)
+    assert torch.equal(student.weight, new)
+
+
+def test_rank_tells_collapse():
+    rng = torch.manual_seed(0)
+    wide = torch.randn(200, 8, generator=rng)
+    assert 7.5 < effective_rank(wide) <= 8.0
+    line = torch.randn(200, 1, generator=rng) @ torch.randn(1, 8, generator=rng)
+    assert effective_rank(line + 3.0) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_head_gives_cosines():
+    head = ProjectionHead(8, options())
+    out = head(torch.randn(5, 8, generator=torch.manual_seed(0)))
+    assert out.shape == (5, 64)
+    assert out.abs().max() <= 1 + 1e-5
+
+
+def test_views_differ_and_repeat_with_the_seed():
+    y, x = np.mgrid[:40, :40] / 40
+    picture, volume = (x * y), np.stack([x * y * k / 16 for k in range(16)])
+    for view in (
+        lambda rng: picture_view(picture, 32, rng),
+        lambda rng: volume_view(volume, (16, 32, 32), rng),
+    ):
+        rng = np.random.default_rng(3)
+        first, second = view(rng), view(rng)
+        np.testing.assert_array_equal(first, view(np.random.default_rng(3)))
+        assert not np.array_equal(first, second)
+        assert np.isfinite(first).all()
+        assert first.shape in ((3, 32, 32), (1, 16, 32, 32))
+
+
+def test_refusals():
+    with pytest.raises(InputError, match="needs at least a batch"):
+        pretrain([np.zeros((40, 40))], [], config=TINY, options=options())
+    with pytest.raises(InputError, match="warm-up that ends"):
+        options(warmup_epochs=2)
