@@ -194,6 +194,9 @@ def train_polar(folder: Path, out: Path, seed: int, *, recipe: Recipe | None = N
     for name in SETS:
         if name not in ("main", "normal") and (chunks := _read_set(folder, name)):
             measured[name] = measure_cohort(classifier, join_cases([c for _, c in chunks]), limits, seed=seed)
+    said = verdict(measured["test"])
+    if "found" in measured:
+        said += "; with the ventricle found automatically, " + verdict(measured["found"])
     card = {
         "name": "polar-classifier",
         "version": "1",
@@ -214,7 +217,7 @@ def train_polar(folder: Path, out: Path, seed: int, *, recipe: Recipe | None = N
         "licence": "Apache-2.0",
         "threshold": _threshold(classifier, calibration, test, 0.9),
         "metrics": measured,
-        "verdict": verdict(measured["test"]),
+        "verdict": said,
         "limits": "Research use only. Labels, blur, attenuation and noise are a model's; expect less on real studies.",
     }
     return write_classifier(out, classifier, card)
