@@ -1,0 +1,218 @@
+"""The recipe of the compact network that finds the left ventricle: random poses, both parts, one loop."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from myoperf.geometry import index_from_lps, transform_points
+from myoperf.nets.lv_compact import LVCompact, matrix_from_six
+from myoperf.nets.lv_sampling import COARSE, COARSE_MM, coarse_points, crop_points, normalise, pull, sample_at
+from myoperf.train.cases import Case
+from myoperf.train.losses import dice_loss
+
+__all__ = ["Ready", "RecipeLV", "prepare_case", "train_lv"]
+
+BOX = 34
+
+
+@dataclass(frozen=True)
+class RecipeLV:
+    """Settings of a training.
+
+    Parameters
+    ----------
+    minutes
+        Length by the clock; the learning rate falls to zero along it (cosine).
+    batch
+        Volumes a step.
+    rate
+        Largest learning rate of AdamW.
+    seed
+        Of the weights and of the augmentation.
+    turn_deg, shift_mm, stretch
+        Standard deviations of the random pose.
+    """
+
+    minutes: float = 15.0
+    batch: int = 2
+    rate: float = 2e-3
+    seed: int = 0
+    turn_deg: float = 14.0
+    shift_mm: float = 8.0
+    stretch: float = 0.08
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """A case as tensors: image, its affines, the pose, and a box of voxels about the ventricle."""
+
+    image: Tensor
+    index_from_lps: Tensor
+    middle_mm: Tensor
+    centre_mm: Tensor
+    rotation: Tensor
+    log_length: float
+    points_mm: Tensor
+    labels: Tensor
+
+
+def prepare_case(case: Case) -> Ready:
+    """Turn a case into tensors (float32)."""
+    affine = case.image.lps_from_index
+    shape = np.array(case.image.grid_shape)
+    place = transform_points(index_from_lps(affine), case.frame.centre_mm)
+    low = np.clip(np.rint(place).astype(int) - BOX // 2, 0, np.maximum(shape - BOX, 0))
+    high = np.minimum(low + BOX, shape)
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    index = np.stack(np.meshgrid(*(np.arange(a, b) for a, b in zip(low, high, strict=True)), indexing="ij"), -1)
+    frame = case.frame
+
+    def single(values: object) -> Tensor:
+        return torch.from_numpy(np.array(values, dtype=np.float32))
+
+    return Ready(
+        single(case.image.array),
+        single(index_from_lps(affine)),
+        single(transform_points(affine, 0.5 * (shape - 1))),
+        single(frame.centre_mm),
+        single(np.stack([frame.axis, frame.anterior, frame.lateral], 1)),
+        float(np.log(frame.length_mm / 80.0)),
+        single(transform_points(affine, index)),
+        torch.from_numpy(case.labels.array[0][box].astype(np.int64)),
+    )
+
+
+def _turn(rng: np.random.Generator, degrees: float) -> Tensor:
+    """Give a random rotation whose angle about each axis has this standard deviation."""
+    v = rng.normal(0.0, np.deg2rad(degrees), 3)
+    skew = torch.tensor([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]], dtype=torch.float32)
+    turn: Tensor = torch.linalg.matrix_exp(skew)
+    return turn
+
+
+def _disturb(crop: Tensor, rng: np.random.Generator) -> Tensor:
+    """Vary contrast, sharpness and noise of a normalised crop."""
+    out = crop.clamp_min(1e-6) ** float(np.exp(rng.normal(0, 0.25))) * float(np.exp(rng.normal(0, 0.12)))
+    if rng.random() < 0.3:
+        out = F.avg_pool3d(out[None], 3, 1, 1)[0] * (w := float(rng.uniform(0.2, 0.8))) + out * (1 - w)
+    if rng.random() < 0.5:
+        out = out + torch.from_numpy(rng.normal(0, rng.uniform(0, 0.06), out.shape).astype(np.float32))
+    return out
+
+
+def _crop_of(case: Ready, recipe: RecipeLV, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, float, Tensor]:
+    """Draw a pose near the truth -> crop, its centre, its rotation, its spacing, and the pose left over (13,)."""
+    rotation = case.rotation @ _turn(rng, recipe.turn_deg * rng.choice([0.4, 1.0, 1.4]))
+    centre = case.centre_mm + torch.from_numpy(rng.normal(0, recipe.shift_mm, 3).astype(np.float32))
+    spacing = 4.0 * float(np.exp(rng.normal(0, recipe.stretch)))
+    crop = normalise(sample_at(case.image, case.index_from_lps, crop_points(centre, rotation, spacing_mm=spacing)))
+    scale = 4.0 / spacing
+    left = rotation.T @ (case.centre_mm - centre) / 40.0 * scale
+    turned = rotation.T @ case.rotation
+    target = torch.cat([left, turned.T.reshape(-1), torch.tensor([case.log_length + float(np.log(scale))])])
+    return _disturb(crop, rng), centre, rotation, spacing, target
+
+
+def _pose_loss(pose: Tensor, target: Tensor) -> Tensor:
+    """L1 of centre and log length; chordal L1 of axis and anterior. Pose (B, 10), target (B, 13)."""
+    matrix = matrix_from_six(pose[:, 3:9]).transpose(1, 2).flatten(1)
+    return (
+        (pose[:, :3] - target[:, :3]).abs().mean()
+        + (matrix - target[:, 3:12])[:, :6].abs().mean()
+        + 0.5 * (pose[:, 9] - target[:, 12]).abs().mean()
+    )
+
+
+def _segment_step(net: LVCompact, batch: Sequence[Ready], recipe: RecipeLV, rng: np.random.Generator) -> Tensor:
+    drawn = [_crop_of(case, recipe, rng) for case in batch]
+    with torch.autocast("cpu", torch.bfloat16):
+        logits, pose = net(torch.stack([d[0] for d in drawn]))
+    total = _pose_loss(pose.float(), torch.stack([d[4] for d in drawn]))
+    for case, (_, centre, rotation, spacing, _), out in zip(batch, drawn, logits.float(), strict=True):
+        back = pull(out, case.points_mm, centre, rotation, spacing_mm=spacing)[None]
+        chance = back.softmax(1)
+        overlap = dice_loss(chance[:, 1], case.labels[None] == 1) + 0.5 * dice_loss(
+            chance[:, 2], case.labels[None] == 2
+        )
+        total = total + (overlap + 0.5 * F.cross_entropy(back, case.labels[None])) / len(batch)
+    return total
+
+
+def _locate_step(net: LVCompact, batch: Sequence[Ready], rng: np.random.Generator) -> Tensor:
+    fields, targets = [], []
+    for case in batch:
+        turn, shift = _turn(rng, 10.0), torch.from_numpy(rng.normal(0, 30.0, 3).astype(np.float32))
+        stretch = float(np.exp(rng.normal(0, 0.1)))
+        points = (coarse_points(torch.zeros(3)) * stretch) @ turn.T + case.middle_mm + shift
+        field = _disturb(normalise(sample_at(case.image, case.index_from_lps, points)), rng)
+        centre = turn.T @ (case.centre_mm - case.middle_mm - shift) / (stretch * 0.5 * COARSE * COARSE_MM)
+        matrix = turn.T @ case.rotation
+        fields.append(field)
+        length = torch.tensor([case.log_length - float(np.log(stretch))])
+        targets.append(torch.cat([4 * centre, matrix.T.reshape(-1), length]))
+    with torch.autocast("cpu", torch.bfloat16):
+        pose = net.locator(torch.stack(fields)).float()
+    return _pose_loss(torch.cat([4 * pose[:, :3], pose[:, 3:]], 1), torch.stack(targets))
+
+
+def train_lv(cases: Sequence[Case], recipe: RecipeLV, *, folder: Path, resume: bool = False) -> LVCompact:
+    """Train; writes ``checkpoint.pt`` every minute and ``log.jsonl``.
+
+    Parameters
+    ----------
+    cases
+        Training cases only.
+    folder
+        Made if absent.
+    resume
+        Go on from the folder's checkpoint.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(recipe.seed)
+    rng = np.random.default_rng(recipe.seed)
+    ready = [prepare_case(case) for case in cases]
+    net = LVCompact()
+    optimiser = torch.optim.AdamW(net.parameters(), lr=recipe.rate, weight_decay=1e-3)
+    spent, step, file = 0.0, 0, folder / "checkpoint.pt"
+    if resume and file.exists():
+        state = torch.load(file, weights_only=True)
+        net.load_state_dict(state["net"])
+        optimiser.load_state_dict(state["optimiser"])
+        spent, step = float(state["spent"]), int(state["step"])
+        rng = np.random.default_rng([recipe.seed, step])
+    (folder / "recipe.json").write_text(json.dumps(asdict(recipe)))
+    last, kept, sums = time.monotonic(), spent, np.zeros(2)
+    while spent < recipe.minutes * 60:
+        share = spent / (recipe.minutes * 60)
+        for group in optimiser.param_groups:
+            group["lr"] = recipe.rate * min(1.0, (step + 1) / 30) * 0.5 * (1 + float(np.cos(np.pi * share)))
+        batch = [ready[i] for i in rng.integers(len(ready), size=recipe.batch)]
+        both = _segment_step(net, batch, recipe, rng), _locate_step(net, batch, rng)
+        optimiser.zero_grad()
+        (both[0] + both[1]).backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        optimiser.step()
+        sums += [float(b.detach()) for b in both]
+        step += 1
+        now = time.monotonic()
+        spent, last = spent + now - last, now
+        if step % 25 == 0:
+            line = {"step": step, "spent_s": round(spent, 1), "segment": sums[0] / 25, "locate": sums[1] / 25}
+            with (folder / "log.jsonl").open("a") as log:
+                log.write(json.dumps(line) + "\n")
+            sums[:] = 0
+        if spent - kept > 60 or spent >= recipe.minutes * 60:
+            kept = spent
+            torch.save(
+                {"net": net.state_dict(), "optimiser": optimiser.state_dict(), "spent": spent, "step": step}, file
+            )
+    return net
