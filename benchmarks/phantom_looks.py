@@ -5,7 +5,8 @@ Writes docs/results/phantom_looks.csv and the table of docs/phantom-physics.md.
     python benchmarks/phantom_looks.py ../shared/real [--fast 24] [--full 8]
 
 Real and simulated go through the same code: `myoperf.lv.find_lv`, then samples about the found heart. Ranges of
-the simulation were set while looking at P01-P25 of the PhysioNet volumes; P26-P50 are reported beside them.
+the simulation were set mostly on P01-P25 of the PhysioNet volumes, but the table printed both halves and some
+targets mixed them: P26-P50 is no untouched check. See docs/phantom-physics.md.
 `benchmarks/phantom_looks_page.py` draws slices of both.
 """
 

@@ -71,7 +71,7 @@ def analyze(
 @app.command()
 def demo(
     out: Out = Path("myoperf-demo"),
-    seed: Annotated[int, typer.Option(help="Which simulated patient.")] = 3,
+    seed: Annotated[int, typer.Option(help="Which simulated patient.")] = 11,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
@@ -200,6 +200,36 @@ def normals_show() -> None:
     from myoperf.cli.normals import show
 
     show()
+
+
+@app.command()
+def models(
+    as_json: Annotated[bool, typer.Option("--json", help="Whole cards as JSON.")] = False,
+) -> None:
+    """List the shipped weights and their cards."""
+    from myoperf.cli.models import show_models
+
+    show_models(as_json=as_json)
+
+
+@app.command()
+def study(
+    name: Annotated[str, typer.Argument(help="two-stage or multi-branch-mit.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the tables; must be new or empty.")] = Path(
+        "myoperf-study"
+    ),
+    scale: Annotated[str, typer.Option(help="smoke, small or full.")] = "smoke",
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same patients.")] = 0,
+    list_: Annotated[bool, typer.Option("--list", help="Of two-stage: list the backbones and stop.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The list as JSON.")] = False,
+) -> None:
+    """Run a paper's experiment on simulated patients; write its tables as CSV and Markdown."""
+    from myoperf.cli.study import list_backbones, run_study
+
+    if list_:
+        list_backbones(name, as_json=as_json)
+    else:
+        run_study(name, out, scale=scale, seed=seed)
 
 
 def run() -> None:

@@ -1,0 +1,47 @@
+"""``myoperf study``: the papers' experiments."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import typer
+
+from myoperf.errors import InputError, OutputExistsError
+
+__all__ = ["list_backbones", "run_study"]
+
+_SCALES = ("smoke", "small", "full")
+
+
+def run_study(name: str, out: Path, *, scale: str, seed: int) -> None:
+    """Run one experiment into a new folder."""
+    if scale not in _SCALES:
+        raise InputError(f"--scale is {', '.join(_SCALES)}; got {scale}.")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise OutputExistsError(f"{out.name} exists and is not an empty folder; give another with -o.")
+    if name == "two-stage":
+        from myoperf.studies.two_stage import run as run_two_stage
+
+        run_two_stage(scale, out, seed)
+    elif name == "multi-branch-mit":
+        from myoperf.studies.multi_branch_mit import run as run_multi_branch
+
+        run_multi_branch(scale, out, seed)
+    else:
+        raise InputError(f"The study is two-stage or multi-branch-mit; got {name}.")
+    typer.echo(str(out))
+
+
+def list_backbones(name: str, *, as_json: bool) -> None:
+    """List two-stage's backbones with their parameter counts."""
+    if name != "two-stage":
+        raise InputError(f"--list is for two-stage; got {name}.")
+    from myoperf.studies.two_stage import list_backbones as rows_of
+
+    rows = rows_of()
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        typer.echo("  ".join(f"{key}={value}" for key, value in row.items()))
