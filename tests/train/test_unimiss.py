@@ -1,5 +1,7 @@
 """UniMiSS: its losses, schedules and running mean against their formulas; a small training that learns."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -113,3 +115,28 @@ def test_refusals():
         pretrain([np.zeros((40, 40))], [], config=TINY, options=options())
     with pytest.raises(InputError, match="warm-up that ends"):
         options(warmup_epochs=2)
+
+
+@pytest.mark.slow
+def test_learns_without_collapse():
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:40, :40] / 20 - 1
+    volumes = []
+    for _ in range(8):  # rings of several sizes, places and gaps
+        radius, dy, dx, gap = rng.uniform(0.25, 0.7), *rng.uniform(-0.2, 0.2, 2), rng.uniform(-np.pi, np.pi)
+        ring = np.exp(-(((np.hypot(y - dy, x - dx) - radius) / 0.12) ** 2)) * (np.cos(np.arctan2(y, x) - gap) < 0.6)
+        volumes.append(np.stack([ring * np.sin((k + 1) / 17 * np.pi) for k in range(16)]).astype(np.float32))
+    pictures = [volume[8] for volume in volumes]
+    chosen = options(
+        epochs=12, interval=2, batch=4, learning_rate=0.02, warmup_epochs=2, momentum=0.98, teacher_temperature=0.02
+    )
+    result = pretrain(pictures, volumes, config=TINY, options=chosen, seed=0)
+    for kind in ("2D", "3D"):
+        losses = [step.loss for step in result.steps if step.kind == kind]
+        assert len(losses) == 12
+        assert np.mean(losses[-3:]) < np.mean(losses[:3])
+    last = result.steps[-4:]
+    assert np.mean([step.spread - step.entropy for step in last]) > 0.01  # images still get answers of their own
+    assert np.mean([step.entropy for step in last]) < 0.95  # and the answers say something
+    assert min(result.ranks) > 2
+    assert all(math.isfinite(rank) for rank in result.ranks)
