@@ -113,3 +113,13 @@ def test_the_operators_frame_wins(real, tmp_path):
     assert np.allclose(scan["lv_frame"]["apex_mm"], frame["apex_mm"], atol=0.01)
     assert "frame-given" in {finding["code"] for finding in scan["findings"]}
     assert sorted(p.name for p in (tmp_path / "b").iterdir()) == ["results.json"]
+
+
+def test_the_classifier_runs_only_when_asked_for_and_says_it_is_experimental(ge, real, tmp_path):
+    assert json.loads((ge / "results.json").read_text())["diagnosis"] is None
+    raw = real / "ge_projections" / "stress_tomo.dcm"
+    done = analyze(raw, "-o", tmp_path / "out", "--formats", "json", "--experimental-diagnosis")
+    assert done.returncode == 0, done.stderr
+    diagnosis = json.loads((tmp_path / "out" / "results.json").read_text())["diagnosis"]
+    assert set(diagnosis["per_vessel"]) == {"LAD", "LCX", "RCA"}
+    assert "Experimental" in diagnosis["reason"]

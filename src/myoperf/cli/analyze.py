@@ -27,6 +27,7 @@ def analyze_paths(
     formats: str = "all",
     frame: str | None = None,
     device: str = "cpu",
+    experimental_diagnosis: bool = False,
     overwrite: bool = False,
     quiet: bool = False,
 ) -> None:
@@ -39,7 +40,7 @@ def analyze_paths(
         with clock.stage("read"):
             read = read_studies(list(paths), state=_state(state))
         _say_skipped(read)
-        models = load_models(device=device)
+        models = load_models(device=device, experimental_diagnosis=experimental_diagnosis)
         folders = [out] if len(read.studies) == 1 else [out / f"study-{i + 1}" for i in range(len(read.studies))]
         for study, folder in zip(read.studies, folders, strict=True):
             report = analyze(study, models, options, clock=clock, progress=progress)

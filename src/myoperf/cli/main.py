@@ -57,6 +57,9 @@ def analyze(
         typer.Option(help="The operator's frame in LPS mm: 'apex;base;anterior', each x,y,z."),
     ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda, for the networks.")] = "cpu",
+    experimental_diagnosis: Annotated[
+        bool, typer.Option("--experimental-diagnosis", help="Add the classifier's probabilities; read its card first.")
+    ] = False,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
@@ -64,7 +67,15 @@ def analyze(
     from myoperf.cli.analyze import analyze_paths
 
     analyze_paths(
-        paths, out, state=state, formats=formats, frame=frame, device=device, overwrite=overwrite, quiet=quiet
+        paths,
+        out,
+        state=state,
+        formats=formats,
+        frame=frame,
+        device=device,
+        experimental_diagnosis=experimental_diagnosis,
+        overwrite=overwrite,
+        quiet=quiet,
     )
 
 

@@ -142,13 +142,16 @@ def analyze(
         progress("diagnosis")
         with clock.stage("diagnose"):
             diagnosis = models.classify(study, results)
+    doubt: tuple[Finding, ...] = ()
+    if diagnosis is not None and diagnosis.reason:
+        doubt = (Finding("diagnosis-doubt", "warning", diagnosis.reason),)
     findings = tuple(Finding("scan-failed", "failure", f"Scan {name}: {error}") for name, error in failed)
     return Report(
         study=study,
         results=tuple(results),
         scores=scores,
         diagnosis=diagnosis,
-        findings=(*study.findings, *findings, *scores.findings),
+        findings=(*study.findings, *findings, *scores.findings, *doubt),
         provenance=Provenance(
             myoperf=__version__,
             weights=models.weights,
