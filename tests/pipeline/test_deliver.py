@@ -12,6 +12,7 @@ from myoperf.pipeline.clock import STAGES, StageClock
 def test_a_new_or_empty_folder_is_free(tmp_path):
     check_free(tmp_path / "new", overwrite=False)
     check_free(tmp_path, overwrite=False)
+    assert list(tmp_path.iterdir()) == [], "looking must not create anything"
 
 
 def test_a_full_folder_is_not_free_without_overwrite(tmp_path):
