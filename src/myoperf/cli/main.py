@@ -150,6 +150,11 @@ def simulate(
     male: Annotated[float, typer.Option(min=0, max=1, help="Share of men.")] = 0.75,
     gates: Annotated[int, typer.Option(min=1, help="Gates of the raw studies: 8, 16, 32, or 1 for none.")] = 8,
     views: Annotated[int, typer.Option(min=8, help="Views over 180 degrees.")] = 60,
+    dose: Annotated[str, typer.Option(help="full, half or quarter of the clinical counts.")] = "full",
+    prevalence: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Shares with obstructive disease, 'LAD,LCX,RCA,patient'; default: an angiography cohort's."),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     quiet: Quiet = False,
 ) -> None:
@@ -166,6 +171,8 @@ def simulate(
         male=male,
         gates=gates,
         views=views,
+        dose=dose,
+        prevalence=prevalence,
         workers=workers,
         quiet=quiet,
     )

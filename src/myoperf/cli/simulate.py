@@ -28,6 +28,8 @@ def simulate(
     male: float,
     gates: int,
     views: int,
+    dose: str,
+    prevalence: str | None,
     workers: int,
     quiet: bool = False,
 ) -> None:
@@ -37,8 +39,8 @@ def simulate(
     options = CohortOptions(
         as_=cast(Literal["dicom", "arrays"], as_),
         reconstructed=reconstructed,
-        population=PopulationOptions(normal=normal, male=male),
-        protocol=Protocol(gates=gates, views=views),
+        population=_population(normal=normal, male=male, prevalence=prevalence),
+        protocol=Protocol(gates=gates, views=views, dose=cast(Literal["full", "half", "quarter"], dose)),
     )
     columns = (TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
@@ -47,3 +49,16 @@ def simulate(
             n, out, seed=seed, options=options, workers=workers, progress=lambda done: bar.update(task, completed=done)
         )
     typer.echo(str(table))
+
+
+def _population(*, normal: bool, male: float, prevalence: str | None) -> PopulationOptions:
+    """Read ``--prevalence``: the shares of LAD, LCX, RCA and of patients with any."""
+    if prevalence is None:
+        return PopulationOptions(normal=normal, male=male)
+    try:
+        lad, lcx, rca, anyone = (float(part) for part in prevalence.split(","))
+    except ValueError:
+        raise InputError("--prevalence needs four shares, 'LAD,LCX,RCA,patient', e.g. 0.25,0.2,0.17,0.43.") from None
+    return PopulationOptions(
+        prevalence={"LAD": lad, "LCX": lcx, "RCA": rca}, patient_prevalence=anyone, normal=normal, male=male
+    )

@@ -1,0 +1,38 @@
+"""``myoperf simulate``: what the flags set arrives; what cannot be is one line."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MYOPERF = Path(sys.executable).parent / "myoperf"
+
+
+def simulate(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [MYOPERF, "simulate", *map(str, words), "--quiet"], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.slow
+def test_flags_reach_the_cohort(tmp_path):
+    done = simulate(1, "-o", tmp_path / "c", "--gates", 1, "--views", 30, "--dose", "half", "--prevalence", "1,0,0,1")
+    assert done.returncode == 0, done.stderr
+    truth = json.loads((tmp_path / "c" / "patient-0001" / "truth.json").read_text())
+    assert truth["ica"] == {"LAD": 1, "LCX": 0, "RCA": 0, "patient": 1}
+    assert truth["schema"] == "myoperf.truth/1"
+    (row,) = csv.DictReader((tmp_path / "c" / "cohort.csv").read_text().splitlines())
+    assert row["patient"] == "patient-0001"
+
+
+@pytest.mark.parametrize(
+    "words", [("--dose", "double"), ("--prevalence", "0.5"), ("--prevalence", "0.5,0.1,0.1,0.2"), ("--as", "png")]
+)
+def test_what_cannot_be_gives_one_line_and_writes_nothing(tmp_path, words):
+    done = simulate(1, "-o", tmp_path / "c", *words)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "c").exists()
