@@ -152,8 +152,9 @@ def find_grid(intensity: Float) -> PictureGrid:
         raise UnsupportedInputError("The picture's background is bright; a report of slices on black was expected.")
     bright = ndimage.gaussian_filter(ndimage.median_filter(intensity, 7), 1.5)  # numbers and headings are thin
     pitch = _find_pitch(bright)
-    columns = _find_columns(bright, intensity, pitch)
-    rows = _find_rows(bright, intensity, pitch, columns) if len(columns) >= 4 else []
+    plain = ndimage.median_filter(intensity, 3)  # strokes of numbers must not pass for seams
+    columns = _find_columns(bright, plain, pitch)
+    rows = _find_rows(bright, plain, pitch, columns) if len(columns) >= 4 else []
     if len(rows) < 6 or len(rows) % 2 or len(columns) < 4:
         raise UnsupportedInputError(
             f"{len(rows)} rows of {len(columns)} blocks were found; a report has stress and rest rows of three views "
