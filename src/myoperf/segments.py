@@ -1,12 +1,15 @@
-"""The 17 segments of the left ventricle and the territories of the coronary arteries.
+"""Segments of the left ventricle (17 or 20) and the territories of the coronary arteries.
 
-Segments: Cerqueira et al., AHA 2002, doi:10.1161/hc0402.102975. Territories: the assignment used
-for expert labels in paper 001 (LAD 1 2 7 8 13 14 17; RCA 3 4 9 10 15; LCX 5 6 11 12 16).
+17 segments: Cerqueira et al., AHA 2002, doi:10.1161/hc0402.102975. 20 segments: the older model of
+six distal, six mid, six basal and two apical segments, numbered as Berman et al. do (J Nucl Cardiol
+2006;13:768, which also compares the two). Territories: the assignment used for expert labels
+in paper 001 (LAD 1 2 7 8 13 14 17; RCA 3 4 9 10 15; LCX 5 6 11 12 16); `assign_segments` makes another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -15,21 +18,29 @@ from numpy.typing import ArrayLike, NDArray
 
 from myoperf.errors import InputError
 
-__all__ = ["LEVEL_EDGES", "SEGMENT_NAMES", "TERRITORIES", "segment_map", "segment_means", "segment_of", "territory_of"]
+__all__ = [
+    "AHA17",
+    "LEVEL_EDGES",
+    "SEGMENTS20",
+    "SEGMENT_NAMES",
+    "TERRITORIES",
+    "SegmentModel",
+    "Territories",
+    "assign_segments",
+    "segment_map",
+    "segment_means",
+    "segment_of",
+    "territory_of",
+]
+
+Territories = Mapping[str, tuple[int, ...]]
+"""Vessel (LAD, LCX, RCA) -> its segments; each segment once."""
+
+_WALLS = ("anterior", "anteroseptal", "inferoseptal", "inferior", "inferolateral", "anterolateral")
 
 SEGMENT_NAMES = (
-    "basal anterior",
-    "basal anteroseptal",
-    "basal inferoseptal",
-    "basal inferior",
-    "basal inferolateral",
-    "basal anterolateral",
-    "mid anterior",
-    "mid anteroseptal",
-    "mid inferoseptal",
-    "mid inferior",
-    "mid inferolateral",
-    "mid anterolateral",
+    *(f"basal {wall}" for wall in _WALLS),
+    *(f"mid {wall}" for wall in _WALLS),
     "apical anterior",
     "apical septal",
     "apical inferior",
@@ -37,7 +48,7 @@ SEGMENT_NAMES = (
     "apex",
 )
 
-TERRITORIES: Mapping[str, tuple[int, ...]] = MappingProxyType(
+TERRITORIES: Territories = MappingProxyType(
     {"LAD": (1, 2, 7, 8, 13, 14, 17), "LCX": (5, 6, 11, 12, 16), "RCA": (3, 4, 9, 10, 15)}
 )
 
@@ -49,8 +60,53 @@ three equal thirds of the rest, measured along the long axis, end at these fract
 """
 
 
-def segment_of(fraction: ArrayLike, angle_deg: ArrayLike) -> NDArray[np.int64]:
-    """Give the AHA segment (1-17) at places of the polar map.
+@dataclass(frozen=True)
+class SegmentModel:
+    """A division of the wall into segments: levels from apex to base, each cut into equal sectors.
+
+    Attributes
+    ----------
+    name
+        For reports.
+    names
+        Of the segments, number 1 first.
+    levels
+        (number of sectors, number of the anterior segment) of each level, from the apex.
+        The sectors rise from the anterior one through the septum.
+    territories
+        The default assignment to vessels.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    levels: tuple[tuple[int, int], ...]
+    territories: Territories
+
+    @property
+    def count(self) -> int:
+        """Number of segments."""
+        return len(self.names)
+
+
+AHA17 = SegmentModel("17 segments (AHA 2002)", SEGMENT_NAMES, ((1, 17), (4, 13), (6, 7), (6, 1)), TERRITORIES)
+
+SEGMENTS20 = SegmentModel(
+    "20 segments",
+    (
+        *(f"{level} {wall}" for level in ("distal", "mid", "basal") for wall in _WALLS),
+        "anteroapical",
+        "inferoapical",
+    ),
+    ((2, 19), (6, 1), (6, 7), (6, 13)),
+    MappingProxyType(
+        {"LAD": (1, 2, 3, 7, 8, 13, 14, 19, 20), "LCX": (5, 6, 11, 12, 17, 18), "RCA": (4, 9, 10, 15, 16)}
+    ),
+)
+"""Its territories follow the 17 segments': distal septum and apex to the LAD. The apex ends where it does there."""
+
+
+def segment_of(fraction: ArrayLike, angle_deg: ArrayLike, *, model: SegmentModel = AHA17) -> NDArray[np.int64]:
+    """Give the segment (from 1) at places of the polar map.
 
     Parameters
     ----------
@@ -58,32 +114,35 @@ def segment_of(fraction: ArrayLike, angle_deg: ArrayLike) -> NDArray[np.int64]:
         0 at the apex to 1 at the mitral plane, along the mid-wall.
     angle_deg
         0 anterior, 90 septal, 180 inferior, 270 lateral; broadcast with `fraction`.
+    model
+        17 or 20 segments.
     """
     fraction, angle = np.broadcast_arrays(np.asarray(fraction, float), np.asarray(angle_deg, float) % 360.0)
-    sixth = np.floor(((angle + 30.0) % 360.0) / 60.0).astype(np.int64)
-    quarter = np.floor(((angle + 45.0) % 360.0) / 90.0).astype(np.int64)
     level = np.searchsorted(np.asarray(LEVEL_EDGES), fraction, side="right")
-    return np.select(
-        [level == 0, level == 1, level == 2], [np.full_like(sixth, 17), 13 + quarter, 7 + sixth], 1 + sixth
-    )
+    out = np.zeros(fraction.shape, dtype=np.int64)
+    for index, (sectors, first) in enumerate(model.levels):
+        width = 360.0 / sectors
+        sector = np.floor(((angle + 0.5 * width) % 360.0) / width).astype(np.int64)
+        out = np.where(level == index, first + sector, out)
+    return out
 
 
-def segment_map(rings: int, angles: int) -> NDArray[np.int64]:
-    """Give the AHA segment (1-17) of every sample of a (rings, angles) polar map.
+def segment_map(rings: int, angles: int, *, model: SegmentModel = AHA17) -> NDArray[np.int64]:
+    """Give the segment (from 1) of every sample of a (rings, angles) polar map.
 
     Ring i covers the fraction (i + 0.5) / rings of the wall from apex to base.
     """
     fraction = (np.arange(rings) + 0.5) / rings
     angle = np.arange(angles) * (360.0 / angles)
-    return segment_of(fraction[:, None], angle[None, :])
+    return segment_of(fraction[:, None], angle[None, :], model=model)
 
 
-def segment_means(values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+def segment_means(values: NDArray[np.floating[Any]], *, model: SegmentModel = AHA17) -> NDArray[np.float64]:
     """Average a (..., rings, angles) polar map over each segment.
 
     Returns
     -------
-    Array of shape (..., 17), AHA order.
+    Array of shape (..., segments), in the model's order.
 
     Raises
     ------
@@ -91,18 +150,51 @@ def segment_means(values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         When the map is too coarse to have a sample in every segment.
     """
     rings, angles = values.shape[-2:]
-    index = segment_map(rings, angles).ravel() - 1
-    counts = np.bincount(index, minlength=17)
+    index = segment_map(rings, angles, model=model).ravel() - 1
+    counts = np.bincount(index, minlength=model.count)
     if (counts == 0).any():
-        raise InputError(f"A {rings} x {angles} polar map is too coarse for 17 segments.")
-    weights = np.zeros((index.size, 17))
+        raise InputError(f"A {rings} x {angles} polar map is too coarse for {model.count} segments.")
+    weights = np.zeros((index.size, model.count))
     weights[np.arange(index.size), index] = 1.0 / counts[index]
     return values.reshape(*values.shape[:-2], -1) @ weights
 
 
-def territory_of(segment: int) -> str:
+def assign_segments(
+    changes: Mapping[int, str], *, territories: Territories = TERRITORIES, model: SegmentModel = AHA17
+) -> Territories:
+    """Give territories with some segments moved to other vessels, e.g. ``{16: "LAD"}``.
+
+    Parameters
+    ----------
+    changes
+        Segment -> vessel.
+    territories
+        To start from.
+
+    Raises
+    ------
+    InputError
+        For a segment or vessel that does not exist, or when the result does not hold every segment once.
+    """
+    for segment, vessel in changes.items():
+        if not 1 <= segment <= model.count or vessel not in territories:
+            raise InputError(
+                f"A territory takes a segment from 1 to {model.count} and one of {', '.join(territories)}; "
+                f"got {segment}: {vessel}."
+            )
+    moved = {
+        vessel: tuple(s for s in range(1, model.count + 1) if changes.get(s, vessel if s in own else None) == vessel)
+        for vessel, own in territories.items()
+    }
+    if sorted(s for own in moved.values() for s in own) != list(range(1, model.count + 1)):
+        raise InputError(f"Territories must hold each of the {model.count} segments once.")
+    return MappingProxyType(moved)
+
+
+def territory_of(segment: int, territories: Territories = TERRITORIES) -> str:
     """Name the territory (LAD, LCX or RCA) a segment belongs to."""
-    for vessel, segments in TERRITORIES.items():
+    for vessel, segments in territories.items():
         if segment in segments:
             return vessel
-    raise InputError(f"A segment is a number from 1 to 17; got {segment}.")
+    last = max(s for segments in territories.values() for s in segments)
+    raise InputError(f"A segment is a number from 1 to {last}; got {segment}.")

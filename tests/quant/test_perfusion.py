@@ -5,7 +5,7 @@ import pytest
 
 from myoperf import quant
 from myoperf.errors import InputError
-from myoperf.segments import segment_map
+from myoperf.segments import SEGMENTS20, assign_segments, segment_map
 from myoperf.types import PolarMap
 
 RINGS, ANGLES = 24, 72
@@ -97,6 +97,30 @@ def test_a_fixed_defect_is_called_fixed():
     assert scores.sds == 0
     assert "fixed" in scores.summary
     assert "LAD" in scores.summary
+
+
+def test_a_segment_given_to_another_vessel_takes_its_score_along():
+    hurt = with_defect((16,), 0.0)
+    usual = quant.score_perfusion(hurt, None, stress_limits=limits())
+    moved = quant.score_perfusion(hurt, None, stress_limits=limits(), territories=assign_segments({16: "LAD"}))
+    assert (usual.territories["LCX"].sss, usual.territories["LAD"].sss) == (4, 0)
+    assert (moved.territories["LCX"].sss, moved.territories["LAD"].sss) == (0, 4)
+    assert (moved.sss, moved.tpd_stress_percent) == (usual.sss, usual.tpd_stress_percent)
+    assert "LAD" in moved.summary
+    assert "LCX" in usual.summary
+    assert moved.more["territories"]["LAD"] == (1, 2, 7, 8, 13, 14, 16, 17)
+    assert "territories" not in usual.more
+    with pytest.raises(InputError, match="once"):
+        quant.score_perfusion(hurt, None, stress_limits=limits(), territories={"LAD": (1,), "LCX": (2,), "RCA": (3,)})
+
+
+def test_twenty_segments_score_the_same_absent_wall_by_their_own_number():
+    inside = np.isin(segment_map(RINGS, ANGLES, model=SEGMENTS20), (4, 10, 16, 20))
+    values = np.where(inside, 0.0, normal_maps(1, seed=99)[0].values)
+    scores = quant.score_perfusion(polar(values), None, stress_limits=limits())
+    held = quant.score_segments(scores.more["stress_severity"], model=SEGMENTS20)
+    assert np.flatnonzero(held).tolist() == [3, 9, 15, 19]
+    assert scores.more["sss_20"] == 16
 
 
 def test_without_limits_scores_come_from_the_maximum_and_say_so():

@@ -23,7 +23,14 @@ from myoperf.quant.normals import (
     shipped_limits,
     write_limits,
 )
-from myoperf.quant.perfusion import Perfusion, measure_perfusion, score_perfusion, tid_ratio
+from myoperf.quant.perfusion import (
+    Perfusion,
+    measure_perfusion,
+    score_perfusion,
+    score_segments,
+    severity_map,
+    tid_ratio,
+)
 from myoperf.quant.quality import check_quality
 from myoperf.quant.summary import summarise
 from myoperf.quant.synchrony import Synchrony, measure_synchrony
@@ -57,6 +64,8 @@ __all__ = [
     "resample_counts",
     "scale_map",
     "score_perfusion",
+    "score_segments",
+    "severity_map",
     "shipped_limits",
     "summarise",
     "tid_ratio",

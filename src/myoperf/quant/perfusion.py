@@ -19,10 +19,27 @@ from numpy.typing import NDArray
 from myoperf.errors import InputError
 from myoperf.quant.normals import NormalLimits, scale_map
 from myoperf.quant.summary import summarise
-from myoperf.segments import TERRITORIES, segment_map, segment_means
+from myoperf.segments import (
+    AHA17,
+    SEGMENTS20,
+    TERRITORIES,
+    SegmentModel,
+    Territories,
+    assign_segments,
+    segment_map,
+    segment_means,
+)
 from myoperf.types import Finding, PolarMap, Scores, TerritoryScores
 
-__all__ = ["CONVENTION", "Perfusion", "measure_perfusion", "score_perfusion", "tid_ratio"]
+__all__ = [
+    "CONVENTION",
+    "Perfusion",
+    "measure_perfusion",
+    "score_perfusion",
+    "score_segments",
+    "severity_map",
+    "tid_ratio",
+]
 
 Float = NDArray[np.floating[Any]]
 
@@ -58,11 +75,11 @@ class Perfusion:
     extent_percent: float | None = None
     mean_severity: float | None = None
 
-    def territory_tpd(self, vessel: str) -> float | None:
+    def territory_tpd(self, vessel: str, territories: Territories = TERRITORIES) -> float | None:
         """Part of the TPD that lies in a territory, in percent of the whole ventricle."""
         if self.severity is None:
             return None
-        inside = np.isin(segment_map(*self.severity.shape), TERRITORIES[vessel])
+        inside = np.isin(segment_map(*self.severity.shape), territories[vessel])
         return float(100.0 * self.severity[inside].sum() / (4.0 * self.severity.size))
 
 
@@ -84,15 +101,19 @@ def measure_perfusion(polar: PolarMap, limits: NormalLimits | None) -> Perfusion
         return Perfusion(scores=np.digitize(-percent, [-edge for edge in _UPTAKE_EDGES]), segments_percent=percent)
     severity = severity_map(scale_map(polar.values, limits), limits)
     abnormal = severity > 0
-    means = segment_means(severity)
     return Perfusion(
-        scores=np.digitize(means, SCORE_EDGES, right=True),
+        scores=score_segments(severity),
         segments_percent=percent,
         severity=severity,
         tpd_percent=float(100.0 * severity.sum() / (4.0 * severity.size)),
         extent_percent=float(100.0 * abnormal.mean()),
         mean_severity=float(severity[abnormal].mean()) if abnormal.any() else 0.0,
     )
+
+
+def score_segments(severity: Float, *, model: SegmentModel = AHA17) -> NDArray[np.int64]:
+    """Score each of 17 or 20 segments 0-4 by its mean severity: shape (segments,)."""
+    return np.asarray(np.digitize(segment_means(severity, model=model), SCORE_EDGES, right=True))
 
 
 def severity_map(scaled: Float, limits: NormalLimits) -> Float:
@@ -107,15 +128,32 @@ def score_perfusion(
     *,
     stress_limits: NormalLimits | None = None,
     rest_limits: NormalLimits | None = None,
+    territories: Territories = TERRITORIES,
 ) -> Scores:
     """Score a study's static maps; what a missing state leaves open stays None.
+
+    Parameters
+    ----------
+    stress, rest
+        Static maps.
+    stress_limits, rest_limits
+        Normal limits of each state.
+    territories
+        Which of the 17 segments belong to which vessel (`myoperf.segments.assign_segments` makes variants).
 
     Returns
     -------
     Scores, with a summary in words only where limits stand behind every number of it. `more` holds
     ``stress_severity`` and ``rest_severity`` (rings, angles), extents, mean severities, percent
-    myocardium and the category of the SSS.
+    myocardium, the category of the SSS, the sums of 20 segments (``sss_20``, ``srs_20``) and, where they
+    are not the default, the territories.
+
+    Raises
+    ------
+    InputError
+        When the territories do not hold each segment once.
     """
+    territories = assign_segments({}, territories=territories)
     at_stress = measure_perfusion(stress, stress_limits) if stress else None
     at_rest = measure_perfusion(rest, rest_limits) if rest else None
     both = at_stress is not None and at_rest is not None
@@ -129,17 +167,18 @@ def score_perfusion(
         tpd_stress_percent=at_stress.tpd_percent if at_stress else None,
         tpd_rest_percent=at_rest.tpd_percent if at_rest else None,
         tpd_ischemic_percent=_ischemic(at_stress, at_rest),
-        territories={vessel: _territory(vessel, at_stress, at_rest, difference) for vessel in TERRITORIES},
+        territories={vessel: _territory(vessel, territories, at_stress, at_rest, difference) for vessel in territories},
         normal_limits=known.info if known else None,
         stress_scores=tuple(at_stress.scores.tolist()) if at_stress else None,
         rest_scores=tuple(at_rest.scores.tolist()) if at_rest else None,
         findings=findings,
-        more=_more(at_stress, at_rest, difference),
+        more=_more(at_stress, at_rest, difference)
+        | ({} if dict(territories) == dict(TERRITORIES) else {"territories": dict(territories)}),
     )
     measured = [state for state in (at_stress, at_rest) if state is not None]
     if any(state.severity is None for state in measured):
         return scores
-    return replace(scores, summary=summarise(scores))
+    return replace(scores, summary=summarise(scores, territories=territories))
 
 
 def tid_ratio(stress_ml: float, rest_ml: float) -> float | None:
@@ -159,18 +198,22 @@ def _ischemic(stress: Perfusion | None, rest: Perfusion | None) -> float | None:
 
 
 def _territory(
-    vessel: str, stress: Perfusion | None, rest: Perfusion | None, difference: NDArray[np.int64] | None
+    vessel: str,
+    territories: Territories,
+    stress: Perfusion | None,
+    rest: Perfusion | None,
+    difference: NDArray[np.int64] | None,
 ) -> TerritoryScores:
     """Sum the scores and average the uptake of one territory."""
-    index = np.asarray(TERRITORIES[vessel]) - 1
+    index = np.asarray(territories[vessel], dtype=np.int64) - 1
     return TerritoryScores(
         sss=_sum(stress.scores[index]) if stress else None,
         srs=_sum(rest.scores[index]) if rest else None,
         sds=_sum(difference[index]) if difference is not None else None,
-        tpd_stress_percent=stress.territory_tpd(vessel) if stress else None,
-        tpd_rest_percent=rest.territory_tpd(vessel) if rest else None,
-        mean_stress_percent=float(stress.segments_percent[index].mean()) if stress else None,
-        mean_rest_percent=float(rest.segments_percent[index].mean()) if rest else None,
+        tpd_stress_percent=stress.territory_tpd(vessel, territories) if stress else None,
+        tpd_rest_percent=rest.territory_tpd(vessel, territories) if rest else None,
+        mean_stress_percent=float(stress.segments_percent[index].mean()) if stress and index.size else None,
+        mean_rest_percent=float(rest.segments_percent[index].mean()) if rest and index.size else None,
     )
 
 
@@ -185,6 +228,9 @@ def _more(stress: Perfusion | None, rest: Perfusion | None, difference: NDArray[
             more[f"{name}_severity"] = state.severity
             more[f"{name}_extent_percent"] = state.extent_percent
             more[f"{name}_mean_severity"] = state.mean_severity
+            more["sss_20" if name == "stress" else "srs_20"] = int(
+                score_segments(state.severity, model=SEGMENTS20).sum()
+            )
     if stress is not None:
         total = int(stress.scores.sum())
         if stress.severity is not None:

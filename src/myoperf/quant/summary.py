@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from myoperf.segments import TERRITORIES
+from myoperf.segments import TERRITORIES, Territories
 from myoperf.types import Scores
 
 __all__ = ["summarise"]
@@ -19,8 +19,8 @@ _WALLS = {
 _SIZES = ((3, "small"), (5, "medium"))
 
 
-def summarise(scores: Scores) -> str:
-    """Describe the stress (or only) scores of a study in a sentence or a few.
+def summarise(scores: Scores, *, territories: Territories = TERRITORIES) -> str:
+    """Describe the stress (or only) 17-segment scores of a study in a sentence or a few, by territory.
 
     A territory is described when its summed score is 2 or more. Size by segments scored 2 or more
     (or 1, if none): up to 2 small, 3-4 medium, more large. Kind by the share of the stress score gone
@@ -32,8 +32,8 @@ def summarise(scores: Scores) -> str:
         return ""
     rest = np.asarray(scores.rest_scores) if at_stress and scores.rest_scores is not None else None
     parts = []
-    for vessel, segments in TERRITORIES.items():
-        index = np.asarray(segments) - 1
+    for vessel, segments in territories.items():
+        index = np.asarray(segments, dtype=np.int64) - 1
         inside = values[index]
         if inside.sum() < 2:
             continue
