@@ -11,6 +11,7 @@ from myoperf.errors import AnalysisError, InputError, MissingWeightsError
 from myoperf.geometry import affine_from_axes
 from myoperf.lv.metrics import dice, hausdorff95_mm
 from myoperf.lv.network import NetworkLV
+from myoperf.train import lv
 from myoperf.train.cases import Case, folds, read_cases, read_real, write_cases
 from myoperf.train.losses import dice_loss, rotation_loss, segmentation_loss, wrap
 from myoperf.train.lv import RecipeLV, train_lv
@@ -28,12 +29,9 @@ def case(patient="A", name="A-1"):
 
 def test_a_training_starts_goes_on_and_its_weights_find_something(tmp_path):
     torch.set_num_threads(1)
-    net = train_lv([case()], RecipeLV(minutes=0.02, batch=1), folder=tmp_path / "run")
+    net = train_lv([case()], RecipeLV(steps=3, batch=1), folder=tmp_path / "run")
     assert all(torch.isfinite(p).all() for p in net.parameters())
-    first = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
-    train_lv([case()], RecipeLV(minutes=0.03, batch=1), folder=tmp_path / "run", resume=True)
-    then = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
-    assert then["step"] > first["step"] >= 1
+    assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] == 3
     save_file({k: v.contiguous() for k, v in net.state_dict().items()}, tmp_path / "model.safetensors")
     (tmp_path / "card.json").write_text(json.dumps({"name": "test"}))
     fit = None
@@ -43,6 +41,30 @@ def test_a_training_starts_goes_on_and_its_weights_find_something(tmp_path):
         assert "No left ventricle was found" in str(error)  # noqa: PT017
     if fit is not None:
         assert fit.labels.grid_shape == (35, 35, 35)
+
+
+def test_a_training_that_was_stopped_goes_on_to_the_same_network(tmp_path, monkeypatch):
+    torch.set_num_threads(1)
+    recipe = RecipeLV(steps=4, batch=1)
+    whole = train_lv([case()], recipe, folder=tmp_path / "whole")
+    begun = 0
+
+    def stop_at_the_third(*args):
+        nonlocal begun
+        begun += 1
+        if begun == 3:
+            raise KeyboardInterrupt
+        return segment(*args)
+
+    segment = lv._segment_step
+    monkeypatch.setattr(lv, "_segment_step", stop_at_the_third)
+    monkeypatch.setattr(lv, "SAVE_EVERY", 2)
+    with pytest.raises(KeyboardInterrupt):
+        train_lv([case()], recipe, folder=tmp_path / "parts")
+    monkeypatch.setattr(lv, "_segment_step", segment)
+    parts = train_lv([case()], recipe, folder=tmp_path / "parts", resume=True)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, parts.state_dict()[name]), name
 
 
 def test_absent_weights_are_named(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from myoperf.train.losses import dice_loss
 __all__ = ["Ready", "RecipeLV", "prepare_case", "train_lv"]
 
 BOX = 34
+SAVE_EVERY = 250
 
 
 @dataclass(frozen=True)
@@ -30,25 +31,28 @@ class RecipeLV:
 
     Parameters
     ----------
-    minutes
-        Length by the clock; the learning rate falls to zero along it (cosine).
+    steps
+        The learning rate falls to zero along them (cosine).
     batch
         Volumes a step.
     rate
         Largest learning rate of AdamW.
     seed
-        Of the weights and of the augmentation.
+        Of the weights, the order and the augmentation.
     turn_deg, shift_mm, stretch
         Standard deviations of the random pose.
+    averaged
+        Memory of the moving average of the weights, which is what comes out.
     """
 
-    minutes: float = 15.0
+    steps: int = 6000
     batch: int = 2
     rate: float = 2e-3
     seed: int = 0
     turn_deg: float = 14.0
     shift_mm: float = 8.0
     stretch: float = 0.08
+    averaged: float = 0.998
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +103,25 @@ def _turn(rng: np.random.Generator, degrees: float) -> Tensor:
     return turn
 
 
+def _ball(side: int, rng: np.random.Generator, width: tuple[float, float]) -> Tensor:
+    """Give a Gaussian somewhere in the cube, 1 at its middle; width as a share of the side."""
+    steps = torch.linspace(-1, 1, side)
+    parts = []
+    for place in rng.uniform(-0.9, 0.9, 3):
+        parts.append(torch.exp(-0.5 * ((steps - float(place)) / (2 * float(rng.uniform(*width)))) ** 2))
+    return parts[0][:, None, None] * parts[1][:, None] * parts[2]
+
+
 def _disturb(crop: Tensor, rng: np.random.Generator) -> Tensor:
-    """Vary contrast, sharpness and noise of a normalised crop."""
+    """Vary contrast, sharpness and noise of a normalised crop; darken or brighten places in it."""
     out = crop.clamp_min(1e-6) ** float(np.exp(rng.normal(0, 0.25))) * float(np.exp(rng.normal(0, 0.12)))
+    side = crop.shape[-1]
+    if rng.random() < 0.3:  # a defect
+        out = out * (1 - float(rng.uniform(0.2, 0.9)) * _ball(side, rng, (0.04, 0.12)))
+    if rng.random() < 0.3:  # attenuation
+        out = out * (1 + float(rng.uniform(-0.4, 0.4)) * _ball(side, rng, (0.2, 0.5)))
+    if rng.random() < 0.2:  # gut
+        out = out + float(rng.uniform(0.2, 1.5)) * _ball(side, rng, (0.03, 0.1))
     if rng.random() < 0.3:
         out = F.avg_pool3d(out[None], 3, 1, 1)[0] * (w := float(rng.uniform(0.2, 0.8))) + out * (1 - w)
     if rng.random() < 0.5:
@@ -164,8 +184,20 @@ def _locate_step(net: LVCompact, batch: Sequence[Ready], rng: np.random.Generato
     return _pose_loss(torch.cat([4 * pose[:, :3], pose[:, 3:]], 1), torch.stack(targets))
 
 
-def train_lv(cases: Sequence[Case], recipe: RecipeLV, *, folder: Path, resume: bool = False) -> LVCompact:
-    """Train; writes ``checkpoint.pt`` every minute and ``log.jsonl``.
+def _rate(recipe: RecipeLV, step: int) -> float:
+    return recipe.rate * min(1.0, (step + 1) / 30) * 0.5 * (1 + float(np.cos(np.pi * step / recipe.steps)))
+
+
+def train_lv(
+    cases: Sequence[Case],
+    recipe: RecipeLV,
+    *,
+    folder: Path,
+    start: Mapping[str, Tensor] | None = None,
+    real_share: float = 0.5,
+    resume: bool = False,
+) -> LVCompact:
+    """Train; writes ``checkpoint.pt`` and ``log.jsonl``. Going on after a stop gives the same network.
 
     Parameters
     ----------
@@ -173,46 +205,68 @@ def train_lv(cases: Sequence[Case], recipe: RecipeLV, *, folder: Path, resume: b
         Training cases only.
     folder
         Made if absent.
+    start
+        Weights to start from; random ones if absent.
+    real_share
+        Of the cases drawn, where there are both real and simulated ones.
     resume
         Go on from the folder's checkpoint.
+
+    Returns
+    -------
+    The network with the moving average of its weights.
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
-    rng = np.random.default_rng(recipe.seed)
     ready = [prepare_case(case) for case in cases]
-    net = LVCompact()
+    groups = [g for g in ([i for i, c in enumerate(cases) if c.simulated == kind] for kind in (False, True)) if g]
+    net, mean = LVCompact(), LVCompact()
+    if start is not None:
+        net.load_state_dict(start)
+    mean.load_state_dict(net.state_dict())
     optimiser = torch.optim.AdamW(net.parameters(), lr=recipe.rate, weight_decay=1e-3)
-    spent, step, file = 0.0, 0, folder / "checkpoint.pt"
+    first, file = 0, folder / "checkpoint.pt"
     if resume and file.exists():
         state = torch.load(file, weights_only=True)
         net.load_state_dict(state["net"])
+        mean.load_state_dict(state["mean"])
         optimiser.load_state_dict(state["optimiser"])
-        spent, step = float(state["spent"]), int(state["step"])
-        rng = np.random.default_rng([recipe.seed, step])
+        first = int(state["step"])
     (folder / "recipe.json").write_text(json.dumps(asdict(recipe)))
-    last, kept, sums = time.monotonic(), spent, np.zeros(2)
-    while spent < recipe.minutes * 60:
-        share = spent / (recipe.minutes * 60)
-        for group in optimiser.param_groups:
-            group["lr"] = recipe.rate * min(1.0, (step + 1) / 30) * 0.5 * (1 + float(np.cos(np.pi * share)))
-        batch = [ready[i] for i in rng.integers(len(ready), size=recipe.batch)]
+    clock, sums = time.monotonic(), np.zeros(2)
+    for step in range(first, recipe.steps):
+        rng = np.random.default_rng([recipe.seed, step])
+        for part in optimiser.param_groups:
+            part["lr"] = _rate(recipe, step)
+        batch = []
+        for _ in range(recipe.batch):
+            group = groups[0] if len(groups) == 1 or rng.random() < real_share else groups[1]
+            batch.append(ready[group[int(rng.integers(len(group)))]])
         both = _segment_step(net, batch, recipe, rng), _locate_step(net, batch, rng)
         optimiser.zero_grad()
         (both[0] + both[1]).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
         optimiser.step()
+        with torch.no_grad():
+            memory = min(recipe.averaged, (step + 1) / (step + 10))
+            for kept, new in zip(mean.parameters(), net.parameters(), strict=True):
+                kept.lerp_(new, 1 - memory)
         sums += [float(b.detach()) for b in both]
-        step += 1
-        now = time.monotonic()
-        spent, last = spent + now - last, now
-        if step % 25 == 0:
-            line = {"step": step, "spent_s": round(spent, 1), "segment": sums[0] / 25, "locate": sums[1] / 25}
+        done = step + 1
+        if done % 50 == 0:
+            spent = round(time.monotonic() - clock, 1)
+            line = {"step": done, "spent_s": spent, "segment": sums[0] / 50, "locate": sums[1] / 50}
             with (folder / "log.jsonl").open("a") as log:
                 log.write(json.dumps(line) + "\n")
             sums[:] = 0
-        if spent - kept > 60 or spent >= recipe.minutes * 60:
-            kept = spent
-            torch.save(
-                {"net": net.state_dict(), "optimiser": optimiser.state_dict(), "spent": spent, "step": step}, file
-            )
-    return net
+        if done % SAVE_EVERY == 0 or done == recipe.steps:
+            _save(file, net, mean, optimiser, done)
+    return mean
+
+
+def _save(file: Path, net: LVCompact, mean: LVCompact, optimiser: torch.optim.Optimizer, step: int) -> None:
+    """Write the checkpoint beside the old one, then put it in its place."""
+    fresh = file.with_suffix(".new")
+    state = {"net": net.state_dict(), "mean": mean.state_dict(), "optimiser": optimiser.state_dict(), "step": step}
+    torch.save(state, fresh)
+    fresh.replace(file)
