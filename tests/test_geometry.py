@@ -1,7 +1,11 @@
 """Geometry: round trips on oblique, anisotropic affines; the frame's handedness."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from myoperf import geometry
@@ -75,3 +79,54 @@ def test_an_impossible_affine_is_refused(bad):
 def test_a_volume_with_nan_is_refused():
     with pytest.raises(InputError, match="NaN"):
         Volume(np.full((2, 3, 4), np.nan), np.eye(4))
+
+
+@pytest.mark.parametrize("shape", [(7, 8, 9), (1, 8, 9), (2, 1, 9)])
+@pytest.mark.parametrize("outside", [0.0, -3.5])
+def test_linear_sampling_agrees_with_scipy_within_on_and_beyond_the_edge(shape, outside):
+    rng = np.random.default_rng(4)
+    axes = Rotation.from_euler("zyx", (20, -35, 50), degrees=True).as_matrix()
+    volume = Volume(
+        rng.normal(100, 30, (2, *shape)), geometry.affine_from_axes((-40.0, 12.0, 100.0), axes, (3, 2, 2.5))
+    )
+    corners = np.stack(np.meshgrid(*([-1.0, -0.4, 0.0, n - 1.0, n - 0.3, n] for n in shape), indexing="ij"), -1)
+    index = np.concatenate([corners.reshape(-1, 3), rng.uniform(-2, 10, (400, 3)), np.zeros((3, 3)) + 1e9])
+    points = geometry.transform_points(volume.lps_from_index, index).reshape(-1, 1, 3)
+    found = geometry.sample(volume, points, outside=outside)
+    places = geometry.transform_points(geometry.index_from_lps(volume.lps_from_index), points)[:, 0].T
+    for frame, values in zip(volume.array, found, strict=True):
+        wanted = ndimage.map_coordinates(
+            frame.astype(np.float32), places, order=1, mode="grid-constant", cval=outside, output=np.float64
+        )
+        assert values[:, 0] == pytest.approx(wanted, rel=1e-6, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "euler", [(20, -35, 50), (0, 0, 0), (90, 0, 0), (0, 90, 0), (180, 0, 0)], ids=lambda e: "-".join(map(str, e))
+)
+def test_linear_reslicing_agrees_with_scipy(euler):
+    rng = np.random.default_rng(6)
+    axes = Rotation.from_euler("zyx", euler, degrees=True).as_matrix()
+    volume = Volume(
+        rng.integers(0, 900, (2, 7, 8, 9)).astype(np.uint16),
+        geometry.affine_from_axes(-axes.T @ (9.0, 7.0, 10.0), axes, (3, 2, 2.5)),
+    )
+    grid = geometry.affine_from_axes((-12.0, -11.0, -14.0), np.eye(3), (2.0, 2.0, 0.7))
+    found = geometry.reslice(volume, grid, (11, 12, 40)).array
+    matrix = geometry.index_from_lps(volume.lps_from_index) @ grid
+    for frame, values in zip(volume.array, found, strict=True):
+        wanted = ndimage.affine_transform(
+            frame.astype(np.float64),
+            matrix[:3, :3],
+            matrix[:3, 3],
+            output_shape=(11, 12, 40),
+            order=1,
+            mode="grid-constant",
+        )
+        assert values == pytest.approx(wanted, rel=1e-6, abs=1e-4)
+    assert 0.2 < (found != 0).mean() < 0.9
+
+
+def test_numba_is_not_loaded_before_something_is_resampled():
+    code = "import sys, myoperf.geometry, myoperf.cli.main; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

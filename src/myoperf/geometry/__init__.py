@@ -1,6 +1,7 @@
 """The one place (with `io` at the border) that flips, transposes or converts an axis.
 
-World frame: LPS millimetres. Index order: (plane, row, column). See `myoperf.types`.
+World frame: LPS millimetres. Index order: (plane, row, column). See `myoperf.types`. Linear interpolation
+is compiled (`myoperf.geometry.kernels`); nearest neighbour and cubic splines come from scipy.
 """
 
 from __future__ import annotations
@@ -90,7 +91,15 @@ def sample(volume: Volume, points_mm: ArrayLike, *, order: int = 1, outside: flo
     Array of shape (frames, ...), float32 (the volume's own type for order 0).
     """
     points = np.asarray(points_mm, dtype=np.float64)
-    index = np.moveaxis(transform_points(index_from_lps(volume.lps_from_index), points), -1, 0)
+    matrix = index_from_lps(volume.lps_from_index)
+    if order == 1:
+        from myoperf.geometry.kernels import sample_points
+
+        flat = np.empty((volume.frames, points.size // 3), dtype=np.float32)
+        image = np.ascontiguousarray(volume.array, dtype=np.float32)
+        sample_points(image, matrix, np.ascontiguousarray(points.reshape(-1, 3)), float(outside), flat)
+        return flat.reshape(volume.frames, *points.shape[:-1])
+    index = np.moveaxis(transform_points(matrix, points), -1, 0)
     dtype = volume.array.dtype if order == 0 else np.float32
     out = np.empty((volume.frames, *points.shape[:-1]), dtype=dtype)
     for frame, values in zip(volume.array, out, strict=True):
@@ -104,6 +113,11 @@ def reslice(volume: Volume, lps_from_index: ArrayLike, shape: tuple[int, int, in
     matrix = index_from_lps(volume.lps_from_index) @ affine
     dtype = volume.array.dtype if order == 0 else np.float32
     out = np.empty((volume.frames, *shape), dtype=dtype)
+    if order == 1:
+        from myoperf.geometry.kernels import sample_grid
+
+        sample_grid(np.ascontiguousarray(volume.array, dtype=np.float32), matrix, out)
+        return Volume(out, affine)
     for frame, values in zip(volume.array, out, strict=True):
         ndimage.affine_transform(
             frame, matrix[:3, :3], matrix[:3, 3], output_shape=shape, output=values, order=order, mode="grid-constant"
