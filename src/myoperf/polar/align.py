@@ -19,6 +19,8 @@ Float = NDArray[np.floating[Any]]
 
 _STEP_DEG = 1.0
 _MIN_GAIN = 0.01
+_FAINT = 0.05
+"""Share of the wall's counts below which what lies outside it says nothing of the right ventricle."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +49,7 @@ def register_polar(reference: PolarMap, moving: PolarMap, *, max_shift_deg: floa
     Stress and rest read through their own `LVFrame` already share apex, base and anterior; what is
     left is a few degrees of doubt in the anterior direction. The angle with the highest correlation
     of uptake and wall thickness is taken, in steps of one degree, and only if the correlation gains
-    at least 0.01: a defect present in one state alone must not turn the map. Values between samples
+    at least 0.01 or half of what it lacks: a defect present in one state alone must not turn the map. Values between samples
     are interpolated linearly. A perfusion pattern without landmarks gives no shift.
 
     Raises
@@ -74,7 +76,7 @@ def register_polar(reference: PolarMap, moving: PolarMap, *, max_shift_deg: floa
         ]
     )
     best = int(np.argmax(scores))
-    if scores[best] - scores[0] < _MIN_GAIN:
+    if scores[best] - scores[0] < min(_MIN_GAIN, 0.5 * (1.0 - scores[0])):
         best = 0
     shift = float(np.concatenate([[0.0], shifts])[best])
     turned = replace(
@@ -112,18 +114,21 @@ def check_rv_side(volume: Volume, surface: WallSurface) -> tuple[Finding, ...]:
 
     Returns
     -------
-    One warning ``orientation-doubt`` when the lateral side shows clearly more (half as much again), else nothing.
+    One warning ``orientation-doubt`` when the lateral side shows clearly more (half as much again, and a
+    twentieth of the wall's counts), else nothing.
     """
     rings, angles = surface.thickness_mm.shape
     rows = slice(int(0.45 * rings), int(0.9 * rings) + 1)
     distance = np.arange(6.0, 31.0, 3.0)
     reach = 0.5 * surface.thickness_mm[rows, :, None, None] + distance[:, None]
     points = surface.mid_wall_mm[rows, :, None] + reach * surface.normal[rows, :, None]
-    outside = geometry.sample(volume.summed(), points)[0].mean(axis=(0, 2))
+    still = volume.summed()
+    outside = geometry.sample(still, points)[0].mean(axis=(0, 2))
+    wall = float(np.median(geometry.sample(still, surface.mid_wall_mm[rows])))
     angle = np.arange(angles) * (360.0 / angles)
     septal = float(outside[np.abs(angle - 90.0) <= 45.0].mean())
     lateral = float(outside[np.abs(angle - 270.0) <= 45.0].mean())
-    if lateral <= 1.5 * max(septal, 0.0) or lateral <= 0:
+    if lateral <= 1.5 * max(septal, 0.0) or lateral <= _FAINT * wall:
         return ()
     message = (
         "More activity lies beyond the lateral wall than beyond the septum, where the right ventricle is expected: "
