@@ -49,8 +49,8 @@ def register_polar(reference: PolarMap, moving: PolarMap, *, max_shift_deg: floa
     Stress and rest read through their own `LVFrame` already share apex, base and anterior; what is
     left is a few degrees of doubt in the anterior direction. The angle with the highest correlation
     of uptake and wall thickness is taken, in steps of one degree, and only if the correlation gains
-    at least 0.01 or half of what it lacks: a defect present in one state alone must not turn the map. Values between samples
-    are interpolated linearly. A perfusion pattern without landmarks gives no shift.
+    at least 0.01 or half of what it lacks: a defect present in one state alone must not turn the map.
+    Values between samples are interpolated linearly. A perfusion pattern without landmarks gives no shift.
 
     Raises
     ------
