@@ -10,11 +10,13 @@ from scipy import ndimage
 from myoperf.errors import AnalysisError, InputError, MissingWeightsError
 from myoperf.geometry import affine_from_axes
 from myoperf.lv.metrics import dice, hausdorff95_mm
-from myoperf.lv.network import NetworkLV
-from myoperf.train import lv
+from myoperf.lv.network import Agreement, NetworkLV, load_network_lv
+from myoperf.nets.lv_compact import LVCompact
+from myoperf.train import lv, lv_recipe
 from myoperf.train.cases import Case, folds, read_cases, read_real, write_cases
 from myoperf.train.losses import dice_loss, rotation_loss, segmentation_loss, wrap
 from myoperf.train.lv import RecipeLV, train_lv
+from myoperf.train.lv_judge import MEASURES, failure_detection, summarise
 from myoperf.types import LVFrame, Volume
 
 
@@ -36,7 +38,7 @@ def test_a_training_starts_goes_on_and_its_weights_find_something(tmp_path):
     (tmp_path / "card.json").write_text(json.dumps({"name": "test"}))
     fit = None
     try:
-        fit = NetworkLV(tmp_path).find_lv(case().image, fall_back=False)
+        fit = load_network_lv(tmp_path).find_lv(case().image, fall_back=False)
     except AnalysisError as error:
         assert "No left ventricle was found" in str(error)  # noqa: PT017
     if fit is not None:
@@ -69,7 +71,64 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_network(tmp_path, monke
 
 def test_absent_weights_are_named(tmp_path):
     with pytest.raises(MissingWeightsError, match="not installed"):
-        NetworkLV(tmp_path)
+        load_network_lv(tmp_path)
+
+
+@pytest.mark.slow
+def test_the_recipe_trains_judges_and_writes_a_card(tmp_path):
+    torch.set_num_threads(1)
+    cases = [case(p, f"{p}-1") for p in "ABC"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lv_recipe, "read_real", lambda _: tuple(cases))
+        lv_recipe.run("smoke", tmp_path, 0, data=tmp_path, resume=False, quiet=True)
+        before = (tmp_path / "model.safetensors").read_bytes()
+        lv_recipe.run("smoke", tmp_path, 0, data=tmp_path, resume=True, quiet=True)
+    assert (tmp_path / "model.safetensors").read_bytes() == before
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert "CC BY 4.0" in card["training_data"]
+    assert card["metrics"]["real and simulated, real volumes not seen"]["patients"] == 3
+    assert card["metrics"]["classical method, simulated volumes"]["volumes"] == 1
+    assert load_network_lv(tmp_path).card["sha256"] == card["sha256"]
+    rows = (tmp_path / "judged.csv").read_text().splitlines()
+    assert len(rows) == 1 + 3 * 3 + 3
+
+
+def test_a_summary_counts_patients_and_keeps_what_was_not_found_out_of_the_errors():
+    measures = dict.fromkeys(MEASURES, 1.0)
+    rows = [
+        {"patient": "A", "case": "A-1", "found": True, "flagged": False, "bad": False, **measures},
+        {"patient": "A", "case": "A-2", "found": True, "flagged": True, "bad": True, **measures, "axis_error_deg": 3.0},
+        {
+            "patient": "B", "case": "B-1", "found": False, "flagged": True, "bad": True,
+            **dict.fromkeys(MEASURES, np.nan), "wall_dice": 0.0, "pool_dice": 0.0,
+        },
+    ]  # fmt: skip
+    summary = summarise(rows)
+    assert (summary["patients"], summary["volumes"], summary["found"]) == (2, 3, 2)
+    assert summary["wall_dice"]["mean"] == pytest.approx(2 / 3, abs=1e-4)
+    assert summary["axis_error_deg"]["mean"] == pytest.approx(2.0)
+    detection = failure_detection(rows)
+    assert detection["sensitivity"]["value"] == 1.0
+    assert detection["specificity"]["n"] == 1
+
+
+def test_passes_that_disagree_are_doubted():
+    assert not Agreement(overlap=0.97, spread_deg=2.0, turn_deg=3.0, sureness=0.9).doubtful
+    assert Agreement(overlap=0.7, spread_deg=2.0, turn_deg=3.0, sureness=0.9).doubtful
+    assert Agreement(overlap=0.97, spread_deg=2.0, turn_deg=30.0, sureness=0.9).doubtful
+
+
+def test_gates_are_labelled_in_one_batch_each_as_alone():
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    model = NetworkLV(LVCompact().eval(), {})
+    one = case()
+    other = one.image.array[0][::-1]
+    gated = one.image.with_array(np.stack([one.image.array[0], other]))
+    both = model.segment_gates(gated, one.frame)
+    alone = model.segment_gates(one.image.with_array(other), one.frame)
+    assert both.array.shape == (2, 35, 35, 35)
+    assert (both.array[1] == alone.array[0]).mean() > 0.999
 
 
 def test_cases_are_written_and_read_and_split_by_patient(tmp_path):

@@ -231,8 +231,29 @@ def models(
 
 
 @app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="lv, polar, slices or unimiss.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for weights, card and log.")] = Path(
+        "myoperf-training"
+    ),
+    scale: Annotated[str, typer.Option(help="smoke, small or full.")] = "small",
+    seed: Annotated[int, typer.Option(min=0, help="Of patients, weights and augmentation.")] = 0,
+    data: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Folder of real data to learn from too; what it holds depends on the recipe."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a model by its committed recipe; writes weights and a card."""
+    from myoperf.cli.train import run_recipe
+
+    run_recipe(recipe, out, scale=scale, seed=seed, data=data, resume=resume, quiet=quiet)
+
+
+@app.command()
 def study(
-    name: Annotated[str, typer.Argument(help="two-stage or multi-branch-mit.")],
+    name: Annotated[str, typer.Argument(help="two-stage, label-strategies, ms-st-unet or multi-branch-mit.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the tables; must be new or empty.")] = Path(
         "myoperf-study"
     ),

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 
 import typer
 
 from myoperf.errors import InputError, OutputExistsError
 
-__all__ = ["list_backbones", "run_study"]
+__all__ = ["STUDIES", "list_backbones", "run_study"]
+
+STUDIES: Mapping[str, str] = MappingProxyType(
+    {
+        "two-stage": "myoperf.studies.two_stage",
+        "multi-branch-mit": "myoperf.studies.multi_branch_mit",
+    }
+)
+"""Where the ``run(scale, out, seed)`` of each study stands."""
 
 _SCALES = ("smoke", "small", "full")
 
@@ -20,16 +31,9 @@ def run_study(name: str, out: Path, *, scale: str, seed: int) -> None:
         raise InputError(f"--scale is {', '.join(_SCALES)}; got {scale}.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OutputExistsError(f"{out.name} exists and is not an empty folder; give another with -o.")
-    if name == "two-stage":
-        from myoperf.studies.two_stage import run as run_two_stage
-
-        run_two_stage(scale, out, seed)
-    elif name == "multi-branch-mit":
-        from myoperf.studies.multi_branch_mit import run as run_multi_branch
-
-        run_multi_branch(scale, out, seed)
-    else:
-        raise InputError(f"The study is two-stage or multi-branch-mit; got {name}.")
+    if name not in STUDIES:
+        raise InputError(f"The study is one of {', '.join(STUDIES)}; got {name}.")
+    import_module(STUDIES[name]).run(scale, out, seed)
     typer.echo(str(out))
 
 

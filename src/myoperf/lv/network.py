@@ -1,4 +1,4 @@
-"""The left ventricle by a small network, with the classical method where the network is in doubt."""
+"""The left ventricle by a small network, with the classical method where the network fails."""
 
 from __future__ import annotations
 
@@ -17,14 +17,45 @@ from torch import Tensor
 from myoperf.errors import AnalysisError, MissingWeightsError
 from myoperf.geometry import index_from_lps, transform_points
 from myoperf.lv.find import LVFit, find_lv
+from myoperf.lv.mask import frame_from_mask
+from myoperf.lv.metrics import dice
 from myoperf.nets.lv_compact import LVCompact, matrix_from_six
 from myoperf.nets.lv_sampling import COARSE, COARSE_MM, coarse_points, crop_points, normalise, pull, sample_at
-from myoperf.types import Finding, LVFrame, Volume
+from myoperf.types import MYOCARDIUM, Finding, LVFrame, Volume
 
-__all__ = ["NetworkLV"]
+__all__ = ["Agreement", "NetworkLV", "load_network_lv"]
 
-SPREAD_DEG = 12.0
 SMALLEST_ML, LARGEST_ML = 40.0, 700.0
+PASSES = 4
+TURN_DEG, SHIFT_MM = 12.0, 2.0  # how far the passes' starting poses lie from the best one
+LEAST_OVERLAP, LARGEST_SPREAD_DEG = 0.9, 6.0
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well the network's passes agree; each starts from another pose.
+
+    Parameters
+    ----------
+    overlap
+        Smallest Dice overlap between one pass's wall and the mean's.
+    spread_deg
+        Largest angle between one pass's long axis and the mean's.
+    turn_deg
+        Angle between the long axis of the mean's wall and the one that the network states.
+    sureness
+        Mean probability of the wall over the voxels called wall.
+    """
+
+    overlap: float
+    spread_deg: float
+    turn_deg: float
+    sureness: float
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a reader should check pose and contours."""
+        return self.overlap < LEAST_OVERLAP or max(self.spread_deg, self.turn_deg) > LARGEST_SPREAD_DEG
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,37 +65,28 @@ class _Pose:
     length_mm: float
 
 
+@dataclass(frozen=True, eq=False)
 class NetworkLV:
-    """The compact network with its weights.
+    """The compact network with what its card says.
 
     Parameters
     ----------
-    folder
-        Holds ``model.safetensors`` and ``card.json``.
-
-    Raises
-    ------
-    MissingWeightsError
-        When the folder has no weights.
+    net
+        In evaluation mode.
+    card
+        Of the weights.
     """
 
-    def __init__(self, folder: Path) -> None:
-        file = folder / "model.safetensors"
-        if not file.is_file() or not (folder / "card.json").is_file():
-            raise MissingWeightsError(
-                f"Weights {folder.name!r} are not installed; model.safetensors and card.json were expected."
-            )
-        self.card: dict[str, Any] = json.loads((folder / "card.json").read_text())
-        net = LVCompact()
-        net.load_state_dict(load_file(file), strict=True)
-        self.net = net.eval()
+    net: LVCompact
+    card: dict[str, Any]
 
     def find_lv(self, volume: Volume, *, fall_back: bool = True) -> LVFit:
         """Find, turn and segment the left ventricle; gates are summed first.
 
-        The localiser gives a pose, two passes improve it, and four more from poses about the last one
-        are averaged. Their spread tells the doubt: beyond 12 degrees the finding ``check-orientation``
-        is given. Where the network gives no wall of a plausible size, `myoperf.lv.find_lv` takes over.
+        The localiser gives a pose, two passes improve it, and four from poses about the last one are
+        averaged. The pose of the result is that of the averaged wall's geometry
+        (`myoperf.lv.frame_from_mask`). Where the passes disagree the finding ``check-orientation`` is
+        given. Where the network gives no wall of a plausible size, `myoperf.lv.find_lv` takes over.
 
         Parameters
         ----------
@@ -79,7 +101,7 @@ class NetworkLV:
             When no ventricle was found.
         """
         try:
-            return self._find(volume.summed())
+            return self.find_with_agreement(volume)[0]
         except AnalysisError:
             if not fall_back:
                 raise
@@ -88,37 +110,78 @@ class NetworkLV:
         return LVFit(fit.frame, fit.labels, fit.confidence, (*fit.findings, note))
 
     @torch.inference_mode()
-    def _find(self, volume: Volume) -> LVFit:
-        image = torch.from_numpy(np.array(volume.array, dtype=np.float32)).clamp_min(0)
+    def find_with_agreement(self, volume: Volume) -> tuple[LVFit, Agreement]:
+        """As `find_lv` without fall-back, with how well the passes agree."""
+        volume = volume.summed()
+        image, inverse = _tensors(volume)
         if not float(image.max()) > 0:
             raise AnalysisError("No left ventricle was found: the volume holds no counts; check the file.")
-        inverse = _single(index_from_lps(volume.lps_from_index))
         middle = _single(transform_points(volume.lps_from_index, 0.5 * (np.array(volume.grid_shape) - 1)))
         pose = self._locate(image, inverse, middle)
         for _ in range(2):
             pose = self._pass(image, inverse, [pose])[1][0]
-        around = [pose, *(_turned(pose, k) for k in range(3))]
+        around = [pose, *(_turned(pose, k) for k in range(PASSES - 1))]
         logits, poses = self._pass(image, inverse, around)
         points, box = _box_points(volume, pose)
-        chance = (
-            torch.stack(
-                [pull(out, points, p.centre, p.rotation).softmax(0) for out, p in zip(logits, around, strict=True)]
-            )
-            .mean(0)
-            .numpy()
-        )
-        labels = _labels(chance)
-        amount = float((labels == 1).sum()) * volume.voxel_ml
+        chances = [pull(out, points, p.centre, p.rotation).softmax(0) for out, p in zip(logits, around, strict=True)]
+        mean = torch.stack(chances).mean(0).numpy()
+        labels = _labels(mean)
+        amount = float((labels == MYOCARDIUM).sum()) * volume.voxel_ml
         if not SMALLEST_ML < amount < LARGEST_ML:
             raise AnalysisError(
                 f"No left ventricle was found: a wall of {amount:.0f} ml; {SMALLEST_ML:.0f}-{LARGEST_ML:.0f} expected."
             )
         whole = np.zeros(volume.grid_shape, dtype=np.uint8)
         whole[box] = labels
-        frame, spread = _mean_frame(poses)
-        doubts = () if spread <= SPREAD_DEG else (_doubt(spread),)
-        sure = float(chance[1][labels == 1].mean()) * float(np.exp(-0.5 * (spread / SPREAD_DEG) ** 2))
-        return LVFit(frame, volume.with_array(whole), float(np.clip(sure, 0, 1)), doubts)
+        stated, spread = _mean_frame(poses)
+        found = volume.with_array(whole)
+        frame = frame_from_mask(volume.with_array((whole == MYOCARDIUM).astype(np.uint8)))
+        walls = [chance.argmax(0).numpy() == MYOCARDIUM for chance in chances]
+        agreement = Agreement(
+            overlap=min(dice(wall, labels == MYOCARDIUM) for wall in walls),
+            spread_deg=spread,
+            turn_deg=_angle_deg(frame.axis, stated.axis),
+            sureness=float(mean[MYOCARDIUM][labels == MYOCARDIUM].mean()),
+        )
+        doubts = (_doubt(agreement),) if agreement.doubtful else ()
+        confidence = float(np.clip(agreement.overlap * agreement.sureness, 0, 0.49 if doubts else 1))
+        return LVFit(frame, found, confidence, doubts), agreement
+
+    @torch.inference_mode()
+    def segment_gates(self, gated: Volume, frame: LVFrame) -> Volume:
+        """Label every gate in the pose of the summed study, all gates in one batch.
+
+        Parameters
+        ----------
+        gated
+            Any number of gates.
+        frame
+            Of the summed study, e.g. of `find_lv`.
+
+        Returns
+        -------
+        uint8 (gates, planes, rows, columns): 1 myocardium, 2 blood pool.
+
+        Raises
+        ------
+        AnalysisError
+            When a gate holds no wall.
+        """
+        pose = _Pose(
+            _single(frame.centre_mm),
+            _single(np.stack([frame.axis, frame.anterior, frame.lateral], 1)),
+            frame.length_mm,
+        )
+        images = [_tensors(gated.with_array(gate)) for gate in gated.array]
+        inverse = images[0][1]
+        points, box = _box_points(gated, pose)
+        grid = crop_points(pose.centre, pose.rotation)
+        crops = [normalise(sample_at(image, inverse, grid)) for image, _ in images]
+        logits, _ = self.net(torch.stack(crops))
+        out = np.zeros((gated.frames, *gated.grid_shape), dtype=np.uint8)
+        for k, gate in enumerate(logits):
+            out[(k, *box)] = _labels(pull(gate, points, pose.centre, pose.rotation).softmax(0).numpy())
+        return gated.with_array(out)
 
     def _locate(self, image: Tensor, inverse: Tensor, middle: Tensor) -> _Pose:
         field = normalise(sample_at(image, inverse, coarse_points(middle)))
@@ -137,18 +200,41 @@ class NetworkLV:
         return logits, better
 
 
+def load_network_lv(folder: Path) -> NetworkLV:
+    """Read ``model.safetensors`` and ``card.json``.
+
+    Raises
+    ------
+    MissingWeightsError
+        When the folder has no weights.
+    """
+    file = folder / "model.safetensors"
+    if not file.is_file() or not (folder / "card.json").is_file():
+        raise MissingWeightsError(
+            f"Weights {folder.name!r} are not installed; model.safetensors and card.json were expected."
+        )
+    net = LVCompact()
+    net.load_state_dict(load_file(file), strict=True)
+    return NetworkLV(net.eval(), json.loads((folder / "card.json").read_text()))
+
+
 def _single(values: NDArray[Any]) -> Tensor:
     return torch.from_numpy(np.array(values, dtype=np.float32))
 
 
+def _tensors(volume: Volume) -> tuple[Tensor, Tensor]:
+    """Give the image (1, planes, rows, columns), not negative, and the matrix to its indices."""
+    return _single(volume.array).clamp_min(0), _single(index_from_lps(volume.lps_from_index))
+
+
 def _turned(pose: _Pose, axis: int) -> _Pose:
-    """Turn a pose by 12 degrees about one of its axes and move it 2 mm along it."""
-    angle = np.deg2rad(12.0)
+    """Turn a pose about one of its axes and move it along it."""
+    angle = np.deg2rad(TURN_DEG)
     a, b = (axis + 1) % 3, (axis + 2) % 3
     turn = torch.eye(3)
     turn[a, a] = turn[b, b] = float(np.cos(angle))
     turn[a, b], turn[b, a] = -float(np.sin(angle)), float(np.sin(angle))
-    return _Pose(pose.centre + 2.0 * pose.rotation[:, axis], pose.rotation @ turn, pose.length_mm)
+    return _Pose(pose.centre + SHIFT_MM * pose.rotation[:, axis], pose.rotation @ turn, pose.length_mm)
 
 
 def _box_points(volume: Volume, pose: _Pose) -> tuple[Tensor, tuple[slice, slice, slice]]:
@@ -181,13 +267,17 @@ def _mean_frame(poses: list[_Pose]) -> tuple[LVFrame, float]:
     anterior = np.mean([p.rotation[:, 1].numpy() for p in poses], axis=0)
     centre = np.mean([p.centre.numpy() for p in poses], axis=0)
     half = 0.5 * float(np.mean([p.length_mm for p in poses]))
-    spread = float(np.rad2deg(np.arccos(np.clip(axes @ axis, -1, 1))).max())
-    return LVFrame(centre - half * axis, centre + half * axis, anterior), spread
+    return LVFrame(centre - half * axis, centre + half * axis, anterior), max(_angle_deg(a, axis) for a in axes)
 
 
-def _doubt(spread: float) -> Finding:
+def _angle_deg(one: NDArray[Any], other: NDArray[Any]) -> float:
+    return float(np.rad2deg(np.arccos(np.clip(np.dot(one, other), -1, 1))))
+
+
+def _doubt(agreement: Agreement) -> Finding:
     return Finding(
         "check-orientation",
         "warning",
-        f"The network's passes differ by {spread:.0f} degrees in the long axis; check it.",
+        f"The network's passes agree poorly (overlap {agreement.overlap:.2f}, long axis within "
+        f"{max(agreement.spread_deg, agreement.turn_deg):.0f} degrees); check orientation and contours.",
     )

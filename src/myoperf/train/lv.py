@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from rich.progress import track
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -196,6 +197,7 @@ def train_lv(
     start: Mapping[str, Tensor] | None = None,
     real_share: float = 0.5,
     resume: bool = False,
+    quiet: bool = True,
 ) -> LVCompact:
     """Train; writes ``checkpoint.pt`` and ``log.jsonl``. Going on after a stop gives the same network.
 
@@ -211,6 +213,8 @@ def train_lv(
         Of the cases drawn, where there are both real and simulated ones.
     resume
         Go on from the folder's checkpoint.
+    quiet
+        No progress bar.
 
     Returns
     -------
@@ -234,7 +238,8 @@ def train_lv(
         first = int(state["step"])
     (folder / "recipe.json").write_text(json.dumps(asdict(recipe)))
     clock, sums = time.monotonic(), np.zeros(2)
-    for step in range(first, recipe.steps):
+    steps = range(first, recipe.steps)
+    for step in track(steps, description=folder.name, disable=quiet, transient=True):
         rng = np.random.default_rng([recipe.seed, step])
         for part in optimiser.param_groups:
             part["lr"] = _rate(recipe, step)

@@ -1,0 +1,37 @@
+"""``myoperf train``: the recipes behind the models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType
+
+import typer
+
+from myoperf.errors import InputError, OutputExistsError
+
+__all__ = ["RECIPES", "run_recipe"]
+
+RECIPES: Mapping[str, str] = MappingProxyType(
+    {
+        "lv": "myoperf.train.lv_recipe",
+    }
+)
+"""Where the ``run(scale, out, seed, *, data, resume, quiet)`` of each recipe stands."""
+
+_SCALES = ("smoke", "small", "full")
+
+
+def run_recipe(name: str, out: Path, *, scale: str, seed: int, data: Path | None, resume: bool, quiet: bool) -> None:
+    """Train by one recipe into a folder, new unless it goes on from there."""
+    if name not in RECIPES:
+        raise InputError(f"The recipe is one of {', '.join(RECIPES)}; got {name}.")
+    if scale not in _SCALES:
+        raise InputError(f"--scale is {', '.join(_SCALES)}; got {scale}.")
+    if data is not None and not data.exists():
+        raise InputError("The path of --data does not exist.")
+    if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise OutputExistsError(f"{out.name} exists and is not an empty folder; give another with -o, or --resume.")
+    import_module(RECIPES[name]).run(scale, out, seed, data=data, resume=resume, quiet=quiet)
+    typer.echo(str(out))
