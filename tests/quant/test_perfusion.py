@@ -183,6 +183,29 @@ def test_a_tracer_is_known_however_it_is_spelt():
     assert "normal-limits-nearest" in {f.code for f in said}
 
 
+def test_a_solid_state_camera_takes_the_limits_of_its_kind_and_another_does_not():
+    wide, czt = limits(tracer="Tc-99m", name="wide"), limits(tracer="Tc-99m", camera="CZT", name="czt")
+    for camera, name in (
+        ("Discovery NM 530c", "czt"),
+        ("D-SPECT", "czt"),
+        ("Infinia Hawkeye 4", "wide"),
+        (None, "wide"),
+    ):
+        best, said = quant.choose_limits([czt, wide], state="stress", tracer="Tc-99m", camera=camera)
+        assert best.name == name
+        assert {f.code for f in said} == {"normal-limits-simulated"}
+    best, said = quant.choose_limits([czt], state="stress", tracer="Tc-99m", camera="Infinia")
+    assert "camera" in said[0].message
+
+
+def test_the_nearest_tracer_is_one_of_the_same_kind():
+    held = [limits(tracer="Tc-99m", name="spect"), limits(tracer="N-13", name="pet")]
+    for tracer, name in (("Flurpiridaz F18", "pet"), ("Thallium-201", "spect"), ("Rubidium 82", "pet")):
+        best, said = quant.choose_limits(held, state="stress", tracer=tracer)
+        assert best.name == name
+        assert said[0].code == "normal-limits-nearest"
+
+
 def test_too_few_maps_or_another_grid_are_refused():
     with pytest.raises(InputError, match="at least 10"):
         quant.build_limits(normal_maps(3), name="a", version="1", state="stress", provenance="simulated", licence="CC0")

@@ -221,6 +221,9 @@ def choose_limits(
 ) -> tuple[NormalLimits | None, tuple[Finding, ...]]:
     """Choose the nearest limits of a state: tracer counts most, then camera, then sex.
 
+    Names are compared by what they stand for: "Technetium Tc 99m Sestamibi" is Tc-99m, a "Discovery NM 530c"
+    has CZT detectors. Another tracer of the same kind (single photon or positron) is nearer than one of the other.
+
     Returns
     -------
     (limits, findings). Limits of another protocol, and simulated ones, are said; None with a
@@ -232,15 +235,15 @@ def choose_limits(
 
     def fit(limits: NormalLimits) -> tuple[int, int, int]:
         return (
-            _agreement(_isotope(limits.tracer), _isotope(tracer)),
-            _agreement(limits.camera, camera),
+            _tracer_agreement(_isotope(limits.tracer), _isotope(tracer)),
+            _agreement(_detector(limits.camera), _detector(camera)),
             _agreement(limits.sex, sex),
         )
 
     best = max(of_state, key=fit)
     asked = {
         "tracer": (_isotope(best.tracer), _isotope(tracer)),
-        "camera": (best.camera, camera),
+        "camera": (_detector(best.camera), _detector(camera)),
         "sex": (best.sex, sex),
     }
     off = [name for name, (held, wanted) in asked.items() if held is not None and _agreement(held, wanted) < 2]
@@ -263,6 +266,23 @@ def _isotope(tracer: str | None) -> str | None:
     if "ammonia" in letters or "n13" in letters:
         return "N-13"
     return next((isotope for isotope, mark in marks.items() if mark in letters), tracer)
+
+
+_CZT = ("czt", "530c", "570c", "d-spect", "dspect", "alcyone", "myospect", "starguide", "veriton")
+_KINDS = {"Tc-99m": "single photon", "Tl-201": "single photon", "Rb-82": "PET", "N-13": "PET", "F-18": "PET"}
+
+
+def _detector(camera: str | None) -> str | None:
+    """Reduce a camera with solid-state detectors to "CZT"; any other name stays as it is."""
+    return "CZT" if camera is not None and any(mark in camera.lower() for mark in _CZT) else camera
+
+
+def _tracer_agreement(held: str | None, wanted: str | None) -> int:
+    """Score 3 for the same tracer, 2 for limits of any, 1 for one of the same kind, 0 for another or an unknown."""
+    same = _agreement(held, wanted)
+    if same:
+        return same + 1
+    return int(held is not None and wanted is not None and _KINDS.get(held, held) == _KINDS.get(wanted, wanted))
 
 
 def _agreement(held: str | None, wanted: str | None) -> int:
