@@ -15,13 +15,18 @@ __all__ = ["MillerCNN"]
 
 
 class MillerCNN(nn.Module):
-    """Four residual blocks: (B, channels, H, W) -> (B, 256, H / 16, W / 16)."""
+    """Four residual blocks: (B, channels, H, W) -> (B, 8 width, H / 16, W / 16).
 
-    features = 256
+    Parameters
+    ----------
+    width
+        Channels of the first block; each next has twice as many.
+    """
 
-    def __init__(self, channels: int = 1) -> None:
+    def __init__(self, channels: int = 1, width: int = 32) -> None:
         super().__init__()
-        widths = (channels, 32, 64, 128, self.features)
+        self.features = 8 * width
+        widths = (channels, width, 2 * width, 4 * width, self.features)
         self.blocks = nn.ModuleList(_Block(a, b) for a, b in pairwise(widths))
 
     def forward(self, images: Tensor) -> Tensor:

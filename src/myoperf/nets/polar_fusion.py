@@ -46,7 +46,7 @@ def pyramid_pool(maps: Tensor) -> Tensor:
 
 
 class PolarFusion(nn.Module):
-    """Pictures (B, 2, H, W), stress then rest, and clinical values (B, clinical) -> logits (B, 3): LAD, RCA, LCX.
+    """Pictures (B, 2, H, W), stress then rest, and clinical values (B, clinical) -> logits (B, 3), one a vessel.
 
     Parameters
     ----------
@@ -74,8 +74,12 @@ class PolarFusion(nn.Module):
         self.last = nn.Linear(128 + clinical, 3)
 
     def forward(self, pictures: Tensor, clinical: Tensor) -> Tensor:
-        """Give a logit a vessel, in 001's order LAD, RCA, LCX."""
-        hidden = self.dropout(functional.relu(self.first(self.pooled(pictures))))
+        """Give a logit a vessel, in the order of the labels it learned from."""
+        return self.classify(self.pooled(pictures), clinical)
+
+    def classify(self, pooled: Tensor, clinical: Tensor) -> Tensor:
+        """Give the logits from what the backbone gave, pooled (B, pooled): the part trained on features kept."""
+        hidden = self.dropout(functional.relu(self.first(pooled)))
         hidden = self.dropout(functional.relu(self.second(hidden)))
         logits: Tensor = self.last(torch.cat([hidden, clinical], dim=1))
         return logits
@@ -99,9 +103,20 @@ class PolarFusion(nn.Module):
 
 
 def build_polar_fusion(
-    name: str, fusion: FusionInput, *, input_size: int = 290, weights: str | None = None, clinical: int = 4
+    name: str,
+    fusion: FusionInput,
+    *,
+    input_size: int = 290,
+    weights: str | None = None,
+    clinical: int = 4,
+    width: int = 32,
 ) -> PolarFusion:
     """Build one of 001's thirteen networks with one of its inputs.
+
+    Parameters
+    ----------
+    width
+        Channels of CNN2's first block.
 
     Raises
     ------
@@ -114,7 +129,7 @@ def build_polar_fusion(
         if weights is not None:
             raise InputError(f"{name} has no ImageNet weights; use none.")
         channels = 2 if fusion == "early" else 1
-        small = OtakiCNN(channels) if name == "CNN1" else MillerCNN(channels)
+        small = OtakiCNN(channels) if name == "CNN1" else MillerCNN(channels, width)
         return PolarFusion(small, small.features, fusion, clinical=clinical)
     channels = 2 if fusion == "early" else 3
     backbone = build_backbone(name, weights=weights, input_size=input_size, channels=channels)
