@@ -21,7 +21,7 @@ PAPER_TINY = replace(TINY, localiser=ResNet3DConfig(blocks=(1, 1, 1, 1), width=4
 
 def make(config, seed=0):
     torch.manual_seed(seed)
-    return MSSTUNet(config)
+    return MSSTUNet(config).to(memory_format=torch.channels_last_3d)
 
 
 def every_sum(output):
@@ -146,7 +146,7 @@ def test_training_on_one_batch_lowers_the_loss():
     angles, shift = torch.tensor([[-0.7, -1.0, 1.1]] * 2), torch.tensor([[0.1, -0.1, 0.2]] * 2)
     step = torch.optim.Adam(net.parameters(), 1e-2)
     losses = []
-    for _ in range(6):
+    for _ in range(4):
         output = net(volume)
         loss = translation_loss(output.translation, shift)
         loss = loss + (output.scale_rotations - matrix_from_euler(angles)[:, None]).abs().mean()
@@ -160,15 +160,15 @@ def test_training_on_one_batch_lowers_the_loss():
     assert float(rotation_loss(angles, angles + 2 * torch.pi)) < 1e-5
 
 
-def test_the_same_seed_gives_the_same_output_also_in_channels_last():
+def test_the_same_seed_gives_the_same_output_in_either_memory_format():
     volume = torch.rand(1, 1, 32, 32, 32)
     with torch.no_grad():
         one = make(TINY)(volume)
         two = make(TINY)(volume)
-        last = make(TINY).to(memory_format=torch.channels_last_3d)(volume)
+        first = make(TINY).to(memory_format=torch.contiguous_format)(volume)
     assert torch.equal(one.logits[0], two.logits[0])
     assert torch.equal(one.rotation, two.rotation)
-    assert torch.allclose(one.logits[0], last.logits[0], atol=1e-3)
+    assert torch.allclose(one.logits[0], first.logits[0], atol=1e-3)
 
 
 def count(net):

@@ -27,7 +27,7 @@ from torch.nn import functional as F
 
 from myoperf.nets.lv_pose import sample_by_matrix
 
-__all__ = ["AttentionUNet", "AttentionUNetConfig", "scale_transform"]
+__all__ = ["AttentionUNet", "AttentionUNetConfig", "double", "norm_layer", "scale_transform"]
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,17 @@ def scale_transform(
     return sample_by_matrix(features, matrix, size)
 
 
+def norm_layer(kind: str, channels: int) -> nn.Module:
+    """Instance norm with weights, or batch norm."""
+    return nn.InstanceNorm3d(channels, affine=True) if kind == "instance" else nn.BatchNorm3d(channels)
+
+
 def double(inside: int, outside: int, norm: str) -> nn.Sequential:
     """Two convolutions, each with a norm and a leaky ReLU."""
     layers: list[nn.Module] = []
     for first, second in ((inside, outside), (outside, outside)):
         layers.append(nn.Conv3d(first, second, 3, 1, 1, bias=False))
-        layers.append(nn.InstanceNorm3d(second, affine=True) if norm == "instance" else nn.BatchNorm3d(second))
+        layers.append(norm_layer(norm, second))
         layers.append(nn.LeakyReLU(0.01, inplace=True))
     return nn.Sequential(*layers)
 
