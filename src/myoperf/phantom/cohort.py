@@ -22,6 +22,7 @@ from myoperf.errors import InputError, OutputExistsError
 from myoperf.geometry import index_from_lps, lps_from_ras, rotate_frame
 from myoperf.io.nm_writer import NMHeader, uid_from, write_projections, write_volume
 from myoperf.phantom.acquire import Acquisition, Protocol, acquire, scanner_from_patient
+from myoperf.phantom.motion import volume_curve
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import Grid, PatientModel, PopulationOptions, Truth
 from myoperf.phantom.truth import truth
@@ -145,6 +146,11 @@ def truth_json(
             "edv_ml": round(float(known.edv_ml[state]), 3),
             "esv_ml": round(float(known.esv_ml[state]), 3),
             "lvef_percent": round(float(known.lvef_percent[state]), 3),
+            "gate_volumes_ml": _rounded(volume_curve(patient, state, scans[state].record["gates"]), 3),
+            "segments_phase_deg": _rounded(known.segment_phase_deg[state], 3),
+            "segments_ejection_percent": _rounded(100.0 * known.segment_ejection[state], 3),
+            "segments_thickening_percent": _rounded(known.segment_thickening_percent[state], 3),
+            "segments_motion_mm": _rounded(known.segment_motion_mm[state], 3),
         }
 
     frame = rotate_frame(known.lv_frame, scanner_from_patient(patient))

@@ -69,7 +69,7 @@ class ImageModel:
 FITTED: Mapping[Kind, ImageModel] = MappingProxyType(
     {
         "spect": ImageModel(6.67, 6.48, 0.833, 0.088, 45.0, 0.050, 0.48, 5.8),
-        "czt": ImageModel(7.1, 7.1, 0.5, 0.16, 40.0, 0.06, 0.4, 5.3),
+        "czt": ImageModel(7.1, 7.1, 0.7, 0.16, 40.0, 0.06, 0.4, 5.7),
         "pet": ImageModel(2.8, 2.8, 0.0, 0.02, 40.0, 0.06, 0.5, 3.0),
     }
 )
@@ -81,18 +81,18 @@ _RB82_EXTRA_MM = 1.6
 
 
 def image_model(kind: Kind, rng: np.random.Generator, *, tracer: Tracer = "N-13") -> ImageModel:
-    """Draw one scan's image model about the central values: resolution 10 %, noise a factor 2, filter 15 %."""
+    """Draw one scan's image model about the central values: resolution 10 %, haze 25 %, grain 15 %, noise x 1.4."""
     if kind not in FITTED:
         raise InputError(f"Image-space simulation knows {', '.join(FITTED)}; got {kind!r}.")
     middle = FITTED[kind]
-    blur, grain, noise, dark = rng.normal(size=4)
+    blur, grain, noise, dark, haze = rng.normal(size=5)
     widen, louder = (_RB82_EXTRA_MM, 2.0) if kind == "pet" and tracer == "Rb-82" else (0.0, 1.0)
     scale = float(np.exp(0.1 * blur))
     return ImageModel(
         across_mm=float(np.hypot(middle.across_mm * scale, widen)),
         along_mm=float(np.hypot(middle.along_mm * scale, widen)),
         attenuated=float(np.clip(middle.attenuated * (1.0 + 0.2 * dark), 0.0, 1.2)),
-        scattered=middle.scattered,
+        scattered=middle.scattered * float(np.exp(0.25 * haze)),
         scatter_sd_mm=middle.scatter_sd_mm,
         noise=louder * middle.noise * float(np.exp(0.35 * noise)),
         noise_power=middle.noise_power,

@@ -17,7 +17,7 @@ from scipy.special import ndtr
 
 from myoperf.phantom.disease import Pattern, draw_coronary, draw_pattern
 from myoperf.phantom.labels import draw_reader
-from myoperf.phantom.pose import draw_euler, frame_from_euler
+from myoperf.phantom.pose import draw_euler, draw_place, frame_from_euler
 from myoperf.phantom.records import Clinical, Coronary, Function, PatientModel, PopulationOptions, Stressor, Ventricle
 from myoperf.phantom.torso import draw_torso, draw_uptake, settle
 
@@ -82,12 +82,12 @@ def draw_ventricle(rng: np.random.Generator, clinical: Clinical, coronary: Coron
     """Draw the shape: normal, small, hypertrophied, dilated or aneurysmal."""
     male = clinical.sex == "M"
     size = np.clip(np.sqrt(clinical.height_m * np.sqrt(clinical.weight_kg) / (1.72 * 9.2)), 0.9, 1.12)
-    radius = rng.normal(28.0 if male else 25.4, 2.1) * size
-    length = rng.normal(87.0 if male else 80.0, 5.0) * size
+    radius = rng.normal(28.8 if male else 26.2, 2.6) * size
+    length = rng.normal(86.0 if male else 79.0, 5.0) * size
     wall = rng.normal(9.4 if male else 8.6, 0.9)
     scars = sum(i.severity * i.half_fraction for i in coronary.infarcts)
     kind = rng.random()
-    dilate = (0.04 + 0.5 * min(scars, 0.6)) if not normal else 0.0
+    dilate = (0.06 + 0.5 * min(scars, 0.6)) if not normal else 0.0
     if kind < dilate:
         radius, length, wall = radius * rng.uniform(1.15, 1.5), length * rng.uniform(1.05, 1.18), wall * 0.92
     elif not normal and kind > 1 - (0.14 if clinical.hypertension else 0.04):
@@ -138,7 +138,7 @@ def draw_function(
 ) -> Function:
     """Draw the beat: weaker in large hearts, out of step in some."""
     ejection = rng.normal(0.66 if clinical.sex == "M" else 0.70, 0.05)
-    if ventricle.radius_mm > 33.0:
+    if ventricle.radius_mm > 33.0 and not normal:
         ejection *= rng.uniform(0.4, 0.75)
     elif not normal and rng.random() < 0.06:
         ejection *= rng.uniform(0.5, 0.85)
@@ -180,14 +180,10 @@ def draw_patient(rng: np.random.Generator, options: PopulationOptions | None = N
     ventricle = draw_ventricle(rng, clinical, coronary, options.normal)
     function = draw_function(rng, ventricle, coronary, clinical, options.normal)
     euler = draw_euler(rng)
-    centre = np.array([np.clip(rng.normal(41.0, 10.0), 12.0, 66.0), np.clip(rng.normal(-31.5, 15.5), -70.0, 16.0), 0.0])
+    centre, height = draw_place(rng)
     torso = draw_torso(rng, clinical)
     frame, torso = settle(rng, torso, ventricle, frame_from_euler(euler, centre, ventricle.length_mm), clinical)
-    scan_centre = (
-        float(rng.normal(0.0, 4.0)),
-        float(rng.normal(0.0, 4.0)),
-        float(np.clip(rng.normal(-60.0, 17.0), -105.0, -8.0)),
-    )
+    scan_centre = (float(rng.normal(0.0, 4.0)), float(rng.normal(0.0, 4.0)), -height)
     uptake = draw_uptake(rng, clinical, options.tracer)
     reader = draw_reader(rng, clinical.sex == "M")
     return PatientModel(

@@ -17,7 +17,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from myoperf.types import LVFrame
 
-__all__ = ["EULER_MEAN", "EULER_RANGE", "EULER_SD", "draw_euler", "euler_from_frame", "frame_from_euler", "rotation"]
+__all__ = [
+    "EULER_MEAN",
+    "EULER_RANGE",
+    "EULER_SD",
+    "PLACE_RANGE_MM",
+    "draw_euler",
+    "draw_place",
+    "euler_from_frame",
+    "frame_from_euler",
+    "rotation",
+]
 
 Float = NDArray[np.floating[Any]]
 
@@ -25,6 +35,13 @@ EULER_RANGE = ((-1.49, -0.26), (-1.69, -0.32), (0.56, 1.80))
 """Radians: (least, most) of alpha, beta, gamma over PET and SPECT, paper 003, Table 2."""
 EULER_MEAN = (-0.81, -1.06, 1.215)
 EULER_SD = (0.21, 0.26, 0.24)
+
+PLACE_RANGE_MM = ((5.0, 66.0), (-70.0, 16.0), (8.0, 105.0))
+"""(least, most) of the heart's place against the middle of the field of view: to the left, to the back, to the head.
+
+Table 2's translations over both scanners, in millimetres: SPECT with half a field of 64 x 6.8 / 2 = 218 mm,
+PET with 128 x 2.03 / 2 = 130 mm."""
+_PLACE_MEAN, _PLACE_SD = (41.0, -31.5, 60.0), (10.0, 15.5, 17.0)
 
 _WIDE = 0.10
 """Share of patients drawn evenly over the whole range, so that its corners are met in training."""
@@ -76,3 +93,17 @@ def draw_euler(rng: np.random.Generator) -> Float:
         euler = rng.normal(EULER_MEAN, EULER_SD)
         if ((euler >= low) & (euler <= high)).all():
             return np.asarray(euler)
+
+
+def draw_place(rng: np.random.Generator) -> tuple[Float, float]:
+    """Draw where the heart lies: mostly normal about the paper's SPECT means, one in ten even over the range.
+
+    Returns
+    -------
+    The LPS point half-way between apex and base in the patient's own space (height 0), shape (3,), and the
+    heart's height above the middle of the scanner's field of view, mm.
+    """
+    low, high = np.array(PLACE_RANGE_MM).T
+    wide = rng.random() < _WIDE
+    place = rng.uniform(low, high) if wide else np.clip(rng.normal(_PLACE_MEAN, _PLACE_SD), low, high)
+    return np.array([place[0], place[1], 0.0]), float(place[2])
