@@ -24,6 +24,7 @@ from myoperf.quant import (
     tid_ratio,
 )
 from myoperf.recon import ReconOptions, reconstruct
+from myoperf.segments import TERRITORIES, Territories
 from myoperf.types import (
     BLOOD_POOL,
     MYOCARDIUM,
@@ -83,6 +84,8 @@ class Options:
         Grid of the polar map.
     slice_mm
         Voxel size of the short-axis volume.
+    territories
+        Which of the 17 segments belong to which vessel.
     """
 
     recon: ReconOptions = field(default_factory=ReconOptions)
@@ -90,6 +93,7 @@ class Options:
     rings: int = 24
     angles: int = 72
     slice_mm: float = 4.0
+    territories: Territories = TERRITORIES
     command: str = ""
     seed: int | None = None
 
@@ -136,7 +140,7 @@ def analyze(
         raise failed[0][1]
     progress("perfusion scores")
     with clock.stage("quantify"):
-        scores = score(study, results, models.limits)
+        scores = score(study, results, models.limits, territories=options.territories)
     diagnosis = None
     if models.classify is not None:
         progress("diagnosis")
@@ -233,7 +237,13 @@ def transaxial_volume(scan: Scan, recon: ReconOptions) -> tuple[Volume, Mapping[
     return scan.image, None
 
 
-def score(study: Study, results: Sequence[ScanResult], available: tuple[NormalLimits, ...]) -> Scores:
+def score(
+    study: Study,
+    results: Sequence[ScanResult],
+    available: tuple[NormalLimits, ...],
+    *,
+    territories: Territories = TERRITORIES,
+) -> Scores:
     """Score stress and rest against the nearest normal limits, with the cavity ratio of the two."""
     by_state: dict[State, ScanResult] = {}
     for result in results:
@@ -252,6 +262,7 @@ def score(study: Study, results: Sequence[ScanResult], available: tuple[NormalLi
         rest.polar if rest else None,
         stress_limits=limits.get("stress"),
         rest_limits=limits.get("rest"),
+        territories=territories,
     )
     ratio = tid_ratio(stress.cavity_ml, rest.cavity_ml) if stress and rest else None
     return replace(scores, tid_ratio=ratio, findings=(*scores.findings, *findings))
