@@ -93,7 +93,7 @@ class Options:
     rings: int = 24
     angles: int = 72
     slice_mm: float = 4.0
-    territories: Territories = TERRITORIES
+    territories: Territories = field(default_factory=lambda: TERRITORIES)
     command: str = ""
     seed: int | None = None
 
