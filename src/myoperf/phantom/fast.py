@@ -11,8 +11,9 @@ PET carries round values typical of such cameras and is fitted to nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -26,9 +27,9 @@ from myoperf.phantom.acquire import scanner_from_patient
 from myoperf.phantom.anatomy import static_organs
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.projector_kernels import attenuation_layers
-from myoperf.phantom.records import Grid, PatientModel, PopulationOptions, Tracer
+from myoperf.phantom.records import Grid, Organs, PatientModel, PopulationOptions, Tracer
 from myoperf.phantom.voxelise import attenuation, label_volume, voxelise
-from myoperf.types import LVFrame, State, Volume
+from myoperf.types import BLOOD_POOL, MYOCARDIUM, LVFrame, State, Volume
 
 __all__ = ["FITTED", "FastStream", "ImageModel", "czt_field", "image_model", "simulate_fast"]
 
@@ -109,8 +110,9 @@ def simulate_fast(
     spacing_mm: float = 6.6,
     shape: tuple[int, int, int] = (64, 64, 64),
     model: ImageModel | None = None,
+    gates: int = 1,
 ) -> tuple[Volume, Volume, LVFrame]:
-    """Simulate one reconstructed, ungated image with its labels and pose.
+    """Simulate one reconstructed image with its labels and pose.
 
     Parameters
     ----------
@@ -118,6 +120,8 @@ def simulate_fast(
         (planes, rows, columns), plane 0 nearest the head, centred on the axis of rotation.
     model
         Of the image; drawn by `image_model` where None.
+    gates
+        1 for the mean over the beat; else frames of the beat, each with the noise of its share of the counts.
 
     Returns
     -------
@@ -129,19 +133,24 @@ def simulate_fast(
         raise InputError(f"An image needs cubes of 1 to 12 mm and 8 or more a side; got {spacing_mm:g} mm, {shape}.")
     grid = Grid.centred(shape, spacing_mm, patient.scan_centre_mm)
     static = static_organs(patient, grid)
-    organs = voxelise(patient, grid, state=state, gates=8, supersample=2, static=static)
-    seen = organs.total()
+    averaged = voxelise(patient, grid, state=state, gates=8, supersample=2, static=static)
+    darken = np.float32(1.0)
     if model.attenuated > 0:
-        mu = attenuation(patient, grid, organs=organs)
-        seen *= half_turn_attenuation(mu, spacing_mm) ** np.float32(model.attenuated)
-    image = _degrade(seen, spacing_mm, model, rng)
+        mu = attenuation(patient, grid, organs=averaged)
+        darken = half_turn_attenuation(mu, spacing_mm) ** np.float32(model.attenuated)
+    beat: Iterable[Organs] = (averaged,)
+    if gates > 1:
+        each = partial(voxelise, patient, grid, state=state, gates=gates, supersample=2, static=static)
+        beat = (each(gate=gate) for gate in range(gates))
+        model = replace(model, noise=model.noise * float(np.sqrt(gates)))
+    image = np.stack([_degrade(organs.total() * darken, spacing_mm, model, rng)[::-1] for organs in beat])
     labels = label_volume(patient, grid, state)
     move = scanner_from_patient(patient)
     flip = np.eye(4)
     flip[0, 0], flip[0, 3] = -1.0, shape[0] - 1.0
     affine = move @ grid.lps_from_index @ flip
     frame = rotate_frame(patient.frame, move)
-    return Volume(image[::-1].copy(), affine), Volume(labels[::-1].copy(), affine), frame
+    return Volume(image, affine), Volume(labels[::-1].copy(), affine), frame
 
 
 def half_turn_attenuation(mu_per_mm: NDArray[Any], spacing_mm: float, *, views: int = 8) -> NDArray[np.float32]:
@@ -219,9 +228,9 @@ def czt_field(image: Volume, heart_mm: Float, rng: np.random.Generator) -> Volum
     z, y, x = ((np.arange(n) - 0.5 * (n - 1)) * _CZT_MM for n in _CZT_SHAPE)
     inside = (z[:, None, None] / 170.0) ** 2 + (y[:, None] / 122.0) ** 2 + (x / 124.0) ** 2 < 1.0
     inside &= (np.abs(z) < 94.0)[:, None, None]
-    out = np.zeros(_CZT_SHAPE, np.float32)
+    out = np.zeros((image.frames, *_CZT_SHAPE), np.float32)
     cuts = [_overlap(int(f), n, m) for f, n, m in zip(first, _CZT_SHAPE, image.grid_shape, strict=True)]
-    out[tuple(into for into, _ in cuts)] = image.array[0][tuple(taken for _, taken in cuts)]
+    out[(slice(None), *(into for into, _ in cuts))] = image.array[(slice(None), *(taken for _, taken in cuts))]
     moved = affine.copy()
     moved[:3, 3] += affine[:3, :3] @ first
     return Volume(np.where(inside, out, np.float32(0.0)), moved)
