@@ -111,6 +111,7 @@ def simulate_fast(
     shape: tuple[int, int, int] = (64, 64, 64),
     model: ImageModel | None = None,
     gates: int = 1,
+    quick_labels: bool = False,
 ) -> tuple[Volume, Volume, LVFrame]:
     """Simulate one reconstructed image with its labels and pose.
 
@@ -122,6 +123,8 @@ def simulate_fast(
         Of the image; drawn by `image_model` where None.
     gates
         1 for the mean over the beat; else frames of the beat, each with the noise of its share of the counts.
+    quick_labels
+        Label from the averaged image's own voxels (edges in 8 points a voxel for 27): saves almost half the time.
 
     Returns
     -------
@@ -144,13 +147,20 @@ def simulate_fast(
         beat = (each(gate=gate) for gate in range(gates))
         model = replace(model, noise=model.noise * float(np.sqrt(gates)))
     image = np.stack([_degrade(organs.total() * darken, spacing_mm, model, rng)[::-1] for organs in beat])
-    labels = label_volume(patient, grid, state)
+    labels = _labels_of(averaged) if quick_labels else label_volume(patient, grid, state)
     move = scanner_from_patient(patient)
     flip = np.eye(4)
     flip[0, 0], flip[0, 3] = -1.0, shape[0] - 1.0
     affine = move @ grid.lps_from_index @ flip
     frame = rotate_frame(patient.frame, move)
     return Volume(image, affine), Volume(labels[::-1].copy(), affine), frame
+
+
+def _labels_of(organs: Organs) -> NDArray[np.uint8]:
+    """Label voxels as `label_volume` does, from what the image is made of."""
+    wall, cavity = organs.occupancy["myocardium"], organs.lv_cavity
+    out = np.where(wall >= cavity, MYOCARDIUM, BLOOD_POOL)
+    return np.asarray(np.where(wall + cavity < 0.5, 0, out), dtype=np.uint8)
 
 
 def half_turn_attenuation(mu_per_mm: NDArray[Any], spacing_mm: float, *, views: int = 8) -> NDArray[np.float32]:
