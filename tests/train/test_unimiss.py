@@ -8,7 +8,8 @@ import torch
 
 from myoperf.errors import InputError
 from myoperf.nets.mit import MiTConfig
-from myoperf.train.unimiss import (
+from myoperf.train.unimiss import pretrain
+from myoperf.train.unimiss_parts import (
     CrossEntropy,
     ProjectionHead,
     UniMissOptions,
@@ -16,7 +17,6 @@ from myoperf.train.unimiss import (
     effective_rank,
     loss_2d,
     loss_3d,
-    pretrain,
     update_teacher,
 )
 from myoperf.train.unimiss_views import picture_view, volume_view
@@ -93,6 +93,24 @@ def test_head_gives_cosines():
     out = head(torch.randn(5, 8, generator=torch.manual_seed(0)))
     assert out.shape == (5, 64)
     assert out.abs().max() <= 1 + 1e-5
+
+
+def test_teacher_temperature_goes_from_first_to_last():
+    entropy = CrossEntropy(
+        torch.zeros(4), options(first_teacher_temperature=0.02, temperature_epochs=2, teacher_temperature=0.04)
+    )
+    seen = []
+    for epoch in (0, 1, 2, 3):
+        entropy.at(epoch)
+        seen.append(entropy.temperature)
+    assert seen == pytest.approx([0.02, 0.03, 0.04, 0.04])
+    assert CrossEntropy(torch.zeros(4), options()).temperature == 0.04
+
+
+def test_norm_in_the_head_tells_nearly_equal_features_apart():
+    features = 1.0 + 1e-3 * torch.randn(16, 8, generator=torch.manual_seed(0))
+    plain, normed = (ProjectionHead(8, options(head_norm=norm)).train()(features) for norm in (False, True))
+    assert normed.std(dim=0).mean() > 20 * plain.std(dim=0).mean()
 
 
 def test_views_differ_and_repeat_with_the_seed():

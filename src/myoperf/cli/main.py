@@ -220,6 +220,30 @@ def normals_show() -> None:
     show()
 
 
+data = typer.Typer(help="Public data sets: list, fetch by name, check by hash.", no_args_is_help=True)
+app.add_typer(data, name="data")
+
+
+@data.command("list")
+def data_list() -> None:
+    """List the public sets, where they are to be had and their terms."""
+    from myoperf.cli.data import show
+
+    show()
+
+
+@data.command("fetch")
+def data_fetch(
+    name: Annotated[str, typer.Argument(help="physionet-mps or spect-mpi.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the set; what is there already is verified.")],
+    quiet: Quiet = False,
+) -> None:
+    """Fetch a public set, each file checked by hash; one that needs an account is verified where you put it."""
+    from myoperf.cli.data import fetch
+
+    fetch(name, out, quiet=quiet)
+
+
 @app.command()
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="Whole cards as JSON.")] = False,
