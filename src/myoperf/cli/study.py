@@ -17,10 +17,15 @@ __all__ = ["STUDIES", "list_backbones", "run_study"]
 STUDIES: Mapping[str, str] = MappingProxyType(
     {
         "two-stage": "myoperf.studies.two_stage",
+        "label-strategies": "myoperf.studies.label_strategies",
+        "ms-st-unet": "myoperf.studies.ms_st_unet",
         "multi-branch-mit": "myoperf.studies.multi_branch_mit",
     }
 )
 """Where the ``run(scale, out, seed)`` of each study stands."""
+
+_GOES_ON = ("label-strategies", "ms-st-unet")
+"""Studies that go on from a folder of their own and refuse one of other settings."""
 
 _SCALES = ("smoke", "small", "full")
 
@@ -29,7 +34,8 @@ def run_study(name: str, out: Path, *, scale: str, seed: int) -> None:
     """Run one experiment into a new folder."""
     if scale not in _SCALES:
         raise InputError(f"--scale is {', '.join(_SCALES)}; got {scale}.")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    goes_on = name in _GOES_ON and (out / "jobs" / "settings.json").is_file()
+    if out.exists() and not goes_on and (not out.is_dir() or any(out.iterdir())):
         raise OutputExistsError(f"{out.name} exists and is not an empty folder; give another with -o.")
     if name not in STUDIES:
         raise InputError(f"The study is one of {', '.join(STUDIES)}; got {name}.")

@@ -56,7 +56,13 @@ KINDS: Mapping[Kind, Camera] = MappingProxyType(
 
 
 def draw_case(
-    seed: int, index: int, kind: Kind, *, population: PopulationOptions | None = None, apparent: bool = True
+    seed: int,
+    index: int,
+    kind: Kind,
+    *,
+    population: PopulationOptions | None = None,
+    apparent: bool = True,
+    camera: Camera | None = None,
 ) -> Case:
     """Simulate one image in image space (`myoperf.phantom.fast`) with labels and pose.
 
@@ -73,8 +79,10 @@ def draw_case(
         Drawn from; the default one if absent.
     apparent
         Label the wall as it looks at the image's resolution, not as it is.
+    camera
+        Another grid than the kind's.
     """
-    camera = KINDS[kind]
+    camera = camera or KINDS[kind]
     rng = np.random.default_rng([seed, sorted(KINDS).index(kind), index])
     patient = draw_patient(rng, population)
     model = image_model(kind, rng, tracer=patient.tracer)

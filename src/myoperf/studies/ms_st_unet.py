@@ -1,0 +1,398 @@
+"""MS-ST-UNet's experiments (paper 003: tables 3 and 4, figures 4 and 6) on simulated patients.
+
+Every network is trained alike on the same simulated volumes and judged on others, by modality. Differences to
+the paper: the patients are simulated, so the truth is exact; segmentation-only networks work in the given frame;
+all masks are compared in the given frame, so that a wrong pose is not excused by a mask in its own frame.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from rich.progress import track
+
+from myoperf import __version__
+from myoperf.errors import InputError
+from myoperf.nets.lv_networks import LV_NETWORKS, build_lv_network
+from myoperf.phantom.fast import Kind
+from myoperf.train.cases import Case, read_cases, write_cases
+from myoperf.train.lv_simulated import Camera, draw_case
+from myoperf.train.ms_st_unet import Field, Recipe, judge_network, mean_pose, train_network
+
+__all__ = ["SCALES", "Scale", "run", "write_tables"]
+
+Float = NDArray[np.float64]
+MODALITIES: tuple[Kind, ...] = ("spect", "pet")
+TRAINING_SEED, TESTING_SEED = 601, 602
+NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "seg-op1": "Seg Op1",
+        "seg-op2": "Seg Op2",
+        "rot-op1-seg-op1": "Rot Op1-Seg Op1",
+        "sep-rot-op2-seg-op2": "Sep Rot Op2-Seg Op2",
+        "rot-op2-seg-op2": "Rot Op2-Seg Op2 (MS-ST-UNet)",
+        "v-net": "V-Net",
+        "dense-unet": "Dense-U-Net",
+        "nn-unet": "nnU-Net",
+        "omega-net": "Omega-Net",
+    }
+)
+OURS = "rot-op2-seg-op2"
+COMPARED = (
+    (OURS, "sep-rot-op2-seg-op2", "joint against separate"),
+    (OURS, "rot-op1-seg-op1", "multi-scale against single, with pose"),
+    ("seg-op2", "seg-op1", "multi-scale against single, segmentation only"),
+    (OURS, "nn-unet", "against nnU-Net"),
+)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large a run is; only ``full`` is the paper's.
+
+    Parameters
+    ----------
+    size
+        "compact" or "paper", of `myoperf.nets.lv_networks`.
+    field
+        What the networks see.
+    training, testing
+        Volumes by modality, one a patient.
+    recipe
+        Of every network.
+    """
+
+    size: Literal["compact", "paper"]
+    field: Field
+    training: Mapping[Kind, int]
+    testing: Mapping[Kind, int]
+    recipe: Recipe
+
+
+SCALES: Mapping[str, Scale] = MappingProxyType(
+    {
+        "smoke": Scale(
+            "compact", Field(32, 10.0), {"spect": 2, "pet": 1}, {"spect": 2, "pet": 2}, Recipe(1, rate=1e-3)
+        ),
+        "small": Scale(
+            "compact", Field(64, 5.0), {"spect": 200, "pet": 150}, {"spect": 200, "pet": 100}, Recipe(600, rate=2e-3)
+        ),
+        "full": Scale(
+            "paper", Field(128, 2.5), {"spect": 2000, "pet": 2000}, {"spect": 200, "pet": 100}, Recipe(20_000)
+        ),
+    }
+)
+
+
+def run(scale: str, out: Path, seed: int = 0) -> None:
+    """Train and judge every network, one job a network and modality; jobs already done in `out` are kept.
+
+    Parameters
+    ----------
+    scale
+        A key of `SCALES`.
+    out
+        Gets ``jobs/*.csv``, the tables, the figures and ``manifest.json``.
+    seed
+        Added to the patients' and the training's seeds.
+
+    Raises
+    ------
+    InputError
+        For another scale, or when `out` holds jobs of other settings.
+    """
+    if scale not in SCALES:
+        raise InputError(f"The scale is one of {', '.join(SCALES)}; got {scale}.")
+    size = SCALES[scale]
+    (out / "jobs").mkdir(parents=True, exist_ok=True)
+    settings = _manifest(scale, size, seed)
+    known = out / "jobs" / "settings.json"
+    if known.exists() and json.loads(known.read_text()) != json.loads(json.dumps(settings)):
+        raise InputError("The folder holds jobs of other settings; choose another folder.")
+    known.write_text(json.dumps(settings, indent=1) + "\n")
+    for kind in MODALITIES:
+        training = _volumes(out / f"training-{kind}.npz", kind, size.training[kind], TRAINING_SEED + seed, size.field)
+        testing = {
+            other: _volumes(out / f"testing-{other}.npz", other, size.testing[other], TESTING_SEED + seed, size.field)
+            for other in MODALITIES
+        }
+        for name in LV_NETWORKS:
+            _job(out / "jobs", name, kind, size, training, testing, seed)
+    (out / "manifest.json").write_text(json.dumps(settings, indent=1) + "\n")
+    write_tables(out)
+
+
+def _manifest(scale: str, size: Scale, seed: int) -> dict[str, Any]:
+    return {
+        "study": "ms-st-unet",
+        "scale": scale,
+        "seed": seed,
+        "myoperf": __version__,
+        "data": "simulated patients only",
+        "size": size.size,
+        "field": asdict(size.field),
+        "recipe": asdict(size.recipe),
+        "training": dict(size.training),
+        "testing": dict(size.testing),
+        "parameters": {name: _parameters(name, size) for name in LV_NETWORKS},
+    }
+
+
+def _parameters(name: str, size: Scale) -> int:
+    return int(sum(p.numel() for p in build_lv_network(name, size.size).parameters()))
+
+
+def _volumes(file: Path, kind: Kind, count: int, seed: int, field: Field) -> list[Case]:
+    """Simulate on the field's own grid, so that the labels are as exact as the grid can hold."""
+    camera = Camera((field.side,) * 3, field.voxel_mm, field.voxel_mm)
+    if not file.exists():
+        indices = track(range(count), description=f"simulating {kind}", transient=True)
+        write_cases(file, [draw_case(seed, index, kind, apparent=False, camera=camera) for index in indices])
+    return list(read_cases(file))
+
+
+def _job(
+    folder: Path,
+    name: str,
+    kind: Kind,
+    size: Scale,
+    training: Sequence[Case],
+    testing: Mapping[Kind, Sequence[Case]],
+    seed: int,
+) -> None:
+    """Train one network and judge it; write one table, at the end."""
+    file = folder / f"{kind}-{name}.csv"
+    if file.exists():
+        return
+    torch.manual_seed(seed)
+    net = build_lv_network(name, size.size)
+    start = next((module for module in net.modules() if "start" in dict(module.named_buffers(recurse=False))), None)
+    if start is not None:
+        start.load_state_dict({"start": _start(training, size.field)}, strict=False)
+    train_network(net, training, size.field, size.recipe, seed=seed, quiet=False, name=f"{kind} {name}")
+    tables = []
+    for other, cases in testing.items():
+        if other == kind or name == OURS:
+            tables.append(_judged(net, cases, size.field, name, kind, other, "found"))
+    if name == OURS:
+        tables.append(_judged(net, testing[kind], size.field, name, kind, kind, "given"))
+    pd.concat(tables).to_csv(file, index=False, float_format="%.6g")
+
+
+def _start(training: Sequence[Case], field: Field) -> torch.Tensor:
+    from myoperf.nets.lv_pose import matrix_from_euler, six_from_matrix
+
+    euler, place = mean_pose(training, field)
+    return torch.cat([six_from_matrix(matrix_from_euler(torch.tensor(euler))), torch.tensor(place)])
+
+
+def _judged(
+    net: torch.nn.Module, cases: Sequence[Case], field: Field, name: str, kind: Kind, other: Kind, pose: str
+) -> pd.DataFrame:
+    table = pd.DataFrame(judge_network(net, cases, field, given_pose=pose == "given"))
+    table.insert(0, "network", name)
+    table.insert(1, "trained_on", kind)
+    table.insert(2, "tested_on", other)
+    table.insert(3, "pose", pose)
+    return table
+
+
+def _interval(values: Float, rng: np.random.Generator, *, resamples: int = 2000) -> tuple[float, float, float]:
+    """Mean and its 95 % interval by resampling patients (one volume each); NaN is left out."""
+    there = values[np.isfinite(values)]
+    if not there.size:
+        return np.nan, np.nan, np.nan
+    means = there[rng.integers(there.size, size=(resamples, there.size))].mean(1)
+    low, high = np.percentile(means, (2.5, 97.5))
+    return float(there.mean()), float(low), float(high)
+
+
+def write_tables(out: Path) -> None:
+    """Make tables and figures from the jobs done so far."""
+    files = sorted((out / "jobs").glob("*.csv"))
+    if not files:
+        raise InputError("No job is done yet; nothing to tabulate.")
+    rows = pd.concat([pd.read_csv(file) for file in files])
+    tables = {
+        "overlap": _overlaps(rows),
+        "pose": _poses(rows),
+        "wall_volume": _volumes_of_wall(rows),
+        "differences": _differences(rows),
+    }
+    for name, table in tables.items():
+        table.to_csv(out / f"{name}.csv", index=False, float_format="%.5g")
+        (out / f"{name}.md").write_text(_markdown(table))
+    _figures(rows, out)
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    """Lay a table out for a page: a value with its interval in one cell."""
+    shown = [c for c in table.columns if not c.endswith(("_lo", "_hi"))]
+    lines = ["| " + " | ".join(shown) + " |", "|" + "---|" * len(shown)]
+    for _, row in table.iterrows():
+        cells = []
+        for column in shown:
+            value = row[column]
+            if not isinstance(value, float):
+                cells.append(str(value))
+            elif not np.isfinite(value):
+                cells.append("")
+            elif f"{column}_lo" in table:
+                cells.append(f"{value:.4g} ({row[f'{column}_lo']:.4g} to {row[f'{column}_hi']:.4g})")
+            else:
+                cells.append(f"{value:.4g}")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _groups(rows: pd.DataFrame) -> list[tuple[tuple[str, str, str, str], pd.DataFrame]]:
+    keys = ["tested_on", "trained_on", "pose", "network"]
+    found = dict(list(rows.groupby(keys)))
+    order = sorted(found, key=lambda k: (k[0] == "pet", k[0] != k[1], k[2], LV_NETWORKS.index(str(k[3]))))
+    return [((str(k[0]), str(k[1]), str(k[2]), str(k[3])), found[k]) for k in order]
+
+
+def _label(key: tuple[str, str, str, str]) -> dict[str, str]:
+    tested, trained, pose, network = key
+    name = "MSUNet, true pose given" if pose == "given" else NAMES[network]
+    return {"tested_on": f"{tested}, simulated", "trained_on": f"{trained}, simulated", "network": name}
+
+
+def _overlaps(rows: pd.DataFrame) -> pd.DataFrame:
+    """Tables 3 and 4: overlap and distance with intervals over patients, and the angles' mean squared error."""
+    out = []
+    for key, part in _groups(rows):
+        rng = np.random.default_rng(0)
+        row: dict[str, Any] = dict(_label(key), n=len(part))
+        for column, scale in (
+            ("wall_dice", 100),
+            ("pool_dice", 100),
+            ("wall_hd95_mm", 1),
+            ("pool_hd95_mm", 1),
+            ("rotation_mse", 1),
+            ("axis_error_deg", 1),
+        ):
+            values = part[column].to_numpy(float) if column in part else np.full(len(part), np.nan)
+            if key[2] == "given" and column in ("rotation_mse", "axis_error_deg"):
+                values = np.full(len(part), np.nan)
+            mean, low, high = _interval(scale * values, rng)
+            row |= {column: mean, f"{column}_lo": low, f"{column}_hi": high}
+            if column == "axis_error_deg" and np.isfinite(values).any():
+                row |= {"axis_median_deg": np.nanmedian(values), "axis_p95_deg": np.nanpercentile(values, 95)}
+        out.append(row)
+    return pd.DataFrame(out)
+
+
+PARAMETERS = ("alpha", "beta", "gamma", "tx", "ty", "tz")
+
+
+def _with_pose(rows: pd.DataFrame) -> list[tuple[tuple[str, str, str, str], pd.DataFrame]]:
+    return [
+        (key, part)
+        for key, part in _groups(rows)
+        if key[0] == key[1] and key[2] == "found" and "alpha" in part and part["alpha"].notna().all()
+    ]
+
+
+def _poses(rows: pd.DataFrame) -> pd.DataFrame:
+    """Figure 4's numbers: R2 of the regression line and of the prediction itself, for each of the six parameters."""
+    out = []
+    for key, part in _with_pose(rows):
+        row: dict[str, Any] = dict(_label(key), n=len(part))
+        for name in PARAMETERS:
+            got, truth = part[name].to_numpy(float), part[f"true_{name}"].to_numpy(float)
+            row[f"r2_{name}"] = float(np.corrcoef(got, truth)[0, 1] ** 2) if len(part) > 2 else np.nan
+            row[f"explained_{name}"] = 1 - ((got - truth) ** 2).sum() / ((truth - truth.mean()) ** 2).sum()
+        out.append(row)
+    return pd.DataFrame(out)
+
+
+def _volumes_of_wall(rows: pd.DataFrame) -> pd.DataFrame:
+    """Figure 6's numbers: regression of the wall's volume, relative error and limits of agreement."""
+    out = []
+    for key, part in _groups(rows):
+        got, truth = part["wall_ml"].to_numpy(float), part["true_wall_ml"].to_numpy(float)
+        error = 100 * (got - truth) / truth
+        slope, offset = np.polyfit(truth, got, 1) if len(part) > 2 else (np.nan, np.nan)
+        mean, low, high = _interval(error, np.random.default_rng(0))
+        spread = float(error.std(ddof=1)) if len(part) > 1 else np.nan
+        out.append(
+            dict(_label(key), n=len(part))
+            | {
+                "r2": np.corrcoef(got, truth)[0, 1] ** 2 if len(part) > 2 else np.nan,
+                "slope": slope,
+                "offset_ml": offset,
+            }
+            | {"error_percent": mean, "error_percent_lo": low, "error_percent_hi": high, "error_percent_sd": spread}
+            | {"agreement_lo_percent": mean - 1.96 * spread, "agreement_hi_percent": mean + 1.96 * spread}
+        )
+    return pd.DataFrame(out)
+
+
+def _differences(rows: pd.DataFrame) -> pd.DataFrame:
+    """Give the paper's claims as paired differences of the wall's and pool's overlap, in points."""
+    own = rows[(rows["trained_on"] == rows["tested_on"]) & (rows["pose"] == "found")]
+    out = []
+    for kind, part in own.groupby("tested_on"):
+        wide = {name: table.set_index("case") for name, table in part.groupby("network")}
+        for one, other, claim in COMPARED:
+            if one not in wide or other not in wide:
+                continue
+            row: dict[str, Any] = {"tested_on": f"{kind}, simulated", "claim": claim, "n": len(wide[one])}
+            for mask in ("wall", "pool"):
+                difference = 100 * (wide[one][f"{mask}_dice"] - wide[other][f"{mask}_dice"]).to_numpy(float)
+                mean, low, high = _interval(difference, np.random.default_rng(0))
+                row |= {f"{mask}_points": mean, f"{mask}_lo": low, f"{mask}_hi": high}
+            out.append(row)
+    return pd.DataFrame(out)
+
+
+def _figures(rows: pd.DataFrame, out: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot as plt
+
+    for kind in MODALITIES:
+        shown = [(key, part) for key, part in _with_pose(rows) if key[0] == kind]
+        if not shown:
+            continue
+        figure, axes = plt.subplots(len(shown), 6, figsize=(15, 2.6 * len(shown)), squeeze=False, layout="constrained")
+        for line, (key, part) in zip(axes, shown, strict=True):
+            for axis, name in zip(line, PARAMETERS, strict=True):
+                got, truth = part[name].to_numpy(float), part[f"true_{name}"].to_numpy(float)
+                axis.plot(truth, got, ".", ms=3, color="#1f5fa8")
+                axis.axline((truth.mean(), truth.mean()), slope=1, lw=0.8, color="0.5")
+                r2 = np.corrcoef(got, truth)[0, 1] ** 2 if len(part) > 2 else np.nan
+                axis.set_title(f"{name}: R2 {r2:.3f}", fontsize=8)
+                axis.tick_params(labelsize=7)
+            line[0].set_ylabel(f"{NAMES[key[3]]}\nfound", fontsize=7)
+        figure.suptitle(f"Pose found against truth, {kind.upper()}, simulated patients (radians; halves of the field)")
+        figure.savefig(out / f"figure4-{kind}.png", dpi=110)
+        plt.close(figure)
+        figure, axes = plt.subplots(2, len(shown), figsize=(3.4 * len(shown), 6), squeeze=False, layout="constrained")
+        for column, (key, part) in enumerate(shown):
+            got, truth = part["wall_ml"].to_numpy(float), part["true_wall_ml"].to_numpy(float)
+            error = 100 * (got - truth) / truth
+            axes[0, column].plot(truth, got, ".", ms=4, color="#1f5fa8")
+            axes[0, column].axline((truth.mean(), truth.mean()), slope=1, lw=0.8, color="0.5")
+            axes[0, column].set_title(NAMES[key[3]], fontsize=8)
+            axes[0, column].set_xlabel("true wall, ml", fontsize=7)
+            axes[1, column].plot(0.5 * (got + truth), error, ".", ms=4, color="#1f5fa8")
+            for level in (error.mean(), error.mean() - 1.96 * error.std(), error.mean() + 1.96 * error.std()):
+                axes[1, column].axhline(level, lw=0.8, color="0.5")
+            axes[1, column].set_xlabel("mean of found and true, ml", fontsize=7)
+        axes[0, 0].set_ylabel("found wall, ml", fontsize=8)
+        axes[1, 0].set_ylabel("relative error, %", fontsize=8)
+        figure.suptitle(f"Volume of the wall, {kind.upper()}, simulated patients")
+        figure.savefig(out / f"figure6-{kind}.png", dpi=110)
+        plt.close(figure)
