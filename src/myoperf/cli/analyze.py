@@ -26,6 +26,7 @@ def analyze_paths(
     state: str | None = None,
     formats: str = "all",
     frame: str | None = None,
+    lv: str = "network",
     device: str = "cpu",
     experimental_diagnosis: bool = False,
     overwrite: bool = False,
@@ -40,7 +41,7 @@ def analyze_paths(
         with clock.stage("read"):
             read = read_studies(list(paths), state=_state(state))
         _say_skipped(read)
-        models = load_models(device=device, experimental_diagnosis=experimental_diagnosis)
+        models = load_models(device=device, experimental_diagnosis=experimental_diagnosis, lv=lv)
         folders = [out] if len(read.studies) == 1 else [out / f"study-{i + 1}" for i in range(len(read.studies))]
         for study, folder in zip(read.studies, folders, strict=True):
             report = analyze(study, models, options, clock=clock, progress=progress)

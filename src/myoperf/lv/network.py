@@ -147,6 +147,20 @@ class NetworkLV:
         confidence = float(np.clip(agreement.overlap * agreement.sureness, 0, 0.49 if doubts else 1))
         return LVFit(frame, found, confidence, doubts), agreement
 
+    def segment_lv(self, volume: Volume, frame: LVFrame) -> tuple[Volume, tuple[Finding, ...]]:
+        """Label the left ventricle whose pose is given (by an operator).
+
+        Returns
+        -------
+        (labels on the input's grid, findings)
+
+        Raises
+        ------
+        AnalysisError
+            When the pose lies outside the volume or no wall is seen at it.
+        """
+        return self.segment_gates(volume.summed(), frame), ()
+
     @torch.inference_mode()
     def segment_gates(self, gated: Volume, frame: LVFrame) -> Volume:
         """Label every gate in the pose of the summed study, all gates in one batch.
@@ -165,8 +179,13 @@ class NetworkLV:
         Raises
         ------
         AnalysisError
-            When a gate holds no wall.
+            When the pose lies outside the volume, or a gate holds no wall.
         """
+        place = transform_points(index_from_lps(gated.lps_from_index), frame.centre_mm)
+        if (place < -0.5).any() or (place > np.array(gated.grid_shape) - 0.5).any():
+            raise AnalysisError(
+                "The given pose lies outside the volume; give the pose in this volume's LPS millimetres."
+            )
         pose = _Pose(
             _single(frame.centre_mm),
             _single(np.stack([frame.axis, frame.anterior, frame.lateral], 1)),

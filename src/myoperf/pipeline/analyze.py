@@ -56,15 +56,18 @@ class Models:
     ----------
     find_lv
         Finds and labels the left ventricle in a transaxial volume.
+    segment_lv
+        Labels the left ventricle in a frame that the operator gave.
     classify
         Gives the diagnosis from the scans' results and the study, or None for no classifier.
     limits
         Normal limits to choose from.
     weights
-        Names and hashes of the weights behind the two functions.
+        Names and hashes of the weights behind the functions.
     """
 
     find_lv: Callable[[Volume], LVFit] = find_lv
+    segment_lv: Callable[[Volume, LVFrame], tuple[Volume, tuple[Finding, ...]]] = segment_lv
     classify: Callable[[Study, Sequence[ScanResult]], Diagnosis | None] | None = None
     limits: tuple[NormalLimits, ...] = field(default_factory=shipped_limits)
     weights: tuple[WeightsInfo, ...] = ()
@@ -186,7 +189,7 @@ def analyze_scan(
     with clock.stage("orient"):
         fit = models.find_lv(volume) if options.frame is None else None
     with clock.stage("segment"):
-        frame, labels, findings = _located(volume, fit, options.frame)
+        frame, labels, findings = _located(volume, fit, options.frame, models)
         sliced = short_axis(volume, frame, spacing_mm=options.slice_mm)
     progress(f"{name}: polar map")
     with clock.stage("polar"):
@@ -268,12 +271,14 @@ def score(
     return replace(scores, tid_ratio=ratio, findings=(*scores.findings, *findings))
 
 
-def _located(volume: Volume, fit: LVFit | None, given: LVFrame | None) -> tuple[LVFrame, Volume, tuple[Finding, ...]]:
+def _located(
+    volume: Volume, fit: LVFit | None, given: LVFrame | None, models: Models
+) -> tuple[LVFrame, Volume, tuple[Finding, ...]]:
     """Take the operator's frame where there is one, else the fit."""
     if given is None:
         assert fit is not None
         return fit.frame, fit.labels, fit.findings
-    labels, findings = segment_lv(volume, given)
+    labels, findings = models.segment_lv(volume, given)
     note = Finding("frame-given", "info", "The operator gave the frame of the left ventricle; nothing was estimated.")
     return given, labels, (note, *findings)
 

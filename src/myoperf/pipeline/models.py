@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import resources
+from pathlib import Path
 
+from myoperf.errors import InputError
 from myoperf.pipeline.analyze import Models
 from myoperf.types import Diagnosis, ScanResult, Study, WeightsInfo
 
@@ -16,7 +19,7 @@ EXPERIMENTAL = (
 )
 
 
-def load_models(*, device: str = "cpu", experimental_diagnosis: bool = False) -> Models:
+def load_models(*, device: str = "cpu", experimental_diagnosis: bool = False, lv: str = "network") -> Models:
     """Give the models of the main job.
 
     Parameters
@@ -26,11 +29,38 @@ def load_models(*, device: str = "cpu", experimental_diagnosis: bool = False) ->
     experimental_diagnosis
         Also use the polar-map classifier. It is off unless asked for, because on ventricles that were
         found, as here, it has not been shown to add to the perfusion scores; its diagnoses say so.
+    lv
+        What finds the left ventricle: "network" (with the classical method to fall back on; where no
+        weights are installed, the classical method alone) or "classical".
+
+    Raises
+    ------
+    InputError
+        For another `lv`.
     """
     del device
-    if not experimental_diagnosis:
-        return Models()
-    from myoperf.diagnosis import load_classifier  # brings torch: only when asked for
+    if lv not in ("network", "classical"):
+        raise InputError(f"The left ventricle is found by network or classical; got {lv}.")
+    models = Models()
+    if lv == "network" and (weights := _installed("lv-compact")) is not None:
+        from myoperf.lv.network import load_network_lv  # brings torch
+
+        network = load_network_lv(weights)
+        used = WeightsInfo("lv-compact", str(network.card["sha256"]))
+        models = replace(models, find_lv=network.find_lv, segment_lv=network.segment_lv, weights=(used,))
+    if experimental_diagnosis:
+        models = _with_classifier(models)
+    return models
+
+
+def _installed(name: str) -> Path | None:
+    """Give the folder of shipped weights, if they are there."""
+    folder = Path(str(resources.files("myoperf"))) / "weights" / name
+    return folder if (folder / "model.safetensors").is_file() else None
+
+
+def _with_classifier(models: Models) -> Models:
+    from myoperf.diagnosis import load_classifier  # brings torch
 
     classifier = load_classifier()
 
@@ -40,4 +70,5 @@ def load_models(*, device: str = "cpu", experimental_diagnosis: bool = False) ->
             return None
         return replace(found, reason=f"{found.reason} {EXPERIMENTAL}" if found.reason else EXPERIMENTAL)
 
-    return Models(classify=classify, weights=(WeightsInfo(classifier.name.split("/")[0], classifier.sha256),))
+    used = WeightsInfo(classifier.name.split("/")[0], classifier.sha256)
+    return replace(models, classify=classify, weights=(*models.weights, used))
