@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
+from scipy.spatial import KDTree
 
 from myoperf.errors import AnalysisError, InputError
 
@@ -27,15 +27,52 @@ def dice(predicted: ArrayLike, truth: ArrayLike) -> float:
     return 1.0 if total == 0 else 2.0 * int((a & b).sum()) / total
 
 
-def _edges(mask: NDArray[Any]) -> NDArray[np.bool_]:
-    """Voxels of a mask with a face on the outside."""
-    return np.asarray(mask & ~ndimage.binary_erosion(mask))
+@lru_cache(maxsize=16)
+def _neighbours(spacing: tuple[float, float, float]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Give steps (M, 3) to all voxels within 5 of the longest spacing, and their lengths in mm, shortest first."""
+    reach = 5 * max(spacing)
+    sides = [np.arange(-int(reach / s), int(reach / s) + 1) for s in spacing]
+    steps = np.stack(np.meshgrid(*sides, indexing="ij"), -1).reshape(-1, 3)
+    lengths = np.sqrt(((steps * np.array(spacing)) ** 2).sum(1))
+    order = np.argsort(lengths, kind="stable")[: int((lengths <= reach).sum())]
+    return steps[order].astype(np.int64), lengths[order]
+
+
+def _surface_distances(
+    masks: tuple[NDArray[np.bool_], NDArray[np.bool_]], spacing: tuple[float, float, float]
+) -> list[NDArray[np.float64]]:
+    """Give the distance of every edge voxel of each mask to the other's nearest, mm.
+
+    Each edge voxel looks about itself, near before far, which for masks that nearly agree is over in a few
+    steps; the few with nothing near ask a tree.
+    """
+    from myoperf.lv.metric_kernels import mark_edges, search_nearby
+
+    steps, lengths = _neighbours(spacing)
+    margin = steps.max(axis=0)
+    marks, places = [], []
+    for mask in masks:
+        marked = np.zeros(mask.shape + 2 * margin, dtype=np.uint8)
+        found = np.empty(mask.size, dtype=np.int64)
+        marks.append(marked)
+        places.append(found[: mark_edges(mask, margin, marked, found)])
+    shape = marks[0].shape
+    flat = (steps[:, 0] * shape[1] + steps[:, 1]) * shape[2] + steps[:, 2]
+    distances = []
+    for here, there in ((0, 1), (1, 0)):
+        nearest = search_nearby(places[here], marks[there].ravel(), flat, lengths)
+        far = nearest < 0
+        if far.any():
+            points = [np.stack(np.unravel_index(p, shape), 1) * spacing for p in (places[there], places[here][far])]
+            nearest[far] = KDTree(points[0], balanced_tree=False, compact_nodes=False).query(points[1])[0]
+        distances.append(nearest)
+    return distances
 
 
 def hausdorff95_mm(predicted: ArrayLike, truth: ArrayLike, spacing_mm: ArrayLike) -> float:
     """Give the larger of both directed 95th percentiles of edge voxel distances.
 
-    Cropped to the box that holds both masks first, which changes nothing but the time. The value is
+    Cropped to the box that holds both masks first, then edge voxels only. The value is
     that of MONAI's ``compute_hausdorff_distance(percentile=95)``; libraries that weigh by surface
     area (surface-distance) give another.
 
@@ -59,8 +96,6 @@ def hausdorff95_mm(predicted: ArrayLike, truth: ArrayLike, spacing_mm: ArrayLike
     for axis in range(3):
         hit = np.flatnonzero(both.any(axis=tuple(k for k in range(3) if k != axis)))
         box.append(slice(int(hit[0]), int(hit[-1]) + 1))
-    first, second = _edges(a[tuple(box)]), _edges(b[tuple(box)])
-    spacing = tuple(float(s) for s in np.broadcast_to(spacing_mm, 3))
-    to_second = ndimage.distance_transform_edt(~second, sampling=spacing)[first]
-    to_first = ndimage.distance_transform_edt(~first, sampling=spacing)[second]
-    return float(max(np.percentile(to_second, 95), np.percentile(to_first, 95)))
+    spacing = tuple(float(s) for s in np.broadcast_to(np.asarray(spacing_mm, dtype=float), 3))
+    first, second = _surface_distances((a[tuple(box)], b[tuple(box)]), (spacing[0], spacing[1], spacing[2]))
+    return float(max(np.percentile(first, 95), np.percentile(second, 95)))
