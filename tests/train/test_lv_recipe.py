@@ -113,9 +113,9 @@ def test_a_summary_counts_patients_and_keeps_what_was_not_found_out_of_the_error
 
 
 def test_passes_that_disagree_are_doubted():
-    assert not Agreement(overlap=0.97, spread_deg=2.0, turn_deg=3.0, sureness=0.9).doubtful
-    assert Agreement(overlap=0.7, spread_deg=2.0, turn_deg=3.0, sureness=0.9).doubtful
-    assert Agreement(overlap=0.97, spread_deg=2.0, turn_deg=30.0, sureness=0.9).doubtful
+    assert not Agreement(overlap=0.97, spread_deg=2.0, volume_spread_percent=1.0, sureness=0.9).doubtful
+    assert Agreement(overlap=0.7, spread_deg=2.0, volume_spread_percent=1.0, sureness=0.9).doubtful
+    assert Agreement(overlap=0.97, spread_deg=30.0, volume_spread_percent=1.0, sureness=0.9).doubtful
 
 
 def test_gates_are_labelled_in_one_batch_each_as_alone():

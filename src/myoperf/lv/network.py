@@ -28,7 +28,7 @@ __all__ = ["Agreement", "NetworkLV", "load_network_lv"]
 SMALLEST_ML, LARGEST_ML = 40.0, 700.0
 PASSES = 4
 TURN_DEG, SHIFT_MM = 12.0, 2.0  # how far the passes' starting poses lie from the best one
-LEAST_OVERLAP, LARGEST_SPREAD_DEG = 0.9, 6.0
+LEAST_OVERLAP, LARGEST_SPREAD_DEG, LEAST_SURENESS = 0.9, 6.0, 0.85
 
 
 @dataclass(frozen=True)
@@ -40,22 +40,22 @@ class Agreement:
     overlap
         Smallest Dice overlap between one pass's wall and the mean's.
     spread_deg
-        Largest angle between one pass's long axis and the mean's.
-    turn_deg
-        Angle between the long axis of the mean's wall and the one that the network states.
+        Largest angle between the long axis of one pass's wall and the mean's.
+    volume_spread_percent
+        SD of the wall's volume over the passes, as a share of its mean.
     sureness
         Mean probability of the wall over the voxels called wall.
     """
 
     overlap: float
     spread_deg: float
-    turn_deg: float
+    volume_spread_percent: float
     sureness: float
 
     @property
     def doubtful(self) -> bool:
         """Whether a reader should check pose and contours."""
-        return self.overlap < LEAST_OVERLAP or max(self.spread_deg, self.turn_deg) > LARGEST_SPREAD_DEG
+        return self.overlap < LEAST_OVERLAP or self.spread_deg > LARGEST_SPREAD_DEG or self.sureness < LEAST_SURENESS
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,10 +83,10 @@ class NetworkLV:
     def find_lv(self, volume: Volume, *, fall_back: bool = True) -> LVFit:
         """Find, turn and segment the left ventricle; gates are summed first.
 
-        The localiser gives a pose, two passes improve it, and four from poses about the last one are
-        averaged. The pose of the result is that of the averaged wall's geometry
-        (`myoperf.lv.frame_from_mask`). Where the passes disagree the finding ``check-orientation`` is
-        given. Where the network gives no wall of a plausible size, `myoperf.lv.find_lv` takes over.
+        The localiser gives a pose; a pass labels the volume turned by it; the geometry of the wall
+        (`myoperf.lv.frame_from_mask`) gives a better pose; so twice. Then four passes from poses about
+        that one are averaged. Where they disagree the finding ``check-orientation`` is given. Where the
+        network gives no wall of a plausible size, `myoperf.lv.find_lv` takes over.
 
         Parameters
         ----------
@@ -116,36 +116,34 @@ class NetworkLV:
         image, inverse = _tensors(volume)
         if not float(image.max()) > 0:
             raise AnalysisError("No left ventricle was found: the volume holds no counts; check the file.")
-        middle = _single(transform_points(volume.lps_from_index, 0.5 * (np.array(volume.grid_shape) - 1)))
-        pose = self._locate(image, inverse, middle)
+        pose = self._locate(image, inverse, volume)
         for _ in range(2):
-            pose = self._pass(image, inverse, [pose])[1][0]
+            points, box = _box_points(volume, pose)
+            pose = _pose_of(_frame(self._chances(image, inverse, points, [pose])[0], volume, box, pose))
         around = [pose, *(_turned(pose, k) for k in range(PASSES - 1))]
-        logits, poses = self._pass(image, inverse, around)
         points, box = _box_points(volume, pose)
-        chances = [pull(out, points, p.centre, p.rotation).softmax(0) for out, p in zip(logits, around, strict=True)]
-        mean = torch.stack(chances).mean(0).numpy()
+        chances = self._chances(image, inverse, points, around)
+        mean = chances.mean(0)
         labels = _labels(mean)
-        amount = float((labels == MYOCARDIUM).sum()) * volume.voxel_ml
-        if not SMALLEST_ML < amount < LARGEST_ML:
+        amounts = [float((chance.argmax(0) == MYOCARDIUM).sum()) * volume.voxel_ml for chance in (mean, *chances)]
+        if not SMALLEST_ML < amounts[0] < LARGEST_ML:
             raise AnalysisError(
-                f"No left ventricle was found: a wall of {amount:.0f} ml; {SMALLEST_ML:.0f}-{LARGEST_ML:.0f} expected."
+                f"No left ventricle was found: a wall of {amounts[0]:.0f} ml; "
+                f"{SMALLEST_ML:.0f}-{LARGEST_ML:.0f} expected."
             )
-        whole = np.zeros(volume.grid_shape, dtype=np.uint8)
-        whole[box] = labels
-        stated, spread = _mean_frame(poses)
-        found = volume.with_array(whole)
-        frame = frame_from_mask(volume.with_array((whole == MYOCARDIUM).astype(np.uint8)))
-        walls = [chance.argmax(0).numpy() == MYOCARDIUM for chance in chances]
+        frame = _frame(mean, volume, box, pose)
+        others = [_frame(chance, volume, box, pose) for chance in chances]
         agreement = Agreement(
-            overlap=min(dice(wall, labels == MYOCARDIUM) for wall in walls),
-            spread_deg=spread,
-            turn_deg=_angle_deg(frame.axis, stated.axis),
+            overlap=min(dice(chance.argmax(0) == MYOCARDIUM, labels == MYOCARDIUM) for chance in chances),
+            spread_deg=max(_angle_deg(other.axis, frame.axis) for other in others),
+            volume_spread_percent=100.0 * float(np.std(amounts[1:], ddof=1) / np.mean(amounts[1:])),
             sureness=float(mean[MYOCARDIUM][labels == MYOCARDIUM].mean()),
         )
+        whole = np.zeros(volume.grid_shape, dtype=np.uint8)
+        whole[box] = labels
         doubts = (_doubt(agreement),) if agreement.doubtful else ()
         confidence = float(np.clip(agreement.overlap * agreement.sureness, 0, 0.49 if doubts else 1))
-        return LVFit(frame, found, confidence, doubts), agreement
+        return LVFit(frame, volume.with_array(whole), confidence, doubts), agreement
 
     def segment_lv(self, volume: Volume, frame: LVFrame) -> tuple[Volume, tuple[Finding, ...]]:
         """Label the left ventricle whose pose is given (by an operator).
@@ -186,11 +184,7 @@ class NetworkLV:
             raise AnalysisError(
                 "The given pose lies outside the volume; give the pose in this volume's LPS millimetres."
             )
-        pose = _Pose(
-            _single(frame.centre_mm),
-            _single(np.stack([frame.axis, frame.anterior, frame.lateral], 1)),
-            frame.length_mm,
-        )
+        pose = _pose_of(frame)
         images = [_tensors(gated.with_array(gate)) for gate in gated.array]
         inverse = images[0][1]
         points, box = _box_points(gated, pose)
@@ -202,21 +196,19 @@ class NetworkLV:
             out[(k, *box)] = _labels(pull(gate, points, pose.centre, pose.rotation).softmax(0).numpy())
         return gated.with_array(out)
 
-    def _locate(self, image: Tensor, inverse: Tensor, middle: Tensor) -> _Pose:
+    def _locate(self, image: Tensor, inverse: Tensor, volume: Volume) -> _Pose:
+        middle = _single(transform_points(volume.lps_from_index, 0.5 * (np.array(volume.grid_shape) - 1)))
         field = normalise(sample_at(image, inverse, coarse_points(middle)))
         out = self.net.locator(field[None])[0]
         centre = middle + out[:3] * (0.5 * COARSE * COARSE_MM)
         return _Pose(centre, matrix_from_six(out[3:9]), 80.0 * float(out[9].exp()))
 
-    def _pass(self, image: Tensor, inverse: Tensor, poses: list[_Pose]) -> tuple[Tensor, list[_Pose]]:
+    def _chances(self, image: Tensor, inverse: Tensor, points: Tensor, poses: list[_Pose]) -> NDArray[np.float32]:
+        """Give every pose's class probabilities (poses, classes, D, H, W) at LPS points."""
         crops = [normalise(sample_at(image, inverse, crop_points(p.centre, p.rotation))) for p in poses]
-        logits, left = self.net(torch.stack(crops))
-        turns = matrix_from_six(left[:, 3:9])
-        better = [
-            _Pose(p.centre + p.rotation @ (40.0 * o[:3]), p.rotation @ t, 80.0 * float(o[9].exp()))
-            for p, o, t in zip(poses, left, turns, strict=True)
-        ]
-        return logits, better
+        logits, _ = self.net(torch.stack(crops))
+        pulled = [pull(out, points, p.centre, p.rotation).softmax(0) for out, p in zip(logits, poses, strict=True)]
+        return np.asarray(torch.stack(pulled).numpy())
 
 
 def load_network_lv(folder: Path) -> NetworkLV:
@@ -279,14 +271,20 @@ def _labels(chance: NDArray[Any]) -> NDArray[np.uint8]:
     return np.asarray(labels)
 
 
-def _mean_frame(poses: list[_Pose]) -> tuple[LVFrame, float]:
-    """Average poses; and the largest angle in degrees between one's long axis and the average's."""
-    axes = np.stack([p.rotation[:, 0].numpy() for p in poses]).astype(np.float64)
-    axis = axes.mean(0) / np.linalg.norm(axes.mean(0))
-    anterior = np.mean([p.rotation[:, 1].numpy() for p in poses], axis=0)
-    centre = np.mean([p.centre.numpy() for p in poses], axis=0)
-    half = 0.5 * float(np.mean([p.length_mm for p in poses]))
-    return LVFrame(centre - half * axis, centre + half * axis, anterior), max(_angle_deg(a, axis) for a in axes)
+def _pose_of(frame: LVFrame) -> _Pose:
+    axes = np.stack([frame.axis, frame.anterior, frame.lateral], 1)
+    return _Pose(_single(frame.centre_mm), _single(axes), frame.length_mm)
+
+
+def _frame(chance: NDArray[Any], volume: Volume, box: tuple[slice, slice, slice], near: _Pose) -> LVFrame:
+    """Give the pose of the likeliest wall in a box of the volume."""
+    affine = volume.lps_from_index.copy()
+    affine[:3, 3] = transform_points(affine, np.array([float(part.start) for part in box]))
+    wall = Volume((_labels(chance) == MYOCARDIUM).astype(np.uint8), affine)
+    axis = near.rotation[:, 0].numpy().astype(np.float64)
+    centre, half = near.centre.numpy().astype(np.float64), 0.5 * near.length_mm
+    rough = LVFrame(centre - half * axis, centre + half * axis, near.rotation[:, 1].numpy().astype(np.float64))
+    return frame_from_mask(wall, near=rough)
 
 
 def _angle_deg(one: NDArray[Any], other: NDArray[Any]) -> float:
@@ -298,5 +296,5 @@ def _doubt(agreement: Agreement) -> Finding:
         "check-orientation",
         "warning",
         f"The network's passes agree poorly (overlap {agreement.overlap:.2f}, long axis within "
-        f"{max(agreement.spread_deg, agreement.turn_deg):.0f} degrees); check orientation and contours.",
+        f"{agreement.spread_deg:.0f} degrees, sureness {agreement.sureness:.2f}); check orientation and contours.",
     )

@@ -72,7 +72,9 @@ def _row(case: Case, find: Callable[[Case], tuple[LVFit, Agreement | None]]) -> 
     row["flagged"] = any(f.severity != "info" for f in fit.findings)
     row["bad"] = row["wall_dice"] < BAD_DICE or row["axis_error_deg"] > BAD_AXIS_DEG
     if agreement is not None:
-        row |= {name: getattr(agreement, name) for name in ("overlap", "spread_deg", "turn_deg", "sureness")}
+        row |= {
+            name: getattr(agreement, name) for name in ("overlap", "spread_deg", "volume_spread_percent", "sureness")
+        }
     return row
 
 

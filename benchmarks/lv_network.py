@@ -1,0 +1,112 @@
+"""Write the page of the network that finds the left ventricle from a training's and a study's folder.
+
+``python benchmarks/lv_network.py TRAINING [--study STUDY]`` after ``myoperf train lv -o TRAINING ...`` and
+``myoperf study ms-st-unet -o STUDY``: tables go between the marks in docs/ms-st-unet.md, rows to docs/results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "ms-st-unet.md"
+SHOWN = (
+    ("wall_dice", "wall DSC", 3),
+    ("pool_dice", "pool DSC", 3),
+    ("wall_hd95_mm", "wall HD95, mm", 1),
+    ("axis_error_deg", "long axis, degrees", 1),
+    ("centre_error_mm", "centre, mm", 1),
+    ("wall_volume_error_percent", "wall volume error, %", 1),
+    ("seconds", "s a volume", 2),
+)
+
+
+def cell(figures: dict[str, Any] | None, digits: int) -> str:
+    if figures is None:
+        return ""
+    low, high = figures["interval"]
+    mean, median = f"{figures['mean']:.{digits}f}", f"{figures['median']:.{digits}f}"
+    return f"{mean} ({low:.{digits}f} to {high:.{digits}f}), {median}"
+
+
+def training_table(card: dict[str, Any]) -> str:
+    lines = [
+        "| | n | " + " | ".join(title for _, title, _ in SHOWN) + " | least wall DSC | axis, 95th percentile |",
+        "|---|---|" + "---|" * (len(SHOWN) + 2),
+    ]
+    for name, figures in card["metrics"].items():
+        n = f"{figures['volumes']} volumes, {figures['patients']} patients, {figures['found']} found"
+        cells = [cell(figures[key], digits) for key, _, digits in SHOWN]
+        wall, axis = figures["wall_dice"], figures["axis_error_deg"]
+        tail = [f"{wall['least']:.3f}", f"{axis['percentile_95']:.1f}" if axis else ""]
+        lines.append(f"| {name} | {n} | " + " | ".join([*cells, *tail]) + " |")
+    return "\n".join(["Mean (95 % interval over patients), median.", "", *lines])
+
+
+def share(figures: dict[str, Any]) -> str:
+    if figures["value"] is None:
+        return "no such volume"
+    low, high = figures["interval"]
+    return f"{figures['value']:.2f} ({low:.2f} to {high:.2f}), n {figures['n']}"
+
+
+def failure_table(card: dict[str, Any]) -> str:
+    lines = ["| | sensitivity | specificity |", "|---|---|---|"]
+    for name, figures in card["metrics"].items():
+        found = figures["failures"]
+        lines.append(f"| {name} | {share(found['sensitivity'])} | {share(found['specificity'])} |")
+    bad = next(iter(card["metrics"].values()))["failures"]["bad"]
+    return "\n".join([f"Bad is: {bad}. Wilson 95 % intervals.", "", *lines])
+
+
+def study_tables(folder: Path) -> str:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    recipe, field = manifest["recipe"], manifest["field"]
+    parts = [
+        f"Scale `{manifest['scale']}`: networks of size {manifest['size']}, {field['side']}^3 voxels of "
+        f"{field['voxel_mm']} mm, {recipe['iterations']} iterations of {recipe['batch']} volumes, "
+        f"rate {recipe['rate']}; trained on {manifest['training']} simulated volumes, tested on {manifest['testing']} of other simulated "
+        "patients. Intervals: 95 %, over patients. DSC in percent.",
+    ]
+    for name, title in (
+        ("overlap", "Tables 3 and 4"),
+        ("differences", "The claims: paired differences of DSC, in points"),
+        ("pose", "Figure 4: R2 of the line, and the share of variance explained without a line"),
+        ("wall_volume", "Figure 6: volume of the wall"),
+    ):
+        parts.append(f"### {title}\n\n{(folder / f'{name}.md').read_text().strip()}")
+    return "\n\n".join(parts)
+
+
+def fill(text: str, mark: str, table: str) -> str:
+    start, end = f"<!-- {mark}: start -->", f"<!-- {mark}: end -->"
+    if start not in text or end not in text:
+        raise SystemExit(f"{PAGE.name} has no marks for {mark}.")
+    return re.sub(f"{re.escape(start)}.*?{re.escape(end)}", lambda _: f"{start}\n{table}\n{end}", text, flags=re.DOTALL)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("training", type=Path)
+    parser.add_argument("--study", type=Path)
+    args = parser.parse_args()
+    card = json.loads((args.training / "card.json").read_text())
+    text = fill(PAGE.read_text(), "training", training_table(card))
+    text = fill(text, "failures", failure_table(card))
+    shutil.copy(args.training / "judged.csv", ROOT / "docs" / "results" / "lv_network.csv")
+    if args.study:
+        text = fill(text, "study", study_tables(args.study))
+        for name in ("overlap", "pose", "wall_volume", "differences"):
+            shutil.copy(args.study / f"{name}.csv", ROOT / "docs" / "results" / f"ms_st_unet_{name}.csv")
+        for picture in sorted(args.study.glob("figure*.png")):
+            shutil.copy(picture, ROOT / "docs" / "images" / f"ms_st_unet_{picture.name}")
+    PAGE.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
