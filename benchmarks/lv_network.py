@@ -70,8 +70,8 @@ def study_tables(folder: Path) -> str:
     parts = [
         f"Scale `{manifest['scale']}`: networks of size {manifest['size']}, {field['side']}^3 voxels of "
         f"{field['voxel_mm']} mm, {recipe['iterations']} iterations of {recipe['batch']} volumes, "
-        f"rate {recipe['rate']}; trained on {manifest['training']} simulated volumes, tested on {manifest['testing']} of other simulated "
-        "patients. Intervals: 95 %, over patients. DSC in percent.",
+        f"rate {recipe['rate']}; trained on {manifest['training']} simulated volumes, tested on "
+        f"{manifest['testing']} of other simulated patients. Intervals: 95 %, over patients. DSC in percent.",
     ]
     for name, title in (
         ("overlap", "Tables 3 and 4"),
