@@ -3,7 +3,8 @@
 A published file holds ``{'student': ..., 'teacher': ...}``. Student keys start with
 ``module.backbone.``, teacher keys with ``backbone.``; then follow the encoder (``transformer.*``),
 the decoder, and, after ``head.``, the projection head. Every encoder or decoder key must map to one of ours,
-and every one of ours must be filled: nothing is skipped in silence.
+and every one of ours must be filled: nothing is skipped in silence. Files that MyoPerf's own pre-training writes hold
+our keys and, beside them, the configuration they were built for.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,7 +24,16 @@ from torch import Tensor
 from myoperf.errors import InputError, MissingWeightsError
 from myoperf.nets.mit import Grid, MiT, MiTConfig, MiTEncoder, interpolate_position
 
-__all__ = ["load_mit", "load_mit_encoder", "map_mit_key", "map_mit_state", "read_checkpoint", "resize_position"]
+__all__ = [
+    "load_mit",
+    "load_mit_encoder",
+    "map_mit_key",
+    "map_mit_state",
+    "read_checkpoint",
+    "read_config",
+    "resize_position",
+    "write_checkpoint",
+]
 
 Resize = Literal["grid", "flat"]
 
@@ -93,6 +104,8 @@ def map_mit_key(key: str) -> str:
 
 def map_mit_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Turn a student's or teacher's state into ours; keys of the projection head (``head.*``) are left out."""
+    if any(key.startswith("encoder.") for key in state):  # ours already
+        return dict(state)
     out: dict[str, Tensor] = {}
     for key, value in state.items():
         bare = key.removeprefix("module.")
@@ -128,7 +141,13 @@ def read_checkpoint(path: Path, which: Literal["student", "teacher"] = "student"
     InputError
         When it is no such checkpoint.
     """
-    path = Path(path)
+    content = _content(Path(path))
+    if not isinstance(content.get(which), dict):
+        raise InputError(f"{path.name!r} holds no {which!r} weights; expected a dict with 'student' and 'teacher'.")
+    return {str(key): value for key, value in content[which].items()}
+
+
+def _content(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise MissingWeightsError(f"No weights file {path.name!r}; give the path of a UniMiSS checkpoint (.pth).")
     try:
@@ -136,9 +155,19 @@ def read_checkpoint(path: Path, which: Literal["student", "teacher"] = "student"
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise InputError(f"{path.name!r} cannot be read as a PyTorch checkpoint of plain weights.") from error
-    if not isinstance(content, dict) or not isinstance(content.get(which), dict):
-        raise InputError(f"{path.name!r} holds no {which!r} weights; expected a dict with 'student' and 'teacher'.")
-    return {str(key): value for key, value in content[which].items()}
+    return content if isinstance(content, dict) else {}
+
+
+def read_config(path: Path) -> MiTConfig | None:
+    """Give what a file of MyoPerf's own pre-training was built for; None where the file does not say."""
+    written = _content(Path(path)).get("config")
+    return MiTConfig(**written) if isinstance(written, dict) else None
+
+
+def write_checkpoint(path: Path, student: MiT, teacher: MiT) -> None:
+    """Write both halves of a pre-training with their configuration, readable by `read_checkpoint`."""
+    content = {"student": student.state_dict(), "teacher": teacher.state_dict(), "config": asdict(student.config)}
+    torch.save(content, path)
 
 
 def _fit(

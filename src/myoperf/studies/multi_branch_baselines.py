@@ -18,30 +18,60 @@ __all__ = ["BASELINES", "keras_baselines"]
 
 Float = NDArray[np.floating[Any]]
 
-BASELINES = ("VGG16", "ResNet50V2", "DenseNet121", "InceptionV3")
-"""Table 3's networks; its ResNet50 is taken in Keras' second version."""
+BASELINES = ("VGG16", "ResNet50", "DenseNet121", "InceptionV3")
+"""Table 3's networks, as `keras.applications` has them."""
+
+_BLUE_GREEN_RED = (103.939, 116.779, 123.68)
+"""Means that ResNet50's ImageNet weights expect to be taken off, in that order of colours."""
 
 
 class _Classifier(nn.Module):
     """A backbone, global mean pooling and one linear layer."""
 
-    def __init__(self, name: str, weights: str | None) -> None:
+    def __init__(self, name: str, weights: str | None, side: int | None) -> None:
         super().__init__()
-        self.spec = get_spec(name)
-        self.backbone: KerasBackbone = build_backbone(name, weights=weights)
+        self.name, self.pretrained = name, weights is not None
+        self.side = side or (299 if name == "InceptionV3" else 224)
+        self.backbone: KerasBackbone
+        if name == "ResNet50":
+            self.backbone = _resnet50(weights, self.side)
+        else:
+            self.backbone = build_backbone(name, weights=weights, input_size=self.side)
         self.head = nn.Linear(self.backbone.features, 2)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """(B, 3, side, side), 0 to 1, to logits (B, 2)."""
-        low, high = self.spec.input_range
-        size = (self.spec.input_size, self.spec.input_size)
-        fitted = F.interpolate(low + (high - low) * pictures, size=size, mode="bilinear")
+        fitted = F.interpolate(pictures, size=(self.side, self.side), mode="bilinear")
+        if not self.pretrained:
+            fitted = 2.0 * fitted - 1.0
+        elif self.name == "ResNet50":
+            fitted = 255.0 * fitted.flip(1) - torch.tensor(_BLUE_GREEN_RED)[:, None, None]
+        else:
+            low, high = get_spec(self.name).input_range
+            fitted = low + (high - low) * fitted
         out: Tensor = self.head(self.backbone(fitted).mean(dim=(2, 3)))
         return out
 
 
+def _resnet50(weights: str | None, side: int) -> KerasBackbone:
+    """Build ResNet50, which `build_backbone` does not list (002 and 001 use its second version)."""
+    keras = load_keras()
+    order = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_first")
+    try:
+        model = keras.applications.ResNet50(include_top=False, weights=weights, input_shape=(3, side, side))
+    finally:
+        keras.config.set_image_data_format(order)
+    return KerasBackbone(model, True)
+
+
 def keras_baselines(
-    *, weights: str | None = None, epochs: int = 20, batch: int = 8, learning_rate: float = 1e-4
+    *,
+    weights: str | None = None,
+    epochs: int = 20,
+    batch: int = 8,
+    learning_rate: float = 1e-4,
+    side: int | None = None,
 ) -> Mapping[str, Callable[[Float, NDArray[Any], Float, int], Float]]:
     """Give the four networks as functions for `multi_branch_mit.run`.
 
@@ -49,12 +79,14 @@ def keras_baselines(
     ----------
     weights
         ``"imagenet"`` as in the paper (downloaded or cached by Keras), or None for random numbers.
+    side
+        Pixels a side of what the networks see, at least 75; default: as they were designed.
     """
 
     def trainer(name: str) -> Callable[[Float, NDArray[Any], Float, int], Float]:
         def train(pictures: Float, truth: NDArray[Any], test: Float, seed: int) -> Float:
             load_keras().utils.set_random_seed(seed)
-            network, rng = _Classifier(name, weights), np.random.default_rng(seed)
+            network, rng = _Classifier(name, weights, side), np.random.default_rng(seed)
             parameters = [*network.head.parameters(), *network.backbone.trainable_parameters()]
             optimizer = torch.optim.AdamW(parameters, lr=learning_rate)
             network.train()
