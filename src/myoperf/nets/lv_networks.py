@@ -24,7 +24,7 @@ PEERS: dict[str, dict[Size, Callable[[], nn.Module]]] = {
     },
     "dense-unet": {
         "paper": DenseUNet,
-        "compact": lambda: DenseUNet(DenseUNetConfig(first=4, growth=8, depths=(2, 3, 4, 4), norm="instance")),
+        "compact": lambda: DenseUNet(DenseUNetConfig(first=4, growth=8, depths=(1, 4, 6, 8), norm="instance")),
     },
     "nn-unet": {
         "paper": NNUNet,
