@@ -29,10 +29,34 @@ def test_flags_reach_the_cohort(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words", [("--dose", "double"), ("--prevalence", "0.5"), ("--prevalence", "0.5,0.1,0.1,0.2"), ("--as", "png")]
+    "words",
+    [
+        ("--dose", "double"),
+        ("--prevalence", "0.5"),
+        ("--prevalence", "0.5,0.1,0.1,0.2"),
+        ("--as", "png"),
+        ("--modality", "mri"),
+        ("--arc", "90"),
+    ],
 )
 def test_what_cannot_be_gives_one_line_and_writes_nothing(tmp_path, words):
     done = simulate(1, "-o", tmp_path / "c", *words)
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "c").exists()
+
+
+def test_modality_arc_and_pixels_reach_the_files(tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from myoperf.cli.main import app
+
+    seen = []
+    monkeypatch.setattr("myoperf.cli.simulate.simulate_cohort", lambda n, out, **given: seen.append(given) or out)
+    words = ["simulate", "1", "-o", str(tmp_path / "c"), "--quiet"]
+    flags = ("--arc", "360", "--pixel", "6.4", "--attenuation-map", "--misregistration", "5")
+    assert CliRunner().invoke(app, [*words, *flags]).exit_code == 0
+    assert CliRunner().invoke(app, [*words, "--modality", "pet", "--tracer", "Rb-82", "--as", "nifti"]).exit_code == 0
+    spect, pet = (given["options"] for given in seen)
+    assert (spect.protocol.arc_deg, spect.protocol.pixel_mm, spect.misregistration_mm) == (360, 6.4, 5.0)
+    assert (pet.modality, pet.population.tracer, pet.as_) == ("pet", "Rb-82", "nifti")

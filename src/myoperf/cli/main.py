@@ -144,12 +144,23 @@ def simulate(
     n: Annotated[int, typer.Argument(min=1, help="How many patients.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the cohort; must be new or empty.")],
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
-    as_: Annotated[str, typer.Option("--as", help="dicom or arrays.")] = "dicom",
-    reconstructed: Annotated[bool, typer.Option("--reconstructed", help="Also write reconstructed NM DICOM.")] = False,
+    as_: Annotated[str, typer.Option("--as", help="dicom, nifti (volumes) or arrays (for training).")] = "dicom",
+    modality: Annotated[str, typer.Option(help="spect (raw views), czt or pet (reconstructed).")] = "spect",
+    tracer: Annotated[str, typer.Option(help="Of PET: N-13 or Rb-82.")] = "N-13",
+    fast: Annotated[bool, typer.Option("--fast", help="SPECT volumes by the fast model, not views.")] = False,
+    reconstructed: Annotated[
+        bool, typer.Option("--reconstructed", help="With views: also the reconstruction, NM DICOM and NIfTI.")
+    ] = False,
+    attenuation_map: Annotated[
+        bool, typer.Option("--attenuation-map", help="With views: also the attenuation map, NIfTI in 1/cm.")
+    ] = False,
+    misregistration: Annotated[float, typer.Option(min=0, help="SD of the map's displacement, mm.")] = 0.0,
     normal: Annotated[bool, typer.Option("--normal", help="Only patients without coronary disease.")] = False,
     male: Annotated[float, typer.Option(min=0, max=1, help="Share of men.")] = 0.75,
     gates: Annotated[int, typer.Option(min=1, help="Gates of the raw studies: 8, 16, 32, or 1 for none.")] = 8,
-    views: Annotated[int, typer.Option(min=8, help="Views over 180 degrees.")] = 60,
+    views: Annotated[int, typer.Option(min=8, help="Views over the arc.")] = 60,
+    arc: Annotated[int, typer.Option(help="Degrees the views cover: 180 or 360.")] = 180,
+    pixel: Annotated[float, typer.Option(min=2, max=12, help="Pixels of the views, mm (64 x 64).")] = 6.6,
     dose: Annotated[str, typer.Option(help="full, half or quarter of the clinical counts.")] = "full",
     prevalence: Annotated[
         Optional[str],  # noqa: UP045
@@ -158,7 +169,7 @@ def simulate(
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     quiet: Quiet = False,
 ) -> None:
-    """Simulate patients whose truth is known: DICOM or arrays, truth files and a table."""
+    """Simulate patients whose truth is known: DICOM, NIfTI or arrays, truth files and a table."""
     from myoperf.cli.simulate import simulate as simulate_patients
 
     simulate_patients(
@@ -166,11 +177,18 @@ def simulate(
         out,
         seed=seed,
         as_=as_,
+        modality=modality,
+        tracer=tracer,
+        fast=fast,
         reconstructed=reconstructed,
+        attenuation_map=attenuation_map,
+        misregistration=misregistration,
         normal=normal,
         male=male,
         gates=gates,
         views=views,
+        arc=arc,
+        pixel=pixel,
         dose=dose,
         prevalence=prevalence,
         workers=workers,

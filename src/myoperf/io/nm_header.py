@@ -14,7 +14,7 @@ from pydicom.uid import NuclearMedicineImageStorage
 from myoperf.errors import InputError
 from myoperf.types import State
 
-__all__ = ["NMHeader", "code", "decimal", "nm_dataset", "uid_from"]
+__all__ = ["NMHeader", "add_patient", "code", "decimal", "nm_dataset", "uid_from"]
 
 _STATES = {"stress": ("432655005", "Cardiac stress state"), "rest": ("128975004", "Resting state")}
 _NUCLIDES = {
@@ -108,12 +108,13 @@ def nm_dataset(header: NMHeader, kind: str, image_type: tuple[str, ...]) -> Data
     dataset.InstanceNumber = 1
     dataset.BodyPartExamined = "HEART"
     dataset.ImageID = f"{header.state or 'mps'} {'gated' if 'GATED' in kind else 'static'}".upper()
-    _add_patient(dataset, header)
+    add_patient(dataset, header)
     _add_isotope(dataset, header)
     return dataset
 
 
-def _add_patient(dataset: Dataset, header: NMHeader) -> None:
+def add_patient(dataset: Dataset, header: NMHeader) -> None:
+    """Write who the patient is, lying on the back, and the state as acquisition context (CID 3101)."""
     dataset.PatientName, dataset.PatientID = header.patient_name, header.patient_id
     dataset.PatientBirthDate = ""
     dataset.PatientSex = header.sex or ""

@@ -21,7 +21,7 @@ from myoperf.errors import GeometryError, InputError, OutputExistsError
 from myoperf.io.nm_header import NMHeader, code, decimal, nm_dataset, uid_from
 from myoperf.types import Orientation, Projections, Volume
 
-__all__ = ["NMHeader", "uid_from", "write_projections", "write_volume"]
+__all__ = ["NMHeader", "save", "uid_from", "write_projections", "write_volume"]
 
 _IMPLEMENTATION = "2.25.91433146938446127318206116934264110533"
 _LARGEST_COUNT = 65535
@@ -94,7 +94,7 @@ def write_projections(
     dataset.RotationInformationSequence = Sequence([rotation])
     counts = _whole_counts(projections.array)
     _add_pixels(dataset, counts.reshape(-1, *counts.shape[-2:]))
-    return _save(dataset, Path(path))
+    return save(dataset, Path(path))
 
 
 def write_volume(
@@ -148,7 +148,7 @@ def write_volume(
     stored, slope = _scaled(volume.array)
     _add_pixels(dataset, stored.reshape(-1, *stored.shape[-2:]))
     dataset.RealWorldValueMappingSequence = Sequence([_real_world(slope)])
-    return _save(dataset, Path(path))
+    return save(dataset, Path(path))
 
 
 def _rotation(angles_deg: NDArray[Any], detectors: int) -> tuple[list[float], float, str]:
@@ -286,7 +286,7 @@ def _add_pixels(dataset: Dataset, frames: NDArray[np.uint16]) -> None:
     dataset.PixelData = frames.astype("<u2").tobytes()
 
 
-def _save(dataset: Dataset, path: Path) -> Path:
+def save(dataset: Dataset, path: Path) -> Path:
     """Write to a neighbour and move it into place, so that no half file is ever seen."""
     if path.exists():
         raise OutputExistsError(f"{path.name} exists already; choose another name.")

@@ -97,10 +97,11 @@ class Protocol:
 
 @dataclass(frozen=True, eq=False)
 class Acquisition:
-    """What the camera gave, and what a truth file says of it."""
+    """What the camera gave, what it would have given without noise, and what a truth file says of it."""
 
     projections: Projections
     record: Mapping[str, Any]
+    expected: Projections
 
 
 def scanner_from_patient(patient: PatientModel) -> Float:
@@ -190,7 +191,7 @@ def acquire(
         "counts": int(noisy.sum(dtype=np.int64)),
         **record,
     }
-    return Acquisition(replace(expected, array=noisy), record)
+    return Acquisition(replace(expected, array=noisy), record, replace(expected, array=mean))
 
 
 def attenuation_map(

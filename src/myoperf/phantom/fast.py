@@ -70,7 +70,7 @@ class ImageModel:
 FITTED: Mapping[Kind, ImageModel] = MappingProxyType(
     {
         "spect": ImageModel(6.67, 6.48, 0.833, 0.088, 45.0, 0.050, 0.48, 5.8),
-        "czt": ImageModel(7.1, 7.1, 0.7, 0.16, 40.0, 0.06, 0.4, 5.7),
+        "czt": ImageModel(7.1, 7.1, 0.78, 0.16, 40.0, 0.06, 0.4, 5.7),
         "pet": ImageModel(2.8, 2.8, 0.0, 0.02, 40.0, 0.06, 0.5, 3.0),
     }
 )
@@ -137,7 +137,7 @@ def simulate_fast(
     grid = Grid.centred(shape, spacing_mm, patient.scan_centre_mm)
     static = static_organs(patient, grid)
     averaged = voxelise(patient, grid, state=state, gates=8, supersample=2, static=static)
-    darken = np.float32(1.0)
+    darken: NDArray[np.float32] = np.ones((), np.float32)
     if model.attenuated > 0:
         mu = attenuation(patient, grid, organs=averaged)
         darken = half_turn_attenuation(mu, spacing_mm) ** np.float32(model.attenuated)

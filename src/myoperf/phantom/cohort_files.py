@@ -1,0 +1,182 @@
+"""Files of a simulated patient: DICOM, NIfTI, arrays, labels and the truth."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+from numpy.typing import NDArray
+
+from myoperf.geometry import lps_from_ras, rotate_frame
+from myoperf.io.nm_writer import NMHeader, uid_from, write_projections, write_volume
+from myoperf.io.pt_writer import write_pet
+from myoperf.phantom.acquire import scanner_from_patient
+from myoperf.phantom.cohort_scans import CohortOptions, CohortScan
+from myoperf.phantom.motion import volume_curve
+from myoperf.phantom.records import PatientModel, Truth
+from myoperf.phantom.truth import truth_polar
+from myoperf.phantom.voxelise import label_volume
+from myoperf.types import VESSELS, State, Volume
+
+__all__ = ["truth_json", "write_arrays", "write_dicom", "write_labels", "write_nifti_volumes"]
+
+
+def truth_json(
+    patient: PatientModel, known: Truth, *, seed: int, index: int, scans: Mapping[State, CohortScan]
+) -> dict[str, Any]:
+    """Give the truth file's contents, schema ``myoperf.truth/1``; volumes and synchrony are those at rest."""
+
+    def perfusion(state: State) -> dict[str, Any]:
+        return {
+            "segments_percent": _rounded(known.segments_percent[state]),
+            "defect_extent_percent": round(float(known.defect_extent_percent[state]), 3),
+            "edv_ml": round(float(known.edv_ml[state]), 3),
+            "esv_ml": round(float(known.esv_ml[state]), 3),
+            "lvef_percent": round(float(known.lvef_percent[state]), 3),
+            "gate_volumes_ml": _rounded(volume_curve(patient, state, scans[state].record["gates"]), 3),
+            "segments_phase_deg": _rounded(known.segment_phase_deg[state], 3),
+            "segments_ejection_percent": _rounded(100.0 * known.segment_ejection[state], 3),
+            "segments_thickening_percent": _rounded(known.segment_thickening_percent[state], 3),
+            "segments_motion_mm": _rounded(known.segment_motion_mm[state], 3),
+        }
+
+    frame = rotate_frame(known.lv_frame, scanner_from_patient(patient))
+    return {
+        "schema": "myoperf.truth/1",
+        "simulated": True,
+        "seed": [seed, index],
+        "lv_frame": {
+            "apex_mm": _rounded(frame.apex_mm),
+            "base_mm": _rounded(frame.base_mm),
+            "anterior": _rounded(frame.anterior, 6),
+        },
+        "edv_ml": round(float(known.edv_ml["rest"]), 3),
+        "esv_ml": round(float(known.esv_ml["rest"]), 3),
+        "lvef_percent": round(float(known.lvef_percent["rest"]), 3),
+        "phase_sd_deg": round(float(known.phase_sd_deg["rest"]), 3),
+        "phase_bandwidth_deg": round(float(known.phase_bandwidth_deg["rest"]), 3),
+        "myocardium_ml": round(float(known.myocardium_ml), 3),
+        "stress": perfusion("stress"),
+        "rest": perfusion("rest"),
+        "stenosis_percent": {v: round(float(known.stenosis_percent[v]), 1) for v in ("LM", *VESSELS)},
+        "ica": {key: int(known.ica[key]) for key in (*VESSELS, "patient")},
+        "expert": {
+            "stress_scores": [int(s) for s in known.expert_scores["stress"]],
+            "rest_scores": [int(s) for s in known.expert_scores["rest"]],
+            **{key: int(known.expert[key]) for key in (*VESSELS, "patient")},
+        },
+        "acquisition": {state: dict(scan.record) for state, scan in scans.items()},
+    }
+
+
+def write_dicom(
+    folder: Path,
+    name: str,
+    seed: int,
+    patient: PatientModel,
+    scans: Mapping[State, CohortScan],
+    options: CohortOptions,
+) -> None:
+    """Write ``folder/dicom``: NM views (and reconstructions where asked for), NM images of CZT, PET slices."""
+    (folder / "dicom").mkdir()
+    study = uid_from("simulated", seed, name)
+    gates = options.protocol.gates
+    beat = 60000.0 / patient.function.heart_rate_bpm / gates if gates > 1 else None
+    for number, (state, scan) in enumerate(scans.items(), start=1):
+        what = {"spect": "TOMO" if options.has_views else "recon", "czt": "CZT recon", "pet": "PET"}[options.modality]
+        header = NMHeader(
+            patient_id=f"SIM-{name}",
+            sex=patient.clinical.sex,
+            age_years=patient.clinical.age_years,
+            height_m=patient.clinical.height_m,
+            weight_kg=patient.clinical.weight_kg,
+            state=state,
+            study_uid=study,
+            uid_key=str(seed),
+            series_description=f"Simulated {state} {what}",
+            series_number=number,
+        )
+        if scan.views is not None:
+            views = folder / "dicom" / f"{state}_tomo.dcm"
+            write_projections(views, scan.views, header, frame_duration_ms=beat)
+        elif options.modality == "pet":
+            place = folder / "dicom" / f"{state}_pet"
+            write_pet(place, scan.volume(), header, tracer=patient.tracer, frame_duration_ms=beat)
+        if options.modality != "pet" and (scan.views is None or options.reconstructed):
+            if options.modality == "czt":
+                header = replace(header, model="MyoPerf simulated CZT camera")
+            write_volume(folder / "dicom" / f"{state}_recon.dcm", scan.volume(), header, frame_duration_ms=beat)
+
+
+def write_nifti_volumes(folder: Path, scans: Mapping[State, CohortScan]) -> None:
+    """Write ``stress_volume.nii.gz`` and ``rest_volume.nii.gz``: images, gates as the fourth axis, float32."""
+    folder.mkdir(exist_ok=True)
+    for state, scan in scans.items():
+        volume = scan.volume()
+        _write_nifti(folder / f"{state}_volume.nii.gz", volume.array.astype(np.float32), volume.lps_from_index, "image")
+
+
+def write_arrays(folder: Path, patient: PatientModel, known: Truth, scans: Mapping[State, CohortScan]) -> None:
+    """Write ``arrays.npz`` for training.
+
+    Per state: ``volume`` and ``noiseless`` (float16, summed over gates, each divided by ``scale``, the volume's
+    maximum), ``labels``, ``lps_from_index``, ``segments_percent`` and ``polar`` (uptake, 40 rings x 72 angles, 1 is
+    healthy wall); for the patient ``apex_mm``, ``base_mm``, ``anterior``, ``ica`` and ``expert`` (LAD, LCX, RCA).
+    """
+    frame = rotate_frame(known.lv_frame, scanner_from_patient(patient))
+    arrays: dict[str, Any] = {
+        "simulated": np.array(True),
+        "apex_mm": np.asarray(frame.apex_mm),
+        "base_mm": np.asarray(frame.base_mm),
+        "anterior": np.asarray(frame.anterior),
+        "ica": np.array([known.ica[v] for v in VESSELS], dtype=np.uint8),
+        "expert": np.array([known.expert[v] for v in VESSELS], dtype=np.uint8),
+    }
+    for state, scan in scans.items():
+        volume, quiet = scan.summed(), scan.noiseless()
+        scale = float(volume.array.max()) or 1.0
+        arrays[f"{state}_volume"] = (volume.array[0] / scale).astype(np.float16)
+        arrays[f"{state}_noiseless"] = (quiet.array[0] * (_share(volume, quiet) / scale)).astype(np.float16)
+        arrays[f"{state}_scale"] = np.array(scale)
+        arrays[f"{state}_labels"] = label_volume(patient, scan.in_patient(patient), state)
+        arrays[f"{state}_lps_from_index"] = np.asarray(volume.lps_from_index)
+        arrays[f"{state}_segments_percent"] = np.asarray(known.segments_percent[state], dtype=np.float32)
+        arrays[f"{state}_polar"] = truth_polar(patient, state).astype(np.float16)
+    np.savez_compressed(folder / "arrays.npz", **arrays)
+
+
+def _share(volume: Volume, quiet: Volume) -> float:
+    """Give the factor between two images of the same activity (a sum over gates against a mean)."""
+    return float(volume.array.sum(dtype=np.float64) / max(float(quiet.array.sum(dtype=np.float64)), 1e-12))
+
+
+def write_labels(folder: Path, patient: PatientModel, scans: Mapping[State, CohortScan]) -> None:
+    """Write the true labels on the reconstruction's grid, and the attenuation map where there is one."""
+    for state, scan in scans.items():
+        labels: NDArray[np.uint8] = label_volume(patient, scan.in_patient(patient), state)
+        path = folder / f"truth_{state}_labels.nii.gz"
+        _write_nifti(path, labels[None], scan.grid.lps_from_index, "1 myocardium, 2 blood pool")
+        if scan.attenuation is not None:
+            mu = scan.attenuation
+            path = folder / f"{state}_attenuation.nii.gz"
+            _write_nifti(path, mu.array.astype(np.float32), mu.lps_from_index, "attenuation, 1/cm")
+
+
+def _write_nifti(path: Path, frames: NDArray[Any], lps_from_index: NDArray[Any], what: str) -> None:
+    """Write (frames, planes, rows, columns) as NIfTI; no time stamp in the gzip header, so the same bytes."""
+    affine = lps_from_ras(np.asarray(lps_from_index)[:, [2, 1, 0, 3]])
+    array = np.moveaxis(frames.transpose(0, 3, 2, 1), 0, 3)
+    make: Any = nibabel.Nifti1Image
+    image = make(array[..., 0] if len(frames) == 1 else array, affine)
+    image.header.set_xyzt_units("mm", "sec")
+    image.header["descrip"] = f"simulated: {what}".encode()
+    path.write_bytes(gzip.compress(image.to_bytes(), mtime=0))
+
+
+def _rounded(values: Any, digits: int = 4) -> list[float]:
+    return [round(float(v), digits) for v in values]

@@ -1,0 +1,197 @@
+"""The two scans of a cohort's patient: raw views of full physics, or images of the fast model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from myoperf.errors import InputError
+from myoperf.geometry import index_from_lps
+from myoperf.phantom.acquire import DOSES, Protocol, acquire, attenuation_map, scanner_from_patient
+from myoperf.phantom.fast import czt_field, image_model, simulate_fast
+from myoperf.phantom.records import Grid, PatientModel, PopulationOptions
+from myoperf.recon import reconstruct
+from myoperf.types import Projections, State, Volume
+
+__all__ = ["CohortOptions", "CohortScan", "scan_patient"]
+
+Modality = Literal["spect", "czt", "pet"]
+_FIELDS: Mapping[Modality, tuple[float, tuple[int, int, int]]] = {
+    "spect": (6.6, (64, 64, 64)),
+    "czt": (4.0, (96, 110, 110)),
+    "pet": (4.0, (44, 96, 96)),
+}
+"""Voxel (mm) and grid of the fast images; CZT is then cut to its camera's small field of view."""
+_PET_CENTRING_MM = 10.0
+"""SD of the distance along the body between the heart and the middle of the PET scanner's short field."""
+
+
+@dataclass(frozen=True)
+class CohortOptions:
+    """What to simulate and how to write it.
+
+    Parameters
+    ----------
+    as_
+        ``"dicom"``, ``"nifti"`` (reconstructed volumes) or ``"arrays"`` (one npz a patient, for training).
+    modality
+        ``"spect"``: parallel-hole views. ``"czt"`` and ``"pet"``: reconstructed images of the fast model.
+    fast
+        SPECT images by the fast model too, in place of views.
+    reconstructed
+        With ``"dicom"``: also write the reconstruction (OSEM 4 x 4, Butterworth 0.5 order 5) of views as NM
+        RECON TOMO, and every volume as NIfTI.
+    attenuation_map
+        SPECT by full physics: also write the map an attenuation correction would use, 1/cm, as NIfTI.
+    misregistration_mm
+        SD, along each axis, of that map's displacement against the emission.
+    """
+
+    as_: Literal["dicom", "nifti", "arrays"] = "dicom"
+    modality: Modality = "spect"
+    fast: bool = False
+    reconstructed: bool = False
+    attenuation_map: bool = False
+    misregistration_mm: float = 0.0
+    population: PopulationOptions = field(default_factory=PopulationOptions)
+    protocol: Protocol = field(default_factory=Protocol)
+
+    def __post_init__(self) -> None:
+        if self.as_ not in ("dicom", "nifti", "arrays"):
+            raise InputError(f"Cohorts are written as 'dicom', 'nifti' or 'arrays'; got {self.as_!r}.")
+        if self.modality not in _FIELDS:
+            raise InputError(f"The modality is one of {', '.join(_FIELDS)}; got {self.modality!r}.")
+        if (self.modality == "pet") != (self.population.tracer != "Tc-99m"):
+            raise InputError(f"{self.modality.upper()} does not go with {self.population.tracer}.")
+        if self.attenuation_map and not self.has_views:
+            raise InputError("An attenuation map goes with raw SPECT views: not with fast, CZT or PET images.")
+        if self.misregistration_mm < 0 or (self.misregistration_mm > 0 and not self.attenuation_map):
+            raise InputError("A misregistration is 0 mm or more, and needs the attenuation map asked for.")
+
+    @property
+    def has_views(self) -> bool:
+        """Whether the scans are raw views."""
+        return self.modality == "spect" and not self.fast
+
+
+@dataclass(frozen=True, eq=False)
+class CohortScan:
+    """One state of one patient as the camera gave it, in the scanner's space.
+
+    Attributes
+    ----------
+    grid
+        Of the reconstruction, on which truth is written.
+    record
+        What the truth file says of the acquisition.
+    views, expected
+        Raw views and the same without noise; None of the fast model.
+    image, quiet
+        Image of the fast model and the same without noise (summed over gates); None of full physics.
+    attenuation
+        1/cm, or None.
+    """
+
+    grid: Grid
+    record: Mapping[str, Any]
+    views: Projections | None = None
+    expected: Projections | None = None
+    image: Volume | None = None
+    quiet: Volume | None = None
+    attenuation: Volume | None = None
+
+    def volume(self) -> Volume:
+        """Give the image, reconstructed from views where there are views; gates kept."""
+        if self.image is not None:
+            return self.image
+        assert self.views is not None
+        return reconstruct(self.views).volume
+
+    def summed(self) -> Volume:
+        """Give the image summed over gates."""
+        if self.image is not None:
+            return self.image.summed()
+        assert self.views is not None
+        return reconstruct(self.views.summed()).volume
+
+    def noiseless(self) -> Volume:
+        """Give the image of noiseless data, summed over gates."""
+        if self.quiet is not None:
+            return self.quiet
+        assert self.expected is not None
+        return reconstruct(self.expected.summed()).volume
+
+    def in_patient(self, patient: PatientModel) -> Grid:
+        """Give the grid in the model's own space."""
+        return Grid(self.grid.shape, index_from_lps(scanner_from_patient(patient)) @ self.grid.lps_from_index)
+
+
+def scan_patient(
+    patient: PatientModel, states: tuple[State, ...], rng: np.random.Generator, options: CohortOptions
+) -> dict[State, CohortScan]:
+    """Scan a patient in each state; full physics draws from the generator as `acquire` does."""
+    if not options.has_views:
+        return {state: _fast_scan(patient, state, rng, options) for state in states}
+    scans = {state: acquire(patient, state, rng, options.protocol) for state in states}
+    out: dict[State, CohortScan] = {}
+    for state, scan in scans.items():
+        mu, record = None, dict(scan.record)
+        if options.attenuation_map:
+            x, y, z = (float(v) for v in rng.normal(0.0, options.misregistration_mm, 3))
+            mu = attenuation_map(patient, scan.projections, offset_mm=(x, y, z))
+            record["map_offset_mm"] = [round(v, 2) for v in (x, y, z)]
+        grid = _recon_grid(scan.projections)
+        out[state] = CohortScan(grid, record, scan.projections, scan.expected, attenuation=mu)
+    return out
+
+
+def _fast_scan(patient: PatientModel, state: State, rng: np.random.Generator, options: CohortOptions) -> CohortScan:
+    kind, gates, dose = options.modality, options.protocol.gates, options.protocol.dose
+    model = image_model(kind, rng, tracer=patient.tracer)
+    model = replace(model, noise=model.noise / float(np.sqrt(DOSES[dose])))
+    spacing, shape = _FIELDS[kind]
+    seen, heart = patient, patient.frame.centre_mm
+    if kind == "pet":
+        x, y, _ = patient.scan_centre_mm
+        seen = replace(patient, scan_centre_mm=(x, y, float(heart[2] + rng.normal(0.0, _PET_CENTRING_MM))))
+    still = replace(model, noise=0.0)
+    noise_rng, cut_rng = rng.spawn(2)
+    image, _, frame = simulate_fast(
+        seen, noise_rng, kind=kind, state=state, spacing_mm=spacing, shape=shape, model=model, gates=gates
+    )
+    quiet = None
+    if options.as_ == "arrays":
+        quiet, _, _ = simulate_fast(
+            seen, noise_rng, kind=kind, state=state, spacing_mm=spacing, shape=shape, model=still
+        )
+    if kind == "czt":
+        middle = 0.5 * (frame.apex_mm + frame.base_mm)
+        first = cut_rng.bit_generator.state
+        image = czt_field(image, middle, cut_rng)
+        if quiet is not None:
+            cut_rng.bit_generator.state = first
+            quiet = czt_field(quiet, middle, cut_rng)
+    record = {
+        "simulated": True,
+        "tracer": patient.tracer,
+        "modality": kind,
+        "method": "image-space model",
+        "gates": gates,
+        "dose": dose,
+        "voxel_mm": spacing,
+        "image_model": {key: round(value, 4) for key, value in asdict(model).items()},
+    }
+    return CohortScan(Grid(image.grid_shape, image.lps_from_index), record, image=image, quiet=quiet)
+
+
+def _recon_grid(views: Projections) -> Grid:
+    """Give the grid `myoperf.recon.reconstruct` puts views on: plane 0 nearest the head."""
+    rows, columns = views.array.shape[-2:]
+    grid = Grid.centred((rows, columns, columns), views.pixel_mm[1], views.axis_lps_mm)
+    affine = grid.lps_from_index.copy()
+    affine[2, 3] += (rows - 1) * affine[2, 0]
+    affine[2, 0] *= -1
+    return Grid(grid.shape, affine)
