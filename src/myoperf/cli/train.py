@@ -16,6 +16,7 @@ __all__ = ["RECIPES", "run_recipe"]
 RECIPES: Mapping[str, str] = MappingProxyType(
     {
         "lv": "myoperf.train.lv_recipe",
+        "polar": "myoperf.train.polar_recipe",
     }
 )
 """Where the ``run(scale, out, seed, *, data, resume, quiet)`` of each recipe stands."""

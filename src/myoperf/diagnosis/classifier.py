@@ -20,7 +20,7 @@ from myoperf.errors import InputError, MissingWeightsError
 from myoperf.nets.polar_classifier import CLINICAL, PolarClassifier, network_input
 from myoperf.types import VESSELS, Diagnosis, ScanResult, Study
 
-__all__ = ["Classifier", "Reading", "clinical_row", "load_classifier", "scale_maps"]
+__all__ = ["Classifier", "Reading", "calibrated", "clinical_row", "load_classifier", "scale_maps"]
 
 Float = NDArray[np.floating[Any]]
 NAME = "polar-classifier"
@@ -52,6 +52,21 @@ def clinical_row(values: Sequence[float | None], mean: Float, sd: Float) -> Floa
     known = np.array([value is not None for value in values], dtype=np.float64)
     filled = np.array([m if value is None else value for value, m in zip(values, mean, strict=True)])
     return np.concatenate([np.clip((filled - mean) / sd, -4.0, 4.0) * known, known])
+
+
+def calibrated(constants: Mapping[str, Float], logits: Float, end: str = "") -> Float:
+    """Turn log odds (..., 3) into probabilities: by a line a vessel, or by isotonic curves where there are any.
+
+    Parameters
+    ----------
+    constants
+        ``slope``, ``offset`` (3,); isotonic: ``knots`` (k,) and ``isotonic`` (3, k) too, each name with `end`.
+    """
+    if f"isotonic{end}" in constants:
+        knots, curves = constants[f"knots{end}"], constants[f"isotonic{end}"]
+        return np.stack([np.interp(logits[..., v], knots, curve) for v, curve in enumerate(curves)], axis=-1)
+    odds = constants[f"slope{end}"] * logits + constants[f"offset{end}"]
+    return np.asarray(1.0 / (1.0 + np.exp(-odds)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +104,9 @@ class Classifier:
     constants
         ``normal_stress``, ``normal_rest`` (rings, angles); ``clinical_mean``, ``clinical_sd`` (4,);
         ``slope``, ``offset`` (3,) of the calibration on the mean logit, of both states and
-        ``slope_stress``, ``offset_stress`` with stress alone; ``components`` (k, places), ``variance`` (k,),
-        ``limits`` (2,): the subspace of training maps and the limits of distance within and from it.
+        ``slope_stress``, ``offset_stress`` with stress alone (or isotonic curves, see `calibrated`);
+        ``components`` (k, places), ``variance`` (k,), ``limits`` (2,): the subspace of training maps and the
+        limits of distance within and from it.
     card
         The model card.
     sha256
@@ -124,9 +140,7 @@ class Classifier:
 
     def calibrate(self, logits: Float, *, rest: bool) -> Float:
         """Turn logits (..., 3) into probabilities."""
-        end = "" if rest else "_stress"
-        odds = self.constants[f"slope{end}"] * logits + self.constants[f"offset{end}"]
-        return np.asarray(1.0 / (1.0 + np.exp(-odds)))
+        return calibrated(self.constants, logits, "" if rest else "_stress")
 
     def distance(self, stress: Float) -> Float:
         """Measure how far scaled stress maps (B, rings, angles) lie from the training maps; 1 is the limit.

@@ -9,22 +9,19 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.progress import track
 from scipy import ndimage
 from torch import Tensor
 
+from myoperf.errors import InputError
 from myoperf.phantom.labels import expert_labels
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import PopulationOptions
 from myoperf.phantom.truth import truth, truth_polar
 from myoperf.polar import disc_image
-from myoperf.train.polar_cases import ANGLES, RINGS, SETS, PolarCases, draw_cases, join_cases, read_cases, write_cases
+from myoperf.train.polar_cases import ANGLES, RINGS, SETS, PolarCases, draw_set, join_cases
 from myoperf.types import VESSELS, PolarMap
 
 __all__ = ["CohortSize", "StudyCohort", "draw_cohort", "draw_discs", "prevalence"]
-
-_CHUNK = 50
-_FIRST_SEED = 7_000_000
 
 
 @dataclass(frozen=True)
@@ -84,32 +81,24 @@ def draw_discs(maps: NDArray[Any], side: int) -> NDArray[np.float32]:
 
 
 def draw_cohort(size: CohortSize, seed: int, folder: Path, *, quiet: bool = True) -> StudyCohort:
-    """Draw the cohort in chunks kept in a folder; chunks already there are read."""
-    folder.mkdir(parents=True, exist_ok=True)
-    ica, fewer = PopulationOptions(), SETS["rarer"]["options"]
-    plan: list[tuple[str, int, int, PopulationOptions]] = []
-    for place, (name, n, options) in enumerate(
-        (("angiography", size.angiography, ica), ("expert", size.expert, fewer), ("fresh", size.fresh, ica))
-    ):
-        for first in range(0, n, _CHUNK):
-            own = _FIRST_SEED + 10_000 * seed + 1000 * place + first // _CHUNK
-            plan.append((f"{name}-{first // _CHUNK:03d}", min(_CHUNK, n - first), own, options))
-    parts = []
-    for name, n, own, options in track(plan, "patients", disable=quiet):
-        path = folder / f"{name}.npz"
-        if not path.exists():
-            drawn = draw_cases(n, own, options=options) if size.imaged else _draw_blurred(n, own, options)
-            part = path.with_name(f"{name}.part.npz")
-            write_cases(part, drawn)
-            part.replace(path)
-        parts.append(read_cases(path))
-    cases = join_cases(parts)
+    """Draw the cohort; imaged patients are kept in a folder in chunks, and chunks already there are read."""
+    first, few = size.angiography + size.fresh, size.expert
+    if size.imaged:
+        if seed:
+            raise InputError(f"The imaged cohort is drawn with seed 0; got {seed}. The networks' seed is the study's.")
+        ica, expert = (draw_set(name, n, folder, quiet=quiet) for name, n in (("main", first), ("rarer", few)))
+    else:
+        ica, expert = (
+            _draw_blurred(n, SETS[name].seed + seed, SETS[name].options)
+            for name, n in (("main", first), ("rarer", few))
+        )
+    cases = join_cases([ica.take(np.arange(size.angiography)), expert, ica.take(np.arange(size.angiography, first))])
     return StudyCohort(cases, np.arange(len(cases) - size.fresh, len(cases)))
 
 
-def _draw_blurred(n: int, seed: int, options: PopulationOptions) -> PolarCases:
+def _draw_blurred(n: int, seed: int, options: PopulationOptions | None) -> PolarCases:
     """Draw patients without imaging them: known perfusion, blurred, with noise."""
-    rows: dict[str, list[Any]] = {k: [] for k in ("stress", "rest", "clinical", "ica", "expert", "edv_ml")}
+    rows: dict[str, list[Any]] = {k: [] for k in ("stress", "rest", "clinical", "ica", "expert", "edv_ml", "key")}
     for index in range(n):
         rng = np.random.default_rng((seed, index))
         patient = draw_patient(rng, options)
@@ -123,8 +112,10 @@ def _draw_blurred(n: int, seed: int, options: PopulationOptions) -> PolarCases:
         rows["ica"].append([known.ica[v] for v in VESSELS])
         rows["expert"].append([read[v] for v in VESSELS])
         rows["edv_ml"].append(known.edv_ml["stress"])
+        rows["key"].append((seed, index))
     arrays: dict[str, Any] = {
-        name: np.asarray(values, np.int64 if name in ("ica", "expert") else np.float32) for name, values in rows.items()
+        name: np.asarray(values, np.int64 if name in ("ica", "expert", "key") else np.float32)
+        for name, values in rows.items()
     }
     return PolarCases(**arrays)
 

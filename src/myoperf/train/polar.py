@@ -1,15 +1,15 @@
 """The recipe of the shipped polar classifier: train, calibrate, set the abstention limit, measure, write.
 
 All patients are simulated. Networks learn on one part, calibration and limits come from a second, every number
-of the card from a third that nothing was chosen on. The small cohort of imaged patients is widened by patients
-whose known perfusion is given the blur and the artefacts found in the imaged ones of the training part.
+of the card from a third that nothing was chosen on. The imaged patients are widened by patients whose known
+perfusion is given the blur and the artefacts found in the imaged ones of the training part.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,20 +18,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save as save_tensors
-from scipy import ndimage, optimize
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
 from myoperf.diagnosis.classifier import Classifier, Reading, classifier_from, clinical_row, scale_maps
-from myoperf.errors import InputError
 from myoperf.nets.polar_classifier import PolarClassifier, network_input
 from myoperf.phantom.labels import ica_labels
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.truth import truth_polar
-from myoperf.train.polar_cases import ANGLES, RINGS, PolarCases
+from myoperf.train.polar_calibration import choose_calibration
+from myoperf.train.polar_cases import ANGLES, RINGS, SETS, PolarCases
 from myoperf.types import VESSELS
 
-__all__ = ["Recipe", "Widened", "fit_classifier", "rows_of", "widen", "write_classifier"]
+__all__ = ["Recipe", "Widened", "fit_classifier", "move_maps", "read_cohort", "rows_of", "widen", "write_classifier"]
 
 Float = NDArray[np.floating[Any]]
 
@@ -86,7 +86,7 @@ def _blurred(maps: Float) -> Float:
     return np.asarray(out)
 
 
-def widen(imaged: PolarCases, seed: int, n: int, *, drawn_from: Iterable[tuple[int, int]]) -> Widened:
+def widen(imaged: PolarCases, seed: int, n: int) -> Widened:
     """Add n patients that were not imaged: known perfusion, blurred, with the artefacts of an imaged patient.
 
     What an image has beside its (blurred) perfusion, attenuation, neighbouring activity, thickness, noise and error
@@ -95,13 +95,9 @@ def widen(imaged: PolarCases, seed: int, n: int, *, drawn_from: Iterable[tuple[i
     Parameters
     ----------
     imaged
-        The training part.
-    drawn_from
-        The (seed, index) that each imaged patient was drawn with.
+        The training part; its keys say how each patient was drawn.
     """
-    known = [np.stack(_perfusion(key)) for key in drawn_from]
-    if len(known) != len(imaged):
-        raise InputError(f"{len(imaged)} imaged patients need as many keys; got {len(known)}.")
+    known = [_perfusion(key) for key in imaged.key]
     truth = _blurred(np.concatenate([[k[0] for k in known], [k[1] for k in known]]))
     maps = scale_maps(np.concatenate([imaged.stress, imaged.rest]))
     ratio = (maps / np.maximum(truth, 0.05)).clip(0.3, 3.0).reshape(2, len(imaged), RINGS, ANGLES)
@@ -115,18 +111,24 @@ def widen(imaged: PolarCases, seed: int, n: int, *, drawn_from: Iterable[tuple[i
         rest.append(truth_polar(patient, "rest", RINGS, ANGLES))
         clinical.append((form.sex == "M", form.age_years, form.height_m, form.weight_kg))
         labels.append([ica[v] for v in VESSELS])
-        donors.append(rng.choice(np.flatnonzero(male == (form.sex == "M"))))
+        alike = np.flatnonzero(male == (form.sex == "M"))
+        donors.append(rng.choice(alike if alike.size else len(imaged)))
+    first = Widened(maps[: len(imaged)], maps[len(imaged) :], imaged.clinical, imaged.ica)
+    if not n:
+        return first
     made = [_blurred(np.asarray(m)) * ratio[i, donors] for i, m in enumerate((stress, rest))]
     return Widened(
-        np.concatenate([maps[: len(imaged)], scale_maps(made[0])]),
-        np.concatenate([maps[len(imaged) :], scale_maps(made[1])]),
-        np.concatenate([imaged.clinical, np.asarray(clinical, dtype=np.float64)]),
-        np.concatenate([imaged.ica, np.asarray(labels)]),
+        np.concatenate([first.stress, scale_maps(made[0])]),
+        np.concatenate([first.rest, scale_maps(made[1])]),
+        np.concatenate([first.clinical, np.asarray(clinical, dtype=np.float64)]),
+        np.concatenate([first.labels, np.asarray(labels)]),
     )
 
 
-def _perfusion(key: tuple[int, int]) -> tuple[Float, Float]:
-    patient = draw_patient(np.random.default_rng(key))
+def _perfusion(key: NDArray[np.int64]) -> tuple[Float, Float]:
+    seed, index = (int(value) for value in key)
+    options = {plan.seed: plan.options for plan in SETS.values()}.get(seed)
+    patient = draw_patient(np.random.default_rng((seed, index)), options)
     return truth_polar(patient, "stress", RINGS, ANGLES), truth_polar(patient, "rest", RINGS, ANGLES)
 
 
@@ -136,17 +138,51 @@ def rows_of(clinical: Float, mean: Float, sd: Float) -> Float:
 
 
 def _augment(stress: Tensor, rest: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Turn a batch by up to 10 degrees, move it by a ring, change its slope and add noise."""
-    turn = int(torch.randint(-2, 3, (), generator=generator))
-    up = int(torch.randint(-1, 2, (), generator=generator))
+    """Move each patient's maps as an error of the found ventricle does, and add noise.
+
+    About the long axis by 6 degrees (SD); apex and base by 0.6 and 1 ring, alike in both states up to a third;
+    the base askew by 0.7 rings.
+    """
+    count = len(stress)
+    shared = torch.randn(count, 5, generator=generator)
     out = []
     for maps in (stress, rest):
-        moved = torch.roll(maps, turn, dims=-1)
-        if up:
-            rings = (torch.arange(maps.shape[-2]) + up).clamp(0, maps.shape[-2] - 1)
-            moved = moved[:, rings]
-        out.append(moved + 0.02 * torch.randn(moved.shape, generator=generator))
+        own = shared + 0.5 * torch.randn(count, 5, generator=generator)
+        turn, low, high, askew, noise = own[:, 0] * 6.0, own[:, 1] * 0.6, own[:, 2] * 1.0, own[:, 3:], 0.02
+        moved = move_maps(maps, turn, low, high, 0.5 * askew)
+        out.append(moved + noise * torch.randn(maps.shape, generator=generator))
     return out[0], out[1]
+
+
+def move_maps(maps: Tensor, turn_deg: Tensor, apex: Tensor, base: Tensor, askew: Tensor) -> Tensor:
+    """Resample maps (B, rings, angles) as seen with an error of the ventricle's pose.
+
+    Parameters
+    ----------
+    turn_deg
+        (B,): about the long axis.
+    apex, base
+        (B,): rings by which the two ends are misplaced.
+    askew
+        (B, 2): rings by which the base's anterior and septal side are misplaced further.
+    """
+    rings, angles = maps.shape[1:]
+    pad = 12
+    wide = torch.cat([maps[..., -pad:], maps, maps[..., :pad]], dim=-1)
+    along = torch.linspace(0.0, 1.0, rings)[None, :, None]
+    theta = torch.arange(angles)[None, None, :] * (2.0 * torch.pi / angles)
+    tilt = askew[:, 0, None, None] * torch.cos(theta) + askew[:, 1, None, None] * torch.sin(theta)
+    ring = torch.arange(rings)[None, :, None] + apex[:, None, None] * (1 - along) + (base[:, None, None] + tilt) * along
+    column = torch.arange(angles)[None, None, :] + pad + turn_deg[:, None, None].clamp(-50, 50) * (angles / 360.0)
+    grid = torch.stack(
+        [
+            (2.0 * column + 1.0) / (angles + 2 * pad) - 1.0 + torch.zeros_like(ring),
+            (2.0 * ring + 1.0) / rings - 1.0 + torch.zeros_like(column),
+        ],
+        dim=-1,
+    )
+    moved = functional.grid_sample(wide[:, None], grid, padding_mode="border", align_corners=False)
+    return moved[:, 0]
 
 
 def _fit_network(
@@ -189,22 +225,6 @@ def _fit_network(
     return net.eval().requires_grad_(False)
 
 
-def _platt(logits: Float, labels: NDArray[Any]) -> tuple[Float, Float]:
-    """Fit slope and offset of each vessel's log odds (Platt), slopes positive."""
-    slopes, offsets = [], []
-    for vessel in range(3):
-        x, y = logits[:, vessel], labels[:, vessel]
-
-        def loss(v: Float, x: Float = x, y: NDArray[Any] = y) -> float:
-            odds = np.exp(v[0]) * x + v[1]
-            return float((np.logaddexp(0.0, odds) - y * odds).mean())
-
-        best = optimize.minimize(loss, np.zeros(2), method="Nelder-Mead").x
-        slopes.append(np.exp(best[0]))
-        offsets.append(best[1])
-    return np.asarray(slopes), np.asarray(offsets)
-
-
 def _constants(data: Widened, recipe: Recipe) -> dict[str, Float]:
     """Work out from training patients: normal maps, scales of clinical values, main components."""
     well = data.labels.sum(axis=1) == 0
@@ -226,14 +246,17 @@ def fit_classifier(data: Widened, calibration: PolarCases, recipe: Recipe, seed:
     constants["limits"] = np.ones(2)
     rows = rows_of(data.clinical, constants["clinical_mean"], constants["clinical_sd"])
     networks = tuple(_fit_network(data, rows, constants, recipe, seed + i) for i in range(recipe.networks))
-    card = {"networks": recipe.networks, "width": recipe.width}
+    card: dict[str, Any] = {"networks": recipe.networks, "width": recipe.width}
     raw = Classifier(networks, constants, card, "")
     stress, rest = scale_maps(calibration.stress), scale_maps(calibration.rest)
     seen = rows_of(calibration.clinical, constants["clinical_mean"], constants["clinical_sd"])
-    fitted = dict(constants)
-    for end, second in (("", rest), ("_stress", None)):
+    fitted = {k: v for k, v in constants.items() if not k.startswith(("slope", "offset"))}
+    card["calibration"] = {}
+    for end, second, name in (("", rest, "stress and rest"), ("_stress", None, "stress alone")):
         logits = raw.logits(*raw.inputs(stress, second, seen)).mean(axis=0)
-        fitted[f"slope{end}"], fitted[f"offset{end}"] = _platt(logits, calibration.ica)
+        kind, losses, found = choose_calibration(logits, calibration.ica, seed)
+        fitted |= {f"{k}{end}": v for k, v in found.items()}
+        card["calibration"][name] = {"kind": kind, "cross_validated_log_loss": dict(losses)}
     centred = (stress - constants["normal_stress"]).reshape(len(stress), -1)
     scores = centred @ constants["components"].T
     inside = np.sqrt((scores**2 / constants["variance"]).sum(axis=1))

@@ -7,13 +7,15 @@ method makes; or, for a check of that shortcut, on the ventricle that `myoperf.l
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.progress import track
 
 from myoperf.errors import AnalysisError, InputError
 from myoperf.lv import find_lv
@@ -25,7 +27,7 @@ from myoperf.phantom.truth import truth
 from myoperf.polar import sample_polar_map
 from myoperf.types import VESSELS, LVFrame, State, Volume
 
-__all__ = ["PolarCases", "draw_cases", "join_cases", "read_cases", "write_cases"]
+__all__ = ["SETS", "CaseSet", "PolarCases", "draw_cases", "draw_set", "join_cases", "read_cases", "write_cases"]
 
 RINGS, ANGLES = 24, 72
 Float = NDArray[np.floating[Any]]
@@ -45,6 +47,8 @@ class PolarCases:
         (patients, 3) 0 or 1 for LAD, LCX, RCA: by angiography, by the simulated reader.
     edv_ml
         (patients,): true end-diastolic volume under stress.
+    key
+        (patients, 2): the seed and index each was drawn with.
     """
 
     stress: NDArray[np.float32]
@@ -53,6 +57,7 @@ class PolarCases:
     ica: NDArray[np.int64]
     expert: NDArray[np.int64]
     edv_ml: NDArray[np.float32]
+    key: NDArray[np.int64]
 
     def __post_init__(self) -> None:
         n = self.stress.shape[0]
@@ -85,7 +90,9 @@ def _maps(patient: PatientModel, rng: np.random.Generator, *, kind: Kind, louder
     states: tuple[State, ...] = ("stress", "rest")
     for state in states:
         seen = replace(model, noise=model.noise * louder * float(np.exp(rng.normal(0.0, 0.1))))
-        volume, labels, frame = simulate_fast(patient, rng, kind=kind, state=state, model=seen, shape=(56, 64, 64))
+        volume, labels, frame = simulate_fast(
+            patient, rng, kind=kind, state=state, model=seen, shape=(56, 64, 64), quick_labels=True
+        )
         if found:
             fit = find_lv(volume)
             labels, frame = fit.labels, fit.frame
@@ -103,12 +110,13 @@ def draw_cases(
     n: int,
     seed: int,
     *,
+    first: int = 0,
     options: PopulationOptions | None = None,
     kind: Kind = "spect",
     louder: float = 1.0,
     found: bool = False,
 ) -> PolarCases:
-    """Draw a cohort; patient i of a seed is the same whatever n is.
+    """Draw patients `first` to `first` + n - 1 of a seed; a patient is the same whatever n is.
 
     Parameters
     ----------
@@ -122,7 +130,7 @@ def draw_cases(
         Unroll on the ventricle that `find_lv` finds; a patient in whom it fails is left out.
     """
     rows: dict[str, list[Any]] = {f.name: [] for f in fields(PolarCases)}
-    for index in range(n):
+    for index in range(first, first + n):
         rng = np.random.default_rng((seed, index))
         patient = draw_patient(rng, options)
         try:
@@ -137,7 +145,8 @@ def draw_cases(
         rows["ica"].append([known.ica[v] for v in VESSELS])
         rows["expert"].append([expert[v] for v in VESSELS])
         rows["edv_ml"].append(known.edv_ml["stress"])
-    kinds = {"ica": np.int64, "expert": np.int64}
+        rows["key"].append((seed, index))
+    kinds = {"ica": np.int64, "expert": np.int64, "key": np.int64}
     arrays: dict[str, Any] = {name: np.asarray(values, kinds.get(name, np.float32)) for name, values in rows.items()}
     return PolarCases(**arrays)
 
@@ -161,34 +170,70 @@ def read_cases(path: Path) -> PolarCases:
         raise InputError(f"{path.name} is no cohort of polar maps ({type(error).__name__}).") from error
 
 
-SETS: dict[str, dict[str, Any]] = {
-    "main": {},
-    "normal": {"options": PopulationOptions(normal=True)},
-    "louder": {"louder": 2.0},
-    "czt": {"kind": "czt"},
-    "found": {"found": True},
-    "rarer": {
-        "options": PopulationOptions(prevalence={"LAD": 0.25, "LCX": 0.20, "RCA": 0.17}, patient_prevalence=0.43)
-    },
-}
-"""Cohorts of the recipe: options of `draw_cases` each; ``rarer`` has 001's expert-only prevalences."""
+@dataclass(frozen=True)
+class CaseSet:
+    """A cohort of the recipe.
+
+    Attributes
+    ----------
+    seed
+        Of its patients.
+    options
+        The population; default: 001's patients with angiography.
+    kind, louder, found
+        As in `draw_cases`.
+    """
+
+    seed: int
+    options: PopulationOptions | None = None
+    kind: Kind = "spect"
+    louder: float = 1.0
+    found: bool = False
 
 
-def main() -> None:
-    """Write chunks of a set: ``python -m myoperf.train.polar_cases main 40 -o FOLDER --chunks 0 10``."""
-    parser = argparse.ArgumentParser(description="Draw simulated polar maps in chunks; chunks already there stay.")
-    parser.add_argument("set", choices=SETS)
-    parser.add_argument("size", type=int)
-    parser.add_argument("-o", "--out", type=Path, required=True)
-    parser.add_argument("--chunks", type=int, nargs=2, required=True, metavar=("FIRST", "END"))
-    given = parser.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
-    base = 1000 * (1 + list(SETS).index(given.set))
-    for chunk in range(*given.chunks):
-        path = given.out / f"{given.set}-{chunk:03d}.npz"
+_FEWER = PopulationOptions(prevalence={"LAD": 0.25, "LCX": 0.20, "RCA": 0.17}, patient_prevalence=0.43)
+SETS: Mapping[str, CaseSet] = MappingProxyType(
+    {
+        "main": CaseSet(1000),
+        "rarer": CaseSet(2000, _FEWER),
+        "found": CaseSet(3000, found=True),
+        "judged": CaseSet(7001, found=True),
+        "known": CaseSet(8000),
+        "known-judged": CaseSet(8100),
+        "louder": CaseSet(8200, louder=2.0),
+        "czt": CaseSet(8300, kind="czt"),
+        "rarer-judged": CaseSet(8400, _FEWER),
+        "rarer-found": CaseSet(4000, _FEWER, found=True),
+        "louder-found": CaseSet(5000, louder=2.0, found=True),
+        "czt-found": CaseSet(6000, kind="czt", found=True),
+    }
+)
+"""``found``: the ventricle found automatically, as the main job does; the others are unrolled on the known one, with
+an error of pose. ``judged`` is never learned from. ``rarer`` has 001's prevalences of patients an expert read only."""
+
+CHUNK = 20
+
+
+def draw_set(name: str, n: int, folder: Path, *, quiet: bool = True) -> PolarCases:
+    """Draw the first n patients of a set in chunks kept in a folder; chunks already there are read."""
+    plan = SETS[name]
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = []
+    for first in track(range(0, n, CHUNK), f"patients ({name})", disable=quiet):
+        count = min(CHUNK, n - first)
+        path = folder / f"{name}-{first:05d}-{count}.npz"
         if not path.exists():
-            write_cases(path, draw_cases(given.size, base + chunk, **SETS[given.set]))
-
-
-if __name__ == "__main__":
-    main()
+            drawn = draw_cases(
+                count,
+                plan.seed,
+                first=first,
+                options=plan.options,
+                kind=plan.kind,
+                louder=plan.louder,
+                found=plan.found,
+            )
+            part = path.with_name(f"{path.stem}.part.npz")
+            write_cases(part, drawn)
+            part.replace(path)
+        parts.append(read_cases(path))
+    return join_cases(parts)

@@ -1,19 +1,16 @@
-"""Run the polar recipe and measure it: beside TPD and SSS, in sub-groups, on other cameras, with abstention."""
+"""Measure a polar classifier: beside TPD and SSS, in sub-groups, on other cameras, with abstention."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from myoperf import __version__
 from myoperf.diagnosis.classifier import Classifier, Reading
 from myoperf.errors import InputError
-from myoperf.quant import NormalLimits, build_limits, measure_perfusion
+from myoperf.quant import NormalLimits, choose_limits, measure_perfusion, shipped_limits
 from myoperf.segments import TERRITORIES
 from myoperf.stats import (
     bootstrap_auc,
@@ -25,11 +22,11 @@ from myoperf.stats import (
     resample_counts,
     threshold_for_sensitivity,
 )
-from myoperf.train.polar import Recipe, fit_classifier, read_cohort, widen, write_classifier
-from myoperf.train.polar_cases import SETS, PolarCases, join_cases, read_cases
+from myoperf.train.polar import read_cohort
+from myoperf.train.polar_cases import PolarCases
 from myoperf.types import VESSELS, PolarMap
 
-__all__ = ["measure_cohort", "score_maps", "train_polar"]
+__all__ = ["measure_cohort", "measure_groups", "measure_threshold_choice", "score_maps", "stress_limits", "verdict"]
 
 Float = NDArray[np.floating[Any]]
 
@@ -39,20 +36,14 @@ def _polar(values: Float) -> PolarMap:
     return PolarMap(values, np.zeros((*values.shape, 3)), np.ones(values.shape))
 
 
-def normal_limits(normals: PolarCases) -> dict[float, NormalLimits]:
-    """Build stress limits for men (1) and women (0) from simulated normals."""
+def stress_limits() -> dict[float, NormalLimits]:
+    """Give the shipped stress limits that the main job uses for men (1) and women (0)."""
     out = {}
     for sex, letter in ((1.0, "M"), (0.0, "F")):
-        maps = [_polar(m) for m in normals.stress[normals.clinical[:, 0] == sex]]
-        out[sex] = build_limits(
-            maps,
-            name="recipe",
-            version="1",
-            state="stress",
-            sex=letter,
-            provenance="simulated normals",
-            licence="Apache-2.0",
-        )
+        limits, _ = choose_limits(shipped_limits(), state="stress", sex=letter, tracer="Tc-99m", camera=None)
+        if limits is None:
+            raise InputError("There are no shipped stress limits to compare with; run 'myoperf normals build'.")
+        out[sex] = limits
     return out
 
 
@@ -129,7 +120,7 @@ def measure_cohort(
     return out
 
 
-def _groups(classifier: Classifier, cases: PolarCases) -> dict[str, Any]:
+def measure_groups(classifier: Classifier, cases: PolarCases) -> dict[str, Any]:
     """Measure sub-groups and less information, per patient."""
     truth, whole = cases.ica.max(axis=1), read_cohort(classifier, cases)
     small = cases.edv_ml <= np.quantile(cases.edv_ml, 0.25)
@@ -145,7 +136,9 @@ def _groups(classifier: Classifier, cases: PolarCases) -> dict[str, Any]:
     return out
 
 
-def _threshold(classifier: Classifier, calibration: PolarCases, test: PolarCases, sensitivity: float) -> dict[str, Any]:
+def measure_threshold_choice(
+    classifier: Classifier, calibration: PolarCases, test: PolarCases, sensitivity: float
+) -> dict[str, Any]:
     """Choose the cut for a sensitivity on the calibration patients, and measure it on the others."""
     cut = threshold_for_sensitivity(
         calibration.ica.max(axis=1), read_cohort(classifier, calibration).per_patient, sensitivity
@@ -164,65 +157,6 @@ def _threshold(classifier: Classifier, calibration: PolarCases, test: PolarCases
     return out
 
 
-def _read_set(folder: Path, name: str) -> list[tuple[int, PolarCases]]:
-    return [(int(p.stem.rsplit("-", 1)[1]), read_cases(p)) for p in sorted(folder.glob(f"{name}-*.npz"))]
-
-
-def train_polar(folder: Path, out: Path, seed: int, *, recipe: Recipe | None = None, widened: int = 700) -> Classifier:
-    """Train on the chunks of `myoperf.train.polar_cases` in a folder; write weights and card.
-
-    Chunks of ``main``: the first two fifths train, the next fifth calibrates, the last two fifths test.
-
-    Raises
-    ------
-    InputError
-        When there are fewer than five chunks of ``main`` or no ``normal``.
-    """
-    recipe = recipe or Recipe()
-    main, normals = _read_set(folder, "main"), _read_set(folder, "normal")
-    if len(main) < 5 or not normals:
-        raise InputError(f"The recipe needs 5 chunks of main and 1 of normal; got {len(main)} and {len(normals)}.")
-    size = max(len(cases) for _, cases in main)
-    first, second = (2 * len(main)) // 5, (3 * len(main)) // 5
-    imaged = [(chunk, cases) for chunk, cases in main[:first] if len(cases) == size]  # complete: index is the row
-    keys = [(1000 + chunk, index) for chunk, cases in imaged for index in range(len(cases))]
-    calibration, test = (join_cases([c for _, c in part]) for part in (main[first:second], main[second:]))
-    data = widen(join_cases([c for _, c in imaged]), 500_000 + seed, widened, drawn_from=keys)
-    classifier = fit_classifier(data, calibration, recipe, seed)
-    limits = normal_limits(join_cases([c for _, c in normals]))
-    measured = {"test": measure_cohort(classifier, test, limits, seed=seed), "groups": _groups(classifier, test)}
-    for name in SETS:
-        if name not in ("main", "normal") and (chunks := _read_set(folder, name)):
-            measured[name] = measure_cohort(classifier, join_cases([c for _, c in chunks]), limits, seed=seed)
-    said = verdict(measured["test"])
-    if "found" in measured:
-        said += "; with the ventricle found automatically, " + verdict(measured["found"])
-    card = {
-        "name": "polar-classifier",
-        "version": "1",
-        "task": "obstructive coronary disease (left main >= 50 %, LAD, LCX or RCA >= 70 %) per vessel",
-        "input": "polar maps 24 x 72, maximum over the wall, scaled to the 98th percentile; rest and clinical optional",
-        "labels": list(VESSELS),
-        "training_data": "simulated patients only; never seen a real one",
-        "patients": {
-            "imaged_training": len(keys),
-            "widened_training": widened,
-            "calibration": len(calibration),
-            "test": len(test),
-            "normals_for_scores": sum(len(c) for _, c in normals),
-        },
-        "command": "python -m myoperf.train.polar_report FOLDER -o OUT --seed " + str(seed),
-        "recipe": {name: getattr(recipe, name) for name in recipe.__dataclass_fields__},
-        "myoperf": __version__,
-        "licence": "Apache-2.0",
-        "threshold": _threshold(classifier, calibration, test, 0.9),
-        "metrics": measured,
-        "verdict": said,
-        "limits": "Research use only. Labels, blur, attenuation and noise are a model's; expect less on real studies.",
-    }
-    return write_classifier(out, classifier, card)
-
-
 def verdict(measured: Mapping[str, Any]) -> str:
     """Say in a sentence whether the classifier beats TPD and SSS on the test patients."""
     parts = []
@@ -235,18 +169,3 @@ def verdict(measured: Mapping[str, Any]) -> str:
                 f"per {level.rstrip('s')}: {word} {score.upper()} (AUC {area:.3f} against {other:.3f}, p {p:g})"
             )
     return "; ".join(parts)
-
-
-def main() -> None:
-    """Train: ``python -m myoperf.train.polar_report FOLDER -o OUT``."""
-    parser = argparse.ArgumentParser(description="Train the polar classifier on simulated maps.")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("-o", "--out", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--widened", type=int, default=700)
-    given = parser.parse_args()
-    train_polar(given.folder, given.out, given.seed, widened=given.widened)
-
-
-if __name__ == "__main__":
-    main()

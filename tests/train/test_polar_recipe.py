@@ -1,0 +1,101 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from myoperf.diagnosis import load_classifier
+from myoperf.diagnosis.classifier import calibrated
+from myoperf.errors import InputError
+from myoperf.train import polar_cases
+from myoperf.train.polar import move_maps
+from myoperf.train.polar_calibration import KINDS, choose_calibration, fit_calibration, log_loss
+from myoperf.train.polar_cases import SETS, draw_set, read_cases
+from myoperf.train.polar_recipe import run
+
+
+def _maps():
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(3, 24, 72, generator=generator)
+
+
+def _moved(maps, **by):
+    given = {"turn_deg": torch.zeros(3), "apex": torch.zeros(3), "base": torch.zeros(3), "askew": torch.zeros(3, 2)}
+    return move_maps(maps, *(by.get(name, value) for name, value in given.items()))
+
+
+def test_no_error_of_pose_leaves_the_maps_and_a_turn_rolls_them():
+    maps = _maps()
+    assert torch.allclose(_moved(maps), maps, atol=1e-5)
+    turned = _moved(maps, turn_deg=torch.tensor([5.0, -10.0, 0.0]))
+    assert torch.allclose(turned[0], torch.roll(maps[0], -1, dims=-1), atol=1e-4)
+    assert torch.allclose(turned[1], torch.roll(maps[1], 2, dims=-1), atol=1e-4)
+
+
+def test_ends_move_by_rings_and_the_base_may_lie_askew():
+    ramp = torch.arange(24.0)[None, :, None].expand(3, 24, 72)
+    moved = _moved(ramp, apex=torch.ones(3), base=-torch.ones(3))
+    assert torch.allclose(moved[:, 0], torch.ones(3, 72), atol=1e-4)
+    assert torch.allclose(moved[:, -1], torch.full((3, 72), 22.0), atol=1e-4)
+    askew = _moved(ramp, askew=torch.tensor([[-2.0, 0.0]] * 3))[0, -1]
+    assert float(askew[0]) == pytest.approx(21.0, abs=1e-3)  # anterior
+    assert float(askew[36]) == pytest.approx(23.0, abs=1e-3)  # the edge holds
+
+
+def _odds(n, bend):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0.0, 2.0, (n, 3))
+    return logits, (rng.random((n, 3)) < 1.0 / (1.0 + np.exp(-bend(logits)))).astype(int)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_calibration_mends_odds_that_are_too_sure(kind):
+    logits, labels = _odds(600, lambda x: 0.3 * x)
+    seen = calibrated(fit_calibration(kind, logits, labels), logits)
+    assert seen.shape == logits.shape
+    assert ((seen > 0) & (seen < 1)).all()
+    assert log_loss(seen, labels) < log_loss(1.0 / (1.0 + np.exp(-logits)), labels) - 0.05
+    if kind != "isotonic":
+        assert (np.diff(seen[np.argsort(logits[:, 0]), 0]) >= 0).all()
+
+
+def test_the_calibration_is_chosen_by_what_fits():
+    logits, labels = _odds(600, lambda x: 0.4 * x)
+    kind, losses, _ = choose_calibration(logits, labels, 0)
+    assert kind in ("temperature", "platt")
+    assert losses[kind] == min(losses[k] for k in KINDS)
+    logits, labels = _odds(900, lambda x: np.where(np.abs(x) < 1.5, 3.0, -3.0))  # no line can follow
+    bent, _, found = choose_calibration(np.abs(logits), labels, 0)
+    assert "slope" in found
+    assert bent in KINDS
+    stepped, labels = _odds(900, lambda x: np.where(x > 2.0, 4.0, -0.5))
+    assert choose_calibration(stepped, labels, 0)[0] == "isotonic"
+
+
+def test_a_set_goes_on_where_it_stopped_and_its_patients_do_not_depend_on_their_number(tmp_path, monkeypatch):
+    monkeypatch.setattr(polar_cases, "CHUNK", 1)
+    few = draw_set("known", 1, tmp_path)
+    (path,) = tmp_path.glob("known-*.npz")
+    before = path.stat().st_mtime_ns
+    more = draw_set("known", 2, tmp_path)
+    assert path.stat().st_mtime_ns == before
+    assert np.array_equal(few.stress, more.stress[:1])
+    assert (more.key == [[SETS["known"].seed, 0], [SETS["known"].seed, 1]]).all()
+    (tmp_path / "other.npz").write_text("no cohort")
+    with pytest.raises(InputError, match="no cohort"):
+        read_cases(tmp_path / "other.npz")
+
+
+@pytest.mark.slow
+def test_the_smoke_recipe_writes_a_classifier_and_a_card_of_its_own(tmp_path):
+    run("smoke", tmp_path / "out", 0, data=tmp_path / "cases", quiet=True)
+    classifier = load_classifier(tmp_path / "out")
+    card = json.loads((tmp_path / "out" / "card.json").read_text())
+    assert classifier.card["sha256"] == card["sha256"]
+    assert card["ventricle_in_test"] == "as it is known to lie"
+    assert card["patients"]["test"]["n"] == 12
+    assert set(card["calibration"]["stress alone"]["cross_validated_log_loss"]) == {"none", *KINDS}
+    area = card["metrics"]["test"]["patient"]["classifier"]
+    assert area["interval"][0] <= area["auc"] <= area["interval"][1]
+    with pytest.raises(InputError, match="Unknown scale"):
+        run("huge", tmp_path, 0)
