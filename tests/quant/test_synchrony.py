@@ -17,9 +17,10 @@ def beating(phase_deg, gates=8, amplitude=0.2):
 
 
 def sideways(size):
-    """A phase that differs between septum and lateral wall; its SD over the map is `size`."""
+    """A phase that differs between septum and lateral wall, less towards the apex; its SD over the map is `size`."""
     angle = np.deg2rad(np.arange(ANGLES) * 360 / ANGLES)
-    return 150 - size * np.sqrt(2) * np.sin(angle)[None] * np.ones((RINGS, 1))
+    field = -np.sin(0.5 * np.pi * (np.arange(RINGS) + 0.5) / RINGS)[:, None] * np.sin(angle)
+    return 150 + size * field / field.std()
 
 
 @pytest.mark.parametrize("gates", [8, 9, 16])
@@ -34,23 +35,39 @@ def test_a_common_delay_is_found_in_degrees_of_the_cycle(gates):
 @pytest.mark.parametrize("size", [8.0, 30.0])
 def test_spread_is_the_wall_s_and_the_septum_is_early(size):
     result = measure_synchrony(beating(sideways(size)))
-    # Averaging over 22.5 degrees keeps exp(-(22.5 deg)^2 / 2) = 0.926 of a first angular harmonic.
-    assert result.sd_deg == pytest.approx(0.926 * size, rel=0.04)
+    assert result.sd_deg == pytest.approx(size, rel=0.03)
+    assert result.phase_deg == pytest.approx(sideways(size), abs=0.1 * size)
     assert result.segments_deg[[1, 2, 7, 8, 13]].max() < 0 < result.segments_deg[[4, 5, 10, 11, 15]].min()
+
+
+def test_motion_alone_carries_the_phase_where_thickness_does_not():
+    still = np.full((8, RINGS, ANGLES), 100.0) + beating(150.0, amplitude=1e-4) - 100
+    motion = 3.0 * (beating(sideways(20.0)) / 100 - 1) / 0.2
+    assert measure_synchrony(still).sd_deg < 1
+    assert measure_synchrony(still, motion).sd_deg == pytest.approx(20.0, rel=0.1)
 
 
 def test_noise_is_taken_off_the_spread_and_reported():
     rng = np.random.default_rng(3)
-    truth, raw, corrected, noise = 12.0, [], [], []
-    for _ in range(12):
-        grain = rng.normal(0, 60.0, (8, RINGS, ANGLES))
-        result = measure_synchrony(beating(sideways(truth)) + grain)
+    truth, raw, corrected, noise, fields = 12.0, [], [], [], []
+    for _ in range(16):
+        result = measure_synchrony(beating(sideways(truth)) + rng.normal(0, 100.0, (8, RINGS, ANGLES)))
         raw.append(result.raw_sd_deg)
         corrected.append(result.sd_deg)
         noise.append(result.noise_deg)
-    assert np.mean(raw) > truth + 1.5
-    assert abs(np.mean(corrected) - 0.926 * truth) < 2.0
-    assert np.sqrt(np.mean(raw) ** 2 - (0.926 * truth) ** 2) == pytest.approx(np.mean(noise), rel=0.3)
+        fields.append(result.phase_deg - result.phase_deg.mean())
+    assert np.mean(raw) > truth + 5
+    assert abs(np.mean(corrected) - truth) < 2.0
+    assert np.mean(noise) > 2.0
+    assert np.std(fields, axis=0).mean() == pytest.approx(np.mean(noise), rel=0.3)
+
+
+def test_a_place_without_counts_has_little_to_say():
+    level = np.ones((RINGS, ANGLES))
+    level[:, :9] = 0.02
+    counts = beating(150.0)
+    counts[:, :, :9] = beating(230.0)[:, :, :9]
+    assert measure_synchrony(counts, level=level).sd_deg < 0.3 * measure_synchrony(counts).sd_deg
 
 
 def test_too_much_noise_is_said():
@@ -91,3 +108,5 @@ def test_impossible_input_is_refused():
         measure_synchrony(np.ones((3, 24, 36)))
     with pytest.raises(InputError, match="no counts"):
         measure_synchrony(np.zeros((8, 24, 36)))
+    with pytest.raises(InputError, match="same shape"):
+        measure_synchrony(np.ones((8, 24, 36)), np.ones((8, 24, 30)))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from myoperf.errors import InputError
 from myoperf.quant.curve import VolumeCurve, fit_volume_curve
 from myoperf.quant.rays import cavity_ml, mid_wall_area_mm2
-from myoperf.quant.shape import regional, shape_numbers, wall_counts
+from myoperf.quant.shape import moving_wall, regional, shape_numbers
 from myoperf.quant.synchrony import Synchrony, measure_synchrony
 from myoperf.quant.tracking import Tracking, track_wall
 from myoperf.types import FunctionResult, LVFrame, PolarMap, Volume
@@ -31,7 +31,7 @@ def measure_function(
     polar: PolarMap,
     *,
     frame_duration_ms: Float | None = None,
-    thickness_mm: float = 9.0,
+    thickness_mm: float = 9.5,
 ) -> FunctionResult:
     """Measure ventricular function and synchrony.
 
@@ -72,7 +72,7 @@ def measure_function(
     volumes = cavity_ml(wall.rays, inner, wall.shell.rim_mm)
     beat = None if frame_duration_ms is None else float(np.sum(frame_duration_ms))
     curve = fit_volume_curve(volumes, beat_ms=beat)
-    phase = measure_synchrony(wall_counts(wall))
+    phase = measure_synchrony(*moving_wall(wall))
     return FunctionResult(
         edv_ml=curve.edv_ml,
         esv_ml=curve.esv_ml,

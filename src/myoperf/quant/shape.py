@@ -12,7 +12,7 @@ from myoperf.quant.rays import TUBE_STEP_MM, Rays
 from myoperf.quant.tracking import Tracking
 from myoperf.segments import segment_means
 
-__all__ = ["regional", "shape_numbers", "unroll", "wall_counts"]
+__all__ = ["moving_wall", "regional", "shape_numbers", "unroll"]
 
 Float = NDArray[np.floating[Any]]
 
@@ -49,15 +49,32 @@ def unroll(rays: Rays, values: Float, middle_mm: Float, rim_mm: Float) -> Float:
     return out
 
 
-def wall_counts(wall: Tracking) -> Float:
-    """Give the counts at the moving wall's peak as a gated polar map: (gates, 24, angles)."""
+def moving_wall(wall: Tracking) -> tuple[Float, Float, Float]:
+    """Give what the phase is read from, on a polar map of 24 rings.
+
+    Returns
+    -------
+    thickness
+        (gates, 24, angles): local thickness of the moving wall (see `Tracking.local_mm`).
+    motion_mm
+        (gates, 24, angles): inward displacement of the mid-wall along the rays against its mean over the beat, at
+        fixed places of the mean surface.
+    level
+        (24, angles): counts of the wall, mean over the beat.
+    """
     shell = wall.shell
-    return np.stack(
-        [
-            unroll(wall.rays, counts, middle, rim)
-            for counts, middle, rim in zip(wall.peak, shell.middle_mm, shell.rim_mm, strict=True)
-        ]
+    thickness, level = (
+        np.stack(
+            [
+                unroll(wall.rays, field, middle, rim)
+                for field, middle, rim in zip(fields, shell.middle_mm, shell.rim_mm, strict=True)
+            ]
+        )
+        for fields in (wall.local_mm, wall.peak)
     )
+    mean, rim = shell.middle_mm.mean(axis=0), shell.rim_mm.mean(axis=0)
+    motion = np.stack([unroll(wall.rays, mean - middle, mean, rim) for middle in shell.middle_mm])
+    return thickness, motion, level.mean(axis=0)
 
 
 def regional(wall: Tracking, ed: int, es: int) -> Mapping[str, Any]:

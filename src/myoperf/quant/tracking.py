@@ -30,6 +30,7 @@ _COSINES, _ROUND = 6, 4
 _WINDOW_MM, _REACH_MM = 8.0, 26.0
 _ROUNDS = 5
 _EDGE_MM = 15.0
+_THROUGH_MM = np.linspace(-8.0, 8.0, 9)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +45,10 @@ class Tracking:
         Resolution of the image as the fit found it (SD of a Gaussian).
     peak
         Shape (gates, rings, angles): the patient's counts at the wall's peak along every ray.
+    local_mm
+        Shape (gates, rings, angles): thickness of the wall at every place, the model's (the same everywhere) times
+        the patient's counts through the wall over the model's. On an arbitrary scale from place to place,
+        since uptake is taken from the same counts; its course over the beat is the wall's own.
     residual_mm
         Root mean square of what is left between the peaks of image and model.
     """
@@ -52,6 +57,7 @@ class Tracking:
     shell: Shell
     sigma_mm: float
     peak: Float
+    local_mm: Float
     residual_mm: float
 
 
@@ -77,7 +83,7 @@ def time_basis(gates: int) -> Float:
 
 
 def track_wall(
-    gated: Volume, frame: LVFrame, polar: PolarMap, *, thickness_mm: float = 9.0, rounds: int = _ROUNDS
+    gated: Volume, frame: LVFrame, polar: PolarMap, *, thickness_mm: float = 9.5, rounds: int = _ROUNDS
 ) -> Tracking:
     """Follow the wall through all gates.
 
@@ -124,7 +130,28 @@ def track_wall(
         uptake = _held(rays, shell.uptake * np.clip(ratio, 0.3, 3.0), seen.rim_mm)
         sigma = float(np.sqrt(np.clip(sigma**2 + 0.7 * (seen.width_mm**2 - model.width_mm**2), 2.0**2, 12.0**2)))
         shell = _with_thickness(rays, Shell(middle, shell.thickness_mm, rim, uptake), thickness_mm)
-    return Tracking(rays, shell, sigma, seen.counts, residual)
+    return Tracking(rays, shell, sigma, seen.counts, _local_thickness(gated, rays, shell, sigma), residual)
+
+
+def _local_thickness(gated: Volume, rays: Rays, shell: Shell, sigma_mm: float) -> Float:
+    """Compare counts through the moving wall with those of a model that thickens alike everywhere.
+
+    What the model shares with the patient (blur, curvature, the shrinking cavity) drops out.
+    """
+    seen = _through_wall(gated, rays, shell.middle_mm)
+    model = _through_wall(shell_image(rays, shell, gated, sigma_mm=sigma_mm), rays, shell.middle_mm)
+    return np.asarray(shell.thickness_mm * seen / np.maximum(model, 0.2 * float(model.max())))
+
+
+def _through_wall(volume: Volume, rays: Rays, middle_mm: Float) -> Float:
+    """Give the mean counts from 8 mm inside to 8 mm outside the mid-wall along every ray."""
+    out = np.zeros(middle_mm.shape)
+    to_index = index_from_lps(volume.lps_from_index)
+    for image, middle, total in zip(volume.array, middle_mm, out, strict=True):
+        depth = np.maximum(middle + _THROUGH_MM[:, None, None], 0.0)
+        index = np.moveaxis(transform_points(to_index, rays.points(depth)), -1, 0)
+        total[:] = ndimage.map_coordinates(image.astype(np.float64), index, order=1, mode="nearest").mean(axis=0)
+    return out
 
 
 def _held(rays: Rays, uptake: Float, rim_mm: Float) -> Float:
