@@ -1,62 +1,112 @@
 """Measure how hard the labels of simulated patients are: perfect perfusion against angiography and expert.
 
-Run: ``python benchmarks/phantom_labels.py [patients]``. Prints prevalences and areas under the ROC curve,
-with the noiseless uptake of the 17 segments (per cent of the maximum) as the only predictor: the mean
-loss in a vessel's territory, and a logistic regression on stress and rest segments (5-fold cross-validated).
-No images, no acquisition noise: what an image can give lies below.
+    python benchmarks/phantom_labels.py [--patients 2000]
+
+Writes docs/results/phantom_labels.csv and the table of docs/phantom.md: prevalences and areas under the ROC curve,
+with the noiseless uptake of the 17 segments (per cent of the maximum) as the only predictor: the mean loss in a
+vessel's territory, and a logistic regression on stress and rest segments (5-fold cross-validated). No images, no
+acquisition noise: what an image can give lies below. Intervals: 1000 bootstraps of patients (95 %).
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
+import csv
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
 
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import PopulationOptions, Truth
 from myoperf.phantom.truth import truth
 from myoperf.segments import TERRITORIES
+from myoperf.stats.bootstrap import bootstrap_auc, percentile_interval, resample_counts
 from myoperf.types import VESSELS
 
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs/phantom.md"
+START, END = "<!-- phantom_labels: start -->", "<!-- phantom_labels: end -->"
+COHORTS = {
+    "angiography cohort": PopulationOptions(),
+    "disease table": PopulationOptions(prevalence={"LAD": 0.344, "LCX": 0.270, "RCA": 0.237}, patient_prevalence=0.499),
+}
 
-def _cohort(n: int, options: PopulationOptions) -> tuple[list[Truth], np.ndarray]:
+
+def draw(n: int, options: PopulationOptions) -> tuple[list[Truth], np.ndarray]:
+    """Draw truths and their segments, (n, 2 states, 17), 0-1."""
     truths, features = [], []
     for child in np.random.SeedSequence(2025).spawn(n):
-        patient = draw_patient(np.random.default_rng(child), options)
-        truths.append(truth(patient))
+        truths.append(truth(draw_patient(np.random.default_rng(child), options)))
         features.append([truths[-1].segments_percent[state] / 100.0 for state in ("stress", "rest")])
     return truths, np.asarray(features)
 
 
-def _report(name: str, truths: list[Truth], features: np.ndarray) -> None:
-    print(f"\n{name}: {len(truths)} simulated patients")
+def auc(labels: np.ndarray, scores: np.ndarray, patient: np.ndarray) -> tuple[float, float, float]:
+    """Give the area and its interval; rows of one patient are drawn together."""
+    counts = resample_counts(labels, resamples=1000, rng=np.random.default_rng(1), patient=patient)
+    samples = bootstrap_auc(labels, scores, counts)
+    whole = bootstrap_auc(labels, scores, np.ones((1, labels.size), np.int32))
+    interval = percentile_interval(samples.ravel())
+    return float(whole.ravel()[0]), interval.lo, interval.hi
+
+
+def measure(name: str, label: str, truths: list[Truth], features: np.ndarray) -> list[dict[str, Any]]:
+    """Give one row a predictor and level (per vessel, per patient)."""
+    targets = {v: np.array([getattr(t, label)[v] for t in truths]) for v in (*VESSELS, "patient")}
+    loss = {v: 1 - features[:, 0, [s - 1 for s in TERRITORIES[v]]].mean(axis=1) for v in VESSELS}
+    fit = LogisticRegression(C=10.0, max_iter=2000)
     flat = features.reshape(len(features), -1)
-    for label in ("ica", "expert"):
-        targets = {v: np.array([getattr(t, label)[v] for t in truths]) for v in (*VESSELS, "patient")}
-        shares = " ".join(f"{v} {y.mean():.3f}" for v, y in targets.items())
-        loss = {v: 1 - features[:, 0, [s - 1 for s in TERRITORIES[v]]].mean(axis=1) for v in VESSELS}
-        worst = np.max([loss[v] for v in VESSELS], axis=0)
-        fit = LogisticRegression(C=10.0, max_iter=2000)
-        model = {v: cross_val_predict(fit, flat, targets[v], method="predict_proba")[:, 1] for v in VESSELS}
-        joined = np.concatenate([targets[v] for v in VESSELS])
-        print(f"  {label}: abnormal {shares}")
-        for kind, score in (("territory loss", loss), ("regression", model)):
-            parts = " ".join(f"{v} {roc_auc_score(targets[v], score[v]):.3f}" for v in VESSELS)
-            whole = roc_auc_score(joined, np.concatenate([score[v] for v in VESSELS]))
-            top = worst if kind == "territory loss" else np.max([model[v] for v in VESSELS], axis=0)
-            patient = roc_auc_score(targets["patient"], top)
-            print(f"    {kind:15s} AUC per vessel {whole:.3f} ({parts}), per patient {patient:.3f}")
+    model = {v: cross_val_predict(fit, flat, targets[v], method="predict_proba")[:, 1] for v in VESSELS}
+    shares = {f"abnormal_{v}": float(y.mean()) for v, y in targets.items()}
+    who, rows = np.arange(len(truths)), []
+    for predictor, score in (("territory loss", loss), ("regression", model)):
+        joined = np.concatenate([targets[v] for v in VESSELS]), np.concatenate([score[v] for v in VESSELS])
+        top = np.max([score[v] for v in VESSELS], axis=0)
+        for level, found in (
+            ("vessel", auc(*joined, np.tile(who, 3))),
+            ("patient", auc(targets["patient"], top, who)),
+        ):
+            keys = ("auc", "auc_lo", "auc_hi")
+            row = {"cohort": name, "n": len(truths), "label": label, "predictor": predictor, "level": level}
+            rows.append({**row, **dict(zip(keys, found, strict=True)), **shares})
+    return rows
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Write one line a cohort and label."""
+    lines = [
+        "| cohort | label | abnormal LAD / LCX / RCA / any | predictor | AUC per vessel | AUC per patient |",
+        "|---|---|---|---|---|---|",
+    ]
+    for vessel, patient in zip(rows[::2], rows[1::2], strict=True):
+        shares = " / ".join(f"{vessel[f'abnormal_{v}']:.3f}" for v in (*VESSELS, "patient"))
+        areas = (f"{r['auc']:.3f} ({r['auc_lo']:.3f}-{r['auc_hi']:.3f})" for r in (vessel, patient))
+        head = f"| {vessel['cohort']} (n = {vessel['n']}) | {vessel['label']} | {shares} | {vessel['predictor']} | "
+        lines.append(head + " | ".join(areas) + " |")
+    return "\n".join(lines)
 
 
 def main() -> None:
-    """Measure the angiography cohort and the mixed cohort of the disease table."""
-    n = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
-    _report("angiography cohort", *_cohort(n, PopulationOptions()))
-    mixed = PopulationOptions(prevalence={"LAD": 0.344, "LCX": 0.270, "RCA": 0.237}, patient_prevalence=0.499)
-    _report("disease table", *_cohort(n, mixed))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--patients", type=int, default=2000)
+    n = parser.parse_args().patients
+    rows = []
+    for name, options in COHORTS.items():
+        truths, features = draw(n, options)
+        for label in ("ica", "expert"):
+            rows += measure(name, label, truths, features)
+    path = ROOT / "docs/results/phantom_labels.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()} for row in rows)
+    text = PAGE.read_text(encoding="utf-8")
+    before, after = text.split(START)[0], text.split(END)[1]
+    PAGE.write_text(f"{before}{START}\n{table(rows)}\n{END}{after}", encoding="utf-8")
+    print(table(rows))
 
 
 if __name__ == "__main__":

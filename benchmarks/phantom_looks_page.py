@@ -1,4 +1,4 @@
-"""Draw real CZT slices beside simulated ones: docs/images/phantom_looks.png.
+"""Draw real slices beside simulated ones, CZT and parallel-hole SPECT: docs/images/phantom_looks.png.
 
     python benchmarks/phantom_looks_page.py ../shared/real
 
@@ -20,12 +20,13 @@ import numpy as np
 from myoperf.geometry import horizontal_long_axis, short_axis, vertical_long_axis
 from myoperf.io import read_studies
 from myoperf.lv import find_lv
-from myoperf.types import Volume
-from phantom_looks import simulated_czt
+from myoperf.recon import reconstruct
+from myoperf.types import Projections, Volume
+from phantom_looks import simulated_czt, simulated_views
 
 CAPTION = (
-    "Upper four: real patients (Calixto et al., PhysioNet, doi:10.13026/ce2z-dw74, CC BY 4.0, resliced). "
-    "Lower four: simulated."
+    "Row 1: real CZT (Calixto et al., PhysioNet, doi:10.13026/ce2z-dw74, CC BY 4.0, resliced). Row 2: simulated CZT. "
+    "Row 3: left, real GE SPECT (RIMD-DLAC-SPECT-MPI, Apache-2.0); the others simulated SPECT, same protocol."
 )
 
 
@@ -48,7 +49,10 @@ def main(folder: Path) -> None:
         assert isinstance(image, Volume)
         volumes.append(image)
     volumes += [simulated_czt(i) for i in range(4)]
-    figure, axes = plt.subplots(2, 12, figsize=(18, 3.6))
+    views = read_studies([folder / "ge_projections/stress_tomo.dcm"]).studies[0].scans[0].image
+    assert isinstance(views, Projections)
+    volumes += [reconstruct(given).volume for given in (views, *(simulated_views(i) for i in range(3)))]
+    figure, axes = plt.subplots(3, 12, figsize=(18, 5.4))
     for index, volume in enumerate(volumes):
         for view, (title, image) in enumerate(zip(("SA", "VLA", "HLA"), slices(volume), strict=True)):
             panel = axes[index // 4, 3 * (index % 4) + view]
@@ -56,7 +60,7 @@ def main(folder: Path) -> None:
             panel.set_title(title if index < 4 else "", fontsize=9)
             panel.axis("off")
     figure.text(0.01, 0.01, CAPTION, fontsize=9)
-    figure.tight_layout(rect=(0, 0.05, 1, 1))
+    figure.tight_layout(rect=(0, 0.04, 1, 1))
     out = Path(__file__).parents[1] / "docs/images/phantom_looks.png"
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=70)

@@ -24,6 +24,7 @@ __all__ = [
     "attenuation_map",
     "expected_views",
     "fine_grid",
+    "place_camera",
     "scanner_from_patient",
 ]
 
@@ -151,7 +152,7 @@ def expected_views(
         )
         beating[window] = inside.total()
         sources.append(beating)
-    camera, moved = _camera(patient, grid, mu, protocol, rng)
+    camera, moved = place_camera(patient, grid, mu, protocol, rng)
     views = project(sources, mu, grid, camera, threads=threads)
     total = (views.total[:1] + views.total[1:]) * np.float32(grid.voxel_ml / protocol.gates)
     axis = (0.0, 0.0, float(camera.axis_lps_mm[2]))
@@ -218,7 +219,7 @@ def _sub_grid(grid: Grid, window: tuple[slice, slice, slice]) -> Grid:
     return Grid((*(part.stop - part.start for part in window),), affine)
 
 
-def _camera(
+def place_camera(
     patient: PatientModel, grid: Grid, mu: NDArray[Any], protocol: Protocol, rng: np.random.Generator
 ) -> tuple[Camera, dict[str, Any]]:
     """Place the camera and let the patient move: one shift of a few mm, and breathing."""

@@ -6,7 +6,8 @@ layer ends with exactly the variance of the collimator at its depth. The reconst
 ray-driven system matrix on a coarser grid: the two share no code, grid or blur model.
 
 Sources: depth-dependent resolution, Metz et al., Phys Med Biol 25 (1980) 1059; layer-wise diffusion,
-after the slice-by-slice blurring of Bai, Zeng and Gullberg (2000). The build-up against depth (after
+after the slice-by-slice blurring of Bai, Zeng and Gullberg, Phys Med Biol 45 (2000) 1275; holes and the Symbia's
+intrinsic resolution as in the collimator table of SIMIND. The build-up against depth (after
 Siegel, 1985) and the mono-exponential scatter kernel (after Axelsson, 1984) are assumptions: their
 form and numbers were not checked against the papers.
 """
