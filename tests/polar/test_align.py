@@ -1,14 +1,13 @@
-"""Registration of stress and rest, and the check of the right ventricle's side."""
+"""Registration of stress and rest."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import make_phantom
 
-from myoperf import geometry, polar
+from myoperf import polar
 from myoperf.errors import InputError
-from myoperf.types import LVFrame, PolarMap, Volume
+from myoperf.types import PolarMap
 
 RINGS, ANGLES = 24, 72
 
@@ -77,43 +76,3 @@ def test_gated_maps_other_grids_and_wild_angles_are_refused():
         polar.register_polar(one, coarse)
     with pytest.raises(InputError, match="0 to 45"):
         polar.register_polar(one, one, max_shift_deg=60.0)
-
-
-def with_right_ventricle(phantom, side):
-    """Add a blood-filled right ventricle, a tenth of the wall's counts, on a side of the frame."""
-    volume, frame = phantom.volume, phantom.frame
-    index = np.stack(np.meshgrid(*map(np.arange, volume.grid_shape), indexing="ij"), -1)
-    local = geometry.transform_points(volume.lps_from_index, index) - frame.base_mm
-    z, x, y = local @ frame.axis, local @ frame.anterior, local @ side
-    outside = np.hypot(x, y) > 34.0
-    chamber = (((z + 30) / 40) ** 2 + (x / 35) ** 2 + ((y - 30) / 35) ** 2 < 1) & outside
-    return volume.with_array((volume.array[0] + np.where(chamber, 25.0, 3.0)).astype(np.float32))
-
-
-def test_the_right_ventricle_on_the_septal_side_raises_nothing(uniform):
-    surface = polar.fit_surface(uniform.labels, uniform.frame)
-    assert polar.check_rv_side(with_right_ventricle(uniform, uniform.frame.septal), surface) == ()
-
-
-def test_the_right_ventricle_on_the_lateral_side_raises_doubt(uniform):
-    surface = polar.fit_surface(uniform.labels, uniform.frame)
-    found = polar.check_rv_side(with_right_ventricle(uniform, uniform.frame.lateral), surface)
-    assert [f.code for f in found] == ["orientation-doubt"]
-    assert found[0].severity == "warning"
-
-
-def test_a_mirrored_frame_raises_doubt():
-    phantom = make_phantom()
-    volume = with_right_ventricle(phantom, phantom.frame.septal)
-    frame = phantom.frame
-    upside_down = LVFrame(frame.apex_mm, frame.base_mm, -frame.anterior)
-    surface = polar.fit_surface(phantom.labels, upside_down)
-    assert [f.code for f in polar.check_rv_side(volume, surface)] == ["orientation-doubt"]
-
-
-def test_a_heart_alone_raises_no_doubt(uniform):
-    surface = polar.fit_surface(uniform.labels, uniform.frame)
-    assert polar.check_rv_side(uniform.volume, surface) == ()
-    assert (
-        polar.check_rv_side(Volume(np.zeros_like(uniform.volume.array), uniform.volume.lps_from_index), surface) == ()
-    )

@@ -9,15 +9,18 @@ from typing import Any
 import numpy as np
 
 from myoperf import __version__
-from myoperf.errors import MyoPerfError
+from myoperf.errors import InputError, MyoPerfError
 from myoperf.geometry import short_axis
 from myoperf.lv import LVFit, find_lv, segment_lv
 from myoperf.pipeline.clock import StageClock
-from myoperf.polar import sample_polar_map, segments_percent
+from myoperf.pipeline.doubt import measure_intervals
+from myoperf.polar import check_rv_side, sample_polar_map, segments_percent
 from myoperf.quant import (
     NormalLimits,
     check_quality,
     choose_limits,
+    correct_motion,
+    estimate_motion,
     measure_function,
     score_perfusion,
     shipped_limits,
@@ -31,6 +34,7 @@ from myoperf.types import (
     Diagnosis,
     Finding,
     FunctionResult,
+    Interval,
     LVFrame,
     PolarMap,
     Projections,
@@ -46,6 +50,8 @@ from myoperf.types import (
 )
 
 __all__ = ["Models", "Options", "analyze", "analyze_scan"]
+
+_MOVED_MM = 6.4
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,11 @@ class Options:
         Voxel size of the short-axis volume.
     territories
         Which of the 17 segments belong to which vessel.
+    interval_draws
+        How often the study is measured anew for the intervals (see `myoperf.pipeline.doubt`): 0 for none, else 3 or
+        more. Five know an SD to a third, and Student's quantile makes up for it; 20 are for research.
+    correct_motion
+        Whether views between which the patient moved by 6.4 mm or more are put back before reconstruction.
     """
 
     recon: ReconOptions = field(default_factory=ReconOptions)
@@ -97,8 +108,14 @@ class Options:
     angles: int = 72
     slice_mm: float = 4.0
     territories: Territories = field(default_factory=lambda: TERRITORIES)
+    interval_draws: int = 5
+    correct_motion: bool = True
     command: str = ""
     seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.interval_draws < 0 or self.interval_draws in (1, 2):
+            raise InputError(f"Intervals need 3 draws or more, or 0 for none; got {self.interval_draws}.")
 
 
 def analyze(
@@ -144,6 +161,7 @@ def analyze(
     progress("perfusion scores")
     with clock.stage("quantify"):
         scores = score(study, results, models.limits, territories=options.territories)
+        intervals = _intervals(study, results, scores, models, options, progress)
     diagnosis = None
     if models.classify is not None:
         progress("diagnosis")
@@ -167,6 +185,30 @@ def analyze(
             timings_s=clock.timings(),
             peak_memory_mb=clock.peaks(),
         ),
+        intervals=intervals,
+    )
+
+
+def _intervals(
+    study: Study,
+    results: Sequence[ScanResult],
+    scores: Scores,
+    models: Models,
+    options: Options,
+    progress: Callable[[str], None],
+) -> Mapping[str, Mapping[str, Interval]]:
+    """Measure the study anew as often as asked for."""
+    if options.interval_draws == 0:
+        return {}
+    return measure_intervals(
+        results,
+        scores,
+        rescore=lambda again: score(study, again, models.limits, territories=options.territories),
+        segment=models.segment_lv,
+        recon=options.recon,
+        draws=options.interval_draws,
+        seed=options.seed or 0,
+        progress=progress,
     )
 
 
@@ -183,6 +225,8 @@ def analyze_scan(
     clock = clock or StageClock()
     progress(f"{name}: reconstruction")
     with clock.stage("reconstruct"):
+        seen = scan
+        scan, moved = _put_back(scan) if options.correct_motion else (scan, ())
         moving, record = transaxial_volume(scan, options.recon)
         volume = moving.summed()
     progress(f"{name}: left ventricle")
@@ -202,7 +246,7 @@ def analyze_scan(
             function, said = _function(scan, gated, frame, labels, maps.maximum)
             findings += said
     with clock.stage("quantify"):
-        findings += check_quality(scan, volume, labels, frame, polar=maps.maximum)
+        findings += (*moved, *check_quality(seen, volume, labels, frame, polar=maps.maximum))
     return ScanResult(
         name=name,
         scan=scan,
@@ -222,14 +266,42 @@ def analyze_scan(
     )
 
 
+def _put_back(scan: Scan) -> tuple[Scan, tuple[Finding, ...]]:
+    """Move raw views back to where most of them lie, where the patient moved by a pixel or more."""
+    if not isinstance(scan.image, Projections) or scan.image.views < 12:
+        return scan, ()
+    motion = estimate_motion(scan.image)
+    if motion.largest_mm < _MOVED_MM:
+        return scan, ()
+    count = int((np.abs(motion.shift_mm).max(axis=1) > 0).sum())
+    message = (
+        f"{count} of {scan.image.views} views were moved by up to {motion.largest_mm:.0f} mm to undo the patient's "
+        "movement; everything here is from the corrected views."
+    )
+    return replace(scan, image=correct_motion(scan.image, motion)), (Finding("motion-corrected", "info", message),)
+
+
 def _function(
     scan: Scan, gated: Volume, frame: LVFrame, labels: Volume, polar: PolarMap
 ) -> tuple[FunctionResult | None, tuple[Finding, ...]]:
     """Measure a gated scan's function; where that fails, say so and go on."""
     try:
-        return measure_function(gated, frame, labels, polar, frame_duration_ms=scan.frame_duration_ms), ()
+        function = measure_function(gated, frame, labels, polar, frame_duration_ms=scan.frame_duration_ms)
+        return function, _phase_doubt(function)
     except MyoPerfError as error:
         return None, (Finding("function-failed", "warning", f"Ventricular function was not measured: {error}"),)
+
+
+def _phase_doubt(function: FunctionResult) -> tuple[Finding, ...]:
+    """Say where the phase is mostly noise."""
+    if function.more["phase_reliable"]:
+        return ()
+    noise = float(function.more["phase_noise_deg"])
+    cause = (
+        f"noise alone spreads it by {noise:.0f} degrees" if noise > 0 else "its noise cannot be told from so few gates"
+    )
+    message = f"The phase of contraction is not to be trusted here: {cause}. Do not read its SD, bandwidth or map."
+    return (Finding("phase-unreliable", "warning", message),)
 
 
 def transaxial_volume(scan: Scan, recon: ReconOptions) -> tuple[Volume, Mapping[str, Any] | None]:

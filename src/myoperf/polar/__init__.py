@@ -1,18 +1,21 @@
 """The left ventricle's wall unrolled: surface, polar map, display, registration, orientation check."""
 
-from myoperf.polar.align import Registration, check_rv_side, register_polar
+from myoperf.polar.align import Registration, register_polar
 from myoperf.polar.display import Weighting, disc_coordinates, disc_image, ring_radii, segments_percent
+from myoperf.polar.right_ventricle import RVInsertions, check_rv_side, find_rv_insertions
 from myoperf.polar.sampling import PolarPair, sample_polar_map, sample_surface
 from myoperf.polar.surface import WallSurface, fit_surface
 
 __all__ = [
     "PolarPair",
+    "RVInsertions",
     "Registration",
     "WallSurface",
     "Weighting",
     "check_rv_side",
     "disc_coordinates",
     "disc_image",
+    "find_rv_insertions",
     "fit_surface",
     "register_polar",
     "ring_radii",

@@ -1,4 +1,4 @@
-"""Bring two polar maps into step, and look for the right ventricle on the septal side."""
+"""Bring two polar maps into step."""
 
 from __future__ import annotations
 
@@ -8,19 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from myoperf import geometry
 from myoperf.errors import InputError
-from myoperf.polar.surface import WallSurface
-from myoperf.types import Finding, PolarMap, Volume
+from myoperf.types import PolarMap
 
-__all__ = ["Registration", "check_rv_side", "register_polar"]
+__all__ = ["Registration", "register_polar"]
 
 Float = NDArray[np.floating[Any]]
 
 _STEP_DEG = 1.0
 _MIN_GAIN = 0.01
-_FAINT = 0.05
-"""Share of the wall's counts below which what lies outside it says nothing of the right ventricle."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,36 +98,3 @@ def _standard(values: Float) -> Float:
     centred = values - values.mean()
     spread = centred.std()
     return np.asarray(centred / spread if spread > 1e-6 * abs(float(values.mean())) else np.zeros_like(centred))
-
-
-def check_rv_side(volume: Volume, surface: WallSurface) -> tuple[Finding, ...]:
-    """Check that the right ventricle lies where the frame says the septum is.
-
-    The right ventricle's wall leaves the left ventricle at the two insertion points, on the septal
-    side; beyond the free lateral wall lies lung. So between 6 and 30 mm outside the epicardium of
-    the middle and basal wall, the septal quadrant normally shows more counts than the lateral one.
-    The inferior quadrant is left out for the sake of liver and bowel.
-
-    Returns
-    -------
-    One warning ``orientation-doubt`` when the lateral side shows clearly more (half as much again, and a
-    twentieth of the wall's counts), else nothing.
-    """
-    rings, angles = surface.thickness_mm.shape
-    rows = slice(int(0.45 * rings), int(0.9 * rings) + 1)
-    distance = np.arange(6.0, 31.0, 3.0)
-    reach = 0.5 * surface.thickness_mm[rows, :, None, None] + distance[:, None]
-    points = surface.mid_wall_mm[rows, :, None] + reach * surface.normal[rows, :, None]
-    still = volume.summed()
-    outside = geometry.sample(still, points)[0].mean(axis=(0, 2))
-    wall = float(np.median(geometry.sample(still, surface.mid_wall_mm[rows])))
-    angle = np.arange(angles) * (360.0 / angles)
-    septal = float(outside[np.abs(angle - 90.0) <= 45.0].mean())
-    lateral = float(outside[np.abs(angle - 270.0) <= 45.0].mean())
-    if lateral <= 1.5 * max(septal, 0.0) or lateral <= _FAINT * wall:
-        return ()
-    message = (
-        "More activity lies beyond the lateral wall than beyond the septum, where the right ventricle is expected: "
-        "check the anterior direction and that the volume is not mirrored."
-    )
-    return (Finding("orientation-doubt", "warning", message),)

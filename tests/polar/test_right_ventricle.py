@@ -1,0 +1,105 @@
+"""The right ventricle's insertions, and the check of its side, on closed-form hearts and real ones."""
+
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from myoperf import geometry, polar
+from myoperf.io import read_studies
+from myoperf.lv import find_lv
+from myoperf.types import LVFrame, Volume
+
+REAL = Path(__file__).parents[2] / ".." / "shared" / "real" / "physionet_mps"
+
+
+def with_right_ventricle(phantom, side, *, wall=55.0, blood=20.0):
+    """Add a right ventricle on a side of the frame: a shell of wall about blood, joined to the left one's wall."""
+    volume, frame = phantom.volume, phantom.frame
+    index = np.stack(np.meshgrid(*map(np.arange, volume.grid_shape), indexing="ij"), -1)
+    local = geometry.transform_points(volume.lps_from_index, index) - frame.base_mm
+    z, x, y = local @ frame.axis, local @ frame.anterior, local @ side
+    outside = np.hypot(x, y) > 34.0
+    size = np.sqrt(((z + 25) / 55) ** 2 + (x / 42) ** 2 + ((y - 25) / 42) ** 2)
+    chamber = np.where(size < 0.85, blood, np.where(size < 1.0, wall, 3.0))
+    return volume.with_array(np.where(outside, chamber, volume.array[0]).astype(np.float32))
+
+
+def surface_of(phantom, frame=None):
+    return polar.fit_surface(phantom.labels, frame or phantom.frame)
+
+
+def turned(frame, degrees):
+    """Turn the anterior direction about the long axis towards the septum."""
+    angle = np.deg2rad(degrees)
+    return LVFrame(frame.apex_mm, frame.base_mm, np.cos(angle) * frame.anterior + np.sin(angle) * frame.septal)
+
+
+def codes(volume, surface):
+    return [f.code for f in polar.check_rv_side(volume, surface)]
+
+
+def test_the_insertions_lie_on_both_sides_of_the_septum(uniform):
+    found = polar.find_rv_insertions(with_right_ventricle(uniform, uniform.frame.septal), surface_of(uniform))
+    assert found is not None
+    assert 30 < found.anterior_deg < 75
+    assert 105 < found.inferior_deg < 150
+    assert found.septum_deg == pytest.approx(90, abs=8)
+    assert found.contrast > 1.15
+
+
+@pytest.mark.parametrize("turn", [-25.0, 20.0])
+def test_the_insertions_turn_with_the_frame(uniform, turn):
+    volume = with_right_ventricle(uniform, uniform.frame.septal)
+    found = polar.find_rv_insertions(volume, surface_of(uniform, turned(uniform.frame, turn)))
+    assert found is not None
+    assert found.septum_deg == pytest.approx(90 - turn, abs=8)
+
+
+def test_the_right_ventricle_on_the_septal_side_raises_nothing(uniform):
+    assert codes(with_right_ventricle(uniform, uniform.frame.septal), surface_of(uniform)) == []
+
+
+def test_the_right_ventricle_on_the_lateral_side_raises_doubt(uniform):
+    volume = with_right_ventricle(uniform, uniform.frame.lateral)
+    assert polar.find_rv_insertions(volume, surface_of(uniform)) is None
+    assert polar.find_rv_insertions(volume, surface_of(uniform), about_deg=270.0) is not None
+    assert codes(volume, surface_of(uniform)) == ["orientation-doubt"]
+
+
+def test_a_frame_turned_upside_down_raises_doubt(uniform):
+    volume = with_right_ventricle(uniform, uniform.frame.septal)
+    assert codes(volume, surface_of(uniform, turned(uniform.frame, 180.0))) == ["orientation-doubt"]
+
+
+def test_plain_blood_without_insertions_on_the_lateral_side_raises_doubt(uniform):
+    volume = with_right_ventricle(uniform, uniform.frame.lateral, wall=25.0, blood=25.0)
+    assert codes(volume, surface_of(uniform)) == ["orientation-doubt"]
+
+
+def test_a_heart_alone_or_an_empty_image_raises_no_doubt(uniform):
+    surface = surface_of(uniform)
+    assert codes(uniform.volume, surface) == []
+    empty = Volume(np.zeros_like(uniform.volume.array), uniform.volume.lps_from_index)
+    assert codes(empty, surface) == []
+
+
+@pytest.mark.real
+def test_real_hearts_have_their_insertions_on_the_septal_side():
+    """Three open volumes raise nothing; turned upside down, septum and lateral wall exchanged, most raise doubt."""
+    if not REAL.is_dir():
+        if os.environ.get("CI"):
+            pytest.fail("the real studies (../shared/real) are not here")
+        pytest.skip("the real studies (../shared/real) are not here")
+    with (REAL / "index.csv").open() as file:
+        names = [row["dicom"] for row in csv.DictReader(file)][1:4]
+    noticed = 0
+    for name in names:
+        image = read_studies([REAL / name]).studies[0].scans[0].image
+        assert isinstance(image, Volume)
+        fit = find_lv(image.summed())
+        assert codes(image.summed(), polar.fit_surface(fit.labels, fit.frame)) == []
+        noticed += bool(codes(image.summed(), polar.fit_surface(fit.labels, turned(fit.frame, 180.0))))
+    assert noticed >= 2
