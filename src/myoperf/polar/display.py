@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from myoperf.errors import AnalysisError, InputError
+from myoperf.geometry.disc import disc_places, sample_disc
 from myoperf.segments import segment_means
 from myoperf.types import PolarMap
 
@@ -65,11 +66,9 @@ def disc_coordinates(polar: PolarMap, size: int, weighting: Weighting = "distanc
     """
     if size < 8:
         raise InputError(f"A disc needs at least 8 pixels; got {size}.")
-    across = (np.arange(size) + 0.5) * (2.0 / size) - 1.0
-    right, down = np.meshgrid(across, across)
-    radius = np.hypot(right, down)
+    radius, angle = disc_places(size)
     fraction = np.interp(radius, ring_radii(polar, weighting), np.arange(polar.rings + 1) / polar.rings)
-    return np.where(radius <= 1.0, fraction, np.nan), np.rad2deg(np.arctan2(-right, -down)) % 360.0
+    return np.where(radius <= 1.0, fraction, np.nan), angle
 
 
 def disc_image(polar: PolarMap, size: int = 256, weighting: Weighting = "distance") -> NDArray[np.float32]:
@@ -85,14 +84,7 @@ def disc_image(polar: PolarMap, size: int = 256, weighting: Weighting = "distanc
     if polar.values.ndim != 2:
         raise InputError(f"A disc shows one polar map; got {polar.values.shape[0]} gates.")
     fraction, angle = disc_coordinates(polar, size, weighting)
-    ring = np.clip(np.nan_to_num(fraction) * polar.rings - 0.5, 0.0, polar.rings - 1.0)
-    turn = angle * (polar.angles / 360.0)
-    low, left = np.minimum(ring.astype(np.int64), polar.rings - 2), turn.astype(np.int64)
-    up, aside = ring - low, turn - left
-    values = np.asarray(polar.values, dtype=np.float64)
-    here, there = left % polar.angles, (left + 1) % polar.angles
-    image = (values[low, here] * (1 - aside) + values[low, there] * aside) * (1 - up)
-    image += (values[low + 1, here] * (1 - aside) + values[low + 1, there] * aside) * up
+    image = sample_disc(polar.values, np.nan_to_num(fraction), angle)
     return np.where(np.isnan(fraction), np.nan, image).astype(np.float32)
 
 

@@ -10,8 +10,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from myoperf.geometry.disc import disc_places, sample_disc
 from myoperf.report.colours import INK, VESSEL_COLOURS
 from myoperf.segments import LEVEL_EDGES, TERRITORIES, segment_of, territory_of
 
@@ -23,13 +23,6 @@ __all__ = ["disc_image", "draw_disc", "draw_key", "segment_centre", "segment_dis
 Float = NDArray[np.floating[Any]]
 
 _SIDES = ((0.0, 1.0, "ANT"), (-1.0, 0.0, "SEPT"), (0.0, -1.0, "INF"), (1.0, 0.0, "LAT"))
-
-
-def _disc_grid(size: int) -> tuple[Float, Float]:
-    """Give radius (0 to 1 at the rim) and angle (degrees, 0 anterior, 90 septal) of each pixel of a square."""
-    edge = (np.arange(size) + 0.5) * 2.0 / size - 1.0
-    x, up = np.meshgrid(edge, -edge)
-    return np.hypot(x, up), np.degrees(np.arctan2(-x, up)) % 360.0
 
 
 def disc_image(values: Float, *, size: int = 256, order: int = 1) -> Float:
@@ -51,17 +44,14 @@ def disc_image(values: Float, *, size: int = 256, order: int = 1) -> Float:
     """
     grid = np.asarray(values, dtype=np.float64)
     grid = grid.mean(axis=0) if grid.ndim == 3 else grid
-    rings, angles = grid.shape
-    radius, angle = _disc_grid(size)
-    closed = np.concatenate([grid, grid[:, :1]], axis=1)
-    index = np.stack([np.clip(radius * rings - 0.5, 0, rings - 1), angle * angles / 360.0])
-    picture = ndimage.map_coordinates(closed, index, order=order, mode="nearest")
+    radius, angle = disc_places(size)
+    picture = sample_disc(grid, radius, angle, order=order)
     return np.where(radius <= 1.0, picture, np.nan)
 
 
 def segment_disc(values: Sequence[float] | Float, *, size: int = 256) -> Float:
     """Draw 17 segment values as a picture of shape (size, size); NaN outside the disc."""
-    radius, angle = _disc_grid(size)
+    radius, angle = disc_places(size)
     picture = np.asarray(values, dtype=np.float64)[segment_of(radius, angle) - 1]
     return np.where(radius <= 1.0, picture, np.nan)
 
