@@ -108,7 +108,7 @@ def test_reading_between_samples_is_linear_periodic_and_flat_past_the_ends():
     values = np.arange(ANGLES, dtype=float)[None] + 100.0 * np.arange(RINGS)[:, None]
     step = 360.0 / ANGLES
     assert sample_disc(values, 2.5 / RINGS, 10.25 * step) == pytest.approx(210.25)
-    assert sample_disc(values, 0.5 / RINGS, 359.999) == pytest.approx(0.0, abs=0.1)
+    assert sample_disc(values, 0.5 / RINGS, 359.9999) == pytest.approx(0.0, abs=0.1)
     assert sample_disc(values, 0.5 / RINGS, 360.0 - 0.5 * step) == pytest.approx(0.5 * (ANGLES - 1))
     assert sample_disc(values, [0.0, 1.0], [0.0, 0.0]) == pytest.approx([0.0, 100.0 * (RINGS - 1)])
     assert sample_disc(values, 2.9 / RINGS, 10.4 * step, order=0) == 210.0

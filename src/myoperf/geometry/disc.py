@@ -36,11 +36,12 @@ def sample_disc(values: ArrayLike, fraction: ArrayLike, angle_deg: ArrayLike, *,
 
     Returns
     -------
-    Shape of `fraction`, float64.
+    Shape of `fraction` and `angle_deg` broadcast, float64.
     """
     grid = np.asarray(values, dtype=np.float64)
     rings, angles = grid.shape
     closed = np.concatenate([grid, grid[:, :1]], axis=1)
-    ring = np.clip(np.asarray(fraction) * rings - 0.5, 0.0, rings - 1.0)
-    turn = np.asarray(angle_deg) % 360.0 * (angles / 360.0)
-    return np.asarray(ndimage.map_coordinates(closed, np.stack([ring, turn]), order=order, mode="nearest"))
+    place, angle = np.broadcast_arrays(np.asarray(fraction, np.float64), np.asarray(angle_deg, np.float64))
+    ring = np.clip(place.ravel() * rings - 0.5, 0.0, rings - 1.0)
+    turn = angle.ravel() % 360.0 * (angles / 360.0)
+    return np.asarray(ndimage.map_coordinates(closed, [ring, turn], order=order, mode="nearest")).reshape(place.shape)
