@@ -16,6 +16,7 @@ from myoperf.train import lv, lv_recipe
 from myoperf.train.cases import Case, folds, read_cases, read_real, write_cases
 from myoperf.train.losses import dice_loss, rotation_loss, segmentation_loss, wrap
 from myoperf.train.lv import RecipeLV, train_lv
+from myoperf.train.lv_disturbed import DISTURBANCES, disturb_case
 from myoperf.train.lv_judge import MEASURES, failure_detection, summarise
 from myoperf.types import LVFrame, Volume
 
@@ -90,7 +91,7 @@ def test_the_recipe_trains_judges_and_writes_a_card(tmp_path):
     assert card["metrics"]["classical method, simulated volumes"]["volumes"] == 1
     assert load_network_lv(tmp_path).card["sha256"] == card["sha256"]
     rows = (tmp_path / "judged.csv").read_text().splitlines()
-    assert len(rows) == 1 + 3 * 3 + 3
+    assert len(rows) == 1 + 3 * 3 + 4
 
 
 def test_a_summary_counts_patients_and_keeps_what_was_not_found_out_of_the_errors():
@@ -112,10 +113,24 @@ def test_a_summary_counts_patients_and_keeps_what_was_not_found_out_of_the_error
     assert detection["specificity"]["n"] == 1
 
 
+@pytest.mark.parametrize("how", DISTURBANCES)
+def test_a_spoilt_volume_differs_and_keeps_its_truth(how):
+    plain = case()
+    spoilt = disturb_case(plain, np.random.default_rng(0), how)
+    assert how in spoilt.name
+    assert spoilt.labels is plain.labels
+    assert np.isfinite(spoilt.image.array).all()
+    assert (spoilt.image.array >= 0).all()
+    wall = plain.labels.array[0] == 1
+    assert np.abs(spoilt.image.array[0] - plain.image.array[0])[wall].max() > 0.2
+    if how == "wiped":
+        assert spoilt.image.array[0][wall].mean() < 0.2 * plain.image.array[0][wall].mean()
+
+
 def test_passes_that_disagree_are_doubted():
-    assert not Agreement(overlap=0.97, spread_deg=2.0, volume_spread_percent=1.0, sureness=0.9).doubtful
-    assert Agreement(overlap=0.7, spread_deg=2.0, volume_spread_percent=1.0, sureness=0.9).doubtful
-    assert Agreement(overlap=0.97, spread_deg=30.0, volume_spread_percent=1.0, sureness=0.9).doubtful
+    assert not Agreement(overlap=0.97, spread_deg=2.0, volume_spread_percent=1.0, sureness=0.97).doubtful
+    assert Agreement(overlap=0.7, spread_deg=2.0, volume_spread_percent=1.0, sureness=0.97).doubtful
+    assert Agreement(overlap=0.97, spread_deg=30.0, volume_spread_percent=1.0, sureness=0.97).doubtful
 
 
 def test_gates_are_labelled_in_one_batch_each_as_alone():

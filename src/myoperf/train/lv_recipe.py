@@ -18,6 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 from rich.progress import track
 from safetensors.torch import load_file, save_file
 
@@ -29,6 +30,7 @@ from myoperf.nets.lv_compact import LVCompact
 from myoperf.phantom.fast import Kind
 from myoperf.train.cases import Case, folds, read_cases, read_real, write_cases
 from myoperf.train.lv import RecipeLV, train_lv
+from myoperf.train.lv_disturbed import DISTURBANCES, disturb_case
 from myoperf.train.lv_judge import Row, failure_detection, judge, judge_finder, summarise
 from myoperf.train.lv_simulated import draw_case
 
@@ -145,6 +147,7 @@ def run(scale: str, out: Path, seed: int, *, data: Path | None, resume: bool, qu
         judged += [("shipped, simulated volumes", row) for row in judge(last, testing)]
         judged += [("classical method, real volumes", row) for row in judge_finder(find_lv, real)]
     judged += [("classical method, simulated volumes", row) for row in judge_finder(find_lv, testing)]
+    judged += [("shipped, spoilt simulated volumes", row) for row in judge(last, _spoilt(testing, TESTING_SEED + seed))]
     write_model(out, last.net, judged, _about(scale, size, seed, data is not None))
 
 
@@ -157,6 +160,13 @@ def _simulated(file: Path, counts: Mapping[Kind, int], seed: int, quiet: bool) -
         ]
         write_cases(file, cases)
     return list(read_cases(file))
+
+
+def _spoilt(cases: Sequence[Case], seed: int) -> list[Case]:
+    """Spoil every third case, each in the next of the ways."""
+    chosen = cases[::3]
+    rng = np.random.default_rng(seed)
+    return [disturb_case(case, rng, DISTURBANCES[k % len(DISTURBANCES)]) for k, case in enumerate(chosen)]
 
 
 def _about(scale: str, size: Scale, seed: int, with_real: bool) -> dict[str, Any]:
