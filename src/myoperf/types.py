@@ -26,6 +26,7 @@ __all__ = [
     "Finding",
     "Framing",
     "FunctionResult",
+    "Interval",
     "LVFrame",
     "Modality",
     "NormalLimitsInfo",
@@ -73,6 +74,32 @@ class Finding:
     code: str
     severity: Severity
     message: str
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A number with its interval.
+
+    Parameters
+    ----------
+    value
+        Measured on the study as it is.
+    low, high
+        ``value`` plus and minus Student's quantile times ``sd``.
+    sd
+        Standard deviation over the draws.
+    draws
+        How many draws gave a value.
+    source
+        ``"counts"`` or ``"outline"``: what was drawn anew.
+    """
+
+    value: float
+    low: float
+    high: float
+    sd: float
+    draws: int
+    source: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -568,7 +595,14 @@ class Provenance:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What `analyze` gives: the study and everything measured on it."""
+    """What `analyze` gives: the study and everything measured on it.
+
+    Parameters
+    ----------
+    intervals
+        Scan's name, or ``"scores"`` -> number -> its interval; empty where none were asked for. The values of a
+        list are numbered from 1: ``"segments_percent.1"``.
+    """
 
     study: Study
     results: tuple[ScanResult, ...]
@@ -576,6 +610,7 @@ class Report:
     diagnosis: Diagnosis | None
     findings: tuple[Finding, ...]
     provenance: Provenance
+    intervals: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
 
     def result(self, state: State) -> ScanResult | None:
         """Give the first result of a state, or None."""

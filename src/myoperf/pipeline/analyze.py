@@ -246,7 +246,8 @@ def analyze_scan(
             function, said = _function(scan, gated, frame, labels, maps.maximum)
             findings += said
     with clock.stage("quantify"):
-        findings += (*moved, *check_quality(seen, volume, labels, frame, polar=maps.maximum))
+        findings += (*moved, *check_rv_side(volume, maps.surface))
+        findings += check_quality(seen, volume, labels, frame, polar=maps.maximum)
     return ScanResult(
         name=name,
         scan=scan,

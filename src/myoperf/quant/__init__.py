@@ -10,6 +10,7 @@ from myoperf.quant.intervals import (
     Interval,
     interval_from_counts,
     interval_from_outline,
+    interval_of_draws,
     jitter_frame,
     resample_counts,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "flow_reserve",
     "interval_from_counts",
     "interval_from_outline",
+    "interval_of_draws",
     "jitter_frame",
     "k1_from_flow",
     "lung_heart_ratio",

@@ -32,6 +32,7 @@ def measure_function(
     *,
     frame_duration_ms: Float | None = None,
     thickness_mm: float = 9.5,
+    rounds: int = 5,
 ) -> FunctionResult:
     """Measure ventricular function and synchrony.
 
@@ -50,6 +51,8 @@ def measure_function(
         Shape (gates,): length of each gate; filling rates need it.
     thickness_mm
         Assumed mean wall thickness at end diastole.
+    rounds
+        Of fitting the model wall; 2 do for the spread of repeated draws.
 
     Returns
     -------
@@ -67,7 +70,7 @@ def measure_function(
         raise InputError(f"Ventricular function needs 4 gates or more; got {gated.frames}.")
     if polar.values.ndim == 3 and polar.values.shape[0] != gated.frames:
         raise InputError(f"The polar map has {polar.values.shape[0]} gates, the volume {gated.frames}.")
-    wall = track_wall(gated, frame, polar, thickness_mm=thickness_mm)
+    wall = track_wall(gated, frame, polar, thickness_mm=thickness_mm, rounds=rounds)
     inner = wall.shell.inner_mm(wall.rays)
     volumes = cavity_ml(wall.rays, inner, wall.shell.rim_mm)
     beat = None if frame_duration_ms is None else float(np.sum(frame_duration_ms))

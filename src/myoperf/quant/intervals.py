@@ -6,47 +6,28 @@ this module only draws and summarises.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import stdtrit
 
 from myoperf.errors import InputError, MyoPerfError
-from myoperf.types import LVFrame, Projections
+from myoperf.types import Interval, LVFrame, Projections
 
-__all__ = ["Interval", "interval_from_counts", "interval_from_outline", "jitter_frame", "resample_counts"]
+__all__ = [
+    "Interval",
+    "interval_from_counts",
+    "interval_from_outline",
+    "interval_of_draws",
+    "jitter_frame",
+    "resample_counts",
+]
 
 Float = NDArray[np.floating[Any]]
 Numbers = Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A number with its interval.
-
-    Attributes
-    ----------
-    value
-        Measured on the study as it is.
-    low, high
-        ``value`` plus and minus the normal quantile times ``sd``.
-    sd
-        Standard deviation over the draws.
-    draws
-        How many draws gave a value.
-    source
-        ``"counts"`` or ``"outline"``.
-    """
-
-    value: float
-    low: float
-    high: float
-    sd: float
-    draws: int
-    source: str
 
 
 def resample_counts(projections: Projections, rng: np.random.Generator) -> Projections:
@@ -83,7 +64,7 @@ def interval_from_counts(
     draws
         Repeats; 20 give the SD to about 16 percent.
     level
-        Coverage of the normal interval.
+        Coverage of the interval, by Student's distribution.
     """
     return _interval(
         measure(projections),
@@ -148,9 +129,22 @@ def _interval(
             continue
     if len(seen) < 3:
         raise InputError(f"Only {len(seen)} of {draws} draws could be measured; an interval needs 3.")
-    reach = float(ndtri(0.5 + 0.5 * level))
+    return interval_of_draws(values, seen, level=level, source=source)
+
+
+def interval_of_draws(
+    values: Numbers, seen: Sequence[Numbers], *, level: float = 0.95, source: str
+) -> dict[str, Interval]:
+    """Give an interval for every number that 3 draws or more have measured: value -+ t(draws - 1) x SD.
+
+    Numbers that are missing or not finite in a draw are left out there.
+    """
     out = {}
     for name, value in values.items():
-        sd = float(np.std([numbers[name] for numbers in seen], ddof=1))
-        out[name] = Interval(float(value), value - reach * sd, value + reach * sd, sd, len(seen), source)
+        drawn = [numbers[name] for numbers in seen if np.isfinite(numbers.get(name, np.nan))]
+        if len(drawn) < 3 or not np.isfinite(value):
+            continue
+        sd = float(np.std(drawn, ddof=1))
+        reach = float(stdtrit(len(drawn) - 1, 0.5 + 0.5 * level)) * sd
+        out[name] = Interval(float(value), float(value) - reach, float(value) + reach, sd, len(drawn), source)
     return out

@@ -221,45 +221,64 @@ def numbers_table(report: Report) -> Table:
     stress, rest = report.result("stress"), report.result("rest")
     rows: list[tuple[str, list[str], str, str]] = []
 
-    def by_state(label: str, values: tuple[Any, Any, Any], unit: str, digits: int) -> None:
-        at = {id(stress): values[0], id(rest): values[1]}
-        cells = [number(at[id(r)], digits) if id(r) in at and r.state else "" for r in results]
-        rows.append((label, cells, number(values[2], digits), unit))
+    def by_state(label: str, keys: tuple[str, str, str], unit: str, digits: int) -> None:
+        of_stress, of_rest, of_both = (
+            with_interval(report, "scores", key, getattr(scores, key), digits) for key in keys
+        )
+        at = {id(stress): of_stress, id(rest): of_rest}
+        rows.append((label, [at[id(r)] if id(r) in at and r.state else "" for r in results], of_both, unit))
 
     if (scores.sss, scores.srs, scores.sds) != (None, None, None):
-        by_state("Summed score (SSS, SRS, SDS)", (scores.sss, scores.srs, scores.sds), "of 68", 0)
+        by_state("Summed score (SSS, SRS, SDS)", ("sss", "srs", "sds"), "of 68", 0)
     tpd = (scores.tpd_stress_percent, scores.tpd_rest_percent, scores.tpd_ischemic_percent)
     if tpd != (None, None, None):
-        by_state("Total perfusion deficit (TPD)", tpd, "%", 1)
+        keys = ("tpd_stress_percent", "tpd_rest_percent", "tpd_ischemic_percent")
+        by_state("Total perfusion deficit (TPD)", keys, "%", 1)
     if scores.tid_ratio is not None:
-        rows.append(("Transient ischaemic dilation (TID)", [""] * len(results), number(scores.tid_ratio, 2), "ratio"))
-    rows.append(("Myocardium (labelled wall)", [number(r.myocardium_ml, 0) for r in results], "", "ml"))
-    rows.append(("Cavity (labelled blood pool)", [number(r.cavity_ml, 0) for r in results], "", "ml"))
-    rows.extend(_function_rows(results))
+        tid = with_interval(report, "scores", "tid_ratio", scores.tid_ratio, 2)
+        rows.append(("Transient ischaemic dilation (TID)", [""] * len(results), tid, "ratio"))
+    for key, label in (("myocardium_ml", "Myocardium (labelled wall)"), ("cavity_ml", "Cavity (labelled blood pool)")):
+        rows.append((label, [with_interval(report, r.name, key, getattr(r, key), 0) for r in results], "", "ml"))
+    ratios = [report.intervals.get(r.name, {}).get("lung_heart_ratio") for r in results]
+    if any(ratios):
+        cells = [
+            with_interval(report, r.name, "lung_heart_ratio", f.value, 2) if f else ""
+            for r, f in zip(results, ratios, strict=True)
+        ]
+        rows.append(("Lung-heart ratio (front view)", cells, "", "ratio"))
+    rows.extend(_function_rows(report))
     compare = any(cell not in ("", ABSENT) for _, _, cell, _ in rows)
     head = ("", *(state_title(r) for r in results), *(("Stress – rest",) if compare else ()), "Unit")
     body = [(label, *cells, *((cell,) if compare else ()), unit) for label, cells, cell, unit in rows]
     return Table(head, tuple(body))
 
 
-def _function_rows(results: tuple[ScanResult, ...]) -> list[tuple[str, list[str], str, str]]:
+def with_interval(report: Report, scan: str, key: str, value: Any, digits: int = 1) -> str:
+    """Write a number with its interval behind it, where it has one."""
+    text, found = number(value, digits), report.intervals.get(scan, {}).get(key)
+    if found is None or text == ABSENT:
+        return text
+    return f"{text} ({number(found.low, digits)} to {number(found.high, digits)})"
+
+
+def _function_rows(report: Report) -> list[tuple[str, list[str], str, str]]:
     """Give the rows of ventricular function that any gated scan has."""
-    rows = []
+    rows, results = [], report.results
     for key, label, unit, digits in _FUNCTION_ROWS:
         values = [getattr(r.function, key, None) for r in results]
         if any(v is not None for v in values):
-            rows.append(
-                (
-                    label,
-                    [number(v, digits) if r.function else "" for r, v in zip(results, values, strict=True)],
-                    "",
-                    unit,
-                )
-            )
+            cells = [
+                with_interval(report, r.name, key, v, digits) if r.function else ""
+                for r, v in zip(results, values, strict=True)
+            ]
+            rows.append((label, cells, "", unit))
     scalars = [_scalars(r) for r in results]
     for key in dict.fromkeys(key for found in scalars for key in found):
         label, unit = _label_and_unit(key)
-        cells = [number(found[key]) if key in found else "" for found in scalars]
+        cells = [
+            with_interval(report, r.name, key, found[key]) if key in found else ""
+            for r, found in zip(results, scalars, strict=True)
+        ]
         rows.append((label, cells, "", unit))
     return rows
 

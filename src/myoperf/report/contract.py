@@ -32,6 +32,8 @@ def results_json(report: Report) -> dict[str, Any]:
     Returns
     -------
     A dictionary with exactly the contract's keys; what was not measured, or is not finite, is None.
+    Where numbers have intervals, ``"intervals"`` stands beside them: scan's name or ``"scores"`` -> number ->
+    ``{"value", "low", "high", "sd", "draws", "source"}``.
     Findings of the study as a whole stand under ``"findings"``; peak memory by stage (MB) under
     ``"provenance"``; further scalars and short lists of a gated scan under its ``"function"``.
     """
@@ -49,6 +51,7 @@ def results_json(report: Report) -> dict[str, Any]:
         "scores": _scores(report.scores),
         "diagnosis": _diagnosis(report.diagnosis),
         "provenance": _provenance(report),
+        **_intervals(report),
     }
 
 
@@ -140,6 +143,18 @@ def _small(value: Any) -> Any:
     if isinstance(given, list) and (len(given) > _LONGEST_LIST or any(isinstance(e, list | dict) for e in given)):
         return _UNFIT
     return given
+
+
+def _intervals(report: Report) -> dict[str, Any]:
+    """Give the intervals of every scan and of the scores; nothing where there are none."""
+    if not report.intervals:
+        return {}
+    return {
+        "intervals": {
+            name: {key: plain(asdict(found)) for key, found in numbers.items()}
+            for name, numbers in report.intervals.items()
+        }
+    }
 
 
 def _scores(scores: Scores) -> dict[str, Any]:

@@ -1,0 +1,127 @@
+"""Intervals of a whole study, motion put back, and doubt about the phase, on small simulated scans."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from myoperf.errors import InputError
+from myoperf.lv import LVFit
+from myoperf.pipeline import Models, Options, analyze
+from myoperf.pipeline.analyze import _phase_doubt, _put_back
+from myoperf.quant.counts import place_in_views
+from myoperf.quant.rays import lay_rays
+from myoperf.report.content import numbers_table
+from myoperf.report.contract import results_json
+from myoperf.types import FunctionResult, LVFrame, Projections, Scan, Study
+
+FRAME = LVFrame((50.0, -50.0, -35.0), (0.0, -2.0, 1.0), (0.0, -0.5, 0.8))
+VIEWS, SIDE, PIXEL = 32, 48, 6.6
+ANGLES = (225 - 180 / VIEWS * np.arange(VIEWS)) % 360
+
+
+def wall_points():
+    rays = lay_rays(FRAME)
+    distance = np.full(rays.direction.shape[:2], 24.0)
+    inside = rays.height_mm < rays.base_mm
+    return rays.points(distance)[inside].reshape(-1, 3)
+
+
+def views(seed=0, *, gates=1, moved_mm=0.0):
+    """Project points of a wall as Gaussian blobs, with Poisson noise; gates alike."""
+    empty = Projections(np.zeros((1, VIEWS, SIDE, SIDE)), ANGLES, (PIXEL, PIXEL))
+    points = wall_points()[::5]
+    total = np.zeros((VIEWS, SIDE, SIDE))
+    grid = np.arange(SIDE)
+    for point in points:
+        row, column = place_in_views(empty, point)
+        for view in range(VIEWS):
+            up = row[view] + (moved_mm / PIXEL if view >= 20 else 0.0)
+            along = np.exp(-0.5 * ((grid - up) * PIXEL / 7.0) ** 2)
+            total[view] += np.outer(along, np.exp(-0.5 * ((grid - column[view]) * PIXEL / 7.0) ** 2))
+    mean = 60.0 * total / total.max() + 0.5
+    noisy = np.random.default_rng(seed).poisson(np.repeat(mean[None] / gates, gates, axis=0))
+    return replace(empty, array=noisy.astype(np.float32))
+
+
+def labels_of(volume, frame):
+    """Label a thick half shell about the frame's axis: what a segmentation gives, without looking."""
+    index = np.indices(volume.grid_shape).reshape(3, -1).T
+    place = index @ volume.lps_from_index[:3, :3].T + volume.lps_from_index[:3, 3] - frame.centre_mm
+    height = place @ frame.axis
+    far = np.linalg.norm(place - np.maximum(height, 0)[:, None] * frame.axis, axis=1)
+    label = np.where(far < 19, 2, np.where(far < 29, 1, 0)) * (height < 0.5 * frame.length_mm)
+    return volume.summed().with_array(label.reshape(volume.grid_shape).astype(np.uint8))
+
+
+MODELS = Models(
+    find_lv=lambda volume: LVFit(FRAME, labels_of(volume, FRAME), 1.0, ()),
+    segment_lv=lambda volume, frame: (labels_of(volume, frame), ()),
+)
+
+
+@pytest.fixture(scope="module")
+def report():
+    scans = (Scan(views(1), state="stress"), Scan(views(2, gates=8), state="rest", framing="gated"))
+    return analyze(Study(scans, sex="M"), MODELS, Options(interval_draws=3, seed=4))
+
+
+def test_every_number_has_an_interval_that_holds_it(report):
+    found = results_json(report)["intervals"]
+    assert set(found) == {"stress", "rest", "scores"}
+    assert {f"segments_percent.{i}" for i in range(1, 18)} <= set(found["stress"])
+    assert {"edv_ml", "esv_ml", "lvef_percent", "phase_sd_deg", "phase_bandwidth_deg", "mass_g"} <= set(found["rest"])
+    assert {"tid_ratio", "tpd_stress_percent", "sss"} <= set(found["scores"])
+    for numbers in found.values():
+        for entry in numbers.values():
+            assert entry["low"] <= entry["value"] <= entry["high"]
+            assert entry["draws"] == 3
+            assert entry["source"] == "counts"
+    assert found["rest"]["edv_ml"]["value"] == report.results[1].function.edv_ml
+    assert found["rest"]["edv_ml"]["sd"] > 0
+
+
+def test_the_report_shows_the_intervals(report):
+    rows = {row[0]: row for row in numbers_table(report).rows}
+    assert " to " in rows["End-diastolic volume (EDV)"][2]
+    assert " to " in rows["Transient ischaemic dilation (TID)"][3]
+
+
+def test_without_draws_the_contract_s_keys_stay_as_they_are(report):
+    bare = analyze(report.study, MODELS, Options(interval_draws=0))
+    assert "intervals" not in results_json(bare)
+    with pytest.raises(InputError, match="3 draws"):
+        Options(interval_draws=2)
+
+
+def test_volumes_without_views_get_the_outline_s_doubt(report):
+    volume = report.results[0].volume
+    drawn = analyze(Study((Scan(volume, state="rest"),)), MODELS, Options(interval_draws=3)).intervals["rest"]
+    assert {entry.source for entry in drawn.values()} == {"outline"}
+    assert drawn["cavity_ml"].sd > 0
+    assert "lung_heart_ratio" not in drawn
+
+
+def test_a_patient_who_moved_is_put_back_and_it_is_said():
+    spoilt, still = Scan(views(3, moved_mm=14.0)), Scan(views(3))
+    assert _put_back(still) == (still, ())
+    scan, (finding,) = _put_back(spoilt)
+    assert finding.code == "motion-corrected"
+    off = [np.abs(s.image.array - still.image.array).sum() for s in (spoilt, scan)]
+    assert off[1] < 0.75 * off[0]
+    codes = {f.code for f in analyze(Study((spoilt,)), MODELS, Options(interval_draws=0)).results[0].findings}
+    assert {"patient-motion", "motion-corrected"} <= codes
+    kept = analyze(Study((spoilt,)), MODELS, Options(interval_draws=0, correct_motion=False)).results[0]
+    assert "motion-corrected" not in {f.code for f in kept.findings}
+    assert np.array_equal(kept.scan.image.array, spoilt.image.array)
+
+
+def test_a_phase_that_is_noise_is_a_finding():
+    good = FunctionResult(100.0, 40.0, 60.0, more={"phase_reliable": True, "phase_noise_deg": 3.0})
+    assert _phase_doubt(good) == ()
+    bad = replace(good, more={"phase_reliable": False, "phase_noise_deg": 14.2})
+    (finding,) = _phase_doubt(bad)
+    assert (finding.code, finding.severity) == ("phase-unreliable", "warning")
+    assert "14 degrees" in finding.message
+    few = replace(good, more={"phase_reliable": False, "phase_noise_deg": 0.0})
+    assert "so few gates" in _phase_doubt(few)[0].message
