@@ -5,10 +5,20 @@ import pytest
 import torch
 
 from myoperf.errors import InputError
-from myoperf.nets.keras_backbones import BACKBONES, TABLE_2, build_backbone
-from myoperf.studies.two_stage import draw_discs, list_backbones, run, split
+from myoperf.nets.keras_backbones import TABLE_2, build_backbone
+from myoperf.studies import two_stage as study
+from myoperf.studies.two_stage import draw_discs, list_backbones, make_backbone, run, split
 from myoperf.train import two_stage
-from myoperf.train.two_stage import Pictures, Schedule, backbone_features, fit_strategy, make_head, tune_head, warm_up
+from myoperf.train.two_stage import (
+    Pictures,
+    Schedule,
+    backbone_features,
+    fine_tune,
+    fit_strategy,
+    make_head,
+    tune_head,
+    warm_up,
+)
 
 
 @pytest.fixture(scope="module")
@@ -55,18 +65,18 @@ def test_features_once_give_the_same_head_as_features_every_epoch(discs, backbon
 
     head = make_head(backbone.features, schedule, 1)
 
-    def recompute(images):
+    def recompute(parts):
         with torch.no_grad():
-            maps = backbone.eval()(images).mean(dim=(2, 3))
+            maps = backbone.eval()(parts[0]).mean(dim=(2, 3))
         return head(maps)
 
     kept = two_stage._fit(
-        discs.images,
+        (discs.images,),
         discs.labels,
         recompute,
         [head],
         list(head.parameters()),
-        (discs.images, discs.labels),
+        ((discs.images,), discs.labels),
         epochs=4,
         rate=1e-3,
         batch=4,
@@ -92,7 +102,7 @@ def test_the_most_accurate_epoch_is_kept():
 def test_stage_2_moves_the_top_only(discs):
     backbone = build_backbone("MobileNetV2", input_size=48)
     before = {k: v.clone() for k, v in backbone.state_dict().items()}
-    fit_strategy(5, backbone, BACKBONES["MobileNetV2"], discs, discs, Schedule(1, 2, 1, batch=8), seed=0)
+    fit_strategy(5, backbone, discs, discs, Schedule(1, 2, rate_exponent=1, batch=8), seed=0)
     moved = {k for k, v in backbone.state_dict().items() if not torch.equal(v, before[k])}
     trained = {id(p) for p in backbone.trainable_parameters()}
     names = {k for k, p in backbone.named_parameters() if id(p) in trained}
@@ -119,17 +129,48 @@ def test_hyperband_finds_a_head_that_works():
     assert found["accuracy"] > 0.7
 
 
+@pytest.mark.parametrize("name", ["MobileNetV2", "EfficientNetLite0"])
+def test_a_kept_trunk_gives_the_same_fine_tuning(name, discs):
+    backbone = make_backbone(name, None, 48, 0)
+    start = {k: v.clone() for k, v in backbone.state_dict().items()}
+    ends = []
+    for keep in (True, False):
+        backbone.load_state_dict(start)
+        head = make_head(backbone.features, Schedule(), 0)
+        fine_tune(backbone, head, discs, discs, Schedule(1, 2, rate_exponent=1, batch=8), seed=0, keep=keep)
+        ends.append([v.clone() for v in [*head.parameters(), *backbone.state_dict().values()]])
+    assert backbone.halves() is not None
+    assert all(torch.allclose(a.float(), b.float(), atol=1e-5) for a, b in zip(*ends, strict=True))
+
+
+def test_imaged_discs_show_disease():
+    images, labels = draw_discs(2, 2, 32, 1, imaged=True)
+    again, _ = draw_discs(2, 1, 32, 1, imaged=True)
+    assert labels.sum() == 2
+    assert 0.9 < images.max() <= 1.0
+    assert np.array_equal(images[0], again[0])
+
+
 @pytest.mark.slow
-def test_smoke_run_writes_its_table(tmp_path):
-    rows = run("smoke", tmp_path, 0)
-    assert [r["strategy"] for r in rows] == [4, 6]
+def test_smoke_run_writes_its_tables_and_goes_on(tmp_path, monkeypatch):
+    rows = run("smoke", tmp_path, 0, quiet=True)
+    assert [(r["part"], r["strategy"]) for r in rows] == [("test", 4), ("test", 6), ("fresh", 4), ("fresh", 6)]
     assert all(0 <= r["auc_lo"] <= r["auc"] <= r["auc_hi"] <= 1 for r in rows)
     assert "Simulated" in (tmp_path / "two_stage.md").read_text()
+    assert (tmp_path / "two_stage_cam.png").stat().st_size > 3000
     assert json.loads((tmp_path / "manifest.json").read_text())["choose_on"] == "validation"
+
+    def fail(*_, **__):
+        raise AssertionError("a job ran again")
+
+    monkeypatch.setattr(study, "fit_strategy", fail)
+    assert [r["auc"] for r in run("smoke", tmp_path, 0, quiet=True)] == [r["auc"] for r in rows]
+    with pytest.raises(InputError, match="other settings"):
+        run("smoke", tmp_path, 1, quiet=True)
 
 
 def test_unknown_scale_and_strategy_are_refused(discs, backbone, tmp_path):
     with pytest.raises(InputError, match="Unknown scale"):
         run("huge", tmp_path)
     with pytest.raises(InputError, match="strategies 1 to 6"):
-        fit_strategy(7, backbone, BACKBONES["MobileNetV2"], discs, discs, Schedule(), seed=0)
+        fit_strategy(7, backbone, discs, discs, Schedule(), seed=0)

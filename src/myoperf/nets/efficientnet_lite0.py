@@ -8,7 +8,7 @@ TensorFlow does ("same"), which the weights were learned with.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,7 @@ class EfficientNetLite0(nn.Module):
 
     features = 1280
     input_range = (-1.0, 1.0)
+    input_size = 224
 
     def __init__(self, weights: str | Path | None = None) -> None:
         super().__init__()
@@ -149,16 +150,31 @@ class EfficientNetLite0(nn.Module):
         logits: Tensor = self._fc(self(images).mean(dim=(2, 3)))
         return logits
 
-    def freeze_first(self, layers: int) -> None:
-        """Freeze the first layers, their batch norms too, and open the others; ImageNet's last layer stays frozen."""
-        if not 0 <= layers <= self.layer_count:
-            raise InputError(f"EfficientNet-Lite0 has {self.layer_count} layers; {layers} cannot be frozen.")
+    def freeze_first(self, share: float) -> None:
+        """Freeze the first share (0 to 1) of the layers, their batch norms too, and open the others.
+
+        ImageNet's last layer stays frozen.
+        """
+        if not 0.0 <= share <= 1.0:
+            raise InputError(f"The share of frozen layers lies between 0 and 1; got {share:g}.")
+        layers = round(share * self.layer_count)
         self.frozen_first = layers
         self.requires_grad_(False)
         for index, modules in enumerate(self.parts()):
             for module in modules:
                 module.requires_grad_(index >= layers)
         self.train(self.training)
+
+    def open_top(self) -> None:
+        """Open the last block and the head: under a third of the layers and of the parameters, as 002 does."""
+        self.freeze_first(1.0 - 2.0 / self.layer_count)
+
+    def halves(self) -> tuple[Callable[[Tensor], tuple[Tensor, ...]], Callable[[tuple[Tensor, ...]], Tensor]] | None:
+        """Cut the network before its first open layer: the frozen trunk, and the open rest."""
+        if self.frozen_first == 0:
+            return None
+        cut, end = self.frozen_first, self.layer_count
+        return lambda images: (self.run(images, 0, cut),), lambda parts: self.run(parts[0], cut, end)
 
     def train(self, mode: bool = True) -> EfficientNetLite0:
         """Set training behaviour, but for frozen layers."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module, resources
 from pathlib import Path
@@ -118,6 +118,10 @@ TABLE_2: Mapping[str, tuple[int, int]] = MappingProxyType(
 """Trainable and non-trainable parameters at stage 2 as paper 002 prints them."""
 
 HEAD_UNITS, CLASSES = 256, 2
+MOST_CUT = 8
+"""Tensors at the cut of `KerasBackbone.halves` beyond which keeping them costs more than it saves."""
+Trunk = Callable[[Tensor], tuple[Tensor, ...]]
+Top = Callable[[tuple[Tensor, ...]], Tensor]
 _COUNTS = "keras_layer_counts.json"
 
 
@@ -192,7 +196,7 @@ def build_backbone(
         ) from error
     finally:
         keras.config.set_image_data_format(order)
-    return KerasBackbone(model, first)
+    return KerasBackbone(model, first, spec)
 
 
 class KerasBackbone(nn.Module):
@@ -204,11 +208,14 @@ class KerasBackbone(nn.Module):
         The Keras network. Its `trainable` flags rule what `trainable_parameters` gives.
     features
         Channels out.
+    spec
+        What the papers say of it.
     """
 
-    def __init__(self, model: Any, channels_first: bool) -> None:
+    def __init__(self, model: Any, channels_first: bool, spec: BackboneSpec) -> None:
         super().__init__()
         self.model = model
+        self.spec = spec
         self.channels_first = channels_first
         self.features = int(model.output_shape[1 if channels_first else -1])
 
@@ -223,6 +230,51 @@ class KerasBackbone(nn.Module):
     def trainable_parameters(self) -> list[Tensor]:
         """Give the torch parameters of layers that are to be trained."""
         return [variable.value for variable in self.model.trainable_variables]
+
+    def freeze_first(self, share: float) -> None:
+        """Freeze the first share (0 to 1) of the layers and open the others."""
+        layers = self.model.layers
+        train_only(self, layers[round(share * len(layers)) :])
+
+    def open_top(self) -> None:
+        """Open what 002's second stage trains and freeze the rest."""
+        train_only(self, stage2_layers(self, self.spec))
+
+    def halves(self) -> tuple[Trunk, Top] | None:
+        """Cut the network before its first open layer: the frozen trunk, and the rest with the open layers.
+
+        Returns
+        -------
+        (pictures -> tensors at the cut, those tensors -> last maps), or None where nothing lies before the cut.
+        """
+        layers = list(self.model.layers)
+        first = next((i for i, layer in enumerate(layers) if layer.trainable and layer.trainable_weights), len(layers))
+        rest = {id(layer) for layer in layers[first:]}
+        # A layer also keeps the nodes of other networks that it is part of.
+        own = {id(node) for row in self.model._nodes_by_depth.values() for node in row}
+        cut: dict[int, Any] = {}
+        for layer in layers[first:]:
+            for node in layer._inbound_nodes:
+                for tensor in node.input_tensors if id(node) in own else ():
+                    if id(tensor._keras_history.operation) not in rest:
+                        cut[id(tensor)] = tensor
+        made = list(cut.values())
+        if first == 0 or not made or len(made) > MOST_CUT:
+            return None
+        keras = load_keras()
+        trunk = keras.Model(self.model.input, made)
+        top = keras.Model(made, self.model.output)
+
+        def run_trunk(images: Tensor) -> tuple[Tensor, ...]:
+            given = images if self.channels_first else images.permute(0, 2, 3, 1)
+            out = trunk(given, training=False)
+            return tuple(out) if isinstance(out, list | tuple) else (out,)
+
+        def run_top(parts: tuple[Tensor, ...]) -> Tensor:
+            out: Tensor = top(list(parts) if len(parts) > 1 else parts[0], training=self.training)
+            return out if self.channels_first else out.permute(0, 3, 1, 2)
+
+        return run_trunk, run_top
 
 
 def stage2_layers(backbone: KerasBackbone, spec: BackboneSpec) -> list[Any]:

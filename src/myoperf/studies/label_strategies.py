@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import track
 from safetensors.torch import load_file, save_file
 
@@ -25,6 +26,7 @@ from myoperf import __version__
 from myoperf.errors import InputError
 from myoperf.nets.efficientnet_lite0 import EfficientNetLite0
 from myoperf.nets.polar_fusion import INPUTS, NETWORKS, FusionInput, PolarFusion, build_polar_fusion
+from myoperf.studies.jobs import claim_folder
 from myoperf.studies.label_cohort import CohortSize, StudyCohort, draw_cohort
 from myoperf.train.label_strategies import (
     Inputs,
@@ -94,10 +96,11 @@ SCALES: Mapping[str, Scale] = {
     "small": Scale(
         CohortSize(141, 40, 100, 659, 200),
         ("CNN1", "CNN2", LITE0),
-        Rules(epochs=20, batch=32, patience=3),
+        Rules(epochs=12, batch=32, patience=2),
         32,
         width=8,
         frozen=(LITE0,),
+        frozen_side=64,
     ),
     "full": Scale(CohortSize(141, 40, 100, 659, 200), NETWORKS, Rules(), 290),
 }
@@ -235,14 +238,9 @@ def run_jobs(
     -------
     (run now, found there).
     """
-    out.mkdir(parents=True, exist_ok=True)
-    mark = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-    known = out / "settings.json"
-    if known.exists() and json.loads(known.read_text(encoding="utf-8"))["mark"] != mark:
-        raise InputError("The folder holds jobs of other settings; choose another folder.")
-    known.write_text(json.dumps({"mark": mark, **settings}, indent=1) + "\n", encoding="utf-8")
+    claim_folder(out, settings)
     done = 0
-    for job in track(jobs, "training", disable=quiet):
+    for job in track(jobs, "training", disable=quiet, console=Console(stderr=True)):
         path = out / f"{job.key}.npz"
         if path.exists():
             continue
@@ -353,7 +351,7 @@ def _grouped(jobs: Sequence[Job], frozen: Sequence[str]) -> list[Job]:
     return sorted(jobs, key=lambda job: (job.network, job.fusion) if job.network in frozen else ("", ""))
 
 
-def run(scale: str, out: Path, seed: int = 0, *, quiet: bool = True) -> list[dict[str, Any]]:
+def run(scale: str, out: Path, seed: int = 0, *, quiet: bool = False) -> list[dict[str, Any]]:
     """Draw the cohort, run the jobs that have not run yet, and write the tables.
 
     Parameters
@@ -374,6 +372,7 @@ def run(scale: str, out: Path, seed: int = 0, *, quiet: bool = True) -> list[dic
     chosen = SCALES[scale]
     settings = {"myoperf": __version__, "study": "label-strategies", "scale": scale, "seed": seed}
     settings |= json.loads(json.dumps({"plan": asdict(chosen)}))
+    claim_folder(out / "jobs", settings)
     cohort = draw_cohort(chosen.cohort, seed, out / "cohort", quiet=quiet)
     size = chosen.cohort
     roles = assign_roles(cohort.cases.ica[: size.train + size.validation + size.test], size, seed)

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import track
 
 from myoperf.errors import AnalysisError, InputError
 from myoperf.lv import find_lv
-from myoperf.phantom.fast import Kind, image_model, simulate_fast
+from myoperf.phantom.fast import ImageModel, Kind, image_model, simulate_fast
 from myoperf.phantom.labels import expert_labels
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import PatientModel, PopulationOptions
@@ -27,7 +28,17 @@ from myoperf.phantom.truth import truth
 from myoperf.polar import sample_polar_map
 from myoperf.types import VESSELS, LVFrame, State, Volume
 
-__all__ = ["SETS", "CaseSet", "PolarCases", "draw_cases", "draw_set", "join_cases", "read_cases", "write_cases"]
+__all__ = [
+    "SETS",
+    "CaseSet",
+    "PolarCases",
+    "draw_cases",
+    "draw_set",
+    "image_state",
+    "join_cases",
+    "read_cases",
+    "write_cases",
+]
 
 RINGS, ANGLES = 24, 72
 Float = NDArray[np.floating[Any]]
@@ -86,20 +97,39 @@ def _jitter(frame: LVFrame, rng: np.random.Generator) -> LVFrame:
 def _maps(patient: PatientModel, rng: np.random.Generator, *, kind: Kind, louder: float, found: bool) -> list[Float]:
     """Image both states of one patient and unroll each."""
     model = image_model(kind, rng)
-    out = []
     states: tuple[State, ...] = ("stress", "rest")
-    for state in states:
-        seen = replace(model, noise=model.noise * louder * float(np.exp(rng.normal(0.0, 0.1))))
-        volume, labels, frame = simulate_fast(
-            patient, rng, kind=kind, state=state, model=seen, shape=(56, 64, 64), quick_labels=True
-        )
-        if found:
-            fit = find_lv(volume)
-            labels, frame = fit.labels, fit.frame
-        else:
-            frame = _jitter(frame, rng)
-        out.append(_unroll(volume, labels, frame))
-    return out
+    return [
+        image_state(patient, rng, replace(model, noise=model.noise * louder), state, kind=kind, found=found)
+        for state in states
+    ]
+
+
+def image_state(
+    patient: PatientModel,
+    rng: np.random.Generator,
+    model: ImageModel,
+    state: State,
+    *,
+    kind: Kind = "spect",
+    found: bool = False,
+) -> Float:
+    """Image one state and unroll it, (rings, angles); the noise varies by a tenth.
+
+    Parameters
+    ----------
+    found
+        On the ventricle that `find_lv` finds (AnalysisError where it fails), or on the known one, with an error.
+    """
+    seen = replace(model, noise=model.noise * float(np.exp(rng.normal(0.0, 0.1))))
+    volume, labels, frame = simulate_fast(
+        patient, rng, kind=kind, state=state, model=seen, shape=(56, 64, 64), quick_labels=True
+    )
+    if found:
+        fit = find_lv(volume)
+        labels, frame = fit.labels, fit.frame
+    else:
+        frame = _jitter(frame, rng)
+    return _unroll(volume, labels, frame)
 
 
 def _unroll(volume: Volume, labels: Volume, frame: LVFrame) -> Float:
@@ -219,7 +249,7 @@ def draw_set(name: str, n: int, folder: Path, *, quiet: bool = True) -> PolarCas
     plan = SETS[name]
     folder.mkdir(parents=True, exist_ok=True)
     parts = []
-    for first in track(range(0, n, CHUNK), f"patients ({name})", disable=quiet):
+    for first in track(range(0, n, CHUNK), f"patients ({name})", disable=quiet, console=Console(stderr=True)):
         count = min(CHUNK, n - first)
         path = folder / f"{name}-{first:05d}-{count}.npz"
         if not path.exists():

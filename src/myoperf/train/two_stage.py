@@ -1,36 +1,71 @@
 """Paper 002's training: a head warmed up on a frozen backbone, then its top layers fine-tuned.
 
 With the backbone frozen (its batch norms too) and no random augmentation, its features of a picture never
-change, so they are computed once, not once an epoch; the head's weights come out the same.
+change, so they are computed once, not once an epoch; the head's weights come out the same. Stage 2 does so with
+the frozen trunk below the first open layer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from myoperf.errors import InputError
-from myoperf.nets.keras_backbones import BackboneSpec, KerasBackbone, stage2_layers, train_only
 
 __all__ = [
     "STRATEGIES",
+    "Backbone",
     "Fitted",
     "Pictures",
     "Schedule",
     "Strategy",
     "activation_map",
     "backbone_features",
+    "fine_tune",
     "fit_strategy",
     "make_head",
     "tune_head",
     "warm_up",
 ]
+
+
+class Backbone(Protocol):
+    """What the training asks of a backbone: `KerasBackbone` and `EfficientNetLite0` are such."""
+
+    features: int
+
+    def __call__(self, images: Tensor, /) -> Tensor:
+        """Pictures (B, 3, H, W) -> last maps (B, features, h, w)."""
+
+    def train(self, mode: bool = True) -> Any:
+        """Set training behaviour."""
+
+    def eval(self) -> Any:
+        """Set behaviour for use."""
+
+    def state_dict(self) -> Any:
+        """Give the weights."""
+
+    def load_state_dict(self, state_dict: Any, strict: bool = True) -> Any:
+        """Take weights."""
+
+    def trainable_parameters(self) -> list[Tensor]:
+        """Give the parameters of open layers."""
+
+    def freeze_first(self, share: float) -> None:
+        """Freeze the first share of the layers and open the others."""
+
+    def open_top(self) -> None:
+        """Open the layers of stage 2 and freeze the rest."""
+
+    def halves(self) -> tuple[Callable[[Tensor], tuple[Tensor, ...]], Callable[[tuple[Tensor, ...]], Tensor]] | None:
+        """Give the frozen trunk and the open rest, or None."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +74,15 @@ class Schedule:
 
     Attributes
     ----------
+    warm_epochs, fine_epochs, long_epochs
+        Of stage 1, of stage 2, and of strategies 1 to 3.
     rate_exponent
         002's a.
     """
 
     warm_epochs: int = 100
     fine_epochs: int = 30
+    long_epochs: int = 100
     rate_exponent: int = 3
     batch: int = 16
     units: int = 256
@@ -60,28 +98,28 @@ class Strategy:
     pretrained
         Starts from given weights; otherwise from random ones.
     frozen_first
-        Layers frozen while the rest trains for the warm-up's epochs; None where no such phase is run.
+        Share of layers frozen while the rest trains for the long phase; None where no such phase is run.
     warm, fine
         Whether stage 1 and stage 2 are run.
     """
 
     pretrained: bool
-    frozen_first: int | None
+    frozen_first: float | None
     warm: bool
     fine: bool
 
 
 STRATEGIES: Mapping[int, Strategy] = MappingProxyType(
     {
-        1: Strategy(False, 0, False, False),
-        2: Strategy(True, 0, False, False),
-        3: Strategy(True, 200, False, False),
+        1: Strategy(False, 0.0, False, False),
+        2: Strategy(True, 0.0, False, False),
+        3: Strategy(True, 200 / 564, False, False),
         4: Strategy(True, None, True, False),
         5: Strategy(True, None, False, True),
         6: Strategy(True, None, True, True),
     }
 )
-"""From scratch; all trainable; first 200 layers frozen; stage 1 only; stage 2 only; both."""
+"""From scratch; all trainable; the first 200 of ResNet152V2's 564 layers frozen; stage 1 only; stage 2 only; both."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +158,7 @@ def make_head(features: int, schedule: Schedule, seed: int) -> nn.Sequential:
         )
 
 
-def backbone_features(backbone: KerasBackbone, images: Tensor, *, batch: int = 16) -> Tensor:
+def backbone_features(backbone: Backbone, images: Tensor, *, batch: int = 16) -> Tensor:
     """Run the frozen backbone once over all pictures: (n, 3, H, W) -> (n, features), averaged over the maps."""
     backbone.eval()
     with torch.inference_mode():
@@ -137,7 +175,7 @@ class _Greedy:
         self.epoch = 0
         self.state: list[dict[str, Tensor]] = []
 
-    def see(self, logits: Tensor, labels: Tensor, modules: Sequence[nn.Module]) -> None:
+    def see(self, logits: Tensor, labels: Tensor, modules: Sequence[Any]) -> None:
         accuracy = float((logits.argmax(dim=1) == labels).float().mean())
         score = (accuracy, -float(functional.cross_entropy(logits, labels)))
         self.accuracy.append(accuracy)
@@ -145,18 +183,18 @@ class _Greedy:
             self.best, self.epoch = score, len(self.accuracy) - 1
             self.state = [{k: v.detach().clone() for k, v in m.state_dict().items()} for m in modules]
 
-    def restore(self, modules: Sequence[nn.Module]) -> None:
+    def restore(self, modules: Sequence[Any]) -> None:
         for module, state in zip(modules, self.state, strict=True):
             module.load_state_dict(state, strict=True)
 
 
 def _fit(
-    inputs: Tensor,
+    inputs: tuple[Tensor, ...],
     labels: Tensor,
-    forward: Callable[[Tensor], Tensor],
-    modules: Sequence[nn.Module],
+    forward: Callable[[tuple[Tensor, ...]], Tensor],
+    modules: Sequence[Any],
     parameters: Sequence[Tensor],
-    choose_on: tuple[Tensor, Tensor],
+    choose_on: tuple[tuple[Tensor, ...], Tensor],
     *,
     epochs: int,
     rate: float,
@@ -171,15 +209,16 @@ def _fit(
         for _ in range(epochs):
             for module in modules:
                 module.train()
-            for rows in torch.split(torch.randperm(len(inputs), generator=generator), batch):
-                loss = functional.cross_entropy(forward(inputs[rows]), labels[rows])
+            for rows in torch.split(torch.randperm(len(labels), generator=generator), batch):
+                loss = functional.cross_entropy(forward(tuple(part[rows] for part in inputs)), labels[rows])
                 optimiser.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
             for module in modules:
                 module.eval()
             with torch.no_grad():
-                logits = torch.cat([forward(part) for part in torch.split(choose_on[0], batch)])
+                pieces = zip(*(torch.split(part, batch) for part in choose_on[0]), strict=True)
+                logits = torch.cat([forward(piece) for piece in pieces])
             kept.see(logits, choose_on[1], modules)
     kept.restore(modules)
     return kept
@@ -197,12 +236,12 @@ def warm_up(
     """
     head = make_head(features.shape[1], schedule, seed)
     kept = _fit(
-        features,
+        (features,),
         labels,
-        head,
+        lambda parts: head(parts[0]),
         [head],
         list(head.parameters()),
-        choose_on,
+        ((choose_on[0],), choose_on[1]),
         epochs=schedule.warm_epochs,
         rate=10.0**-schedule.rate_exponent,
         batch=schedule.batch,
@@ -212,14 +251,7 @@ def warm_up(
 
 
 def fit_strategy(
-    number: int,
-    backbone: KerasBackbone,
-    spec: BackboneSpec,
-    train: Pictures,
-    choose_on: Pictures,
-    schedule: Schedule,
-    *,
-    seed: int,
+    number: int, backbone: Backbone, train: Pictures, choose_on: Pictures, schedule: Schedule, *, seed: int
 ) -> Fitted:
     """Train by one of the six strategies; the backbone is changed in place.
 
@@ -247,36 +279,97 @@ def fit_strategy(
         fitted = warm_up(parts[0], train.labels, (parts[1], choose_on.labels), schedule, seed=seed)
         head, chosen = fitted.head, fitted.chosen_epoch
         accuracy.extend(fitted.accuracy)
-    if strategy.fine or strategy.frozen_first is not None:
-        epochs = schedule.fine_epochs if strategy.fine else schedule.warm_epochs
-        exponent = schedule.rate_exponent + (2 if strategy.fine else 0)
-        opened = stage2_layers(backbone, spec) if strategy.fine else backbone.model.layers[strategy.frozen_first :]
-        train_only(backbone, opened)
-        kept = _fit(
-            train.images,
-            train.labels,
-            lambda images: head(backbone(images).mean(dim=(2, 3))),
-            [backbone, head],
-            [*backbone.trainable_parameters(), *head.parameters()],
-            (choose_on.images, choose_on.labels),
-            epochs=epochs,
-            rate=10.0**-exponent,
-            batch=schedule.batch,
-            seed=seed,
-        )
-        chosen = len(accuracy) + kept.epoch
+    if strategy.fine:
+        kept = fine_tune(backbone, head, train, choose_on, schedule, seed=seed)
+        chosen = len(accuracy) + kept.chosen_epoch
         accuracy.extend(kept.accuracy)
+    elif strategy.frozen_first is not None:
+        backbone.freeze_first(strategy.frozen_first)
+        rate, epochs = 10.0**-schedule.rate_exponent, schedule.long_epochs
+        kept = _fit_open(backbone, head, train, choose_on, schedule, epochs=epochs, rate=rate, seed=seed, keep=False)
+        chosen, accuracy = kept.chosen_epoch, [*kept.accuracy]
     return Fitted(head.eval(), tuple(accuracy), chosen)
 
 
-def predict(backbone: KerasBackbone, head: nn.Module, images: Tensor) -> Tensor:
+def fine_tune(
+    backbone: Backbone,
+    head: nn.Sequential,
+    train: Pictures,
+    choose_on: Pictures,
+    schedule: Schedule,
+    *,
+    seed: int,
+    keep: bool = True,
+) -> Fitted:
+    """Train the top of the backbone with the head at a hundredth of the rate (stage 2), both in place.
+
+    Parameters
+    ----------
+    keep
+        Run the frozen trunk once a picture and keep what it gives; the result is the same to rounding.
+    """
+    backbone.open_top()
+    rate = 10.0 ** -(schedule.rate_exponent + 2)
+    return _fit_open(
+        backbone, head, train, choose_on, schedule, epochs=schedule.fine_epochs, rate=rate, seed=seed, keep=keep
+    )
+
+
+def _fit_open(
+    backbone: Backbone,
+    head: nn.Sequential,
+    train: Pictures,
+    choose_on: Pictures,
+    schedule: Schedule,
+    *,
+    epochs: int,
+    rate: float,
+    seed: int,
+    keep: bool,
+) -> Fitted:
+    """Train the open layers of a backbone with the head."""
+    backbone.eval()
+    halves = backbone.halves() if keep else None
+    inputs: tuple[Tensor, ...] = (train.images,)
+    held: tuple[Tensor, ...] = (choose_on.images,)
+
+    if halves is not None:
+        inputs, held = (_run_once(halves[0], p.images, schedule.batch) for p in (train, choose_on))
+
+    def forward(parts: tuple[Tensor, ...]) -> Tensor:
+        maps = backbone(parts[0]) if halves is None else halves[1](parts)
+        logits: Tensor = head(maps.mean(dim=(2, 3)))
+        return logits
+
+    kept = _fit(
+        inputs,
+        train.labels,
+        forward,
+        [backbone, head],
+        [*backbone.trainable_parameters(), *head.parameters()],
+        (held, choose_on.labels),
+        epochs=epochs,
+        rate=rate,
+        batch=schedule.batch,
+        seed=seed,
+    )
+    return Fitted(head, tuple(kept.accuracy), kept.epoch)
+
+
+def _run_once(trunk: Callable[[Tensor], tuple[Tensor, ...]], images: Tensor, batch: int) -> tuple[Tensor, ...]:
+    with torch.inference_mode():
+        pieces = [trunk(part) for part in torch.split(images, batch)]
+    return tuple(torch.cat([piece[i] for piece in pieces]).clone() for i in range(len(pieces[0])))
+
+
+def predict(backbone: Backbone, head: nn.Module, images: Tensor) -> Tensor:
     """Give the probability of disease, (n,)."""
     with torch.no_grad():
         logits: Tensor = head(backbone_features(backbone, images))
     return torch.softmax(logits, dim=1)[:, 1]
 
 
-def activation_map(backbone: KerasBackbone, head: nn.Module, image: Tensor) -> Tensor:
+def activation_map(backbone: Backbone, head: nn.Module, image: Tensor) -> Tensor:
     """Give the class activation map of disease, (H, W) from 0 to 1: gradients at the last feature maps (Grad-CAM)."""
     backbone.eval()
     head.eval()
@@ -311,7 +404,7 @@ def tune_head(
         dropout = trial.suggest_float("dropout", 0.0, 0.5, step=0.1)
         best, epochs = 0.0, max(1, schedule.warm_epochs // 9)
         for rung in (1, 3, 9):
-            tried = Schedule(epochs * rung, 0, schedule.rate_exponent, schedule.batch, units, dropout)
+            tried = replace(schedule, warm_epochs=epochs * rung, units=units, dropout=dropout)
             best = max(best, max(warm_up(features, labels, choose_on, tried, seed=seed).accuracy))
             trial.report(best, rung)
             if trial.should_prune():

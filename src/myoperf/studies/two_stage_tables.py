@@ -1,0 +1,137 @@
+"""Tables of paper 002's study in the layout of its tables 3 and 4, with intervals, and its activation maps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from myoperf.stats import delong_pairs, delong_table, measure_threshold, resample_counts
+
+__all__ = ["TABLE_3", "TABLE_4", "write_tables"]
+
+TABLE_3: Mapping[str, tuple[float, ...]] = {
+    "VGG16": (0.886, 0.900, 0.919, 0.861, 0.875),
+    "VGG19": (0.864, 0.859, 0.866, 0.850, 0.856),
+    "Xception": (0.909, 0.919, 0.915, 0.897, 0.904),
+    "MobileNetV2": (0.864, 0.844, 0.906, 0.833, 0.848),
+    "EfficientNetB0": (0.886, 0.865, 0.919, 0.861, 0.875),
+    "EfficientNetB4": (0.886, 0.876, 0.886, 0.878, 0.881),
+    "EfficientNetB7": (0.864, 0.829, 0.906, 0.833, 0.848),
+    "InceptionV3": (0.909, 0.902, 0.933, 0.889, 0.901),
+    "InceptionResNetV2": (0.886, 0.855, 0.919, 0.861, 0.875),
+    "DenseNet121": (0.864, 0.885, 0.881, 0.841, 0.853),
+    "DenseNet169": (0.864, 0.887, 0.906, 0.833, 0.848),
+    "DenseNet201": (0.864, 0.910, 0.866, 0.850, 0.856),
+    "ResNet50V2": (0.864, 0.876, 0.906, 0.833, 0.848),
+    "ResNet101V2": (0.886, 0.818, 0.919, 0.861, 0.875),
+    "ResNet152V2": (0.955, 0.932, 0.964, 0.944, 0.952),
+}
+"""The paper's accuracy, AUC, precision, sensitivity and F1 on its 44 test patients."""
+
+TABLE_4: Mapping[int, tuple[float, ...]] = {
+    1: (0.750, 0.812, 0.444, 0.703, 3128),
+    2: (0.841, 0.893, 0.611, 0.806, 3125),
+    3: (0.886, 0.917, 0.722, 0.861, 1488),
+    4: (0.932, 0.915, 0.889, 0.925, 845),
+    5: (0.886, 0.897, 0.883, 0.878, 998),
+    6: (0.955, 0.932, 0.889, 0.944, 1120),
+}
+"""The paper's accuracy, AUC, specificity, sensitivity and training time in seconds of ResNet152V2 by strategy."""
+
+_METRICS = ("accuracy", "precision", "sensitivity", "specificity", "f1")
+PARTS = ("test", "fresh")
+
+
+def _measure(truth: NDArray[Any], probability: NDArray[Any], seed: int) -> dict[str, float]:
+    """Give AUC and the metrics at one half, each with its interval."""
+    table = delong_table(truth, probability)
+    around = table.interval(0)
+    out = {"auc": float(table.auc[0]), "auc_lo": around.lo, "auc_hi": around.hi}
+    counts = resample_counts(truth, resamples=1000, rng=np.random.default_rng(seed))
+    _, seen = measure_threshold(truth, probability, counts=counts)
+    for name in _METRICS:
+        out |= {name: seen[name].value, f"{name}_lo": seen[name].interval.lo, f"{name}_hi": seen[name].interval.hi}
+    return out
+
+
+def write_tables(
+    out: Path, rows: Sequence[Mapping[str, Any]], how: Mapping[str, Any], *, seed: int
+) -> list[dict[str, Any]]:
+    """Write ``two_stage.csv``, ``two_stage_delong.csv``, predictions, activation maps and the manifest.
+
+    Parameters
+    ----------
+    rows
+        One a model: network, strategy, weights, probabilities of the test and the fresh patients, and their truth.
+
+    Returns
+    -------
+    The rows of ``two_stage.csv``: one a model and part.
+    """
+    table: list[dict[str, Any]] = []
+    for part in PARTS:
+        for row in rows:
+            truth = np.asarray(row["truth"][part])
+            about = {k: row[k] for k in ("network", "strategy", "weights", "cpu_seconds", "chosen_epoch")}
+            table.append({"part": part, "n": truth.size, **about, **_measure(truth, np.asarray(row[part]), seed)})
+    frame = pd.DataFrame(table)
+    frame.to_csv(out / "two_stage.csv", index=False)
+    names = [f"{r['network']} {r['weights']} strategy {r['strategy']}" for r in rows]
+    pairs = []
+    for part in PARTS:
+        tested = delong_pairs(delong_table(np.asarray(rows[0]["truth"][part]), np.asarray([r[part] for r in rows])))
+        for a, b, difference, p in zip(tested.a, tested.b, tested.difference, tested.p, strict=True):
+            pairs.append({"part": part, "a": names[a], "b": names[b], "difference": difference, "p": p})
+    pd.DataFrame(pairs, columns=["part", "a", "b", "difference", "p"]).to_csv(out / "two_stage_delong.csv", index=False)
+    truth = np.concatenate([rows[0]["truth"][part] for part in PARTS])
+    columns: dict[str, Any] = {"patient": [f"P{i:04d}" for i in range(len(truth))], "truth": truth}
+    columns |= {name: np.concatenate([row[part] for part in PARTS]) for name, row in zip(names, rows, strict=True)}
+    pd.DataFrame(columns).to_csv(out / "predictions.csv", index=False)
+    if (out / "jobs" / "cam.npz").exists():
+        with np.load(out / "jobs" / "cam.npz") as stored:
+            draw_activation_maps({k: stored[k] for k in stored.files}).savefig(out / "two_stage_cam.png", dpi=150)
+    (out / "two_stage.md").write_text(as_markdown(frame, str(how["choose_on"])), encoding="utf-8")
+    (out / "manifest.json").write_text(json.dumps(dict(how), indent=1) + "\n", encoding="utf-8")
+    return [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
+
+
+def as_markdown(frame: pd.DataFrame, choose_on: str) -> str:
+    """Write the rows of ``two_stage.csv`` as tables, one a part."""
+    lines = [f"Simulated patients; epoch chosen on: {choose_on}. 95 % intervals.", ""]
+    head = ("accuracy", "AUC", "precision", "sensitivity", "specificity", "F1")
+    for part in PARTS:
+        chosen = frame[frame["part"] == part]
+        lines += [f"{part}, n {int(chosen['n'].iloc[0])}:", ""]
+        lines += ["| network | weights | strategy | " + " | ".join(head) + " |", "|---" * (3 + len(head)) + "|"]
+        for row in chosen.to_dict("records"):
+            cells = [f"{row[n.lower()]:.3f} ({row[f'{n.lower()}_lo']:.2f}-{row[f'{n.lower()}_hi']:.2f})" for n in head]
+            lines.append(f"| {row['network']} | {row['weights']} | {row['strategy']} | " + " | ".join(cells) + " |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def draw_activation_maps(kept: Mapping[str, NDArray[Any]]) -> Figure:
+    """Show each picture beside its activation map with the probability, as 002 does."""
+    from myoperf.report.style import house_style
+
+    with house_style():
+        count = len(kept["discs"])
+        figure = Figure(figsize=(1.3 * count, 2.9), layout="constrained")
+        axes = figure.subplots(2, count, squeeze=False)
+        for index in range(count):
+            disc, heat = kept["discs"][index], kept["maps"][index]
+            axes[0, index].imshow(disc, cmap="gray", vmin=0, vmax=1)
+            axes[1, index].imshow(disc, cmap="gray", vmin=0, vmax=1)
+            axes[1, index].imshow(np.ma.masked_where(disc <= 0, heat), cmap="inferno", alpha=0.55, vmin=0, vmax=1)
+            truth = "disease" if kept["truth"][index] else "no disease"
+            axes[0, index].set_title(f"{truth}\nprobability {float(kept['probability'][index]):.2f}")
+            for axis in axes[:, index]:
+                axis.set_axis_off()
+    return figure
