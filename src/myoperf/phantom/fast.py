@@ -261,6 +261,8 @@ class FastStream:
     ----------
     states
         Stress, rest or both; item i has state ``states[i % len(states)]`` of a patient of its own.
+    quick_labels
+        As in `simulate_fast`.
     """
 
     seed: int
@@ -269,6 +271,7 @@ class FastStream:
     shape: tuple[int, int, int] = (64, 64, 64)
     states: tuple[State, ...] = ("stress", "rest")
     population: PopulationOptions = field(default_factory=PopulationOptions)
+    quick_labels: bool = False
 
     def __getitem__(self, index: int) -> tuple[Volume, Volume, LVFrame]:
         """Give (image, labels, pose) of item `index`, from 0."""
@@ -277,7 +280,15 @@ class FastStream:
         rng = np.random.default_rng([self.seed, index])
         patient = draw_patient(rng, self.population)
         state = self.states[index % len(self.states)]
-        return simulate_fast(patient, rng, kind=self.kind, state=state, spacing_mm=self.spacing_mm, shape=self.shape)
+        return simulate_fast(
+            patient,
+            rng,
+            kind=self.kind,
+            state=state,
+            spacing_mm=self.spacing_mm,
+            shape=self.shape,
+            quick_labels=self.quick_labels,
+        )
 
     def __iter__(self) -> Iterator[tuple[Volume, Volume, LVFrame]]:
         """Give items 0, 1, 2 ... without end."""
