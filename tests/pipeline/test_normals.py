@@ -9,13 +9,16 @@ from myoperf.pipeline.normals import NormalMap, Pooled, measure_normals, pool_no
 from myoperf.types import PolarMap, Volume
 
 
-def maps(n: int, sex: str | None, state: str, level: float) -> list[NormalMap]:
+def maps(n: int, sex: str | None, state: str, level: float, **of: str) -> list[NormalMap]:
     rng = np.random.default_rng(n)
     shape = (24, 72)
     ramp = np.linspace(1.0, level, 24)[:, None]
     return [
         NormalMap(
-            PolarMap(ramp * (1 + 0.02 * rng.normal(size=shape)), np.zeros((*shape, 3)), np.ones(shape)), state, sex
+            PolarMap(ramp * (1 + 0.02 * rng.normal(size=shape)), np.zeros((*shape, 3)), np.ones(shape)),
+            state,
+            sex,
+            **of,
         )
         for _ in range(n)
     ]
@@ -40,6 +43,27 @@ def test_women_men_and_all_are_pooled_apart():
 def test_too_few_of_a_sex_give_no_limits_of_that_sex():
     pooled = Pooled((*maps(3, "F", "rest", 0.8), *maps(11, "M", "rest", 0.6)), studies=14, failed=0, doubtful=0)
     assert [one.name for one in pool_normals(pooled, **ABOUT)] == ["t-men-rest", "t-all-rest"]
+
+
+def test_tracers_named_by_the_files_are_pooled_apart_unless_one_is_given():
+    both = (
+        *maps(11, "F", "stress", 0.8, tracer="Technetium Tc 99m Sestamibi"),
+        *maps(12, "F", "stress", 0.6, tracer="99mTc-tetrofosmin"),
+        *maps(10, "F", "stress", 0.6, tracer="N-13 ammonia"),
+    )
+    pooled = Pooled(both, studies=33, failed=0, doubtful=0)
+    apart = {one.name: (one.tracer, one.n) for one in pool_normals(pooled, **ABOUT) if one.sex}
+    assert apart == {"t-tc-99m-women-stress": ("Tc-99m", 23), "t-n-13-women-stress": ("N-13", 10)}
+    together = [one for one in pool_normals(pooled, **{**ABOUT, "tracer": "any"}) if one.sex]
+    assert [(one.name, one.n) for one in together] == [("t-women-stress", 33)]
+
+
+def test_cameras_are_pooled_apart_when_asked_for():
+    both = (*maps(11, "F", "rest", 0.8, camera="Discovery NM 530c"), *maps(12, "F", "rest", 0.6, camera="Infinia"))
+    pooled = Pooled(both, studies=23, failed=0, doubtful=0)
+    apart = {one.name: one.camera for one in pool_normals(pooled, **{**ABOUT, "camera": "each"}) if one.sex}
+    assert apart == {"t-czt-women-rest": "CZT", "t-infinia-women-rest": "Infinia"}
+    assert [one.n for one in pool_normals(pooled, **ABOUT) if one.sex] == [23]
 
 
 def test_folders_without_a_heart_give_a_clear_error(tmp_path):

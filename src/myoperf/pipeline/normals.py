@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 
 from myoperf.errors import InputError, MyoPerfError
 from myoperf.io import read_studies
 from myoperf.pipeline.analyze import Models, Options, analyze
-from myoperf.quant import NormalLimits, build_limits
+from myoperf.pipeline.models import load_models
+from myoperf.quant import NormalLimits, build_limits, detector_of, isotope_of
+from myoperf.quant.normals import MIN_MAPS
 from myoperf.types import PolarMap, State
 
-__all__ = ["NormalMap", "Pooled", "measure_normals", "pool_normals"]
+__all__ = ["EACH", "NormalMap", "Pooled", "measure_normals", "pool_normals"]
+
+
+EACH = "each"
+"""As a camera: limits for each kind of camera by itself."""
 
 
 @dataclass(frozen=True)
 class NormalMap:
-    """One normal scan's polar map and what it is of."""
+    """One normal scan's polar map and what it is of; tracer and camera as the file names them."""
 
     polar: PolarMap
     state: State
     sex: str | None
+    tracer: str | None = None
+    camera: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,30 +85,69 @@ def measure_normals(
     )
 
 
+@cache
+def _models() -> Models:
+    """Give what a patient is analysed with, less the limits and the classifier."""
+    return replace(load_models(), limits=(), classify=None)
+
+
 def _measure(folder: Path) -> tuple[NormalMap, ...] | None:
     """Give a study's usable maps, none where the ventricle is in doubt; None when it cannot be analysed."""
     try:
         study = read_studies([folder]).studies[0]
-        report = analyze(study, Models(limits=()), Options())
+        report = analyze(study, _models(), Options())
     except MyoPerfError:
         return None
     usable = []
     for result in report.results:
         doubt = any(f.severity != "info" and f.code.startswith("lv-") for f in result.findings)
         if result.state is not None and not doubt:
-            usable.append(NormalMap(result.polar, result.state, study.sex))
+            scan = result.scan
+            usable.append(NormalMap(result.polar, result.state, study.sex, scan.tracer, scan.camera))
     return tuple(usable)
 
 
 def pool_normals(
     pooled: Pooled, *, name: str, version: str, tracer: str | None, camera: str | None, provenance: str, licence: str
 ) -> tuple[NormalLimits, ...]:
-    """Pool the maps of each state: women, men, and both together (used where the sex is not known)."""
-    build = partial(build_limits, version=version, tracer=tracer, camera=camera, provenance=provenance, licence=licence)
-    limits = []
+    """Pool the maps of each state: women, men, and both together (used where the sex is not known).
+
+    Parameters
+    ----------
+    pooled
+        Of `measure_normals`.
+    name
+        Start of the limits' names; tracer and camera are added where there are several.
+    tracer
+        What the limits hold for. None: each tracer that the files name gets limits of its own.
+    camera
+        What the limits hold for; None for any; "each": every camera the files name, solid-state ones together.
+    """
+    groups: dict[tuple[str | None, str | None], list[NormalMap]] = {}
+    for one in pooled.maps:
+        of = (tracer or isotope_of(one.tracer), detector_of(one.camera) if camera == EACH else camera)
+        groups.setdefault(of, []).append(one)
+    limits: list[NormalLimits] = []
+    for (isotope, detector), maps in groups.items():
+        marks = [m for m in ((isotope, detector) if len(groups) > 1 else ()) if m]
+        build = partial(
+            build_limits, version=version, tracer=isotope, camera=detector, provenance=provenance, licence=licence
+        )
+        limits += _by_sex_and_state(maps, "-".join([name, *map(_slug, marks)]), build)
+    return tuple(limits)
+
+
+def _by_sex_and_state(maps: list[NormalMap], name: str, build: Callable[..., NormalLimits]) -> list[NormalLimits]:
+    """Build what there are at least ten maps for."""
+    out = []
     for state in ("stress", "rest"):
         for sex, word in (("F", "women"), ("M", "men"), (None, "all")):
-            maps = [m.polar for m in pooled.maps if m.state == state and sex in (None, m.sex)]
-            if len(maps) >= 10:
-                limits.append(build(maps, name=f"{name}-{word}-{state}", state=state, sex=sex))
-    return tuple(limits)
+            chosen = [m.polar for m in maps if m.state == state and sex in (None, m.sex)]
+            if len(chosen) >= MIN_MAPS:
+                out.append(build(chosen, name=f"{name}-{word}-{state}", state=state, sex=sex))
+    return out
+
+
+def _slug(text: str) -> str:
+    """Make a name fit for a file."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from myoperf.quant.counts import lung_heart_ratio
 from myoperf.quant.curve import VolumeCurve, fit_volume_curve
 from myoperf.quant.flow import FlowFit, fit_flow, flow_from_k1, flow_reserve, k1_from_flow, tissue_curve
-from myoperf.quant.function import measure_function
+from myoperf.quant.function import measure_function, static_cavity_ml
 from myoperf.quant.intervals import (
     Interval,
     interval_from_counts,
@@ -19,6 +19,8 @@ from myoperf.quant.normals import (
     NormalLimits,
     build_limits,
     choose_limits,
+    detector_of,
+    isotope_of,
     read_limits,
     scale_map,
     shipped_limits,
@@ -48,6 +50,7 @@ __all__ = [
     "check_quality",
     "choose_limits",
     "correct_motion",
+    "detector_of",
     "estimate_motion",
     "fit_flow",
     "fit_volume_curve",
@@ -56,6 +59,7 @@ __all__ = [
     "interval_from_counts",
     "interval_from_outline",
     "interval_of_draws",
+    "isotope_of",
     "jitter_frame",
     "k1_from_flow",
     "lung_heart_ratio",
@@ -69,6 +73,7 @@ __all__ = [
     "score_segments",
     "severity_map",
     "shipped_limits",
+    "static_cavity_ml",
     "summarise",
     "tid_ratio",
     "tissue_curve",

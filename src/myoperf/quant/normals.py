@@ -30,6 +30,8 @@ __all__ = [
     "NormalLimits",
     "build_limits",
     "choose_limits",
+    "detector_of",
+    "isotope_of",
     "read_limits",
     "scale_map",
     "shipped_limits",
@@ -235,15 +237,15 @@ def choose_limits(
 
     def fit(limits: NormalLimits) -> tuple[int, int, int]:
         return (
-            _tracer_agreement(_isotope(limits.tracer), _isotope(tracer)),
-            _agreement(_detector(limits.camera), _detector(camera)),
+            _tracer_agreement(isotope_of(limits.tracer), isotope_of(tracer)),
+            _agreement(detector_of(limits.camera), detector_of(camera)),
             _agreement(limits.sex, sex),
         )
 
     best = max(of_state, key=fit)
     asked = {
-        "tracer": (_isotope(best.tracer), _isotope(tracer)),
-        "camera": (_detector(best.camera), _detector(camera)),
+        "tracer": (isotope_of(best.tracer), isotope_of(tracer)),
+        "camera": (detector_of(best.camera), detector_of(camera)),
         "sex": (best.sex, sex),
     }
     off = [name for name, (held, wanted) in asked.items() if held is not None and _agreement(held, wanted) < 2]
@@ -257,7 +259,7 @@ def choose_limits(
     return best, tuple(findings)
 
 
-def _isotope(tracer: str | None) -> str | None:
+def isotope_of(tracer: str | None) -> str | None:
     """Reduce a tracer to its isotope, however it is spelt; an unknown name stays as it is."""
     if tracer is None:
         return None
@@ -272,7 +274,7 @@ _CZT = ("czt", "530c", "570c", "d-spect", "dspect", "alcyone", "myospect", "star
 _KINDS = {"Tc-99m": "single photon", "Tl-201": "single photon", "Rb-82": "PET", "N-13": "PET", "F-18": "PET"}
 
 
-def _detector(camera: str | None) -> str | None:
+def detector_of(camera: str | None) -> str | None:
     """Reduce a camera with solid-state detectors to "CZT"; any other name stays as it is."""
     return "CZT" if camera is not None and any(mark in camera.lower() for mark in _CZT) else camera
 
