@@ -1,0 +1,303 @@
+"""Perfusion scores of simulated patients against their truth, with the found and with the true ventricle.
+
+    python benchmarks/perfusion_simulated.py draw --set patients --state stress --seed 7001 --count 200
+    python benchmarks/perfusion_simulated.py draw --set normals --state stress --seed 7101 --count 100
+    python benchmarks/perfusion_simulated.py table
+
+``draw`` images each patient in one state by the fast image-space model (kind "spect"), finds the ventricle
+(`myoperf.lv.find_lv`), unrolls it, and once more with the ventricle as it is known to lie; it keeps the polar maps
+in ``runs/perfusion``, goes on where it stopped and ends by itself after ``--minutes``. ``table`` scores the maps
+against the limits in the package, writes ``docs/results/perfusion_simulated.csv`` and the table in
+``docs/perfusion.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from myoperf.errors import MyoPerfError
+from myoperf.lv import find_lv
+from myoperf.phantom.fast import image_model, simulate_fast
+from myoperf.phantom.population import draw_patient
+from myoperf.phantom.records import PatientModel, PopulationOptions
+from myoperf.phantom.truth import defect_map, truth
+from myoperf.polar import check_rv_side, fit_surface, sample_polar_map
+from myoperf.quant import NormalLimits, build_limits, choose_limits, score_perfusion, shipped_limits
+from myoperf.quant.perfusion import FULL_DEFECT
+from myoperf.stats import delong_table, wilson_interval
+from myoperf.types import VESSELS, LVFrame, PolarMap, State
+
+ROOT = Path(__file__).parents[1]
+MAPS = ROOT / "runs" / "perfusion"
+STATES: tuple[State, State] = ("stress", "rest")
+SETS = {"patients": PopulationOptions(), "normals": PopulationOptions(normal=True, male=0.5)}
+SEEDS = {"patients": 7001, "normals": 7101}
+VARIANTS = {"found": ("found", True), "matched": ("found", False), "true": ("true", False)}
+"""Which ventricle, and whether the limits are those of the package."""
+SHAPE = (56, 64, 64)
+TABLE = ROOT / "docs/results/perfusion_simulated.csv"
+PAGE = ROOT / "docs/perfusion.md"
+MARKS = ("<!-- perfusion_simulated -->", "<!-- end of perfusion_simulated -->")
+
+
+def known_of(patient: PatientModel, state: State) -> dict[str, Any]:
+    """Give what is true of a patient in one state, as numbers."""
+    known, defect = truth(patient), defect_map(patient, state, 24, 72)
+    return {
+        "sex": patient.clinical.sex,
+        "ica": [known.ica[v] for v in VESSELS],
+        "known_extent": known.defect_extent_percent[state],
+        "known_tpd": float(100.0 * np.clip((0.85 - defect) / (FULL_DEFECT * 0.85), 0.0, 1.0).mean()),
+        "known_defect": defect.astype(np.float32),
+    }
+
+
+def maps_of(patient: PatientModel, state: State, seed: tuple[int, ...]) -> dict[str, Any]:
+    """Image a patient in one state and unroll the found and the true ventricle; a failure leaves its map out."""
+    model = image_model("spect", np.random.default_rng([*seed, 1]))
+    rng = np.random.default_rng([*seed, 2 + STATES.index(state)])
+    model = replace(model, noise=model.noise * float(np.exp(rng.normal(0.0, 0.1))))
+    image, labels, frame = simulate_fast(patient, rng, kind="spect", state=state, model=model, shape=SHAPE)
+    out: dict[str, Any] = {"true": sample_polar_map(image, labels, frame).maximum.values.astype(np.float32)}
+    try:
+        fit = find_lv(image)
+        pair = sample_polar_map(image, fit.labels, fit.frame)
+    except MyoPerfError:
+        return out
+    turned = LVFrame(fit.frame.apex_mm, fit.frame.base_mm, -fit.frame.anterior)
+    out |= {"found": pair.maximum.values.astype(np.float32), "thickness": pair.surface.thickness_mm.astype(np.float32)}
+    out["rv_doubt"] = bool(check_rv_side(image, pair.surface))
+    out["rv_doubt_turned"] = bool(check_rv_side(image, fit_surface(fit.labels, turned)))
+    out["doubt"] = any(f.severity != "info" and f.code.startswith("lv-") for f in fit.findings)
+    apart = np.degrees(np.arccos(np.clip(fit.frame.axis @ frame.axis, -1, 1)))
+    apex, base = (
+        float((a - b) @ frame.axis) for a, b in ((fit.frame.apex_mm, frame.apex_mm), (fit.frame.base_mm, frame.base_mm))
+    )
+    out["pose"] = np.array([float(apart), apex, base, frame.length_mm])
+    return out
+
+
+def draw(name: str, state: State, seed: int, first: int, count: int, minutes: float) -> bool:
+    """Write the maps of patients first ... first + count - 1, those already there apart; False when time ran out."""
+    MAPS.mkdir(parents=True, exist_ok=True)
+    start = time.monotonic()
+    for index in range(first, first + count):
+        path = MAPS / f"{name}-{seed}-{index:04d}-{state}.npz"
+        if path.exists():
+            continue
+        if time.monotonic() - start > 60.0 * minutes:
+            print(f"stopped before {path.stem}; call again to go on", flush=True)
+            return False
+        patient = draw_patient(np.random.default_rng([seed, index]), SETS[name])
+        partial = path.with_suffix(".part.npz")
+        np.savez_compressed(partial, **known_of(patient, state), **maps_of(patient, state, (seed, index)))
+        partial.rename(path)
+    print(f"{name} {seed} {state}: {first} to {first + count - 1} are there", flush=True)
+    return True
+
+
+def polar_of(values: Any) -> PolarMap:
+    """Wrap values as a polar map without geometry, which scoring does not use."""
+    return PolarMap(np.asarray(values, np.float64), np.zeros((*values.shape, 3)), np.ones(values.shape))
+
+
+class OwnLimits:
+    """Limits from the new normals themselves, by ventricle, state and sex; a normal's own map is left out for it."""
+
+    def __init__(self, drawn: list[dict[str, Any]]) -> None:
+        self.drawn = [one for one in drawn if one["set"] == "normals"]
+        self.held: dict[tuple[Any, ...], NormalLimits | None] = {}
+
+    def of(self, one: dict[str, Any], ventricle: str, state: State) -> NormalLimits | None:
+        """Give the limits for one patient's map."""
+        leave = one["patient"] if one["set"] == "normals" else None
+        key = (ventricle, state, one["sex"], leave)
+        if key not in self.held:
+            maps = [
+                polar_of(other[state][ventricle])
+                for other in self.drawn
+                if other["sex"] == one["sex"] and other["patient"] != leave and ventricle in other.get(state, {})
+            ]
+            about = {"name": "own", "version": "1", "provenance": "simulated", "licence": "none"}
+            self.held[key] = build_limits(maps, state=state, **about) if len(maps) >= 10 else None  # type: ignore[arg-type]
+        return self.held[key]
+
+
+def scores_of(one: dict[str, Any], variant: str, own: OwnLimits) -> dict[str, float]:
+    """Score a patient's maps in one variant; what cannot be scored is left out."""
+    ventricle, shipped = VARIANTS[variant]
+    maps: dict[str, PolarMap | None] = {}
+    limits: dict[str, NormalLimits | None] = {}
+    for state in STATES:
+        values = one.get(state, {}).get(ventricle)
+        if shipped:
+            limits[state] = choose_limits(shipped_limits(), state=state, sex=one["sex"], tracer="Tc-99m", camera=None)[
+                0
+            ]
+        else:
+            limits[state] = own.of(one, ventricle, state)
+        maps[state] = None if values is None or limits[state] is None else polar_of(values)
+    scores = score_perfusion(maps["stress"], maps["rest"], stress_limits=limits["stress"], rest_limits=limits["rest"])
+    out: dict[str, Any] = {"tpd_stress": scores.tpd_stress_percent, "tpd_rest": scores.tpd_rest_percent}
+    out |= {"sss": scores.sss, "srs": scores.srs, "sds": scores.sds, "tpd_ischemic": scores.tpd_ischemic_percent}
+    out |= {f"extent_{state}": scores.more.get(f"{state}_extent_percent") for state in STATES}
+    for vessel, part in scores.territories.items():
+        out |= {f"tpd_{vessel}": part.tpd_stress_percent, f"sss_{vessel}": part.sss}
+    return {f"{key}_{variant}": round(float(value), 3) for key, value in out.items() if value is not None}
+
+
+def read_drawn(name: str, seed: int) -> list[dict[str, Any]]:
+    """Read what was drawn of a set: one record a patient, with a part a state."""
+    patients: dict[int, dict[str, Any]] = {}
+    for path in sorted(MAPS.glob(f"{name}-{seed}-????-*.npz")):
+        if path.stem.endswith(".part"):
+            continue
+        index, state = path.stem.split("-")[2:]
+        with np.load(path, allow_pickle=False) as stored:
+            part = dict(stored)
+        one = patients.setdefault(int(index), {"set": name, "seed": seed, "patient": int(index)})
+        one |= {"sex": str(part["sex"]), "ica": part["ica"], state: part}
+    return [patients[index] for index in sorted(patients)]
+
+
+def row_of(one: dict[str, Any], own: OwnLimits) -> dict[str, Any]:
+    """Give one patient's line of the table."""
+    row: dict[str, Any] = {key: one[key] for key in ("set", "seed", "patient", "sex")}
+    row |= {f"ica_{vessel}": int(is_ill) for vessel, is_ill in zip(VESSELS, one["ica"], strict=True)}
+    row["ica_any"] = int(one["ica"].any())
+    for state in STATES:
+        if state not in one:
+            continue
+        part = one[state]
+        row[f"extent_{state}_known"] = round(float(part["known_extent"]), 3)
+        row[f"tpd_{state}_known"] = round(float(part["known_tpd"]), 3)
+        row |= {f"{key}_{state}": int(part[key]) for key in ("doubt", "rv_doubt", "rv_doubt_turned") if key in part}
+    for variant in VARIANTS:
+        row |= scores_of(one, variant, own)
+    return row
+
+
+def correlation(x: Any, y: Any) -> str:
+    """Give Pearson's r with its interval by Fisher's transform."""
+    r, half = float(np.corrcoef(x, y)[0, 1]), 1.96 / np.sqrt(len(x) - 3)
+    low, high = np.tanh(np.arctanh(min(r, 1 - 1e-12)) + np.array([-half, half]))
+    return f"{r:.3f} ({low:.3f} to {high:.3f})"
+
+
+def area(truth: Any, values: Any) -> str:
+    """Give the area under the ROC curve with DeLong's interval."""
+    table = delong_table(np.asarray(truth, dtype=int), np.asarray(values, dtype=float))
+    around = table.interval(0)
+    return f"{table.auc[0]:.3f} ({around.lo:.3f} to {around.hi:.3f})"
+
+
+def share(found: Any) -> str:
+    """Give a share in percent with Wilson's interval."""
+    hits, n = int(np.sum(found)), len(found)
+    around = wilson_interval(hits, n)
+    return f"{100 * hits / n:.1f} % ({100 * around.lo:.1f} to {100 * around.hi:.1f}), {hits} of {n}"
+
+
+def lines_of(ill: pd.DataFrame, normal: pd.DataFrame) -> list[str]:
+    """Write the page's table: every number for each variant."""
+    rows: list[tuple[str, list[str]]] = []
+
+    def add(name: str, make: Any, *columns: str, table: pd.DataFrame) -> None:
+        cells = []
+        for variant in VARIANTS:
+            wanted = [c if c in table else f"{c}_{variant}" for c in columns]
+            there = all(c in table for c in wanted)
+            held = table.dropna(subset=wanted) if there else table.iloc[:0]
+            cells.append(make(*(held[c] for c in wanted)) if len(held) > 20 else "not measured")
+        rows.append((name, cells))
+
+    for state in STATES:
+        for word, known, seen in (
+            ("TPD against the true one", "tpd", "tpd"),
+            ("extent against the true one", "extent", "extent"),
+            ("TPD against the true extent", "extent", "tpd"),
+        ):
+            add(f"{state} {word}, r", correlation, f"{known}_{state}_known", f"{seen}_{state}", table=ill)
+    for number, word in (("tpd_stress", "stress TPD"), ("sss", "SSS"), ("sds", "SDS")):
+        add(f"any diseased vessel by {word}, area", area, "ica_any", number, table=ill)
+    for vessel in VESSELS:
+        for number in ("tpd", "sss"):
+            add(
+                f"{vessel} by its territory's {number.upper()}, area",
+                area,
+                f"ica_{vessel}",
+                f"{number}_{vessel}",
+                table=ill,
+            )
+    for state in STATES:
+        add(f"new normals with {state} TPD >= 5 %", lambda x: share(x >= 5), f"tpd_{state}", table=normal)
+    add("new normals with SSS >= 4", lambda x: share(x >= 4), "sss", table=normal)
+    diseased = int(ill["ica_any"].sum())
+    out = [
+        f"{len(ill)} patients ({diseased} with a diseased vessel) and {len(normal)} new normals, all simulated.",
+        "",
+        "| number | found ventricle, limits of the package | found ventricle, limits of such images "
+        "| true ventricle, limits of such images |",
+        "|---|---|---|---|",
+        *(f"| {name} | {' | '.join(cells)} |" for name, cells in rows),
+        "",
+        "Limits of such images: made from the new normals, the one that is scored left out.",
+    ]
+    known = ill.dropna(subset=["tpd_stress_known"])
+    ceiling = correlation(known["extent_stress_known"], known["tpd_stress_known"])
+    best = area(known["ica_any"], known["tpd_stress_known"])
+    out += [
+        "",
+        f"What a measurement without error would reach: true stress TPD against true extent, r = {ceiling} "
+        f"(a mild wide defect and a deep small one differ in one and not in the other); any diseased vessel by the "
+        f"true stress TPD, area {best}.",
+    ]
+    return out
+
+
+def tabulate(seeds: dict[str, int]) -> None:
+    """Score all patients of the seeds, write the CSV and the page's table."""
+    drawn = [one for name, seed in seeds.items() for one in read_drawn(name, seed)]
+    own = OwnLimits(drawn)
+    table = pd.DataFrame([row_of(one, own) for one in drawn])
+    table.to_csv(TABLE, index=False)
+    lines = lines_of(table[table["set"] == "patients"], table[table["set"] == "normals"])
+    missing = int(table["tpd_stress_found"].isna().sum())
+    limits = sorted(
+        {
+            f"{one.name} version {one.version}"
+            for one in shipped_limits()
+            if one.sex and one.name.startswith("simulated-tc99m")
+        }
+    )
+    lines += ["", f"No ventricle was found in {missing} of {len(table)}. Limits: {', '.join(limits)}."]
+    head, rest = PAGE.read_text().split(MARKS[0])
+    PAGE.write_text(head + MARKS[0] + "\n" + "\n".join(lines) + "\n" + MARKS[1] + rest.split(MARKS[1])[1])
+    print("\n".join(lines))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("step", choices=("draw", "table"))
+    parser.add_argument("--set", choices=SETS, default="patients")
+    parser.add_argument("--state", choices=STATES, default="stress")
+    parser.add_argument("--seed", type=int, default=7001)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--minutes", type=float, default=11.0)
+    given = parser.parse_args()
+    if given.step == "draw":
+        draw(given.set, given.state, given.seed, given.first, given.count, given.minutes)
+    else:
+        tabulate(SEEDS)
+
+
+if __name__ == "__main__":
+    main()
