@@ -1,99 +1,238 @@
-"""Volumes, ejection fraction and phase on simulated patients against their truth.
+"""Volumes, ejection fraction, phase and TID of simulated patients against their truth.
 
-Full physics (views, noise), OSEM, the classical left ventricle, then `measure_function`; nothing is told
-to the measurement. Run: python benchmarks/function_simulated.py --patients 40 --seed 501 --state stress
+    python benchmarks/function_simulated.py measure --cohort population --seed 9501 --patients 200
+    python benchmarks/function_simulated.py measure --cohort dyssynchrony --seed 9502 --patients 40
+    python benchmarks/function_simulated.py measure --cohort population --seed 9501 --patients 40 --gates 16
+    python benchmarks/function_simulated.py pages
+
+``measure`` simulates the views (full physics; see ``function_cohort.py``), reconstructs them, finds the ventricle by
+the classical method and measures; nothing is told to the measurement. It writes a row a patient to
+``docs/results/function_simulated.csv``, goes on where it stopped and ends by itself after ``--minutes``.
+``pages`` writes the tables in ``docs/function.md`` and ``docs/synchrony.md``.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from function_cohort import COHORTS, patient_of, views_of
 from myoperf.errors import MyoPerfError
 from myoperf.lv import find_lv
-from myoperf.phantom.acquire import Protocol, acquire, expected_views
-from myoperf.phantom.population import draw_patient
-from myoperf.phantom.records import PopulationOptions
+from myoperf.phantom.motion import volumes
 from myoperf.phantom.truth import truth
 from myoperf.polar import sample_polar_map
-from myoperf.quant import measure_function
+from myoperf.quant import measure_function, tid_ratio
+from myoperf.quant.function import static_cavity_ml
 from myoperf.recon import reconstruct
+from myoperf.types import Projections
 
-COLUMNS = ("edv_ml", "esv_ml", "lvef_percent", "phase_sd_deg", "phase_bandwidth_deg")
+ROOT = Path(__file__).parents[1]
+VIEWS = ROOT / "runs" / "function"
+TABLE = ROOT / "docs/results/function_simulated.csv"
+KEYS = ("cohort", "seed", "patient", "gates")
+NUMBERS = ("edv_ml", "esv_ml", "lvef_percent", "phase_sd_deg", "phase_bandwidth_deg", "tid_ratio")
+RELATIVE = ("edv_ml", "esv_ml")
+PUBLISHED = {
+    "lvef_percent": ("low", "45 to 50, by program"),
+    "phase_sd_deg": (
+        "high",
+        "18.4 (cut-off; Romero-Farina et al., J Nucl Cardiol 2015;22:1247); normal men 14.2, SD 5.1 (Chen et al. 2005)",
+    ),
+    "phase_bandwidth_deg": ("high", "51 (cut-off; Romero-Farina); normal men 38.7, SD 11.8 (Chen)"),
+    "tid_ratio": ("high", "1.19 (same day, rest then stress)"),
+}
 
 
-def measure_patient(seed: int, index: int, state: Any, gates: int, noiseless: bool = False) -> dict[str, Any] | None:
-    rng = np.random.default_rng([seed, index])
-    patient = draw_patient(rng, PopulationOptions(normal=index % 4 == 0))
-    known = truth(patient)
-    if noiseless:
-        views = expected_views(patient, state, Protocol(gates=gates), rng)[0]
-        views = replace(views, array=views.array * (1e6 / views.array.sum()))
-    else:
-        views = acquire(patient, state, rng, Protocol(gates=gates)).projections
+def known_of(cohort: str, seed: int, index: int) -> dict[str, float]:
+    """Give what is true of a patient; TID compares the cavities' means over the beat, as ungated images show them."""
+    patient, _ = patient_of(cohort, seed, index)
+    known, beat = truth(patient), np.arange(64) / 64.0
+    out = {f"{name}_true": float(getattr(known, name)["stress"]) for name in NUMBERS if name != "tid_ratio"}
+    out["tid_ratio_true"] = float(volumes(patient, "stress", beat).mean() / volumes(patient, "rest", beat).mean())
+    out["wall_mm"] = float(np.mean(patient.ventricle.wall_mm))
+    out["scars"] = len(patient.coronary.infarcts)
+    return out
+
+
+def cavities(views: Projections) -> tuple[Any, ...]:
+    """Reconstruct and find: (volume, frame, labels, polar map, labelled cavity in ml, modelled cavity in ml)."""
     volume = reconstruct(views).volume
-    try:
-        fit = find_lv(volume.summed())
-        polar = sample_polar_map(volume.summed(), fit.labels, fit.frame).maximum
-        start = time.perf_counter()
-        result = measure_function(volume, fit.frame, fit.labels, polar)
-    except MyoPerfError as error:
-        print(f"{index}: {error}", flush=True)
-        return None
-    row: dict[str, Any] = {"index": index, "seconds": time.perf_counter() - start}
-    row["wall_mm"] = float(np.mean(patient.ventricle.wall_mm))
-    row["reliable"] = bool(result.more["phase_reliable"])
-    for name in COLUMNS:
-        row[f"{name}_true"] = float(getattr(known, name)[state])
-        row[name] = float(getattr(result, name))
-    print(index, {k: round(v, 1) for k, v in row.items()}, flush=True)
-    return row
+    still = volume.summed()
+    fit = find_lv(still)
+    polar = sample_polar_map(still, fit.labels, fit.frame).maximum
+    labelled = float((fit.labels.array == 2).sum()) * fit.labels.voxel_ml
+    return volume, fit.frame, fit.labels, polar, labelled, static_cavity_ml(still, fit.frame, polar)
 
 
-def line(name: str, rows: list[dict[str, Any]], column: str, *, relative: bool) -> str:
-    true = np.array([r[f"{column}_true"] for r in rows])
-    seen = np.array([r[column] for r in rows])
-    error = 100 * (seen / true - 1) if relative else seen - true
-    r = float(np.corrcoef(true, seen)[0, 1]) if len(rows) > 2 else float("nan")
-    half = 1.96 * error.std(ddof=1) / np.sqrt(len(rows))
+def measure_patient(views: dict[str, Projections], again: str = "") -> dict[str, float]:
+    """Measure one patient on the first noise, or (``again="_again"``) on the second."""
+    volume, frame, labels, polar, labelled, modelled = cavities(views[f"stress{again}"])
+    result = measure_function(volume, frame, labels, polar)
+    out = {name: float(getattr(result, name)) for name in NUMBERS if name != "tid_ratio"}
+    *_, rest_labelled, rest_modelled = cavities(views[f"rest{again}"])
+    out["tid_ratio"] = tid_ratio(modelled, rest_modelled)
+    out["tid_labels_ratio"] = tid_ratio(labelled, rest_labelled)
+    out["phase_noise_deg"] = float(result.more["phase_noise_deg"])
+    out["phase_sd_uncorrected_deg"] = float(result.more["phase_sd_uncorrected_deg"])
+    out["phase_reliable"] = float(result.more["phase_reliable"])
+    out["counts"] = float(views[f"stress{again}"].array.sum(dtype=np.float64))
+    return out
+
+
+def measure(cohort: str, seed: int, patients: int, gates: int, minutes: float) -> None:
+    """Add the rows that are not there yet."""
+    start = time.monotonic()
+    table = pd.read_csv(TABLE) if TABLE.exists() else pd.DataFrame(columns=list(KEYS))
+    there = set(table[list(KEYS)].itertuples(index=False, name=None))
+    for index in range(patients):
+        key = (cohort, seed, index, gates)
+        if key in there:
+            continue
+        if time.monotonic() - start > 60.0 * minutes:
+            print(f"stopped before {index}; call again to go on", flush=True)
+            return
+        views = views_of(VIEWS, cohort, seed, index, gates)
+        row: dict[str, Any] = dict(zip(KEYS, key, strict=True)) | known_of(cohort, seed, index)
+        try:
+            row |= measure_patient(views)
+        except MyoPerfError as error:
+            row["failed"] = str(error).split(".")[0]
+        table = pd.concat([table, pd.DataFrame([row])], ignore_index=True)
+        TABLE.parent.mkdir(parents=True, exist_ok=True)
+        table.sort_values(list(KEYS)).to_csv(TABLE, index=False, float_format="%.3f")
+    print(f"{cohort} {seed}, {gates} gates: {patients} are there", flush=True)
+
+
+def correlation(true: Any, seen: Any) -> tuple[float, float, float]:
+    """Give Pearson's r with its 95 % interval by Fisher's transform."""
+    r = float(np.corrcoef(true, seen)[0, 1])
+    reach = 1.96 / np.sqrt(max(len(true) - 3, 1))
+    return r, float(np.tanh(np.arctanh(r) - reach)), float(np.tanh(np.arctanh(r) + reach))
+
+
+def line(group: str, rows: pd.DataFrame, name: str) -> str:
+    """Write one line of the table: bias with its interval, SD, r with its interval."""
+    true, seen = rows[f"{name}_true"].to_numpy(), rows[name].to_numpy()
+    error = 100.0 * (seen / true - 1.0) if name in RELATIVE else seen - true
+    digits = 3 if name == "tid_ratio" else 1
+    half = 1.96 * error.std(ddof=1) / np.sqrt(len(error))
+    r, low, high = correlation(true, seen)
+    bias = f"{error.mean():+.{digits}f} ({error.mean() - half:+.{digits}f} to {error.mean() + half:+.{digits}f})"
     return (
-        f"| {name} | {column} | {len(rows)} | {error.mean():+.1f} ({error.mean() - half:+.1f} to "
-        f"{error.mean() + half:+.1f}) | {error.std(ddof=1):.1f} | {r:.2f} |"
+        f"| {group} | {name} | {len(error)} | {true.std(ddof=1):.{digits}f} | {bias} | {error.std(ddof=1):.{digits}f} "
+        f"| {r:.2f} ({low:.2f} to {high:.2f}) |"
     )
+
+
+HEAD = (
+    "| group | number | n | SD of truth | bias (95 % interval) | SD of error | r (95 % interval) |\n"
+    "|---|---|---|---|---|---|---|"
+)
+
+
+def tables() -> dict[str, str]:
+    """Give the text of every table by its mark."""
+    table = pd.read_csv(TABLE)
+    failed = table["failed"].notna() if "failed" in table else pd.Series(False, index=table.index)
+    good = table[~failed]
+    people = good[(good.cohort == "population") & (good.gates == 8)]
+    uneven = good[(good.cohort == "dyssynchrony") & (good.gates == 8)]
+    large, small = people[people.edv_ml_true >= 70.0], people[people.edv_ml_true < 70.0]
+    said = (
+        f"{len(people)} simulated patients, 8 gates, seed {int(people.seed.iloc[0])}; {int(failed.sum())} not measured."
+    )
+    volumes_of = [
+        line(name, rows, number)
+        for name, rows in (
+            ("all", people),
+            ("EDV >= 70 ml", large),
+            ("EDV < 70 ml", small),
+            ("wall <= 11 mm", people[people.wall_mm <= 11.0]),
+        )
+        for number in ("edv_ml", "esv_ml", "lvef_percent")
+        if len(rows) > 3
+    ]
+    volumes_of += [line("all", people, "tid_ratio")]
+    phases = [
+        line(name, rows, number)
+        for name, rows in (
+            ("population", people),
+            ("population, no scar", people[people.scars == 0]),
+            ("population, phase_reliable", people[people.phase_reliable == 1]),
+            ("dyssynchrony", uneven),
+            ("dyssynchrony, phase_reliable", uneven[uneven.phase_reliable == 1] if len(uneven) else uneven),
+        )
+        for number in ("phase_sd_deg", "phase_bandwidth_deg")
+        if len(rows) > 3
+    ]
+    return {
+        "function_simulated": "\n".join([said, "", HEAD, *volumes_of]),
+        "synchrony_simulated": "\n".join([HEAD, *phases]),
+        "gates_simulated": gates_table(good),
+        "limits_simulated": limits_table(people),
+    }
+
+
+def gates_table(good: pd.DataFrame) -> str:
+    """Compare 8 and 16 gates on the same patients (the noise is another)."""
+    wide = good[good.cohort == "population"].pivot(
+        index="patient", columns="gates", values=["edv_ml", "esv_ml", "lvef_percent", "phase_sd_deg"]
+    )
+    if 16 not in wide.columns.get_level_values("gates"):
+        return "Not run yet."
+    rows = ["| number | n | 16 less 8 gates (95 % interval) | SD |", "|---|---|---|---|"]
+    for name in ("edv_ml", "esv_ml", "lvef_percent", "phase_sd_deg"):
+        both = wide[name].dropna()
+        gap = (both[16] - both[8]).to_numpy()
+        mean, sd = gap.mean(), gap.std(ddof=1)
+        half = 1.96 * sd / np.sqrt(len(gap))
+        rows.append(f"| {name} | {len(gap)} | {mean:+.1f} ({mean - half:+.1f} to {mean + half:+.1f}) | {sd:.1f} |")
+    return "\n".join(rows)
+
+
+def limits_table(people: pd.DataFrame) -> str:
+    """Set limits of normal found on low-likelihood patients (every fourth) beside published ones."""
+    normal = people[people.patient % 4 == 0]
+    rows = ["| number | n | mean | SD | limit here (mean and 2 SD) | published |", "|---|---|---|---|---|---|"]
+    for name, (side, text) in PUBLISHED.items():
+        values = normal[name].to_numpy()
+        digits = 2 if name == "tid_ratio" else 1
+        mean, sd = values.mean(), values.std(ddof=1)
+        limit = f">= {mean - 2 * sd:.{digits}f}" if side == "low" else f"<= {mean + 2 * sd:.{digits}f}"
+        rows.append(f"| {name} | {len(values)} | {mean:.{digits}f} | {sd:.{digits}f} | {limit} | {text} |")
+    return "\n".join(rows)
+
+
+def pages() -> None:
+    """Write every table between its marks in the pages that hold them."""
+    for name, text in tables().items():
+        mark, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+        for page in (ROOT / "docs/function.md", ROOT / "docs/synchrony.md"):
+            old = page.read_text(encoding="utf-8")
+            if mark in old:
+                page.write_text(old[: old.index(mark)] + f"{mark}\n{text}\n" + old[old.index(end) :], encoding="utf-8")
+                print(page.name, name)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--patients", type=int, default=40)
-    parser.add_argument("--seed", type=int, default=501)
-    parser.add_argument("--state", choices=("stress", "rest"), default="stress")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("do", choices=("measure", "pages"))
+    parser.add_argument("--cohort", choices=COHORTS, default="population")
+    parser.add_argument("--seed", type=int, default=9501)
+    parser.add_argument("--patients", type=int, default=200)
     parser.add_argument("--gates", type=int, default=8)
-    parser.add_argument("--noiseless", action="store_true")
+    parser.add_argument("--minutes", type=float, default=11.0)
     options = parser.parse_args()
-    jobs = (
-        measure_patient(options.seed, i, options.state, options.gates, options.noiseless)
-        for i in range(options.patients)
-    )
-    rows = [row for row in jobs if row is not None]
-    groups = {
-        "all": rows,
-        "EDV >= 70 ml": [r for r in rows if r["edv_ml_true"] >= 70],
-        "EDV < 70 ml": [r for r in rows if r["edv_ml_true"] < 70],
-        "wall <= 11 mm": [r for r in rows if r["wall_mm"] <= 11],
-        "phase reliable": [r for r in rows if r["reliable"]],
-    }
-    noise = ", without noise" if options.noiseless else ""
-    print(f"\nSimulated, {options.state}, {options.gates} gates, seed {options.seed}{noise}.")
-    print("| group | number | n | bias (95 % interval) | SD | r |\n|---|---|---|---|---|---|")
-    for name, chosen in groups.items():
-        if len(chosen) > 2:
-            for column in COLUMNS:
-                print(line(name, chosen, column, relative=column in COLUMNS[:2]))
-    print(f"median {np.median([r['seconds'] for r in rows]):.2f} s a patient")
+    if options.do == "pages":
+        pages()
+    else:
+        measure(options.cohort, options.seed, options.patients, options.gates, options.minutes)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 from myoperf.errors import InputError
 from myoperf.lv import LVFit
 from myoperf.pipeline import Models, Options, analyze
-from myoperf.pipeline.analyze import _phase_doubt, _put_back
+from myoperf.pipeline.analyze import _dilation, _phase_doubt, _put_back
 from myoperf.quant.counts import place_in_views
 from myoperf.quant.rays import lay_rays
 from myoperf.report.content import numbers_table
@@ -92,6 +92,14 @@ def test_without_draws_the_contract_s_keys_stay_as_they_are(report):
     assert "intervals" not in results_json(bare)
     with pytest.raises(InputError, match="3 draws"):
         Options(interval_draws=2)
+
+
+def test_tid_compares_model_walls_and_falls_back_on_labels(report):
+    stress, rest = report.results
+    assert report.scores.tid_ratio == pytest.approx(1.0, abs=0.1)
+    short = replace(FRAME, base_mm=FRAME.apex_mm + 20.0 * FRAME.axis)
+    fallen = _dilation(replace(stress, frame=short, cavity_ml=90.0), replace(rest, cavity_ml=60.0))
+    assert fallen == pytest.approx(1.5)
 
 
 def test_volumes_without_views_get_the_outline_s_doubt(report):

@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 
 from myoperf.errors import AnalysisError, InputError
-from myoperf.quant import fit_volume_curve, measure_function
+from myoperf.quant import fit_volume_curve, measure_function, static_cavity_ml
 from myoperf.quant.rays import cavity_ml, lay_rays, mid_wall_area_mm2
 from myoperf.types import LVFrame, PolarMap, Volume
 
@@ -176,6 +176,15 @@ def test_volume_curve_of_a_known_beat():
     assert curve.esv_ml == pytest.approx(40, rel=1e-3)
     assert curve.pfr_edv_per_s == pytest.approx(40 * 2 * np.pi / 120, rel=1e-3)
     assert curve.ttpf_ms == pytest.approx(250.0, abs=4)
+
+
+def test_the_cavity_of_an_ungated_image_lies_between_the_extremes_and_grows_with_it():
+    cavity = []
+    for strength in (0.12, 0.3):
+        volume, edv, esv = heart(strength=strength)
+        cavity.append(static_cavity_ml(volume, FRAME, polar_map()))
+        assert esv < cavity[-1] < 1.02 * edv
+    assert cavity[1] < 0.97 * cavity[0]
 
 
 def test_impossible_input_is_refused():

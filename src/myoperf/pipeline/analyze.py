@@ -24,6 +24,7 @@ from myoperf.quant import (
     measure_function,
     score_perfusion,
     shipped_limits,
+    static_cavity_ml,
     tid_ratio,
 )
 from myoperf.recon import ReconOptions, reconstruct
@@ -340,8 +341,16 @@ def score(
         rest_limits=limits.get("rest"),
         territories=territories,
     )
-    ratio = tid_ratio(stress.cavity_ml, rest.cavity_ml) if stress and rest else None
+    ratio = _dilation(stress, rest) if stress and rest else None
     return replace(scores, tid_ratio=ratio, findings=(*scores.findings, *findings))
+
+
+def _dilation(stress: ScanResult, rest: ScanResult) -> float | None:
+    """Compare the two cavities by a model wall; by the labels where the model cannot be fitted to both."""
+    try:
+        return tid_ratio(*(static_cavity_ml(r.volume, r.frame, r.polar) for r in (stress, rest)))
+    except MyoPerfError:
+        return tid_ratio(stress.cavity_ml, rest.cavity_ml)
 
 
 def _located(

@@ -16,7 +16,7 @@ from myoperf.quant.synchrony import Synchrony, measure_synchrony
 from myoperf.quant.tracking import Tracking, track_wall
 from myoperf.types import FunctionResult, LVFrame, PolarMap, Volume
 
-__all__ = ["WALL_G_PER_ML", "measure_function"]
+__all__ = ["WALL_G_PER_ML", "measure_function", "static_cavity_ml"]
 
 Float = NDArray[np.floating[Any]]
 
@@ -91,6 +91,25 @@ def measure_function(
             **_phase_numbers(phase),
         },
     )
+
+
+def static_cavity_ml(volume: Volume, frame: LVFrame, polar: PolarMap, *, thickness_mm: float = 9.5) -> float:
+    """Measure the cavity of an ungated image as `measure_function` measures every gate's, for TID.
+
+    Parameters
+    ----------
+    volume
+        Gates are summed.
+    polar
+        Of the summed volume.
+
+    Raises
+    ------
+    AnalysisError
+        When there are no counts along the wall.
+    """
+    wall = track_wall(volume.summed(), frame, polar, thickness_mm=thickness_mm)
+    return float(cavity_ml(wall.rays, wall.shell.inner_mm(wall.rays), wall.shell.rim_mm)[0])
 
 
 def _nearest_gate(time: float, gates: int) -> int:
