@@ -12,8 +12,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -131,23 +132,34 @@ def run(scale: str, out: Path, seed: int, *, data: Path | None, resume: bool, qu
             save_file({k: v.contiguous() for k, v in net.state_dict().items()}, file)
         return NetworkLV(net.eval(), {})
 
+    judged: list[tuple[str, Row]] = []
+
+    def note(name: str, part: str, rows: Callable[[], list[Row]]) -> None:
+        file = out / "judged" / f"{name}, {part}.json"
+        if not (resume and file.exists()):
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(json.dumps(rows()), encoding="utf-8")
+        judged.extend((name, row) for row in json.loads(file.read_text(encoding="utf-8")))
+
     first = trained("simulated", size.first, training, None)
-    start, judged = first.net.state_dict(), list[tuple[str, Row]]()
-    judged += [("simulated only, real volumes", row) for row in judge(first, real)]
-    judged += [("simulated only, simulated volumes", row) for row in judge(first, testing)]
+    start = first.net.state_dict()
+    if real:
+        note("simulated only, real volumes", "all", lambda: judge(first, real))
+    note("simulated only, simulated volumes", "all", lambda: judge(first, testing))
     last = first
     if real:
         for k, held in enumerate(folds(real, size.folds, 0)):
             seen = [c for c in real if c.patient not in held]
-            recipe = replace(size.onward, seed=k + 1)
-            model = trained(f"fold{k}", recipe, [*seen, *training], start)
+            model = trained(f"fold{k}", replace(size.onward, seed=k + 1), [*seen, *training], start)
             unseen = [c for c in real if c.patient in held]
-            judged += [("real and simulated, real volumes not seen", row) for row in judge(model, unseen)]
+            name = "real and simulated, real volumes not seen"
+            note(name, f"fold {k}", partial(judge, model, unseen))
         last = trained("all", replace(size.final, seed=9), [*real, *training], start)
-        judged += [("shipped, simulated volumes", row) for row in judge(last, testing)]
-        judged += [("classical method, real volumes", row) for row in judge_finder(find_lv, real)]
-    judged += [("classical method, simulated volumes", row) for row in judge_finder(find_lv, testing)]
-    judged += [("shipped, spoilt simulated volumes", row) for row in judge(last, _spoilt(testing, TESTING_SEED + seed))]
+        note("shipped, simulated volumes", "all", lambda: judge(last, testing))
+        note("classical method, real volumes", "all", lambda: judge_finder(find_lv, real))
+    note("classical method, simulated volumes", "all", lambda: judge_finder(find_lv, testing))
+    spoilt = _spoilt(testing, TESTING_SEED + seed)
+    note("shipped, spoilt simulated volumes", "all", lambda: judge(last, spoilt))
     write_model(out, last.net, judged, _about(scale, size, seed, data is not None))
 
 
