@@ -1,9 +1,12 @@
 """Time the warm-up of a frozen backbone: features once, against features in every epoch.
 
-    python benchmarks/warmup_features.py --network MobileNetV2 --size 96 --pictures 40 --epochs 100
+    python benchmarks/warmup_features.py --network ResNet152V2 --size 224 --pictures 175 --epochs 100
 
-An epoch of recomputing (features of all pictures, then the head's steps) is timed twice and its median multiplied by
-the number of epochs; the warm-up on features computed once is run whole. Random weights: time does not depend on them.
+Two ways to compute features in every epoch are timed on a few pictures and multiplied by pictures and epochs: this
+package's backbone (channels first) and Keras as it comes (channels last, which is what a user of ``fit`` gets). The
+warm-up on features computed once is run whole. Time is processor time of one thread, so that a busy machine does not
+count. The head's weights after some epochs are compared between both ways. Random weights: time does not depend on
+them. Writes ``docs/results/warmup.csv`` and the table in ``docs/two-stage.md``.
 """
 
 from __future__ import annotations
@@ -12,52 +15,143 @@ import argparse
 import csv
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-from myoperf.nets.keras_backbones import build_backbone
-from myoperf.train.two_stage import Schedule, backbone_features, warm_up
+from myoperf.nets.keras_backbones import KerasBackbone, build_backbone, load_keras
+from myoperf.train.two_stage import Schedule, _fit, backbone_features, make_head, warm_up
+
+ROOT = Path(__file__).parents[1]
+MARKS = ("<!-- warmup -->", "<!-- end of warmup -->")
+
+
+def seconds(job: Callable[[], object], repeats: int) -> float:
+    """Give the median processor time of a job."""
+    spent = []
+    for _ in range(repeats):
+        start = time.process_time()
+        job()
+        spent.append(time.process_time() - start)
+    return statistics.median(spent)
+
+
+def head_difference(backbone: KerasBackbone, images: torch.Tensor, epochs: int) -> float:
+    """Train the head both ways; give the greatest difference of a weight."""
+    labels = torch.arange(len(images)) % 2
+    schedule = Schedule(epochs, batch=4)
+    features = backbone_features(backbone, images, batch=4)
+    once = warm_up(features, labels, (features, labels), schedule, seed=0)
+    head = make_head(backbone.features, schedule, 0)
+
+    def every(parts: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        with torch.no_grad():
+            maps = backbone.eval()(parts[0]).mean(dim=(2, 3))
+        return head(maps)
+
+    _fit(
+        (images,),
+        labels,
+        every,
+        [head],
+        list(head.parameters()),
+        ((images,), labels),
+        epochs=epochs,
+        rate=10.0**-schedule.rate_exponent,
+        batch=4,
+        seed=0,
+    )
+    pairs = zip(once.head.parameters(), head.parameters(), strict=True)
+    return max(float((a - b).detach().abs().max()) for a, b in pairs)
+
+
+def measure(network: str, size: int, pictures: int, epochs: int, sample: int) -> dict[str, object]:
+    torch.set_num_threads(1)
+    keras = load_keras()
+    generator = torch.Generator().manual_seed(0)
+    few = torch.rand(sample, 3, size, size, generator=generator)
+    stock = getattr(keras.applications, network)(include_top=False, weights=None, input_shape=(size, size, 3))
+    last = few.permute(0, 2, 3, 1).contiguous()
+
+    def as_it_comes() -> object:
+        with torch.no_grad():
+            return stock(last, training=False)
+
+    backbone = build_backbone(network, input_size=size)
+    as_it_comes()
+    backbone_features(backbone, few[:2])
+    each_stock = seconds(as_it_comes, 2) / sample
+    each_own = seconds(lambda: backbone_features(backbone, few), 2) / sample
+    images = few.repeat(-(-pictures // sample), 1, 1, 1)[:pictures]
+    labels = torch.arange(pictures) % 2
+    start = time.process_time()
+    features = backbone_features(backbone, images)
+    kept = time.process_time() - start
+    warm_up(features, labels, (features, labels), Schedule(epochs), seed=0)
+    once = time.process_time() - start
+    return {
+        "network": network,
+        "size": size,
+        "pictures": pictures,
+        "epochs": epochs,
+        "timed_pictures": sample,
+        "stock_every_epoch_s_extrapolated": round(each_stock * pictures * epochs + once - kept, 1),
+        "own_every_epoch_s_extrapolated": round(each_own * pictures * epochs + once - kept, 1),
+        "once_s": round(once, 2),
+        "of_which_features_s": round(kept, 2),
+        "ratio_to_stock": round((each_stock * pictures * epochs + once - kept) / once, 1),
+        "ratio_to_own": round((each_own * pictures * epochs + once - kept) / once, 1),
+        "greatest_difference_of_a_head_weight": head_difference(backbone, few[: min(sample, 8)], 2),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--network", default="MobileNetV2")
-    parser.add_argument("--size", type=int, default=96)
-    parser.add_argument("--pictures", type=int, default=40)
+    parser.add_argument("--network", nargs="+", default=["ResNet152V2", "MobileNetV2"])
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--pictures", type=int, default=175)
     parser.add_argument("--epochs", type=int, default=100)
-    parser.add_argument("-o", "--out", type=Path)
+    parser.add_argument("--sample", type=int, default=16)
+    parser.add_argument("-o", "--out", type=Path, default=ROOT / "docs/results/warmup.csv")
     given = parser.parse_args()
-    backbone = build_backbone(given.network, input_size=given.size)
-    images = torch.rand(given.pictures, 3, given.size, given.size, generator=torch.Generator().manual_seed(0))
-    labels = torch.arange(given.pictures) % 2
-    backbone_features(backbone, images[:2])  # the first call sets up
-    epochs = []
-    for _ in range(2):
-        start = time.perf_counter()
-        features = backbone_features(backbone, images)
-        warm_up(features, labels, (features, labels), Schedule(1), seed=0)
-        epochs.append(time.perf_counter() - start)
-    start = time.perf_counter()
-    features = backbone_features(backbone, images)
-    warm_up(features, labels, (features, labels), Schedule(given.epochs), seed=0)
-    once = time.perf_counter() - start
-    every = statistics.median(epochs) * given.epochs
-    row = {
-        "network": given.network,
-        "size": given.size,
-        "pictures": given.pictures,
-        "epochs": given.epochs,
-        "every_epoch_s_extrapolated": round(every, 2),
-        "once_s": round(once, 2),
-        "ratio": round(every / once, 1),
-    }
-    print(row)
-    if given.out:
-        with given.out.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(row))
-            writer.writeheader()
-            writer.writerow(row)
+    rows = [measure(name, given.size, given.pictures, given.epochs, given.sample) for name in given.network]
+    with given.out.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    write_page(rows)
+
+
+def write_page(rows: list[dict[str, object]]) -> None:
+    """Put the table between its marks in the page."""
+    page = ROOT / "docs/two-stage.md"
+    text = page.read_text(encoding="utf-8")
+    if MARKS[0] not in text:
+        return
+    head = (
+        "network",
+        "Keras as it comes",
+        "features every epoch",
+        "features once",
+        "ratio",
+        "same layout",
+        "difference",
+    )
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for row in rows:
+        cells = [
+            f"{row['network']}, {row['size']} px",
+            f"{row['stock_every_epoch_s_extrapolated']} s",
+            f"{row['own_every_epoch_s_extrapolated']} s",
+            f"{row['once_s']} s",
+            f"{row['ratio_to_stock']}",
+            f"{row['ratio_to_own']}",
+            f"{row['greatest_difference_of_a_head_weight']:.1e}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    before, after = text.split(MARKS[0])[0], text.split(MARKS[1])[1]
+    page.write_text(before + "\n".join([MARKS[0], *lines, MARKS[1]]) + after, encoding="utf-8")
 
 
 if __name__ == "__main__":

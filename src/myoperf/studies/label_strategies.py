@@ -96,7 +96,7 @@ SCALES: Mapping[str, Scale] = {
     "small": Scale(
         CohortSize(141, 40, 100, 659, 200),
         ("CNN1", "CNN2", LITE0),
-        Rules(epochs=12, batch=32, patience=2),
+        Rules(epochs=10, batch=32, patience=2),
         32,
         width=8,
         frozen=(LITE0,),

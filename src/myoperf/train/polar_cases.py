@@ -226,8 +226,7 @@ SETS: Mapping[str, CaseSet] = MappingProxyType(
     {
         "main": CaseSet(1000),
         "rarer": CaseSet(2000, _FEWER),
-        "found": CaseSet(3000, found=True),
-        "judged": CaseSet(7001, found=True),
+        "found": CaseSet(7001, found=True),
         "known": CaseSet(8000),
         "known-judged": CaseSet(8100),
         "louder": CaseSet(8200, louder=2.0),
@@ -239,7 +238,7 @@ SETS: Mapping[str, CaseSet] = MappingProxyType(
     }
 )
 """``found``: the ventricle found automatically, as the main job does; the others are unrolled on the known one, with
-an error of pose. ``judged`` is never learned from. ``rarer`` has 001's prevalences of patients an expert read only."""
+an error of pose. ``rarer`` has 001's prevalences of patients an expert read only."""
 
 CHUNK = 20
 

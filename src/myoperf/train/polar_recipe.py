@@ -34,12 +34,11 @@ class PolarScale:
     ----------
     known
         Patients of each set imaged and unrolled on the known ventricle, all to learn from.
-    learned, calibration
-        The set whose first patients are learned from, too, and whose next ones calibrate; ventricle found.
+    learned, calibration, judged
+        Patients of the set `found` that are learned from too, that calibrate, and that judge, one after the other;
+        of the main job's kind: ventricle found automatically.
     repeats
         How often each of the `learned` stands in the training material.
-    judged
-        The set that judges, and its patients; never learned from.
     others
         Further sets that are measured.
     widened
@@ -50,7 +49,7 @@ class PolarScale:
     found: str
     learned: int
     calibration: int
-    judged: tuple[str, int]
+    judged: int
     others: Mapping[str, int]
     widened: int
     repeats: int = 3
@@ -59,15 +58,13 @@ class PolarScale:
 
 SCALES: Mapping[str, PolarScale] = MappingProxyType(
     {
-        "smoke": PolarScale(
-            {"main": 6}, "known", 4, 10, ("known-judged", 12), {}, 30, 1, Recipe(1, 4, 2, 8, components=4)
-        ),
+        "smoke": PolarScale({"main": 6}, "known", 4, 10, 12, {}, 30, 1, Recipe(1, 4, 2, 8, components=4)),
         "small": PolarScale(
             {"main": 400, "rarer": 659},
             "found",
-            100,
-            60,
-            ("judged", 200),
+            40,
+            40,
+            120,
             {"known-judged": 80, "louder": 60, "czt": 60, "rarer-judged": 60},
             1000,
         ),
@@ -76,7 +73,7 @@ SCALES: Mapping[str, PolarScale] = MappingProxyType(
             "found",
             2000,
             500,
-            ("judged", 1000),
+            1000,
             {"known-judged": 500, "louder-found": 500, "czt-found": 500, "rarer-found": 500},
             10000,
         ),
@@ -107,10 +104,11 @@ def run(
         raise InputError(f"Unknown scale {scale!r}; known are {', '.join(SCALES)}.")
     plan, folder = SCALES[scale], data or out / "cases"
     known = {name: draw_set(name, n, folder, quiet=quiet) for name, n in plan.known.items()}
-    found = draw_set(plan.found, plan.learned + plan.calibration, folder, quiet=quiet)
-    first = found.take(np.flatnonzero(found.key[:, 1] < plan.learned))
-    calibration = found.take(np.flatnonzero(found.key[:, 1] >= plan.learned))
-    judged = draw_set(*plan.judged, folder, quiet=quiet)
+    found = draw_set(plan.found, plan.learned + plan.calibration + plan.judged, folder, quiet=quiet)
+    index = found.key[:, 1]
+    first = found.take(np.flatnonzero(index < plan.learned))
+    calibration = found.take(np.flatnonzero((index >= plan.learned) & (index < plan.learned + plan.calibration)))
+    judged = found.take(np.flatnonzero(index >= plan.learned + plan.calibration))
     material = widen(join_cases([*known.values(), *[first] * plan.repeats]), 500_000 + seed, plan.widened)
     classifier = fit_classifier(material, calibration, plan.recipe, seed)
     limits = stress_limits()
@@ -124,7 +122,7 @@ def run(
         cases = draw_set(name, n, folder, quiet=quiet)
         measured[name] = measure_cohort(classifier, cases, limits, seed=seed)
         patients[name] = _say(cases)
-    where = "found automatically" if SETS[plan.judged[0]].found else "as it is known to lie"
+    where = "found automatically" if SETS[plan.found].found else "as it is known to lie"
     card = {
         "name": "polar-classifier",
         "version": "2",
