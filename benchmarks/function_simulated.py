@@ -35,6 +35,7 @@ from myoperf.types import Projections
 ROOT = Path(__file__).parents[1]
 VIEWS = ROOT / "runs" / "function"
 TABLE = ROOT / "docs/results/function_simulated.csv"
+REPEATS = ROOT / "docs/results/repeatability.csv"
 KEYS = ("cohort", "seed", "patient", "gates")
 NUMBERS = ("edv_ml", "esv_ml", "lvef_percent", "phase_sd_deg", "phase_bandwidth_deg", "tid_ratio")
 RELATIVE = ("edv_ml", "esv_ml")
@@ -85,6 +86,22 @@ def measure_patient(views: dict[str, Projections], again: str = "") -> dict[str,
     return out
 
 
+def measured_before(index: int, counts: float) -> dict[str, float] | None:
+    """Take the row from the first of the two measurements of ``repeatability.py``, the same of the same views."""
+    if not REPEATS.exists():
+        return None
+    table = pd.read_csv(REPEATS)
+    first = table[table.patient == index].set_index("number")["first"].to_dict()
+    if "stress.edv_ml" not in first or "tid_ratio" not in first:
+        return None
+    names = [*(n for n in NUMBERS if n != "tid_ratio"), "phase_noise_deg", "phase_sd_uncorrected_deg"]
+    out = {name: float(first[f"stress.{name}"]) for name in names}
+    out["tid_ratio"] = float(first["tid_ratio"])
+    out["tid_labels_ratio"] = float(first["stress.cavity_ml"] / first["rest.cavity_ml"])
+    out["phase_reliable"] = float(out["phase_noise_deg"] < 8.0)
+    return out | {"counts": counts}
+
+
 def measure(cohort: str, seed: int, patients: int, gates: int, minutes: float) -> None:
     """Add the rows that are not there yet."""
     start = time.monotonic()
@@ -100,7 +117,9 @@ def measure(cohort: str, seed: int, patients: int, gates: int, minutes: float) -
         views = views_of(VIEWS, cohort, seed, index, gates)
         row: dict[str, Any] = dict(zip(KEYS, key, strict=True)) | known_of(cohort, seed, index)
         try:
-            row |= measure_patient(views)
+            counts = float(views["stress"].array.sum(dtype=np.float64))
+            before = measured_before(index, counts) if (cohort, seed, gates) == ("population", 9501, 8) else None
+            row |= before or measure_patient(views)
         except MyoPerfError as error:
             row["failed"] = str(error).split(".")[0]
         table = pd.concat([table, pd.DataFrame([row])], ignore_index=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from myoperf.quant.counts import lung_heart_ratio
 from myoperf.quant.curve import VolumeCurve, fit_volume_curve
+from myoperf.quant.dynamic import blood_curves, measure_flow
 from myoperf.quant.flow import FlowFit, fit_flow, flow_from_k1, flow_reserve, k1_from_flow, tissue_curve
 from myoperf.quant.function import measure_function, static_cavity_ml
 from myoperf.quant.intervals import (
@@ -46,6 +47,7 @@ __all__ = [
     "Perfusion",
     "Synchrony",
     "VolumeCurve",
+    "blood_curves",
     "build_limits",
     "check_quality",
     "choose_limits",
@@ -63,6 +65,7 @@ __all__ = [
     "jitter_frame",
     "k1_from_flow",
     "lung_heart_ratio",
+    "measure_flow",
     "measure_function",
     "measure_perfusion",
     "measure_synchrony",

@@ -1,0 +1,126 @@
+"""Repeatability: the same simulated patient acquired twice, nothing but the noise differing.
+
+    python benchmarks/repeatability.py measure --patients 20
+    python benchmarks/repeatability.py page
+
+Uses the views of ``function_simulated.py`` (population, 8 gates at stress, ungated rest) with their second drawing of
+the noise, and measures every number of the report on both: the ventricle is found anew each time. Rows go to
+``docs/results/repeatability.csv`` (patient, number, first, second), the table to ``docs/repeatability.md``.
+Repeatability coefficient: 1.96 x sqrt(2) x within-patient SD (Bland and Altman, Lancet 1986;1:307); 95 % of
+repeats differ by less.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import chi2
+
+from function_cohort import patient_of, views_of
+from myoperf.errors import MyoPerfError
+from myoperf.lv import find_lv, segment_lv
+from myoperf.pipeline import Models, Options, analyze
+from myoperf.pipeline.doubt import numbers_of_scan, numbers_of_scores
+from myoperf.types import Projections, Scan, Study
+
+ROOT = Path(__file__).parents[1]
+VIEWS = ROOT / "runs" / "function"
+TABLE = ROOT / "docs/results/repeatability.csv"
+PAGE = ROOT / "docs/repeatability.md"
+MARKS = ("<!-- repeatability -->", "<!-- end of repeatability -->")
+MODELS = Models(find_lv=find_lv, segment_lv=segment_lv)
+
+
+def numbers_of(views: dict[str, Projections], sex: str, again: str) -> dict[str, float]:
+    """Analyse both scans and name every number: ``stress.edv_ml``, ``rest.cavity_ml``, ``tid_ratio`` ..."""
+    scans = (
+        Scan(views[f"stress{again}"], state="stress", framing="gated", tracer="Tc-99m sestamibi"),
+        Scan(views[f"rest{again}"], state="rest", tracer="Tc-99m sestamibi"),
+    )
+    report = analyze(Study(scans, sex=sex), MODELS, Options(interval_draws=0))  # type: ignore[arg-type]
+    out = numbers_of_scores(report.scores)
+    for result in report.results:
+        out |= {f"{result.name}.{name}": value for name, value in numbers_of_scan(result).items()}
+    return out
+
+
+def measure(seed: int, patients: int, minutes: float) -> None:
+    """Add the patients that are not there yet."""
+    start = time.monotonic()
+    table = pd.read_csv(TABLE) if TABLE.exists() else pd.DataFrame(columns=["patient", "number", "first", "second"])
+    for index in range(patients):
+        if index in set(table.patient):
+            continue
+        if time.monotonic() - start > 60.0 * minutes:
+            print(f"stopped before {index}; call again to go on", flush=True)
+            return
+        views = views_of(VIEWS, "population", seed, index, 8)
+        sex = patient_of("population", seed, index)[0].clinical.sex
+        try:
+            first, second = (numbers_of(views, sex, again) for again in ("", "_again"))
+        except MyoPerfError as error:
+            print(f"{index}: {error}", flush=True)
+            first, second = {"failed": 1.0}, {"failed": 1.0}
+        both = [name for name in first if name in second]
+        rows = pd.DataFrame(
+            {
+                "patient": index,
+                "number": both,
+                "first": [first[n] for n in both],
+                "second": [second[n] for n in both],
+            }
+        )
+        table = pd.concat([table, rows], ignore_index=True).astype({"first": float, "second": float})
+        table.sort_values(["patient", "number"]).to_csv(TABLE, index=False, float_format="%.4f")
+    print(f"{patients} patients are there", flush=True)
+
+
+def page() -> None:
+    """Write the table between its marks."""
+    table = pd.read_csv(TABLE)
+    table = table[table.number != "failed"]
+    pooled = table.number.str.replace(r"\.\d+$", " (each of its list)", regex=True)
+    lines = [
+        f"{table.patient.nunique()} simulated patients, each acquired twice (full physics, noise drawn twice).",
+        "",
+        "| number | pairs | mean | within-patient SD (95 % interval) | repeatability coefficient |",
+        "|---|---|---|---|---|",
+    ]
+    for name, rows in table.groupby(pooled, sort=True):
+        gap = (rows["second"] - rows["first"]).to_numpy()
+        n = len(gap)
+        if n < 5:
+            continue
+        within = float(np.sqrt((gap**2).mean() / 2.0))
+        low, high = (within * np.sqrt(n / chi2.ppf(p, n)) for p in (0.975, 0.025))
+        level = float(rows["first"].mean())
+        digits = 3 if str(name).endswith("ratio") or "index" in str(name) or "eccentricity" in str(name) else 2
+        lines.append(
+            f"| {name} | {n} | {level:.{digits}f} | {within:.{digits}f} ({low:.{digits}f} to {high:.{digits}f}) "
+            f"| {1.96 * np.sqrt(2.0) * within:.{digits}f} |"
+        )
+    old = PAGE.read_text(encoding="utf-8")
+    mark, end = MARKS
+    text = old[: old.index(mark)] + mark + "\n" + "\n".join(lines) + "\n" + old[old.index(end) :]
+    PAGE.write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("do", choices=("measure", "page"))
+    parser.add_argument("--seed", type=int, default=9501)
+    parser.add_argument("--patients", type=int, default=20)
+    parser.add_argument("--minutes", type=float, default=11.0)
+    options = parser.parse_args()
+    if options.do == "page":
+        page()
+    else:
+        measure(options.seed, options.patients, options.minutes)
+
+
+if __name__ == "__main__":
+    main()
