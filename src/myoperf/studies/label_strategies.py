@@ -98,7 +98,7 @@ SCALES: Mapping[str, Scale] = {
         ("CNN1", "CNN2", LITE0),
         Rules(epochs=10, batch=32, patience=2),
         32,
-        width=8,
+        width=4,
         frozen=(LITE0,),
         frozen_side=64,
     ),
