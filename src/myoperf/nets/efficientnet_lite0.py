@@ -115,6 +115,7 @@ class EfficientNetLite0(nn.Module):
         self._bn1 = _norm(self.features)
         self._fc = nn.Linear(self.features, _CLASSES)
         self.frozen_first = 0
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on a CPU
         if weights is not None:
             self._load(lite0_weights_file() if weights == "imagenet" else Path(weights))
 
@@ -134,7 +135,8 @@ class EfficientNetLite0(nn.Module):
         """Run layers `first` to `end` (not included)."""
         for index in range(first, end):
             if index == 0:
-                maps = functional.relu6(self._bn0(self._conv_stem(maps)))
+                stored = maps.contiguous(memory_format=torch.channels_last)
+                maps = functional.relu6(self._bn0(self._conv_stem(stored)))
             elif index <= len(self._blocks):
                 maps = self._blocks[index - 1](maps)
             else:

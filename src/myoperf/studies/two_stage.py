@@ -222,9 +222,17 @@ class _Data:
         return Pictures(to_range(self.discs[rows], low_high), torch.from_numpy(self.labels[rows]))
 
 
-def _draw(size: Scale, side: int, seed: int) -> _Data:
-    discs, labels = draw_discs(size.diseased, size.healthy, side, seed, imaged=size.imaged)
-    more, more_labels = draw_discs(size.fresh, size.fresh, side, 900_000 + seed, imaged=size.imaged)
+def _draw(size: Scale, side: int, seed: int, folder: Path) -> _Data:
+    """Draw the discs, or read those that a run that stopped kept."""
+    path = folder / f"discs-{side}.npz"
+    if not path.exists():
+        discs, labels = draw_discs(size.diseased, size.healthy, side, seed, imaged=size.imaged)
+        more, more_labels = draw_discs(size.fresh, size.fresh, side, 900_000 + seed, imaged=size.imaged)
+        part = path.with_suffix(".part.npz")
+        np.savez_compressed(part, discs=discs, labels=labels, more=more, more_labels=more_labels)
+        part.replace(path)
+    with np.load(path) as kept:
+        discs, labels, more, more_labels = (kept[k] for k in ("discs", "labels", "more", "more_labels"))
     train, valid, test = split(labels, seed)
     fresh = np.arange(len(labels), len(labels) + len(more_labels))
     return _Data(
@@ -304,7 +312,7 @@ def run(
         own = EfficientNetLite0.input_size if network == LITE0 else get_spec(network).input_size
         side = size.input_size or own
         if side not in drawn:
-            drawn[side] = _draw(size, side, seed)
+            drawn[side] = _draw(size, side, seed, out / "jobs")
         return drawn[side]
 
     chooser = "validation" if choose_on == "validation" else "test"
