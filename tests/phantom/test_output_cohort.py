@@ -148,3 +148,15 @@ def test_a_whole_turn_doubles_counts_and_sees_the_back_mirrored():
         mirrored, plain = (np.corrcoef(front.ravel(), b.ravel())[0, 1] for b in (back[:, ::-1], back))
         assert mirrored > max(plain, 0.6)
     assert reconstruct(whole.projections).volume.grid_shape == (32, 32, 32)
+
+
+def test_a_circles_radius_can_be_set_but_never_enters_the_body():
+    patient = draw_patient(np.random.default_rng(3))
+    small = Protocol(views=4, pixels=32, pixel_mm=12.0, gates=1, oversampling=1.5, circular=True, radius_mm=327.3)
+    wide, tight = (
+        acquire(patient, "rest", np.random.default_rng(4), p) for p in (small, replace(small, radius_mm=50.0))
+    )
+    np.testing.assert_allclose(wide.projections.radius_mm, 327.3)
+    assert 140.0 < tight.projections.radius_mm.max() < 300.0
+    with pytest.raises(InputError, match="circular orbit"):
+        Protocol(radius_mm=300.0)

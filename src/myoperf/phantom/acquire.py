@@ -58,6 +58,8 @@ class Protocol:
         Collimator: GE or Siemens LEHR.
     circular
         Orbit: a circle, or the body's contour.
+    radius_mm
+        Of the circle; None draws one that clears the body by 10 to 150 mm.
     motion_probability
         Share of scans in which the patient shifts once by a few millimetres.
     breathing
@@ -74,6 +76,7 @@ class Protocol:
     dose: Literal["full", "half", "quarter"] = "full"
     vendor: Literal["GE", "Siemens"] = "GE"
     circular: bool = False
+    radius_mm: float | None = None
     motion_probability: float = 0.15
     breathing: bool = True
     oversampling: float = 2.0
@@ -86,6 +89,8 @@ class Protocol:
             )
         if self.gates < 1 or self.dose not in DOSES or not 0.0 <= self.motion_probability <= 1.0:
             raise InputError(f"Unusable protocol: gates {self.gates}, dose {self.dose!r}.")
+        if self.radius_mm is not None and not (self.circular and self.radius_mm > 0):
+            raise InputError("A radius is positive and belongs to a circular orbit.")
         if self.oversampling <= 1.0:
             raise InputError("The simulation's grid must be finer than the detector's pixels (oversampling above 1).")
 
@@ -227,6 +232,8 @@ def place_camera(
     axis = patient.scan_centre_mm
     margin = float(rng.uniform(10.0, _CIRCLE_CLEARS_MM if protocol.circular else 30.0))
     radius = orbit_radius(mu > 0.002, grid, angles, axis_lps_mm=axis, margin_mm=margin, circular=protocol.circular)
+    if protocol.radius_mm is not None:
+        radius = np.maximum(radius - margin, protocol.radius_mm)  # never inside the body
     moves = rng.random() < protocol.motion_probability
     jump = rng.normal(0.0, (2.0, 2.0, 5.0)) if moves else np.zeros(3)
     first = int(rng.integers(1, protocol.views))
