@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,9 +9,9 @@ from myoperf.diagnosis import load_classifier
 from myoperf.diagnosis.classifier import calibrated
 from myoperf.errors import InputError
 from myoperf.train import polar_cases
-from myoperf.train.polar import move_maps
+from myoperf.train.polar import move_maps, read_cohort, widen
 from myoperf.train.polar_calibration import KINDS, choose_calibration, fit_calibration, log_loss
-from myoperf.train.polar_cases import SETS, draw_set, read_cases
+from myoperf.train.polar_cases import SETS, draw_set, join_cases, read_cases
 from myoperf.train.polar_recipe import run
 
 
@@ -84,6 +85,20 @@ def test_a_set_goes_on_where_it_stopped_and_its_patients_do_not_depend_on_their_
     (tmp_path / "other.npz").write_text("no cohort")
     with pytest.raises(InputError, match="no cohort"):
         read_cases(tmp_path / "other.npz")
+
+
+def test_a_patient_without_rest_is_read_by_stress_alone(tmp_path):
+    cases = draw_set("known", 1, tmp_path)
+    lacking = replace(cases, rest=np.full_like(cases.rest, np.nan))
+    assert cases.has_rest.all()
+    assert not lacking.has_rest.any()
+    classifier = load_classifier()
+    seen = read_cohort(classifier, lacking).probability
+    assert np.array_equal(seen, read_cohort(classifier, cases, rest=False).probability)
+    assert not np.array_equal(seen, read_cohort(classifier, cases).probability)
+    material = widen(join_cases([cases, lacking]), 1, 2)
+    assert material.has_rest.tolist() == [True, False, True, True]
+    assert all(np.isfinite(getattr(material, name)).all() for name in ("stress", "rest", "clinical", "labels"))
 
 
 @pytest.mark.slow

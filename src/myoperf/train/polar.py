@@ -68,12 +68,13 @@ class Recipe:
 
 @dataclass(frozen=True, eq=False)
 class Widened:
-    """Training material: scaled maps (n, rings, angles), clinical values (n, 4), labels (n, 3)."""
+    """Training material: scaled maps (n, rings, angles), clinical values (n, 4), labels (n, 3), whose rest is known."""
 
     stress: Float
     rest: Float
     clinical: Float
     labels: NDArray[np.int64]
+    has_rest: NDArray[np.bool_]
 
 
 def _blurred(maps: Float) -> Float:
@@ -99,7 +100,9 @@ def widen(imaged: PolarCases, seed: int, n: int) -> Widened:
     """
     known = [_perfusion(key) for key in imaged.key]
     truth = _blurred(np.concatenate([[k[0] for k in known], [k[1] for k in known]]))
-    maps = scale_maps(np.concatenate([imaged.stress, imaged.rest]))
+    with_rest = imaged.has_rest
+    resting = np.where(with_rest[:, None, None], imaged.rest, imaged.stress)  # a place-holder, never shown as rest
+    maps = scale_maps(np.concatenate([imaged.stress, resting]))
     ratio = (maps / np.maximum(truth, 0.05)).clip(0.3, 3.0).reshape(2, len(imaged), RINGS, ANGLES)
     rng = np.random.default_rng(seed)
     stress, rest, clinical, labels, donors = [], [], [], [], []
@@ -111,9 +114,9 @@ def widen(imaged: PolarCases, seed: int, n: int) -> Widened:
         rest.append(truth_polar(patient, "rest", RINGS, ANGLES))
         clinical.append((form.sex == "M", form.age_years, form.height_m, form.weight_kg))
         labels.append([ica[v] for v in VESSELS])
-        alike = np.flatnonzero(male == (form.sex == "M"))
-        donors.append(rng.choice(alike if alike.size else len(imaged)))
-    first = Widened(maps[: len(imaged)], maps[len(imaged) :], imaged.clinical, imaged.ica)
+        alike = np.flatnonzero(with_rest & (male == (form.sex == "M")))
+        donors.append(rng.choice(alike if alike.size else np.flatnonzero(with_rest)))
+    first = Widened(maps[: len(imaged)], maps[len(imaged) :], imaged.clinical, imaged.ica, with_rest)
     if not n:
         return first
     made = [_blurred(np.asarray(m)) * ratio[i, donors] for i, m in enumerate((stress, rest))]
@@ -122,6 +125,7 @@ def widen(imaged: PolarCases, seed: int, n: int) -> Widened:
         np.concatenate([first.rest, scale_maps(made[1])]),
         np.concatenate([first.clinical, np.asarray(clinical, dtype=np.float64)]),
         np.concatenate([first.labels, np.asarray(labels)]),
+        np.concatenate([with_rest, np.ones(n, dtype=bool)]),
     )
 
 
@@ -204,6 +208,7 @@ def _fit_network(
                 constants["normal_rest"],
             )
         )
+        has_rest = torch.from_numpy(data.has_rest)
         steps = recipe.epochs * (len(stress) // recipe.batch)
         optimiser = torch.optim.AdamW(net.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, total_steps=steps)
@@ -212,7 +217,7 @@ def _fit_network(
             for batch in torch.split(order[: len(order) // recipe.batch * recipe.batch], recipe.batch):
                 first, second = _augment(stress[batch], rest[batch], generator)
                 maps = network_input(first, second, normal, normal_rest)
-                absent = torch.rand(len(batch), generator=generator) < recipe.no_rest
+                absent = (torch.rand(len(batch), generator=generator) < recipe.no_rest) | ~has_rest[batch]
                 maps[absent, 1:] = 0.0
                 known = (torch.rand(len(batch), 4, generator=generator) >= recipe.no_value).float()
                 loss = functional.binary_cross_entropy_with_logits(
@@ -230,7 +235,7 @@ def _constants(data: Widened, recipe: Recipe) -> dict[str, Float]:
     well = data.labels.sum(axis=1) == 0
     out: dict[str, Float] = {
         "normal_stress": data.stress[well].mean(axis=0),
-        "normal_rest": data.rest[well].mean(axis=0),
+        "normal_rest": data.rest[well & data.has_rest].mean(axis=0),
     }
     out |= {"clinical_mean": data.clinical.mean(axis=0), "clinical_sd": data.clinical.std(axis=0)}
     centred = (data.stress - out["normal_stress"]).reshape(len(data.stress), -1)
@@ -240,23 +245,34 @@ def _constants(data: Widened, recipe: Recipe) -> dict[str, Float]:
     return out | {"slope": np.ones(3), "offset": np.zeros(3), "slope_stress": np.ones(3), "offset_stress": np.zeros(3)}
 
 
-def fit_classifier(data: Widened, calibration: PolarCases, recipe: Recipe, seed: int) -> Classifier:
-    """Train the ensemble and set calibration and abstention limits on patients it has not seen."""
+def fit_classifier(
+    data: Widened, calibration: PolarCases, calibration_stress: PolarCases, recipe: Recipe, seed: int
+) -> Classifier:
+    """Train the ensemble and set calibration and abstention limits on patients it has not seen.
+
+    Parameters
+    ----------
+    calibration
+        With both states, for reading both.
+    calibration_stress
+        For reading stress alone, and for the limits of abstention.
+    """
     constants = _constants(data, recipe)
     constants["limits"] = np.ones(2)
     rows = rows_of(data.clinical, constants["clinical_mean"], constants["clinical_sd"])
     networks = tuple(_fit_network(data, rows, constants, recipe, seed + i) for i in range(recipe.networks))
     card: dict[str, Any] = {"networks": recipe.networks, "width": recipe.width}
     raw = Classifier(networks, constants, card, "")
-    stress, rest = scale_maps(calibration.stress), scale_maps(calibration.rest)
-    seen = rows_of(calibration.clinical, constants["clinical_mean"], constants["clinical_sd"])
     fitted = {k: v for k, v in constants.items() if not k.startswith(("slope", "offset"))}
     card["calibration"] = {}
-    for end, second, name in (("", rest, "stress and rest"), ("_stress", None, "stress alone")):
-        logits = raw.logits(*raw.inputs(stress, second, seen)).mean(axis=0)
-        kind, losses, found = choose_calibration(logits, calibration.ica, seed)
+    for end, cases, name in (("", calibration, "stress and rest"), ("_stress", calibration_stress, "stress alone")):
+        seen = rows_of(cases.clinical, constants["clinical_mean"], constants["clinical_sd"])
+        rest = None if end else scale_maps(cases.rest)
+        logits = raw.logits(*raw.inputs(scale_maps(cases.stress), rest, seen)).mean(axis=0)
+        kind, losses, found = choose_calibration(logits, cases.ica, seed)
         fitted |= {f"{k}{end}": v for k, v in found.items()}
-        card["calibration"][name] = {"kind": kind, "cross_validated_log_loss": dict(losses)}
+        card["calibration"][name] = {"kind": kind, "n": len(cases), "cross_validated_log_loss": dict(losses)}
+    stress = scale_maps(calibration_stress.stress)
     centred = (stress - constants["normal_stress"]).reshape(len(stress), -1)
     scores = centred @ constants["components"].T
     inside = np.sqrt((scores**2 / constants["variance"]).sum(axis=1))
@@ -266,10 +282,11 @@ def fit_classifier(data: Widened, calibration: PolarCases, recipe: Recipe, seed:
 
 
 def read_cohort(classifier: Classifier, cases: PolarCases, *, rest: bool = True, clinical: bool = True) -> Reading:
-    """Read a cohort, with or without its rest maps and its clinical values."""
+    """Read a cohort, with or without its rest maps (without where one is lacking) and its clinical values."""
     mean, sd = classifier.constants["clinical_mean"], classifier.constants["clinical_sd"]
     rows = rows_of(cases.clinical, mean, sd) if clinical else np.zeros((len(cases), 8))
-    return classifier.read(cases.stress, cases.rest if rest else None, rows)
+    both = rest and bool(cases.has_rest.all())
+    return classifier.read(cases.stress, cases.rest if both else None, rows)
 
 
 def write_classifier(folder: Path, classifier: Classifier, card: Mapping[str, Any]) -> Classifier:

@@ -7,7 +7,7 @@ method makes; or, for a check of that shortcut, on the ventricle that `myoperf.l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 RINGS, ANGLES = 24, 72
+_STATES: tuple[State, State] = ("stress", "rest")
 Float = NDArray[np.floating[Any]]
 
 
@@ -51,7 +52,8 @@ class PolarCases:
     Attributes
     ----------
     stress, rest
-        (patients, rings, angles) float32, maximum over the wall, as `myoperf.polar` gives it.
+        (patients, rings, angles) float32, maximum over the wall, as `myoperf.polar` gives it. Rest is NaN in
+        patients of whom stress alone was imaged.
     clinical
         (patients, 4): sex (1 man, 0 woman), age in years, height in m, weight in kg.
     ica, expert
@@ -78,6 +80,12 @@ class PolarCases:
     def __len__(self) -> int:
         return int(self.stress.shape[0])
 
+    @property
+    def has_rest(self) -> NDArray[np.bool_]:
+        """Whose rest was imaged, (patients,)."""
+        known: NDArray[np.bool_] = np.isfinite(self.rest[:, 0, 0])
+        return known
+
     def take(self, rows: NDArray[Any]) -> PolarCases:
         """Give some of the patients."""
         return PolarCases(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
@@ -94,13 +102,25 @@ def _jitter(frame: LVFrame, rng: np.random.Generator) -> LVFrame:
     )
 
 
-def _maps(patient: PatientModel, rng: np.random.Generator, *, kind: Kind, louder: float, found: bool) -> list[Float]:
-    """Image both states of one patient and unroll each."""
+def _maps(patient: PatientModel, rng: np.random.Generator, *, kind: Kind, louder: float) -> list[Float]:
+    """Image both states of one patient and unroll each on the known ventricle."""
     model = image_model(kind, rng)
-    states: tuple[State, ...] = ("stress", "rest")
+    model = replace(model, noise=model.noise * louder)
+    return [image_state(patient, rng, model, state, kind=kind) for state in _STATES]
+
+
+def _found(
+    patient: PatientModel, key: tuple[int, int], states: Sequence[State], kind: Kind, louder: float
+) -> list[Float]:
+    """Image states and unroll each on the ventricle found in it; a state's map does not depend on the other's."""
+    model = image_model(kind, np.random.default_rng((*key, 1)))
+    model = replace(model, noise=model.noise * louder)
+    nothing = np.full((RINGS, ANGLES), np.nan, np.float32)
     return [
-        image_state(patient, rng, replace(model, noise=model.noise * louder), state, kind=kind, found=found)
-        for state in states
+        image_state(patient, np.random.default_rng((*key, 2 + place)), model, state, kind=kind, found=True)
+        if state in states
+        else nothing
+        for place, state in enumerate(_STATES)
     ]
 
 
@@ -145,6 +165,7 @@ def draw_cases(
     kind: Kind = "spect",
     louder: float = 1.0,
     found: bool = False,
+    states: Sequence[State] = _STATES,
 ) -> PolarCases:
     """Draw patients `first` to `first` + n - 1 of a seed; a patient is the same whatever n is.
 
@@ -158,13 +179,18 @@ def draw_cases(
         Factor on the noise.
     found
         Unroll on the ventricle that `find_lv` finds; a patient in whom it fails is left out.
+    states
+        Of found ventricles: which are imaged, stress among them.
     """
     rows: dict[str, list[Any]] = {f.name: [] for f in fields(PolarCases)}
     for index in range(first, first + n):
         rng = np.random.default_rng((seed, index))
         patient = draw_patient(rng, options)
         try:
-            stress, rest = _maps(patient, rng, kind=kind, louder=louder, found=found)
+            if found:
+                stress, rest = _found(patient, (seed, index), states, kind, louder)
+            else:
+                stress, rest = _maps(patient, rng, kind=kind, louder=louder)
         except AnalysisError:
             continue
         known, form = truth(patient), patient.clinical
@@ -210,7 +236,7 @@ class CaseSet:
         Of its patients.
     options
         The population; default: 001's patients with angiography.
-    kind, louder, found
+    kind, louder, found, states
         As in `draw_cases`.
     """
 
@@ -219,6 +245,7 @@ class CaseSet:
     kind: Kind = "spect"
     louder: float = 1.0
     found: bool = False
+    states: tuple[State, ...] = _STATES
 
 
 _FEWER = PopulationOptions(prevalence={"LAD": 0.25, "LCX": 0.20, "RCA": 0.17}, patient_prevalence=0.43)
@@ -226,7 +253,7 @@ SETS: Mapping[str, CaseSet] = MappingProxyType(
     {
         "main": CaseSet(1000),
         "rarer": CaseSet(2000, _FEWER),
-        "found": CaseSet(7001, found=True),
+        "found": CaseSet(7001, found=True, states=("stress",)),
         "known": CaseSet(8000),
         "known-judged": CaseSet(8100),
         "louder": CaseSet(8200, louder=2.0),
@@ -238,7 +265,8 @@ SETS: Mapping[str, CaseSet] = MappingProxyType(
     }
 )
 """``found``: the ventricle found automatically, as the main job does; the others are unrolled on the known one, with
-an error of pose. ``rarer`` has 001's prevalences of patients an expert read only."""
+an error of pose. The first has stress alone: finding takes time. ``rarer`` has 001's prevalences of patients an
+expert read only."""
 
 CHUNK = 20
 
@@ -260,6 +288,7 @@ def draw_set(name: str, n: int, folder: Path, *, quiet: bool = True) -> PolarCas
                 kind=plan.kind,
                 louder=plan.louder,
                 found=plan.found,
+                states=plan.states,
             )
             part = path.with_name(f"{path.stem}.part.npz")
             write_cases(part, drawn)

@@ -37,6 +37,8 @@ class PolarScale:
     learned, calibration, judged
         Patients of the set `found` that are learned from too, that calibrate, and that judge, one after the other;
         of the main job's kind: ventricle found automatically.
+    both
+        The set, its ventricle known, that calibrates the reading of both states, and its patients.
     repeats
         How often each of the `learned` stands in the training material.
     others
@@ -50,6 +52,7 @@ class PolarScale:
     learned: int
     calibration: int
     judged: int
+    both: tuple[str, int]
     others: Mapping[str, int]
     widened: int
     repeats: int = 3
@@ -58,15 +61,18 @@ class PolarScale:
 
 SCALES: Mapping[str, PolarScale] = MappingProxyType(
     {
-        "smoke": PolarScale({"main": 6}, "known", 4, 10, 12, {}, 30, 1, Recipe(1, 4, 2, 8, components=4)),
+        "smoke": PolarScale(
+            {"main": 6}, "known", 4, 10, 12, ("known-judged", 8), {}, 30, 1, Recipe(1, 4, 2, 8, components=4)
+        ),
         "small": PolarScale(
-            {"main": 400, "rarer": 659},
+            {"main": 400, "rarer": 400},
             "found",
             40,
             40,
             120,
-            {"known-judged": 80, "louder": 60, "czt": 60, "rarer-judged": 60},
-            1000,
+            ("known", 40),
+            {"known-judged": 40, "louder": 40, "czt": 40},
+            500,
         ),
         "full": PolarScale(
             {"main": 4000, "rarer": 2000},
@@ -74,6 +80,7 @@ SCALES: Mapping[str, PolarScale] = MappingProxyType(
             2000,
             500,
             1000,
+            ("known", 500),
             {"known-judged": 500, "louder-found": 500, "czt-found": 500, "rarer-found": 500},
             10000,
         ),
@@ -110,18 +117,25 @@ def run(
     calibration = found.take(np.flatnonzero((index >= plan.learned) & (index < plan.learned + plan.calibration)))
     judged = found.take(np.flatnonzero(index >= plan.learned + plan.calibration))
     material = widen(join_cases([*known.values(), *[first] * plan.repeats]), 500_000 + seed, plan.widened)
-    classifier = fit_classifier(material, calibration, plan.recipe, seed)
+    both = draw_set(*plan.both, folder, quiet=quiet)
+    classifier = fit_classifier(material, both, calibration, plan.recipe, seed)
     limits = stress_limits()
     measured = {
         "test": measure_cohort(classifier, judged, limits, seed=seed),
         "groups": measure_groups(classifier, judged),
     }
     patients = {name: _say(cases) for name, cases in known.items()}
-    patients |= {"learned": _say(first), "calibration": _say(calibration), "test": _say(judged)}
+    patients |= {
+        "learned": _say(first),
+        "calibration": _say(calibration),
+        "calibration_both": _say(both),
+        "test": _say(judged),
+    }
     for name, n in plan.others.items():
         cases = draw_set(name, n, folder, quiet=quiet)
         measured[name] = measure_cohort(classifier, cases, limits, seed=seed)
         patients[name] = _say(cases)
+    read = "both states" if judged.has_rest.all() else "stress alone"
     where = "found automatically" if SETS[plan.found].found else "as it is known to lie"
     card = {
         "name": "polar-classifier",
@@ -131,6 +145,7 @@ def run(
         "labels": list(VESSELS),
         "training_data": "simulated patients only; never seen a real one",
         "ventricle_in_test": where,
+        "read_in_test": read,
         "patients": patients | {"widened": plan.widened},
         "command": f"myoperf train polar --scale {scale} --seed {seed}",
         "recipe": asdict(plan.recipe),
@@ -139,7 +154,7 @@ def run(
         "normal_limits": sorted({item.name for item in limits.values()}),
         "threshold": measure_threshold_choice(classifier, calibration, judged, 0.9),
         "metrics": measured,
-        "verdict": f"ventricle {where}: {verdict(measured['test'])}",
+        "verdict": f"ventricle {where}, {read}: {verdict(measured['test'])}",
         "limits": "Research use only. Labels, blur, attenuation and noise are a model's; expect less on real studies.",
     }
     write_classifier(out, classifier, card)

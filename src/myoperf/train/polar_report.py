@@ -129,7 +129,8 @@ def measure_groups(classifier: Classifier, cases: PolarCases) -> dict[str, Any]:
     for name, rows in groups.items():
         if 0 < truth[rows].sum() < rows.sum():
             out[name] = _areas(truth[rows], {"classifier": whole.per_patient[rows]})
-    out["stress_only"] = _areas(truth, {"classifier": read_cohort(classifier, cases, rest=False).per_patient})
+    if cases.has_rest.all():
+        out["stress_only"] = _areas(truth, {"classifier": read_cohort(classifier, cases, rest=False).per_patient})
     out["no_clinical_values"] = _areas(
         truth, {"classifier": read_cohort(classifier, cases, clinical=False).per_patient}
     )
