@@ -1,7 +1,8 @@
 """Write the tables of a study's folder into its page: ``python benchmarks/study_pages.py label-strategies FOLDER``.
 
 Copies the folder's CSV files to ``docs/results`` and its picture to ``docs/images``, and writes every number of the
-page between its marks from those files. Studies: label-strategies, two-stage.
+page between its marks from those files. Studies: label-strategies, two-stage. ``diagnosis FOLDER`` writes the page of
+the classifier from the card in a folder that ``myoperf train polar`` wrote, or of the shipped weights.
 """
 
 from __future__ import annotations
@@ -217,7 +218,61 @@ def two_stage(folder: Path) -> None:
     put(DOCS / "two-stage.md", parts)
 
 
-PAGES: Mapping[str, Callable[[Path], None]] = {"label-strategies": label_strategies, "two-stage": two_stage}
+def areas(measured: Mapping[str, Any], level: str) -> list[str]:
+    """Give the areas of classifier, TPD and SSS of one cohort, with the paired tests."""
+    part = measured[level]
+    cells = []
+    for name in ("classifier", "tpd", "sss"):
+        lo, hi = part[name]["interval"]
+        cells.append(f"{part[name]['auc']:.3f} ({lo:.2f}-{hi:.2f})")
+    return [*cells, *(small(part[f"classifier_against_{name}_p"]) for name in ("tpd", "sss"))]
+
+
+def diagnosis(folder: Path) -> None:
+    """Write the tables of docs/diagnosis.md from the card."""
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    told = {
+        "test": f"ventricle {card['ventricle_in_test']}, {card['read_in_test']}",
+        "known-judged": "known ventricle, both states",
+        "louder": "known ventricle, twice the noise",
+        "czt": "known ventricle, CZT camera",
+        "rarer-judged": "known ventricle, fewer diseased",
+    }
+    rows = []
+    for name, measured in card["metrics"].items():
+        if name == "groups":
+            continue
+        n = measured["patient"]["n"]
+        for level in ("patient", "vessels"):
+            about = [told.get(name, name), f"{n} ({measured['patient']['n_positive']})", level.rstrip("s")]
+            rows.append([*about, *areas(measured, level), f"{100 * measured['abstained']:.0f} %"])
+    head = ("patients", "n (diseased)", "per", "classifier", "TPD", "SSS", "p, TPD", "p, SSS", "abstains")
+    groups = []
+    for name, part in card["metrics"]["groups"].items():
+        lo, hi = part["classifier"]["interval"]
+        cells = [name.replace("_", " "), f"{part['n']} ({part['n_positive']})"]
+        groups.append([*cells, f"{part['classifier']['auc']:.3f} ({lo:.2f}-{hi:.2f})"])
+    calibration = []
+    for name, part in card["calibration"].items():
+        losses = part["cross_validated_log_loss"]
+        calibration.append([name, str(part["n"]), *(f"{losses[k]:.3f}" for k in losses), part["kind"]])
+    kinds = next(iter(card["calibration"].values()))["cross_validated_log_loss"]
+    put(
+        DOCS / "diagnosis.md",
+        {
+            "verdict": f"Version {card['version']}: {card['verdict']}.",
+            "cohorts": table(head, rows),
+            "groups": table(("patients", "n (diseased)", "AUC per patient"), groups),
+            "calibration": table(("reading", "n", *kinds, "chosen"), calibration),
+        },
+    )
+
+
+PAGES: Mapping[str, Callable[[Path], None]] = {
+    "label-strategies": label_strategies,
+    "two-stage": two_stage,
+    "diagnosis": diagnosis,
+}
 
 
 def main() -> None:

@@ -1,0 +1,27 @@
+"""``train polar``, ``study label-strategies`` and ``study two-stage`` are known to the command line."""
+
+from importlib import import_module
+from inspect import signature
+
+import pytest
+
+from myoperf.cli.study import STUDIES, run_study
+from myoperf.cli.train import RECIPES, run_recipe
+from myoperf.errors import InputError, OutputExistsError
+
+
+@pytest.mark.parametrize("name", ["two-stage", "label-strategies"])
+def test_the_studies_of_polar_maps_can_be_run(name, tmp_path):
+    module = import_module(STUDIES[name])
+    assert set(module.SCALES) == {"smoke", "small", "full"}
+    assert list(signature(module.run).parameters)[:3] == ["scale", "out", "seed"]
+    (tmp_path / "other.txt").write_text("not a study")
+    with pytest.raises(OutputExistsError):
+        run_study(name, tmp_path, scale="smoke", seed=0)
+
+
+def test_the_polar_recipe_can_be_run(tmp_path):
+    module = import_module(RECIPES["polar"])
+    assert {"data", "resume", "quiet"} <= set(signature(module.run).parameters)
+    with pytest.raises(InputError, match="--scale"):
+        run_recipe("polar", tmp_path / "out", scale="huge", seed=0, data=None, resume=False, quiet=True)
