@@ -159,7 +159,7 @@ SOURCES: dict[str, tuple[str, str, str, str]] = {
 
 def shown(entry: dict[str, Any] | None, value: Any) -> str:
     """Write a value with its interval."""
-    digits = 0 if isinstance(value, int) else 2 if abs(value) < 10 else 1
+    digits = 0 if float(value).is_integer() else 2 if abs(value) < 10 else 1
     if entry is None:
         return f"{value:.{digits}f}"
     return f"{value:.{digits}f} ({entry['low']:.{digits}f} to {entry['high']:.{digits}f})"

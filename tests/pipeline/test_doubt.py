@@ -79,6 +79,7 @@ def test_every_number_has_an_interval_that_holds_it(report):
             assert entry["source"] == "counts"
     assert found["rest"]["edv_ml"]["value"] == report.results[1].function.edv_ml
     assert found["rest"]["edv_ml"]["sd"] > 0
+    assert min(entry["low"] for entry in found["scores"].values()) >= 0, "a score cannot be negative"
 
 
 def test_the_report_shows_the_intervals(report):

@@ -38,6 +38,15 @@ _BY_NOISE = {"shift_mm": 0.4, "tilt_deg": 1.0, "valve_mm": 0.5}
 """What noise moves a found pose by (SD), on simulated patients drawn twice; with raw views."""
 _ROUNDS = 2
 _SEGMENT_LISTS = ("thickening_percent", "motion_mm", "phase_segments_deg")
+_SIGNED = (
+    "thickening_percent",
+    "motion_mm",
+    "phase_segments_deg",
+    "phase_mean_deg",
+    "phase_skewness",
+    "phase_kurtosis",
+)
+"""Numbers that may be negative; the intervals of all others end at 0."""
 _SCORES = ("sss", "srs", "sds", "tpd_stress_percent", "tpd_rest_percent", "tpd_ischemic_percent", "tid_ratio")
 
 
@@ -117,7 +126,17 @@ def measure_intervals(
     }
     sources = sorted({_source(result) for result in results})
     out["scores"] = interval_of_draws(numbers_of_scores(scores), scored, source=" and ".join(sources))
-    return {name: found for name, found in out.items() if found}
+    return {
+        name: {key: _within_reach(key, interval) for key, interval in found.items()}
+        for name, found in out.items()
+        if found
+    }
+
+
+def _within_reach(name: str, interval: Interval) -> Interval:
+    """End the interval of a number that cannot be negative at 0."""
+    signed = name.rpartition(".")[0] in _SIGNED or name in _SIGNED
+    return interval if signed or interval.value < 0 else replace(interval, low=max(interval.low, 0.0))
 
 
 def _source(result: ScanResult) -> str:

@@ -258,6 +258,8 @@ def with_interval(report: Report, scan: str, key: str, value: Any, digits: int =
     text, found = number(value, digits), report.intervals.get(scan, {}).get(key)
     if found is None or text == ABSENT:
         return text
+    if isinstance(value, int | np.integer):
+        digits = 0
     return f"{text} ({number(found.low, digits)} to {number(found.high, digits)})"
 
 

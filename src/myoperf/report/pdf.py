@@ -197,8 +197,9 @@ def _draw_numbers(sheet: _Sheet, table: content.Table, y: float) -> None:
     for i, rows in enumerate((table.rows[:half], table.rows[half:])):
         if rows:
             block = content.without_empty_columns(content.Table(table.columns, rows))
-            cells = len(block.columns) - 1
-            sheet.table(_MARGIN + i * (full + 8.0), y, [0.42 * full, *([0.58 * full / cells] * cells)], block)
+            cells = len(block.columns) - 2
+            widths = [0.35 * full, *([0.58 * full / cells] * cells), 0.07 * full]
+            sheet.table(_MARGIN + i * (full + 8.0), y, widths, block)
 
 
 def _detail_page(sheet: _Sheet, report: Report) -> None:
