@@ -14,7 +14,7 @@ from myoperf.geometry import short_axis
 from myoperf.lv import LVFit, find_lv, segment_lv
 from myoperf.pipeline.clock import StageClock
 from myoperf.pipeline.doubt import measure_intervals
-from myoperf.polar import check_rv_side, sample_polar_map, segments_percent
+from myoperf.polar import check_rv_side, register_polar, sample_polar_map, segments_percent
 from myoperf.quant import (
     NormalLimits,
     check_quality,
@@ -334,15 +334,28 @@ def score(
             available, sex=study.sex, tracer=result.scan.tracer, state=state, camera=result.scan.camera
         )
         findings += said
+    rest_polar, said = _in_step(stress, rest)
+    findings += said
     scores = score_perfusion(
         stress.polar if stress else None,
-        rest.polar if rest else None,
+        rest_polar,
         stress_limits=limits.get("stress"),
         rest_limits=limits.get("rest"),
         territories=territories,
     )
     ratio = _dilation(stress, rest) if stress and rest else None
     return replace(scores, tid_ratio=ratio, findings=(*scores.findings, *findings))
+
+
+def _in_step(stress: ScanResult | None, rest: ScanResult | None) -> tuple[PolarMap | None, tuple[Finding, ...]]:
+    """Turn the rest map by the few degrees that bring it into step with stress, and say so."""
+    if stress is None or rest is None or stress.polar.values.shape != rest.polar.values.shape:
+        return (rest.polar if rest else None), ()
+    found = register_polar(stress.polar, rest.polar)
+    if found.shift_deg == 0.0:
+        return rest.polar, ()
+    text = f"For scoring, the rest map was turned by {found.shift_deg:+.0f} degrees to match stress."
+    return found.polar, (Finding("rest-turned", "info", text),)
 
 
 def _dilation(stress: ScanResult, rest: ScanResult) -> float | None:

@@ -1,0 +1,57 @@
+"""Scoring a study: rest is brought into step with stress, territories follow the options."""
+
+import numpy as np
+import pytest
+
+from myoperf.pipeline.analyze import score
+from myoperf.quant import NormalLimits
+from myoperf.segments import assign_segments, segment_map
+from myoperf.types import LVFrame, PolarMap, Scan, ScanResult, Study, Volume
+
+RINGS, ANGLES = 24, 72
+VOLUME = Volume(np.ones((4, 5, 6), np.float32), np.diag([4.0, 4.0, 4.0, 1.0]))
+FRAME = LVFrame((30.0, -40.0, -10.0), (-5.0, 5.0, 20.0), (0.4, -0.4, 0.8))
+
+
+def limits(state):
+    flat = np.full((RINGS, ANGLES), 1.0)
+    return NormalLimits("l", "1", state, None, None, None, 40, flat, 0.06 * flat, 0.05 * flat, 1.0, "hand", "CC0")
+
+
+def result(state, *, defect=(), turned=0):
+    """A map with one thick wall as a landmark and a defect, turned by so many samples."""
+    angle = np.deg2rad(np.arange(ANGLES) * 360.0 / ANGLES)
+    values = np.broadcast_to(1.0 + 0.04 * np.cos(3 * angle), (RINGS, ANGLES)).copy()
+    values[np.isin(segment_map(RINGS, ANGLES), defect)] *= 0.3
+    thickness = np.broadcast_to(10.0 + np.cos(angle - 1.0), (RINGS, ANGLES))
+    mid = np.zeros((RINGS, ANGLES, 3))
+    polar = PolarMap(np.roll(values, turned, axis=1), mid, np.roll(thickness, turned, axis=1))
+    return ScanResult(
+        state, Scan(VOLUME, state=state), VOLUME, FRAME, VOLUME, VOLUME, polar, polar, np.ones(17), 100.0, 50.0
+    )
+
+
+def scored(stress, rest, **options):
+    study = Study((stress.scan, rest.scan))
+    return score(study, [stress, rest], (limits("stress"), limits("rest")), **options)
+
+
+def test_a_turned_rest_map_is_brought_into_step_and_that_is_said():
+    fixed = (3, 4, 9, 10, 15)
+    straight = scored(result("stress", defect=fixed), result("rest", defect=fixed))
+    turned = scored(result("stress", defect=fixed), result("rest", defect=fixed, turned=2))
+    assert "rest-turned" not in {f.code for f in straight.findings}
+    assert [f.message for f in turned.findings if f.code == "rest-turned"] == [
+        "For scoring, the rest map was turned by -10 degrees to match stress."
+    ]
+    assert turned.rest_scores == straight.rest_scores
+    assert turned.tpd_rest_percent == pytest.approx(straight.tpd_rest_percent, abs=0.2)
+    assert straight.sds == turned.sds == 0
+
+
+def test_the_territories_of_the_options_are_used():
+    pair = result("stress", defect=(16,)), result("rest")
+    assert scored(*pair).territories["LCX"].sss > 0
+    moved = scored(*pair, territories=assign_segments({16: "LAD"}))
+    assert moved.territories["LCX"].sss == 0
+    assert moved.territories["LAD"].sss == scored(*pair).territories["LCX"].sss
