@@ -255,7 +255,8 @@ def lines_of(ill: pd.DataFrame, normal: pd.DataFrame) -> list[str]:
         "|---|---|---|---|",
         *(f"| {name} | {' | '.join(cells)} |" for name, cells in rows),
         "",
-        "Own limits are made from the new normals by sex; a normal is scored against those made without it.",
+        "Own limits are made from the new normals by sex; a normal is scored against those made without it. "
+        f"{int((ill['extent_stress_known'] > 75).sum())} of the {len(ill)} have a true extent above 75 % at stress.",
     ]
     known = ill.dropna(subset=["tpd_stress_known"])
     ceiling = correlation(known["extent_stress_known"], known["tpd_stress_known"])
