@@ -5,7 +5,7 @@ import pytest
 
 from myoperf.errors import InputError
 from myoperf.io import write_nifti
-from myoperf.pipeline.normals import NormalMap, Pooled, measure_normals, pool_normals
+from myoperf.pipeline.normals import NormalMap, Pooled, measure_normals, patient_folders, pool_normals
 from myoperf.types import PolarMap, Volume
 
 
@@ -64,6 +64,17 @@ def test_cameras_are_pooled_apart_when_asked_for():
     apart = {one.name: one.camera for one in pool_normals(pooled, **{**ABOUT, "camera": "each"}) if one.sex}
     assert apart == {"t-czt-women-rest": "CZT", "t-infinia-women-rest": "Infinia"}
     assert [one.n for one in pool_normals(pooled, **ABOUT) if one.sex] == [23]
+
+
+def test_simulated_cohorts_beside_patients_give_their_patients(tmp_path):
+    for inner in ("clinic-7", "part-1/patient-0001", "part-1/patient-0002", "part-2/patient-0001"):
+        (tmp_path / inner / "dicom").mkdir(parents=True)
+    for cohort in ("part-1", "part-2"):
+        (tmp_path / cohort / "cohort.csv").write_text("patient")
+    found = [p.relative_to(tmp_path).as_posix() for p in patient_folders(tmp_path)]
+    assert found == ["clinic-7", "part-1/patient-0001", "part-1/patient-0002", "part-2/patient-0001"]
+    with pytest.raises(InputError, match="no sub-folders"):
+        patient_folders(tmp_path / "clinic-7" / "dicom")
 
 
 def test_folders_without_a_heart_give_a_clear_error(tmp_path):

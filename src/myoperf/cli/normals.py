@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from myoperf.errors import InputError, OutputExistsError
-from myoperf.pipeline.normals import measure_normals, pool_normals
+from myoperf.pipeline.normals import measure_normals, patient_folders, pool_normals
 from myoperf.quant import shipped_limits, write_limits
 
 __all__ = ["build", "show"]
@@ -28,10 +28,8 @@ def build(
     workers: int,
     quiet: bool,
 ) -> None:
-    """Build limits from the sub-folders of `folder`, one patient each, into `out`."""
-    folders = sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
-    if not folders:
-        raise InputError(f"{folder.name} has no sub-folders; expected one a patient.")
+    """Build limits from the sub-folders of `folder`, one patient or one simulated cohort each, into `out`."""
+    folders = patient_folders(folder)
     if out.exists() and any(out.glob(f"{name}-*.npz")):
         raise OutputExistsError(f"{out.name} already holds limits named {name}; give another --name or folder.")
     columns = (TextColumn("normals"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -17,7 +17,7 @@ from myoperf.quant import NormalLimits, build_limits, detector_of, isotope_of
 from myoperf.quant.normals import MIN_MAPS
 from myoperf.types import PolarMap, State
 
-__all__ = ["EACH", "NormalMap", "Pooled", "measure_normals", "pool_normals"]
+__all__ = ["EACH", "NormalMap", "Pooled", "measure_normals", "patient_folders", "pool_normals"]
 
 
 EACH = "each"
@@ -43,6 +43,23 @@ class Pooled:
     studies: int
     failed: int
     doubtful: int
+
+
+def patient_folders(folder: Path) -> tuple[Path, ...]:
+    """List the sub-folders, one a patient; those of a simulated cohort (with a ``cohort.csv``) give their patients.
+
+    Raises
+    ------
+    InputError
+        When there are none.
+    """
+    found: list[Path] = []
+    for inner in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if inner.is_dir():
+            found += patient_folders(inner) if (inner / "cohort.csv").is_file() else [inner]
+    if not found:
+        raise InputError(f"{folder.name} has no sub-folders; expected one a patient.")
+    return tuple(found)
 
 
 def measure_normals(
