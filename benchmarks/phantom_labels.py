@@ -1,6 +1,6 @@
 """Measure how hard the labels of simulated patients are: perfect perfusion against angiography and expert.
 
-    python benchmarks/phantom_labels.py [--patients 2000]
+    python benchmarks/phantom_labels.py [--patients 1000]
 
 Writes docs/results/phantom_labels.csv and the table of docs/phantom.md: prevalences and areas under the ROC curve,
 with the noiseless uptake of the 17 segments (per cent of the maximum) as the only predictor: the mean loss in a
@@ -91,7 +91,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--patients", type=int, default=2000)
+    parser.add_argument("--patients", type=int, default=1000)
     n = parser.parse_args().patients
     rows = []
     for name, options in COHORTS.items():

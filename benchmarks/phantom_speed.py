@@ -1,6 +1,6 @@
 """Time the simulation and watch its memory: docs/results/phantom_speed.csv, and the table of docs/phantom-physics.md.
 
-    python benchmarks/phantom_speed.py [--patients 16] [--full 2]
+    python benchmarks/phantom_speed.py [--patients 16] [--full 2] [--parts fast,quick,cohort,full]
 
 Fast mode: FastStream at 64^3 on two processes. Full physics: stress and rest, 64 views, 64 x 64, 8 gates, on two
 threads. Wall and processor time are both written: other work on the machine lengthens the first only.
@@ -26,6 +26,7 @@ from myoperf.phantom.fast import FastStream
 from myoperf.phantom.population import draw_patient
 
 ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "docs/results/phantom_speed.csv"
 PAGE = ROOT / "docs/phantom-physics.md"
 START, END = "<!-- phantom_speed: start -->", "<!-- phantom_speed: end -->"
 
@@ -52,36 +53,40 @@ def cohort(count: int) -> tuple[float, float]:
     return peaks[max(count // 4 - 1, 0)], peaks[-1]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--patients", type=int, default=16)
-    parser.add_argument("--full", type=int, default=2)
-    options = parser.parse_args()
-    half, load = options.patients // 2, os.getloadavg()[0]
-    rows: list[tuple[str, float]] = []
-    for quick in (False, True):
-        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-            list(pool.map(fast, (0, 1), (2, 2), (quick, quick)))  # imports and compiled code
-            wall = time.perf_counter()
-            parts = list(pool.map(fast, (100, 200), (half, half), (quick, quick)))
-            wall = time.perf_counter() - wall
-        work = sum(p[0] for p in parts) / (2 * half)
-        name = "fast 64^3, quick labels" if quick else "fast 64^3"
-        rows += [
-            (f"{name}: images a second, two processes, wall", 2 * half / wall),
-            (f"{name}: processor seconds an image", work),
-            (f"{name}: patients (stress and rest) a second that two free cores would make", 1.0 / work),
-            (f"{name}: peak memory of a process after a quarter, MB", max(p[1] for p in parts)),
-            (f"{name}: peak memory of a process at the end, MB", max(p[2] for p in parts)),
-        ]
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        quarter, end = pool.submit(cohort, options.patients).result()
-    rows += [
-        (f"cohort of {options.patients} on disk, fast, peak memory after a quarter, MB", quarter),
-        (f"cohort of {options.patients} on disk, fast, peak memory at the end, MB", end),
+def time_fast(images: int, quick: bool) -> list[tuple[str, float]]:
+    """Time the stream on two processes."""
+    half = images // 2
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        list(pool.map(fast, (0, 1), (2, 2), (quick, quick)))  # imports and compiled code
+        wall = time.perf_counter()
+        parts = list(pool.map(fast, (100, 200), (half, half), (quick, quick)))
+        wall = time.perf_counter() - wall
+    work = sum(p[0] for p in parts) / (2 * half)
+    name = "fast 64^3, quick labels" if quick else "fast 64^3"
+    return [
+        (f"{name}: images a second, two processes, wall", 2 * half / wall),
+        (f"{name}: processor seconds an image", work),
+        (f"{name}: peak memory of a process after a quarter, MB", max(p[1] for p in parts)),
+        (f"{name}: peak memory of a process at the end, MB", max(p[2] for p in parts)),
     ]
+
+
+def time_cohort(patients: int) -> list[tuple[str, float]]:
+    """Watch the memory of a cohort written to disk."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        quarter, end = pool.submit(cohort, patients).result()
+    name = "cohort on disk, fast model"
+    return [
+        (f"{name}: patients", patients),
+        (f"{name}: peak memory after a quarter, MB", quarter),
+        (f"{name}: peak memory at the end, MB", end),
+    ]
+
+
+def time_full(patients: int) -> list[tuple[str, float]]:
+    """Time full physics on two threads."""
     walls, works = [], []
-    for index in range(options.full + 1):  # the first warms up
+    for index in range(patients + 1):  # the first warms up
         rng = np.random.default_rng([9, index])
         patient = draw_patient(rng)
         begin, work = time.perf_counter(), time.process_time()
@@ -89,20 +94,51 @@ def main() -> None:
             acquire(patient, state, rng, Protocol(views=64), threads=2)
         walls.append(time.perf_counter() - begin)
         works.append(time.process_time() - work)
-    rows += [
-        ("full physics, stress and rest, 64 views, 8 gates: seconds a patient, wall", float(np.median(walls[1:]))),
-        ("the same: processor seconds a patient", float(np.median(works[1:]))),
-        ("load of the machine before it began (1 min; cores: " + str(os.cpu_count()) + ")", load),
+    name = "full physics, stress and rest, 64 views, 8 gates"
+    return [
+        (f"{name}: seconds a patient, wall", float(np.median(walls[1:]))),
+        (f"{name}: processor seconds a patient", float(np.median(works[1:]))),
     ]
-    with (ROOT / "docs/results/phantom_speed.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("what", "value"))
-        writer.writerows((name, round(value, 3)) for name, value in rows)
-    table = "\n".join(["| | |", "|---|---|", *(f"| {name} | {value:.3g} |" for name, value in rows)])
+
+
+def table(rows: list[dict[str, str]]) -> str:
+    """Write every row with the load of the machine when its part began, and what two free cores would make."""
+    lines = ["| | | load (1 min) |", "|---|---|---|"]
+    for row in rows:
+        if row["what"].endswith("processor seconds an image"):
+            name = row["what"].split(":")[0]
+            derived = f"{name}: patients, stress and rest, a second that two free cores would make"
+            lines.append(f"| {derived} | {1.0 / float(row['value']):.3g} | |")
+    return "\n".join([*lines, *(f"| {r['what']} | {float(r['value']):.3g} | {r['load']} |" for r in rows)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--patients", type=int, default=16)
+    parser.add_argument("--full", type=int, default=2)
+    parser.add_argument("--parts", default="fast,quick,cohort,full", help="rows of other parts stay as they are")
+    options = parser.parse_args()
+    there: dict[str, dict[str, str]] = {}
+    if RESULTS.exists():
+        with RESULTS.open(encoding="utf-8") as file:
+            there = {row["what"]: row for row in csv.DictReader(file)}
+    parts = {
+        "fast": lambda: time_fast(options.patients, quick=False),
+        "quick": lambda: time_fast(options.patients, quick=True),
+        "cohort": lambda: time_cohort(options.patients),
+        "full": lambda: time_full(options.full),
+    }
+    for part in filter(None, options.parts.split(",")):
+        load = f"{os.getloadavg()[0]:.1f}"
+        there |= {name: {"what": name, "value": f"{value:.3f}", "load": load} for name, value in parts[part]()}
+    with RESULTS.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ("what", "value", "load"), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(there.values())
     text = PAGE.read_text(encoding="utf-8")
     before, after = text.split(START)[0], text.split(END)[1]
-    PAGE.write_text(f"{before}{START}\n{table}\n{END}{after}", encoding="utf-8")
-    print(table)
+    PAGE.write_text(f"{before}{START}\n{table(list(there.values()))}\n{END}{after}", encoding="utf-8")
+    print(table(list(there.values())))
 
 
 if __name__ == "__main__":
