@@ -33,7 +33,7 @@ from myoperf.train.cases import Case, folds, read_cases, read_real, write_cases
 from myoperf.train.lv import RecipeLV, train_lv
 from myoperf.train.lv_disturbed import DISTURBANCES, disturb_case
 from myoperf.train.lv_judge import Row, failure_detection, judge, judge_finder, summarise
-from myoperf.train.lv_simulated import draw_case
+from myoperf.train.lv_simulated import KINDS, draw_case
 
 __all__ = ["SCALES", "Scale", "run"]
 
@@ -210,9 +210,7 @@ def write_model(out: Path, net: LVCompact, judged: Sequence[tuple[str, Row]], ab
     for name in names:
         rows = [row for other, row in judged if other == name]
         kinds = {"": rows} | {
-            f", {kind}": part
-            for kind in ("spect", "czt", "pet")
-            if (part := [r for r in rows if str(r["case"]).startswith(f"{kind}-")])
+            f", {kind}": part for kind in KINDS if (part := [r for r in rows if str(r["case"]).startswith(f"{kind}-")])
         }
         for tail, part in kinds.items():
             metrics[name + tail] = summarise(part) | {"failures": failure_detection(part)}
@@ -232,9 +230,11 @@ def write_model(out: Path, net: LVCompact, judged: Sequence[tuple[str, Row]], ab
 
 
 def verdict(metrics: Mapping[str, Any]) -> str:
-    """Say the wall's overlap on every set in one line."""
+    """Say the wall's overlap on every set, all cameras together, in one line."""
     parts = []
     for name, figures in metrics.items():
+        if name.endswith(tuple(KINDS)):
+            continue
         wall = figures["wall_dice"]
         low, high = wall["interval"]
         n = f"{figures['volumes']} volumes of {figures['patients']} patients"
