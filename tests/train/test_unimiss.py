@@ -128,6 +128,32 @@ def test_views_differ_and_repeat_with_the_seed():
         assert first.shape in ((3, 32, 32), (1, 16, 32, 32))
 
 
+def test_a_stopped_training_goes_on_to_the_same_numbers(tmp_path):
+    rng = np.random.default_rng(0)
+    volumes = [rng.random((16, 32, 32), dtype=np.float32) for _ in range(2)]
+    pictures = [volume[8] for volume in volumes]
+    chosen = options(epochs=3, head_norm=True, epoch_steps=1, learning_rate=0.05)
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(step):
+        if step.epoch == 1:
+            raise StoppedError
+
+    whole = pretrain(pictures, volumes, config=TINY, options=chosen, seed=1)
+    file = tmp_path / "state.pt"
+    with pytest.raises(StoppedError):
+        pretrain(pictures, volumes, config=TINY, options=chosen, seed=1, checkpoint=file, report=stop)
+    seen = []
+    rest = pretrain(pictures, volumes, config=TINY, options=chosen, seed=1, checkpoint=file, report=seen.append)
+    assert [step.epoch for step in seen] == [1, 2]
+    assert [step.loss for step in rest.steps] == pytest.approx([step.loss for step in whole.steps], rel=1e-5)
+    assert rest.ranks == pytest.approx(whole.ranks, rel=1e-4)
+    with pytest.raises(InputError, match="other settings"):
+        pretrain(pictures, volumes, config=TINY, options=options(epochs=4), seed=1, checkpoint=file)
+
+
 def test_refusals():
     with pytest.raises(InputError, match="needs at least a batch"):
         pretrain([np.zeros((40, 40))], [], config=TINY, options=options())

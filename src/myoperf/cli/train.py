@@ -17,6 +17,8 @@ RECIPES: Mapping[str, str] = MappingProxyType(
     {
         "lv": "myoperf.train.lv_recipe",
         "polar": "myoperf.train.polar_recipe",
+        "slices": "myoperf.train.slices_recipe",
+        "unimiss": "myoperf.train.unimiss_recipe",
     }
 )
 """Where the ``run(scale, out, seed, *, data, resume, quiet)`` of each recipe stands."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -48,6 +48,8 @@ class Scale:
         Of every branch.
     epochs, batch, learning_rate
         Of fine-tuning; frozen encoders train ten times as many epochs on features computed once, at 1e-3.
+    bf16
+        Whether fine-tuning computes in bfloat16.
     baseline_side, baseline_epochs, baseline_splits
         Pixels of the pictures, epochs and splits of the convolutional networks.
     """
@@ -59,6 +61,7 @@ class Scale:
     epochs: int
     batch: int
     learning_rate: float
+    bf16: bool = False
     baseline_side: int = 224
     baseline_epochs: int = 20
     baseline_splits: int = 5
@@ -66,11 +69,11 @@ class Scale:
 
 _COMPACT = MiTConfig("tiny", "batch", "relu", volume_shape=(16, 32, 32), modes=("3D",))
 SCALES: Mapping[str, Scale] = {
-    "smoke": Scale(10, 0.2, 1, _COMPACT, 1, 4, 3e-4, 80, 1, 1),
-    "small": Scale(400, 246 / 400, 3, _COMPACT, 8, 16, 1e-3, 80, 3, 1),
+    "smoke": Scale(10, 0.2, 1, _COMPACT, 1, 4, 3e-4, True, 80, 1, 1),
+    "small": Scale(160, 0.35, 2, _COMPACT, 6, 16, 5e-4, True, 80, 2, 1),
     "full": Scale(192, 0.2, 5, MiTConfig("small", volume_shape=(32, 96, 96), modes=("3D",)), 200, 16, 1e-5),
 }
-"""``small`` trains on as many patients as the paper (154) and tests on more."""
+"""``small`` is for one processor core and an hour; ``full`` has the paper's numbers and wants a GPU."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,7 @@ def run(
     weights: Path | None = None,
     baselines: Mapping[str, Baseline] | None = None,
     minutes: float | None = None,
+    models: Collection[str] | None = None,
     report: Callable[[str], None] | None = None,
 ) -> Path | None:
     """Run the study into a folder, or go on from what is there.
@@ -162,17 +166,19 @@ def run(
     seed
         Of patients, splits, weights and augmentation.
     weights
-        UniMiSS checkpoint that every branch starts from (see `mit_weights.read_checkpoint`); None: random numbers.
+        UniMiSS checkpoint whose teacher every branch starts from (see `mit_weights.read_checkpoint`); None: random.
     baselines
         Name -> a function that trains on pictures and predicts; table 3's other models.
     minutes
         Start no training after so many minutes; None: go to the end.
+    models
+        Train these only, now; None: all.
     report
         Called with a line of progress.
 
     Returns
     -------
-    Path of ``table.md``, or None when trainings are left to do.
+    Path of ``table.md``, or None when trainings are left to do; the tables then hold what was done.
 
     Raises
     ------
@@ -199,11 +205,11 @@ def run(
     for split, job in jobs:
         name = job.name if isinstance(job, Arm) else job
         path = out / "jobs" / f"{split}-{name.replace(', ', '_').replace(' ', '-')}.csv"
-        if path.exists():
+        if path.exists() or (models is not None and name not in models):
             continue
         if minutes is not None and time.monotonic() - began > 60 * minutes:
             said("time is up; run again to go on")
-            return None
+            break
         before = time.process_time()
         train, test = split_patients(truth.tolist(), share=size.test_share, rng=np.random.default_rng([seed, split]))
         parts = np.asarray(train, dtype=np.intp), np.asarray(test, dtype=np.intp)
@@ -217,7 +223,10 @@ def run(
         done.to_csv(path.with_suffix(".part"), index=False)
         path.with_suffix(".part").replace(path)
         said(f"split {split + 1}, {name}: {time.process_time() - before:.0f} s of processor time")
-    return _write(out, size, scale, seed, start, int(truth.sum()), len(baselines or {}))
+    done_jobs = len(list((out / "jobs").glob("*.csv")))
+    if done_jobs:
+        _write(out, size, scale, seed, start, int(truth.sum()), (done_jobs, len(jobs)))
+    return out / "table.md" if done_jobs >= len(jobs) else None
 
 
 def _settle(folder: Path, settings: dict[str, Any]) -> None:
@@ -243,12 +252,13 @@ def _train_arm(
     config = MultiBranchConfig(views=arm.views, fusion=arm.fusion, encoder=size.encoder)
     network = build_multi_branch(config, seed=seed)
     if weights is not None and arm.pretrained:
-        load_branches(network, read_checkpoint(weights), published=read_config(weights))
+        load_branches(network, read_checkpoint(weights, "teacher"), published=read_config(weights))
     options = FitOptions(
         epochs=size.epochs * (10 if arm.frozen else 1),
         batch=size.batch,
         learning_rate=1e-3 if arm.frozen else size.learning_rate,
         frozen=arm.frozen,
+        bf16=size.bf16,
     )
     train, test = parts
     with torch.random.fork_rng(devices=[]):
@@ -257,7 +267,7 @@ def _train_arm(
     return predict(network, stacks[test][:, views])
 
 
-def _write(out: Path, size: Scale, scale: str, seed: int, start: str, abnormal: int, baselines: int) -> Path:
+def _write(out: Path, size: Scale, scale: str, seed: int, start: str, abnormal: int, jobs: tuple[int, int]) -> None:
     """Put all jobs' predictions together and measure them."""
     files = sorted((out / "jobs").glob("*.csv"))
     predictions = pd.concat([pd.read_csv(path) for path in files], ignore_index=True)
@@ -279,7 +289,8 @@ def _write(out: Path, size: Scale, scale: str, seed: int, start: str, abnormal: 
         "myoperf": __version__,
         "data": "simulated patients (image-space mode), the simulated reader's label, slices cut near the true pose",
         "encoders_start_from": start if start == "random numbers" else f"UniMiSS weights, sha256 {start}",
-        "baselines": baselines,
+        "trainings_done": jobs[0],
+        "trainings_in_all": jobs[1],
         "size": asdict(size),
         "patients": size.patients,
         "abnormal": abnormal,
@@ -291,4 +302,3 @@ def _write(out: Path, size: Scale, scale: str, seed: int, start: str, abnormal: 
         "over patients, F1, sensitivity and specificity at 0.5. Research use only.\n\n"
     )
     (out / "table.md").write_text(heading + markdown(table, answers))
-    return out / "table.md"

@@ -36,6 +36,8 @@ class FitOptions:
         Whether training stacks are changed at random.
     frozen
         Train the fusion and the linear layer on features computed once; the encoders stay as they are.
+    bf16
+        Compute the network in bfloat16 while training (weights and loss stay in single precision).
     """
 
     epochs: int = 200
@@ -44,6 +46,7 @@ class FitOptions:
     weight_decay: float = 0.01
     augment: bool = True
     frozen: bool = False
+    bf16: bool = False
 
 
 def augmentation(seed: int) -> Callable[[Float], Float]:
@@ -156,7 +159,9 @@ def fit(
             if features is not None:
                 logits = network.classify(features[chosen])
             else:
-                logits = network(_batch(stacks, chosen, augment))
+                batch = _batch(stacks, chosen, augment)
+                with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bf16):
+                    logits = network(batch).float()
             loss = F.cross_entropy(logits, torch.from_numpy(labels[chosen].astype(np.int64)))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]

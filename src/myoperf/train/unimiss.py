@@ -9,9 +9,11 @@ Source: Xie et al., ECCV 2022 (UniMiSS). The losses and their sources stand in `
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -110,6 +112,7 @@ def pretrain(
     config: MiTConfig,
     options: UniMissOptions,
     seed: int = 0,
+    checkpoint: Path | None = None,
     report: Callable[[Step], None] | None = None,
 ) -> Pretrained:
     """Pre-train an MiT without labels.
@@ -122,13 +125,16 @@ def pretrain(
         (planes, rows, columns), 0 to 1, at least as deep as the config's volume shape.
     config
         Of student and teacher; must take pictures and volumes.
+    checkpoint
+        File that keeps the state after every epoch; a training that finds it goes on from there, to the same numbers.
     report
         Called after every step.
 
     Raises
     ------
     InputError
-        When there are fewer images than a batch, or the loss is no longer finite.
+        When there are fewer images than a batch, the loss is no longer finite, or the checkpoint is of another
+        training.
     """
     if min(len(pictures), len(volumes)) < options.batch or set(config.modes) != {"2D", "3D"}:
         raise InputError(
@@ -142,8 +148,12 @@ def pretrain(
     optimizer = torch.optim.AdamW(_parameter_groups(student), lr=0.0)
     plan = _plan(len(pictures), len(volumes), options)
     rate, decay, momentum = _schedules(plan, options)
-    steps, ranks = [], [effective_rank(_tokens(teacher.backbone, volumes, config))]
+    state = _State(student, teacher, optimizer, entropy, rng, {"config": asdict(config), "options": asdict(options)})
+    steps, ranks = state.read(checkpoint) if checkpoint is not None and checkpoint.exists() else ([], [])
+    ranks = ranks or [effective_rank(_tokens(teacher.backbone, volumes, config))]
     for i, (epoch, kind) in enumerate(plan):
+        if i < len(steps):
+            continue
         optimizer.param_groups[0].update(lr=float(rate[i]), weight_decay=float(decay[i]))
         optimizer.param_groups[1].update(lr=float(rate[i]))
         images = pictures if kind == "2D" else volumes
@@ -166,7 +176,41 @@ def pretrain(
             report(step)
         if i + 1 == len(plan) or plan[i + 1][0] != epoch:
             ranks.append(effective_rank(_tokens(teacher.backbone, volumes, config)))
+            if checkpoint is not None:
+                state.write(checkpoint, steps, ranks)
     return Pretrained(student.backbone.eval(), teacher.backbone.eval(), tuple(steps), tuple(ranks))
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """All that a training needs to go on as if it had not stopped."""
+
+    student: Learner
+    teacher: Learner
+    optimizer: torch.optim.Optimizer
+    entropy: CrossEntropy
+    rng: np.random.Generator
+    settings: dict[str, Any]
+
+    def write(self, path: Path, steps: list[Step], ranks: list[float]) -> None:
+        """Write the state beside the file's name first, so that a stop leaves the last one whole."""
+        part = path.with_suffix(".part")
+        content = {name: getattr(self, name).state_dict() for name in ("student", "teacher", "optimizer")}
+        content |= {"centre": self.entropy.centre, "rng": json.dumps(self.rng.bit_generator.state)}
+        content |= {"settings": json.dumps(self.settings), "steps": [asdict(step) for step in steps], "ranks": ranks}
+        torch.save(content, part)
+        part.replace(path)
+
+    def read(self, path: Path) -> tuple[list[Step], list[float]]:
+        """Take the state up again; gives the steps and ranks so far."""
+        content = torch.load(path, weights_only=True)
+        if content["settings"] != json.dumps(self.settings):
+            raise InputError(f"{path.name} is of a training with other settings; choose another folder.")
+        for name in ("student", "teacher", "optimizer"):
+            getattr(self, name).load_state_dict(content[name])
+        self.entropy.centre = content["centre"]
+        self.rng.bit_generator.state = json.loads(content["rng"])
+        return [Step(**step) for step in content["steps"]], list(content["ranks"])
 
 
 def _plan(pictures: int, volumes: int, options: UniMissOptions) -> list[tuple[int, Literal["2D", "3D"]]]:
@@ -174,7 +218,8 @@ def _plan(pictures: int, volumes: int, options: UniMissOptions) -> list[tuple[in
     plan: list[tuple[int, Literal["2D", "3D"]]] = []
     for epoch in range(options.epochs):
         kind: Literal["2D", "3D"] = "2D" if (epoch // options.interval) % 2 == 0 else "3D"
-        plan += [(epoch, kind)] * max(1, (pictures if kind == "2D" else volumes) // options.batch)
+        count = max(1, (pictures if kind == "2D" else volumes) // options.batch)
+        plan += [(epoch, kind)] * min(count, options.epoch_steps or count)
     return plan
 
 

@@ -38,7 +38,7 @@ Float = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class UniMissOptions:
-    """How to pre-train; the defaults are the authors', the last three off.
+    """How to pre-train; the defaults are the authors', the last four off.
 
     Parameters
     ----------
@@ -58,6 +58,8 @@ class UniMissOptions:
         How long the head's last layer is kept.
     clip
         Largest gradient norm of each tensor.
+    epoch_steps
+        Steps an epoch at most; None: as many as there are batches of images.
     first_teacher_temperature, temperature_epochs
         The teacher's temperature starts at the first and reaches its own in a straight line over so many epochs.
     head_norm
@@ -80,6 +82,7 @@ class UniMissOptions:
     bottleneck: int = 256
     frozen_epochs: int = 1
     clip: float = 0.3
+    epoch_steps: int | None = None
     first_teacher_temperature: float | None = None
     temperature_epochs: int = 0
     head_norm: bool = False

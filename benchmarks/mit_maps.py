@@ -1,0 +1,66 @@
+"""Draw where the network looks on a simulated patient's slices: docs/images/mit_maps.png.
+
+python benchmarks/mit_maps.py FOLDER         with FOLDER of benchmarks/mit_tables.py --part slices
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from myoperf.nets.multi_branch import MultiBranchConfig, attention_maps, build_multi_branch, grad_cam
+from myoperf.train.slice_cases import PAPER_POPULATION, draw_slice_cases
+from myoperf.train.slices import predict
+from myoperf.train.slices_recipe import SCALES
+
+SEED, PLANES = 77, (2, 4, 6)
+
+
+def main(folder: Path) -> None:
+    network = build_multi_branch(MultiBranchConfig(encoder=SCALES["small"].encoder))
+    network.load_state_dict(load_file(folder / "slices" / "model.safetensors"))
+    network.eval()
+    cases = draw_slice_cases(6, SEED, options=PAPER_POPULATION)
+    index = int(np.flatnonzero(cases.expert & cases.ica)[0])
+    stacks = cases.stacks[index : index + 1].astype(np.float32)
+    probability = predict(network, stacks)[0]
+    given = torch.from_numpy(stacks)
+    shown = {
+        "slices": np.zeros_like(stacks[0]),
+        "CLS attention": attention_maps(network, given)[0].numpy(),
+        "Grad-CAM": grad_cam(network, given, stage=2)[0].numpy(),
+    }
+    half = stacks.shape[2] // 2
+    figure, axes = plt.subplots(6, 9, figsize=(11, 7.6))
+    for v, view in enumerate(("SA", "HLA", "VLA")):
+        for s, state in enumerate(("stress", "rest")):
+            for m, (name, maps) in enumerate(shown.items()):
+                for k, plane in enumerate(PLANES):
+                    axis = axes[2 * v + s, 3 * m + k]
+                    axis.imshow(stacks[0, v, s * half + plane], cmap="gray", vmin=0, vmax=1)
+                    heat = maps[v, s * half + plane]
+                    axis.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=0.6 * heat)
+                    axis.set_xticks([])
+                    axis.set_yticks([])
+                    if k == 0 and m == 0:
+                        axis.set_ylabel(f"{view} {state}", fontsize=8)
+                    if v == s == 0 and k == 1:
+                        axis.set_title(name, fontsize=9)
+    words = f"Simulated patient with obstructive disease; the network's probability is {probability:.2f}."
+    figure.text(0.01, 0.01, words, fontsize=9)
+    figure.tight_layout(rect=(0, 0.03, 1, 1))
+    out = Path(__file__).parents[1] / "docs" / "images" / "mit_maps.png"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out, dpi=80)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,187 @@
+"""Write docs/multi-branch-mit.md from docs/results/mit_*.csv: every number on the page comes from a table.
+
+python benchmarks/mit_page.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from string import Template
+
+import numpy as np
+import pandas as pd
+
+from myoperf.studies.multi_branch_mit import SCALES
+from myoperf.studies.multi_branch_tables import markdown
+from myoperf.train import slices_recipe, unimiss_recipe
+
+DOCS = Path(__file__).parents[1] / "docs"
+RESULTS = DOCS / "results"
+MAPS = "![CLS attention and Grad-CAM on the slices of a simulated patient](images/mit_maps.png)"
+
+
+def table(frame: pd.DataFrame) -> str:
+    """Lay a table of words out as Markdown."""
+    lines = ["| " + " | ".join(frame.columns) + " |", "|" + "---|" * len(frame.columns)]
+    return "\n".join([*lines, *("| " + " | ".join(map(str, row)) + " |" for row in frame.to_numpy())])
+
+
+def with_interval(row: pd.Series, name: str, lo: str, hi: str, sign: str = "") -> str:
+    """Write a value with its interval; nothing where there is none."""
+    if pd.isna(row[name]):
+        return ""
+    return f"{row[name]:{sign}.3f} ({row[lo]:{sign}.3f} to {row[hi]:{sign}.3f})"
+
+
+def study() -> dict[str, str]:
+    """Tables 3 to 6 and the answers."""
+    if not (RESULTS / "mit_tables.csv").exists():
+        return {"study": "The tables have not been run at scale small.", "findings": ""}
+    models, answers = pd.read_csv(RESULTS / "mit_tables.csv"), pd.read_csv(RESULTS / "mit_answers.csv")
+    findings = []
+    for question, part in answers.groupby("question", sort=False):
+        shown = part[part["answer"] == "yes"]
+        worse = part[part["answer"].str.startswith("no")]
+        words = f"{question[0].upper()}{question[1:]}: shown in {len(shown)} of {len(part)} comparisons"
+        words += f" ({', '.join(shown['other'])})" if len(shown) else ""
+        words += f"; the other was better in {len(worse)} ({', '.join(worse['other'])})" if len(worse) else ""
+        findings.append(f"- {words}.")
+    return {"study": markdown(models, answers), "findings": "\n".join(findings)}
+
+
+def unimiss() -> dict[str, str]:
+    """Curves and probe of the pre-training."""
+    epochs, probe = pd.read_csv(RESULTS / "mit_unimiss.csv"), pd.read_csv(RESULTS / "mit_probe.csv")
+    before, done = epochs.iloc[0], epochs.iloc[1:]
+    rows = []
+    for kind, part in done.groupby("kind", sort=True):
+        row = {"epochs of": "pictures" if kind == "2D" else "volumes"}
+        for name in ("loss", "entropy", "spread", "rank"):
+            row[name] = f"{part[name].iloc[0]:.3f} to {part[name].iloc[-1]:.3f}"
+        rows.append(row)
+    curves = table(pd.DataFrame(rows)) + f"\n\nRank before training: {before['rank']:.1f}."
+    shown = pd.DataFrame(
+        {
+            "patients": probe["patients"],
+            "features": probe["stage"] + ", " + probe["features"],
+            "n": probe["n"],
+            "abnormal": probe["n_abnormal"],
+            "AUC (95 %)": [with_interval(r, "auc", "auc_lo", "auc_hi") for _, r in probe.iterrows()],
+            "teacher better by": [
+                with_interval(r, "first_better_by", "by_lo", "by_hi", "+") for _, r in probe.iterrows()
+            ],
+        }
+    )
+    words = []
+    for (patients, stage), part in probe.groupby(["patients", "stage"], sort=False):
+        random = part[part["features"].str.startswith("random")]
+        gain = part["auc"].iloc[0] - random["auc"].mean()
+        better, worse = int((random["by_lo"] > 0).sum()), int((random["by_hi"] < 0).sum())
+        words.append(
+            f"- {patients} patients, {stage}: mean difference from random encoders {gain:+.3f}; beyond the interval, "
+            f"better than {better} and worse than {worse} of {len(random)}."
+        )
+    return {"curves": curves, "probe": table(shown), "probe_verdict": "\n".join(words)}
+
+
+def speed() -> dict[str, str]:
+    """Time and memory, and how they grow with depth."""
+    rows = pd.read_csv(RESULTS / "mit_speed.csv")
+    depth = rows["what"].str.startswith(("attention", "encoder"))
+    fixed = rows[~depth]
+    first = table(
+        pd.DataFrame(
+            {
+                "what": fixed["what"],
+                "processor s": [f"{v:.2f}" for v in fixed["cpu_s"]],
+                "wall s": [f"{v:.2f}" for v in fixed["wall_s"]],
+                "rise of memory, MB": [f"{v:.0f}" for v in fixed["peak_rise_mb"]],
+                "peak of the process, MB": [f"{v:.0f}" for v in fixed["peak_mb"]],
+            }
+        )
+    )
+    grown = []
+    for what, part in rows[depth].groupby("what", sort=False):
+        x = np.log(part["depth"].to_numpy(float))
+        row = {"what": what}
+        row |= {
+            f"{int(r['depth'])} planes": f"{r['cpu_s']:.4f} s, {r['peak_rise_mb']:.0f} MB" for _, r in part.iterrows()
+        }
+        row["exponent of time"] = f"{np.polyfit(x, np.log(part['cpu_s'].to_numpy()), 1)[0]:.2f}"
+        memory = np.log(np.maximum(part["peak_rise_mb"].to_numpy(float), 0.1))
+        row["exponent of memory"] = f"{np.polyfit(x[-3:], memory[-3:], 1)[0]:.2f}"
+        grown.append(row)
+    load = f"{rows['load_1_min'].min():.1f} to {rows['load_1_min'].max():.1f}"
+    return {"speed": first, "depth": table(pd.DataFrame(grown)), "load": load}
+
+
+def ship() -> dict[str, str]:
+    """Whether the slices add to the polar classifier."""
+    if not (RESULTS / "mit_versus_polar.csv").exists():
+        return {"ship": "The comparison has not been run.", "decision": "It stays a recipe."}
+    held, versus = pd.read_csv(RESULTS / "mit_held_out.csv"), pd.read_csv(RESULTS / "mit_versus_polar.csv")
+    first = table(
+        pd.DataFrame(
+            {
+                "model": held["model"],
+                "n": held["n"],
+                "diseased": held["n_positive"],
+                **{
+                    name: [with_interval(r, key, f"{key}_lo", f"{key}_hi") for _, r in held.iterrows()]
+                    for name, key in (("AUC", "auc"), ("sensitivity", "sensitivity"), ("specificity", "specificity"))
+                },
+            }
+        )
+    )
+    second = table(
+        pd.DataFrame(
+            {
+                "model": versus["model"],
+                "against": versus["other"],
+                "difference in AUC": [
+                    with_interval(r, "difference", "difference_lo", "difference_hi", "+") for _, r in versus.iterrows()
+                ],
+                "p (DeLong)": [f"{p:.3f}" for p in versus["p_delong"]],
+            }
+        )
+    )
+    earned = versus[versus["earns_its_place"]]["model"].tolist()
+    if earned:
+        decision = f"Better than the polar classifier beyond chance: {', '.join(earned)}."
+    else:
+        decision = (
+            "Neither is better than the classifier of polar maps beyond chance: the network stays a recipe, is not "
+            "shipped, and `analyze` does not use it."
+        )
+    return {"ship": f"{first}\n\n{second}", "decision": decision}
+
+
+def main() -> None:
+    """Fill the page's text, which stands beside this script."""
+    small, fit, learned = SCALES["small"], slices_recipe.SCALES["small"], unimiss_recipe.SCALES["small"]
+    trained = small.patients - round(small.test_share * small.patients)
+    settings = {
+        "patients": small.patients,
+        "trained": trained,
+        "splits": small.splits,
+        "epochs": small.epochs,
+        "rate": f"{small.learning_rate:g}",
+        "batch": small.batch,
+        "baseline_side": small.baseline_side,
+        "baseline_epochs": small.baseline_epochs,
+        "baseline_splits": small.baseline_splits,
+        "ship_epochs": fit.fit.epochs,
+        "learned_patients": learned.patients,
+        "learned_epochs": learned.options.epochs,
+        "epoch_steps": learned.options.epoch_steps,
+        "outputs": learned.options.outputs,
+        "teacher_temperature": f"{learned.options.teacher_temperature:g}",
+    }
+    text = Template((Path(__file__).with_name("mit_page.txt")).read_text(encoding="utf-8"))
+    maps = {"maps": ((DOCS / "images/mit_maps.png").exists() and MAPS) or "The picture has not been drawn."}
+    page = text.substitute(maps | {k: str(v) for k, v in settings.items()} | study() | unimiss() | speed() | ship())
+    (DOCS / "multi-branch-mit.md").write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""The recipes slices and unimiss: their measurements against hand-made cases, and both whole at smoke scale."""
+
+import csv
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from myoperf.cli.train import run_recipe
+from myoperf.errors import InputError
+from myoperf.nets.mit import MiTConfig
+from myoperf.nets.mit_weights import read_checkpoint, read_config
+from myoperf.nets.multi_branch import MultiBranchConfig, build_multi_branch, load_branches
+from myoperf.stats import delong_table
+from myoperf.train.slices_recipe import SCALES, compare_with_polar, measure_held_out
+from myoperf.train.unimiss_recipe import compare_probes, probe_scores
+from myoperf.train.unlabelled import read_unlabelled
+
+
+@pytest.fixture(scope="module")
+def graded():
+    """A truth of 80 patients, scores that know it well and scores that do not."""
+    rng = np.random.default_rng(0)
+    truth = (np.arange(80) % 3 > 0).astype(np.int64)
+    known, blind = truth + rng.normal(0, 0.4, 80), rng.normal(0, 1, 80)
+    return truth, 1 / (1 + np.exp(0.5 - known)), 1 / (1 + np.exp(-blind))
+
+
+def test_a_better_model_earns_its_place_and_a_worse_one_does_not(graded):
+    truth, known, blind = graded
+    table = compare_with_polar(truth, known, blind).set_index("model")
+    assert table.loc["slices", "earns_its_place"]
+    assert table.loc["slices", "difference"] == pytest.approx(
+        delong_table(truth, known).auc[0] - delong_table(truth, blind).auc[0]
+    )
+    assert table.loc["slices", "p_delong"] < 0.001
+    turned = compare_with_polar(truth, blind, known).set_index("model")
+    assert not turned["earns_its_place"].any()
+    assert turned.loc["slices", "difference_hi"] < 0
+    assert not compare_with_polar(truth, known, known)["earns_its_place"].any()
+
+
+def test_held_out_numbers_carry_intervals(graded):
+    truth, known, blind = graded
+    table = measure_held_out(truth, {"known": known, "blind": blind}).set_index("model")
+    assert table.loc["known", "auc_lo"] > 0.8
+    assert table.loc["blind", "auc_lo"] < 0.5 < table.loc["blind", "auc_hi"]
+    assert table.loc["known", "specificity"] == pytest.approx((known[truth == 0] < 0.5).mean())
+    assert (table["n"] == 80).all()
+
+
+def test_probes_tell_features_that_know_from_those_that_do_not(graded):
+    truth = graded[0]
+    rng = np.random.default_rng(1)
+    knowing, blind = rng.normal(0, 1, (80, 20)), rng.normal(0, 1, (80, 20))
+    knowing[:, :8] += 2.5 * truth[:, None]
+    scores = {"pre-trained": probe_scores(knowing, truth), "random 0": probe_scores(blind, truth)}
+    table = compare_probes(scores, truth).set_index("features")
+    assert table.loc["pre-trained", "auc"] > 0.85
+    assert table.loc["random 0", "auc_lo"] < 0.6
+    assert table.loc["random 0", "by_lo"] > 0
+    assert np.isnan(table.loc["pre-trained", "by_lo"])
+
+
+def test_a_folder_of_pictures_is_read_and_an_empty_one_refused(tmp_path):
+    with pytest.raises(InputError, match="no picture and no volume"):
+        read_unlabelled(tmp_path, (16, 32, 32))
+    Image.fromarray(np.full((50, 40), 128, np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "b.jpg").write_text("not a picture")
+    found = read_unlabelled(tmp_path, (16, 32, 32))
+    assert found.failed == 1
+    assert found.pictures[0].shape == (32, 32)
+    assert found.pictures[0].mean() == pytest.approx(128 / 255, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_recipe_slices_writes_weights_card_and_the_comparison(tmp_path):
+    out = tmp_path / "slices"
+    run_recipe("slices", out, scale="smoke", seed=3, data=None, resume=False, quiet=True)
+    network = build_multi_branch(MultiBranchConfig(encoder=SCALES["smoke"].encoder))
+    network.load_state_dict(load_file(out / "model.safetensors"))
+    card = json.loads((out / "card.json").read_text())
+    assert card["training_data"] == "simulated patients only"
+    assert {row["model"] for row in card["held_out"]} == {"slices", "polar classifier", "mean of both"}
+    assert {row["model"] for row in card["versus_polar"]} == {"slices", "mean of both"}
+    with (out / "versus_polar.csv").open() as file:
+        assert {row["earns_its_place"] for row in csv.DictReader(file)} <= {"True", "False"}
+
+
+@pytest.mark.slow
+def test_recipe_unimiss_writes_weights_that_start_a_classifier(tmp_path):
+    out = tmp_path / "unimiss"
+    run_recipe("unimiss", out, scale="smoke", seed=3, data=None, resume=False, quiet=True)
+    epochs = pd.read_csv(out / "epochs.csv")
+    assert list(epochs["kind"]) == ["before", "2D", "3D"]
+    assert np.isfinite(epochs["rank"]).all()
+    assert list(pd.read_csv(out / "probe.csv")["features"]) == [
+        "teacher",
+        "student",
+        "random 0",
+        "random 1",
+        "random 2",
+    ]
+    config = read_config(out / "unimiss.pt")
+    assert config == MiTConfig("tiny", "batch", "relu", picture_shape=(32, 32), volume_shape=(16, 32, 32))
+    network = build_multi_branch(MultiBranchConfig(encoder=SCALES["small"].encoder), seed=1)
+    state = read_checkpoint(out / "unimiss.pt")
+    load_branches(network, state, published=config)
+    for branch in network.branches.values():
+        assert torch.equal(branch.stages[0].token, state["encoder.stages.0.token"])
+    with pytest.raises(InputError, match="lacks"):
+        load_branches(network, {k: v for k, v in state.items() if "stem" not in k}, published=config)
