@@ -24,7 +24,7 @@ STUDIES: Mapping[str, str] = MappingProxyType(
 )
 """Where the ``run(scale, out, seed)`` of each study stands."""
 
-_GOES_ON = ("label-strategies", "ms-st-unet", "two-stage")
+_GOES_ON = ("label-strategies", "ms-st-unet", "two-stage", "multi-branch-mit")
 """Studies that go on from a folder of their own and refuse one of other settings."""
 
 _SCALES = ("smoke", "small", "full")
