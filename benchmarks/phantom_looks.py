@@ -195,9 +195,9 @@ def simulated_czt(index: int) -> Volume:
 
 
 def simulated_views(index: int) -> Projections:
-    """Give stress views of the public acquisition's protocol: 30 over 180 degrees of 6.8 mm, round orbit."""
+    """Give stress views of the public acquisition's protocol: 30 over 180 degrees of 6.8 mm, a circle of 327 mm."""
     rng = np.random.default_rng([1618, index])
-    protocol = Protocol(views=30, pixel_mm=6.8, gates=1, circular=True)
+    protocol = Protocol(views=30, pixel_mm=6.8, gates=1, circular=True, radius_mm=327.3)
     return acquire(draw_patient(rng), "stress", rng, protocol).projections
 
 
