@@ -2,6 +2,7 @@
 
     python benchmarks/perfusion_simulated.py draw --set patients --state stress --seed 7001 --count 200
     python benchmarks/perfusion_simulated.py draw --set normals --state stress --seed 7101 --count 100
+    ... and both with --state rest
     python benchmarks/perfusion_simulated.py table
 
 ``draw`` images each patient in one state by the fast image-space model (kind "spect"), finds the ventricle
