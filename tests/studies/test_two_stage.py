@@ -9,6 +9,7 @@ from myoperf.nets.keras_backbones import TABLE_2, build_backbone
 from myoperf.studies import two_stage as study
 from myoperf.studies.two_stage import draw_discs, list_backbones, make_backbone, run, split
 from myoperf.train import two_stage
+from myoperf.train.head_tuning import tune_head
 from myoperf.train.two_stage import (
     Pictures,
     Schedule,
@@ -16,7 +17,6 @@ from myoperf.train.two_stage import (
     fine_tune,
     fit_strategy,
     make_head,
-    tune_head,
     warm_up,
 )
 

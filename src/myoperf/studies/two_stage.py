@@ -32,6 +32,7 @@ from myoperf.phantom.truth import truth_polar
 from myoperf.polar import disc_image
 from myoperf.studies.jobs import claim_folder
 from myoperf.studies.two_stage_tables import write_tables
+from myoperf.train.head_tuning import tune_head
 from myoperf.train.polar_cases import image_state
 from myoperf.train.two_stage import (
     STRATEGIES,
@@ -42,7 +43,6 @@ from myoperf.train.two_stage import (
     backbone_features,
     fit_strategy,
     predict,
-    tune_head,
 )
 from myoperf.types import PolarMap
 

@@ -8,7 +8,7 @@ the frozen trunk below the first open layer.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -30,7 +30,6 @@ __all__ = [
     "fine_tune",
     "fit_strategy",
     "make_head",
-    "tune_head",
     "warm_up",
 ]
 
@@ -380,46 +379,3 @@ def activation_map(backbone: Backbone, head: nn.Module, image: Tensor) -> Tensor
     heat = functional.relu((maps * gradient.mean(dim=(2, 3), keepdim=True)).sum(dim=1, keepdim=True)).detach()
     shown = functional.interpolate(heat, size=image.shape[-2:], mode="bilinear", align_corners=False)[0, 0]
     return shown / shown.max().clamp_min(1e-12)
-
-
-def tune_head(
-    features: Tensor,
-    labels: Tensor,
-    choose_on: tuple[Tensor, Tensor],
-    schedule: Schedule,
-    *,
-    trials: int,
-    seed: int,
-) -> dict[str, Any]:
-    """Choose units and dropout by Hyperband (Li et al. 2018, arXiv:1603.06560) on features computed once.
-
-    Returns
-    -------
-    ``units``, ``dropout`` and the ``accuracy`` reached on the choosing pictures.
-    """
-    import optuna
-
-    def objective(trial: Any) -> float:
-        units = trial.suggest_categorical("units", [32, 64, 128, 256, 512])
-        dropout = trial.suggest_float("dropout", 0.0, 0.5, step=0.1)
-        best, epochs = 0.0, max(1, schedule.warm_epochs // 9)
-        for rung in (1, 3, 9):
-            tried = replace(schedule, warm_epochs=epochs * rung, units=units, dropout=dropout)
-            best = max(best, max(warm_up(features, labels, choose_on, tried, seed=seed).accuracy))
-            trial.report(best, rung)
-            if trial.should_prune():
-                raise optuna.TrialPruned
-        return best
-
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        study = optuna.create_study(
-            direction="maximize",
-            sampler=optuna.samplers.RandomSampler(seed=seed),
-            pruner=optuna.pruners.HyperbandPruner(min_resource=1, max_resource=9, reduction_factor=3),
-        )
-        study.optimize(objective, n_trials=trials)
-    finally:
-        optuna.logging.set_verbosity(level)
-    return {**study.best_params, "accuracy": float(study.best_value)}
