@@ -192,7 +192,7 @@ def tables() -> dict[str, str]:
     ]
     return {
         "function_simulated": "\n".join([said, "", HEAD, *volumes_of]),
-        "synchrony_simulated": "\n".join([HEAD, *phases]),
+        "synchrony_simulated": "\n".join([HEAD, *phases, "", f"Of the cohort dyssynchrony {len(uneven)} are there."]),
         "gates_simulated": gates_table(good),
         "limits_simulated": limits_table(people),
     }
