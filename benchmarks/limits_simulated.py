@@ -19,16 +19,17 @@ from typing import Any
 import numpy as np
 
 from myoperf.errors import MyoPerfError
-from myoperf.lv import find_lv
 from myoperf.phantom.fast import Kind, czt_field, image_model, simulate_fast
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import PopulationOptions, Tracer
+from myoperf.pipeline import load_models
 from myoperf.pipeline.normals import NormalMap, Pooled, pool_normals
 from myoperf.polar import sample_polar_map
 from myoperf.quant import write_limits
 from myoperf.types import PolarMap, State
 
 ROOT = Path(__file__).parents[1]
+FIND_LV = load_models().find_lv
 MAPS, LIMITS = ROOT / "runs" / "limits", ROOT / "src/myoperf/quant/limits"
 STATES: tuple[State, State] = ("stress", "rest")
 
@@ -84,7 +85,7 @@ def maps_of(made: Made, index: int) -> dict[str, Any]:
         if made.kind == "czt":
             image = czt_field(image, frame.centre_mm, rng)
         try:
-            fit = find_lv(image)
+            fit = FIND_LV(image)
             polar = sample_polar_map(image, fit.labels, fit.frame).maximum
         except MyoPerfError:
             continue

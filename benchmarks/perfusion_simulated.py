@@ -5,8 +5,8 @@
     ... and both with --state rest
     python benchmarks/perfusion_simulated.py table
 
-``draw`` images each patient in one state by the fast image-space model (kind "spect"), finds the ventricle
-(`myoperf.lv.find_lv`), unrolls it, and once more with the ventricle as it is known to lie; it keeps the polar maps
+``draw`` images each patient in one state by the fast image-space model (kind "spect"), finds the ventricle as
+``myoperf analyze`` does, unrolls it, and once more with the ventricle as it is known to lie; it keeps the polar maps
 in ``runs/perfusion``, goes on where it stopped and ends by itself after ``--minutes``. ``table`` scores
 everybody against the limits of the package and against limits of the new normals, a normal against limits made
 without it, and writes ``docs/results/perfusion_simulated.csv`` and the table in ``docs/perfusion.md``.
@@ -26,11 +26,11 @@ import numpy as np
 import pandas as pd
 
 from myoperf.errors import MyoPerfError
-from myoperf.lv import find_lv
 from myoperf.phantom.fast import image_model, simulate_fast
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import PatientModel, PopulationOptions
 from myoperf.phantom.truth import defect_map, truth
+from myoperf.pipeline import load_models
 from myoperf.polar import check_rv_side, fit_surface, sample_polar_map
 from myoperf.quant import NormalLimits, build_limits, choose_limits, score_perfusion, shipped_limits
 from myoperf.quant import normals as rules
@@ -45,6 +45,7 @@ SETS = {"patients": PopulationOptions(), "normals": PopulationOptions(normal=Tru
 SEEDS = {"patients": 7001, "normals": 7101}
 VARIANTS = {"package": ("found", True), "found": ("found", False), "true": ("true", False)}
 """Which ventricle is unrolled, and whether the limits are the package's or those of the new normals."""
+FIND_LV = load_models().find_lv
 SHAPE = (56, 64, 64)
 TABLE = ROOT / "docs/results/perfusion_simulated.csv"
 PAGE = ROOT / "docs/perfusion.md"
@@ -73,7 +74,7 @@ def maps_of(patient: PatientModel, state: State, seed: tuple[int, ...]) -> dict[
     image, labels, frame = simulate_fast(patient, rng, kind="spect", state=state, model=model, shape=SHAPE)
     out: dict[str, Any] = {"true": sample_polar_map(image, labels, frame).maximum.values.astype(np.float32)}
     try:
-        fit = find_lv(image)
+        fit = FIND_LV(image)
         pair = sample_polar_map(image, fit.labels, fit.frame)
     except MyoPerfError:
         return out

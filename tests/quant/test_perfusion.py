@@ -224,7 +224,7 @@ def test_the_limits_in_the_package_are_said_to_be_simulated_and_rest_on_enough_p
     assert {(one.state, one.sex) for one in held} == {(s, x) for s in ("stress", "rest") for x in ("F", "M", None)}
     for one in held:
         assert "simulated" in one.provenance
-        assert one.n >= 30
+        assert one.n >= 40
         assert (one.lower < one.mean).all()
         best, _ = quant.choose_limits(held, state=one.state, sex=one.sex, tracer="Tc-99m sestamibi")
         assert best.name == one.name
