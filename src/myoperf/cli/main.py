@@ -56,6 +56,7 @@ def analyze(
         Optional[str],  # noqa: UP045
         typer.Option(help="The operator's frame in LPS mm: 'apex;base;anterior', each x,y,z."),
     ] = None,
+    lv: Annotated[str, typer.Option(help="What finds the left ventricle: network or classical.")] = "network",
     device: Annotated[str, typer.Option(help="cpu or cuda, for the networks.")] = "cpu",
     experimental_diagnosis: Annotated[
         bool, typer.Option("--experimental-diagnosis", help="Add the classifier's probabilities; read its card first.")
@@ -72,6 +73,7 @@ def analyze(
         state=state,
         formats=formats,
         frame=frame,
+        lv=lv,
         device=device,
         experimental_diagnosis=experimental_diagnosis,
         overwrite=overwrite,
