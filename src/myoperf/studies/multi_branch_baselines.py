@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from myoperf.nets.keras_backbones import KerasBackbone, build_backbone, get_spec, load_keras
+from myoperf.nets.keras_backbones import BackboneSpec, KerasBackbone, build_backbone, get_spec, load_keras
 from myoperf.train.slices import balanced_order
 
 __all__ = ["BASELINES", "keras_baselines"]
@@ -62,7 +62,7 @@ def _resnet50(weights: str | None, side: int) -> KerasBackbone:
         model = keras.applications.ResNet50(include_top=False, weights=weights, input_shape=(3, side, side))
     finally:
         keras.config.set_image_data_format(order)
-    return KerasBackbone(model, True)
+    return KerasBackbone(model, True, BackboneSpec("ResNet50", 224, (0, 255)))
 
 
 def keras_baselines(
