@@ -42,11 +42,13 @@ def study() -> dict[str, str]:
     findings = []
     for question, part in answers.groupby("question", sort=False):
         shown = part[part["answer"] == "yes"]
-        worse = part[part["answer"].str.startswith("no")]
+        worse = part[part["answer"].str.startswith("no,")]
         words = f"{question[0].upper()}{question[1:]}: shown in {len(shown)} of {len(part)} comparisons"
         words += f" ({', '.join(shown['other'])})" if len(shown) else ""
         words += f"; the other was better in {len(worse)} ({', '.join(worse['other'])})" if len(worse) else ""
         findings.append(f"- {words}.")
+    learned = models[models["auc_lo"] > 0.5]["model"].tolist()
+    findings.append(f"- Better than chance (interval of the AUC above 0.5): {', '.join(learned) or 'none of them'}.")
     done = int(models.loc[models["model"] != "all called abnormal", "splits"].sum())
     return {"study": markdown(models, answers), "findings": "\n".join(findings), "done": str(done)}
 
