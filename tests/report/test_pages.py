@@ -11,9 +11,9 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from conftest import make_result
+from conftest import make_report, make_result
 
-from myoperf.report import results_json, write_html, write_pdf
+from myoperf.report import content, results_json, write_html, write_pdf
 from myoperf.report.content import RESEARCH_BAND, SIMULATED_BAND, display_groups
 from myoperf.report.html import render_html
 from myoperf.types import Finding, Study
@@ -265,3 +265,12 @@ def test_import_is_light():
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert float(out) < 0.3
     assert np.isfinite(float(out))
+
+
+def test_numbers_that_tell_how_others_came_about_are_folded_away():
+    table = content.numbers_table(make_report())
+    main, technical = content.split_numbers(table)
+    assert set(main.rows) | set(technical.rows) == set(table.rows)
+    assert not set(main.rows) & set(technical.rows)
+    assert any(row[0] == "Ejection fraction (LVEF)" for row in main.rows)
+    assert all("Phase noise" not in row[0] for row in main.rows)

@@ -30,6 +30,7 @@ __all__ = [
     "provenance_facts",
     "reconstruction_text",
     "segments_table",
+    "split_numbers",
     "state_title",
     "summary_lines",
     "territories_table",
@@ -251,6 +252,28 @@ def numbers_table(report: Report) -> Table:
     head = ("", *(state_title(r) for r in results), *(("Stress – rest",) if compare else ()), "Unit")
     body = [(label, *cells, *((cell,) if compare else ()), unit) for label, cells, cell, unit in rows]
     return Table(head, tuple(body))
+
+
+_TECHNICAL = (
+    "ed_gate",
+    "es_gate",
+    "resolution_fwhm_mm",
+    "fit_residual_mm",
+    "phase_mean_deg",
+    "phase_sd_uncorrected_deg",
+    "phase_noise_deg",
+    "phase_skewness",
+    "phase_kurtosis",
+)
+
+
+def split_numbers(table: Table) -> tuple[Table, Table]:
+    """Split the numbers into those a reader looks for and those that tell how they came about."""
+    labels = {_label_and_unit(key)[0] for key in _TECHNICAL}
+    technical = tuple(row for row in table.rows if row[0] in labels)
+    return Table(table.columns, tuple(row for row in table.rows if row[0] not in labels)), Table(
+        table.columns, technical
+    )
 
 
 def with_interval(report: Report, scan: str, key: str, value: Any, digits: int = 1) -> str:

@@ -44,6 +44,7 @@ def render_html(report: Report) -> str:
     """Give the report as the text of an HTML page."""
     groups = [_group(report, results) for results in content.display_groups(report)]
     findings = content.all_findings(report)
+    numbers, technical = content.split_numbers(content.numbers_table(report))
     return (
         _environment()
         .get_template("report.html.j2")
@@ -56,7 +57,8 @@ def render_html(report: Report) -> str:
             findings=findings,
             summary=content.summary_lines(report),
             groups=groups,
-            numbers=content.numbers_table(report),
+            numbers=numbers,
+            technical=technical,
             territories=content.territories_table(report),
             segments=content.segments_table(report),
             geometry=content.geometry_table(report),
