@@ -9,11 +9,12 @@ from torch import nn
 from myoperf.errors import InputError
 from myoperf.geometry import affine_from_axes
 from myoperf.lv.metrics import dice
+from myoperf.nets.lv_networks import build_lv_network
 from myoperf.nets.lv_output import LVOutput
 from myoperf.nets.lv_pose import sample_in_pose
 from myoperf.studies import ms_st_unet as study
 from myoperf.train.cases import Case
-from myoperf.train.ms_st_unet import Field, judge_network, mean_pose, see
+from myoperf.train.ms_st_unet import Field, Recipe, judge_network, mean_pose, see, train_network
 from myoperf.types import LVFrame, Volume
 
 FIELD = Field(32, 5.0)
@@ -72,6 +73,19 @@ def test_the_judge_knows_right_from_wrong():
     euler, place = mean_pose([case], FIELD)
     assert euler == pytest.approx([right[f"true_{name}"] for name in ("alpha", "beta", "gamma")], abs=1e-4)
     assert place == pytest.approx([right[f"true_{name}"] for name in ("tx", "ty", "tz")], abs=1e-5)
+
+
+def test_training_does_not_depend_on_what_memory_held_before():
+    torch.set_num_threads(1)
+    weights = []
+    for dirt in (0.0, float("nan")):
+        torch.manual_seed(0)
+        net = build_lv_network("nn-unet")
+        for _ in range(2):
+            del [torch.full((2**k,), dirt) for k in range(4, 19) for _ in range(20)][:]
+        train_network(net, [heart()], FIELD, Recipe(2, batch=1, rate=1e-3), seed=0)
+        weights.append(torch.cat([p.detach().flatten() for p in net.parameters()]))
+    assert torch.equal(*weights)
 
 
 @pytest.mark.slow

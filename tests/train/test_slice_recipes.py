@@ -98,13 +98,10 @@ def test_recipe_unimiss_writes_weights_that_start_a_classifier(tmp_path):
     epochs = pd.read_csv(out / "epochs.csv")
     assert list(epochs["kind"]) == ["before", "2D", "3D"]
     assert np.isfinite(epochs["rank"]).all()
-    assert list(pd.read_csv(out / "probe.csv")["features"]) == [
-        "teacher",
-        "student",
-        "random 0",
-        "random 1",
-        "random 2",
-    ]
+    probes = pd.read_csv(out / "probe.csv")
+    assert set(probes["stage"]) == {"stage 3", "stage 4"}
+    for _, asked in probes.groupby(["patients", "stage"]):
+        assert list(asked["features"]) == ["teacher", "student", "random 0", "random 1", "random 2"]
     config = read_config(out / "unimiss.pt")
     assert config == MiTConfig("tiny", "batch", "relu", picture_shape=(32, 32), volume_shape=(16, 32, 32))
     network = build_multi_branch(MultiBranchConfig(encoder=SCALES["small"].encoder), seed=1)

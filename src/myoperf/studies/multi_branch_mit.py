@@ -69,8 +69,8 @@ class Scale:
 
 _COMPACT = MiTConfig("tiny", "batch", "relu", volume_shape=(16, 32, 32), modes=("3D",))
 SCALES: Mapping[str, Scale] = {
-    "smoke": Scale(10, 0.2, 1, _COMPACT, 1, 4, 3e-4, True, 80, 1, 1),
-    "small": Scale(160, 0.35, 2, _COMPACT, 6, 16, 5e-4, True, 80, 2, 1),
+    "smoke": Scale(10, 0.2, 1, _COMPACT, 1, 4, 3e-4, False, 80, 1, 1),
+    "small": Scale(160, 0.35, 2, _COMPACT, 6, 16, 5e-4, False, 80, 2, 1),
     "full": Scale(192, 0.2, 5, MiTConfig("small", volume_shape=(32, 96, 96), modes=("3D",)), 200, 16, 1e-5),
 }
 """``small`` is for one processor core and an hour; ``full`` has the paper's numbers and wants a GPU."""

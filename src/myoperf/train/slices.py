@@ -37,7 +37,9 @@ class FitOptions:
     frozen
         Train the fusion and the linear layer on features computed once; the encoders stay as they are.
     bf16
-        Compute the network in bfloat16 while training (weights and loss stay in single precision).
+        Compute the network in bfloat16 while training (weights and loss stay in single precision). Not for
+        volumes that shrink below 4 voxels a side: there the weight gradient of a 3D convolution in
+        bfloat16 reads memory that was never written (torch 2.13, CPU).
     """
 
     epochs: int = 200
