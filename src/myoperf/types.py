@@ -165,6 +165,10 @@ class Volume:
         """Volume of one voxel in millilitres."""
         return float(abs(np.linalg.det(self.lps_from_index[:3, :3])) / 1000.0)
 
+    def label_ml(self, label: int) -> float:
+        """Volume in millilitres of the voxels that hold a label, over all frames."""
+        return float(np.count_nonzero(self.array == label)) * self.voxel_ml
+
     def with_array(self, array: NDArray[Any]) -> Self:
         """Give a volume on the same grid with other values."""
         return replace(self, array=array)

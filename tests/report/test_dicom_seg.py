@@ -73,7 +73,8 @@ def _check(path, result):
 def test_labels_come_back_on_oblique_grids(tmp_path, mirrored, seed):
     volume = Volume(np.ones((7, 8, 9), np.float32), oblique_affine(mirrored=mirrored, seed=seed))
     result = make_result("scan-1", Scan(volume))
-    _check(write_seg(result, tmp_path / "s.dcm", study=Study((result.scan,))), result)
+    seg = _check(write_seg(result, tmp_path / "s.dcm", study=Study((result.scan,))), result)
+    assert [s.SegmentNumber for s in seg.SegmentSequence] == [1, 2]
 
 
 def test_segments_are_coded_and_marked_as_research(tmp_path):

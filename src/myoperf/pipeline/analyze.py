@@ -259,8 +259,8 @@ def analyze_scan(
         polar=maps.maximum,
         polar_mean=maps.mean,
         segments_percent=segments_percent(maps.maximum),
-        myocardium_ml=_label_ml(labels, MYOCARDIUM),
-        cavity_ml=_label_ml(labels, BLOOD_POOL),
+        myocardium_ml=labels.label_ml(MYOCARDIUM),
+        cavity_ml=labels.label_ml(BLOOD_POOL),
         reconstruction=record,
         function=function,
         gated_volume=gated,
@@ -385,8 +385,3 @@ def _scan_names(scans: Sequence[Scan]) -> tuple[str, ...]:
         free = scan.state is not None and scan.state not in names
         names.append(str(scan.state) if free else f"scan-{number}")
     return tuple(names)
-
-
-def _label_ml(labels: Volume, label: int) -> float:
-    """Volume of a label in millilitres."""
-    return float(np.count_nonzero(labels.array == label)) * labels.voxel_ml

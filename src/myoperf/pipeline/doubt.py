@@ -176,11 +176,7 @@ def _again(result: ScanResult, segment: SegmentLV, recon: ReconOptions, rng: np.
         polar=maps.maximum,
         polar_mean=maps.mean,
         segments_percent=segments_percent(maps.maximum),
-        myocardium_ml=_label_ml(labels, MYOCARDIUM),
-        cavity_ml=_label_ml(labels, BLOOD_POOL),
+        myocardium_ml=labels.label_ml(MYOCARDIUM),
+        cavity_ml=labels.label_ml(BLOOD_POOL),
         function=function,
     )
-
-
-def _label_ml(labels: Volume, label: int) -> float:
-    return float(np.count_nonzero(labels.array == label)) * labels.voxel_ml
