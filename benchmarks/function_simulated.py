@@ -5,8 +5,8 @@
     python benchmarks/function_simulated.py measure --cohort population --seed 9501 --patients 40 --gates 16
     python benchmarks/function_simulated.py pages
 
-``measure`` simulates the views (full physics; see ``function_cohort.py``), reconstructs them, finds the ventricle by
-the classical method and measures; nothing is told to the measurement. It writes a row a patient to
+``measure`` simulates the views (full physics; see ``function_cohort.py``), reconstructs them, finds the ventricle as
+``myoperf analyze`` does and measures; nothing is told to the measurement. It writes a row a patient to
 ``docs/results/function_simulated.csv``, goes on where it stopped and ends by itself after ``--minutes``.
 ``pages`` writes the tables in ``docs/function.md`` and ``docs/synchrony.md``.
 """
@@ -23,9 +23,9 @@ import pandas as pd
 
 from function_cohort import COHORTS, patient_of, views_of
 from myoperf.errors import MyoPerfError
-from myoperf.lv import find_lv
 from myoperf.phantom.motion import volumes
 from myoperf.phantom.truth import truth
+from myoperf.pipeline import load_models
 from myoperf.polar import sample_polar_map
 from myoperf.quant import measure_function, tid_ratio
 from myoperf.quant.function import static_cavity_ml
@@ -35,7 +35,7 @@ from myoperf.types import Projections
 ROOT = Path(__file__).parents[1]
 VIEWS = ROOT / "runs" / "function"
 TABLE = ROOT / "docs/results/function_simulated.csv"
-REPEATS = ROOT / "docs/results/repeatability.csv"
+MODELS = load_models()
 KEYS = ("cohort", "seed", "patient", "gates")
 NUMBERS = ("edv_ml", "esv_ml", "lvef_percent", "phase_sd_deg", "phase_bandwidth_deg", "tid_ratio")
 RELATIVE = ("edv_ml", "esv_ml")
@@ -65,7 +65,7 @@ def cavities(views: Projections) -> tuple[Any, ...]:
     """Reconstruct and find: (volume, frame, labels, polar map, labelled cavity in ml, modelled cavity in ml)."""
     volume = reconstruct(views).volume
     still = volume.summed()
-    fit = find_lv(still)
+    fit = MODELS.find_lv(still)
     polar = sample_polar_map(still, fit.labels, fit.frame).maximum
     labelled = float((fit.labels.array == 2).sum()) * fit.labels.voxel_ml
     return volume, fit.frame, fit.labels, polar, labelled, static_cavity_ml(still, fit.frame, polar)
@@ -86,22 +86,6 @@ def measure_patient(views: dict[str, Projections], again: str = "") -> dict[str,
     return out
 
 
-def measured_before(index: int, counts: float) -> dict[str, float] | None:
-    """Take the row from the first of the two measurements of ``repeatability.py``, the same of the same views."""
-    if not REPEATS.exists():
-        return None
-    table = pd.read_csv(REPEATS)
-    first = table[table.patient == index].set_index("number")["first"].to_dict()
-    if "stress.edv_ml" not in first or "tid_ratio" not in first:
-        return None
-    names = [*(n for n in NUMBERS if n != "tid_ratio"), "phase_noise_deg", "phase_sd_uncorrected_deg"]
-    out = {name: float(first[f"stress.{name}"]) for name in names}
-    out["tid_ratio"] = float(first["tid_ratio"])
-    out["tid_labels_ratio"] = float(first["stress.cavity_ml"] / first["rest.cavity_ml"])
-    out["phase_reliable"] = float(out["phase_noise_deg"] < 8.0)
-    return out | {"counts": counts}
-
-
 def measure(cohort: str, seed: int, patients: int, gates: int, minutes: float) -> None:
     """Add the rows that are not there yet."""
     start = time.monotonic()
@@ -117,9 +101,7 @@ def measure(cohort: str, seed: int, patients: int, gates: int, minutes: float) -
         views = views_of(VIEWS, cohort, seed, index, gates)
         row: dict[str, Any] = dict(zip(KEYS, key, strict=True)) | known_of(cohort, seed, index)
         try:
-            counts = float(views["stress"].array.sum(dtype=np.float64))
-            before = measured_before(index, counts) if (cohort, seed, gates) == ("population", 9501, 8) else None
-            row |= before or measure_patient(views)
+            row |= measure_patient(views)
         except MyoPerfError as error:
             row["failed"] = str(error).split(".")[0]
         table = pd.concat([table, pd.DataFrame([row])], ignore_index=True)

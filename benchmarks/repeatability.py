@@ -22,8 +22,7 @@ from scipy.stats import chi2
 
 from function_cohort import patient_of, views_of
 from myoperf.errors import MyoPerfError
-from myoperf.lv import find_lv, segment_lv
-from myoperf.pipeline import Models, Options, analyze
+from myoperf.pipeline import Options, analyze, load_models
 from myoperf.pipeline.doubt import numbers_of_scan, numbers_of_scores
 from myoperf.types import Projections, Scan, Study
 
@@ -32,7 +31,7 @@ VIEWS = ROOT / "runs" / "function"
 TABLE = ROOT / "docs/results/repeatability.csv"
 PAGE = ROOT / "docs/repeatability.md"
 MARKS = ("<!-- repeatability -->", "<!-- end of repeatability -->")
-MODELS = Models(find_lv=find_lv, segment_lv=segment_lv)
+MODELS = load_models()
 
 
 def numbers_of(views: dict[str, Projections], sex: str, again: str) -> dict[str, float]:
