@@ -44,9 +44,9 @@ def patient_stacks(seed):
     patient = draw_patient(rng)
     scans = {}
     for state in ("stress", "rest"):
-        volume, _, frame = simulate_fast(patient, rng, state=state)
-        scans[state] = (volume, frame)
-    return stacks_from_volumes(scans, shape=(32, 64, 64), field_mm=130.0)
+        volume, labels, frame = simulate_fast(patient, rng, state=state)
+        scans[state] = (volume, frame, labels)
+    return stacks_from_volumes(scans, shape=(32, 64, 64))
 
 
 def render(layout, stacks, *, shift=(0, 0)):

@@ -1,7 +1,9 @@
 """Stacks of short-axis, horizontal and vertical long-axis slices: what the multi-branch network reads.
 
-Every stack holds stress before rest along depth, evenly spaced planes over the ventricle, and values from
-0 to 1. Own studies and report pictures give the same record.
+Every stack holds stress before rest along depth and values from 0 to 1. Own studies are cut around the ventricle:
+planes lie and extend the same in mm in every patient, centred on the middle of the long axis, so that the heart fills
+the picture; each plane is the mean over its thickness, and each state is scaled to the counts of its own wall (what
+lies beside the heart may be brighter, and is clipped). Report pictures give the same record.
 """
 
 from __future__ import annotations
@@ -16,14 +18,16 @@ from scipy import ndimage
 
 from myoperf.errors import InputError
 from myoperf.geometry import affine_from_axes, reslice
-from myoperf.types import LVFrame, ScanResult, State, Volume
+from myoperf.types import MYOCARDIUM, LVFrame, ScanResult, State, Volume
 
 __all__ = ["SliceStacks", "resize_stack", "stacks_from_results", "stacks_from_volumes"]
 
 VIEWS = ("sa", "hla", "vla")
 _STATES: tuple[State, State] = ("stress", "rest")
-_HALF_WIDTH_MM = 40.0
-_PAST_APEX_MM, _PAST_BASE_MM = 8.0, 4.0
+_FIELD_MM = 104.0
+_DEPTH_MM = {"sa": 104.0, "hla": 80.0, "vla": 80.0}
+_SUBPLANE_MM = 4.0
+_WALL_PERCENTILE = 99.0
 
 Float = NDArray[np.float32]
 
@@ -85,26 +89,29 @@ def resize_stack(stack: NDArray[Any], shape: tuple[int, int, int]) -> Float:
 
 
 def stacks_from_volumes(
-    scans: Mapping[State, tuple[Volume, LVFrame]],
+    scans: Mapping[State, tuple[Volume, LVFrame, Volume]],
     *,
     shape: tuple[int, int, int] = (32, 96, 96),
-    field_mm: float = 150.0,
+    field_mm: float = _FIELD_MM,
 ) -> SliceStacks:
-    """Cut a patient's stacks out of reconstructed volumes.
+    """Cut a patient's stacks out of reconstructed volumes, around the ventricle.
+
+    Short-axis planes cover 104 mm along the long axis, long-axis planes 80 mm across it, all centred on its middle.
 
     Parameters
     ----------
     scans
-        ``"stress"``, ``"rest"`` or both -> the volume (frames are summed) and the ventricle's pose in it.
+        ``"stress"``, ``"rest"`` or both -> the volume (frames are summed), the ventricle's pose in it and its labels
+        on the same grid (1 myocardium), which set the scale: 1 is the 99th percentile of the wall's counts.
     shape
         (planes, rows, columns) of every stack; planes are shared evenly between the states.
     field_mm
-        Side of the square field, centred on the long axis.
+        Side of the square field, centred on the middle of the long axis.
 
     Raises
     ------
     InputError
-        When no state is given or the planes cannot be shared.
+        When no state is given, the planes cannot be shared, or labels hold no wall or lie on another grid.
     """
     states = tuple(state for state in _STATES if state in scans)
     if not states or shape[0] % len(states):
@@ -112,11 +119,12 @@ def stacks_from_volumes(
     count = shape[0] // len(states)
     views: dict[str, list[Float]] = {view: [] for view in VIEWS}
     for state in states:
-        volume, frame = scans[state]
-        cut = {view: _cut(volume.summed(), frame, view, (count, *shape[1:]), field_mm) for view in VIEWS}
-        highest = max(float(np.percentile(planes, 99.5)) for planes in cut.values())
-        for view, planes in cut.items():
-            views[view].append(np.clip(planes / max(highest, 1e-9), 0.0, 1.0).astype(np.float32))
+        volume, frame, labels = scans[state]
+        summed = volume.summed()
+        highest = _wall_counts(summed, labels)
+        for view in VIEWS:
+            planes = _cut(summed, frame, view, (count, *shape[1:]), field_mm)
+            views[view].append(np.clip(planes / highest, 0.0, 1.0).astype(np.float32))
     return SliceStacks({view: np.concatenate(parts) for view, parts in views.items()}, states)
 
 
@@ -128,28 +136,40 @@ def stacks_from_results(results: Sequence[ScanResult], *, shape: tuple[int, int,
     InputError
         When a scan's state is unknown or occurs twice.
     """
-    scans: dict[State, tuple[Volume, LVFrame]] = {}
+    scans: dict[State, tuple[Volume, LVFrame, Volume]] = {}
     for result in results:
         if result.state is None or result.state in scans:
             raise InputError("Slices need one stress and one rest scan at most, each of known state; use --state.")
-        scans[result.state] = (result.volume, result.frame)
+        scans[result.state] = (result.volume, result.frame, result.labels)
     return stacks_from_volumes(scans, shape=shape)
 
 
+def _wall_counts(volume: Volume, labels: Volume) -> float:
+    """Give the 99th percentile of the counts in the labelled wall."""
+    wall = labels.array[0] == MYOCARDIUM
+    if labels.grid_shape != volume.grid_shape or not wall.any():
+        raise InputError(
+            f"Slices are scaled to the ventricle's wall: labels of {volume.grid_shape} with a wall (1) were expected; "
+            f"got {labels.grid_shape} with {int(wall.sum())} voxels of wall."
+        )
+    highest = float(np.percentile(volume.array[0][wall], _WALL_PERCENTILE))
+    if highest <= 0:
+        raise InputError("The ventricle's wall has no counts; slices cannot be scaled to it.")
+    return highest
+
+
 def _cut(volume: Volume, frame: LVFrame, view: str, shape: tuple[int, int, int], field_mm: float) -> Float:
-    """Cut evenly spaced planes of one view, (planes, rows, columns)."""
-    half = 0.5 * frame.length_mm
+    """Cut evenly spaced planes of one view, each the mean over its thickness, (planes, rows, columns)."""
     if view == "sa":  # apex to base; rows anterior to inferior; columns septal to lateral
         axes = np.stack([frame.axis, -frame.anterior, frame.lateral])
-        low, high = -half - _PAST_APEX_MM, half + _PAST_BASE_MM
     elif view == "hla":  # inferior to anterior; rows apex to base; columns septal to lateral
         axes = np.stack([frame.anterior, frame.axis, frame.lateral])
-        low, high = -_HALF_WIDTH_MM, _HALF_WIDTH_MM
     else:  # vla: septal to lateral; rows anterior to inferior; columns base to apex
         axes = np.stack([frame.lateral, -frame.anterior, -frame.axis])
-        low, high = -_HALF_WIDTH_MM, _HALF_WIDTH_MM
-    planes, rows, columns = shape
-    step = np.array([(high - low) / max(planes - 1, 1), field_mm / rows, field_mm / columns])
-    corner = np.array([low, -0.5 * (rows - 1) * step[1], -0.5 * (columns - 1) * step[2]])
+    parts = max(1, round(_DEPTH_MM[view] / shape[0] / _SUBPLANE_MM))  # planes averaged into one
+    fine = (shape[0] * parts, *shape[1:])
+    step = np.array([_DEPTH_MM[view], field_mm, field_mm]) / fine
+    corner = -0.5 * (np.array(fine) - 1.0) * step
     origin = frame.centre_mm + corner @ axes
-    return np.asarray(reslice(volume, affine_from_axes(origin, axes, step), shape).array[0])
+    planes = reslice(volume, affine_from_axes(origin, axes, step), fine).array[0]
+    return np.asarray(planes.reshape(shape[0], parts, *shape[1:]).mean(axis=1), dtype=np.float32)

@@ -27,6 +27,7 @@ from myoperf.errors import InputError
 from myoperf.nets.mit import MiTConfig
 from myoperf.nets.mit_weights import read_checkpoint, read_config
 from myoperf.nets.multi_branch import MultiBranchConfig, build_multi_branch, load_branches
+from myoperf.studies.jobs import claim_folder
 from myoperf.studies.multi_branch_tables import answer_questions, markdown, measure_models
 from myoperf.train.slice_cases import PAPER_POPULATION, collect_cases
 from myoperf.train.slices import FitOptions, fit, predict, split_patients
@@ -47,9 +48,9 @@ class Scale:
     encoder
         Of every branch.
     epochs, batch, learning_rate
-        Of fine-tuning; frozen encoders train ten times as many epochs on features computed once, at 1e-3.
-    bf16
-        Whether fine-tuning computes in bfloat16.
+        Of fine-tuning.
+    frozen_epochs, frozen_rate
+        With frozen encoders, whose features are computed once.
     baseline_side, baseline_epochs, baseline_splits
         Pixels of the pictures, epochs and splits of the convolutional networks.
     """
@@ -61,19 +62,25 @@ class Scale:
     epochs: int
     batch: int
     learning_rate: float
-    bf16: bool = False
+    frozen_epochs: int = 200
+    frozen_rate: float = 1e-3
     baseline_side: int = 224
     baseline_epochs: int = 20
     baseline_splits: int = 5
 
+    def fit_options(self, *, frozen: bool) -> FitOptions:
+        """Say how a model is trained."""
+        epochs, rate = (self.frozen_epochs, self.frozen_rate) if frozen else (self.epochs, self.learning_rate)
+        return FitOptions(epochs=epochs, batch=self.batch, learning_rate=rate, frozen=frozen)
+
 
 _COMPACT = MiTConfig("tiny", "batch", "relu", volume_shape=(16, 32, 32), modes=("3D",))
 SCALES: Mapping[str, Scale] = {
-    "smoke": Scale(10, 0.2, 1, _COMPACT, 1, 4, 3e-4, False, 80, 1, 1),
-    "small": Scale(160, 0.35, 2, _COMPACT, 6, 16, 5e-4, False, 80, 2, 1),
+    "smoke": Scale(10, 0.2, 1, _COMPACT, 1, 4, 3e-4, 10, 1e-3, 80, 1, 1),
+    "small": Scale(400, 0.4, 2, _COMPACT, 12, 16, 3e-4, 300, 1e-3, 80, 8, 2),
     "full": Scale(192, 0.2, 5, MiTConfig("small", volume_shape=(32, 96, 96), modes=("3D",)), 200, 16, 1e-5),
 }
-"""``small`` is for one processor core and an hour; ``full`` has the paper's numbers and wants a GPU."""
+"""``small`` is takes one processor core most of an hour; ``full`` has the paper's numbers and wants a GPU."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +150,68 @@ def montage(stacks: Float, *, side: int = 224) -> Float:
     return pictures
 
 
+@dataclass(frozen=True, eq=False)
+class _Trials:
+    """All that a training needs but which model and which split.
+
+    Parameters
+    ----------
+    stacks, truth
+        (patients, 3 views, planes, rows, columns) and (patients,) of 0 or 1.
+    weights
+        UniMiSS checkpoint, or None.
+    """
+
+    size: Scale
+    seed: int
+    stacks: Float
+    truth: NDArray[np.int64]
+    weights: Path | None
+    baselines: Mapping[str, Baseline]
+
+    def jobs(self) -> list[tuple[int, Arm | str]]:
+        """List every (split, model): first all models of the first split."""
+        arms = [arm for arm in ARMS if self.weights is not None or arm.pretrained]
+        listed: list[tuple[int, Arm | str]] = []
+        for split in range(self.size.splits):
+            listed += [(split, arm) for arm in arms]
+            listed += [(split, name) for name in self.baselines if split < self.size.baseline_splits]
+        return listed
+
+    def split(self, number: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Give the training and the test patients of a split."""
+        rng = np.random.default_rng([self.seed, number])
+        train, test = split_patients(self.truth.tolist(), share=self.size.test_share, rng=rng)
+        return np.asarray(train, dtype=np.intp), np.asarray(test, dtype=np.intp)
+
+    def run(self, split: int, job: Arm | str) -> pd.DataFrame:
+        """Train one model on a split's training patients and predict its test patients."""
+        before, (train, test), seed = time.process_time(), self.split(split), self.seed + split
+        if isinstance(job, Arm):
+            values = self._arm(job, train, test, seed)
+        else:
+            pictures = montage(self.stacks, side=self.size.baseline_side)
+            values = self.baselines[job](pictures[train], self.truth[train], pictures[test], seed)
+        done = pd.DataFrame({"split": split, "patient": test, "truth": self.truth[test], "model": _name(job)})
+        return done.assign(probability=values, cpu_s=time.process_time() - before)
+
+    def _arm(self, arm: Arm, train: NDArray[np.intp], test: NDArray[np.intp], seed: int) -> Float:
+        views = [("sa", "hla", "vla").index(view) for view in arm.views]
+        config = MultiBranchConfig(views=arm.views, fusion=arm.fusion, encoder=self.size.encoder)
+        network = build_multi_branch(config, seed=seed)
+        if self.weights is not None and arm.pretrained:
+            load_branches(network, read_checkpoint(self.weights, "teacher"), published=read_config(self.weights))
+        options = self.size.fit_options(frozen=arm.frozen)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            fit(network, self.stacks[train][:, views], self.truth[train].tolist(), options=options, seed=seed)
+        return predict(network, self.stacks[test][:, views])
+
+
+def _name(job: Arm | str) -> str:
+    return job.name if isinstance(job, Arm) else job
+
+
 def run(
     scale: str,
     out: Path,
@@ -189,7 +258,7 @@ def run(
         raise InputError(f"A scale is one of {', '.join(SCALES)}; got {scale!r}.")
     size, out, began, said = SCALES[scale], Path(out), time.monotonic(), report or (lambda line: None)
     start = "random numbers" if weights is None else hashlib.sha256(Path(weights).read_bytes()).hexdigest()
-    _settle(out / "jobs", {"scale": scale, "seed": seed, "size": asdict(size), "start": start})
+    claim_folder(out / "jobs", {"scale": scale, "seed": seed, "size": asdict(size), "start": start})
     cases = collect_cases(
         out / "cohort",
         size.patients,
@@ -198,73 +267,23 @@ def run(
         options=PAPER_POPULATION,
         report=lambda n: said(f"{n} of {size.patients} patients simulated"),
     )
-    stacks, truth = cases.stacks.astype(np.float32), cases.expert
-    arms = [arm for arm in ARMS if weights is not None or arm.pretrained]
-    jobs: list[tuple[int, Arm | str]] = [(s, arm) for s in range(size.splits) for arm in arms]
-    jobs += [(s, name) for name in baselines or {} for s in range(min(size.splits, size.baseline_splits))]
+    trials = _Trials(size, seed, cases.stacks.astype(np.float32), cases.expert, weights, baselines or {})
+    jobs = trials.jobs()
     for split, job in jobs:
-        name = job.name if isinstance(job, Arm) else job
-        path = out / "jobs" / f"{split}-{name.replace(', ', '_').replace(' ', '-')}.csv"
-        if path.exists() or (models is not None and name not in models):
+        path = out / "jobs" / f"{split}-{_name(job).replace(', ', '_').replace(' ', '-')}.csv"
+        if path.exists() or (models is not None and _name(job) not in models):
             continue
         if minutes is not None and time.monotonic() - began > 60 * minutes:
             said("time is up; run again to go on")
             break
-        before = time.process_time()
-        train, test = split_patients(truth.tolist(), share=size.test_share, rng=np.random.default_rng([seed, split]))
-        parts = np.asarray(train, dtype=np.intp), np.asarray(test, dtype=np.intp)
-        if isinstance(job, Arm):
-            values = _train_arm(job, stacks, truth, parts, size, seed + split, weights)
-        else:
-            pictures = montage(stacks, side=size.baseline_side)
-            values = (baselines or {})[job](pictures[parts[0]], truth[parts[0]], pictures[parts[1]], seed + split)
-        done = pd.DataFrame({"split": split, "patient": parts[1], "truth": truth[parts[1]], "model": name})
-        done["probability"], done["cpu_s"] = values, time.process_time() - before
+        done = trials.run(split, job)
         done.to_csv(path.with_suffix(".part"), index=False)
         path.with_suffix(".part").replace(path)
-        said(f"split {split + 1}, {name}: {time.process_time() - before:.0f} s of processor time")
-    done_jobs = len(list((out / "jobs").glob("*.csv")))
-    if done_jobs:
-        _write(out, size, scale, seed, start, int(truth.sum()), (done_jobs, len(jobs)))
-    return out / "table.md" if done_jobs >= len(jobs) else None
-
-
-def _settle(folder: Path, settings: dict[str, Any]) -> None:
-    """Write what the folder's jobs have in common, or refuse a folder of other settings."""
-    folder.mkdir(parents=True, exist_ok=True)
-    known, text = folder / "settings.json", json.dumps(settings, indent=1) + "\n"
-    if known.exists() and known.read_text(encoding="utf-8") != text:
-        raise InputError("The folder holds jobs of other settings; choose another folder.")
-    known.write_text(text, encoding="utf-8")
-
-
-def _train_arm(
-    arm: Arm,
-    stacks: Float,
-    truth: NDArray[np.int64],
-    parts: tuple[NDArray[np.intp], NDArray[np.intp]],
-    size: Scale,
-    seed: int,
-    weights: Path | None,
-) -> Float:
-    """Train one model on one split's training patients and predict its test patients."""
-    views = [("sa", "hla", "vla").index(view) for view in arm.views]
-    config = MultiBranchConfig(views=arm.views, fusion=arm.fusion, encoder=size.encoder)
-    network = build_multi_branch(config, seed=seed)
-    if weights is not None and arm.pretrained:
-        load_branches(network, read_checkpoint(weights, "teacher"), published=read_config(weights))
-    options = FitOptions(
-        epochs=size.epochs * (10 if arm.frozen else 1),
-        batch=size.batch,
-        learning_rate=1e-3 if arm.frozen else size.learning_rate,
-        frozen=arm.frozen,
-        bf16=size.bf16,
-    )
-    train, test = parts
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        fit(network, stacks[train][:, views], truth[train].tolist(), options=options, seed=seed)
-    return predict(network, stacks[test][:, views])
+        said(f"split {split + 1}, {_name(job)}: {done['cpu_s'].iloc[0]:.0f} s of processor time")
+    finished = len(list((out / "jobs").glob("*.csv")))
+    if finished:
+        _write(out, size, scale, seed, start, int(trials.truth.sum()), (finished, len(jobs)))
+    return out / "table.md" if finished >= len(jobs) else None
 
 
 def _write(out: Path, size: Scale, scale: str, seed: int, start: str, abnormal: int, jobs: tuple[int, int]) -> None:

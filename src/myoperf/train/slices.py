@@ -36,10 +36,6 @@ class FitOptions:
         Whether training stacks are changed at random.
     frozen
         Train the fusion and the linear layer on features computed once; the encoders stay as they are.
-    bf16
-        Compute the network in bfloat16 while training (weights and loss stay in single precision). Not for
-        volumes that shrink below 4 voxels a side: there the weight gradient of a 3D convolution in
-        bfloat16 reads memory that was never written (torch 2.13, CPU).
     """
 
     epochs: int = 200
@@ -48,21 +44,30 @@ class FitOptions:
     weight_decay: float = 0.01
     augment: bool = True
     frozen: bool = False
-    bf16: bool = False
 
 
-def augmentation(seed: int) -> Callable[[Float], Float]:
+def augmentation(seed: int, *, side: int = 96) -> Callable[[Float], Float]:
     """Give the paper's augmentation for stacks (views, planes, rows, columns), built from MONAI.
 
-    Rotation by up to 10 degrees in plane, scaling by up to 10 %, shifts by up to 4 %; noise; low
+    Rotation by up to 10 degrees in plane, scaling by up to 10 %, shifts by up to 3 %; noise; low
     resolution; mirror of the rows and columns; intensity scaling and gamma. Views are changed together.
+
+    Parameters
+    ----------
+    side
+        Rows and columns of the stacks.
     """
     from monai.transforms.compose import Compose
     from monai.transforms.intensity.array import RandAdjustContrast, RandGaussianNoise, RandScaleIntensity
     from monai.transforms.spatial.array import RandAffine, RandFlip, RandSimulateLowResolution
 
+    shift = side / 32
     spatial = RandAffine(
-        prob=0.5, rotate_range=(np.pi / 18, 0, 0), scale_range=0.1, translate_range=(0, 3, 3), padding_mode="zeros"
+        prob=0.5,
+        rotate_range=(np.pi / 18, 0, 0),
+        scale_range=0.1,
+        translate_range=(0, shift, shift),
+        padding_mode="zeros",
     )
     chain = Compose(
         [
@@ -145,7 +150,7 @@ def fit(
     if len(labels) != len(stacks) or set(np.unique(labels)) != {0, 1}:
         raise InputError(f"Training needs a label 0 or 1 a patient, both present; got {len(labels)} for {len(stacks)}.")
     rng = np.random.default_rng(seed)
-    augment = augmentation(seed) if options.augment and not options.frozen else None
+    augment = augmentation(seed, side=stacks.shape[-1]) if options.augment and not options.frozen else None
     if options.frozen:
         network.freeze_branches()
     features = _pooled(network, stacks) if options.frozen else None
@@ -162,8 +167,7 @@ def fit(
                 logits = network.classify(features[chosen])
             else:
                 batch = _batch(stacks, chosen, augment)
-                with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bf16):
-                    logits = network(batch).float()
+                logits = network(batch)
             loss = F.cross_entropy(logits, torch.from_numpy(labels[chosen].astype(np.int64)))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]

@@ -81,7 +81,8 @@ def _stacks(scan: Any, shape: tuple[int, int, int]) -> list[NDArray[np.float32]]
     """Cut the three views of one reconstructed scan at the ventricle that is found in it."""
     if not isinstance(scan.image, Volume):
         raise InputError("Pre-training reads reconstructed volumes; reconstruct raw projections first.")
-    stacks = stacks_from_volumes({"stress": (scan.image, find_lv(scan.image).frame)}, shape=shape)
+    fit = find_lv(scan.image)
+    stacks = stacks_from_volumes({"stress": (scan.image, fit.frame, fit.labels)}, shape=shape)
     return list(stacks.array())
 
 
