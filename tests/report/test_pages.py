@@ -170,7 +170,7 @@ def test_simulated_band_only_where_simulated(bare, bare_page, tmp_path):
 
 
 def test_pdf_pages_carry_band_and_patient(full_pdf):
-    assert len(full_pdf) == 3
+    assert len(full_pdf) == 4
     for page in full_pdf:
         assert RESEARCH_BAND.upper() in page
         assert "EX-0042" in page

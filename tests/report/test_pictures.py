@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 
 from myoperf.report import write_polar
 from myoperf.report.bullseye import disc_image, segment_centre, segment_disc
-from myoperf.report.charts import diagnosis_figure, function_figure
+from myoperf.report.charts import function_figure
 from myoperf.report.colours import GREY, PERFUSION
 from myoperf.report.content import number, numbers_table
+from myoperf.report.diagnosis_figures import SLICES, diagnosis_figure, weights_on_tile
 from myoperf.report.figures import bull_eyes_figure, slices_figure
 from myoperf.report.overlays import overlay_figure
 from myoperf.report.style import printable, wrap
@@ -120,6 +121,40 @@ def test_figures_exist_only_where_there_is_something(full, bare):
     assert diagnosis_figure(full) is not None
     assert function_figure(bare) is None
     assert diagnosis_figure(bare) is None
+
+
+def test_what_counts_lies_on_its_wall_in_every_slice(full):
+    result = full.results[0]
+    inferior = np.zeros((12, 36))  # another grid than the polar map's
+    inferior[:, 16:21] = 1.0
+    views = views_of(result.short_axis)
+    tile = {
+        v: weights_on_tile(inferior, result, views[v], 0.0, field_mm=100.0, pixels=100) for v in ("sa", "vla", "hla")
+    }
+    radius = round(RADIUS * np.sqrt(0.75))
+    assert tile["sa"][50 + radius, 50] == 1.0, "inferior is below"
+    assert tile["sa"][50 - radius, 50] == 0.0
+    assert tile["sa"][50, 50 + radius] == tile["sa"][50, 50 - radius] == 0.0
+    assert tile["vla"][50 + radius, 50] == 1.0
+    assert tile["vla"][50 - radius, 50] == 0.0
+    assert tile["hla"][50, 50 + radius] == tile["hla"][50, 50 - radius] == 0.0
+    apex = np.zeros((24, 72))
+    apex[:6] = 1.0
+    near, far = 50 - round(LENGTH / 2), 50 + round(LENGTH / 2) - 3
+    on_hla = weights_on_tile(apex, result, views["hla"], 0.0, field_mm=100.0, pixels=100)
+    assert on_hla[near, 50] == 1.0, "the apex is on top"
+    assert on_hla[far, 50 + radius] == 0.0
+    first = weights_on_tile(apex, result, views["sa"], -0.45 * LENGTH, field_mm=100.0, pixels=100)
+    assert first[50, 50] == 1.0
+
+
+def test_the_diagnosis_shows_each_vessel_on_bull_eye_and_slices(full):
+    fig = diagnosis_figure(full)
+    assert len(fig.axes) == 1 + 1 + 3 * (1 + 1 + len(SLICES)) + 1
+    few = replace(full.diagnosis, explanation={"RCA": full.diagnosis.explanation["RCA"]})
+    assert len(diagnosis_figure(replace(full, diagnosis=few)).axes) == 1 + 1 + (1 + 1 + len(SLICES)) + 1
+    none = replace(full.diagnosis, explanation={})
+    assert len(diagnosis_figure(replace(full, diagnosis=none)).axes) == 1
 
 
 def test_polar_files_hold_what_is_needed(full, tmp_path):

@@ -1,4 +1,4 @@
-"""Pictures of ventricular function and of the diagnosis: pure functions from a report to a Figure."""
+"""Pictures of ventricular function: pure functions from a report to a Figure."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 
 from myoperf.geometry import short_axis
 from myoperf.report.bullseye import disc_image, draw_disc, segment_disc
-from myoperf.report.colours import GREY, INK, PERFUSION, VESSEL_COLOURS, WEIGHT
+from myoperf.report.colours import INK, PERFUSION
 from myoperf.report.content import number, state_title
-from myoperf.report.figures import MM, percent_map
+from myoperf.report.figures import MM
 from myoperf.report.overlays import draw_outline
 from myoperf.report.tiles import extent_of, label_on_short_axis, plane_tiles, views_of
-from myoperf.types import BLOOD_POOL, MYOCARDIUM, VESSELS, Diagnosis, FunctionResult, Report, ScanResult, Volume
+from myoperf.types import BLOOD_POOL, MYOCARDIUM, FunctionResult, Report, ScanResult, Volume
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["diagnosis_figure", "draw_diagnosis", "draw_function", "function_figure", "function_height_mm", "phase_map"]
+__all__ = ["Page", "draw_function", "function_figure", "function_height_mm", "phase_map", "tidy"]
 
 Float = NDArray[np.floating[Any]]
 Box = tuple[float, float, float, float]
@@ -34,21 +34,23 @@ _SEGMENT_MAPS = {
 _DEPTH = LinearSegmentedColormap.from_list("myoperf-function", ["#20124d", "#2f6f9f", "#7fd0a0", "#fff6c0"], N=256)
 
 
-class _Page:
-    """Places axes on a figure in millimetres from its lower left corner."""
+class Page:
+    """Places axes on a figure in millimetres from the lower left corner of a box."""
 
     def __init__(self, fig: Figure, box: Box) -> None:
         self.fig, self.box = fig, box
         self.size = fig.get_size_inches() / MM
 
     def axes(self, x: float, y: float, width: float, height: float) -> Axes:
+        """Add axes whose lower left corner lies at (x, y) of the box."""
         left, bottom = self.box[0] + x, self.box[1] + y
         return self.fig.add_axes(
             (left / self.size[0], bottom / self.size[1], width / self.size[0], height / self.size[1])
         )
 
 
-def _tidy(ax: Axes, xlabel: str, ylabel: str, title: str, *, size_pt: float = 6.0) -> None:
+def tidy(ax: Axes, xlabel: str, ylabel: str, title: str, *, size_pt: float = 6.0) -> None:
+    """Label an axes and keep only its left and lower spines."""
     ax.set_xlabel(xlabel, fontsize=size_pt, labelpad=1.5, color=INK)
     ax.set_ylabel(ylabel, fontsize=size_pt, labelpad=1.5, color=INK)
     ax.set_title(title, fontsize=size_pt + 1, fontweight="bold", pad=3, color=INK, parse_math=False)
@@ -94,7 +96,7 @@ def function_height_mm(report: Report, width_mm: float) -> float:
 
 def draw_function(fig: Figure, box_mm: Box, report: Report) -> None:
     """Draw volume curve, end-diastole and end-systole, phases and regional function, one row a gated scan."""
-    page, side = _Page(fig, box_mm), box_mm[2] / 7.0
+    page, side = Page(fig, box_mm), box_mm[2] / 7.0
     top = box_mm[3]
     for result in report.results:
         for start in range(0, len(_panels(result)), 7):
@@ -142,7 +144,7 @@ def _draw_curve(ax: Axes, result: ScanResult, function: FunctionResult) -> None:
     ax.set_xlim(0.5, gates.size + 0.5)
     ax.set_ylim(0, 1.18 * volumes.max())
     ax.set_xticks(gates[:: max(1, gates.size // 4)])
-    _tidy(ax, "gate", "ml", f"{state_title(result)}: volume")
+    tidy(ax, "gate", "ml", f"{state_title(result)}: volume")
 
 
 def _draw_gate(ax: Axes, result: ScanResult, function: FunctionResult, panel: str) -> None:
@@ -179,7 +181,7 @@ def _draw_histogram(ax: Axes, function: FunctionResult) -> None:
     text = f"SD {number(function.phase_sd_deg)}°\nbandwidth {number(function.phase_bandwidth_deg, 0)}°"
     if function.phase_sd_deg is not None:
         ax.text(0.98, 0.98, text, transform=ax.transAxes, fontsize=5, ha="right", va="top", color=INK)
-    _tidy(ax, "phase °", "", "Phase histogram")
+    tidy(ax, "phase °", "", "Phase histogram")
 
 
 def function_figure(report: Report, *, width_mm: float = 250.0) -> Figure | None:
@@ -193,64 +195,3 @@ def function_figure(report: Report, *, width_mm: float = 250.0) -> Figure | None
 
 
 # --- diagnosis ------------------------------------------------------------------------------------
-
-
-def draw_diagnosis(fig: Figure, box_mm: Box, report: Report) -> None:
-    """Draw the probabilities with their doubt and, per vessel, the places of the map that count for it."""
-    diagnosis = report.diagnosis
-    assert diagnosis is not None
-    page, side = _Page(fig, box_mm), min(box_mm[3] - 9.0, box_mm[2] / 5.2)
-    bars = box_mm[2] - 3 * side - 4.0 if diagnosis.explanation else min(box_mm[2], 2.2 * side + 14.0)
-    bottom = box_mm[3] - side - 6.0
-    _draw_probabilities(page.axes(18.0, bottom + 5.0, bars - 22.0, side - 6.0), diagnosis)
-    shown = report.result("stress") or report.results[0]
-    for i, vessel in enumerate(v for v in VESSELS if v in diagnosis.explanation):
-        ax = page.axes(bars + 4.0 + i * side, bottom, side - 1.0, side)
-        weight = np.asarray(diagnosis.explanation[vessel], dtype=np.float64)
-        ax.imshow(
-            np.ma.masked_invalid(disc_image(percent_map(shown))), cmap=GREY, vmin=0, vmax=115, extent=(-1, 1, -1, 1)
-        )
-        highest = max(float(weight.max()), 1e-9)
-        draw_disc(
-            ax, disc_image(np.maximum(weight, 0.0)), title=f"What counts for {vessel}", cmap=WEIGHT, limits=(0, highest)
-        )
-
-
-def _draw_probabilities(ax: Axes, diagnosis: Diagnosis) -> None:
-    vessels = [v for v in VESSELS if v in diagnosis.per_vessel]
-    names = ["Patient", *vessels]
-    values = [diagnosis.per_patient, *(diagnosis.per_vessel[v] for v in vessels)]
-    colours = ["#4a5568", *(VESSEL_COLOURS[v] for v in vessels)]
-    places = np.arange(len(names))[::-1]
-    if diagnosis.abstained:
-        ax.barh(places, values, height=0.62, color="#e2e5ea", edgecolor="#8a93a0", hatch="////", linewidth=0.5)
-    else:
-        ax.barh(places, values, height=0.62, color=colours)
-    low, high = diagnosis.interval
-    middle = diagnosis.per_patient
-    ax.errorbar(
-        [middle],
-        [places[0]],
-        xerr=[[max(middle - low, 0.0)], [max(high - middle, 0.0)]],
-        color=INK,
-        capsize=2,
-        linewidth=0.9,
-    )
-    for place, value in zip(places, values, strict=True):
-        at = max(value, high) if place == places[0] else value
-        ax.text(at + 0.02, place, f"{value:.2f}", fontsize=6.5, va="center", color=INK)
-    ax.set_xlim(0, 1.12)
-    ax.set_ylim(-0.6, len(names) - 0.4)
-    ax.set_xticks([0, 0.25, 0.5, 0.75, 1.0])
-    ax.set_yticks(places, names)
-    title = "Abstained: probabilities not to be used" if diagnosis.abstained else "Probability of obstructive disease"
-    _tidy(ax, "probability (bar: interval of the patient's)", "", title, size_pt=6.5)
-
-
-def diagnosis_figure(report: Report, *, width_mm: float = 250.0, height_mm: float = 56.0) -> Figure | None:
-    """Draw the diagnosis; None when there is none."""
-    if report.diagnosis is None:
-        return None
-    fig = Figure(figsize=(width_mm * MM, height_mm * MM))
-    draw_diagnosis(fig, (0.0, 0.0, width_mm, height_mm), report)
-    return fig

@@ -12,8 +12,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from myoperf.report import content
-from myoperf.report.charts import diagnosis_figure, function_figure
+from myoperf.report.charts import function_figure
 from myoperf.report.colours import GREY
+from myoperf.report.diagnosis_figures import diagnosis_figure
 from myoperf.report.figures import bull_eyes_figure, slice_tiles, slices_figure, slices_shape
 from myoperf.report.overlays import overlay_figure
 from myoperf.report.style import house_style, save_png

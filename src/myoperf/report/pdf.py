@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from myoperf.report import content
-from myoperf.report.charts import draw_diagnosis, draw_function, function_height_mm
+from myoperf.report.charts import draw_function, function_height_mm
 from myoperf.report.colours import INK
+from myoperf.report.diagnosis_figures import diagnosis_height_mm, draw_diagnosis
 from myoperf.report.figures import MM, draw_bull_eyes, draw_slices, slices_shape
 from myoperf.report.overlays import draw_overlays
 from myoperf.report.style import house_style, printable, wrap
@@ -92,8 +93,10 @@ def pdf_pages(report: Report) -> list[Figure]:
     for group in groups[1:]:
         draws.append(lambda s, group=group: _plates(s, report, group, 34.0, 150.0))  # type: ignore[misc]
     draws.append(lambda s: _detail_page(s, report))
-    if report.diagnosis is not None or function_height_mm(report, PAGE_MM[0] - 2 * _MARGIN) > 0:
+    if function_height_mm(report, PAGE_MM[0] - 2 * _MARGIN) > 0:
         draws.append(lambda s: _function_page(s, report))
+    if report.diagnosis is not None:
+        draws.append(lambda s: _diagnosis_page(s, report))
     pages = []
     for i, draw in enumerate(draws, start=1):
         sheet = _Sheet()
@@ -259,17 +262,21 @@ def _provenance(sheet: _Sheet, report: Report, y: float, width: float) -> None:
 
 
 def _function_page(sheet: _Sheet, report: Report) -> None:
-    """Draw the page of gated function and diagnosis."""
-    full, y = PAGE_MM[0] - 2 * _MARGIN, 23.0
+    """Draw the page of gated function."""
+    full = PAGE_MM[0] - 2 * _MARGIN
     height = function_height_mm(report, full)
-    if height > 0:
-        y = sheet.heading(_MARGIN, y, full, "Gated function and synchrony") + 2.0
-        draw_function(sheet.fig, (_MARGIN, PAGE_MM[1] - y - height, full, height), report)
-        y += height + 2.0
-    if report.diagnosis is not None:
-        y = sheet.heading(_MARGIN, y, full, f"What the model saw: {report.diagnosis.model}")
-        for line in content.summary_lines(report)[-1:]:
-            for text in wrap(line, width_mm=full, size_pt=7.5, lines=2):
-                sheet.text(_MARGIN, y + 3.2, text, 7.5)
-                y += 3.8
-        draw_diagnosis(sheet.fig, (_MARGIN, PAGE_MM[1] - y - 64.0, full, 62.0), report)
+    y = sheet.heading(_MARGIN, 23.0, full, "Gated function and synchrony") + 2.0
+    draw_function(sheet.fig, (_MARGIN, PAGE_MM[1] - y - height, full, height), report)
+
+
+def _diagnosis_page(sheet: _Sheet, report: Report) -> None:
+    """Draw the page of the diagnosis: probabilities, and what counts for each vessel."""
+    full, diagnosis = PAGE_MM[0] - 2 * _MARGIN, report.diagnosis
+    assert diagnosis is not None
+    y = sheet.heading(_MARGIN, 23.0, full, f"What the model saw: {diagnosis.model}")
+    for line in (*content.summary_lines(report)[-1:], *([diagnosis.reason] if diagnosis.reason else [])):
+        for text in wrap(line, width_mm=full, size_pt=7.5, lines=2):
+            sheet.text(_MARGIN, y + 3.2, text, 7.5)
+            y += 3.8
+    height = diagnosis_height_mm(report, full)
+    draw_diagnosis(sheet.fig, (_MARGIN, PAGE_MM[1] - y - height, full, height), report)
