@@ -24,6 +24,7 @@ __all__ = [
     "VESSELS",
     "Diagnosis",
     "Finding",
+    "FlowResult",
     "Framing",
     "FunctionResult",
     "Interval",
@@ -281,6 +282,8 @@ class Scan:
         As the file names them, in the field's words ("Tc-99m sestamibi"); None when absent.
     frame_duration_ms
         Shape (frames,): length of each gate or time frame; None when absent.
+    frame_start_ms
+        Shape (frames,): start of each time frame after the first one's; None when absent or not dynamic.
     description
         The kind of series in the file's words, free of patient data.
     source
@@ -300,6 +303,7 @@ class Scan:
     tracer: str | None = None
     camera: str | None = None
     frame_duration_ms: Float | None = None
+    frame_start_ms: Float | None = None
     description: str = ""
     source: tuple[str, ...] = ()
     source_headers: tuple[bytes, ...] = field(default=(), repr=False)
@@ -464,6 +468,46 @@ class FunctionResult:
 
 
 @dataclass(frozen=True, eq=False)
+class FlowResult:
+    """Myocardial blood flow of a dynamic PET scan, with the curves it comes from.
+
+    Attributes
+    ----------
+    tracer
+        ``"N-13"`` or ``"Rb-82"``: whose extraction was used.
+    mbf_ml_min_g, k1_ml_min_g, k2_per_min
+        Shape (17,): flow, uptake and washout rate, AHA order.
+    spill_lv, spill_rv
+        Shape (17,): shares of the blood pools in the wall's activity.
+    residual_percent
+        Shape (17,): root mean square misfit against the segment's mean activity.
+    territories_ml_min_g
+        Vessel, and ``"global"`` -> mean flow of its segments.
+    start_s, duration_s
+        Shape (frames,), from the start of the first frame.
+    left, right
+        Shape (frames,): activity of the ventricles' blood.
+    wall, fitted
+        Shape (17, frames): activity of the segments, and of the fit.
+    """
+
+    tracer: str
+    mbf_ml_min_g: Float
+    k1_ml_min_g: Float
+    k2_per_min: Float
+    spill_lv: Float
+    spill_rv: Float
+    residual_percent: Float
+    territories_ml_min_g: Mapping[str, float]
+    start_s: Float
+    duration_s: Float
+    left: Float
+    right: Float
+    wall: Float
+    fitted: Float
+
+
+@dataclass(frozen=True, eq=False)
 class ScanResult:
     """All that was made of one scan.
 
@@ -472,7 +516,7 @@ class ScanResult:
     name
         ``"stress"``, ``"rest"`` or ``"scan-N"``; names the scan's files.
     volume
-        The transaxial volume analysed, summed over gates.
+        The transaxial volume analysed, summed over gates, or over the late time frames of a dynamic scan.
     labels
         Same grid as `volume`, uint8: 0 background, 1 myocardium, 2 blood pool.
     short_axis
@@ -483,6 +527,10 @@ class ScanResult:
         Shape (17,), AHA order, percent of the map's maximum.
     gated_volume, gated_polar
         Kept for gated scans.
+    flow
+        Of dynamic PET scans, where it could be measured.
+    lung_heart_ratio
+        Of raw views, where lung and heart lie inside them.
     """
 
     name: str
@@ -500,6 +548,8 @@ class ScanResult:
     function: FunctionResult | None = None
     gated_volume: Volume | None = None
     gated_polar: PolarMap | None = None
+    flow: FlowResult | None = None
+    lung_heart_ratio: float | None = None
     findings: tuple[Finding, ...] = ()
     timings_s: Mapping[str, float] = field(default_factory=dict)
     peak_memory_mb: Mapping[str, float] = field(default_factory=dict)
@@ -587,7 +637,7 @@ class WeightsInfo:
 
 @dataclass(frozen=True, eq=False)
 class Provenance:
-    """How a report was made, enough to make it again."""
+    """How a report was made, enough to make it again; `settings` holds what was chosen and has no place elsewhere."""
 
     myoperf: str
     weights: tuple[WeightsInfo, ...] = ()
@@ -595,6 +645,7 @@ class Provenance:
     seed: int | None = None
     timings_s: Mapping[str, float] = field(default_factory=dict)
     peak_memory_mb: Mapping[str, float] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -51,9 +51,17 @@ def test_keys_are_the_contracts(kind, request):
         assert set(scan["lv_frame"]) == {"apex_mm", "base_mm", "anterior"}
         assert set(scan["volumes_ml"]) == {"myocardium", "cavity"}
         assert len(scan["segments_percent"]) == 17
-    assert set(out["scores"]) == SCORES
+    assert set(out["scores"]) >= SCORES | {"summary", "stress_scores", "rest_scores"}
     assert set(out["scores"]["territories"]) == {"LAD", "LCX", "RCA"}
-    assert set(out["provenance"]) == {"myoperf", "weights", "command", "seed", "timings_s", "peak_memory_mb"}
+    assert set(out["provenance"]) == {
+        "myoperf",
+        "weights",
+        "command",
+        "seed",
+        "timings_s",
+        "peak_memory_mb",
+        "settings",
+    }
     assert set(out["provenance"]["timings_s"]) == STAGES
 
 

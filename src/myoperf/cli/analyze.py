@@ -13,7 +13,7 @@ import typer
 from myoperf.cli.console import stages
 from myoperf.errors import InputError
 from myoperf.io import ReadResult, read_studies
-from myoperf.pipeline import FORMATS, Options, StageClock, analyze, check_free, deliver, load_models
+from myoperf.pipeline import FORMATS, Options, StageClock, analyze, check_free, deliver, load_models, read_territories
 from myoperf.types import LVFrame, State
 
 __all__ = ["analyze_paths"]
@@ -26,6 +26,7 @@ def analyze_paths(
     state: str | None = None,
     formats: str = "all",
     frame: str | None = None,
+    territories: str = "default",
     lv: str = "network",
     device: str = "cpu",
     experimental_diagnosis: bool = False,
@@ -34,7 +35,9 @@ def analyze_paths(
 ) -> None:
     """Analyse what lies at `paths`; several studies get a folder each (``study-1`` ...) below `out`."""
     wanted = FORMATS if formats == "all" else tuple(part.strip() for part in formats.split(",") if part.strip())
-    options = Options(frame=_frame(frame) if frame else None, command=_command())
+    options = Options(
+        frame=_frame(frame) if frame else None, territories=read_territories(territories), command=_command()
+    )
     check_free(out, overwrite=overwrite)
     with stages(quiet=quiet) as progress:
         clock = StageClock()

@@ -56,6 +56,12 @@ def analyze(
         Optional[str],  # noqa: UP045
         typer.Option(help="The operator's frame in LPS mm: 'apex;base;anterior', each x,y,z."),
     ] = None,
+    territories: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FILE", help="Segments of each artery: default, segment-16-lad, left-dominant, or a JSON file."
+        ),
+    ] = "default",
     lv: Annotated[str, typer.Option(help="What finds the left ventricle: network or classical.")] = "network",
     device: Annotated[str, typer.Option(help="cpu or cuda, for the networks.")] = "cpu",
     experimental_diagnosis: Annotated[
@@ -73,6 +79,7 @@ def analyze(
         state=state,
         formats=formats,
         frame=frame,
+        territories=territories,
         lv=lv,
         device=device,
         experimental_diagnosis=experimental_diagnosis,

@@ -1,6 +1,7 @@
 """Which of several scans of the same state is analysed.
 
-One scan a state is used; the others are listed with the reason. In order of weight: a volume or
+One scan a state is used; the others are listed with the reason. A dynamic PET series, which alone gives
+flow, is kept beside them. In order of weight: a volume or
 projections of the heart as it lies (not already reoriented), raw projections before reconstructions
 (one known algorithm then makes both states alike), gated before static before dynamic (a gated
 scan's sum is the static one), supine before prone, SPECT without and PET with attenuation
@@ -80,9 +81,18 @@ def choose(candidates: Sequence[Candidate]) -> tuple[tuple[int, ...], ...]:
     -------
     One tuple of positions a group: the first is used, the others, should it fail, stand in for it.
     """
-    groups = [[i for i, c in enumerate(candidates) if c.state == state] for state in ("stress", "rest")]
+    groups = [
+        [i for i, c in enumerate(candidates) if c.state == state and _for_flow(c) == flow]
+        for flow in (False, True)
+        for state in ("stress", "rest")
+    ]
     groups += _unknown_groups(candidates)
     return tuple(tuple(sorted(group, key=lambda i: candidates[i].rank)) for group in groups if group)
+
+
+def _for_flow(candidate: Candidate) -> bool:
+    """Whether a scan is one that flow is measured on."""
+    return candidate.modality == "PT" and candidate.framing == "dynamic"
 
 
 def _unknown_groups(candidates: Sequence[Candidate]) -> list[list[int]]:

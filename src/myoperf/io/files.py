@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 
 from myoperf.errors import InputError, MyoPerfError
 from myoperf.io.choose import Candidate, choose
-from myoperf.io.header import number, patient_of, read_header, text_of
+from myoperf.io.header import number, numbers, patient_of, read_header, text_of
 from myoperf.io.kinds import image_words, is_gated, is_prone, is_short_axis, kind_of
 from myoperf.io.nifti import is_nifti
 from myoperf.io.pt import is_attenuation_corrected
@@ -187,7 +187,7 @@ def _dicom_series(files: Sequence[tuple[Path, Dataset]], *, raw: bool) -> _Serie
         state=detect_state(first)[0],
         modality="PT" if pet else "NM",
         raw=raw,
-        framing=_framing(first, pet=pet),
+        framing=_framing([header for _, header in files], pet=pet),
         orientation="short_axis" if not raw and is_short_axis(first) else "transaxial",
         prone=is_prone(first),
         corrected=corrected,
@@ -199,12 +199,13 @@ def _dicom_series(files: Sequence[tuple[Path, Dataset]], *, raw: bool) -> _Serie
     return _Series(tuple(path for path, _ in files), tuple(header for _, header in files), candidate, key)
 
 
-def _framing(header: Dataset, *, pet: bool) -> Framing:
-    """Tell the framing a header declares (the frames themselves decide when the scan is read)."""
-    kind = text_of(header, "SeriesType").upper()
-    if ("GATED" in kind) if pet else is_gated(header):
+def _framing(headers: Sequence[Dataset], *, pet: bool) -> Framing:
+    """Tell the framing that headers declare (the frames themselves decide when the scan is read)."""
+    kind = text_of(headers[0], "SeriesType").upper()
+    if ("GATED" in kind) if pet else is_gated(headers[0]):
         return "gated"
-    return "dynamic" if pet and "DYNAMIC" in kind else "static"
+    several = len({numbers(header, "ImagePositionPatient") for header in headers}) < len(headers)
+    return "dynamic" if pet and "DYNAMIC" in kind and several else "static"
 
 
 def _nifti_series(path: Path, all_nifti: Sequence[Path]) -> _Series:

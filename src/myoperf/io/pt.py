@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,8 @@ from myoperf.errors import GeometryError, InputError, UnsupportedInputError
 from myoperf.io.header import items, number, numbers, text_of
 from myoperf.io.nm import pixel_spacing
 from myoperf.io.planes import plane_axes, stack_affine
-from myoperf.types import Framing, Volume
+from myoperf.io.pt_dynamic import activity_factors, frame_starts_ms
+from myoperf.types import Finding, Framing, Volume
 
 __all__ = ["SliceGrid", "slice_grid", "volume_from_slices"]
 
@@ -32,12 +33,21 @@ class SliceGrid:
         Static, gated or dynamic.
     duration_ms
         Shape (frames,) or None.
+    start_ms
+        Shape (frames,), of time frames; else None.
+    factors
+        Shape (frames,): what the frames' values are multiplied with.
+    findings
+        What of the frames is to be known.
     """
 
     order: NDArray[np.int64]
     lps_from_index: NDArray[np.float64]
     framing: Framing
     duration_ms: NDArray[np.float64] | None
+    start_ms: NDArray[np.float64] | None = None
+    factors: NDArray[np.float64] | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 def slice_grid(headers: Sequence[Dataset], name: str) -> SliceGrid:
@@ -80,7 +90,23 @@ def slice_grid(headers: Sequence[Dataset], name: str) -> SliceGrid:
     order = np.empty((frames, planes.size), dtype=np.int64)
     order[time, plane] = np.arange(len(headers))
     affine = stack_affine(axes, positions[order[0, 0]], float(steps.mean()), spacing)
-    return SliceGrid(order, affine, framing, _durations([headers[i] for i in order[:, 0]], framing))
+    leading = [headers[i] for i in order[:, 0]]
+    grid = SliceGrid(order, affine, framing, _durations(leading, framing))
+    return _timed(grid, leading) if framing == "dynamic" else grid
+
+
+def _timed(grid: SliceGrid, leading: Sequence[Dataset]) -> SliceGrid:
+    """Add what makes time frames fit for flow: their starts, and decay and counts brought to one measure."""
+    findings: tuple[Finding, ...] = ()
+    told = number(leading[0], "NumberOfTimeSlices")
+    if told is not None and told != len(leading):
+        text = f"The dynamic series speaks of {told:.0f} time frames; {len(leading)} are there."
+        findings = (Finding("time-frames-missing", "warning", text),)
+    starts = None if grid.duration_ms is None else frame_starts_ms(leading, grid.duration_ms)
+    if starts is None or grid.duration_ms is None:
+        return replace(grid, findings=findings)
+    factors, said = activity_factors(leading, starts, grid.duration_ms)
+    return replace(grid, start_ms=starts, factors=factors, findings=(*findings, *said))
 
 
 def volume_from_slices(
@@ -101,6 +127,8 @@ def volume_from_slices(
         array[place] = pixels[at].astype(np.float64) * (1.0 if slope is None else slope) + (
             number(headers[at], "RescaleIntercept") or 0.0
         )
+    if grid.factors is not None:
+        array *= grid.factors.astype(np.float32)[:, None, None, None]
     if array.max() <= 0 or array.max() == array.min():
         raise InputError(f"{name}: the series holds no counts.")
     return Volume(array, grid.lps_from_index)

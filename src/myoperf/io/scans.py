@@ -69,10 +69,10 @@ def pt_scan(paths: Sequence[Path], headers: Sequence[Dataset], state: State | No
         if frames.shape[0] != 1:
             raise UnsupportedInputError(f"{path.name}: several frames in one PET file; export it as single slices.")
         pixels.append(frames[0])
-    findings: tuple[Finding, ...] = ()
+    findings = grid.findings
     if not is_attenuation_corrected(headers[0]):
         message = "The PET series is not said to be corrected for attenuation."
-        findings = (Finding("pet-uncorrected", "warning", message),)
+        findings += (Finding("pet-uncorrected", "warning", message),)
     return Scan(
         image=volume_from_slices(grid, headers, pixels, name),
         state=state,
@@ -81,6 +81,7 @@ def pt_scan(paths: Sequence[Path], headers: Sequence[Dataset], state: State | No
         tracer=tracer_of(headers[0]),
         camera=camera_of(headers[0]),
         frame_duration_ms=grid.duration_ms,
+        frame_start_ms=grid.start_ms,
         description=f"{grid.framing} PET reconstruction",
         source=tuple(path.name for path in paths),
         source_headers=tuple(encode_header(header, path.name) for path, header in zip(paths, headers, strict=True)),

@@ -6,6 +6,7 @@ from myoperf.pipeline.analyze import Models, Options, analyze, analyze_scan
 from myoperf.pipeline.clock import StageClock
 from myoperf.pipeline.deliver import FORMATS, check_free, deliver
 from myoperf.pipeline.models import load_models
+from myoperf.pipeline.territories import read_territories
 
 __all__ = [
     "FORMATS",
@@ -17,4 +18,5 @@ __all__ = [
     "check_free",
     "deliver",
     "load_models",
+    "read_territories",
 ]

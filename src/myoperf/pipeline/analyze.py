@@ -13,7 +13,9 @@ from myoperf.errors import InputError, MyoPerfError
 from myoperf.geometry import short_axis
 from myoperf.lv import LVFit, find_lv, segment_lv
 from myoperf.pipeline.clock import StageClock
-from myoperf.pipeline.doubt import measure_intervals
+from myoperf.pipeline.doubt import lung_heart_of, measure_intervals
+from myoperf.pipeline.flow import flow_of, still_volume, with_reserve
+from myoperf.pipeline.territories import territories_record
 from myoperf.polar import check_rv_side, register_polar, sample_polar_map, segments_percent
 from myoperf.quant import (
     NormalLimits,
@@ -185,6 +187,7 @@ def analyze(
             seed=options.seed,
             timings_s=clock.timings(),
             peak_memory_mb=clock.peaks(),
+            settings={"territories": territories_record(options.territories)},
         ),
         intervals=intervals,
     )
@@ -207,6 +210,7 @@ def _intervals(
         rescore=lambda again: score(study, again, models.limits, territories=options.territories),
         segment=models.segment_lv,
         recon=options.recon,
+        territories=options.territories,
         draws=options.interval_draws,
         seed=options.seed or 0,
         progress=progress,
@@ -229,7 +233,7 @@ def analyze_scan(
         seen = scan
         scan, moved = _put_back(scan) if options.correct_motion else (scan, ())
         moving, record = transaxial_volume(scan, options.recon)
-        volume = moving.summed()
+        volume, said_of_frames = still_volume(scan, moving)
     progress(f"{name}: left ventricle")
     with clock.stage("orient"):
         fit = models.find_lv(volume) if options.frame is None else None
@@ -247,7 +251,9 @@ def analyze_scan(
             function, said = _function(scan, gated, frame, labels, maps.maximum)
             findings += said
     with clock.stage("quantify"):
-        findings += (*moved, *check_rv_side(volume, maps.surface))
+        grid = (options.rings, options.angles)
+        flow, said = flow_of(scan, moving, frame, labels, grid=grid, territories=options.territories)
+        findings += (*said_of_frames, *said, *moved, *check_rv_side(volume, maps.surface))
         findings += check_quality(seen, volume, labels, frame, polar=maps.maximum)
     return ScanResult(
         name=name,
@@ -264,6 +270,8 @@ def analyze_scan(
         reconstruction=record,
         function=function,
         gated_volume=gated,
+        flow=flow,
+        lung_heart_ratio=lung_heart_of(scan, frame),
         findings=(*scan.findings, *findings),
     )
 
@@ -344,7 +352,7 @@ def score(
         territories=territories,
     )
     ratio = _dilation(stress, rest) if stress and rest else None
-    return replace(scores, tid_ratio=ratio, findings=(*scores.findings, *findings))
+    return with_reserve(replace(scores, tid_ratio=ratio, findings=(*scores.findings, *findings)), results)
 
 
 def _in_step(stress: ScanResult | None, rest: ScanResult | None) -> tuple[PolarMap | None, tuple[Finding, ...]]:

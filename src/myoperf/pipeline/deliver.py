@@ -13,6 +13,7 @@ from myoperf.errors import InputError, OutputExistsError
 from myoperf.io import write_nifti
 from myoperf.pipeline.clock import StageClock
 from myoperf.report import write_html, write_json, write_pdf, write_polar
+from myoperf.segments import TERRITORIES
 from myoperf.types import Report, ScanResult
 
 __all__ = ["FORMATS", "check_free", "deliver"]
@@ -110,7 +111,7 @@ def _write_all(
                 _write_volumes(result, folder)
             if "polar" in formats:
                 progress(f"{result.name}: polar map")
-                write_polar(result, folder)
+                write_polar(result, folder, territories=report.scores.more.get("territories", TERRITORIES))
         report = _timed(report, clock)
         if "html" in formats:
             progress("report.html")

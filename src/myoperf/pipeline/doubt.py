@@ -15,22 +15,26 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from myoperf.errors import AnalysisError, MyoPerfError
+from myoperf.pipeline.flow import flow_of, still_volume
 from myoperf.polar import sample_polar_map, segments_percent
 from myoperf.quant import interval_of_draws, jitter_frame, lung_heart_ratio, measure_function, resample_counts
 from myoperf.recon import ReconOptions, reconstruct
+from myoperf.segments import TERRITORIES, Territories
 from myoperf.types import (
     BLOOD_POOL,
     MYOCARDIUM,
     Finding,
+    FlowResult,
     Interval,
     LVFrame,
     Projections,
+    Scan,
     ScanResult,
     Scores,
     Volume,
 )
 
-__all__ = ["measure_intervals", "numbers_of_scan", "numbers_of_scores"]
+__all__ = ["FLOW_LISTS", "lung_heart_of", "measure_intervals", "numbers_of_scan", "numbers_of_scores"]
 
 SegmentLV = Callable[[Volume, LVFrame], tuple[Volume, tuple[Finding, ...]]]
 
@@ -48,15 +52,30 @@ _SIGNED = (
 )
 """Numbers that may be negative; the intervals of all others end at 0."""
 _SCORES = ("sss", "srs", "sds", "tpd_stress_percent", "tpd_rest_percent", "tpd_ischemic_percent", "tid_ratio")
+_MORE_SCORES = (
+    "stress_extent_percent",
+    "rest_extent_percent",
+    "stress_mean_severity",
+    "rest_mean_severity",
+    "stress_percent_myocardium",
+    "rest_percent_myocardium",
+    "ischemic_percent_myocardium",
+    "reversible_share_percent",
+    "sss_20",
+    "srs_20",
+)
+FLOW_LISTS = ("mbf_ml_min_g", "k1_ml_min_g", "k2_per_min", "spill_lv", "spill_rv")
+"""Numbers of every segment of a dynamic scan that have intervals."""
 
 
 def numbers_of_scan(result: ScanResult) -> dict[str, float]:
     """Name every number of a scan; those of a list are numbered from 1."""
     out = {"myocardium_ml": result.myocardium_ml, "cavity_ml": result.cavity_ml}
     out |= _listed("segments_percent", result.segments_percent)
-    if isinstance(result.scan.image, Projections):
-        with suppress(AnalysisError):  # Where the heart or the lung lies outside the front view there is no ratio.
-            out["lung_heart_ratio"] = lung_heart_ratio(result.scan.image, result.frame.centre_mm)
+    if result.lung_heart_ratio is not None:
+        out["lung_heart_ratio"] = result.lung_heart_ratio
+    if result.flow is not None:
+        out |= _flow_numbers(result.flow)
     function = result.function
     if function is not None:
         named = ("edv_ml", "esv_ml", "lvef_percent", "phase_sd_deg", "phase_bandwidth_deg", "phase_entropy_percent")
@@ -70,11 +89,30 @@ def numbers_of_scan(result: ScanResult) -> dict[str, float]:
     return out
 
 
+def lung_heart_of(scan: Scan, frame: LVFrame) -> float | None:
+    """Give the lung-heart ratio of raw views; None where the heart or the lung lies outside the front view."""
+    if isinstance(scan.image, Projections):
+        with suppress(AnalysisError):
+            return lung_heart_ratio(scan.image, frame.centre_mm)
+    return None
+
+
+def _flow_numbers(flow: FlowResult) -> dict[str, float]:
+    """Name the numbers of a dynamic scan: ``flow.mbf_ml_min_g.1`` ..., ``flow.LAD``, ``flow.global``."""
+    out = {f"flow.{name}": value for name, value in flow.territories_ml_min_g.items()}
+    for name in FLOW_LISTS:
+        out |= _listed(f"flow.{name}", getattr(flow, name))
+    return out
+
+
 def numbers_of_scores(scores: Scores) -> dict[str, float]:
     """Name every score of a study; territories as ``LAD.sss``."""
     out = {name: float(getattr(scores, name)) for name in _SCORES if getattr(scores, name) is not None}
     for vessel, territory in scores.territories.items():
         out |= {f"{vessel}.{name}": float(value) for name, value in asdict(territory).items() if value is not None}
+    out |= {name: float(scores.more[name]) for name in _MORE_SCORES if scores.more.get(name) is not None}
+    for name, value in scores.more.get("flow_reserve", {}).items():
+        out |= _listed("flow_reserve", value) if name == "segments" else {f"flow_reserve.{name}": float(value)}
     return out
 
 
@@ -85,6 +123,7 @@ def measure_intervals(
     rescore: Callable[[Sequence[ScanResult]], Scores],
     segment: SegmentLV,
     recon: ReconOptions,
+    territories: Territories = TERRITORIES,
     draws: int,
     seed: int,
     progress: Callable[[str], None] = lambda _: None,
@@ -101,6 +140,8 @@ def measure_intervals(
         Labels the ventricle in a given pose.
     recon
         As the study was reconstructed.
+    territories
+        Whose segments a vessel's flow is averaged over.
     draws
         3 or more; n draws know an SD to about 1 / sqrt(2 (n - 1)).
 
@@ -114,7 +155,7 @@ def measure_intervals(
     for draw in range(draws):
         progress(f"intervals: draw {draw + 1} of {draws}")
         try:
-            again = [_again(result, segment, recon, rng) for result in results]
+            again = [_again(result, segment, recon, territories, rng) for result in results]
         except MyoPerfError:
             continue
         for result in again:
@@ -140,7 +181,9 @@ def _within_reach(name: str, interval: Interval) -> Interval:
 
 
 def _source(result: ScanResult) -> str:
-    return "counts" if isinstance(result.scan.image, Projections) else "outline"
+    if isinstance(result.scan.image, Projections):
+        return "counts"
+    return "outline" if result.flow is None else "outline and residuals"
 
 
 def _listed(
@@ -149,7 +192,9 @@ def _listed(
     return {f"{name}.{i}": float(value) for i, value in enumerate(values, start=1)}
 
 
-def _again(result: ScanResult, segment: SegmentLV, recon: ReconOptions, rng: np.random.Generator) -> ScanResult:
+def _again(
+    result: ScanResult, segment: SegmentLV, recon: ReconOptions, territories: Territories, rng: np.random.Generator
+) -> ScanResult:
     """Measure one scan on counts, and from a pose, drawn anew."""
     scan, image = result.scan, result.scan.image
     if isinstance(image, Projections):
@@ -160,13 +205,17 @@ def _again(result: ScanResult, segment: SegmentLV, recon: ReconOptions, rng: np.
     else:
         moving = image
         frame = jitter_frame(result.frame, rng)
-    volume = moving.summed()
+    volume, _ = still_volume(scan, moving)
     labels, _ = segment(volume, frame)
     maps = sample_polar_map(volume, labels, frame, rings=result.polar.rings, angles=result.polar.angles)
     function = None
     if result.function is not None:
         lengths = scan.frame_duration_ms
         function = measure_function(moving, frame, labels, maps.maximum, frame_duration_ms=lengths, rounds=_ROUNDS)
+    flow = None
+    if result.flow is not None:
+        grid = (result.polar.rings, result.polar.angles)
+        flow, _ = flow_of(scan, moving, frame, labels, grid=grid, territories=territories, rng=rng)
     return replace(
         result,
         scan=scan,
@@ -179,4 +228,6 @@ def _again(result: ScanResult, segment: SegmentLV, recon: ReconOptions, rng: np.
         myocardium_ml=labels.label_ml(MYOCARDIUM),
         cavity_ml=labels.label_ml(BLOOD_POOL),
         function=function,
+        flow=flow,
+        lung_heart_ratio=lung_heart_of(scan, frame),
     )

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from myoperf.quant.counts import lung_heart_ratio
 from myoperf.quant.curve import VolumeCurve, fit_volume_curve
-from myoperf.quant.dynamic import blood_curves, measure_flow
-from myoperf.quant.flow import FlowFit, fit_flow, flow_from_k1, flow_reserve, k1_from_flow, tissue_curve
+from myoperf.quant.dynamic import blood_curves, late_frames, measure_flow, territory_means
+from myoperf.quant.flow import (
+    FlowFit,
+    FlowTracer,
+    fit_flow,
+    flow_from_k1,
+    flow_reserve,
+    k1_from_flow,
+    resample_residuals,
+    tissue_curve,
+)
 from myoperf.quant.function import measure_function, static_cavity_ml
 from myoperf.quant.intervals import (
     Interval,
@@ -41,6 +50,7 @@ from myoperf.quant.synchrony import Synchrony, measure_synchrony
 
 __all__ = [
     "FlowFit",
+    "FlowTracer",
     "Interval",
     "Motion",
     "NormalLimits",
@@ -64,6 +74,7 @@ __all__ = [
     "isotope_of",
     "jitter_frame",
     "k1_from_flow",
+    "late_frames",
     "lung_heart_ratio",
     "measure_flow",
     "measure_function",
@@ -71,6 +82,7 @@ __all__ = [
     "measure_synchrony",
     "read_limits",
     "resample_counts",
+    "resample_residuals",
     "scale_map",
     "score_perfusion",
     "score_segments",
@@ -78,6 +90,7 @@ __all__ = [
     "shipped_limits",
     "static_cavity_ml",
     "summarise",
+    "territory_means",
     "tid_ratio",
     "tissue_curve",
     "write_limits",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,16 +10,33 @@ from numpy.typing import NDArray
 
 from myoperf.errors import AnalysisError, InputError
 from myoperf.geometry import sample, transform_points
-from myoperf.quant.flow import FlowFit, FlowTracer, fit_flow
-from myoperf.segments import segment_means
-from myoperf.types import BLOOD_POOL, LVFrame, PolarMap, Volume
+from myoperf.quant.flow import FlowFit, FlowTracer, fit_flow, resample_residuals
+from myoperf.segments import TERRITORIES, Territories, segment_means
+from myoperf.types import BLOOD_POOL, FlowResult, LVFrame, PolarMap, Volume
 
-__all__ = ["blood_curves", "measure_flow"]
+__all__ = ["blood_curves", "late_frames", "measure_flow", "territory_means"]
 
 Float = NDArray[np.floating[Any]]
 
 _CORE_MM = 10.0
 _RIGHT_MM, _RIGHT_RADIUS_MM = 16.0, 7.0
+_AFTER_PEAK_S, _ENOUGH_S = 90.0, 60.0
+_ARRIVED, _PEAK_RATIO = 0.5, 2.0
+
+
+def late_frames(dynamic: Volume, frame_start_s: Float, frame_duration_s: Float) -> NDArray[np.bool_]:
+    """Choose the time frames in which the wall stands out from the blood: shape (frames,).
+
+    Those that begin 90 s or more after the frame whose brightest thousandth of voxels is hottest (the blood's first
+    pass). Where these make less than 60 s, all from the last third of the scan's time.
+    """
+    start, end = np.asarray(frame_start_s), np.asarray(frame_start_s) + np.asarray(frame_duration_s)
+    level = np.percentile(dynamic.array.reshape(dynamic.frames, -1), 99.9, axis=1)
+    peak = int(level.argmax())
+    late = start >= 0.5 * (start[peak] + end[peak]) + _AFTER_PEAK_S
+    if (end - start)[late].sum() < _ENOUGH_S:
+        late = end > start[0] + (end[-1] - start[0]) * 2.0 / 3.0
+    return np.asarray(late)
 
 
 def blood_curves(dynamic: Volume, labels: Volume, frame: LVFrame, polar: PolarMap) -> tuple[Float, Float]:
@@ -61,6 +79,28 @@ def _right_ball(frame: LVFrame, polar: PolarMap) -> Float:
     return np.asarray(centre + ball[np.linalg.norm(ball, axis=1) <= _RIGHT_RADIUS_MM])
 
 
+def _check_input(left: Float) -> None:
+    """Refuse a curve of the left ventricle's blood in which the tracer's first pass cannot be seen."""
+    peak = int(left.argmax())
+    late = float(np.median(left[-max(3, left.size // 4) :]))
+    if not left[peak] > _PEAK_RATIO * late:
+        raise AnalysisError(
+            "No arterial input: the left ventricle's blood has no peak of twice its late activity; the dynamic series "
+            "must begin before the injection, and the ventricle must be found right."
+        )
+    if left[0] > _ARRIVED * left[peak]:
+        raise AnalysisError(
+            "No arterial input: the tracer was in the left ventricle when the first time frame began; start the "
+            "dynamic series before the injection."
+        )
+
+
+def territory_means(values: Float, territories: Territories) -> dict[str, float]:
+    """Average 17 numbers over each vessel's segments (those of a vessel without any are left out) and over all."""
+    out = {vessel: float(values[np.asarray(own) - 1].mean()) for vessel, own in territories.items() if own}
+    return out | {"global": float(values.mean())}
+
+
 def measure_flow(
     dynamic: Volume,
     labels: Volume,
@@ -70,7 +110,9 @@ def measure_flow(
     frame_start_s: Float,
     frame_duration_s: Float,
     tracer: FlowTracer,
-) -> FlowFit:
+    territories: Territories = TERRITORIES,
+    rng: np.random.Generator | None = None,
+) -> FlowResult:
     """Measure flow in the 17 segments of a dynamic scan.
 
     Parameters
@@ -85,17 +127,23 @@ def measure_flow(
         Shape (frames,).
     tracer
         ``"N-13"`` or ``"Rb-82"``.
+    territories
+        Whose segments are averaged for the vessels' flow.
+    rng
+        With it the segments' curves are drawn anew about their fit (`resample_residuals`) and fitted again: one draw
+        of what noise does to flow.
 
     Returns
     -------
-    FlowFit
-        Arrays of 17, AHA order. Blood that spills into the wall is fitted; what the wall loses outwards, to lung,
-        is not: flow comes out low by that share.
+    Blood that spills into the wall is fitted; what the wall loses outwards, to lung, is not: flow comes
+    out low by that share.
 
     Raises
     ------
     InputError
         When the polar map is not a mean, or has not a map a frame.
+    AnalysisError
+        When the blood of a ventricle cannot be read, or does not show the tracer's first pass.
     """
     if polar.values.ndim != 3 or polar.values.shape[0] != dynamic.frames or polar.statistic != "mean":
         raise InputError(
@@ -103,11 +151,29 @@ def measure_flow(
             f"{polar.values.shape} of the {polar.statistic}."
         )
     left, right = blood_curves(dynamic, labels, frame, polar)
-    return fit_flow(
-        segment_means(np.asarray(polar.values, dtype=np.float64)).T,
-        left,
-        right=right,
-        frame_start_s=frame_start_s,
-        frame_duration_s=frame_duration_s,
+    _check_input(left)
+    wall = np.asarray(segment_means(np.asarray(polar.values, dtype=np.float64)).T)
+    start, duration = np.asarray(frame_start_s, dtype=np.float64), np.asarray(frame_duration_s, dtype=np.float64)
+
+    def fit(curves: Float) -> FlowFit:
+        return fit_flow(curves, left, right=right, frame_start_s=start, frame_duration_s=duration, tracer=tracer)
+
+    found = fit(wall)
+    if rng is not None:
+        found = replace(fit(resample_residuals(wall, found.fitted, rng)), fitted=found.fitted)
+    return FlowResult(
         tracer=tracer,
+        mbf_ml_min_g=found.mbf_ml_min_g,
+        k1_ml_min_g=found.k1,
+        k2_per_min=found.k2,
+        spill_lv=found.spill_lv,
+        spill_rv=found.spill_rv,
+        residual_percent=found.residual_percent,
+        territories_ml_min_g=territory_means(found.mbf_ml_min_g, territories),
+        start_s=start,
+        duration_s=duration,
+        left=left,
+        right=right,
+        wall=wall,
+        fitted=found.fitted,
     )

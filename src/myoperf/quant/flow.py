@@ -9,17 +9,27 @@ are seconds, flow is ml/min/g, K1 ml/min/g and k2 1/min.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import nnls
+from scipy.signal import lfilter
 
 from myoperf.errors import InputError
+from myoperf.types import FlowResult
 
-__all__ = ["FlowFit", "FlowTracer", "fit_flow", "flow_from_k1", "flow_reserve", "k1_from_flow", "tissue_curve"]
+__all__ = [
+    "FlowFit",
+    "FlowTracer",
+    "fit_flow",
+    "flow_from_k1",
+    "flow_reserve",
+    "k1_from_flow",
+    "resample_residuals",
+    "tissue_curve",
+]
 
 Float = NDArray[np.floating[Any]]
 FlowTracer = Literal["N-13", "Rb-82"]
@@ -27,6 +37,7 @@ FlowTracer = Literal["N-13", "Rb-82"]
 _EXTRACTION = {"N-13": (0.0, 1.0), "Rb-82": (0.77, 0.63)}
 _STEP_S = 1.0
 _K2_PER_MIN = np.concatenate([[0.0], np.geomspace(0.01, 6.0, 90)])
+_ROUNDS, _FINE = 3, 7
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +52,8 @@ class FlowFit:
         Shares of the blood pools in the region.
     residual_percent
         Root mean square of the misfit against the region's mean activity.
+    fitted
+        Shape (regions, frames): the curves of the fit.
     """
 
     mbf_ml_min_g: Float
@@ -49,6 +62,7 @@ class FlowFit:
     spill_lv: Float
     spill_rv: Float
     residual_percent: Float
+    fitted: Float
 
 
 def k1_from_flow(flow: ArrayLike, tracer: FlowTracer) -> Float:
@@ -75,7 +89,6 @@ def _tracer(tracer: str) -> tuple[float, float]:
 def tissue_curve(k1: float, k2: float, times_s: Float, arterial: Float) -> Float:
     """Give C_T at equally spaced times from 0, with rates per minute: exact for an input linear in between."""
     step = float(times_s[1] - times_s[0]) / 60.0
-    out = np.zeros(times_s.size)
     decay = np.exp(-k2 * step)
     # Integral of exp(-k2 (step - u)) times the straight line between two samples.
     if k2 * step > 1e-6:
@@ -83,9 +96,9 @@ def tissue_curve(k1: float, k2: float, times_s: Float, arterial: Float) -> Float
         late = (step - whole) / (k2 * step)
     else:
         whole, late = step, 0.5 * step
-    for i in range(1, times_s.size):
-        out[i] = decay * out[i - 1] + k1 * ((whole - late) * arterial[i - 1] + late * arterial[i])
-    return out
+    gained = np.zeros(times_s.size)
+    gained[1:] = k1 * ((whole - late) * arterial[:-1] + late * arterial[1:])
+    return np.asarray(lfilter([1.0], [1.0, -decay], gained))
 
 
 def fit_flow(
@@ -100,7 +113,7 @@ def fit_flow(
     """Fit the one-tissue model to every region.
 
     For each k2 of a fine logarithmic grid the other parameters enter linearly and are found by
-    non-negative least squares, frames weighted with their duration; the best k2 is refined by a parabola.
+    non-negative least squares, frames weighted with their duration; the best k2 is refined between its neighbours.
 
     Parameters
     ----------
@@ -122,22 +135,59 @@ def fit_flow(
     start, duration = np.asarray(frame_start_s, dtype=np.float64), np.asarray(frame_duration_s, dtype=np.float64)
     _tracer(tracer)
     _check(region, blood, start, duration, right)
+    average, arterial, times = _grid(start, duration, blood)
+    pools = np.stack([blood] if right is None else [blood, np.asarray(right, dtype=np.float64)])
+    weight = np.sqrt(duration / duration.sum())
+
+    def curves(k2: Float) -> Float:
+        return np.stack([average @ tissue_curve(1.0, float(k), times, arterial) for k in k2])
+
+    def solve(k2: Float, columns: Float) -> tuple[Float, Float]:
+        return _solve(region * weight, columns * weight, pools * weight)
+
+    at = np.broadcast_to(_K2_PER_MIN, (len(region), _K2_PER_MIN.size))
+    solution, misfit = solve(at, np.broadcast_to(curves(_K2_PER_MIN), (*at.shape, blood.size)))
+    low, high = (_K2_PER_MIN[np.clip(misfit.argmin(axis=1) + side, 0, _K2_PER_MIN.size - 1)] for side in (-1, 1))
+    k2, found, least = _pick(at, solution, misfit)
+    for _ in range(_ROUNDS):
+        at = np.linspace(low, high, _FINE, axis=1)
+        solution, misfit = solve(at, np.stack([curves(one) for one in at]))
+        newer, better, lesser = _pick(at, solution, misfit)
+        won = lesser < least
+        k2, least = np.where(won, newer, k2), np.where(won, lesser, least)
+        found = np.where(won[:, None], better, found)
+        step = at[:, 1] - at[:, 0]
+        low, high = np.maximum(k2 - step, 0.0), k2 + step
+    spill = np.pad(found[:, 1:], ((0, 0), (0, 2 - len(pools))))
+    k1 = found[:, 0] / np.maximum(1.0 - spill.sum(axis=1), 0.05)
+    level = np.maximum((region * duration).sum(axis=1) / duration.sum(), 1e-12)
+    columns = np.concatenate([curves(k2)[:, None], np.broadcast_to(pools, (len(region), *pools.shape))], axis=1)
+    fitted = np.einsum("rp,rpf->rf", found, columns)
+    return FlowFit(flow_from_k1(k1, tracer), k1, k2, spill[:, 0], spill[:, 1], 100.0 * least / level, fitted)
+
+
+def resample_residuals(tissue: Float, fitted: Float, rng: np.random.Generator, *, parameters: int = 4) -> Float:
+    """Draw curves anew: the fit plus the residuals, each with a random sign, widened by n / (n - parameters).
+
+    The wild bootstrap (Wu, Ann Stat 1986;14:1261): it does not ask for the same noise in every frame, which
+    dynamic PET has not.
+
+    Parameters
+    ----------
+    tissue, fitted
+        Shape (regions, frames).
+    """
+    frames = fitted.shape[-1]
+    wider = np.sqrt(frames / max(frames - parameters, 1))
+    return np.asarray(fitted + wider * (tissue - fitted) * rng.choice((-1.0, 1.0), size=fitted.shape))
+
+
+def _grid(start: Float, duration: Float, blood: Float) -> tuple[Float, Float, Float]:
+    """Give the averaging matrix of the frames, the arterial input and its times, on a grid of 1 s."""
     times = np.arange(0.0, float((start + duration)[-1]) + _STEP_S, _STEP_S)
     middle = start + 0.5 * duration
     arterial = np.interp(times, np.concatenate([[0.0], middle]), np.concatenate([[0.0], blood]))
-    average = _averaging(times, start, duration)
-    pools = [blood] if right is None else [blood, np.asarray(right, dtype=np.float64)]
-    curves = np.stack([average @ tissue_curve(1.0, k2, times, arterial) for k2 in _K2_PER_MIN])
-    weight = np.sqrt(duration / duration.sum())
-    fits = [_fit_region(values, curves, pools, weight) for values in region]
-    best = [
-        _refined(values, fit, times, arterial, average, pools, weight) for values, fit in zip(region, fits, strict=True)
-    ]
-    k2, scale, misfit = (np.array([b[i] for b in best]) for i in (0, 1, 3))
-    spill = np.array([np.append(b[2], np.zeros(2 - len(pools))) for b in best])
-    k1 = scale / np.maximum(1.0 - spill.sum(axis=1), 0.05)
-    level = np.maximum((region * duration).sum(axis=1) / duration.sum(), 1e-12)
-    return FlowFit(flow_from_k1(k1, tracer), k1, k2, spill[:, 0], spill[:, 1], 100.0 * misfit / level)
+    return _averaging(times, start, duration), arterial, times
 
 
 def _check(region: Float, blood: Float, start: Float, duration: Float, right: Float | None) -> None:
@@ -149,6 +199,8 @@ def _check(region: Float, blood: Float, start: Float, duration: Float, right: Fl
         raise InputError(f"Blood flow needs 8 time frames or more; got {frames}.")
     if (duration <= 0).any() or (np.diff(start) <= 0).any() or start[0] < 0:
         raise InputError("Time frames must have positive durations and rising start times.")
+    if (start[1:] < (start + 0.8 * duration)[:-1]).any():
+        raise InputError("Time frames overlap: their start times and durations do not go together.")
     if not blood.max() > 0:
         raise InputError("The blood curve holds no activity.")
 
@@ -160,46 +212,53 @@ def _averaging(times: Float, start: Float, duration: Float) -> Float:
     return np.asarray(share / share.sum(axis=1, keepdims=True))
 
 
-def _fit_region(values: Float, curves: Float, pools: Sequence[Float], weight: Float) -> tuple[int, Float]:
-    """Give the best k2's index and the misfit of every k2."""
-    misfit = np.array([_solve(values, curve, pools, weight)[1] for curve in curves])
-    return int(misfit.argmin()), misfit
+def _solve(values: Float, curve: Float, pools: Float) -> tuple[Float, Float]:
+    """Solve non-negative least squares of up to three columns for every region and k2 at once.
+
+    Every set of columns is solved by itself; the best of the solutions without a negative number is the answer.
+
+    Parameters
+    ----------
+    values
+        Shape (regions, frames).
+    curve
+        Shape (regions, k2, frames).
+    pools
+        Shape (pools, frames).
+
+    Returns
+    -------
+    (coefficients (regions, k2, 1 + pools), root of the sum of squares (regions, k2)).
+    """
+    design = np.concatenate(
+        [curve[:, :, None], np.broadcast_to(pools, (*curve.shape[:2], *pools.shape))], axis=2
+    )  # (regions, k2, columns, frames)
+    gram = np.einsum("rkif,rkjf->rkij", design, design)
+    aim = np.einsum("rkif,rf->rki", design, values)
+    size = (values**2).sum(axis=1)[:, None]
+    best, least = np.zeros(aim.shape), np.broadcast_to(size, aim.shape[:2]).copy()
+    scale = np.trace(gram, axis1=2, axis2=3)[..., None]
+    for count in range(1, design.shape[2] + 1):
+        for chosen in combinations(range(design.shape[2]), count):
+            pick = np.ix_(chosen, chosen)
+            part = gram[..., pick[0], pick[1]] + 1e-12 * scale[..., None] * np.eye(count)
+            found = np.linalg.solve(part, aim[..., chosen][..., None])[..., 0]
+            misfit = size - (found * aim[..., chosen]).sum(axis=-1)
+            won = (found >= 0).all(axis=-1) & (misfit < least)
+            full = np.zeros(aim.shape)
+            full[..., chosen] = found
+            best, least = np.where(won[..., None], full, best), np.where(won, misfit, least)
+    left = values[:, None] - np.einsum("rkp,rkpf->rkf", best, design)
+    return best, np.asarray(np.sqrt((left**2).sum(axis=-1)))
 
 
-def _solve(values: Float, curve: Float, pools: Sequence[Float], weight: Float) -> tuple[Float, float]:
-    design = np.stack([curve, *pools], axis=1) * weight[:, None]
-    solution, misfit = nnls(design, values * weight)
-    return np.asarray(solution), float(misfit)
+def _pick(k2: Float, solution: Float, misfit: Float) -> tuple[Float, Float, Float]:
+    """Give each region's best k2, its coefficients and its misfit."""
+    rows, best = np.arange(len(k2)), misfit.argmin(axis=1)
+    return k2[rows, best], solution[rows, best], misfit[rows, best]
 
 
-def _refined(
-    values: Float,
-    fit: tuple[int, Float],
-    times: Float,
-    arterial: Float,
-    average: Float,
-    pools: Sequence[Float],
-    weight: Float,
-) -> tuple[float, float, Float, float]:
-    """Refine k2 between its grid neighbours; give (k2, scale of the tissue curve, spill-over, misfit)."""
-    index, _ = fit
-    low = _K2_PER_MIN[max(index - 1, 0)]
-    high = _K2_PER_MIN[min(index + 1, _K2_PER_MIN.size - 1)]
-    best: tuple[float, float, Float, float] | None = None
-    for _ in range(3):
-        grid = np.linspace(low, high, 7)
-        for k2 in grid:
-            solution, misfit = _solve(values, average @ tissue_curve(1.0, float(k2), times, arterial), pools, weight)
-            if best is None or misfit < best[3]:
-                best = (float(k2), float(solution[0]), solution[1:], misfit)
-        assert best is not None
-        step = grid[1] - grid[0]
-        low, high = max(0.0, best[0] - step), best[0] + step
-    assert best is not None
-    return best
-
-
-def flow_reserve(stress: FlowFit, rest: FlowFit) -> Float:
+def flow_reserve(stress: FlowFit | FlowResult, rest: FlowFit | FlowResult) -> Float:
     """Give stress over rest flow of every region; NaN where rest flow is not positive."""
     if stress.mbf_ml_min_g.shape != rest.mbf_ml_min_g.shape:
         raise InputError("Flow reserve needs the same regions at stress and at rest.")

@@ -52,6 +52,7 @@ and below a quarter (4 % under the limit) it is 0."""
 _UPTAKE_EDGES = (70.0, 60.0, 50.0, 40.0)
 """Without limits: percent of the maximum below which a segment scores 1, 2, 3, 4."""
 _CATEGORIES = ((4, "normal"), (9, "mildly abnormal"), (14, "moderately abnormal"))
+_TPD_CATEGORIES = ((5.0, "normal"), (10.0, "abnormal"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,8 +146,8 @@ def score_perfusion(
     -------
     Scores, with a summary in words only where limits stand behind every number of it. `more` holds
     ``stress_severity`` and ``rest_severity`` (rings, angles), extents, mean severities, percent
-    myocardium, the category of the SSS, the sums of 20 segments (``sss_20``, ``srs_20``) and, where they
-    are not the default, the territories.
+    myocardium, the categories of the SSS and of stress TPD, the sums of 20 segments (``sss_20``,
+    ``srs_20``) and, where they are not the default, the territories.
 
     Raises
     ------
@@ -235,6 +236,8 @@ def _more(stress: Perfusion | None, rest: Perfusion | None, difference: NDArray[
         total = int(stress.scores.sum())
         if stress.severity is not None:
             more["category"] = next((word for edge, word in _CATEGORIES if total < edge), "severely abnormal")
+            tpd = float(stress.tpd_percent or 0.0)
+            more["tpd_category"] = next((word for edge, word in _TPD_CATEGORIES if tpd < edge), "severely abnormal")
         if difference is not None:
             more["reversible_share_percent"] = 100.0 * float(difference.sum()) / total if total else 0.0
             more["ischemic_percent_myocardium"] = 100.0 * float(difference.sum()) / 68.0

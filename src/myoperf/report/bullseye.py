@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from myoperf.geometry.disc import disc_places, sample_disc
 from myoperf.report.colours import INK, VESSEL_COLOURS
-from myoperf.segments import LEVEL_EDGES, TERRITORIES, segment_of, territory_of
+from myoperf.segments import LEVEL_EDGES, TERRITORIES, Territories, segment_of, territory_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,11 +85,11 @@ def _boundaries() -> list[tuple[Float, int, int]]:
     return borders
 
 
-def _draw_outlines(ax: Axes, *, thin: str, thick: str) -> None:
+def _draw_outlines(ax: Axes, *, thin: str, thick: str, territories: Territories) -> None:
     """Draw the 17 segments finely and the borders of the three territories boldly."""
     borders = _boundaries()
-    same = [points for points, a, b in borders if territory_of(a) == territory_of(b)]
-    apart = [points for points, a, b in borders if territory_of(a) != territory_of(b)]
+    same = [points for points, a, b in borders if territory_of(a, territories) == territory_of(b, territories)]
+    apart = [points for points, a, b in borders if territory_of(a, territories) != territory_of(b, territories)]
     edge = [] if thick == INK else [withStroke(linewidth=1.9, foreground="#00000090")]
     ax.add_collection(LineCollection(same, colors=thin, linewidths=0.5, alpha=0.8))
     ax.add_collection(LineCollection(apart, colors=thick, linewidths=1.1, path_effects=edge))
@@ -129,6 +129,7 @@ def draw_disc(
     sides: bool = True,
     size_pt: float = 6.0,
     light: bool = False,
+    territories: Territories = TERRITORIES,
 ) -> Any:
     """Draw one bull's eye and give the picture's mappable.
 
@@ -142,6 +143,8 @@ def draw_disc(
         17 texts, one a segment; None for none.
     light
         Whether the colours are light, so that outlines and texts are dark.
+    territories
+        Whose borders are drawn boldly.
     """
     image = ax.imshow(
         np.ma.masked_invalid(picture),
@@ -151,7 +154,9 @@ def draw_disc(
         extent=(-1, 1, -1, 1),
         interpolation="bilinear",
     )
-    _draw_outlines(ax, thin="#404a58" if light else "#8a909a", thick=INK if light else "#ffffff")
+    _draw_outlines(
+        ax, thin="#404a58" if light else "#8a909a", thick=INK if light else "#ffffff", territories=territories
+    )
     _frame_axes(ax, title, sides=sides, size_pt=size_pt)
     for segment, text in enumerate(labels or (), start=1):
         x, y = segment_centre(segment)
@@ -163,9 +168,15 @@ def draw_disc(
     return image
 
 
-def draw_key(ax: Axes, *, title: str = "Segments and territories", size_pt: float = 6.0) -> None:
+def draw_key(
+    ax: Axes,
+    *,
+    title: str = "Segments and territories",
+    size_pt: float = 6.0,
+    territories: Territories = TERRITORIES,
+) -> None:
     """Draw the key: the 17 segments' numbers on the territories' colours, the vessels named beside the rim."""
-    vessel_of = [list(TERRITORIES).index(territory_of(s)) for s in range(1, 18)]
+    vessel_of = [list(TERRITORIES).index(territory_of(s, territories)) for s in range(1, 18)]
     cmap = ListedColormap([VESSEL_COLOURS[v] + "66" for v in TERRITORIES])
     ax.imshow(
         np.ma.masked_invalid(segment_disc(vessel_of, size=320)),
@@ -175,7 +186,7 @@ def draw_key(ax: Axes, *, title: str = "Segments and territories", size_pt: floa
         extent=(-1, 1, -1, 1),
         interpolation="nearest",
     )
-    _draw_outlines(ax, thin="#404a58", thick=INK)
+    _draw_outlines(ax, thin="#404a58", thick=INK, territories=territories)
     _frame_axes(ax, title, sides=True, size_pt=size_pt)
     for segment in range(1, 18):
         ax.text(*segment_centre(segment), str(segment), fontsize=size_pt, color=INK, ha="center", va="center")

@@ -22,6 +22,7 @@ __all__ = [
     "acquisition_facts",
     "all_findings",
     "display_groups",
+    "flow_table",
     "geometry_table",
     "is_simulated",
     "number",
@@ -235,16 +236,17 @@ def numbers_table(report: Report) -> Table:
     if tpd != (None, None, None):
         keys = ("tpd_stress_percent", "tpd_rest_percent", "tpd_ischemic_percent")
         by_state("Total perfusion deficit (TPD)", keys, "%", 1)
+    rows.extend(_extent_rows(report))
     if scores.tid_ratio is not None:
         tid = with_interval(report, "scores", "tid_ratio", scores.tid_ratio, 2)
         rows.append(("Transient ischaemic dilation (TID)", [""] * len(results), tid, "ratio"))
     for key, label in (("myocardium_ml", "Myocardium (labelled wall)"), ("cavity_ml", "Cavity (labelled blood pool)")):
         rows.append((label, [with_interval(report, r.name, key, getattr(r, key), 0) for r in results], "", "ml"))
-    ratios = [report.intervals.get(r.name, {}).get("lung_heart_ratio") for r in results]
-    if any(ratios):
+    ratios = [r.lung_heart_ratio for r in results]
+    if any(ratio is not None for ratio in ratios):
         cells = [
-            with_interval(report, r.name, "lung_heart_ratio", f.value, 2) if f else ""
-            for r, f in zip(results, ratios, strict=True)
+            "" if ratio is None else with_interval(report, r.name, "lung_heart_ratio", ratio, 2)
+            for r, ratio in zip(results, ratios, strict=True)
         ]
         rows.append(("Lung-heart ratio (front view)", cells, "", "ratio"))
     rows.extend(_function_rows(report))
@@ -252,6 +254,33 @@ def numbers_table(report: Report) -> Table:
     head = ("", *(state_title(r) for r in results), *(("Stress – rest",) if compare else ()), "Unit")
     body = [(label, *cells, *((cell,) if compare else ()), unit) for label, cells, cell, unit in rows]
     return Table(head, tuple(body))
+
+
+_EXTENT_ROWS = (
+    ("Extent below the limits", ("stress_extent_percent", "rest_extent_percent", ""), "%", 0),
+    ("Mean severity below the limits", ("stress_mean_severity", "rest_mean_severity", ""), "of 4", 1),
+    (
+        "Myocardium by the scores (100 S / 68)",
+        ("stress_percent_myocardium", "rest_percent_myocardium", "ischemic_percent_myocardium"),
+        "%",
+        1,
+    ),
+    ("Reversible share (SDS / SSS)", ("", "", "reversible_share_percent"), "%", 0),
+)
+
+
+def _extent_rows(report: Report) -> list[tuple[str, list[str], str, str]]:
+    """Give the rows of perfusion that the scores' further numbers hold."""
+    held, rows = report.scores.more, []
+    at = {"stress": 0, "rest": 1}
+    first = [report.result("stress"), report.result("rest")]
+    for label, keys, unit, digits in _EXTENT_ROWS:
+        if all(held.get(key) is None for key in keys):
+            continue
+        texts = [with_interval(report, "scores", key, held[key], digits) if key in held else "" for key in keys]
+        cells = [texts[at[r.state]] if r.state and any(r is one for one in first) else "" for r in report.results]
+        rows.append((label, cells, texts[2], unit))
+    return rows
 
 
 _TECHNICAL = (
@@ -352,6 +381,27 @@ def territories_table(report: Report) -> Table | None:
     return Table(("Territory", *(title for title, _, _ in shown)), tuple(rows))
 
 
+def flow_table(report: Report) -> Table | None:
+    """Lay out blood flow and its reserve by territory; None where no flow was measured."""
+    results = [r for r in report.results if r.flow is not None]
+    if not results:
+        return None
+    reserve = report.scores.more.get("flow_reserve", {})
+    names = list(results[0].flow.territories_ml_min_g) if results[0].flow else []
+    rows = []
+    for name in names:
+        cells = [
+            with_interval(report, r.name, f"flow.{name}", r.flow.territories_ml_min_g.get(name), 2)
+            for r in results
+            if r.flow
+        ]
+        if reserve:
+            cells.append(with_interval(report, "scores", f"flow_reserve.{name}", reserve.get(name), 2))
+        rows.append(("Whole ventricle" if name == "global" else name, *cells))
+    titles = [f"{state_title(r)} ml/min/g" for r in results]
+    return Table(("Territory", *titles, *(("Reserve",) if reserve else ())), tuple(rows))
+
+
 def segments_table(report: Report) -> Table:
     """Lay out the 17 segments: uptake of every scan in % of its maximum, and 0-4 scores where there are any."""
     columns: list[tuple[str, list[str]]] = [
@@ -398,6 +448,9 @@ def summary_lines(report: Report) -> tuple[str, ...]:
                 f"{state_title(result)} LVEF {number(function.lvef_percent, 0)} % "
                 f"(EDV {number(function.edv_ml, 0)} ml, ESV {number(function.esv_ml, 0)} ml)."
             )
+    reserve = report.scores.more.get("flow_reserve", {})
+    if reserve:
+        lines.append(f"Myocardial flow reserve {number(reserve['global'], 2)} over the whole ventricle.")
     if report.diagnosis is not None:
         lines.append(_diagnosis_line(report))
     return tuple(line for line in lines if line)

@@ -34,8 +34,10 @@ def results_json(report: Report) -> dict[str, Any]:
     A dictionary with exactly the contract's keys; what was not measured, or is not finite, is None.
     Where numbers have intervals, ``"intervals"`` stands beside them: scan's name or ``"scores"`` -> number ->
     ``{"value", "low", "high", "sd", "draws", "source"}``.
-    Findings of the study as a whole stand under ``"findings"``; peak memory by stage (MB) under
-    ``"provenance"``; further scalars and short lists of a gated scan under its ``"function"``.
+    Findings of the study as a whole stand under ``"findings"``; peak memory by stage (MB) and settings under
+    ``"provenance"``; further scalars and short lists of a gated scan under its ``"function"``. Where they were
+    measured, flow and the lung-heart ratio stand under their scan, and extent, mean severity, percent myocardium,
+    category, 17 scores, summary and flow reserve under ``"scores"``.
     """
     study = report.study
     return {
@@ -112,6 +114,8 @@ def _scan(result: ScanResult) -> dict[str, Any]:
         "volumes_ml": {"myocardium": plain(result.myocardium_ml), "cavity": plain(result.cavity_ml)},
         "segments_percent": plain(np.asarray(result.segments_percent, dtype=np.float64)),
         "function": None if result.function is None else _function(result.function),
+        **({} if result.lung_heart_ratio is None else {"lung_heart_ratio": plain(result.lung_heart_ratio)}),
+        **({} if result.flow is None else {"flow": plain(asdict(result.flow))}),
         "findings": [_finding(f) for f in result.findings],
     }
 
@@ -160,10 +164,15 @@ def _intervals(report: Report) -> dict[str, Any]:
 def _scores(scores: Scores) -> dict[str, Any]:
     names = ("sss", "srs", "sds", "tpd_stress_percent", "tpd_rest_percent", "tpd_ischemic_percent", "tid_ratio")
     limits = scores.normal_limits
+    more = {key: _small(value) for key, value in scores.more.items() if key != "territories"}
     return {
+        **{key: value for key, value in more.items() if value is not _UNFIT},
         **{name: plain(getattr(scores, name)) for name in names},
         "territories": {v: plain(asdict(scores.territories.get(v, TerritoryScores()))) for v in VESSELS},
         "normal_limits": None if limits is None else plain(asdict(limits)),
+        "summary": scores.summary or None,
+        "stress_scores": plain(scores.stress_scores),
+        "rest_scores": plain(scores.rest_scores),
     }
 
 
@@ -189,4 +198,5 @@ def _provenance(report: Report) -> dict[str, Any]:
         "seed": provenance.seed,
         "timings_s": {stage: plain(provenance.timings_s.get(stage)) for stage in TIMED_STAGES},
         "peak_memory_mb": plain(provenance.peak_memory_mb),
+        "settings": plain(provenance.settings),
     }

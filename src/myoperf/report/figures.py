@@ -14,6 +14,7 @@ from myoperf.report.bullseye import disc_image, draw_disc, draw_key
 from myoperf.report.colours import DIFFERENCE, INK, PERFUSION, STATE_COLOURS
 from myoperf.report.content import state_title
 from myoperf.report.tiles import extent_of, lv_maximum, plane_tiles, views_of
+from myoperf.segments import TERRITORIES, Territories
 from myoperf.types import ScanResult, Scores
 
 if TYPE_CHECKING:
@@ -276,6 +277,7 @@ def draw_bull_eyes(
     width, height = (float(v) / MM for v in fig.get_size_inches())
     left, bottom, box_width, box_height = box_mm
     panels = _bull_eye_panels(results, scores)
+    territories = scores.more.get("territories", TERRITORIES)
     bars = 10.0
     columns = min((1, 2, 3, 4, 5, 6), key=lambda c: -min(box_width / c, (box_height - bars) / np.ceil(len(panels) / c)))
     rows = int(np.ceil(len(panels) / columns))
@@ -286,9 +288,9 @@ def draw_bull_eyes(
         ax = fig.add_axes((x / width, y / height, side_x * 0.98 / width, (side_y - 4.5) / height))
         size = float(np.clip(min(side_x, side_y) / 7.6, 5.0, 8.0))
         if kind == "key":
-            draw_key(ax, size_pt=size)
+            draw_key(ax, size_pt=size, territories=territories)
         else:
-            draw_disc(ax, **arguments, size_pt=size)
+            draw_disc(ax, **arguments, size_pt=size, territories=territories)
     thirds = ((PERFUSION, (0, 100), "uptake, % of the map's maximum"), (DIFFERENCE, (-50, 50), "rest - stress, %"))
     shown = thirds if len(results) == 2 else thirds[:1]
     for i, (cmap, limits, label) in enumerate(shown):
@@ -307,13 +309,22 @@ def bull_eyes_figure(
     return fig
 
 
-def polar_figure(result: ScanResult, *, side_mm: float = 90.0) -> Figure:
+def polar_figure(result: ScanResult, *, side_mm: float = 90.0, territories: Territories = TERRITORIES) -> Figure:
     """Draw one scan's bull's eye with its segment values and colour bar."""
     fig = Figure(figsize=(side_mm * MM, (side_mm + 10) * MM))
     ax = fig.add_axes((0.02, 0.13, 0.96, 0.81))
     labels = [f"{v:.0f}" for v in result.segments_percent]
     title = f"{state_title(result)}: uptake, % of maximum"
     picture = disc_image(percent_map(result), size=400)
-    draw_disc(ax, picture, title=title, cmap=PERFUSION, limits=(0, 100), labels=labels, size_pt=8.0)
+    draw_disc(
+        ax,
+        picture,
+        title=title,
+        cmap=PERFUSION,
+        limits=(0, 100),
+        labels=labels,
+        size_pt=8.0,
+        territories=territories,
+    )
     _bar(fig, fig.add_axes((0.2, 0.085, 0.6, 0.022)), PERFUSION, (0, 100), "% of the map's maximum", size_pt=6.5)
     return fig

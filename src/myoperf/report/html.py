@@ -16,6 +16,7 @@ from myoperf.report.charts import function_figure
 from myoperf.report.colours import GREY
 from myoperf.report.diagnosis_figures import diagnosis_figure
 from myoperf.report.figures import bull_eyes_figure, slice_tiles, slices_figure, slices_shape
+from myoperf.report.flow_figures import flow_figure
 from myoperf.report.overlays import overlay_figure
 from myoperf.report.style import house_style, save_png
 from myoperf.types import Report, ScanResult
@@ -61,6 +62,8 @@ def render_html(report: Report) -> str:
             numbers=numbers,
             technical=technical,
             territories=content.territories_table(report),
+            flow=content.flow_table(report),
+            flow_picture=_optional(lambda: flow_figure(report), 130),
             segments=content.segments_table(report),
             geometry=content.geometry_table(report),
             diagnosis=report.diagnosis,

@@ -15,6 +15,7 @@ from myoperf.report.charts import draw_function, function_height_mm
 from myoperf.report.colours import INK
 from myoperf.report.diagnosis_figures import diagnosis_height_mm, draw_diagnosis
 from myoperf.report.figures import MM, draw_bull_eyes, draw_slices, slices_shape
+from myoperf.report.flow_figures import draw_flow, flow_height_mm
 from myoperf.report.overlays import draw_overlays
 from myoperf.report.style import house_style, printable, wrap
 from myoperf.types import Finding, Report, ScanResult
@@ -93,6 +94,8 @@ def pdf_pages(report: Report) -> list[Figure]:
     for group in groups[1:]:
         draws.append(lambda s, group=group: _plates(s, report, group, 34.0, 150.0))  # type: ignore[misc]
     draws.append(lambda s: _detail_page(s, report))
+    if flow_height_mm(report) > 0:
+        draws.append(lambda s: _flow_page(s, report))
     if function_height_mm(report, PAGE_MM[0] - 2 * _MARGIN) > 0:
         draws.append(lambda s: _function_page(s, report))
     if report.diagnosis is not None:
@@ -259,6 +262,17 @@ def _provenance(sheet: _Sheet, report: Report, y: float, width: float) -> None:
     if timings is not None:
         cells = len(timings.columns) - 1
         sheet.table(_MARGIN, y + 1.0, [18.0, *([100.0 / cells] * cells)], timings, size=5.2)
+
+
+def _flow_page(sheet: _Sheet, report: Report) -> None:
+    """Draw the page of blood flow: by territory, by segment, and the curves."""
+    full, table = PAGE_MM[0] - 2 * _MARGIN, content.flow_table(report)
+    assert table is not None
+    y = sheet.heading(_MARGIN, 23.0, full, "Blood flow")
+    cells = len(table.columns) - 1
+    y = sheet.table(_MARGIN, y, [40.0, *([45.0] * cells)], table) + 4.0
+    height = flow_height_mm(report)
+    draw_flow(sheet.fig, (_MARGIN, PAGE_MM[1] - y - height, full, height), report)
 
 
 def _function_page(sheet: _Sheet, report: Report) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from myoperf.report.figures import polar_figure
 from myoperf.report.style import save_png
-from myoperf.segments import segment_map
+from myoperf.segments import TERRITORIES, Territories, segment_map
 from myoperf.types import ScanResult
 
 __all__ = ["CONVENTION", "polar_arrays", "write_polar"]
@@ -47,10 +47,10 @@ def polar_arrays(result: ScanResult) -> dict[str, Any]:
     }
 
 
-def write_polar(result: ScanResult, folder: Path | str) -> tuple[Path, Path]:
+def write_polar(result: ScanResult, folder: Path | str, *, territories: Territories = TERRITORIES) -> tuple[Path, Path]:
     """Write ``NAME_polar.npz`` (no pickles) and ``NAME_polar.png`` into a folder; give both paths."""
     folder = Path(folder)
     arrays, picture = folder / f"{result.name}_polar.npz", folder / f"{result.name}_polar.png"
     np.savez_compressed(arrays, allow_pickle=False, **polar_arrays(result))
-    picture.write_bytes(save_png(lambda: polar_figure(result), dpi=160))
+    picture.write_bytes(save_png(lambda: polar_figure(result, territories=territories), dpi=160))
     return arrays, picture

@@ -1,0 +1,78 @@
+"""Which segments belong to which vessel, by name or from a file of the user's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from myoperf.errors import InputError
+from myoperf.segments import TERRITORIES, Territories, assign_segments
+from myoperf.types import VESSELS
+
+__all__ = ["NAMED", "read_territories", "territories_record"]
+
+NAMED: Mapping[str, Territories] = MappingProxyType(
+    {
+        "default": TERRITORIES,
+        "segment-16-lad": assign_segments({16: "LAD"}),
+        "left-dominant": assign_segments({4: "LCX", 10: "LCX"}),
+    }
+)
+"""``default`` is that of the published expert labels; in ``segment-16-lad`` the apical lateral segment is the LAD's;
+in ``left-dominant`` the basal and mid inferior segments are the LCX's."""
+
+
+def read_territories(text: str) -> Territories:
+    """Give the territories of a name in `NAMED` or of a JSON file.
+
+    The file holds either every segment, ``{"LAD": [1, 2, ...], "LCX": [...], "RCA": [...]}``, or what differs from
+    the default, ``{"16": "LAD"}``.
+
+    Raises
+    ------
+    InputError
+        When it is neither a name nor such a file, or a segment does not belong to one vessel.
+    """
+    if text in NAMED:
+        return NAMED[text]
+    path = Path(text)
+    if not path.is_file():
+        raise InputError(f"Territories are one of {', '.join(NAMED)} or a JSON file; got {path.name}.")
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise InputError(f"{path.name} is no JSON file that can be read: {type(error).__name__}.") from None
+    return _territories(held, path.name)
+
+
+def _territories(held: Any, name: str) -> Territories:
+    """Check what a file holds."""
+    wanted = InputError(
+        f'{name}: expected {{"LAD": [segments], "LCX": [...], "RCA": [...]}} with each of 1 to 17 once, or '
+        'changes such as {"16": "LAD"}.'
+    )
+    if not isinstance(held, dict) or not held:
+        raise wanted
+    try:
+        if set(held) == set(VESSELS):
+            given = {vessel: tuple(int(s) for s in held[vessel]) for vessel in VESSELS}
+            if sorted(s for own in given.values() for s in own) != list(range(1, 18)):
+                raise wanted
+            return assign_segments({}, territories=given)
+        return assign_segments({int(segment): str(vessel) for segment, vessel in held.items()})
+    except (ValueError, TypeError):
+        raise wanted from None
+
+
+def territories_record(territories: Territories) -> dict[str, Any]:
+    """Give what a report says of the territories in use: their name (``own`` where they have none) and segments."""
+    held = {vessel: list(segments) for vessel, segments in territories.items()}
+    name = next((n for n, t in NAMED.items() if {v: sorted(s) for v, s in t.items()} == _sorted(held)), "own")
+    return {"name": name, **held}
+
+
+def _sorted(held: Mapping[str, list[int]]) -> dict[str, list[int]]:
+    return {vessel: sorted(segments) for vessel, segments in held.items()}

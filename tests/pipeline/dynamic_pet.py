@@ -1,0 +1,107 @@
+"""A simulated dynamic PET study as DICOM slices: a closed-form ventricle, its blood and flow that is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.uid import ExplicitVRLittleEndian, PositronEmissionTomographyImageStorage, generate_uid
+from scipy import ndimage
+
+from myoperf.quant import k1_from_flow, tissue_curve
+from myoperf.segments import segment_of
+from myoperf.types import LVFrame
+
+LENGTH, RADIUS, WALL, SPACING, FWHM, SIDE = 80.0, 27.0, 11.0, 4.5, 5.0, 32
+BASE = np.array((0.0, 0.0, 0.0))
+FRAME = LVFrame(BASE + LENGTH * np.array((0.64, -0.6, -0.48)), BASE, (0.0, -0.5, 0.8))
+DURATION = np.concatenate([np.full(10, 5.0), np.full(5, 14.0), np.full(3, 60.0)])
+START = np.concatenate([[0.0], np.cumsum(DURATION)[:-1]])
+TIME = np.arange(0.0, START[-1] + DURATION[-1] + 1.0)
+POOR = np.isin(np.arange(1, 18), (4, 10, 15))
+REST, STRESS = np.where(POOR, 0.5, 0.9), np.where(POOR, 0.9, 2.4)
+K2 = 0.15
+HALF_LIFE = 76.4
+
+
+def bolus(arrival: float, width: float) -> np.ndarray:
+    t = np.maximum(TIME - arrival, 0) / width
+    return 100 * t * np.exp(1 - t) + 5 * (1 - np.exp(-t / 3))
+
+
+def averaged(curve: np.ndarray) -> np.ndarray:
+    return np.array([curve[(a <= TIME) & (b > TIME)].mean() for a, b in zip(START, START + DURATION, strict=True)])
+
+
+def affine() -> np.ndarray:
+    """Map (plane, row, column) to LPS: slices towards the head, rows to the back, columns to the left."""
+    out = np.diag([SPACING] * 3 + [1.0])[[2, 1, 0, 3]]
+    out[:3, 3] = FRAME.centre_mm + 8 * FRAME.septal - out[:3, :3] @ np.full(3, (SIDE - 1) / 2)
+    return out
+
+
+def activity(flows: np.ndarray) -> np.ndarray:
+    """Give decay-corrected activity (frames, planes, rows, columns)."""
+    index = np.indices((SIDE,) * 3).reshape(3, -1).T
+    local = index @ affine()[:3, :3].T + affine()[:3, 3] - BASE
+    height = -(local @ FRAME.axis)
+    across = local + height[:, None] * FRAME.axis
+    turn = np.rad2deg(np.arctan2(across @ FRAME.septal, across @ FRAME.anterior))
+    radius = np.linalg.norm(across, axis=1)
+    outer, inner = ((height / (LENGTH + s)) ** 2 + (radius / (RADIUS + s)) ** 2 <= 1 for s in (WALL / 2, -WALL / 2))
+    wall, blood = outer & ~inner & (height >= 0), inner & (height >= 0)
+    fraction = np.clip(1 - np.arctan2(height / LENGTH, radius / RADIUS) / (0.5 * np.pi), 0, 1)
+    segment = segment_of(fraction, turn)
+    right = (np.linalg.norm(local + 24 * FRAME.axis - 56 * FRAME.septal, axis=1) < 22) & ~outer
+    left_curve, right_curve = bolus(18, 9), bolus(8, 7)
+    parts = [(blood, left_curve), (right, right_curve)]
+    for number, flow in enumerate(flows, start=1):
+        curve = tissue_curve(float(k1_from_flow(flow, "Rb-82")), K2, TIME, left_curve)
+        parts.append((wall & (segment == number), curve))
+    out = np.zeros((DURATION.size, SIDE, SIDE, SIDE), np.float32)
+    for mask, curve in parts:
+        smooth = ndimage.gaussian_filter(mask.reshape((SIDE,) * 3).astype(np.float32), FWHM / 2.3548 / SPACING)
+        out += averaged(curve)[:, None, None, None].astype(np.float32) * smooth
+    return out
+
+
+def write(folder: Path, values: np.ndarray, state: str, *, study: str = "1.2.3", number: int = 1, **header) -> Path:
+    """Write values (frames, planes, rows, columns) as PET slices; `header` changes or (None) leaves out attributes."""
+    folder.mkdir(parents=True)
+    series, frames = generate_uid(), len(values)
+    slope = float(values.max()) / 32000.0
+    for frame, plane in np.ndindex(frames, SIDE):
+        out = Dataset()
+        out.file_meta = FileMetaDataset()
+        out.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        out.file_meta.MediaStorageSOPClassUID = out.SOPClassUID = PositronEmissionTomographyImageStorage
+        out.file_meta.MediaStorageSOPInstanceUID = out.SOPInstanceUID = generate_uid()
+        out.StudyInstanceUID, out.SeriesInstanceUID, out.PatientID, out.PatientSex = study, series, "SIM-1", "F"
+        out.Modality, out.SeriesDescription, out.SeriesNumber = "PT", f"Simulated {state} PET", number
+        out.ManufacturerModelName = "simulated"
+        out.SeriesType = ["DYNAMIC" if frames > 1 else "STATIC", "IMAGE"]
+        out.Units, out.CorrectedImage, out.DecayCorrection = "BQML", ["ATTN", "DECY"], "START"
+        out.NumberOfTimeSlices = frames
+        out.ActualFrameDuration = round(1000 * DURATION[frame])
+        out.FrameReferenceTime = f"{1000 * (START[frame] + 0.5 * DURATION[frame]):.1f}"
+        out.ImagePositionPatient = [f"{v:.4f}" for v in (affine() @ np.array([plane, 0, 0, 1.0]))[:3]]
+        out.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        out.PixelSpacing, out.SliceThickness = [SPACING, SPACING], SPACING
+        out.Rows = out.Columns = SIDE
+        out.SamplesPerPixel, out.PhotometricInterpretation = 1, "MONOCHROME2"
+        out.BitsAllocated, out.BitsStored, out.HighBit, out.PixelRepresentation = 16, 16, 15, 1
+        out.RescaleSlope, out.RescaleIntercept = f"{slope:.8g}", "0"
+        out.PixelData = np.rint(values[frame, plane] / slope).astype("<i2").tobytes()
+        tracer = Dataset()
+        tracer.Radiopharmaceutical, tracer.RadionuclideHalfLife = "Rubidium chloride Rb-82", str(HALF_LIFE)
+        out.RadiopharmaceuticalInformationSequence = Sequence([tracer])
+        for name, value in header.items():
+            given = value(frame) if callable(value) else value
+            if given is None:
+                del out[name]
+            else:
+                setattr(out, name, given)
+        out.save_as(folder / f"{frame:02d}-{plane:03d}.dcm", enforce_file_format=True)
+    return folder

@@ -1,0 +1,113 @@
+"""Territories by name or file, through the main job into results and pictures."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from myoperf.cli import analyze as command
+from myoperf.errors import InputError
+from myoperf.io import write_nifti
+from myoperf.pipeline import read_territories
+from myoperf.pipeline.territories import NAMED, territories_record
+from myoperf.report.bullseye import draw_disc, draw_key
+from myoperf.report.colours import PERFUSION
+from myoperf.segments import TERRITORIES, assign_segments
+from myoperf.types import Volume
+
+
+def test_names_give_the_published_variants():
+    assert read_territories("default") == TERRITORIES
+    assert 16 in read_territories("segment-16-lad")["LAD"]
+    assert {4, 10} <= set(read_territories("left-dominant")["LCX"])
+    for name, territories in NAMED.items():
+        assert sorted(s for own in territories.values() for s in own) == list(range(1, 18))
+        assert territories_record(territories)["name"] == name
+
+
+WHOLE = {"LAD": [1, 2, 3, 7, 8, 13, 14, 16, 17], "LCX": [5, 6, 11, 12], "RCA": [4, 9, 10, 15]}
+
+
+@pytest.mark.parametrize("text", ['{"16": "LAD", "3": "LAD"}', json.dumps(WHOLE)], ids=["changes", "whole"])
+def test_a_file_holds_all_segments_or_what_differs(tmp_path, text):
+    file = tmp_path / "own.json"
+    file.write_text(text)
+    found = read_territories(str(file))
+    assert {v: set(s) for v, s in found.items()} == {
+        v: set(s) for v, s in assign_segments({16: "LAD", 3: "LAD"}).items()
+    }
+    assert territories_record(found)["name"] == "own"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "no JSON"),
+        ("[]", "expected"),
+        ("{}", "expected"),
+        ('{"LAD": [1], "LCX": [2], "RCA": [3]}', "expected"),
+        ('{"LAD": "x", "LCX": [2], "RCA": [3]}', "expected"),
+        ('{"18": "LAD"}', "1 to 17"),
+        ('{"16": "LM"}', "LAD, LCX, RCA"),
+        ('{"apex": "LAD"}', "expected"),
+    ],
+)
+def test_an_impossible_file_is_refused(tmp_path, text, words):
+    file = tmp_path / "own.json"
+    file.write_text(text)
+    with pytest.raises(InputError, match=words):
+        read_territories(str(file))
+
+
+def test_an_unknown_name_is_refused_on_the_command_line(tmp_path):
+    words = ["analyze", str(tmp_path), "-o", str(tmp_path / "out"), "--quiet", "--territories", "segment-15"]
+    call = [Path(sys.executable).parent / "myoperf", *words]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "segment-16-lad" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_hands_them_to_the_main_job(tmp_path, monkeypatch):
+    class StoppedError(Exception):
+        pass
+
+    def analyze(study, models, options, **_):
+        raise StoppedError(options.territories)
+
+    volume = Volume(np.random.default_rng(0).random((8, 9, 10)).astype(np.float32), np.diag([4.0, 4.0, 4.0, 1.0]))
+    write_nifti(tmp_path / "stress.nii.gz", volume)
+    monkeypatch.setattr(command, "analyze", analyze)
+    with pytest.raises(StoppedError) as seen:
+        command.analyze_paths(
+            [tmp_path / "stress.nii.gz"], tmp_path / "out", territories="segment-16-lad", lv="classical", quiet=True
+        )
+    assert 16 in seen.value.args[0]["LAD"]
+
+
+def bold_length(territories) -> float:
+    """Length of the borders that are drawn boldly."""
+    ax = Figure().add_subplot()
+    draw_disc(ax, np.zeros((32, 32)), title="", cmap=PERFUSION, limits=(0, 1), territories=territories)
+    bold = max(ax.collections, key=lambda lines: lines.get_linewidths()[0])
+    return sum(float(np.linalg.norm(np.diff(path.vertices, axis=0), axis=1).sum()) for path in bold.get_paths())
+
+
+def test_the_bulls_eye_draws_the_territories_in_use():
+    # One ring less of LCX: the border moves from one side of segment 16 to the other.
+    assert bold_length(NAMED["left-dominant"]) != pytest.approx(bold_length(TERRITORIES), rel=0.01)
+    assert bold_length(NAMED["segment-16-lad"]) != pytest.approx(bold_length(TERRITORIES), rel=0.01)
+    pictures = []
+    for territories in (TERRITORIES, NAMED["segment-16-lad"]):
+        ax = Figure().add_subplot()
+        draw_key(ax, territories=territories)
+        pictures.append(ax.images[0].get_array().filled(-1))
+    changed = pictures[0] != pictures[1]
+    assert 0.02 < changed.mean() < 0.1
+    rows, columns = np.nonzero(changed)
+    assert columns.mean() > 160, "segment 16 lies on the right"
+    assert abs(rows.mean() - 160) < 8
