@@ -19,7 +19,7 @@ from myoperf.train.unimiss_parts import (
     loss_3d,
     update_teacher,
 )
-from myoperf.train.unimiss_views import picture_view, volume_view
+from myoperf.train.unimiss_views import ViewOptions, picture_view, volume_view
 
 TINY = MiTConfig(size="tiny", norm="batch", activation="relu", picture_shape=(32, 32), volume_shape=(16, 32, 32))
 
@@ -126,6 +126,21 @@ def test_views_differ_and_repeat_with_the_seed():
         assert not np.array_equal(first, second)
         assert np.isfinite(first).all()
         assert first.shape in ((3, 32, 32), (1, 16, 32, 32))
+
+
+def test_weaker_views_never_mirror():
+    _, x = np.mgrid[:32, :32] / 32
+    ramp = 0.2 + 0.6 * x
+    volume = np.stack([(0.1 + 0.05 * k) * ramp for k in range(16)])
+    weak = ViewOptions(picture_area=0.8, picture_mirror=0.0, volume_mirror=0.0, blur_px=0.5)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        picture = picture_view(ramp, 32, rng, options=weak)[0]
+        assert np.corrcoef(picture.ravel(), ramp.ravel())[0, 1] > 0.95
+        view = volume_view(volume, (16, 32, 32), rng, options=weak)[0]
+        assert np.corrcoef(view.ravel(), volume.ravel())[0, 1] > 0.8
+    mirrored = [volume_view(volume, (16, 32, 32), rng)[0] for _ in range(20)]
+    assert min(np.corrcoef(view.ravel(), volume.ravel())[0, 1] for view in mirrored) < 0
 
 
 def test_a_stopped_training_goes_on_to_the_same_numbers(tmp_path):

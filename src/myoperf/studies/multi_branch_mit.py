@@ -47,8 +47,8 @@ class Scale:
         Simulated patients; the share of each class that is tested; repeated splits.
     encoder
         Of every branch.
-    epochs, batch, learning_rate
-        Of fine-tuning.
+    epochs, batch, learning_rate, cosine
+        Of fine-tuning; the rate follows half a cosine after a warm-up, or is constant.
     frozen_epochs, frozen_rate
         With frozen encoders, whose features are computed once.
     baseline_side, baseline_epochs, baseline_splits
@@ -62,6 +62,7 @@ class Scale:
     epochs: int
     batch: int
     learning_rate: float
+    cosine: bool = False
     frozen_epochs: int = 200
     frozen_rate: float = 1e-3
     baseline_side: int = 224
@@ -71,13 +72,13 @@ class Scale:
     def fit_options(self, *, frozen: bool) -> FitOptions:
         """Say how a model is trained."""
         epochs, rate = (self.frozen_epochs, self.frozen_rate) if frozen else (self.epochs, self.learning_rate)
-        return FitOptions(epochs=epochs, batch=self.batch, learning_rate=rate, frozen=frozen)
+        return FitOptions(epochs=epochs, batch=self.batch, learning_rate=rate, cosine=self.cosine, frozen=frozen)
 
 
 _COMPACT = MiTConfig("tiny", "batch", "relu", volume_shape=(16, 32, 32), modes=("3D",))
 SCALES: Mapping[str, Scale] = {
-    "smoke": Scale(10, 0.2, 1, _COMPACT, 1, 4, 3e-4, 10, 1e-3, 80, 1, 1),
-    "small": Scale(400, 0.4, 2, _COMPACT, 12, 16, 3e-4, 300, 1e-3, 80, 8, 2),
+    "smoke": Scale(10, 0.2, 1, _COMPACT, 1, 4, 3e-4, True, 10, 1e-3, 80, 1, 1),
+    "small": Scale(400, 0.4, 2, _COMPACT, 12, 16, 3e-4, True, 300, 1e-3, 80, 8, 2),
     "full": Scale(192, 0.2, 5, MiTConfig("small", volume_shape=(32, 96, 96), modes=("3D",)), 200, 16, 1e-5),
 }
 """``small`` is takes one processor core most of an hour; ``full`` has the paper's numbers and wants a GPU."""

@@ -34,6 +34,9 @@ class FitOptions:
         Of AdamW; the paper: 200, 16, 1e-5; PyTorch's default decay.
     augment
         Whether training stacks are changed at random.
+    cosine
+        Raise the learning rate over the first tenth of the steps, then lower it to nothing by half a cosine; else
+        it is constant, as in the paper.
     frozen
         Train the fusion and the linear layer on features computed once; the encoders stay as they are.
     """
@@ -43,6 +46,7 @@ class FitOptions:
     learning_rate: float = 1e-5
     weight_decay: float = 0.01
     augment: bool = True
+    cosine: bool = False
     frozen: bool = False
 
 
@@ -156,6 +160,8 @@ def fit(
     features = _pooled(network, stacks) if options.frozen else None
     trained = [p for p in network.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=options.learning_rate, weight_decay=options.weight_decay)
+    steps = options.epochs * -(-len(balanced_order(labels, np.random.default_rng(0))) // options.batch)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _share(step, steps, options.cosine))
     network.train()
     history = []
     for epoch in range(options.epochs):
@@ -166,12 +172,12 @@ def fit(
             if features is not None:
                 logits = network.classify(features[chosen])
             else:
-                batch = _batch(stacks, chosen, augment)
-                logits = network(batch)
+                logits = network(_batch(stacks, chosen, augment))
             loss = F.cross_entropy(logits, torch.from_numpy(labels[chosen].astype(np.int64)))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
+            schedule.step()
             losses.append(loss.item())
         history.append(float(np.mean(losses)))
         if report is not None:
@@ -189,6 +195,16 @@ def predict(network: MultiBranchMiT, stacks: Float, *, batch: int = 4) -> Float:
             for i in range(0, len(stacks), batch)
         ]
     return np.asarray(torch.cat(parts).numpy(), dtype=np.float64)
+
+
+def _share(step: int, steps: int, cosine: bool) -> float:
+    """Give the share of the learning rate at a step."""
+    if not cosine:
+        return 1.0
+    warm = max(1, steps // 10)
+    if step < warm:
+        return (step + 1) / warm
+    return 0.5 * (1.0 + float(np.cos(np.pi * (step - warm) / max(1, steps - warm))))
 
 
 def _batch(stacks: Float, chosen: NDArray[np.intp], augment: Callable[[Float], Float] | None) -> Tensor:

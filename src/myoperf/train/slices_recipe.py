@@ -39,7 +39,7 @@ from myoperf.stats import (
 from myoperf.train.slice_cases import PAPER_POPULATION, SliceCases, collect_cases
 from myoperf.train.slices import FitOptions, fit, predict, split_patients
 
-__all__ = ["SCALES", "Scale", "compare_with_polar", "measure_held_out", "run"]
+__all__ = ["SCALES", "Scale", "compare_with_polar", "measure_held_out", "polar_probability", "run"]
 
 Float = NDArray[np.floating[Any]]
 
@@ -163,7 +163,7 @@ def run(scale: str, out: Path, seed: int, *, data: Path | None, resume: bool, qu
     scores = {"slices": predict(network, stacks[test])}
     compared = None
     if cases is not None:
-        scores["polar classifier"] = _polar(cases.take(test))
+        scores["polar classifier"] = polar_probability(cases.take(test))
         scores["mean of both"] = 0.5 * (scores["slices"] + scores["polar classifier"])
         compared = compare_with_polar(truth[test], scores["slices"], scores["polar classifier"], seed=seed)
         compared.to_csv(out / "versus_polar.csv", index=False, float_format="%.5g")
@@ -182,7 +182,7 @@ def _public(data: Path, shape: tuple[int, int, int]) -> tuple[NDArray[np.float32
     return np.stack([picture.stacks.array() for picture in read.values()]), truth
 
 
-def _polar(cases: SliceCases) -> Float:
+def polar_probability(cases: SliceCases) -> Float:
     """Give the shipped polar classifier's probability per patient of the same images."""
     classifier = load_classifier()
     mean, sd = classifier.constants["clinical_mean"], classifier.constants["clinical_sd"]

@@ -35,7 +35,7 @@ from myoperf.train.unimiss_parts import (
     loss_3d,
     update_teacher,
 )
-from myoperf.train.unimiss_views import picture_view, volume_view
+from myoperf.train.unimiss_views import ViewOptions, picture_view, volume_view
 
 __all__ = ["Pretrained", "Step", "UniMissOptions", "pretrain"]
 
@@ -159,7 +159,7 @@ def pretrain(
         images = pictures if kind == "2D" else volumes
         chosen = rng.choice(len(images), options.batch, replace=False)
         entropy.at(epoch)
-        views = _views([np.asarray(images[j]) for j in chosen], config, kind, rng)
+        views = _views([np.asarray(images[j]) for j in chosen], config, kind, rng, options.views)
         loss, targets = _losses(student, teacher, entropy, views, kind)
         if not math.isfinite(loss.item()):
             raise InputError(f"The loss of step {i} is {loss.item()}; lower the learning rate.")
@@ -241,12 +241,15 @@ def _parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
     return [{"params": decayed}, {"params": [p for p in network.parameters() if p.ndim <= 1], "weight_decay": 0.0}]
 
 
-def _views(images: Sequence[Float], config: MiTConfig, kind: str, rng: np.random.Generator) -> Pair:
+def _views(
+    images: Sequence[Float], config: MiTConfig, kind: str, rng: np.random.Generator, options: ViewOptions
+) -> Pair:
     """Make two views of every image."""
+    side, shape = config.picture_shape[0], config.volume_shape
     if kind == "2D":
-        made = [[picture_view(image, config.picture_shape[0], rng) for image in images] for _ in range(2)]
+        made = [[picture_view(image, side, rng, options=options) for image in images] for _ in range(2)]
     else:
-        made = [[volume_view(image, config.volume_shape, rng) for image in images] for _ in range(2)]
+        made = [[volume_view(image, shape, rng, options=options) for image in images] for _ in range(2)]
     return torch.from_numpy(np.stack(made[0])), torch.from_numpy(np.stack(made[1]))
 
 

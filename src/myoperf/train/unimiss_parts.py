@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from myoperf.errors import InputError
+from myoperf.train.unimiss_views import ViewOptions
 
 __all__ = [
     "CrossEntropy",
@@ -38,7 +39,7 @@ Float = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class UniMissOptions:
-    """How to pre-train; the defaults are the authors', the last four off.
+    """How to pre-train; the defaults are the authors', what they lack is off.
 
     Parameters
     ----------
@@ -64,6 +65,8 @@ class UniMissOptions:
         The teacher's temperature starts at the first and reaches its own in a straight line over so many epochs.
     head_norm
         Batch norm in the projection head: answers cannot all be the same within a batch.
+    views
+        How much two views of an image may differ.
     """
 
     epochs: int = 200
@@ -86,6 +89,7 @@ class UniMissOptions:
     first_teacher_temperature: float | None = None
     temperature_epochs: int = 0
     head_norm: bool = False
+    views: ViewOptions = field(default_factory=ViewOptions)
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 1 or self.interval < 1 or self.warmup_epochs >= self.epochs:

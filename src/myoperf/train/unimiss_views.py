@@ -1,54 +1,84 @@
 """Two views of a picture or a volume for self-supervised training: crop, mirror, noise, blur, brightness, gamma.
 
 Strengths follow the UniMiSS authors' recipe: pictures are cropped to 14-100 % of their area, volumes are
-cropped in plane at 0.8-1.2 of the size asked for and mirrored along every axis with probability 0.8.
+cropped in plane at 0.8-1.2 of the size asked for and mirrored along every axis with probability 0.8. On small grids
+and stacks of stress and rest these views take away what tells patients apart: `ViewOptions` makes them weaker.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["picture_view", "volume_view"]
+__all__ = ["ViewOptions", "picture_view", "volume_view"]
 
 Float = NDArray[np.float32]
 
 
-def picture_view(picture: NDArray[Any], side: int, rng: np.random.Generator) -> Float:
+@dataclass(frozen=True)
+class ViewOptions:
+    """How much a view may differ from its image; the defaults are the authors'.
+
+    Parameters
+    ----------
+    picture_area
+        Smallest share of a picture's area that a crop keeps.
+    picture_mirror, volume_mirror
+        Probability of a mirror: of a picture's columns; of each axis of a volume (of planes, it exchanges stress
+        and rest).
+    blur_px
+        Largest SD of the blur.
+    """
+
+    picture_area: float = 0.14
+    picture_mirror: float = 0.5
+    volume_mirror: float = 0.8
+    blur_px: float = 2.0
+
+
+_AUTHORS = ViewOptions()
+
+
+def picture_view(
+    picture: NDArray[Any], side: int, rng: np.random.Generator, *, options: ViewOptions = _AUTHORS
+) -> Float:
     """Give one random view, (3, side, side), of a grey (rows, columns) picture with values from 0 to 1."""
     rows, columns = picture.shape
-    area = rng.uniform(0.14, 1.0) * rows * columns
+    area = rng.uniform(options.picture_area, 1.0) * rows * columns
     ratio = float(np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3))))
     height = int(np.clip(round(np.sqrt(area / ratio)), 8, rows))
     width = int(np.clip(round(np.sqrt(area * ratio)), 8, columns))
     top, left = rng.integers(0, rows - height + 1), rng.integers(0, columns - width + 1)
     view = _resized(picture[top : top + height, left : left + width], (side, side))
-    if rng.random() < 0.5:
+    if rng.random() < options.picture_mirror:
         view = view[:, ::-1]
     if rng.random() < 0.8:
         view = _brightness(view, rng, 0.4)
     if rng.random() < 0.75:
-        view = ndimage.gaussian_filter(view, rng.uniform(0.1, 2.0))
+        view = ndimage.gaussian_filter(view, rng.uniform(0.1, options.blur_px))
     return np.ascontiguousarray(np.broadcast_to(view, (3, side, side)), dtype=np.float32)
 
 
-def volume_view(volume: NDArray[Any], shape: tuple[int, int, int], rng: np.random.Generator) -> Float:
+def volume_view(
+    volume: NDArray[Any], shape: tuple[int, int, int], rng: np.random.Generator, *, options: ViewOptions = _AUTHORS
+) -> Float:
     """Give one random view, (1, *shape), of a (planes, rows, columns) volume with values from 0 to 1."""
     factors = (1.0, *rng.uniform(0.8, 1.2, 2))
     take = [int(min(round(f * n), have)) for f, n, have in zip(factors, shape, volume.shape, strict=True)]
     start = [int(rng.integers(0, have - part + 1)) for have, part in zip(volume.shape, take, strict=True)]
     view = volume[tuple(slice(first, first + part) for first, part in zip(start, take, strict=True))]
     for axis in range(3):
-        if rng.random() < 0.8:
+        if rng.random() < options.volume_mirror:
             view = np.flip(view, axis)
     view = _resized(view, shape)
     if rng.random() < 0.1:
         view = view + rng.normal(0.0, rng.uniform(0.0, 0.1), view.shape)
     if rng.random() < 0.64:
-        view = ndimage.gaussian_filter(view, (0.0, *(rng.uniform(0.1, 2.0, 2))))
+        view = ndimage.gaussian_filter(view, (0.0, *(rng.uniform(0.1, options.blur_px, 2))))
     if rng.random() < 0.8:
         view = _brightness(view, rng, 0.25)
     if rng.random() < 0.8:
