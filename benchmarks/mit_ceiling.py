@@ -36,7 +36,7 @@ from myoperf.train.slices import balanced_order
 from myoperf.train.slices_recipe import polar_probability
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
-SEED, PATIENTS, FOLDS = 501, 400, 5
+SEED, PATIENTS, FOLDS = 501, 400, 5  # no patient of the study
 Float = NDArray[Any]
 Reader = Callable[[Float, NDArray[np.int64], Float, int], Float]
 """(training inputs, labels, test inputs, seed) -> score of each test patient."""
@@ -158,7 +158,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     shape = SCALES["small"].encoder.volume_shape
-    cases = collect_cases(given.folder / "ceiling", given.patients, SEED, shape=shape, options=PAPER_POPULATION)
+    cases = collect_cases(given.folder / "patients", given.patients, SEED, shape=shape, options=PAPER_POPULATION)
     table = measure(cases)
     if given.patients == PATIENTS:
         table.to_csv(RESULTS / "mit_ceiling.csv", index=False, float_format="%.5g")

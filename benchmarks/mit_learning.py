@@ -68,7 +68,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     shape = SCALES["small"].encoder.volume_shape
-    cases = collect_cases(given.folder / "ceiling", PATIENTS, SEED, shape=shape, options=PAPER_POPULATION)
+    cases = collect_cases(given.folder / "patients", PATIENTS, SEED, shape=shape, options=PAPER_POPULATION)
     for rate in given.rates:
         options = FitOptions(epochs=given.epochs, batch=16, learning_rate=rate, cosine=True, frozen=given.frozen)
         found = curve(cases.stacks.astype(np.float32), cases.expert, tuple(given.views), options, given.weights)

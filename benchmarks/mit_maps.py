@@ -1,6 +1,6 @@
-"""Draw where the network looks on a simulated patient's slices: docs/images/mit_maps.png.
+"""Draw a simulated patient's stacks, and where the network looks on them: docs/images/mit_stacks.png, mit_maps.png.
 
-python benchmarks/mit_maps.py FOLDER         with FOLDER of benchmarks/mit_tables.py --part slices
+python benchmarks/mit_maps.py [FOLDER]       with FOLDER of benchmarks/mit_tables.py --part slices; without, the stacks
 """
 
 from __future__ import annotations
@@ -21,10 +21,29 @@ from myoperf.train.slice_cases import PAPER_POPULATION, draw_slice_cases
 from myoperf.train.slices import predict
 from myoperf.train.slices_recipe import SCALES
 
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
 SEED, PLANES = 77, (2, 4, 6)
 
 
-def main(folder: Path) -> None:
+def draw_stacks() -> None:
+    """Draw all planes of one patient, stress above rest."""
+    cases = draw_slice_cases(6, SEED, options=PAPER_POPULATION)
+    stacks = cases.stacks[int(np.flatnonzero(cases.expert & cases.ica)[0])].astype(np.float32)
+    half = stacks.shape[1] // 2
+    figure, axes = plt.subplots(6, half, figsize=(half * 0.95, 6.0))
+    for v, view in enumerate(("SA", "HLA", "VLA")):
+        for s, state in enumerate(("stress", "rest")):
+            for k, axis in enumerate(axes[2 * v + s]):
+                axis.imshow(stacks[v, s * half + k], cmap="inferno", vmin=0, vmax=1)
+                axis.set_xticks([])
+                axis.set_yticks([])
+            axes[2 * v + s, 0].set_ylabel(f"{view} {state}", fontsize=8)
+    figure.tight_layout(pad=0.3)
+    figure.savefig(IMAGES / "mit_stacks.png", dpi=80)
+
+
+def draw_maps(folder: Path) -> None:
+    """Draw attention and Grad-CAM on some planes."""
     network = build_multi_branch(MultiBranchConfig(encoder=SCALES["small"].encoder))
     network.load_state_dict(load_file(folder / "slices" / "model.safetensors"))
     network.eval()
@@ -57,10 +76,11 @@ def main(folder: Path) -> None:
     words = f"Simulated patient with obstructive disease; the network's probability is {probability:.2f}."
     figure.text(0.01, 0.01, words, fontsize=9)
     figure.tight_layout(rect=(0, 0.03, 1, 1))
-    out = Path(__file__).parents[1] / "docs" / "images" / "mit_maps.png"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=80)
+    figure.savefig(IMAGES / "mit_maps.png", dpi=80)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    draw_stacks()
+    if len(sys.argv) > 1:
+        draw_maps(Path(sys.argv[1]))

@@ -53,6 +53,27 @@ def study() -> dict[str, str]:
     return {"study": markdown(models, answers), "findings": "\n".join(findings), "done": str(done)}
 
 
+def ceiling() -> dict[str, str]:
+    """Lay out what simple readers reach, and the transformer's learning curves."""
+    out = {"ceiling": "Not measured yet.", "learning": "Not measured yet."}
+    if (RESULTS / "mit_ceiling.csv").exists():
+        rows = pd.read_csv(RESULTS / "mit_ceiling.csv")
+        areas = [with_interval(r, "auc", "auc_lo", "auc_hi") for _, r in rows.iterrows()]
+        label = rows["label"].map({"expert": "reader", "ica": "angiography"})
+        shown = {"label": label, "what reads": rows["reader"], "n": rows["n"], "positive": rows["n_positive"]}
+        out["ceiling"] = table(pd.DataFrame({**shown, "AUC (95 %)": areas}))
+    if (RESULTS / "mit_learning.csv").exists():
+        rows = pd.read_csv(RESULTS / "mit_learning.csv")
+        kept = ["views", "frozen", "rate", "epochs", "epoch", "loss", "auc"]
+        rows = rows[~rows["frozen"] | (rows["epoch"] == rows["epochs"])]
+        shown = pd.DataFrame(
+            {name: rows[name].map("{:.3f}".format if name in ("loss", "auc") else str) for name in kept}
+        )
+        out["learning"] = table(shown.rename(columns={"auc": "validation AUC"}))
+        out["learning"] += "\n\n{n_train} patients to learn from, {n_validation} to measure.".format(**rows.iloc[0])
+    return out
+
+
 def unimiss() -> dict[str, str]:
     """Curves and probe of the pre-training."""
     epochs, probe = pd.read_csv(RESULTS / "mit_unimiss.csv"), pd.read_csv(RESULTS / "mit_probe.csv")
@@ -97,6 +118,7 @@ def speed() -> dict[str, str]:
         pd.DataFrame(
             {
                 "what": fixed["what"],
+                "threads": fixed["threads"],
                 "processor s": [f"{v:.2f}" for v in fixed["cpu_s"]],
                 "wall s": [f"{v:.2f}" for v in fixed["wall_s"]],
                 "rise of memory, MB": [f"{v:.0f}" for v in fixed["peak_rise_mb"]],
@@ -122,7 +144,7 @@ def speed() -> dict[str, str]:
 def ship() -> dict[str, str]:
     """Whether the slices add to the polar classifier."""
     if not (RESULTS / "mit_versus_polar.csv").exists():
-        return {"ship": "The comparison has not been run.", "decision": "It stays a recipe."}
+        return {"ship": "The comparison has not been run.", "decision": "It stays a recipe.", "polar_version": "none"}
     held, versus = pd.read_csv(RESULTS / "mit_held_out.csv"), pd.read_csv(RESULTS / "mit_versus_polar.csv")
     first = table(
         pd.DataFrame(
@@ -157,7 +179,7 @@ def ship() -> dict[str, str]:
             "Neither is better than the classifier of polar maps beyond chance: the network stays a recipe, is not "
             "shipped, and `analyze` does not use it."
         )
-    return {"ship": f"{first}\n\n{second}", "decision": decision}
+    return {"ship": f"{first}\n\n{second}", "decision": decision, "polar_version": str(versus["other_version"].iloc[0])}
 
 
 def main() -> None:
@@ -175,6 +197,8 @@ def main() -> None:
         "baseline_epochs": small.baseline_epochs,
         "baseline_splits": small.baseline_splits,
         "planned": len(ARMS) * small.splits + len(BASELINES) * small.baseline_splits,
+        "frozen_epochs": small.frozen_epochs,
+        "frozen_rate": f"{small.frozen_rate:g}",
         "ship_epochs": fit.fit.epochs,
         "learned_patients": learned.patients,
         "learned_epochs": learned.options.epochs,
@@ -184,7 +208,9 @@ def main() -> None:
     }
     text = Template((Path(__file__).with_name("mit_page.txt")).read_text(encoding="utf-8"))
     maps = {"maps": ((DOCS / "images/mit_maps.png").exists() and MAPS) or "The picture has not been drawn."}
-    page = text.substitute(maps | {k: str(v) for k, v in settings.items()} | study() | unimiss() | speed() | ship())
+    page = text.substitute(
+        maps | {k: str(v) for k, v in settings.items()} | study() | ceiling() | unimiss() | speed() | ship()
+    )
     (DOCS / "multi-branch-mit.md").write_text(page, encoding="utf-8")
 
 

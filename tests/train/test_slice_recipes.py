@@ -16,6 +16,7 @@ from myoperf.nets.mit import MiTConfig
 from myoperf.nets.mit_weights import read_checkpoint, read_config
 from myoperf.nets.multi_branch import MultiBranchConfig, build_multi_branch, load_branches
 from myoperf.stats import delong_table
+from myoperf.train.slices import augmentation, rate_share
 from myoperf.train.slices_recipe import SCALES, compare_with_polar, measure_held_out
 from myoperf.train.unimiss_recipe import compare_probes, probe_scores
 from myoperf.train.unlabelled import read_unlabelled
@@ -66,6 +67,27 @@ def test_probes_tell_features_that_know_from_those_that_do_not(graded):
     assert np.isnan(table.loc["pre-trained", "by_lo"])
 
 
+def test_the_rate_warms_up_and_runs_out():
+    shares = np.array([rate_share(step, 200) for step in range(200)])
+    assert shares[0] == pytest.approx(1 / 20)
+    assert shares.argmax() in (19, 20)
+    assert shares.max() == 1.0
+    assert (np.diff(shares[20:]) < 0).all()
+    assert 0 < shares[-1] < 1e-3
+
+
+def test_shifts_of_the_augmentation_follow_the_grid():
+    blob = np.zeros((3, 4, 32, 32), np.float32)
+    blob[:, :, 14:18, 14:18] = 1.0
+    augment, moved = augmentation(0, side=32), []
+    for _ in range(40):
+        made = augment(blob).clip(0.2, None) - 0.2
+        places = np.argwhere(made[0].sum(axis=0) > 0.5 * made[0].sum(axis=0).max())
+        moved.append(np.abs(places.mean(axis=0) - 15.5).max())
+    assert max(moved) < 2.5  # one of 32 pixels and what rotation and scaling add
+    assert max(moved) > 0.3
+
+
 def test_a_folder_of_pictures_is_read_and_an_empty_one_refused(tmp_path):
     with pytest.raises(InputError, match="no picture and no volume"):
         read_unlabelled(tmp_path, (16, 32, 32))
@@ -99,7 +121,7 @@ def test_recipe_unimiss_writes_weights_that_start_a_classifier(tmp_path):
     assert list(epochs["kind"]) == ["before", "2D", "3D"]
     assert np.isfinite(epochs["rank"]).all()
     probes = pd.read_csv(out / "probe.csv")
-    assert set(probes["stage"]) == {"stage 3", "stage 4"}
+    assert set(probes["stage"]) == {"stage 3", "stage 4", "decoder"}
     for _, asked in probes.groupby(["patients", "stage"]):
         assert list(asked["features"]) == ["teacher", "student", "random 0", "random 1", "random 2"]
     config = read_config(out / "unimiss.pt")

@@ -222,6 +222,7 @@ def run(
     baselines: Mapping[str, Baseline] | None = None,
     minutes: float | None = None,
     models: Collection[str] | None = None,
+    patients: Path | None = None,
     report: Callable[[str], None] | None = None,
 ) -> Path | None:
     """Run the study into a folder, or go on from what is there.
@@ -243,6 +244,8 @@ def run(
         Start no training after so many minutes; None: go to the end.
     models
         Train these only, now; None: all.
+    patients
+        Folder of simulated patients of this and other seeds; default: ``cohort`` in `out`.
     report
         Called with a line of progress.
 
@@ -261,7 +264,7 @@ def run(
     start = "random numbers" if weights is None else hashlib.sha256(Path(weights).read_bytes()).hexdigest()
     claim_folder(out / "jobs", {"scale": scale, "seed": seed, "size": asdict(size), "start": start})
     cases = collect_cases(
-        out / "cohort",
+        patients or out / "cohort",
         size.patients,
         seed,
         shape=size.encoder.volume_shape,

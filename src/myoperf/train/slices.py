@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from myoperf.errors import InputError
 from myoperf.nets.multi_branch import MultiBranchMiT
 
-__all__ = ["FitOptions", "augmentation", "balanced_order", "fit", "predict", "split_patients"]
+__all__ = ["FitOptions", "augmentation", "balanced_order", "fit", "predict", "rate_share", "split_patients"]
 
 Float = NDArray[np.floating[Any]]
 
@@ -161,7 +161,9 @@ def fit(
     trained = [p for p in network.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=options.learning_rate, weight_decay=options.weight_decay)
     steps = options.epochs * -(-len(balanced_order(labels, np.random.default_rng(0))) // options.batch)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _share(step, steps, options.cosine))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: rate_share(step, steps) if options.cosine else 1.0
+    )
     network.train()
     history = []
     for epoch in range(options.epochs):
@@ -197,10 +199,8 @@ def predict(network: MultiBranchMiT, stacks: Float, *, batch: int = 4) -> Float:
     return np.asarray(torch.cat(parts).numpy(), dtype=np.float64)
 
 
-def _share(step: int, steps: int, cosine: bool) -> float:
-    """Give the share of the learning rate at a step."""
-    if not cosine:
-        return 1.0
+def rate_share(step: int, steps: int) -> float:
+    """Give the share of the learning rate at a step: up over the first tenth, down to nothing by half a cosine."""
     warm = max(1, steps // 10)
     if step < warm:
         return (step + 1) / warm

@@ -64,7 +64,7 @@ _COMPACT = MiTConfig("tiny", "batch", "relu", volume_shape=(16, 32, 32), modes=(
 SCALES: Mapping[str, Scale] = MappingProxyType(
     {
         "smoke": Scale(12, 0.3, _COMPACT, FitOptions(epochs=1, batch=4, learning_rate=1e-3)),
-        "small": Scale(160, 0.35, _COMPACT, FitOptions(epochs=8, batch=16, learning_rate=5e-4)),
+        "small": Scale(400, 0.4, _COMPACT, FitOptions(epochs=12, batch=16, learning_rate=3e-4, cosine=True)),
         "full": Scale(2000, 0.2, MiTConfig("small", volume_shape=(32, 96, 96), modes=("3D",)), FitOptions()),
     }
 )
@@ -111,7 +111,9 @@ def compare_with_polar(truth: NDArray[np.int64], slices: Float, polar: Float, *,
     return pd.DataFrame(rows)
 
 
-def run(scale: str, out: Path, seed: int, *, data: Path | None, resume: bool, quiet: bool) -> None:
+def run(
+    scale: str, out: Path, seed: int, *, data: Path | None, resume: bool, quiet: bool, patients: Path | None = None
+) -> None:
     """Train, measure on held-out patients, write weights and card.
 
     Parameters
@@ -125,6 +127,8 @@ def run(scale: str, out: Path, seed: int, *, data: Path | None, resume: bool, qu
         Folder of the public SPECT-MPI set (see `myoperf.data.spect_mpi`); None for simulated patients.
     resume
         Keep the patients an earlier run simulated; the training itself starts anew.
+    patients
+        Folder of simulated patients of this and other seeds; default: ``patients`` in `out`.
     """
     del resume  # patients in the folder are kept either way; the command line guards the folder
     size = SCALES[scale]
@@ -135,7 +139,7 @@ def run(scale: str, out: Path, seed: int, *, data: Path | None, resume: bool, qu
         cases: SliceCases | None = None
         if data is None:
             cases = collect_cases(
-                out / "patients",
+                patients or out / "patients",
                 size.patients,
                 seed,
                 shape=shape,
@@ -166,6 +170,7 @@ def run(scale: str, out: Path, seed: int, *, data: Path | None, resume: bool, qu
         scores["polar classifier"] = polar_probability(cases.take(test))
         scores["mean of both"] = 0.5 * (scores["slices"] + scores["polar classifier"])
         compared = compare_with_polar(truth[test], scores["slices"], scores["polar classifier"], seed=seed)
+        compared["other_version"] = load_classifier().name
         compared.to_csv(out / "versus_polar.csv", index=False, float_format="%.5g")
     measured = measure_held_out(truth[test], scores, seed=seed)
     measured.to_csv(out / "held_out.csv", index=False, float_format="%.5g")
@@ -210,7 +215,7 @@ def _write(
         "name": "multi-branch-mit",
         "task": "obstructive coronary disease per patient" if simulated else "abnormal to two readers",
         "input": f"stacks SA, HLA, VLA of {size.encoder.volume_shape}, stress planes before rest planes, each state "
-        "scaled to its 99.5th percentile",
+        "scaled to the 99th percentile of its wall",
         "training_data": "simulated patients only" if simulated else "the public SPECT-MPI set",
         "patients": {"training": trained_on, "held_out": int(measured["n"].iloc[0])},
         "encoder": asdict(size.encoder),

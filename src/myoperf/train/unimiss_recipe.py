@@ -29,6 +29,7 @@ from myoperf.stats import bootstrap_auc, delong_table, percentile_interval, resa
 from myoperf.train.slice_cases import PAPER_POPULATION, SliceCases, collect_cases
 from myoperf.train.unimiss import Pretrained, Step, pretrain
 from myoperf.train.unimiss_parts import UniMissOptions
+from myoperf.train.unimiss_views import ViewOptions
 
 __all__ = ["SCALES", "Scale", "compare_probes", "probe_features", "probe_scores", "run"]
 
@@ -65,14 +66,14 @@ SCALES: Mapping[str, Scale] = MappingProxyType(
             ),
         ),
         "small": Scale(
-            160,
-            160,
+            400,
+            200,
             _COMPACT,
             UniMissOptions(
-                epochs=16,
+                epochs=30,
                 interval=1,
                 batch=8,
-                epoch_steps=4,
+                epoch_steps=10,
                 learning_rate=0.064,
                 final_learning_rate=1e-5,
                 warmup_epochs=2,
@@ -82,6 +83,7 @@ SCALES: Mapping[str, Scale] = MappingProxyType(
                 hidden=512,
                 bottleneck=128,
                 head_norm=True,
+                views=ViewOptions(picture_area=0.6, picture_mirror=0.0, volume_mirror=0.0, blur_px=0.7),
             ),
         ),
         "full": Scale(2000, 300, MiTConfig(volume_shape=(32, 96, 96)), UniMissOptions()),
@@ -91,21 +93,23 @@ SCALES: Mapping[str, Scale] = MappingProxyType(
 
 
 def probe_features(network: MiT, cases: SliceCases) -> dict[str, Float]:
-    """Give frozen features of two depths: tokens of stage 3 and of stage 4, each averaged, the three views joined.
+    """Give frozen features, the three views joined.
 
     Returns
     -------
-    "stage 3" -> (patients, 3 x 256), "stage 4" -> (patients, 3 x 512).
+    Means of the tokens: "stage 3" -> (patients, 3 x 256), "stage 4" -> (patients, 3 x 512); and the decoder's class
+    token, which the losses of pre-training read: "decoder" -> (patients, 3 x 48).
     """
     network.eval()
-    parts: dict[str, list[Float]] = {"stage 3": [], "stage 4": []}
+    parts: dict[str, list[Float]] = {"stage 4": [], "stage 3": [], "decoder": []}
     with torch.no_grad():
         for start in range(0, len(cases), 32):
             stacks = torch.from_numpy(cases.stacks[start : start + 32].astype(np.float32))
             seen = [network.encoder(stacks[:, i : i + 1]).pyramid for i in range(3)]
-            for stage, found in parts.items():
-                index = int(stage[-1])
-                found.append(torch.cat([maps[index].flatten(2).mean(2) for maps in seen], dim=1).numpy())
+            for index in (3, 4):
+                means = [maps[index].flatten(2).mean(2) for maps in seen]
+                parts[f"stage {index}"].append(torch.cat(means, dim=1).numpy())
+            parts["decoder"].append(torch.cat([network(stacks[:, i : i + 1]) for i in range(3)], dim=1).numpy())
     return {stage: np.concatenate(found) for stage, found in parts.items()}
 
 
@@ -143,7 +147,9 @@ def compare_probes(scores: Mapping[str, Float], truth: NDArray[np.int64], *, see
     return pd.DataFrame(rows)
 
 
-def run(scale: str, out: Path, seed: int, *, data: Path | None, resume: bool, quiet: bool) -> None:
+def run(
+    scale: str, out: Path, seed: int, *, data: Path | None, resume: bool, quiet: bool, patients: Path | None = None
+) -> None:
     """Pre-train and probe; `resume` goes on where an earlier run in `out` stopped.
 
     Parameters
@@ -157,13 +163,15 @@ def run(scale: str, out: Path, seed: int, *, data: Path | None, resume: bool, qu
         Of patients, weights and views.
     data
         Folder of volumes (DICOM, NIfTI) and pictures (JPEG, PNG) to learn from too; None for simulation alone.
+    patients
+        Folder of simulated patients of this and other seeds; default: ``patients`` in `out`.
     """
     del resume  # whatever lies in `out` is gone on from; settings are checked
     size = SCALES[scale]
     out.mkdir(parents=True, exist_ok=True)
-    shape = size.config.volume_shape
+    shape, kept = size.config.volume_shape, patients or out / "patients"
     with Progress(disable=quiet, transient=True) as bar:
-        learned = _cases(bar, out / "patients", size.patients, seed, shape)
+        learned = _cases(bar, kept, size.patients, seed, shape)
         volumes = list(learned.stacks.reshape(-1, *shape).astype(np.float32))
         pictures = _slices(volumes, np.random.default_rng([seed, 1]))
         more = None
@@ -187,12 +195,13 @@ def run(scale: str, out: Path, seed: int, *, data: Path | None, resume: bool, qu
             checkpoint=out / "state.pt",
             report=show,
         )
-        probed = _cases(bar, out / "probed", size.probed, seed + PROBE_OFFSET, shape)
+        probed = _cases(bar, kept, size.probed, seed + PROBE_OFFSET, shape)
     write_checkpoint(out / "unimiss.pt", result.student, result.teacher)
     steps, epochs = _curves(result)
     steps.to_csv(out / "steps.csv", index=False, float_format="%.5g")
     epochs.to_csv(out / "epochs.csv", index=False, float_format="%.5g")
-    probes = _probe(result, size.config, {"unseen": probed, "seen without labels": learned}, seed)
+    asked = {"unseen": probed, "seen without labels": learned.take(np.arange(min(size.probed, len(learned))))}
+    probes = _probe(result, size.config, asked, seed)
     probes.to_csv(out / "probe.csv", index=False, float_format="%.5g")
     card = {
         "name": "unimiss",
@@ -247,7 +256,7 @@ def _probe(result: Pretrained, config: MiTConfig, cohorts: Mapping[str, SliceCas
     tables = []
     for cohort, cases in cohorts.items():
         features = {name: probe_features(network, cases) for name, network in networks.items()}
-        for stage in ("stage 4", "stage 3"):
+        for stage in next(iter(features.values())):
             scores = {name: probe_scores(found[stage], cases.expert, seed=seed) for name, found in features.items()}
             table = compare_probes(scores, cases.expert, seed=seed)
             tables.append(table.assign(patients=cohort, stage=stage))
