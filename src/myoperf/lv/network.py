@@ -16,6 +16,7 @@ from torch import Tensor
 
 from myoperf.errors import AnalysisError, MissingWeightsError
 from myoperf.geometry import index_from_lps, transform_points
+from myoperf.lv.engine import Engine, Runner, build_runner
 from myoperf.lv.find import LVFit, find_lv
 from myoperf.lv.mask import frame_from_mask
 from myoperf.lv.metrics import dice
@@ -77,10 +78,13 @@ class NetworkLV:
         In evaluation mode.
     card
         Of the weights.
+    runner
+        Runs the U-Net (`myoperf.lv.engine`); None for single precision.
     """
 
     net: LVCompact
     card: dict[str, Any]
+    runner: Runner | None = None
 
     def find_lv(self, volume: Volume, *, fall_back: bool = True) -> LVFit:
         """Find, turn and segment the left ventricle; gates are summed first.
@@ -192,11 +196,15 @@ class NetworkLV:
         points, box = _box_points(gated, pose)
         grid = crop_points(pose.centre, pose.rotation)
         crops = [normalise(sample_at(image, inverse, grid)) for image, _ in images]
-        logits, _ = self.net(torch.stack(crops))
+        logits = self._logits(torch.stack(crops))
         out = np.zeros((gated.frames, *gated.grid_shape), dtype=np.uint8)
         for k, gate in enumerate(logits):
             out[(k, *box)] = _labels(pull(gate, points, pose.centre, pose.rotation).softmax(0).numpy())
         return gated.with_array(out)
+
+    def _logits(self, crops: Tensor) -> Tensor:
+        """Label crops (B, 1, CROP, CROP, CROP) -> (B, classes, CROP, CROP, CROP)."""
+        return self.net(crops)[0] if self.runner is None else self.runner(crops)
 
     def _locate(self, image: Tensor, inverse: Tensor, volume: Volume) -> _Pose:
         middle = _single(transform_points(volume.lps_from_index, 0.5 * (np.array(volume.grid_shape) - 1)))
@@ -208,18 +216,25 @@ class NetworkLV:
     def _chances(self, image: Tensor, inverse: Tensor, points: Tensor, poses: list[_Pose]) -> NDArray[np.float32]:
         """Give every pose's class probabilities (poses, classes, D, H, W) at LPS points."""
         crops = [normalise(sample_at(image, inverse, crop_points(p.centre, p.rotation))) for p in poses]
-        logits, _ = self.net(torch.stack(crops))
+        logits = self._logits(torch.stack(crops))
         pulled = [pull(out, points, p.centre, p.rotation).softmax(0) for out, p in zip(logits, poses, strict=True)]
         return np.asarray(torch.stack(pulled).numpy())
 
 
-def load_network_lv(folder: Path) -> NetworkLV:
+def load_network_lv(folder: Path, *, engine: Engine = "auto") -> NetworkLV:
     """Read ``model.safetensors`` and ``card.json``.
+
+    Parameters
+    ----------
+    engine
+        How the U-Net is run: see `myoperf.lv.engine.choose_engine`.
 
     Raises
     ------
     MissingWeightsError
         When the folder has no weights.
+    InputError
+        For an engine that is not known, or OpenVINO where it is not installed.
     """
     file = folder / "model.safetensors"
     if not file.is_file() or not (folder / "card.json").is_file():
@@ -228,7 +243,8 @@ def load_network_lv(folder: Path) -> NetworkLV:
         )
     net = LVCompact()
     net.load_state_dict(load_file(file), strict=True)
-    return NetworkLV(net.eval(), json.loads((folder / "card.json").read_text()))
+    net.eval()
+    return NetworkLV(net, json.loads((folder / "card.json").read_text()), build_runner(net, engine))
 
 
 def _single(values: NDArray[Any]) -> Tensor:

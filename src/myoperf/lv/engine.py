@@ -1,0 +1,116 @@
+"""Ways to run the compact network's U-Net on a CPU.
+
+Only inference: bfloat16 here is safe on every grid (what reads unwritten memory is the weight gradient). What each
+way costs and by how much its masks differ from single precision is measured by ``benchmarks/lv_engines.py``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from myoperf.errors import InputError
+from myoperf.nets.lv_compact import LVCompact
+from myoperf.nets.lv_sampling import CROP
+
+__all__ = ["ENGINES", "Engine", "Runner", "build_runner", "choose_engine", "cpu_has_bfloat16"]
+
+Engine = Literal["auto", "float32", "bfloat16", "openvino", "openvino-bfloat16"]
+ENGINES: tuple[Engine, ...] = get_args(Engine)
+
+Runner = Callable[[Tensor], Tensor]
+"""Crops (B, 1, D, H, W) in single precision -> logits (B, classes, D, H, W) in single precision."""
+
+AT_A_TIME = 4
+"""Crops at a time: more at once takes longer per crop, because the memory is new each time."""
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 itself (AVX-512 BF16 or AMX); elsewhere it is slower than single.
+
+    Reads what torch says of the processor (``torch.cpu.get_capabilities``), runs nothing: the same answer each time on
+    the same machine. False where torch does not tell.
+    """
+    tell = getattr(torch.cpu, "get_capabilities", None)
+    if tell is None:
+        return False
+    known = tell()
+    return any(bool(known.get(name, False)) for name in ("avx512_bf16", "amx_bf16"))
+
+
+def choose_engine(engine: Engine = "auto") -> Engine:
+    """Put a true way in the place of "auto": "bfloat16" where the processor has it, else "float32".
+
+    Raises
+    ------
+    InputError
+        For another name, or for OpenVINO where it is not installed.
+    """
+    if engine not in ENGINES:
+        raise InputError(f"The network is run by one of {', '.join(ENGINES)}; got {engine}.")
+    if engine == "auto":
+        return "bfloat16" if cpu_has_bfloat16() else "float32"
+    if engine.startswith("openvino") and importlib.util.find_spec("openvino") is None:
+        raise InputError("OpenVINO was asked for but is not installed; install myoperf[openvino], or choose auto.")
+    return engine
+
+
+def build_runner(net: LVCompact, engine: Engine = "auto", *, at_a_time: int = AT_A_TIME) -> Runner:
+    """Give the function that labels crops; the network is not changed.
+
+    Parameters
+    ----------
+    net
+        In evaluation mode, in single precision.
+    engine
+        See `choose_engine`. OpenVINO converts the network once, here (about a second), and keeps torch's number
+        of threads.
+    at_a_time
+        Crops a call of the network.
+
+    Raises
+    ------
+    InputError
+        As `choose_engine`.
+    """
+    chosen = choose_engine(engine)
+    one = _openvino(net, low=chosen.endswith("bfloat16")) if chosen.startswith("openvino") else None
+    run = one or _eager(net, low=chosen == "bfloat16")
+
+    def in_parts(crops: Tensor) -> Tensor:
+        return torch.cat([run(crops[k : k + at_a_time]) for k in range(0, len(crops), at_a_time)])
+
+    return in_parts
+
+
+def _eager(net: LVCompact, *, low: bool) -> Runner:
+    def run(crops: Tensor) -> Tensor:
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=low):
+            logits: Tensor = net(crops)[0]
+        return logits.float()
+
+    return run
+
+
+def _openvino(net: LVCompact, *, low: bool) -> Runner:
+    import openvino as ov
+
+    example = torch.zeros(1, 1, CROP, CROP, CROP)
+    with warnings.catch_warnings():  # tracing warns of branches on the grid's size, which does not change here
+        warnings.simplefilter("ignore")
+        model = ov.convert_model(net, example_input=example, input=[-1, 1, CROP, CROP, CROP])
+    settings = {
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "INFERENCE_PRECISION_HINT": "bf16" if low else "f32",
+    }
+    ready = ov.Core().compile_model(model, "CPU", settings)
+
+    def run(crops: Tensor) -> Tensor:
+        return torch.from_numpy(ready(crops.numpy())[0].copy())
+
+    return run
