@@ -1,0 +1,100 @@
+"""Every finding has a test that provokes it; those of the main job that no other file provokes are here."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from myoperf.errors import AnalysisError
+from myoperf.geometry import affine_from_axes
+from myoperf.lv.network import NetworkLV
+from myoperf.pipeline import Models, Options, analyze, load_models
+from myoperf.pipeline.flow import flow_of
+from myoperf.quant import choose_limits
+from myoperf.segments import TERRITORIES
+from myoperf.types import Diagnosis, Finding, LVFrame, Scan, Study, Volume
+
+ROOT = Path(__file__).parents[2]
+CODE = re.compile(r'(?:Finding|_none|_doubtful)\(\s*"([a-z0-9]+(?:-[a-z0-9]+)*)"')
+FRAME = LVFrame((32.0, -30.0, -24.0), (-8.0, 8.0, 6.0), (0.0, -0.5, 0.8))
+
+
+def test_every_code_in_the_package_is_provoked_by_a_test():
+    files = sorted((ROOT / "src/myoperf").rglob("*.py"))
+    codes = {code for file in files for code in CODE.findall(file.read_text(encoding="utf-8"))}
+    tests = "".join(file.read_text(encoding="utf-8") for file in sorted((ROOT / "tests").rglob("test_*.py")))
+    assert len(codes) > 50
+    assert sorted(code for code in codes if f'"{code}"' not in tests) == []
+
+
+def shell(frames=1, side=36, spacing=4.5):
+    """Give a thick half ellipsoid of even counts."""
+    affine = affine_from_axes(-0.5 * spacing * (side - 1) * np.ones(3), np.eye(3)[[2, 1, 0]], spacing)
+    points = np.indices((side,) * 3).reshape(3, -1).T @ affine[:3, :3].T + affine[:3, 3] - FRAME.base_mm
+    height = -(points @ FRAME.axis)
+    radius = np.linalg.norm(points + height[:, None] * FRAME.axis, axis=1)
+    size = np.hypot(height / FRAME.length_mm, radius / 27.0)
+    wall = (np.abs(size - 1.0) < 0.2) & (height > 0)
+    return Volume(np.tile(100.0 * wall.reshape(1, side, side, side), (frames, 1, 1, 1)).astype(np.float32), affine)
+
+
+def codes(findings):
+    return {f.code for f in findings}
+
+
+@pytest.fixture(scope="module")
+def doubted():
+    """A study whose two gates cannot give function and whose diagnosis gives a reason."""
+    reason = "The ventricle is in doubt."
+    vessels = dict.fromkeys(("LAD", "LCX", "RCA"), 0.5)
+    doubt = Diagnosis("made", vessels, 0.5, (0.0, 1.0), True, reason)
+    study = Study((Scan(shell(frames=2), state="stress", framing="gated"),))
+    models = Models(limits=(), classify=lambda study, results: doubt)
+    return analyze(study, models, Options(frame=FRAME, interval_draws=0))
+
+
+def test_a_diagnosis_with_a_reason_to_doubt_is_said(doubted):
+    assert Finding("diagnosis-doubt", "warning", "The ventricle is in doubt.") in doubted.findings
+
+
+def test_function_that_cannot_be_measured_leaves_the_rest(doubted):
+    (result,) = doubted.results
+    assert result.function is None
+    assert "function-failed" in codes(result.findings)
+
+
+def test_a_state_without_limits_is_said(doubted):
+    assert "no-normal-limits" in codes(doubted.findings)
+    assert choose_limits((), state="rest")[1][0].code == "no-normal-limits"
+
+
+def test_a_doubtful_series_gives_no_flow():
+    scan = Scan(
+        shell(frames=9),
+        modality="PT",
+        framing="dynamic",
+        tracer="Rb-82",
+        frame_start_ms=np.arange(9) * 1000.0,
+        frame_duration_ms=np.full(9, 1000.0),
+        findings=(Finding("decay-doubtful", "warning", ""),),
+    )
+    flow, findings = flow_of(scan, scan.image, FRAME, scan.image, grid=(24, 72), territories=TERRITORIES)
+    assert flow is None
+    assert codes(findings) == {"flow-series-doubtful"}
+
+
+def test_the_classical_method_stands_in_where_the_network_finds_nothing(monkeypatch):
+    def nothing(self, volume):
+        raise AnalysisError("nothing")
+
+    monkeypatch.setattr(NetworkLV, "find_with_agreement", nothing)
+    assert "lv-classical" in codes(load_models().find_lv(shell()).findings)
+
+
+def test_passes_of_the_network_that_disagree_are_said():
+    rng, clear = np.random.default_rng(3), shell()
+    murky = (clear.array * 0.08 + rng.gamma(1.0, 15.0, clear.array.shape)).astype(np.float32)
+    find = load_models().find_lv
+    assert "check-orientation" not in codes(find(clear).findings)
+    assert "check-orientation" in codes(find(clear.with_array(murky)).findings)
