@@ -78,7 +78,7 @@ class Scale:
 _COMPACT = MiTConfig("tiny", "batch", "relu", volume_shape=(16, 32, 32), modes=("3D",))
 SCALES: Mapping[str, Scale] = {
     "smoke": Scale(10, 0.2, 1, _COMPACT, 1, 4, 3e-4, True, 10, 1e-3, 80, 1, 1),
-    "small": Scale(400, 0.4, 2, _COMPACT, 12, 16, 3e-4, True, 300, 1e-3, 80, 8, 2),
+    "small": Scale(400, 0.4, 2, _COMPACT, 10, 16, 3e-4, True, 300, 1e-3, 80, 6, 1),
     "full": Scale(192, 0.2, 5, MiTConfig("small", volume_shape=(32, 96, 96), modes=("3D",)), 200, 16, 1e-5),
 }
 """``small`` is takes one processor core most of an hour; ``full`` has the paper's numbers and wants a GPU."""
@@ -171,13 +171,13 @@ class _Trials:
     baselines: Mapping[str, Baseline]
 
     def jobs(self) -> list[tuple[int, Arm | str]]:
-        """List every (split, model): first all models of the first split."""
+        """List every (split, model): all models of the first split, of the next ..., baselines last."""
         arms = [arm for arm in ARMS if self.weights is not None or arm.pretrained]
         listed: list[tuple[int, Arm | str]] = []
         for split in range(self.size.splits):
             listed += [(split, arm) for arm in arms]
-            listed += [(split, name) for name in self.baselines if split < self.size.baseline_splits]
-        return listed
+        repeated = range(min(self.size.splits, self.size.baseline_splits))
+        return listed + [(split, name) for split in repeated for name in self.baselines]
 
     def split(self, number: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Give the training and the test patients of a split."""

@@ -70,7 +70,7 @@ SCALES: Mapping[str, Scale] = MappingProxyType(
             200,
             _COMPACT,
             UniMissOptions(
-                epochs=30,
+                epochs=24,
                 interval=1,
                 batch=8,
                 epoch_steps=10,
