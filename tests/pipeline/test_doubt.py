@@ -9,6 +9,7 @@ from myoperf.errors import InputError
 from myoperf.lv import LVFit
 from myoperf.pipeline import Models, Options, analyze
 from myoperf.pipeline.analyze import _dilation, _phase_doubt, _put_back
+from myoperf.quant import measure_synchrony
 from myoperf.quant.counts import place_in_views
 from myoperf.quant.rays import lay_rays
 from myoperf.report.content import numbers_table
@@ -125,12 +126,32 @@ def test_a_patient_who_moved_is_put_back_and_it_is_said():
     assert np.array_equal(kept.scan.image.array, spoilt.image.array)
 
 
+PHASE = {"phase_reliable": True, "phase_noise_deg": 3.0, "phase_agrees": True, "phase_disagreement": 0.9}
+
+
 def test_a_phase_that_is_noise_is_a_finding():
-    good = FunctionResult(100.0, 40.0, 60.0, more={"phase_reliable": True, "phase_noise_deg": 3.0})
+    good = FunctionResult(100.0, 40.0, 60.0, more=PHASE)
     assert _phase_doubt(good) == ()
-    bad = replace(good, more={"phase_reliable": False, "phase_noise_deg": 14.2})
+    bad = replace(good, more=PHASE | {"phase_reliable": False, "phase_noise_deg": 14.2})
     (finding,) = _phase_doubt(bad)
     assert (finding.code, finding.severity) == ("phase-unreliable", "warning")
     assert "14 degrees" in finding.message
-    few = replace(good, more={"phase_reliable": False, "phase_noise_deg": 0.0})
+    few = replace(good, more=PHASE | {"phase_reliable": False, "phase_noise_deg": 0.0})
     assert "so few gates" in _phase_doubt(few)[0].message
+
+
+def test_thickness_and_motion_of_two_phases_are_a_finding():
+    time = (np.arange(8) + 0.5) / 8
+    angle = np.deg2rad(np.arange(36) * 10.0)
+    side = np.sin(0.5 * np.pi * (np.arange(24) + 0.5) / 24)[:, None] * np.cos(angle)
+
+    def beating(delay_deg):
+        return np.cos(2 * np.pi * time[:, None, None] - np.deg2rad(150.0 + delay_deg))
+
+    noise = np.random.default_rng(2).normal(0, 0.05, (8, 24, 36))
+    told = []
+    for sign in (1.0, -1.0):
+        phase = measure_synchrony(1 + 0.2 * beating(20 * side) + noise, 3.0 * beating(sign * 20 * side))
+        more = PHASE | {"phase_agrees": phase.agrees, "phase_disagreement": phase.disagreement}
+        told.append([f.code for f in _phase_doubt(FunctionResult(100.0, 40.0, 60.0, more=more))])
+    assert told == [[], ["phase-disagrees"]]

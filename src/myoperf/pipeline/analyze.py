@@ -303,15 +303,18 @@ def _function(
 
 
 def _phase_doubt(function: FunctionResult) -> tuple[Finding, ...]:
-    """Say where the phase is mostly noise."""
-    if function.more["phase_reliable"]:
-        return ()
-    noise = float(function.more["phase_noise_deg"])
-    cause = (
-        f"noise alone spreads it by {noise:.0f} degrees" if noise > 0 else "its noise cannot be told from so few gates"
-    )
-    message = f"The phase of contraction is not to be trusted here: {cause}. Do not read its SD, bandwidth or map."
-    return (Finding("phase-unreliable", "warning", message),)
+    """Say where the phase is mostly noise, and where thickness and motion tell two phases."""
+    found = []
+    if not function.more["phase_reliable"]:
+        noise = float(function.more["phase_noise_deg"])
+        cause = f"noise alone spreads it by {noise:.0f} degrees"
+        cause = cause if noise > 0 else "its noise cannot be told from so few gates"
+        message = f"The phase of contraction is not to be trusted here: {cause}. Do not read its SD, bandwidth or map."
+        found.append(Finding("phase-unreliable", "warning", message))
+    if not function.more["phase_agrees"]:
+        message = "Thickening and motion of the wall tell different phases; what is shown lies between them."
+        found.append(Finding("phase-disagrees", "warning", message + " Look at the gated slices."))
+    return tuple(found)
 
 
 def transaxial_volume(scan: Scan, recon: ReconOptions) -> tuple[Volume, Mapping[str, Any] | None]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from myoperf.errors import InputError
 from myoperf.quant.curve import VolumeCurve, fit_volume_curve
 from myoperf.quant.rays import cavity_ml, mid_wall_area_mm2
-from myoperf.quant.shape import moving_wall, regional, shape_numbers
+from myoperf.quant.shape import PHASE_RESPONSE, moving_wall, regional, shape_numbers
 from myoperf.quant.synchrony import Synchrony, measure_synchrony
 from myoperf.quant.tracking import Tracking, track_wall
 from myoperf.types import FunctionResult, LVFrame, PolarMap, Volume
@@ -75,7 +75,7 @@ def measure_function(
     volumes = cavity_ml(wall.rays, inner, wall.shell.rim_mm)
     beat = None if frame_duration_ms is None else float(np.sum(frame_duration_ms))
     curve = fit_volume_curve(volumes, beat_ms=beat)
-    phase = measure_synchrony(*moving_wall(wall))
+    phase = measure_synchrony(*moving_wall(wall), response=PHASE_RESPONSE)
     return FunctionResult(
         edv_ml=curve.edv_ml,
         esv_ml=curve.esv_ml,
@@ -148,6 +148,8 @@ def _phase_numbers(phase: Synchrony) -> Mapping[str, Any]:
         "phase_sd_uncorrected_deg": phase.raw_sd_deg,
         "phase_noise_deg": phase.noise_deg,
         "phase_reliable": phase.reliable,
+        "phase_disagreement": phase.disagreement,
+        "phase_agrees": phase.agrees,
         "phase_skewness": phase.skewness,
         "phase_kurtosis": phase.kurtosis,
         "phase_histogram": dict(phase.histogram),

@@ -12,11 +12,24 @@ from myoperf.quant.rays import TUBE_STEP_MM, Rays
 from myoperf.quant.tracking import Tracking
 from myoperf.segments import segment_means
 
-__all__ = ["moving_wall", "regional", "shape_numbers", "unroll"]
+__all__ = ["PHASE_RESPONSE", "moving_wall", "regional", "shape_numbers", "unroll"]
 
 Float = NDArray[np.floating[Any]]
 
 _RINGS, _ANGLES = 24, 36
+
+PHASE_RESPONSE: Float = np.array(
+    [
+        (0.70, 0.45, 0.45, 0.50, 0.50),
+        (0.70, 0.45, 0.45, 0.45, 0.45),
+        (0.25, 1.10, 1.10, 1.00, 1.00),
+        (0.45, 1.00, 1.00, 0.90, 0.90),
+    ]
+)
+"""How much of a delay of contraction shows in what `moving_wall` gives (first and second harmonic of thickness, then of
+motion) for the five terms of `myoperf.quant.delay.delay_terms`: apex to base, first harmonic around, second. Blur mixes
+the wall's thickness with that of its neighbours; motion across the wall hardly tells a delay along it. Slopes over
+noiseless images of simulated patients (``benchmarks/phase_response.py``), rounded, alike for cosine and sine."""
 
 
 def unroll(rays: Rays, values: Float, middle_mm: Float, rim_mm: Float) -> Float:

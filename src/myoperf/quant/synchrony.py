@@ -4,7 +4,8 @@ The wall thickens, and so brightens, and moves inwards as it contracts; Fourier 
 beat tell when (phase analysis of counts: Chen et al., J Nucl Cardiol 2005;12:687,
 doi:10.1016/j.nuclcard.2005.06.088; of motion: Van Kriekinge et al., J Nucl Med 2008;49:1790,
 doi:10.2967/jnumed.108.055160). At the counts of a gated scan the phase of a single place is mostly
-noise: a smooth field of delay is fitted to all places, both harmonics, counts and motion at once.
+noise: a smooth field of delay is fitted to all places, both harmonics, counts and motion at once
+(`myoperf.quant.delay`).
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from myoperf.errors import InputError
+from myoperf.quant.delay import Delay, Harmonic, delay_terms, fit_delay, posterior_spread, smoothed
 from myoperf.segments import segment_map
 
 __all__ = ["Synchrony", "measure_synchrony", "phase_bandwidth_deg", "phase_entropy_percent"]
@@ -25,26 +26,28 @@ __all__ = ["Synchrony", "measure_synchrony", "phase_bandwidth_deg", "phase_entro
 Float = NDArray[np.floating[Any]]
 
 BIN_DEG = 6.0
-_SMOOTH_RINGS, _SMOOTH_DEG = 3.0, 22.5
-_RELIABLE_DEG = 8.0
+_RELIABLE_DEG = 10.0
 _MOTION_WEIGHT = 0.005
 """Weight of a millimetre of motion against the same number as a share of the wall's thickness: motion of 1.4 mm
 is as uncertain as a thickness of 10 percent. Set on simulated patients of a tuning set."""
-_MOTION_NOISE = 4.0
-"""Noise variance of the motion against what its weight says; set on the same tuning set."""
+_NOISE = ((1.2, 1.9), (1.1, 1.8))
+"""Noise variance of first and second harmonic of thickness and of motion against what the highest harmonic of
+thickness and the weights say, from scans of the same tuning patients simulated twice."""
+_MOTION_TRUST = 2.0
+"""What motion counts for in the fit beyond its noise: thickness has faults of its own that noise does not tell."""
+_DISAGREES = 2.0
 _MOTION_RINGS = (0.25, 0.92)
-_ROUNDS = 5
 
 
 @dataclass(frozen=True, eq=False)
 class Synchrony:
-    """Phase of contraction over the wall, the noise of the counts taken off.
+    """Phase of contraction over the wall, the noise of the counts allowed for.
 
     Attributes
     ----------
     phase_deg
-        Shape (rings, angles): 0 to 360, where in the cycle (from the R wave) the wall is at its most contracted;
-        the fitted field, drawn towards its mean by what noise alone would spread it.
+        Shape (rings, angles): 0 to 360, where in the cycle (from the R wave) the wall is at its most contracted:
+        the likeliest field, scaled to the spread that is reported.
     amplitude_percent
         Shape (rings, angles): first harmonic of the thickness against its mean there.
     mean_deg, sd_deg, bandwidth_deg, skewness, kurtosis, entropy_percent
@@ -52,9 +55,13 @@ class Synchrony:
     raw_sd_deg
         SD of the first harmonic's phase place by place, noise left in, weighed with its amplitude.
     noise_deg
-        SD that noise alone would give the fitted field; 0 where it cannot be told (fewer than 7 gates).
+        SD that noise alone would give the field that data alone give; 0 where it cannot be told (fewer than 7 gates).
     reliable
-        Whether the noise has been measured and is below 8 degrees.
+        Whether the noise has been measured and is below 10 degrees.
+    disagreement
+        How far thickness and motion tell different fields, against noise: root mean square of the five
+        terms' differences over what noise makes of them, about 1 where only noise differs; None without motion or
+        noise.
     histogram
         ``edges_deg`` (61,) and ``counts`` (60,), bins of 6 degrees.
     segments_deg
@@ -72,28 +79,30 @@ class Synchrony:
     raw_sd_deg: float
     noise_deg: float
     reliable: bool
+    disagreement: float | None
     histogram: Mapping[str, list[float]]
     segments_deg: Float
 
-
-@dataclass(frozen=True, eq=False)
-class _Harmonic:
-    """One harmonic of one quantity: values (rings, angles), weights, its order, and its noise against the weights."""
-
-    values: NDArray[np.complex128]
-    weight: Float
-    order: int
-    noise: float = 1.0
+    @property
+    def agrees(self) -> bool:
+        """Whether thickness and motion tell one field but for noise (`disagreement` below 2), or cannot be compared."""
+        return self.disagreement is None or self.disagreement < _DISAGREES
 
 
-def measure_synchrony(thickness: Float, motion_mm: Float | None = None, level: Float | None = None) -> Synchrony:
+def measure_synchrony(
+    thickness: Float,
+    motion_mm: Float | None = None,
+    level: Float | None = None,
+    *,
+    response: Float | None = None,
+) -> Synchrony:
     """Measure phase and its spread.
 
     A field of delay phi(place) made of five smooth terms (apex to base; the first and second harmonic around,
     fading towards the apex) is fitted by weighted least squares so that the first harmonics, turned by phi,
     and the second, turned by 2 phi, lie in phase over the whole wall. Noise is read from the
-    highest harmonic, which a ventricle hardly fills, carried through the fit, and taken off the variance of the
-    field (to no less than 0.3 of the SD).
+    highest harmonic, which a ventricle hardly fills, and carried through the fit; the spread is averaged over what
+    data and noise leave open (`myoperf.quant.delay.posterior_spread`).
 
     Parameters
     ----------
@@ -104,6 +113,9 @@ def measure_synchrony(thickness: Float, motion_mm: Float | None = None, level: F
         Shape as `thickness`: inward displacement; None leaves motion out.
     level
         Shape (rings, angles): counts there, the weight of a place; None weighs all alike.
+    response
+        Shape (4, 5): how much of each of the five terms shows in the first and second harmonic of thickness and in
+        those of motion (`myoperf.quant.shape.PHASE_RESPONSE` for what is followed in images); None: all of it.
 
     Raises
     ------
@@ -118,20 +130,20 @@ def measure_synchrony(thickness: Float, motion_mm: Float | None = None, level: F
     if motion_mm is not None and np.shape(motion_mm) != values.shape:
         raise InputError(f"Motion and thickness need the same shape; got {np.shape(motion_mm)} and {values.shape}.")
     values = values / values.mean()
-    maps = _maps(values, motion_mm, level)
-    basis = _basis(*values.shape[1:])
-    field, start, normal, noisy = _fit_field(maps, basis)
-    spread = float(np.rad2deg(field.std()))
-    noise = _noise_deg(values, maps[0], basis, normal, noisy)
-    kept = float(np.sqrt(max(1.0 - (noise / max(spread, 1e-9)) ** 2, 0.3**2))) if noise > 0 else 1.0
-    phase = kept * np.rad2deg(field - field.mean())
-    spread = kept * spread
-    scaled = phase / max(spread, 1e-9)
-    centre = float(np.rad2deg(start + field.mean()))
+    maps = _maps(values, motion_mm, level, np.ones((4, 5)) if response is None else np.asarray(response))
+    basis, noise = delay_terms(*values.shape[1:]), _noise(values, maps[0])
+    delay = fit_delay(maps, basis, noise)
+    whole_spread, likely = posterior_spread(delay, basis)
+    field = (basis @ likely).reshape(values.shape[1:])
+    spread = float(np.rad2deg(whole_spread)) if field.std() > 1e-6 else 0.0
+    scaled = field / max(float(field.std()), 1e-9)
+    phase = spread * scaled
+    noise_deg = float(np.rad2deg(np.sqrt(max(np.trace(basis.T @ basis @ delay.covariance) / len(basis), 0.0))))
+    centre = float(np.rad2deg(delay.start))
     whole = (centre + phase) % 360.0
     edges = np.arange(0.0, 360.0 + 0.5 * BIN_DEG, BIN_DEG)
     index = segment_map(*phase.shape)
-    first, mean = _smoothed(maps[0].values), _smoothed(values.mean(axis=0).astype(np.complex128)).real
+    first, mean = smoothed(maps[0].values), smoothed(values.mean(axis=0).astype(np.complex128)).real
     return Synchrony(
         phase_deg=whole,
         amplitude_percent=100.0 * np.abs(first) / np.maximum(mean, 1e-3 * mean.max()),
@@ -139,17 +151,18 @@ def measure_synchrony(thickness: Float, motion_mm: Float | None = None, level: F
         sd_deg=spread,
         bandwidth_deg=phase_bandwidth_deg(phase),
         skewness=float((scaled**3).mean()),
-        kurtosis=float((scaled**4).mean() - 3.0) if spread > 1e-9 else 0.0,
+        kurtosis=float((scaled**4).mean() - 3.0) if spread > 0 else 0.0,
         entropy_percent=phase_entropy_percent(whole),
         raw_sd_deg=_raw_sd_deg(first),
-        noise_deg=noise,
-        reliable=values.shape[0] >= 7 and noise < _RELIABLE_DEG,
+        noise_deg=noise_deg if noise > 0 else 0.0,
+        reliable=values.shape[0] >= 7 and noise_deg < _RELIABLE_DEG,
+        disagreement=_disagreement(delay, maps, noise),
         histogram={"edges_deg": edges.tolist(), "counts": np.histogram(whole, edges)[0].astype(float).tolist()},
         segments_deg=np.array([phase[index == s].mean() for s in range(1, 18)]),
     )
 
 
-def _maps(values: Float, motion_mm: Float | None, level: Float | None) -> list[_Harmonic]:
+def _maps(values: Float, motion_mm: Float | None, level: Float | None, response: Float) -> list[Harmonic]:
     """Lay out the harmonics to fit: thickness, then motion where it is there; weights fall towards the apex."""
     rings, angles = values.shape[1:]
     share = ((np.arange(rings) + 0.5) / rings)[:, None] * np.ones((1, angles))
@@ -157,54 +170,14 @@ def _maps(values: Float, motion_mm: Float | None, level: Float | None) -> list[_
     if level is not None:
         weight = weight * np.clip(level / max(float(np.percentile(level, 80.0)), 1e-12), 0.02, 1.2)
     orders = (1, 2) if values.shape[0] >= 6 else (1,)
-    maps = [_Harmonic(_harmonic(values, k), weight, k) for k in orders]
+    maps = [Harmonic(_harmonic(values, k), weight, k, response[k - 1], _NOISE[0][k - 1]) for k in orders]
     if motion_mm is not None:
         inside = (share >= _MOTION_RINGS[0]) & (share <= _MOTION_RINGS[1])
-        moving = np.asarray(motion_mm, dtype=np.float64)
-        maps += [_Harmonic(_harmonic(moving, k), _MOTION_WEIGHT * weight * inside, k, _MOTION_NOISE) for k in orders]
+        moving, weight = np.asarray(motion_mm, dtype=np.float64), _MOTION_WEIGHT * weight * inside
+        maps += [
+            Harmonic(_harmonic(moving, k), weight, k, response[k + 1], _NOISE[1][k - 1], _MOTION_TRUST) for k in orders
+        ]
     return maps
-
-
-def _basis(rings: int, angles: int) -> Float:
-    """Give the terms of the field of delay, (rings * angles, 5), each of mean zero."""
-    share = ((np.arange(rings) + 0.5) / rings)[:, None]
-    turn = (np.arange(angles) * (2.0 * np.pi / angles))[None]
-    girth = np.sin(0.5 * np.pi * share)
-    terms = [np.cos(np.pi * share) * np.ones_like(turn)]
-    for k in (1, 2):
-        terms += [girth**k * np.cos(k * turn), girth**k * np.sin(k * turn)]
-    flat = np.stack([term.ravel() for term in terms], axis=1)
-    return np.asarray(flat - flat.mean(axis=0))
-
-
-def _fit_field(maps: list[_Harmonic], basis: Float) -> tuple[Float, float, Float, Float]:
-    """Fit the field by Gauss and Newton; every map keeps a phase of its own.
-
-    Returns
-    -------
-    field in radians (rings, angles); the first map's phase; the normal matrix; the same with each map's noise.
-    """
-    shape, terms = maps[0].values.shape, basis.shape[1]
-    found = np.zeros(terms)
-    own = [float(np.angle((m.weight * m.values).sum())) for m in maps]
-    normal = noisy = np.zeros((terms, terms))
-    for _ in range(_ROUNDS):
-        field = (basis @ found).reshape(shape)
-        normal, noisy, slope = np.zeros((terms, terms)), np.zeros((terms, terms)), np.zeros(terms)
-        for i, m in enumerate(maps):
-            turned = m.values * np.exp(-1j * (m.order * field + own[i]))
-            size = np.maximum(_smoothed(turned).real, 0.0)
-            weight, pull = (m.weight * size**2).ravel(), (m.weight * size * turned.imag).ravel()
-            design = m.order * basis
-            whole = max(float(weight.sum()), 1e-30)
-            mean, middle = design.T @ weight / whole, float(pull.sum()) / whole
-            part = design.T @ (weight[:, None] * design) - whole * np.outer(mean, mean)
-            normal, noisy = normal + part, noisy + m.noise * part
-            slope = slope + design.T @ pull - whole * mean * middle
-            own[i] += float(np.clip(middle, -0.3, 0.3))
-        normal = normal + 1e-9 * max(float(np.trace(normal)), 1e-30) * np.eye(terms)
-        found = found + np.clip(np.linalg.solve(normal, slope), -0.4, 0.4)
-    return (basis @ found).reshape(shape), own[0], normal, noisy
 
 
 def _harmonic(values: Float, order: int) -> NDArray[np.complex128]:
@@ -214,8 +187,8 @@ def _harmonic(values: Float, order: int) -> NDArray[np.complex128]:
     return np.asarray(np.tensordot(turn, values, axes=(0, 0)) * (2.0 / gates))
 
 
-def _noise_deg(values: Float, first: _Harmonic, basis: Float, normal: Float, noisy: Float) -> float:
-    """Give the SD that noise alone makes in the fitted field (0 with fewer than 7 gates).
+def _noise(values: Float, first: Harmonic) -> float:
+    """Give the variance of a part of the first harmonic times its weight (0 with fewer than 7 gates).
 
     The highest full harmonic, with whatever has the first one's pattern taken off, is projected on smooth
     patterns, where noise that neighbours share counts as it does in the fit.
@@ -224,14 +197,27 @@ def _noise_deg(values: Float, first: _Harmonic, basis: Float, normal: Float, noi
     if order < 3:
         return 0.0
     root = np.sqrt(first.weight).ravel()
-    size = np.maximum(_smoothed(first.values * np.exp(-1j * np.angle(first.values.sum()))).real, 0.0).ravel()
+    size = np.maximum(smoothed(first.values * np.exp(-1j * np.angle(first.values.sum()))).real, 0.0).ravel()
     directions, _ = np.linalg.qr(_patterns(*values.shape[1:]) * (root * size)[:, None])
     signal, rest = root * first.values.ravel(), root * _harmonic(values, order).ravel()
     rest = rest - signal * (np.vdot(signal, rest) / max(float(np.vdot(signal, signal).real), 1e-30))
-    variance = 0.5 * float((np.abs(directions.T @ rest) ** 2).sum()) / (directions.shape[1] - 1)
-    inverse = np.linalg.inv(normal)
-    covariance = variance * inverse @ noisy @ inverse
-    return float(np.rad2deg(np.sqrt(max(float(np.trace(basis.T @ basis @ covariance)) / len(basis), 0.0))))
+    return float(0.5 * (np.abs(directions.T @ rest) ** 2).sum() / (directions.shape[1] - 1))
+
+
+def _disagreement(delay: Delay, maps: list[Harmonic], noise: float) -> float | None:
+    """Compare the terms from thickness alone with those from motion alone, both linearised at the joint field."""
+    half = len(maps) // 2
+    moving = len({m.trust for m in maps}) > 1
+    if not moving or noise <= 0:
+        return None
+    terms, covariance = [], np.zeros((5, 5))
+    for chosen in (slice(0, half), slice(half, None)):
+        normal = delay.parts[chosen].sum(axis=0)
+        inverse = np.linalg.inv(normal + 1e-9 * max(float(np.trace(normal)), 1e-30) * np.eye(5))
+        terms.append(inverse @ delay.pulls[chosen].sum(axis=0))
+        covariance += noise * maps[chosen][0].trust * inverse
+    gap = terms[0] - terms[1]
+    return float(np.sqrt(max(gap @ np.linalg.solve(covariance, gap) / 5.0, 0.0)))
 
 
 def _patterns(rings: int, angles: int) -> Float:
@@ -246,13 +232,8 @@ def _raw_sd_deg(first: NDArray[np.complex128]) -> float:
     """Give the SD of the first harmonic's phase place by place, weighed with its amplitude."""
     weight = np.abs(first) / max(float(np.abs(first).sum()), 1e-12)
     phase = np.rad2deg(np.angle(first * np.exp(-1j * np.angle(first.sum()))))
-    return float(np.sqrt((weight * (phase - (weight * phase).sum()) ** 2).sum()))
-
-
-def _smoothed(values: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    sigma = (_SMOOTH_RINGS * values.shape[0] / 24.0, _SMOOTH_DEG * values.shape[1] / 360.0)
-    parts = [ndimage.gaussian_filter(part, sigma, mode=("nearest", "wrap")) for part in (values.real, values.imag)]
-    return np.asarray(parts[0] + 1j * parts[1])
+    square = float((weight * phase**2).sum()) - float((weight * phase).sum()) ** 2
+    return float(np.sqrt(max(square, 0.0)))
 
 
 def phase_bandwidth_deg(phase_deg: Float, weight: Float | None = None) -> float:

@@ -291,6 +291,7 @@ _TECHNICAL = (
     "phase_mean_deg",
     "phase_sd_uncorrected_deg",
     "phase_noise_deg",
+    "phase_disagreement",
     "phase_skewness",
     "phase_kurtosis",
 )
