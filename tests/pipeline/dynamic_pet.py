@@ -42,8 +42,8 @@ def affine() -> np.ndarray:
     return out
 
 
-def activity(flows: np.ndarray) -> np.ndarray:
-    """Give decay-corrected activity (frames, planes, rows, columns)."""
+def activity(flows: np.ndarray, *, blood_in: int = 0) -> np.ndarray:
+    """Give decay-corrected activity (frames, planes, rows, columns); one segment may hold blood over wall."""
     index = np.indices((SIDE,) * 3).reshape(3, -1).T
     local = index @ affine()[:3, :3].T + affine()[:3, 3] - BASE
     height = -(local @ FRAME.axis)
@@ -59,7 +59,7 @@ def activity(flows: np.ndarray) -> np.ndarray:
     parts = [(blood, left_curve), (right, right_curve)]
     for number, flow in enumerate(flows, start=1):
         curve = tissue_curve(float(k1_from_flow(flow, "Rb-82")), K2, TIME, left_curve)
-        parts.append((wall & (segment == number), curve))
+        parts.append((wall & (segment == number), curve + 1.5 * left_curve * (number == blood_in)))
     out = np.zeros((DURATION.size, SIDE, SIDE, SIDE), np.float32)
     for mask, curve in parts:
         smooth = ndimage.gaussian_filter(mask.reshape((SIDE,) * 3).astype(np.float32), FWHM / 2.3548 / SPACING)

@@ -158,10 +158,22 @@ def test_frames_that_overlap_give_no_flow(stress):
 
 def test_noise_that_the_model_cannot_follow_is_said(stress):
     rng = np.random.default_rng(4)
-    noisy = stress.scans[0].image.array * rng.lognormal(0.0, 0.9, (simulated.DURATION.size, 1, 1, 1))
+    array = stress.scans[0].image.array
+    wall = array[-1] > 0.4 * array[-1].max()
+    noisy = np.where(wall, array * rng.lognormal(0.0, 0.9, (simulated.DURATION.size, 1, 1, 1)), array)
     flow, findings = one_scan(stress, image=Volume(noisy.astype(np.float32), stress.scans[0].image.lps_from_index))
     assert flow is not None
     assert "flow-fit-poor" in codes(findings)
+
+
+def test_a_segment_of_blood_has_no_flow(stress):
+    array = simulated.activity(simulated.STRESS, blood_in=10)
+    flow, findings = one_scan(stress, image=stress.scans[0].image.with_array(array))
+    assert codes(findings) == {"flow-segments-blood"}
+    assert "segment 10 is blood" in findings[0].message
+    assert np.flatnonzero(np.isnan(flow.mbf_ml_min_g)) == [9]
+    rest_of_rca = flow.mbf_ml_min_g[[2, 3, 8, 14]]
+    assert flow.territories_ml_min_g["RCA"] == pytest.approx(rest_of_rca.mean())
 
 
 def test_without_times_the_second_half_shows_the_ventricle(stress):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from myoperf.errors import AnalysisError, MyoPerfError
 from myoperf.polar import sample_polar_map
 from myoperf.quant import FlowTracer, flow_reserve, isotope_of, late_frames, measure_flow
+from myoperf.quant.dynamic import MOST_BLOOD
 from myoperf.segments import Territories
 from myoperf.types import Finding, FlowResult, LVFrame, Scan, ScanResult, Scores, State, Volume
 
@@ -102,7 +103,9 @@ def flow_of(
         return _none("flow-no-input", str(error).rstrip("."))
     except MyoPerfError as error:
         return _none("flow-failed", str(error).rstrip("."))
-    return found, _poor(found)
+    if not np.isfinite(found.mbf_ml_min_g).any():
+        return _none("flow-no-input", "blood outshines the wall in every segment")
+    return found, (*_poor(found), *_mostly_blood(found))
 
 
 def _none(code: str, why: str) -> tuple[None, tuple[Finding, ...]]:
@@ -121,6 +124,18 @@ def _poor(found: FlowResult) -> tuple[Finding, ...]:
     return (Finding("flow-fit-poor", "warning", text),)
 
 
+def _mostly_blood(found: FlowResult) -> tuple[Finding, ...]:
+    """Say which segments have no flow."""
+    without = np.flatnonzero(~np.isfinite(found.mbf_ml_min_g)) + 1
+    if not without.size:
+        return ()
+    text = (
+        f"More than {100 * MOST_BLOOD:.0f} % of the activity in segment {', '.join(map(str, without))} is blood: no "
+        "flow is given there; check the contours."
+    )
+    return (Finding("flow-segments-blood", "warning", text),)
+
+
 def _times_s(scan: Scan) -> tuple[Float, Float] | None:
     """Give starts and durations in seconds, where both are known."""
     if scan.frame_start_ms is None or scan.frame_duration_ms is None:
@@ -131,7 +146,7 @@ def _times_s(scan: Scan) -> tuple[Float, Float] | None:
 def reserve_of(results: Sequence[ScanResult]) -> dict[str, Any]:
     """Give myocardial flow reserve: 17 ``segments``, each vessel's and ``global``; empty without stress and rest.
 
-    A vessel's is its mean flow at stress over that at rest.
+    A vessel's is its mean flow at stress over that at rest; NaN where rest has none.
     """
     of: dict[State, FlowResult] = {}
     for result in results:
@@ -142,7 +157,7 @@ def reserve_of(results: Sequence[ScanResult]) -> dict[str, Any]:
     stress, rest = of["stress"], of["rest"]
     out: dict[str, Any] = {"segments": flow_reserve(stress, rest)}
     for name, flow in stress.territories_ml_min_g.items():
-        below = rest.territories_ml_min_g[name]
+        below = rest.territories_ml_min_g.get(name, 0.0)
         out[name] = flow / below if below > 0 else float("nan")
     return out
 

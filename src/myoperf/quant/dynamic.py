@@ -22,6 +22,9 @@ _CORE_MM = 10.0
 _RIGHT_MM, _RIGHT_RADIUS_MM = 16.0, 7.0
 _AFTER_PEAK_S, _ENOUGH_S = 90.0, 60.0
 _ARRIVED, _PEAK_RATIO = 0.5, 2.0
+MOST_BLOOD = 0.7
+"""Share of blood in a segment's activity above which its flow is not given: what is left of the wall's own would be
+multiplied by more than 3."""
 
 
 def late_frames(dynamic: Volume, frame_start_s: Float, frame_duration_s: Float) -> NDArray[np.bool_]:
@@ -96,9 +99,10 @@ def _check_input(left: Float) -> None:
 
 
 def territory_means(values: Float, territories: Territories) -> dict[str, float]:
-    """Average 17 numbers over each vessel's segments (those of a vessel without any are left out) and over all."""
-    out = {vessel: float(values[np.asarray(own) - 1].mean()) for vessel, own in territories.items() if own}
-    return out | {"global": float(values.mean())}
+    """Average 17 numbers over each vessel's segments and over all; NaN is left out, and a vessel without a number."""
+    parts = {vessel: np.asarray(values)[np.asarray(own, dtype=np.int64) - 1] for vessel, own in territories.items()}
+    parts["global"] = np.asarray(values)
+    return {name: float(np.nanmean(part)) for name, part in parts.items() if np.isfinite(part).any()}
 
 
 def measure_flow(
@@ -135,7 +139,8 @@ def measure_flow(
 
     Returns
     -------
-    Blood that spills into the wall is fitted; what the wall loses outwards, to lung, is not: flow comes
+    Flow and K1 are NaN where more than `MOST_BLOOD` of a segment's activity is blood. Blood that spills into the
+    wall is fitted; what the wall loses outwards, to lung, is not: flow comes
     out low by that share.
 
     Raises
@@ -161,15 +166,17 @@ def measure_flow(
     found = fit(wall)
     if rng is not None:
         found = replace(fit(resample_residuals(wall, found.fitted, rng)), fitted=found.fitted)
+    blood = found.spill_lv + found.spill_rv > MOST_BLOOD
+    mbf, k1 = (np.where(blood, np.nan, values) for values in (found.mbf_ml_min_g, found.k1))
     return FlowResult(
         tracer=tracer,
-        mbf_ml_min_g=found.mbf_ml_min_g,
-        k1_ml_min_g=found.k1,
+        mbf_ml_min_g=mbf,
+        k1_ml_min_g=k1,
         k2_per_min=found.k2,
         spill_lv=found.spill_lv,
         spill_rv=found.spill_rv,
         residual_percent=found.residual_percent,
-        territories_ml_min_g=territory_means(found.mbf_ml_min_g, territories),
+        territories_ml_min_g=territory_means(mbf, territories),
         start_s=start,
         duration_s=duration,
         left=left,

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from myoperf.report.bullseye import draw_disc, segment_disc
 from myoperf.report.colours import INK, PERFUSION
-from myoperf.report.content import state_title
+from myoperf.report.content import number, state_title
 from myoperf.report.figures import MM
 from myoperf.segments import TERRITORIES
 from myoperf.types import Report, ScanResult
@@ -62,7 +62,7 @@ def draw_flow(fig: Any, box_mm: tuple[float, float, float, float], report: Repor
             title=title,
             cmap=PERFUSION,
             limits=(0.0, top),
-            labels=[f"{v:.1f}" for v in shown],
+            labels=[number(float(v), 1) for v in values],
             territories=report.scores.more.get("territories", TERRITORIES),
         )
     for i, result in enumerate(results, start=len(discs)):
