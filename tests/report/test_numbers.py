@@ -1,0 +1,92 @@
+"""The numbers a reader expects: each stands in results.json and in the tables of the report."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import make_report
+
+from myoperf.report import results_json
+from myoperf.report.content import flow_table, numbers_table, provenance_facts
+from myoperf.types import FlowResult, Interval
+
+MORE = {
+    "stress_extent_percent": 23.4,
+    "rest_extent_percent": 4.2,
+    "stress_mean_severity": 2.13,
+    "rest_mean_severity": 0.9,
+    "stress_percent_myocardium": 20.6,
+    "rest_percent_myocardium": 5.9,
+    "ischemic_percent_myocardium": 14.7,
+    "reversible_share_percent": 71.4,
+    "category": "severely abnormal",
+    "tpd_category": "severely abnormal",
+    "sss_20": 18,
+    "flow_reserve": {"segments": np.linspace(1.2, 3.0, 17), "LAD": 2.2, "LCX": 2.4, "RCA": 1.31, "global": 2.05},
+    "territories": {"LAD": (1,)},
+}
+
+
+def flow(scale):
+    values = np.linspace(0.6, 1.2, 17) * scale
+    values[4] = np.nan
+    frames = np.arange(9.0)
+    return FlowResult(
+        "Rb-82", values, values, 0.2 + 0 * values, 0.3 + 0 * values, 0.1 + 0 * values, 2 + 0 * values,
+        {"LAD": 0.8 * scale, "LCX": 0.9 * scale, "RCA": 1.0 * scale, "global": 0.87 * scale},
+        10 * frames, np.full(9, 10.0), frames[::-1], frames, np.ones((17, 9)), np.ones((17, 9)),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def report():
+    made = make_report()
+    stress, rest = made.results
+    results = (replace(stress, flow=flow(2.0), lung_heart_ratio=0.371), replace(rest, flow=flow(1.0)))
+    settings = {"territories": {"name": "segment-16-lad", "LAD": [1, 16], "LCX": [5], "RCA": [4]}}
+    return replace(
+        made,
+        results=results,
+        scores=replace(made.scores, more={**made.scores.more, **MORE}),
+        provenance=replace(made.provenance, settings=settings),
+        intervals={
+            "stress": {"flow.LAD": Interval(1.6, 1.2, 2.0, 0.14, 5, "outline and residuals")},
+            "scores": {"stress_extent_percent": Interval(23.4, 20.0, 26.8, 1.2, 5, "counts")},
+        },
+    )
+
+
+def test_extent_severity_and_reversibility_have_rows(report):
+    rows = {row[0]: row[1:] for row in numbers_table(report).rows}
+    assert rows["Extent below the limits"][:2] == ("23 (20 to 27)", "4")
+    assert rows["Mean severity below the limits"][:2] == ("2.1", "0.9")
+    assert rows["Myocardium by the scores (100 S / 68)"] == ("20.6", "5.9", "14.7", "%")
+    assert rows["Reversible share (SDS / SSS)"] == ("", "", "71", "%")
+    assert rows["Lung-heart ratio (front view)"][:2] == ("0.37", "")
+
+
+def test_they_stand_in_results_json(report):
+    out = results_json(report)
+    for name in set(MORE) - {"flow_reserve", "territories"}:
+        assert out["scores"][name] == MORE[name]
+    assert out["scores"]["flow_reserve"]["RCA"] == 1.31
+    assert out["scores"]["summary"] == report.scores.summary
+    assert len(out["scores"]["stress_scores"]) == 17
+    assert set(out["scores"]["territories"]["LAD"]) >= {"sss", "tpd_stress_percent"}
+    assert out["scans"][0]["lung_heart_ratio"] == 0.371
+    assert "lung_heart_ratio" not in out["scans"][1]
+    assert out["scans"][0]["flow"]["mbf_ml_min_g"][4] is None
+    assert out["provenance"]["settings"]["territories"]["name"] == "segment-16-lad"
+
+
+def test_flow_stands_by_territory_with_its_reserve(report):
+    table = flow_table(report)
+    assert table.columns == ("Territory", "Stress ml/min/g", "Rest ml/min/g", "Reserve")
+    assert table.rows[0] == ("LAD", "1.60 (1.20 to 2.00)", "0.80", "2.20")
+    assert table.rows[-1] == ("Whole ventricle", "1.74", "0.87", "2.05")
+    assert flow_table(make_report()) is None
+
+
+def test_the_territories_in_use_are_named(report):
+    facts = {fact.label: fact.text for fact in provenance_facts(report)}
+    assert facts["Territories"] == "segment-16-lad (LAD 1 16; LCX 5; RCA 4)"
