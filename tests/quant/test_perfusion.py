@@ -221,10 +221,16 @@ def test_dilation_is_the_ratio_of_cavities():
 
 def test_the_limits_in_the_package_are_said_to_be_simulated_and_rest_on_enough_patients():
     held = quant.shipped_limits()
-    assert {(one.state, one.sex) for one in held} == {(s, x) for s in ("stress", "rest") for x in ("F", "M", None)}
+    each = {(s, x) for s in ("stress", "rest") for x in ("F", "M", None)}
+    assert {(one.state, one.sex) for one in held if one.camera is None and one.tracer == "Tc-99m"} == each
+    assert {(one.state, one.sex) for one in held if one.camera == "CZT"} == each
     for one in held:
         assert "simulated" in one.provenance
         assert one.n >= 40
         assert (one.lower < one.mean).all()
-        best, _ = quant.choose_limits(held, state=one.state, sex=one.sex, tracer="Tc-99m sestamibi")
+        camera = "Discovery NM 530c" if one.camera == "CZT" else "Infinia"
+        best, said = quant.choose_limits(held, state=one.state, sex=one.sex, tracer=one.tracer, camera=camera)
         assert best.name == one.name
+        assert {f.code for f in said} <= {"normal-limits-simulated", *(["normal-limits-nearest"] * (one.sex is None))}
+        bare, _ = quant.choose_limits(held, state=one.state, sex=one.sex)
+        assert bare.camera is None, "a camera that is not named gets the limits of any"
