@@ -64,7 +64,7 @@ _COMPACT = MiTConfig("tiny", "batch", "relu", volume_shape=(16, 32, 32), modes=(
 SCALES: Mapping[str, Scale] = MappingProxyType(
     {
         "smoke": Scale(12, 0.3, _COMPACT, FitOptions(epochs=1, batch=4, learning_rate=1e-3)),
-        "small": Scale(400, 0.4, _COMPACT, FitOptions(epochs=10, batch=16, learning_rate=3e-4, cosine=True)),
+        "small": Scale(300, 0.4, _COMPACT, FitOptions(epochs=8, batch=16, learning_rate=3e-4, cosine=True)),
         "full": Scale(2000, 0.2, MiTConfig("small", volume_shape=(32, 96, 96), modes=("3D",)), FitOptions()),
     }
 )

@@ -66,8 +66,8 @@ SCALES: Mapping[str, Scale] = MappingProxyType(
             ),
         ),
         "small": Scale(
-            400,
-            200,
+            300,
+            160,
             _COMPACT,
             UniMissOptions(
                 epochs=24,
