@@ -36,7 +36,7 @@ from myoperf.train.slices import balanced_order
 from myoperf.train.slices_recipe import polar_probability
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
-SEED, PATIENTS, FOLDS = 501, 300, 5  # no patient of the study
+SEED, PATIENTS, FOLDS = 501, 240, 5  # no patient of the study
 Float = NDArray[Any]
 Reader = Callable[[Float, NDArray[np.int64], Float, int], Float]
 """(training inputs, labels, test inputs, seed) -> score of each test patient."""

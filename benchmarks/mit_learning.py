@@ -25,7 +25,7 @@ from myoperf.train.slice_cases import PAPER_POPULATION, collect_cases
 from myoperf.train.slices import FitOptions, fit, predict, split_patients
 
 OUT = Path(__file__).parents[1] / "docs" / "results" / "mit_learning.csv"
-SEED, PATIENTS = 501, 300
+SEED, PATIENTS = 501, 240
 VIEWS = ("sa", "hla", "vla")
 
 
