@@ -156,6 +156,19 @@ class MSSTUNet(nn.Module):
         self.msstn = None if config.localiser is None else MSSTN(config)
         self.msunet = AttentionUNet(config.unet)
 
+    def locate(self, volume: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the poses alone: rotations (B, S, 3, 3) and translations (B, S, 3) of the samplers.
+
+        Raises
+        ------
+        ValueError
+            For a network without localiser.
+        """
+        if self.msstn is None:
+            raise ValueError("This network has no localiser, so it finds no pose.")
+        _, rotations, translations = self.msstn(volume)
+        return rotations, translations
+
     def forward(self, volume: Tensor, rotation: Tensor | None = None, translation: Tensor | None = None) -> LVOutput:
         """Find the pose, turn and segment; see the class."""
         scales = [0.5**k for k in range(self.config.unet.scales)]

@@ -65,12 +65,17 @@ class UNet(nn.Module):
         self.lift = nn.ModuleList([nn.ConvTranspose3d(below, here, 2, 2) for below, here in pairs])
         self.join = nn.ModuleList([double(2 * here, here, norm) for _, here in pairs])
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(self, x: Tensor) -> list[Tensor]:
+        """Give the features of every level of the way down, finest first."""
         skips: list[Tensor] = []
         for level, down in enumerate(self.down):
             x = down(F.max_pool3d(x, 2) if level else x)
             skips.append(x)
-        deepest = x
+        return skips
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        skips = self.encode(x)
+        x = deepest = skips[-1]
         for level in reversed(range(len(self.join))):
             x = self.join[level](torch.cat([self.lift[level](x), skips[level]], 1))
         return x, deepest
@@ -102,15 +107,23 @@ class OmegaNet(nn.Module):
         six = six_from_matrix(matrix_from_euler(torch.tensor(config.start_euler)))
         self.register_buffer("start", torch.cat([six, torch.tensor(config.start_translation)]))
 
+    def locate(self, volume: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the pose alone, from the way down of the first U-Net: rotation (B, 1, 3, 3), translation (B, 1, 3)."""
+        _, turn, place = self._read(self.first.encode(volume)[-1])
+        return turn[:, None], place[:, None]
+
+    def _read(self, deepest: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Read six numbers, rotation and translation from the deepest features."""
+        look = self.pose(deepest)
+        with full_precision(deepest):
+            found = self.start + self.head(look.float())
+            return found[:, :6], matrix_from_six(found[:, :6]), found[:, 6:]
+
     def forward(self, volume: Tensor, rotation: Tensor | None = None, translation: Tensor | None = None) -> LVOutput:
         """Segment, turn (by the given pose if there is one) and segment again; see the class."""
         features, deepest = self.first(volume)
         initial = self.first_out(features)
-        look = self.pose(deepest)
-        with full_precision(volume):
-            found = self.start + self.head(look.float())
-            six, place = found[:, :6], found[:, 6:]
-            turn = matrix_from_six(six)
+        six, turn, place = self._read(deepest)
         pose = (rotation, translation) if rotation is not None and translation is not None else (turn, place)
         picture, features = sample_in_pose(volume, *pose), sample_in_pose(features, *pose)
         for unet in self.stack:

@@ -19,14 +19,16 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from rich.progress import track
+from safetensors.torch import save_file
 
 from myoperf import __version__
 from myoperf.errors import InputError
 from myoperf.nets.lv_networks import LV_NETWORKS, build_lv_network
 from myoperf.phantom.fast import Kind
+from myoperf.studies.ms_st_unet_figures import PARAMETERS, draw_poses, draw_volumes, r2
 from myoperf.train.cases import Case, read_cases, write_cases
 from myoperf.train.lv_simulated import Camera, draw_case
-from myoperf.train.ms_st_unet import Field, Recipe, judge_network, mean_pose, train_network
+from myoperf.train.ms_st_unet import Field, Recipe, Steadied, judge_network, mean_pose, train_network
 
 __all__ = ["SCALES", "Scale", "run", "write_tables"]
 
@@ -78,16 +80,29 @@ class Scale:
     recipe: Recipe
 
 
+_PAPER_TESTING: Mapping[Kind, int] = MappingProxyType({"spect": 200, "pet": 100})
 SCALES: Mapping[str, Scale] = MappingProxyType(
     {
         "smoke": Scale(
-            "compact", Field(32, 10.0), {"spect": 2, "pet": 1}, {"spect": 2, "pet": 2}, Recipe(1, rate=1e-3)
+            "compact",
+            Field(32, 10.0),
+            {"spect": 2, "pet": 1},
+            {"spect": 2, "pet": 2},
+            Recipe(1, rate=1e-3, steadied=Steadied(pose_first=1, pose_batch=2)),
         ),
         "small": Scale(
-            "compact", Field(64, 5.0), {"spect": 200, "pet": 150}, {"spect": 200, "pet": 100}, Recipe(600, rate=2e-3)
+            "compact",
+            Field(64, 5.0),
+            {"spect": 200, "pet": 150},
+            _PAPER_TESTING,
+            Recipe(600, rate=2e-3, steadied=Steadied()),
         ),
         "full": Scale(
-            "paper", Field(128, 2.5), {"spect": 2000, "pet": 2000}, {"spect": 200, "pet": 100}, Recipe(20_000)
+            "paper",
+            Field(128, 2.5),
+            {"spect": 2000, "pet": 2000},
+            _PAPER_TESTING,
+            Recipe(20_000, nn_unet_own=True),
         ),
     }
 )
@@ -140,7 +155,7 @@ def _manifest(scale: str, size: Scale, seed: int) -> dict[str, Any]:
         "data": "simulated patients only",
         "size": size.size,
         "field": asdict(size.field),
-        "recipe": asdict(size.recipe),
+        "recipe": {key: value for key, value in asdict(size.recipe).items() if value not in (None, False)},
         "training": dict(size.training),
         "testing": dict(size.testing),
         "parameters": {name: _parameters(name, size) for name in LV_NETWORKS},
@@ -179,10 +194,12 @@ def _job(
     if start is not None:
         start.load_state_dict({"start": _start(training, size.field)}, strict=False)
     train_network(net, training, size.field, size.recipe, seed=seed, quiet=False, name=f"{kind} {name}")
+    save_file({key: value.contiguous() for key, value in net.state_dict().items()}, file.with_suffix(".safetensors"))
     tables = []
     for other, cases in testing.items():
         if other == kind or name == OURS:
-            tables.append(_judged(net, cases, size.field, name, kind, other, "found"))
+            mirrored = size.recipe.nn_unet_own and name == "nn-unet"
+            tables.append(_judged(net, cases, size.field, name, kind, other, "found", mirrored=mirrored))
     if name == OURS:
         tables.append(_judged(net, testing[kind], size.field, name, kind, kind, "given"))
     pd.concat(tables).to_csv(file, index=False, float_format="%.6g")
@@ -196,9 +213,17 @@ def _start(training: Sequence[Case], field: Field) -> torch.Tensor:
 
 
 def _judged(
-    net: torch.nn.Module, cases: Sequence[Case], field: Field, name: str, kind: Kind, other: Kind, pose: str
+    net: torch.nn.Module,
+    cases: Sequence[Case],
+    field: Field,
+    name: str,
+    kind: Kind,
+    other: Kind,
+    pose: str,
+    *,
+    mirrored: bool = False,
 ) -> pd.DataFrame:
-    table = pd.DataFrame(judge_network(net, cases, field, given_pose=pose == "given"))
+    table = pd.DataFrame(judge_network(net, cases, field, given_pose=pose == "given", mirrored=mirrored))
     table.insert(0, "network", name)
     table.insert(1, "trained_on", kind)
     table.insert(2, "tested_on", other)
@@ -231,7 +256,11 @@ def write_tables(out: Path) -> None:
     for name, table in tables.items():
         table.to_csv(out / f"{name}.csv", index=False, float_format="%.5g")
         (out / f"{name}.md").write_text(_markdown(table))
-    _figures(rows, out)
+    for kind in MODALITIES:
+        shown = [(NAMES[key[3]], part) for key, part in _with_pose(rows) if key[0] == kind]
+        if shown:
+            draw_poses(shown, kind, out / f"figure4-{kind}.png")
+            draw_volumes(shown, kind, out / f"figure6-{kind}.png")
 
 
 def _markdown(table: pd.DataFrame) -> str:
@@ -280,19 +309,18 @@ def _overlaps(rows: pd.DataFrame) -> pd.DataFrame:
             ("pool_hd95_mm", 1),
             ("rotation_mse", 1),
             ("axis_error_deg", 1),
+            ("mask_axis_error_deg", 1),
         ):
             values = part[column].to_numpy(float) if column in part else np.full(len(part), np.nan)
             if key[2] == "given" and column in ("rotation_mse", "axis_error_deg"):
                 values = np.full(len(part), np.nan)
             mean, low, high = _interval(scale * values, rng)
             row |= {column: mean, f"{column}_lo": low, f"{column}_hi": high}
-            if column == "axis_error_deg" and np.isfinite(values).any():
-                row |= {"axis_median_deg": np.nanmedian(values), "axis_p95_deg": np.nanpercentile(values, 95)}
+            if column.endswith("axis_error_deg") and np.isfinite(values).any():
+                which = column.removesuffix("_error_deg")
+                row |= {f"{which}_median_deg": np.nanmedian(values), f"{which}_p95_deg": np.nanpercentile(values, 95)}
         out.append(row)
     return pd.DataFrame(out)
-
-
-PARAMETERS = ("alpha", "beta", "gamma", "tx", "ty", "tz")
 
 
 def _with_pose(rows: pd.DataFrame) -> list[tuple[tuple[str, str, str, str], pd.DataFrame]]:
@@ -310,7 +338,7 @@ def _poses(rows: pd.DataFrame) -> pd.DataFrame:
         row: dict[str, Any] = dict(_label(key), n=len(part))
         for name in PARAMETERS:
             got, truth = part[name].to_numpy(float), part[f"true_{name}"].to_numpy(float)
-            row[f"r2_{name}"] = float(np.corrcoef(got, truth)[0, 1] ** 2) if len(part) > 2 else np.nan
+            row[f"r2_{name}"] = r2(got, truth)
             row[f"explained_{name}"] = 1 - ((got - truth) ** 2).sum() / ((truth - truth.mean()) ** 2).sum()
         out.append(row)
     return pd.DataFrame(out)
@@ -328,7 +356,7 @@ def _volumes_of_wall(rows: pd.DataFrame) -> pd.DataFrame:
         out.append(
             dict(_label(key), n=len(part))
             | {
-                "r2": np.corrcoef(got, truth)[0, 1] ** 2 if len(part) > 2 else np.nan,
+                "r2": r2(got, truth),
                 "slope": slope,
                 "offset_ml": offset,
             }
@@ -354,45 +382,3 @@ def _differences(rows: pd.DataFrame) -> pd.DataFrame:
                 row |= {f"{mask}_points": mean, f"{mask}_lo": low, f"{mask}_hi": high}
             out.append(row)
     return pd.DataFrame(out)
-
-
-def _figures(rows: pd.DataFrame, out: Path) -> None:
-    import matplotlib as mpl
-
-    mpl.use("agg")
-    from matplotlib import pyplot as plt
-
-    for kind in MODALITIES:
-        shown = [(key, part) for key, part in _with_pose(rows) if key[0] == kind]
-        if not shown:
-            continue
-        figure, axes = plt.subplots(len(shown), 6, figsize=(15, 2.6 * len(shown)), squeeze=False, layout="constrained")
-        for line, (key, part) in zip(axes, shown, strict=True):
-            for axis, name in zip(line, PARAMETERS, strict=True):
-                got, truth = part[name].to_numpy(float), part[f"true_{name}"].to_numpy(float)
-                axis.plot(truth, got, ".", ms=3, color="#1f5fa8")
-                axis.axline((truth.mean(), truth.mean()), slope=1, lw=0.8, color="0.5")
-                r2 = np.corrcoef(got, truth)[0, 1] ** 2 if len(part) > 2 else np.nan
-                axis.set_title(f"{name}: R2 {r2:.3f}", fontsize=8)
-                axis.tick_params(labelsize=7)
-            line[0].set_ylabel(f"{NAMES[key[3]]}\nfound", fontsize=7)
-        figure.suptitle(f"Pose found against truth, {kind.upper()}, simulated patients (radians; halves of the field)")
-        figure.savefig(out / f"figure4-{kind}.png", dpi=110)
-        plt.close(figure)
-        figure, axes = plt.subplots(2, len(shown), figsize=(3.4 * len(shown), 6), squeeze=False, layout="constrained")
-        for column, (key, part) in enumerate(shown):
-            got, truth = part["wall_ml"].to_numpy(float), part["true_wall_ml"].to_numpy(float)
-            error = 100 * (got - truth) / truth
-            axes[0, column].plot(truth, got, ".", ms=4, color="#1f5fa8")
-            axes[0, column].axline((truth.mean(), truth.mean()), slope=1, lw=0.8, color="0.5")
-            axes[0, column].set_title(NAMES[key[3]], fontsize=8)
-            axes[0, column].set_xlabel("true wall, ml", fontsize=7)
-            axes[1, column].plot(0.5 * (got + truth), error, ".", ms=4, color="#1f5fa8")
-            for level in (error.mean(), error.mean() - 1.96 * error.std(), error.mean() + 1.96 * error.std()):
-                axes[1, column].axhline(level, lw=0.8, color="0.5")
-            axes[1, column].set_xlabel("mean of found and true, ml", fontsize=7)
-        axes[0, 0].set_ylabel("found wall, ml", fontsize=8)
-        axes[1, 0].set_ylabel("relative error, %", fontsize=8)
-        figure.suptitle(f"Volume of the wall, {kind.upper()}, simulated patients")
-        figure.savefig(out / f"figure6-{kind}.png", dpi=110)
-        plt.close(figure)

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from myoperf.geometry import index_from_lps, transform_points
+from myoperf.errors import AnalysisError
+from myoperf.geometry import affine_from_axes, index_from_lps, transform_points
+from myoperf.lv.mask import frame_from_mask
 from myoperf.lv.metrics import dice, hausdorff95_mm
 from myoperf.nets.lv_output import LVOutput, labels_for
 from myoperf.nets.lv_pose import euler_from_matrix, sample_back, sample_in_pose
 from myoperf.nets.lv_sampling import normalise, sample_at
+from myoperf.nets.ms_st_unet import MSSTUNet
+from myoperf.nets.nn_unet import NNUNet, compound_loss, mirrored_probability
+from myoperf.nets.omega_net import OmegaNet
 from myoperf.train.cases import Case
-from myoperf.train.losses import rotation_loss, segmentation_loss, threshold_loss, translation_loss, wrap
+from myoperf.train.losses import dice_loss, rotation_loss, segmentation_loss, threshold_loss, translation_loss, wrap
+from myoperf.train.nn_unet_augmentation import augment_as_nn_unet
+from myoperf.types import Volume
 
-__all__ = ["Batch", "Field", "Recipe", "judge_network", "mean_pose", "see", "train_network"]
+__all__ = ["Batch", "Field", "Recipe", "Steadied", "judge_network", "mean_pose", "see", "train_network"]
 
 LEAST_SIDE_BF16 = 64
 """Smaller cubes are trained in single precision: on grids below 4 voxels a side, which the deepest level then has, the
@@ -49,6 +57,35 @@ class Field:
 
 
 @dataclass(frozen=True)
+class Steadied:
+    """What keeps a short training of pose and masks together steady; the paper has none of it.
+
+    As written, the masks are held against the truth in the *true* pose while the network sees the volume in the pose
+    *found*: as long as that is off by more than the wall is thick, the masks learn nothing (the pool may vanish for
+    good), and a mask that is right for what is seen counts as wrong. And the gradient of Euler angles is without bound
+    near beta = -90 degrees, which these hearts reach. And overlap alone has no gradient left for a class once its
+    probability is nought everywhere, which a tenth of a percent of a volume easily comes to.
+
+    Parameters
+    ----------
+    given
+        Part of the iterations, at the start, in which the masks are made in the true pose; all of them for a
+        network trained apart. The localiser learns from the start.
+    pose_first, pose_batch, pose_rate
+        Iterations before these on the pose alone, volumes in each, and their rate of learning: a pose needs far more
+        volumes than a mask, and costs far less for each.
+    entropy
+        Weight of the cross-entropy added to the overlap, for every network.
+    """
+
+    given: float = 0.5
+    pose_first: int = 1200
+    pose_batch: int = 8
+    pose_rate: float = 1e-3
+    entropy: float = 1.0
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How every network is trained.
 
@@ -63,6 +100,12 @@ class Recipe:
     turn_rad, shift
         SD of the random pose about the true one, about each axis and in halves of the field: the paper's measured
         spread (its Table 2, SPECT).
+    steadied
+        None: as the paper has it. Else rotations are compared as matrices, and masks with the truth moved to the
+        pose in which they were made, by overlap and cross-entropy.
+    nn_unet_own
+        nnU-Net, and it alone, with its own augmentation (`myoperf.train.nn_unet_augmentation`), loss and mirroring
+        besides; else it is trained as the others are. Adam and its rate stay, as for all.
     """
 
     iterations: int
@@ -70,6 +113,8 @@ class Recipe:
     rate: float = 1e-4
     turn_rad: tuple[float, float, float] = (0.22, 0.27, 0.27)
     shift: tuple[float, float, float] = (0.06, 0.08, 0.09)
+    steadied: Steadied | None = None
+    nn_unet_own: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,18 +165,31 @@ def _pose(case: Case, field: Field, turn: Tensor, middle: Tensor) -> tuple[Tenso
 
 
 def _one(case: Case, field: Field, turn: Tensor, shift: Tensor) -> tuple[Tensor, ...]:
+    volume, rotation, translation = _image(case, field, turn, shift)
     middle = _middle(case) + shift * field.half_mm
     inverse = _single(index_from_lps(case.image.lps_from_index))
-    rotation, translation = _pose(case, field, turn, middle)
-    steps = (torch.arange(field.side, dtype=torch.float32) + 0.5) * 2 / field.side - 1
-    grid = torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij"), -1).flip(-1)  # (N, N, N, 3): x, y, z
+    grid = _grid(field)
     plain = (grid @ turn.T) * field.half_mm + middle
     sliced = ((grid @ rotation.T + translation) @ turn.T) * field.half_mm + middle
-    image = _single(case.image.array)
     labels = torch.from_numpy(case.labels.array[0].astype(np.int64))
     masks = torch.stack([(labels == k).float() for k in (1, 2)])
     parts = [_labels_at(masks, inverse, points) for points in (plain, sliced)]
-    return normalise(sample_at(image, inverse, plain)), parts[0], parts[1], rotation, translation
+    return volume, parts[0], parts[1], rotation, translation
+
+
+def _image(case: Case, field: Field, turn: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Give volume (1, N, N, N), rotation and translation of a case in a grid turned and shifted in the patient."""
+    middle = _middle(case) + shift * field.half_mm
+    inverse = _single(index_from_lps(case.image.lps_from_index))
+    points = (_grid(field) @ turn.T) * field.half_mm + middle
+    volume = normalise(sample_at(_single(case.image.array), inverse, points))
+    return volume, *_pose(case, field, turn, middle)
+
+
+def _grid(field: Field) -> Tensor:
+    """Give the field's points (N, N, N, 3), x, y, z in [-1, 1]."""
+    steps = (torch.arange(field.side, dtype=torch.float32) + 0.5) * 2 / field.side - 1
+    return torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij"), -1).flip(-1)
 
 
 def _labels_at(masks: Tensor, inverse: Tensor, points: Tensor) -> Tensor:
@@ -159,29 +217,103 @@ def _draw(rng: np.random.Generator, recipe: Recipe) -> tuple[Tensor, Tensor]:
     return torch.linalg.matrix_exp(skew), _single(rng.normal(0.0, recipe.shift))
 
 
-def loss_of(output: LVOutput, batch: Batch) -> Tensor:
-    """Sum of equation 12, with deep supervision; without a pose, the segmentation's part in the given frame."""
+def loss_of(
+    output: LVOutput, batch: Batch, steadied: Steadied | None = None, *, made_in: tuple[Tensor, Tensor] | None = None
+) -> Tensor:
+    """Sum of equation 12, with deep supervision; without a pose, the segmentation's part in the given frame.
+
+    Parameters
+    ----------
+    made_in
+        With `steadied`: the pose in which the masks were made, if it is not the one found.
+    """
     turned = output.scale_rotations is not None
-    labels = batch.turned if turned else batch.given
+    if steadied is None or not turned:
+        truth_of_masks = F.one_hot(batch.turned if turned else batch.given, 3).movedim(-1, 1).float()
+    else:
+        truth_of_masks = _moved_truth(output, batch, made_in)
     total = torch.zeros(())
-    for k, (logits, part) in enumerate(zip(output.logits, labels_for(labels, output), strict=True)):
-        total = total + 0.5**k * segmentation_loss(logits.float().softmax(1), part)
+    parts = [labels_for(truth_of_masks[:, k], output) for k in range(3)]
+    for k, (logits, *masks) in enumerate(zip(output.logits, *parts, strict=True)):
+        chance = logits.float().softmax(1)
+        loss = [dice_loss(chance[:, c], masks[c]) for c in range(3)]
+        total = total + 0.5**k * (3 * loss[1] + loss[2] + loss[0])
+        if steadied is not None:
+            total = total + 0.5**k * steadied.entropy * F.cross_entropy(logits.float(), torch.stack(masks, 1))
     if output.initial is not None:
         total = total + segmentation_loss(output.initial.float().softmax(1), batch.given)
+    return total + _pose_loss(output, batch, matrices=steadied is not None)
+
+
+def _moved_truth(output: LVOutput, batch: Batch, made_in: tuple[Tensor, Tensor] | None) -> Tensor:
+    """Give the true masks (B, 3, D, H, W) in the pose in which the network made its own; soft, with a gradient."""
+    if made_in is not None:
+        return F.one_hot(batch.turned, 3).movedim(-1, 1).float()
+    assert output.rotation is not None
+    assert output.translation is not None
+    there = F.one_hot(batch.given, 3).movedim(-1, 1).float()[:, 1:]
+    moved = sample_in_pose(there, output.rotation.float(), output.translation.float())
+    return torch.cat([1 - moved.sum(1, keepdim=True), moved], 1)
+
+
+def _pose_loss(output: LVOutput, batch: Batch, *, matrices: bool) -> Tensor:
+    """Equations 7 to 10 over the samplers; rotations as matrices, or as the paper's angles."""
+    total = torch.zeros(())
     if output.scale_rotations is None or output.scale_translations is None:
         return total
-    truth = euler_from_matrix(batch.rotation)
     bright = (batch.volume > batch.volume.mean((1, 2, 3, 4), keepdim=True)).float()
     moved = sample_in_pose(bright, batch.rotation, batch.translation)
-    scales = output.scale_rotations.shape[1]
-    for k in range(scales):
-        rotation, translation = output.scale_rotations[:, k].float(), output.scale_translations[:, k].float()
-        euler = euler_from_matrix(rotation, near=truth)
-        posed = 10 * rotation_loss(euler, truth) + translation_loss(translation, batch.translation)
-        total = total + posed / scales
-        if k == 0:
-            total = total + threshold_loss(sample_in_pose(bright, rotation, translation), moved)
-    return total
+    found = output.scale_rotations.float(), output.scale_translations.float()
+    total = total + _apart(*found, batch.rotation, batch.translation, matrices=matrices)
+    return total + threshold_loss(sample_in_pose(bright, found[0][:, 0], found[1][:, 0]), moved)
+
+
+def _apart(
+    rotations: Tensor, translations: Tensor, true_rotation: Tensor, true_translation: Tensor, *, matrices: bool
+) -> Tensor:
+    """Mean over the samplers (B, S, ...) of equations 7 to 9."""
+    total, truth = torch.zeros(()), euler_from_matrix(true_rotation)
+    for rotation, translation in zip(rotations.unbind(1), translations.unbind(1), strict=True):
+        if matrices:
+            turned = (rotation - true_rotation).abs().mean()
+        else:
+            turned = rotation_loss(euler_from_matrix(rotation, near=truth), truth)
+        total = total + 10 * turned + translation_loss(translation, true_translation)
+    return total / rotations.shape[1]
+
+
+def _learn_pose(net: MSSTUNet | OmegaNet, cases: Sequence[Case], field: Field, recipe: Recipe, seed: int) -> None:
+    """Train what reads the pose, before everything is trained together; see `Steadied`."""
+    how = recipe.steadied
+    assert how is not None
+    optimiser = torch.optim.Adam(net.parameters(), lr=how.pose_rate, weight_decay=1e-4)
+    for step in range(how.pose_first):
+        rng = np.random.default_rng([seed, 1, step])
+        for group in optimiser.param_groups:
+            group["lr"] = how.pose_rate * (1 - step / how.pose_first) ** 0.9
+        chosen = [cases[int(i)] for i in rng.integers(len(cases), size=how.pose_batch)]
+        seen = [_image(case, field, *_draw(rng, recipe)) for case in chosen]
+        volume, rotation, translation = (torch.stack(part) for part in zip(*seen, strict=True))
+        with torch.autocast("cpu", torch.bfloat16, enabled=field.side >= LEAST_SIDE_BF16):
+            rotations, translations = net.locate(volume)
+        loss = _apart(rotations.float(), translations.float(), rotation, translation, matrices=True)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(net.parameters(), 12.0)
+        optimiser.step()
+
+
+def _has_pose(net: nn.Module) -> TypeGuard[MSSTUNet | OmegaNet]:
+    return isinstance(net, OmegaNet) or (isinstance(net, MSSTUNet) and net.msstn is not None)
+
+
+def handed_pose(net: nn.Module, batch: Batch, recipe: Recipe, step: int) -> tuple[Tensor, ...]:
+    """Give the true pose where the recipe has the masks made in it, else nothing."""
+    if recipe.steadied is None or not _has_pose(net):
+        return ()
+    apart = isinstance(net, MSSTUNet) and not net.config.joint
+    early = step < recipe.steadied.given * recipe.iterations
+    return (batch.rotation, batch.translation) if apart or early else ()
 
 
 def train_network(
@@ -198,15 +330,23 @@ def train_network(
     net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(net.parameters(), lr=recipe.rate, weight_decay=1e-4)
     net.train()
+    if recipe.steadied is not None and _has_pose(net):
+        _learn_pose(net, cases, field, recipe, seed)
     for step in track(range(recipe.iterations), description=name, disable=quiet, transient=True):
         rng = np.random.default_rng([seed, step])
         for group in optimiser.param_groups:
             group["lr"] = recipe.rate * (1 - step / recipe.iterations) ** 0.9
         chosen = [cases[int(i)] for i in rng.integers(len(cases), size=recipe.batch)]
         batch = see(chosen, field, [_draw(rng, recipe) for _ in chosen])
+        own = recipe.nn_unet_own and isinstance(net, NNUNet)
+        if own:
+            volume, given = augment_as_nn_unet(batch.volume, batch.given, rng)
+            batch = replace(batch, volume=volume, given=given)
+        handed = handed_pose(net, batch, recipe, step)
         with torch.autocast("cpu", torch.bfloat16, enabled=field.side >= LEAST_SIDE_BF16):
-            output = net(batch.volume)
-        loss = loss_of(output, batch)
+            output = net(batch.volume, *handed)
+        made_in = (handed[0], handed[1]) if handed else None
+        loss = compound_loss(output, batch.given) if own else loss_of(output, batch, recipe.steadied, made_in=made_in)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(net.parameters(), 12.0)
@@ -216,7 +356,7 @@ def train_network(
 
 @torch.inference_mode()
 def judge_network(
-    net: nn.Module, cases: Sequence[Case], field: Field, *, given_pose: bool = False
+    net: nn.Module, cases: Sequence[Case], field: Field, *, given_pose: bool = False, mirrored: bool = False
 ) -> list[dict[str, Any]]:
     """Judge a network on cases as they are, one row each; all masks are compared in the given frame.
 
@@ -224,10 +364,13 @@ def judge_network(
     ----------
     given_pose
         Hand the true pose to the network (the paper's "manual rotation").
+    mirrored
+        Average over the eight mirrorings, as nnU-Net does; only for a network without a pose.
 
     Returns
     -------
-    Rows of wall_dice, pool_dice, wall_hd95_mm, pool_hd95_mm, wall_ml, true_wall_ml, and where the network has a pose
+    Rows of wall_dice, pool_dice, wall_hd95_mm, pool_hd95_mm, wall_ml, true_wall_ml, mask_axis_error_deg (of the long
+    axis by the geometry of the wall's mask, `myoperf.lv.frame_from_mask`; NaN without a wall), and where it has a pose
     alpha, beta, gamma (radians), tx, ty, tz (halves of the field), each with its ``true_`` value, rotation_mse (radians
     squared, mean of the three angles) and axis_error_deg.
     """
@@ -236,7 +379,7 @@ def judge_network(
         batch = see([case], field)
         pose = (batch.rotation, batch.translation) if given_pose else ()
         output = net(batch.volume, *pose)
-        chance = output.logits[0].float().softmax(1)
+        chance = mirrored_probability(net, batch.volume) if mirrored else output.logits[0].float().softmax(1)
         rotation, translation = output.rotation, output.translation
         if rotation is not None and translation is not None:
             used = pose or (rotation.float(), translation.float())
@@ -250,10 +393,21 @@ def judge_network(
             both = bool((got == label).any()) and bool((truth == label).any())
             row[f"{mask}_hd95_mm"] = hausdorff95_mm(got == label, truth == label, field.voxel_mm) if both else np.nan
         row["wall_ml"], row["true_wall_ml"] = (float((a == 1).sum()) * voxel_ml for a in (got, truth))
+        row["mask_axis_error_deg"] = _mask_axis_error_deg(got, case, field)
         if output.scale_rotations is not None and rotation is not None and translation is not None:
             row |= _pose_errors(rotation.float(), translation.float(), batch)
         rows.append(row)
     return rows
+
+
+def _mask_axis_error_deg(labels: NDArray[Any], case: Case, field: Field) -> float:
+    origin = _middle(case).numpy() - field.half_mm + 0.5 * field.voxel_mm
+    affine = affine_from_axes(tuple(float(v) for v in origin), np.eye(3)[::-1], field.voxel_mm)
+    try:
+        axis = frame_from_mask(Volume((labels == 1).astype(np.uint8), affine)).axis
+    except AnalysisError:
+        return float("nan")
+    return float(np.rad2deg(np.arccos(np.clip(axis @ case.frame.axis, -1, 1))))
 
 
 def _pose_errors(rotation: Tensor, translation: Tensor, batch: Batch) -> dict[str, float]:
