@@ -1,21 +1,23 @@
 """Compare the ways to run the shipped network, as `analyze` uses it: time a volume, and what changes.
 
-    python benchmarks/lv_engines.py [--data FOLDER | --cases FILE.npz] [--volumes 24] [--rounds 1]
+    python benchmarks/lv_engines.py [--data FOLDER | --cases FILE.npz] [--volumes 24] [--rounds 1] [--parts]
 
 Volumes: of FOLDER (doi:10.13026/ce2z-dw74; or real ones of a file written by `myoperf.train.cases.write_cases`), and of
 each simulated kind half as many. Ways: eager single precision (the reference), bfloat16 autocast, and both through
 OpenVINO where it is installed. One process, one thread, ways alternating volume by volume, processor time. Differences
 to the reference: overlap of wall and pool, angle of the long axes, volumes, the findings. Gates: 8 of each of 3
-volumes, together, in fours and one by one.
+volumes, together, in fours and one by one. With --parts alone: how one volume's time divides (lv_engines_parts.csv).
 Writes docs/results/lv_engines.csv (a row a volume and way), lv_engines_summary.csv and lv_engines_gates.csv.
 """
 
 from __future__ import annotations
 
 import argparse
+import cProfile
 import dataclasses
 import importlib.util
 import os
+import pstats
 import time
 from collections.abc import Callable
 from functools import partial
@@ -148,12 +150,39 @@ def gates(networks: dict[Engine, NetworkLV], cases: list[Case]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+PARTS = {
+    "localiser": "_locate",
+    "U-Net, six crops": "_logits",
+    "turning the volume and back": ("sample_at", "pull", "normalise"),
+    "pose from the mask, seven times": "frame_from_mask",
+    "largest piece": "label",
+}
+
+
+def parts(networks: dict[Engine, NetworkLV], cases: list[tuple[str, Case]]) -> pd.DataFrame:
+    """Profile one volume of each kind by processor time; parts overlap nowhere but in the localiser's sampling."""
+    rows = []
+    for kind, case in dict(cases).items():
+        for name, network in networks.items():
+            network.find_lv(case.image)
+            profile = cProfile.Profile(time.process_time)
+            profile.runcall(network.find_lv, case.image)
+            spent = {key[2]: value[3] for key, value in pstats.Stats(profile).stats.items()}  # type: ignore[attr-defined]
+            row: dict[str, Any] = {"volume": kind, "way": name, "total_ms": round(1000 * spent["find_lv"])}
+            for title, functions in PARTS.items():
+                names = (functions,) if isinstance(functions, str) else functions
+                row[f"{title}_ms"] = round(1000 * sum(spent.get(f, 0.0) for f in names))
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder of the open volumes")
     parser.add_argument("--cases", type=Path, help="real volumes as cases, in place of FOLDER")
     parser.add_argument("--volumes", type=int, default=24, help="real ones; half as many of each simulated kind")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--parts", action="store_true", help="profile one volume of each kind instead")
     args = parser.parse_args()
     torch.set_num_threads(1)
     cases: list[tuple[str, Case]] = []
@@ -164,6 +193,11 @@ def main() -> None:
     for kind in ("spect", "czt", "pet"):
         cases += [(f"simulated {kind}", draw_case(SEED, i, kind)) for i in range(max(args.volumes // 2, 1))]
     networks = ways()
+    if args.parts:
+        table = parts(networks, cases)
+        table.to_csv(RESULTS / "lv_engines_parts.csv", index=False)
+        print(table.to_string(index=False))
+        return
     rows = compare(networks, cases, args.rounds)
     rows.to_csv(RESULTS / "lv_engines.csv", index=False)
     table = summary(rows)

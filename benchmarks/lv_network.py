@@ -64,6 +64,21 @@ def failure_table(card: dict[str, Any]) -> str:
     return "\n".join([f"Bad is: {bad}. Wilson 95 % intervals.", "", *lines])
 
 
+def conditions(recipe: dict[str, Any]) -> str:
+    """Say what was on in the training beyond the paper's."""
+    steadied = recipe.get("steadied")
+    said = "Trained as the paper has it."
+    if steadied:
+        said = (
+            f"Steadied (see above): first {steadied['pose_first']} iterations of {steadied['pose_batch']} volumes on "
+            f"the pose alone; then masks in the true pose for {100 * steadied['given']:.0f} % of the iterations "
+            f"(throughout where trained apart); cross-entropy of weight {steadied['entropy']:g} beside the overlap, "
+            "for every network."
+        )
+    own = "with" if recipe.get("nn_unet_own") else "without"
+    return f"{said} nnU-Net {own} its own augmentation, loss and mirroring."
+
+
 def study_tables(folder: Path) -> str:
     manifest = json.loads((folder / "manifest.json").read_text())
     recipe, field = manifest["recipe"], manifest["field"]
@@ -71,7 +86,8 @@ def study_tables(folder: Path) -> str:
         f"Scale `{manifest['scale']}`: networks of size {manifest['size']}, {field['side']}^3 voxels of "
         f"{field['voxel_mm']} mm, {recipe['iterations']} iterations of {recipe['batch']} volumes, "
         f"rate {recipe['rate']}; trained on {manifest['training']} simulated volumes, tested on "
-        f"{manifest['testing']} of other simulated patients. Intervals: 95 %, over patients. DSC in percent.",
+        f"{manifest['testing']} of other simulated patients. Intervals: 95 %, over patients. DSC in percent. "
+        + conditions(recipe),
     ]
     for name, title in (
         ("overlap", "Tables 3 and 4"),
