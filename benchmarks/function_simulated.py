@@ -5,15 +5,20 @@
     python benchmarks/function_simulated.py measure --cohort population --seed 9501 --patients 40 --gates 16
     python benchmarks/function_simulated.py pages
 
+    python benchmarks/function_simulated.py measure --again --cohort population --seed 9501 --patients 200
+
 ``measure`` simulates the views (full physics; see ``function_cohort.py``), reconstructs them, finds the ventricle as
 ``myoperf analyze`` does and measures; nothing is told to the measurement. It writes a row a patient to
-``docs/results/function_simulated.csv``, goes on where it stopped and ends by itself after ``--minutes``.
+``docs/results/function_simulated.csv``, goes on where it stopped and ends by itself after ``--minutes``. With
+``--again`` rows that another version of the measurement wrote (column ``method``: hash of the sources of
+``myoperf.quant``) are measured anew from the views that are kept; call it until it says that all are there.
 ``pages`` writes the tables in ``docs/function.md`` and ``docs/synchrony.md``.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import time
 from pathlib import Path
 from typing import Any
@@ -82,15 +87,26 @@ def measure_patient(views: dict[str, Projections], again: str = "") -> dict[str,
     out["phase_noise_deg"] = float(result.more["phase_noise_deg"])
     out["phase_sd_uncorrected_deg"] = float(result.more["phase_sd_uncorrected_deg"])
     out["phase_reliable"] = float(result.more["phase_reliable"])
+    told = result.more["phase_disagreement"]
+    out["phase_disagreement"] = float("nan") if told is None else float(told)
     out["counts"] = float(views[f"stress{again}"].array.sum(dtype=np.float64))
     return out
 
 
-def measure(cohort: str, seed: int, patients: int, gates: int, minutes: float) -> None:
-    """Add the rows that are not there yet."""
-    start = time.monotonic()
+def method_of() -> str:
+    """Give a name that changes with the sources of the measurement."""
+    files = sorted((ROOT / "src/myoperf/quant").glob("*.py"))
+    return "q" + hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
+
+
+def measure(cohort: str, seed: int, patients: int, gates: int, minutes: float, *, again: bool = False) -> None:
+    """Add the rows that are not there yet; `again` also those that another version measured."""
+    start, method = time.monotonic(), method_of()
     table = pd.read_csv(TABLE) if TABLE.exists() else pd.DataFrame(columns=list(KEYS))
-    there = set(table[list(KEYS)].itertuples(index=False, name=None))
+    if "method" not in table:
+        table["method"] = ""
+    good = table[table.method == method] if again else table
+    there = set(good[list(KEYS)].itertuples(index=False, name=None))
     for index in range(patients):
         key = (cohort, seed, index, gates)
         if key in there:
@@ -99,11 +115,12 @@ def measure(cohort: str, seed: int, patients: int, gates: int, minutes: float) -
             print(f"stopped before {index}; call again to go on", flush=True)
             return
         views = views_of(VIEWS, cohort, seed, index, gates)
-        row: dict[str, Any] = dict(zip(KEYS, key, strict=True)) | known_of(cohort, seed, index)
+        row: dict[str, Any] = dict(zip(KEYS, key, strict=True)) | known_of(cohort, seed, index) | {"method": method}
         try:
             row |= measure_patient(views)
         except MyoPerfError as error:
             row["failed"] = str(error).split(".")[0]
+        table = table[~(table[list(KEYS)] == key).all(axis=1)]
         table = pd.concat([table, pd.DataFrame([row])], ignore_index=True)
         TABLE.parent.mkdir(parents=True, exist_ok=True)
         table.sort_values(list(KEYS)).to_csv(TABLE, index=False, float_format="%.3f")
@@ -229,11 +246,12 @@ def main() -> None:
     parser.add_argument("--patients", type=int, default=200)
     parser.add_argument("--gates", type=int, default=8)
     parser.add_argument("--minutes", type=float, default=11.0)
+    parser.add_argument("--again", action="store_true")
     options = parser.parse_args()
     if options.do == "pages":
         pages()
     else:
-        measure(options.cohort, options.seed, options.patients, options.gates, options.minutes)
+        measure(options.cohort, options.seed, options.patients, options.gates, options.minutes, again=options.again)
 
 
 if __name__ == "__main__":

@@ -20,10 +20,10 @@ _RINGS, _ANGLES = 24, 36
 
 PHASE_RESPONSE: Float = np.array(
     [
-        (0.70, 0.45, 0.45, 0.50, 0.50),
-        (0.70, 0.45, 0.45, 0.45, 0.45),
-        (0.25, 1.10, 1.10, 1.00, 1.00),
-        (0.45, 1.00, 1.00, 0.90, 0.90),
+        (0.75, 0.55, 0.55, 0.45, 0.45),
+        (0.75, 0.50, 0.50, 0.40, 0.40),
+        (0.20, 1.10, 1.10, 1.05, 1.05),
+        (0.35, 1.00, 1.00, 0.90, 0.90),
     ]
 )
 """How much of a delay of contraction shows in what `moving_wall` gives (first and second harmonic of thickness, then of
