@@ -82,6 +82,7 @@ class Steadied:
     pose_first: int = 1200
     pose_batch: int = 8
     pose_rate: float = 1e-3
+    pose_share: float = 0.1
     entropy: float = 1.0
 
 
@@ -303,6 +304,17 @@ def _learn_pose(net: MSSTUNet | OmegaNet, cases: Sequence[Case], field: Field, r
         optimiser.step()
 
 
+def _groups(net: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    """Give the optimiser's groups: what reads the pose, with its share of the rate, and the rest."""
+    if recipe.steadied is None or not _has_pose(net):
+        return [{"params": list(net.parameters()), "share": 1.0}]
+    parts = [net.pose, net.head] if isinstance(net, OmegaNet) else [net.msstn]
+    reading = [p for part in parts if part is not None for p in part.parameters()]
+    known = {id(p) for p in reading}
+    rest = [p for p in net.parameters() if id(p) not in known]
+    return [{"params": reading, "share": recipe.steadied.pose_share}, {"params": rest, "share": 1.0}]
+
+
 def _has_pose(net: nn.Module) -> TypeGuard[MSSTUNet | OmegaNet]:
     return isinstance(net, OmegaNet) or (isinstance(net, MSSTUNet) and net.msstn is not None)
 
@@ -328,14 +340,14 @@ def train_network(
 ) -> nn.Module:
     """Train by Adam with random poses about the true ones; same seed, same batches for every network."""
     net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    optimiser = torch.optim.Adam(net.parameters(), lr=recipe.rate, weight_decay=1e-4)
+    optimiser = torch.optim.Adam(_groups(net, recipe), lr=recipe.rate, weight_decay=1e-4)
     net.train()
     if recipe.steadied is not None and _has_pose(net):
         _learn_pose(net, cases, field, recipe, seed)
     for step in track(range(recipe.iterations), description=name, disable=quiet, transient=True):
         rng = np.random.default_rng([seed, step])
         for group in optimiser.param_groups:
-            group["lr"] = recipe.rate * (1 - step / recipe.iterations) ** 0.9
+            group["lr"] = group["share"] * recipe.rate * (1 - step / recipe.iterations) ** 0.9
         chosen = [cases[int(i)] for i in rng.integers(len(cases), size=recipe.batch)]
         batch = see(chosen, field, [_draw(rng, recipe) for _ in chosen])
         own = recipe.nn_unet_own and isinstance(net, NNUNet)
