@@ -104,7 +104,8 @@ def _acquisition(result: ScanResult) -> str:
     scan = result.scan
     kind = {"NM": "SPECT", "PT": "PET"}[scan.modality]
     frames = result.gated_volume.frames if result.gated_volume is not None else scan.image.frames
-    framing = f"gated, {frames} frames" if scan.framing == "gated" else scan.framing
+    kinds = {"gated": f"gated, {frames} frames", "dynamic": f"dynamic, {frames} time frames"}
+    framing = kinds.get(scan.framing, scan.framing)
     said = [f"{kind}, {framing}", scan.tracer, scan.camera, scan.description, reconstruction_text(result)]
     if result.state is None:
         said.insert(0, "state unknown")
