@@ -218,52 +218,121 @@ def two_stage(folder: Path) -> None:
     put(DOCS / "two-stage.md", parts)
 
 
-def areas(measured: Mapping[str, Any], level: str) -> list[str]:
-    """Give the areas of classifier, TPD and SSS of one cohort, with the paired tests."""
-    part = measured[level]
-    cells = []
-    for name in ("classifier", "tpd", "sss"):
+TOLD = {
+    "test": "ventricle found, both states",
+    "test_stress_only": "ventricle found, stress alone",
+    "known-judged": "known ventricle, both states",
+    "louder": "known ventricle, twice the noise",
+    "czt": "known ventricle, CZT camera",
+    "rarer-judged": "known ventricle, fewer diseased",
+    "louder-found": "ventricle found, twice the noise",
+    "czt-found": "ventricle found, CZT camera",
+    "rarer-found": "ventricle found, fewer diseased",
+    "small_hearts": "small hearts (the smallest quarter)",
+    "with_normals": "with patients of low likelihood beside them",
+}
+SCORES = ("classifier", "tpd", "sss")
+
+
+def area_row(cohort: str, level: str, part: Mapping[str, Any]) -> dict[str, Any]:
+    """Flatten the areas of classifier, TPD and SSS in one cohort with the paired tests."""
+    row: dict[str, Any] = {"cohort": cohort, "level": level, "n": part["n"], "n_diseased": part["n_positive"]}
+    for name in SCORES:
         lo, hi = part[name]["interval"]
-        cells.append(f"{part[name]['auc']:.3f} ({lo:.2f}-{hi:.2f})")
-    return [*cells, *(small(part[f"classifier_against_{name}_p"]) for name in ("tpd", "sss"))]
+        row |= {f"{name}_auc": part[name]["auc"], f"{name}_lo": lo, f"{name}_hi": hi}
+    return row | {f"p_{name}": part[f"classifier_against_{name}_p"] for name in SCORES[1:]}
 
 
-def diagnosis(folder: Path) -> None:
-    """Write the tables of docs/diagnosis.md from the card."""
-    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    told = {
-        "test": f"ventricle {card['ventricle_in_test']}, {card['read_in_test']}",
-        "known-judged": "known ventricle, both states",
-        "louder": "known ventricle, twice the noise",
-        "czt": "known ventricle, CZT camera",
-        "rarer-judged": "known ventricle, fewer diseased",
-    }
+def area_rows(card: Mapping[str, Any]) -> pd.DataFrame:
+    """Give every cohort's, vessel's and group's areas, one a row."""
+    rows = []
+    for name, measured in card["metrics"].items():
+        if name == "groups":
+            rows += [area_row(k, "group", v) for k, v in measured.items() if "classifier" in v]
+            continue
+        levels = ("patient", "vessels", "LAD", "LCX", "RCA")
+        rows += [area_row(name, level, measured[level]) for level in levels if level in measured]
+        if "patient_without_abstained" in measured:
+            rows.append(area_row(name, "without abstained", measured["patient_without_abstained"]))
+    return pd.DataFrame(rows)
+
+
+def area_table(rows: pd.DataFrame, *, level: bool = True) -> str:
+    """Write areas with intervals and paired tests."""
+    lines = []
+    for row in rows.to_dict("records"):
+        cells = [f"{row[f'{k}_auc']:.3f} ({row[f'{k}_lo']:.2f}-{row[f'{k}_hi']:.2f})" for k in SCORES]
+        about = [TOLD.get(row["cohort"], row["cohort"].replace("_", " ")), f"{row['n']} ({row['n_diseased']})"]
+        about += [{"vessels": "vessel"}.get(row["level"], row["level"])] if level else []
+        lines.append([*about, *cells, small(row["p_tpd"]), small(row["p_sss"])])
+    head = ("patients", "n (diseased)", *(("per",) if level else ()), "classifier", "TPD", "SSS", "p, TPD", "p, SSS")
+    return table(head, lines)
+
+
+def said_share(part: Mapping[str, Any]) -> str:
+    """Give a share with its interval."""
+    lo, hi = part["interval"]
+    return f"{100 * part['share']:.1f} % ({100 * lo:.1f}-{100 * hi:.1f}) of {part['n']}"
+
+
+def abstention_part(card: Mapping[str, Any]) -> str:
+    """Show how often it abstains and what that does to the area."""
     rows = []
     for name, measured in card["metrics"].items():
         if name == "groups":
             continue
-        n = measured["patient"]["n"]
-        for level in ("patient", "vessels"):
-            about = [told.get(name, name), f"{n} ({measured['patient']['n_positive']})", level.rstrip("s")]
-            rows.append([*about, *areas(measured, level), f"{100 * measured['abstained']:.0f} %"])
-    head = ("patients", "n (diseased)", "per", "classifier", "TPD", "SSS", "p, TPD", "p, SSS", "abstains")
-    groups = []
-    for name, part in card["metrics"]["groups"].items():
-        lo, hi = part["classifier"]["interval"]
-        cells = [name.replace("_", " "), f"{part['n']} ({part['n_positive']})"]
-        groups.append([*cells, f"{part['classifier']['auc']:.3f} ({lo:.2f}-{hi:.2f})"])
+        kept, whole = measured.get("patient_without_abstained"), measured["patient"]["classifier"]["auc"]
+        after = "-" if kept is None else f"{kept['classifier']['auc']:.3f} (n {kept['n']})"
+        rows.append([TOLD.get(name, name), said_share(measured["abstained"]), f"{whole:.3f}", after])
+    groups = card["metrics"]["groups"]
+    if "normals_abstained" in groups:
+        rows.append(["patients of low likelihood", said_share(groups["normals_abstained"]), "-", "-"])
+    return table(("patients", "abstains", "AUC, all", "AUC without them"), rows)
+
+
+def diagnosis(folder: Path) -> None:
+    """Write the tables of docs/diagnosis.md from the card, and docs/results/polar_classifier.csv."""
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    rows = area_rows(card)
+    rows.to_csv(DOCS / "results" / "polar_classifier.csv", index=False)
     calibration = []
     for name, part in card["calibration"].items():
         losses = part["cross_validated_log_loss"]
         calibration.append([name, str(part["n"]), *(f"{losses[k]:.3f}" for k in losses), part["kind"]])
     kinds = next(iter(card["calibration"].values()))["cross_validated_log_loss"]
+    seen = card["metrics"]["test"]["calibration"]
+    cut = card["threshold"]
+    told = [
+        f"{n} {cut[n]['value']:.2f} ({cut[n]['interval'][0]:.2f}-{cut[n]['interval'][1]:.2f})"
+        for n in ("sensitivity", "specificity")
+    ]
+    measured = (
+        f"On the test patients: Brier {seen['brier']:.3f}, slope {seen['slope']:.2f}, intercept "
+        f"{seen['intercept']:+.2f}, expected calibration error {seen['ece']:.3f}, per vessel. The cut for a "
+        f"sensitivity of {cut['wanted_sensitivity']:.2f}, chosen on the calibration patients, is "
+        f"{cut['threshold']:.2f}; on the test patients it gives {told[0]} and {told[1]} per patient."
+    )
+    apart = card["known_told_from_found"]
+    lo, hi = apart["told_apart"]["interval"]
+    patients = card["patients"]
+    learned = ", ".join(f"{n} {v['n']}" for n, v in patients.items() if n in ("main", "rarer", "learned"))
+    shares = (
+        f"Learned from: {learned}, and {patients['widened']} that were not imaged; calibrated on "
+        f"{patients['calibration']['n']}, judged on {patients['test']['n']}. A linear model tells stress maps on known "
+        f"ventricles from those on found ones with an area of {apart['told_apart']['auc']:.2f} ({lo:.2f}-{hi:.2f}), "
+        f"n {apart['n']}; 0.5 would be not at all."
+    )
+    own = rows[~rows["level"].isin(("group", "without abstained"))]
     put(
         DOCS / "diagnosis.md",
         {
             "verdict": f"Version {card['version']}: {card['verdict']}.",
-            "cohorts": table(head, rows),
-            "groups": table(("patients", "n (diseased)", "AUC per patient"), groups),
-            "calibration": table(("reading", "n", *kinds, "chosen"), calibration),
+            "patients": shares,
+            "cohorts": area_table(own[own["cohort"].isin(("test", "test_stress_only"))]),
+            "shifts": area_table(own[~own["cohort"].isin(("test", "test_stress_only"))]),
+            "groups": area_table(rows[rows["level"] == "group"], level=False),
+            "abstention": abstention_part(card),
+            "calibration": f"{table(('reading', 'n', *kinds, 'chosen'), calibration)}\n\n{measured}",
         },
     )
 

@@ -8,11 +8,19 @@ import torch
 from myoperf.diagnosis import load_classifier
 from myoperf.diagnosis.classifier import calibrated
 from myoperf.errors import InputError
-from myoperf.train import polar_cases
-from myoperf.train.polar import move_maps, read_cohort, widen
+from myoperf.train import polar, polar_cases
+from myoperf.train.polar import Recipe, Widened, fit_classifier, move_maps, read_cohort, widen
 from myoperf.train.polar_calibration import KINDS, choose_calibration, fit_calibration, log_loss
 from myoperf.train.polar_cases import SETS, draw_set, join_cases, read_cases
 from myoperf.train.polar_recipe import run
+from myoperf.train.polar_report import (
+    limits_from,
+    measure_cohort,
+    measure_groups,
+    measure_likeness,
+    score_maps,
+    verdict,
+)
 
 
 def _maps():
@@ -99,6 +107,68 @@ def test_a_patient_without_rest_is_read_by_stress_alone(tmp_path):
     material = widen(join_cases([cases, lacking]), 1, 2)
     assert material.has_rest.tolist() == [True, False, True, True]
     assert all(np.isfinite(getattr(material, name)).all() for name in ("stress", "rest", "clinical", "labels"))
+
+
+def _made(n, seed, *, tilt=0.0):
+    """Maps of noise about a bright wall, every second patient with an inferior defect; no imaging."""
+    rng = np.random.default_rng(seed)
+    maps = 1.0 + 0.05 * rng.standard_normal((2, n, 24, 72)) + tilt * np.linspace(-1, 1, 24)[:, None]
+    ill = np.arange(n) % 2
+    maps[0, ill == 1, 8:20, 30:44] *= 0.5
+    ica = np.stack([np.zeros(n, int), np.zeros(n, int), ill], axis=1)
+    clinical = np.stack([np.arange(n) // 2 % 2, *rng.normal((60, 1.7, 80), (10, 0.1, 15), (n, 3)).T], axis=1)
+    key = np.stack([np.zeros(n, int), np.arange(n)], axis=1)
+    return polar_cases.PolarCases(maps[0], maps[1], clinical, ica, ica, np.linspace(60, 140, n), key)
+
+
+def test_limits_of_healthy_patients_score_the_ill_ones():
+    cases = _made(60, 1)
+    limits = limits_from(cases)
+    assert limits[0.0].n == limits[1.0].n == 15
+    scores = score_maps(cases, limits)
+    ill = cases.ica[:, 2] == 1
+    assert scores["tpd"][ill].min() > scores["tpd"][~ill].max()
+    assert scores["tpd_vessel"][ill].argmax(axis=1).tolist() == [2] * 30
+
+
+def test_groups_and_shares_stand_beside_tpd_and_sss():
+    classifier, cases = load_classifier(), _made(60, 2)
+    limits = limits_from(cases)
+    healthy = cases.take(np.flatnonzero(cases.ica[:, 2] == 0))
+    groups = measure_groups(classifier, cases, limits, healthy)
+    assert set(groups) == {"men", "women", "small_hearts", "no_clinical_values", "with_normals", "normals_abstained"}
+    assert groups["men"]["n"] == 30
+    assert groups["with_normals"]["n"] == 90
+    assert groups["with_normals"]["tpd"]["auc"] == 1.0
+    assert groups["normals_abstained"]["n"] == 30
+    whole = measure_cohort(classifier, cases, limits)
+    assert whole["patient"]["n_positive"] == whole["RCA"]["n_positive"] == 30
+    assert "LAD" not in whole, "nobody has it"
+    assert 0.0 <= whole["abstained"]["interval"][0] <= whole["abstained"]["share"]
+    assert "better than" in verdict(whole) or "worse than" in verdict(whole) or "no clear" in verdict(whole)
+
+
+def test_cohorts_are_told_apart_only_where_they_differ():
+    components = np.linalg.qr(np.random.default_rng(0).standard_normal((24 * 72, 6)))[0].T
+    components[0] = np.repeat(np.linspace(-1, 1, 24), 72) / 25.0
+    alike = measure_likeness(_made(60, 3), _made(60, 4), components)["told_apart"]
+    apart = measure_likeness(_made(60, 3), _made(60, 4, tilt=0.2), components)["told_apart"]
+    assert alike["interval"][0] < 0.5 < alike["interval"][1] + 0.1
+    assert apart["auc"] > 0.95
+
+
+def test_a_network_once_trained_is_read_again(tmp_path, monkeypatch):
+    cases = _made(40, 5)
+    recipe = Recipe(networks=1, width=4, epochs=1, batch=8, components=4)
+    material = Widened(cases.stress, cases.rest, cases.clinical, cases.ica, cases.has_rest)
+    first = fit_classifier(material, cases, recipe, 0, keep=tmp_path)
+    assert len(list(tmp_path.glob("network-*.safetensors"))) == 1
+    monkeypatch.setattr(polar, "_fit_network", None)  # training again would fail
+    second = fit_classifier(material, cases, recipe, 0, keep=tmp_path)
+    rows = np.zeros((40, 8))
+    assert np.array_equal(first.read(cases.stress, None, rows).members, second.read(cases.stress, None, rows).members)
+    with pytest.raises(TypeError):
+        fit_classifier(material, cases, recipe, 1, keep=tmp_path)
 
 
 @pytest.mark.slow

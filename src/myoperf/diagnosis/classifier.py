@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from safetensors.torch import load as load_tensors
+from scipy.special import expit
 from torch import Tensor
 
 from myoperf.errors import InputError, MissingWeightsError
@@ -66,7 +67,7 @@ def calibrated(constants: Mapping[str, Float], logits: Float, end: str = "") -> 
         knots, curves = constants[f"knots{end}"], constants[f"isotonic{end}"]
         return np.stack([np.interp(logits[..., v], knots, curve) for v, curve in enumerate(curves)], axis=-1)
     odds = constants[f"slope{end}"] * logits + constants[f"offset{end}"]
-    return np.asarray(1.0 / (1.0 + np.exp(-odds)))
+    return np.asarray(expit(odds))
 
 
 @dataclass(frozen=True, eq=False)

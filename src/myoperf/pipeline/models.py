@@ -14,8 +14,8 @@ from myoperf.types import Diagnosis, ScanResult, Study, WeightsInfo
 __all__ = ["EXPERIMENTAL", "load_models"]
 
 EXPERIMENTAL = (
-    "Experimental: trained on simulated patients with known ventricles; on automatically found ones it was no "
-    "better than TPD or SSS (see the model's card)."
+    "Experimental: trained on simulated patients only; per patient it has not been shown to be better than TPD "
+    "(see the model's card)."
 )
 
 
@@ -27,8 +27,8 @@ def load_models(*, device: str = "cpu", experimental_diagnosis: bool = False, lv
     device
         For networks; nothing shipped is large enough to gain from another than the CPU yet.
     experimental_diagnosis
-        Also use the polar-map classifier. It is off unless asked for, because on ventricles that were
-        found, as here, it has not been shown to add to the perfusion scores; its diagnoses say so.
+        Also use the polar-map classifier. It is off unless asked for, because on simulated
+        patients it has not been shown to be better than TPD per patient; its diagnoses say so.
     lv
         What finds the left ventricle: "network" (with the classical method to fall back on; where no
         weights are installed, the classical method alone) or "classical".

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from scipy import ndimage
 from torch import Tensor
@@ -55,8 +56,8 @@ class Recipe:
     """
 
     networks: int = 3
-    width: int = 12
-    epochs: int = 20
+    width: int = 16
+    epochs: int = 14
     batch: int = 64
     rate: float = 2e-3
     decay: float = 0.02
@@ -230,6 +231,25 @@ def _fit_network(
     return net.eval().requires_grad_(False)
 
 
+def _kept_network(
+    data: Widened, rows: Float, constants: Mapping[str, Float], recipe: Recipe, seed: int, keep: Path | None
+) -> PolarClassifier:
+    """Read a network trained before on the same material by the same recipe, or train it and keep it."""
+    if keep is None:
+        return _fit_network(data, rows, constants, recipe, seed)
+    digest = hashlib.sha256(f"{recipe} {seed}".encode())
+    for array in (data.stress, data.rest, rows, data.labels, data.has_rest):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    path = keep / f"network-{digest.hexdigest()[:16]}.safetensors"
+    if path.exists():
+        net = PolarClassifier(recipe.width)
+        net.load_state_dict(load_tensors(path.read_bytes()), strict=True)
+        return net.eval().requires_grad_(False)
+    net = _fit_network(data, rows, constants, recipe, seed)
+    path.write_bytes(save_tensors({k: v.contiguous() for k, v in net.state_dict().items()}))
+    return net
+
+
 def _constants(data: Widened, recipe: Recipe) -> dict[str, Float]:
     """Work out from training patients: normal maps, scales of clinical values, main components."""
     well = data.labels.sum(axis=1) == 0
@@ -246,33 +266,33 @@ def _constants(data: Widened, recipe: Recipe) -> dict[str, Float]:
 
 
 def fit_classifier(
-    data: Widened, calibration: PolarCases, calibration_stress: PolarCases, recipe: Recipe, seed: int
+    data: Widened, calibration: PolarCases, recipe: Recipe, seed: int, *, keep: Path | None = None
 ) -> Classifier:
-    """Train the ensemble and set calibration and abstention limits on patients it has not seen.
+    """Train the ensemble and set calibration, of both states and of stress alone, and abstention limits.
 
     Parameters
     ----------
     calibration
-        With both states, for reading both.
-    calibration_stress
-        For reading stress alone, and for the limits of abstention.
+        Patients the networks have not seen, both states imaged.
+    keep
+        Folder that keeps each network once it is trained; one there already, of the same recipe and material, is read.
     """
     constants = _constants(data, recipe)
     constants["limits"] = np.ones(2)
     rows = rows_of(data.clinical, constants["clinical_mean"], constants["clinical_sd"])
-    networks = tuple(_fit_network(data, rows, constants, recipe, seed + i) for i in range(recipe.networks))
+    networks = tuple(_kept_network(data, rows, constants, recipe, seed + i, keep) for i in range(recipe.networks))
     card: dict[str, Any] = {"networks": recipe.networks, "width": recipe.width}
     raw = Classifier(networks, constants, card, "")
     fitted = {k: v for k, v in constants.items() if not k.startswith(("slope", "offset"))}
     card["calibration"] = {}
-    for end, cases, name in (("", calibration, "stress and rest"), ("_stress", calibration_stress, "stress alone")):
-        seen = rows_of(cases.clinical, constants["clinical_mean"], constants["clinical_sd"])
-        rest = None if end else scale_maps(cases.rest)
-        logits = raw.logits(*raw.inputs(scale_maps(cases.stress), rest, seen)).mean(axis=0)
-        kind, losses, found = choose_calibration(logits, cases.ica, seed)
+    seen = rows_of(calibration.clinical, constants["clinical_mean"], constants["clinical_sd"])
+    stress = scale_maps(calibration.stress)
+    for end, name in (("", "stress and rest"), ("_stress", "stress alone")):
+        rest = None if end else scale_maps(calibration.rest)
+        logits = raw.logits(*raw.inputs(stress, rest, seen)).mean(axis=0)
+        kind, losses, found = choose_calibration(logits, calibration.ica, seed)
         fitted |= {f"{k}{end}": v for k, v in found.items()}
-        card["calibration"][name] = {"kind": kind, "n": len(cases), "cross_validated_log_loss": dict(losses)}
-    stress = scale_maps(calibration_stress.stress)
+        card["calibration"][name] = {"kind": kind, "n": len(calibration), "cross_validated_log_loss": dict(losses)}
     centred = (stress - constants["normal_stress"]).reshape(len(stress), -1)
     scores = centred @ constants["components"].T
     inside = np.sqrt((scores**2 / constants["variance"]).sum(axis=1))

@@ -1,13 +1,13 @@
-"""Polar maps of simulated patients with their labels: what the polar classifier learns from.
+"""Polar maps of simulated patients with their labels: what the polar classifier learns from and is judged on.
 
 Each patient is drawn by `myoperf.phantom`, imaged by its fast image-space model under stress and rest, and
-unrolled on the ventricle as it is known to lie, after a small error of pose and of depth such as an automatic
-method makes; or, for a check of that shortcut, on the ventricle that `myoperf.lv.find_lv` finds.
+unrolled on the ventricle found as ``myoperf analyze`` finds it; or, three times as fast, on the ventricle as it is
+known to lie, after an error of pose and of depth.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -19,12 +19,13 @@ from rich.console import Console
 from rich.progress import track
 
 from myoperf.errors import AnalysisError, InputError
-from myoperf.lv import find_lv
+from myoperf.lv import LVFit
 from myoperf.phantom.fast import ImageModel, Kind, image_model, simulate_fast
 from myoperf.phantom.labels import expert_labels
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import PatientModel, PopulationOptions
 from myoperf.phantom.truth import truth
+from myoperf.pipeline import load_models
 from myoperf.polar import sample_polar_map
 from myoperf.types import VESSELS, LVFrame, State, Volume
 
@@ -43,6 +44,7 @@ __all__ = [
 RINGS, ANGLES = 24, 72
 _STATES: tuple[State, State] = ("stress", "rest")
 Float = NDArray[np.floating[Any]]
+FindLV = Callable[[Volume], LVFit]
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,17 +111,12 @@ def _maps(patient: PatientModel, rng: np.random.Generator, *, kind: Kind, louder
     return [image_state(patient, rng, model, state, kind=kind) for state in _STATES]
 
 
-def _found(
-    patient: PatientModel, key: tuple[int, int], states: Sequence[State], kind: Kind, louder: float
-) -> list[Float]:
-    """Image states and unroll each on the ventricle found in it; a state's map does not depend on the other's."""
+def _found(patient: PatientModel, key: tuple[int, int], kind: Kind, louder: float, find_lv: FindLV) -> list[Float]:
+    """Image both states and unroll each on the ventricle found in it; a state's map does not depend on the other's."""
     model = image_model(kind, np.random.default_rng((*key, 1)))
     model = replace(model, noise=model.noise * louder)
-    nothing = np.full((RINGS, ANGLES), np.nan, np.float32)
     return [
-        image_state(patient, np.random.default_rng((*key, 2 + place)), model, state, kind=kind, found=True)
-        if state in states
-        else nothing
+        image_state(patient, np.random.default_rng((*key, 2 + place)), model, state, kind=kind, find_lv=find_lv)
         for place, state in enumerate(_STATES)
     ]
 
@@ -131,20 +128,20 @@ def image_state(
     state: State,
     *,
     kind: Kind = "spect",
-    found: bool = False,
+    find_lv: FindLV | None = None,
 ) -> Float:
     """Image one state and unroll it, (rings, angles); the noise varies by a tenth.
 
     Parameters
     ----------
-    found
-        On the ventricle that `find_lv` finds (AnalysisError where it fails), or on the known one, with an error.
+    find_lv
+        Unroll on the ventricle that it finds (AnalysisError where it fails); default: the known one, with an error.
     """
     seen = replace(model, noise=model.noise * float(np.exp(rng.normal(0.0, 0.1))))
     volume, labels, frame = simulate_fast(
         patient, rng, kind=kind, state=state, model=seen, shape=(56, 64, 64), quick_labels=True
     )
-    if found:
+    if find_lv is not None:
         fit = find_lv(volume)
         labels, frame = fit.labels, fit.frame
     else:
@@ -165,7 +162,6 @@ def draw_cases(
     kind: Kind = "spect",
     louder: float = 1.0,
     found: bool = False,
-    states: Sequence[State] = _STATES,
 ) -> PolarCases:
     """Draw patients `first` to `first` + n - 1 of a seed; a patient is the same whatever n is.
 
@@ -178,17 +174,16 @@ def draw_cases(
     louder
         Factor on the noise.
     found
-        Unroll on the ventricle that `find_lv` finds; a patient in whom it fails is left out.
-    states
-        Of found ventricles: which are imaged, stress among them.
+        Unroll on the ventricle found as ``myoperf analyze`` finds it; a patient in whom that fails is left out.
     """
+    find_lv = load_models().find_lv if found else None
     rows: dict[str, list[Any]] = {f.name: [] for f in fields(PolarCases)}
     for index in range(first, first + n):
         rng = np.random.default_rng((seed, index))
         patient = draw_patient(rng, options)
         try:
-            if found:
-                stress, rest = _found(patient, (seed, index), states, kind, louder)
+            if find_lv is not None:
+                stress, rest = _found(patient, (seed, index), kind, louder, find_lv)
             else:
                 stress, rest = _maps(patient, rng, kind=kind, louder=louder)
         except AnalysisError:
@@ -236,7 +231,7 @@ class CaseSet:
         Of its patients.
     options
         The population; default: 001's patients with angiography.
-    kind, louder, found, states
+    kind, louder, found
         As in `draw_cases`.
     """
 
@@ -245,7 +240,6 @@ class CaseSet:
     kind: Kind = "spect"
     louder: float = 1.0
     found: bool = False
-    states: tuple[State, ...] = _STATES
 
 
 _FEWER = PopulationOptions(prevalence={"LAD": 0.25, "LCX": 0.20, "RCA": 0.17}, patient_prevalence=0.43)
@@ -253,20 +247,23 @@ SETS: Mapping[str, CaseSet] = MappingProxyType(
     {
         "main": CaseSet(1000),
         "rarer": CaseSet(2000, _FEWER),
-        "found": CaseSet(7001, found=True, states=("stress",)),
         "known": CaseSet(8000),
         "known-judged": CaseSet(8100),
         "louder": CaseSet(8200, louder=2.0),
         "czt": CaseSet(8300, kind="czt"),
         "rarer-judged": CaseSet(8400, _FEWER),
+        "learned": CaseSet(31000, found=True),
+        "calibration": CaseSet(32000, found=True),
+        "judged": CaseSet(7001, found=True),
+        "normal": CaseSet(7101, PopulationOptions(normal=True, male=0.5), found=True),
         "rarer-found": CaseSet(4000, _FEWER, found=True),
         "louder-found": CaseSet(5000, louder=2.0, found=True),
         "czt-found": CaseSet(6000, kind="czt", found=True),
     }
 )
-"""``found``: the ventricle found automatically, as the main job does; the others are unrolled on the known one, with
-an error of pose. The first has stress alone: finding takes time. ``rarer`` has 001's prevalences of patients an
-expert read only."""
+"""Those above `learned` are unrolled on the known ventricle, with an error of pose; the others on the found one.
+`rarer` and its like have 001's prevalences of patients an expert read only. `judged` and `normal` are the patients
+of the perfusion scores' page (docs/perfusion.md)."""
 
 CHUNK = 20
 
@@ -288,7 +285,6 @@ def draw_set(name: str, n: int, folder: Path, *, quiet: bool = True) -> PolarCas
                 kind=plan.kind,
                 louder=plan.louder,
                 found=plan.found,
-                states=plan.states,
             )
             part = path.with_name(f"{path.stem}.part.npz")
             write_cases(part, drawn)

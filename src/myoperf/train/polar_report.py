@@ -7,10 +7,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from myoperf.diagnosis.classifier import Classifier, Reading
+from myoperf.diagnosis.classifier import Classifier, Reading, scale_maps
 from myoperf.errors import InputError
-from myoperf.quant import NormalLimits, choose_limits, measure_perfusion, shipped_limits
+from myoperf.quant import NormalLimits, build_limits, choose_limits, measure_perfusion, shipped_limits
 from myoperf.segments import TERRITORIES
 from myoperf.stats import (
     bootstrap_auc,
@@ -21,12 +25,22 @@ from myoperf.stats import (
     percentile_interval,
     resample_counts,
     threshold_for_sensitivity,
+    wilson_interval,
 )
 from myoperf.train.polar import read_cohort
-from myoperf.train.polar_cases import PolarCases
+from myoperf.train.polar_cases import PolarCases, join_cases
 from myoperf.types import VESSELS, PolarMap
 
-__all__ = ["measure_cohort", "measure_groups", "measure_threshold_choice", "score_maps", "stress_limits", "verdict"]
+__all__ = [
+    "limits_from",
+    "measure_cohort",
+    "measure_groups",
+    "measure_likeness",
+    "measure_threshold_choice",
+    "score_maps",
+    "stress_limits",
+    "verdict",
+]
 
 Float = NDArray[np.floating[Any]]
 
@@ -44,6 +58,16 @@ def stress_limits() -> dict[float, NormalLimits]:
         if limits is None:
             raise InputError("There are no shipped stress limits to compare with; run 'myoperf normals build'.")
         out[sex] = limits
+    return out
+
+
+def limits_from(cases: PolarCases) -> dict[float, NormalLimits]:
+    """Build stress limits for men (1) and women (0) from the patients of a cohort without disease."""
+    well, out = cases.ica.sum(axis=1) == 0, {}
+    for sex, letter in ((1.0, "M"), (0.0, "F")):
+        maps = [_polar(values) for values in cases.stress[well & (cases.clinical[:, 0] == sex)]]
+        words = {"name": "healthy training patients", "version": "1", "provenance": "simulated"}
+        out[sex] = build_limits(maps, state="stress", sex=letter, licence="Apache-2.0", **words)
     return out
 
 
@@ -94,47 +118,106 @@ def _vessels_together(cases: PolarCases, reading: Reading, scores: Mapping[str, 
     return out
 
 
+def _columns(reading: Reading, scores: Mapping[str, Float]) -> dict[str, Float]:
+    return {"classifier": reading.per_patient, "tpd": scores["tpd"], "sss": scores["sss"]}
+
+
 def measure_cohort(
-    classifier: Classifier, cases: PolarCases, limits: Mapping[float, NormalLimits], *, seed: int = 0
+    classifier: Classifier,
+    cases: PolarCases,
+    limits: Mapping[float, NormalLimits],
+    *,
+    rest: bool = True,
+    seed: int = 0,
 ) -> dict[str, Any]:
-    """Measure one cohort: areas per patient, per vessel and pooled, calibration, abstention."""
-    reading, scores = read_cohort(classifier, cases), score_maps(cases, limits)
+    """Measure one cohort: areas per patient, per vessel and pooled, calibration, abstention.
+
+    Parameters
+    ----------
+    limits
+        For TPD and SSS, by sex, from ventricles found or known as those of the cohort.
+    rest
+        Let the classifier see the rest maps; TPD and SSS are of stress in any case.
+    """
+    reading, scores = read_cohort(classifier, cases, rest=rest), score_maps(cases, limits)
     truth = cases.ica.max(axis=1)
     kept = reading.distance <= 1.0
+    columns = _columns(reading, scores)
     out: dict[str, Any] = {
-        "patient": _areas(truth, {"classifier": reading.per_patient, "tpd": scores["tpd"], "sss": scores["sss"]}),
+        "patient": _areas(truth, columns),
         "vessels": _vessels_together(cases, reading, scores, seed),
-        "abstained": round(float(1.0 - kept.mean()), 4),
+        "abstained": _share(~kept),
     }
     for index, vessel in enumerate(VESSELS):
-        columns = {
+        by_vessel = {
             "classifier": reading.probability[:, index],
             "tpd": scores["tpd_vessel"][:, index],
             "sss": scores["sss_vessel"][:, index],
         }
-        out[vessel] = _areas(cases.ica[:, index], columns)
+        if 0 < cases.ica[:, index].sum() < len(cases):
+            out[vessel] = _areas(cases.ica[:, index], by_vessel)
     calibration = measure_calibration(cases.ica.ravel(), reading.probability.ravel())
     out["calibration"] = {n: round(float(getattr(calibration, n)), 4) for n in ("brier", "slope", "intercept", "ece")}
-    if kept.sum() >= 10 and 0 < truth[kept].sum() < kept.sum():
-        out["patient_without_abstained"] = _areas(truth[kept], {"classifier": reading.per_patient[kept]})
+    if not kept.all() and kept.sum() >= 10 and 0 < truth[kept].sum() < kept.sum():
+        out["patient_without_abstained"] = _areas(truth[kept], {n: v[kept] for n, v in columns.items()})
     return out
 
 
-def measure_groups(classifier: Classifier, cases: PolarCases) -> dict[str, Any]:
-    """Measure sub-groups and less information, per patient."""
-    truth, whole = cases.ica.max(axis=1), read_cohort(classifier, cases)
+def _share(found: NDArray[np.bool_]) -> dict[str, Any]:
+    """Give a share with Wilson's interval."""
+    around = wilson_interval(int(found.sum()), int(found.size))
+    interval = [round(around.lo, 4), round(around.hi, 4)]
+    return {"n": int(found.size), "share": round(float(found.mean()), 4), "interval": interval}
+
+
+def measure_groups(
+    classifier: Classifier, cases: PolarCases, limits: Mapping[float, NormalLimits], normal: PolarCases | None = None
+) -> dict[str, Any]:
+    """Measure sub-groups and less information, per patient, TPD and SSS beside.
+
+    Parameters
+    ----------
+    normal
+        Patients of low likelihood, who are put beside the others for the group of lower prevalence.
+    """
+    truth, scores = cases.ica.max(axis=1), score_maps(cases, limits)
+    columns = _columns(read_cohort(classifier, cases), scores)
     small = cases.edv_ml <= np.quantile(cases.edv_ml, 0.25)
     out: dict[str, Any] = {}
     groups = {"men": cases.clinical[:, 0] == 1, "women": cases.clinical[:, 0] == 0, "small_hearts": small}
     for name, rows in groups.items():
         if 0 < truth[rows].sum() < rows.sum():
-            out[name] = _areas(truth[rows], {"classifier": whole.per_patient[rows]})
-    if cases.has_rest.all():
-        out["stress_only"] = _areas(truth, {"classifier": read_cohort(classifier, cases, rest=False).per_patient})
-    out["no_clinical_values"] = _areas(
-        truth, {"classifier": read_cohort(classifier, cases, clinical=False).per_patient}
-    )
+            out[name] = _areas(truth[rows], {n: v[rows] for n, v in columns.items()})
+    blind = read_cohort(classifier, cases, clinical=False)
+    out["no_clinical_values"] = _areas(truth, _columns(blind, scores))
+    if normal is not None:
+        wide = join_cases([cases, normal])
+        seen = _columns(read_cohort(classifier, wide), score_maps(wide, limits))
+        out["with_normals"] = _areas(wide.ica.max(axis=1), seen)
+        scored = read_cohort(classifier, normal)
+        out["normals_abstained"] = _share(scored.distance > 1.0)
     return out
+
+
+def measure_likeness(known: PolarCases, found: PolarCases, components: Float, *, seed: int = 0) -> dict[str, Any]:
+    """Measure whether stress maps on known and on found ventricles can be told apart; 0.5: they cannot.
+
+    A logistic regression on the maps' main components, cross-validated; area under its curve.
+
+    Parameters
+    ----------
+    known, found
+        Of one population; as many of each are used.
+    components
+        (k, places).
+    """
+    n = min(len(known), len(found))
+    maps = scale_maps(np.concatenate([known.stress[:n], found.stress[:n]])).reshape(2 * n, -1)
+    which = np.repeat([0, 1], n)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+    chance = cross_val_predict(model, maps @ components.T, which, cv=folds, method="predict_proba")[:, 1]
+    return _areas(which, {"told_apart": chance})
 
 
 def measure_threshold_choice(
