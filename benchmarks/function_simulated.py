@@ -33,7 +33,7 @@ from myoperf.phantom.truth import truth
 from myoperf.pipeline import load_models
 from myoperf.polar import sample_polar_map
 from myoperf.quant import measure_function, tid_ratio
-from myoperf.quant.function import static_cavity_ml
+from myoperf.quant.function import static_cavities_ml
 from myoperf.recon import reconstruct
 from myoperf.types import Projections
 
@@ -67,22 +67,23 @@ def known_of(cohort: str, seed: int, index: int) -> dict[str, float]:
 
 
 def cavities(views: Projections) -> tuple[Any, ...]:
-    """Reconstruct and find: (volume, frame, labels, polar map, labelled cavity in ml, modelled cavity in ml)."""
+    """Reconstruct and find: (volume, frame, labels, polar map, labelled cavity in ml)."""
     volume = reconstruct(views).volume
     still = volume.summed()
     fit = MODELS.find_lv(still)
     polar = sample_polar_map(still, fit.labels, fit.frame).maximum
     labelled = float((fit.labels.array == 2).sum()) * fit.labels.voxel_ml
-    return volume, fit.frame, fit.labels, polar, labelled, static_cavity_ml(still, fit.frame, polar)
+    return volume, fit.frame, fit.labels, polar, labelled
 
 
 def measure_patient(views: dict[str, Projections], again: str = "") -> dict[str, float]:
     """Measure one patient on the first noise, or (``again="_again"``) on the second."""
-    volume, frame, labels, polar, labelled, modelled = cavities(views[f"stress{again}"])
+    volume, frame, labels, polar, labelled = cavities(views[f"stress{again}"])
     result = measure_function(volume, frame, labels, polar)
     out = {name: float(getattr(result, name)) for name in NUMBERS if name != "tid_ratio"}
-    *_, rest_labelled, rest_modelled = cavities(views[f"rest{again}"])
-    out["tid_ratio"] = tid_ratio(modelled, rest_modelled)
+    rest, rest_frame, _, rest_polar, rest_labelled = cavities(views[f"rest{again}"])
+    modelled = static_cavities_ml([(volume, frame, polar), (rest, rest_frame, rest_polar)])
+    out["tid_ratio"] = tid_ratio(modelled[0], modelled[1])
     out["tid_labels_ratio"] = tid_ratio(labelled, rest_labelled)
     out["phase_noise_deg"] = float(result.more["phase_noise_deg"])
     out["phase_sd_uncorrected_deg"] = float(result.more["phase_sd_uncorrected_deg"])

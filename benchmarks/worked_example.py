@@ -168,8 +168,8 @@ SOURCES: dict[str, tuple[str, str, str, str]] = {
     "sss_20": ("sum of 20 segments' scores at stress, of 80", "quant.score_segments", "Berman 2006 for the model", ""),
     "srs_20": ("the same at rest", "quant.score_segments", "the same", ""),
     "tid_ratio": (
-        "cavity at stress / cavity at rest, both by a model wall in the ungated image",
-        "quant.static_cavity_ml",
+        "cavity at stress / cavity at rest, both by a model wall of one resolution in the ungated images",
+        "quant.static_cavities_ml",
         "own",
         "",
     ),

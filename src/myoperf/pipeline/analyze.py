@@ -26,7 +26,7 @@ from myoperf.quant import (
     measure_function,
     score_perfusion,
     shipped_limits,
-    static_cavity_ml,
+    static_cavities_ml,
     tid_ratio,
 )
 from myoperf.recon import ReconOptions, reconstruct
@@ -372,7 +372,7 @@ def _in_step(stress: ScanResult | None, rest: ScanResult | None) -> tuple[PolarM
 def _dilation(stress: ScanResult, rest: ScanResult) -> float | None:
     """Compare the two cavities by a model wall; by the labels where the model cannot be fitted to both."""
     try:
-        return tid_ratio(*(static_cavity_ml(r.volume, r.frame, r.polar) for r in (stress, rest)))
+        return tid_ratio(*static_cavities_ml([(r.volume, r.frame, r.polar) for r in (stress, rest)]))
     except MyoPerfError:
         return tid_ratio(stress.cavity_ml, rest.cavity_ml)
 

@@ -15,7 +15,7 @@ from myoperf.quant.flow import (
     resample_residuals,
     tissue_curve,
 )
-from myoperf.quant.function import measure_function, static_cavity_ml
+from myoperf.quant.function import measure_function, static_cavities_ml, static_cavity_ml
 from myoperf.quant.intervals import (
     Interval,
     interval_from_counts,
@@ -88,6 +88,7 @@ __all__ = [
     "score_segments",
     "severity_map",
     "shipped_limits",
+    "static_cavities_ml",
     "static_cavity_ml",
     "summarise",
     "territory_means",

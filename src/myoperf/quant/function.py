@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,10 @@ from myoperf.quant.curve import VolumeCurve, fit_volume_curve
 from myoperf.quant.rays import cavity_ml, mid_wall_area_mm2
 from myoperf.quant.shape import PHASE_RESPONSE, moving_wall, regional, shape_numbers
 from myoperf.quant.synchrony import Synchrony, measure_synchrony
-from myoperf.quant.tracking import Tracking, track_wall
+from myoperf.quant.tracking import Tracking, track_wall, track_walls
 from myoperf.types import FunctionResult, LVFrame, PolarMap, Volume
 
-__all__ = ["WALL_G_PER_ML", "measure_function", "static_cavity_ml"]
+__all__ = ["WALL_G_PER_ML", "measure_function", "static_cavities_ml", "static_cavity_ml"]
 
 Float = NDArray[np.floating[Any]]
 
@@ -94,7 +94,7 @@ def measure_function(
 
 
 def static_cavity_ml(volume: Volume, frame: LVFrame, polar: PolarMap, *, thickness_mm: float = 9.5) -> float:
-    """Measure the cavity of an ungated image as `measure_function` measures every gate's, for TID.
+    """Measure the cavity of an ungated image as `measure_function` measures every gate's.
 
     Parameters
     ----------
@@ -108,8 +108,25 @@ def static_cavity_ml(volume: Volume, frame: LVFrame, polar: PolarMap, *, thickne
     AnalysisError
         When there are no counts along the wall.
     """
-    wall = track_wall(volume.summed(), frame, polar, thickness_mm=thickness_mm)
-    return float(cavity_ml(wall.rays, wall.shell.inner_mm(wall.rays), wall.shell.rim_mm)[0])
+    return static_cavities_ml(((volume, frame, polar),), thickness_mm=thickness_mm)[0]
+
+
+def static_cavities_ml(
+    scans: Sequence[tuple[Volume, LVFrame, PolarMap]], *, thickness_mm: float = 9.5
+) -> tuple[float, ...]:
+    """Measure the cavities of scans of one patient with one camera and reconstruction, as stress and rest for TID.
+
+    The resolution is fitted to all of them at once: what noise does to it then moves all cavities alike and drops
+    out of their ratio. Scans whose voxels differ by more than a tenth are not of one camera: each is fitted alone.
+    Parameters and errors are those of `static_cavity_ml`, ``(volume, frame, polar)`` for every scan.
+    """
+    summed = [(volume.summed(), frame, polar) for volume, frame, polar in scans]
+    sizes = np.array([float(np.prod(volume.spacing_mm)) ** (1.0 / 3.0) for volume, _, _ in summed])
+    if sizes.max() > 1.1 * sizes.min():
+        walls = tuple(track_wall(*one, thickness_mm=thickness_mm) for one in summed)
+    else:
+        walls = track_walls(summed, thickness_mm=thickness_mm)
+    return tuple(float(cavity_ml(w.rays, w.shell.inner_mm(w.rays), w.shell.rim_mm)[0]) for w in walls)
 
 
 def _nearest_gate(time: float, gates: int) -> int:

@@ -9,6 +9,7 @@ or curved ventricle drops out. Thickness follows from the wall's volume, which t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +23,7 @@ from myoperf.quant.rays import TUBE_STEP_MM, Rays, lay_rays, mid_wall_area_mm2, 
 from myoperf.quant.synthesis import Shell, crop, shell_image
 from myoperf.types import LVFrame, PolarMap, Volume
 
-__all__ = ["Tracking", "time_basis", "track_wall"]
+__all__ = ["Tracking", "time_basis", "track_wall", "track_walls"]
 
 Float = NDArray[np.floating[Any]]
 
@@ -82,6 +83,18 @@ def time_basis(gates: int) -> Float:
     return np.stack(waves, axis=1)
 
 
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    """One scan's wall while the model is moved; `gap_mm` is what was between the peaks of image and model before."""
+
+    gated: Volume
+    rays: Rays
+    smoother: _Smoother
+    seen: _Seen
+    shell: Shell
+    gap_mm: Float
+
+
 def track_wall(
     gated: Volume, frame: LVFrame, polar: PolarMap, *, thickness_mm: float = 9.5, rounds: int = _ROUNDS
 ) -> Tracking:
@@ -104,6 +117,28 @@ def track_wall(
     AnalysisError
         When the image holds no counts along the wall.
     """
+    return track_walls(((gated, frame, polar),), thickness_mm=thickness_mm, rounds=rounds)[0]
+
+
+def track_walls(
+    scans: Sequence[tuple[Volume, LVFrame, PolarMap]], *, thickness_mm: float = 9.5, rounds: int = _ROUNDS
+) -> tuple[Tracking, ...]:
+    """Follow the walls of scans of one patient and camera, whose resolution is fitted to all at once.
+
+    Parameters and errors are those of `track_wall`, with ``(gated, frame, polar)`` for every scan.
+    """
+    fitted = [_start(gated, frame, polar, thickness_mm) for gated, frame, polar in scans]
+    sigma = 7.0
+    for _ in range(rounds):
+        moved = [_move(one, sigma, thickness_mm) for one in fitted]
+        fitted = [one for one, _ in moved]
+        wider = float(np.mean([gap for _, gap in moved]))
+        sigma = float(np.sqrt(np.clip(sigma**2 + 0.7 * wider, 2.0**2, 12.0**2)))
+    return tuple(_finished(one, sigma) for one in fitted)
+
+
+def _start(gated: Volume, frame: LVFrame, polar: PolarMap, thickness_mm: float) -> _Fitted:
+    """Measure the patient's peaks and rim, and put the first model there."""
     rays = lay_rays(frame)
     start = mid_wall_on_rays(rays, polar)
     prior = np.repeat(start[None], gated.frames, axis=0)
@@ -114,23 +149,28 @@ def track_wall(
     seen = _measure(gated, rays, seen.middle_mm, seen.rim_mm, fit)
     uptake = np.clip(seen.counts.mean(axis=0), 0.05 * float(np.median(seen.counts)), None)
     uptake = _held(rays, uptake, seen.rim_mm)
-    shell = _with_thickness(
-        rays, Shell(seen.middle_mm, np.full_like(prior, thickness_mm), seen.rim_mm, uptake), thickness_mm
-    )
-    sigma, residual = 7.0, np.inf
-    for _ in range(rounds):
-        model = _measure(
-            shell_image(rays, shell, gated, sigma_mm=sigma), rays, seen.middle_mm, seen.rim_mm, fit, seen.weight
-        )
-        gap = seen.middle_mm - model.middle_mm
-        residual = float(np.sqrt(np.average((gap**2).mean(axis=0), weights=seen.weight)))
-        middle = np.maximum(shell.middle_mm + np.clip(gap, -6.0, 6.0), 3.0)
-        rim = shell.rim_mm + np.clip(seen.rim_mm - model.rim_mm, -6.0, 6.0)
-        ratio = seen.counts.mean(axis=0) / np.maximum(model.counts.mean(axis=0), 1e-9)
-        uptake = _held(rays, shell.uptake * np.clip(ratio, 0.3, 3.0), seen.rim_mm)
-        sigma = float(np.sqrt(np.clip(sigma**2 + 0.7 * (seen.width_mm**2 - model.width_mm**2), 2.0**2, 12.0**2)))
-        shell = _with_thickness(rays, Shell(middle, shell.thickness_mm, rim, uptake), thickness_mm)
-    return Tracking(rays, shell, sigma, seen.counts, _local_thickness(gated, rays, shell, sigma), residual)
+    shell = Shell(seen.middle_mm, np.full_like(prior, thickness_mm), seen.rim_mm, uptake)
+    return _Fitted(gated, rays, fit, seen, _with_thickness(rays, shell, thickness_mm), np.full_like(prior, np.inf))
+
+
+def _move(one: _Fitted, sigma_mm: float, thickness_mm: float) -> tuple[_Fitted, float]:
+    """Move the model once by what it measures differently; also give by how much its squared width falls short."""
+    rays, seen, shell = one.rays, one.seen, one.shell
+    image = shell_image(rays, shell, one.gated, sigma_mm=sigma_mm)
+    model = _measure(image, rays, seen.middle_mm, seen.rim_mm, one.smoother, seen.weight)
+    gap = seen.middle_mm - model.middle_mm
+    middle = np.maximum(shell.middle_mm + np.clip(gap, -6.0, 6.0), 3.0)
+    rim = shell.rim_mm + np.clip(seen.rim_mm - model.rim_mm, -6.0, 6.0)
+    ratio = seen.counts.mean(axis=0) / np.maximum(model.counts.mean(axis=0), 1e-9)
+    uptake = _held(rays, shell.uptake * np.clip(ratio, 0.3, 3.0), seen.rim_mm)
+    moved = _with_thickness(rays, Shell(middle, shell.thickness_mm, rim, uptake), thickness_mm)
+    return replace(one, shell=moved, gap_mm=gap), seen.width_mm**2 - model.width_mm**2
+
+
+def _finished(one: _Fitted, sigma_mm: float) -> Tracking:
+    residual = float(np.sqrt(np.average((one.gap_mm**2).mean(axis=0), weights=one.seen.weight)))
+    local = _local_thickness(one.gated, one.rays, one.shell, sigma_mm)
+    return Tracking(one.rays, one.shell, sigma_mm, one.seen.counts, local, residual)
 
 
 def _local_thickness(gated: Volume, rays: Rays, shell: Shell, sigma_mm: float) -> Float:
