@@ -85,7 +85,8 @@ def test_every_number_of_flow_has_an_interval(report):
 
 
 def test_flow_stands_in_results_and_report(report, tmp_path):
-    deliver(report, tmp_path / "out", formats=("html", "json", "pdf"))
+    deliver(report, tmp_path / "out", formats=("html", "json", "pdf", "dicom"))
+    assert len(list((tmp_path / "out" / "dicom").iterdir())) >= 3
     out = json.loads((tmp_path / "out" / "results.json").read_text())
     flow = out["scans"][0]["flow"]
     assert flow["tracer"] == "Rb-82"

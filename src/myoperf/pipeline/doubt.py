@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from myoperf.errors import AnalysisError, MyoPerfError
-from myoperf.pipeline.flow import flow_of, still_volume
+from myoperf.pipeline.flow import flow_of
 from myoperf.polar import sample_polar_map, segments_percent
 from myoperf.quant import interval_of_draws, jitter_frame, lung_heart_ratio, measure_function, resample_counts
 from myoperf.recon import ReconOptions, reconstruct
@@ -201,11 +201,11 @@ def _again(
         image = resample_counts(image, rng)
         scan = replace(scan, image=image)
         moving = reconstruct(image, recon).volume
+        volume = moving.summed()
         frame = jitter_frame(result.frame, rng, **_BY_NOISE)
     else:
-        moving = image
+        moving, volume = image, result.volume
         frame = jitter_frame(result.frame, rng)
-    volume, _ = still_volume(scan, moving)
     labels, _ = segment(volume, frame)
     maps = sample_polar_map(volume, labels, frame, rings=result.polar.rings, angles=result.polar.angles)
     function = None

@@ -47,7 +47,7 @@ def still_volume(scan: Scan, moving: Volume) -> tuple[Volume, tuple[Finding, ...
         at = np.flatnonzero(chosen)
         spoken = f"{start[at[0]]:.0f} to {start[at[-1]] + duration[at[-1]]:.0f} s after the first began"
     share = np.where(chosen, weight, 0.0)
-    volume = moving.with_array(np.tensordot(share / share.sum(), moving.array, axes=1).astype(np.float32))
+    volume = moving.with_array(np.tensordot((share / share.sum()).astype(np.float32), moving.array, axes=1))
     first, last = np.flatnonzero(chosen)[[0, -1]] + 1
     text = f"The ventricle was found on time frames {first} to {last} of {moving.frames} ({spoken})."
     return volume, (Finding("late-frames-summed", "info", text),)
