@@ -26,6 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from myoperf.diagnosis.classifier import load_classifier
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.truth import truth
 from myoperf.segments import TERRITORIES
@@ -129,7 +130,7 @@ def inputs(cases: SliceCases) -> dict[str, tuple[Float, Reader]]:
 
 def measure(cases: SliceCases) -> pd.DataFrame:
     """Score every reader for both labels."""
-    fixed = {"true uptake": true_uptake(len(cases)), "shipped polar classifier": polar_probability(cases)}
+    fixed = {"true uptake": true_uptake(len(cases)), f"shipped {load_classifier().name}": polar_probability(cases)}
     rows = []
     for label in ("expert", "ica"):
         labels: NDArray[np.int64] = getattr(cases, label)

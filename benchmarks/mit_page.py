@@ -76,6 +76,8 @@ def ceiling() -> dict[str, str]:
 
 def unimiss() -> dict[str, str]:
     """Curves and probe of the pre-training."""
+    if not (RESULTS / "mit_unimiss.csv").exists():
+        return {"curves": "Not run yet on these stacks.", "probe": "Not run yet on these stacks.", "probe_verdict": ""}
     epochs, probe = pd.read_csv(RESULTS / "mit_unimiss.csv"), pd.read_csv(RESULTS / "mit_probe.csv")
     before, done = epochs.iloc[0], epochs.iloc[1:]
     rows = []

@@ -1,17 +1,17 @@
-"""Tables 3 to 6 of paper 000 at scale small, in slices of time: pre-train, then train the study's models.
+"""Tables 3 to 6 of paper 000 at scale small, pre-training and the comparison with polar maps, in slices of time.
 
-    python benchmarks/mit_tables.py FOLDER --part patients
-    python benchmarks/mit_tables.py FOLDER --part unimiss
-    python benchmarks/mit_tables.py FOLDER --part study --minutes 10       # again until it says that all is done
-    python benchmarks/mit_tables.py FOLDER --part slices
+    python benchmarks/mit_tables.py FOLDER --minutes 10       # again until it says that all is done
+    python benchmarks/mit_tables.py FOLDER --part study       # one part: patients, unimiss, slices or study
 
-FOLDER keeps what was done; the tables so far are copied to docs/results/mit_*.csv.
+FOLDER keeps what was done, each simulated chunk, epoch of pre-training and training; a run that is stopped loses no
+more than the one at work. The tables so far are copied to docs/results/mit_*.csv.
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
+import time
 from pathlib import Path
 
 import torch
@@ -25,6 +25,8 @@ RESULTS = Path(__file__).parents[1] / "docs" / "results"
 SEED = 501 + unimiss_recipe.PROBE_OFFSET
 """Of the study's patients. UniMiSS learns, without labels, from patients of seed 501, on which settings were chosen."""
 
+PARTS = ("unimiss", "slices", "study")
+
 
 def copy(source: Path, names: dict[str, str]) -> None:
     """Copy tables to the results, under the names the page reads."""
@@ -32,42 +34,61 @@ def copy(source: Path, names: dict[str, str]) -> None:
         shutil.copyfile(source / name, RESULTS / to)
 
 
+def pre_train(folder: Path) -> None:
+    """Pre-train and probe; a run that stopped goes on after its last epoch."""
+    out, seed = folder / "unimiss", SEED - unimiss_recipe.PROBE_OFFSET
+    if not (out / "card.json").exists():
+        unimiss_recipe.run("small", out, seed, data=None, resume=True, quiet=True, patients=folder / "patients")
+    copy(out, {"epochs.csv": "mit_unimiss.csv", "probe.csv": "mit_probe.csv"})
+
+
+def train_study(folder: Path, minutes: float) -> bool:
+    """Train the study's models until time is up; tell whether all are done."""
+    size, out = SCALES["small"], folder / "study"
+    done = run(
+        "small",
+        out,
+        SEED,
+        weights=folder / "unimiss" / "unimiss.pt",
+        baselines=keras_baselines(epochs=size.baseline_epochs, batch=16, side=size.baseline_side),
+        minutes=minutes,
+        patients=folder / "patients",
+        report=lambda line: print(line, flush=True),
+    )
+    if (out / "table.csv").exists():
+        copy(out, {"table.csv": "mit_tables.csv", "answers.csv": "mit_answers.csv"})
+    return done is not None
+
+
+def compare_with_polar(folder: Path) -> None:
+    """Train the recipe and compare it with the classifier of polar maps."""
+    out = folder / "slices"
+    if not (out / "card.json").exists():
+        slices_recipe.run("small", out, SEED, data=None, resume=True, quiet=True, patients=folder / "patients")
+    copy(out, {"held_out.csv": "mit_held_out.csv", "versus_polar.csv": "mit_versus_polar.csv"})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--minutes", type=float, default=10.0, help="Start no further training after so many minutes.")
-    parser.add_argument("--part", choices=("patients", "unimiss", "study", "baselines", "slices"), required=True)
+    parser.add_argument("--minutes", type=float, default=10.0, help="Start nothing further after so many minutes.")
+    parser.add_argument("--part", choices=("patients", *PARTS, "all"), default="all")
     given = parser.parse_args()
     torch.set_num_threads(1)
     RESULTS.mkdir(parents=True, exist_ok=True)
-    patients, size = given.folder / "patients", SCALES["small"]
-    if given.part == "patients":
-        shape = size.encoder.volume_shape
-        collect_cases(patients, size.patients, SEED, shape=shape, options=PAPER_POPULATION, report=print)
-    elif given.part == "unimiss":
-        out, seed = given.folder / "unimiss", SEED - unimiss_recipe.PROBE_OFFSET
-        unimiss_recipe.run("small", out, seed, data=None, resume=True, quiet=True, patients=patients)
-        copy(out, {"epochs.csv": "mit_unimiss.csv", "probe.csv": "mit_probe.csv"})
-    elif given.part == "slices":
-        out = given.folder / "slices"
-        slices_recipe.run("small", out, SEED, data=None, resume=True, quiet=True, patients=patients)
-        copy(out, {"held_out.csv": "mit_held_out.csv", "versus_polar.csv": "mit_versus_polar.csv"})
-    else:
-        out = given.folder / "study"
-        baselines = keras_baselines(epochs=size.baseline_epochs, batch=16, side=size.baseline_side)
-        done = run(
-            "small",
-            out,
-            SEED,
-            weights=given.folder / "unimiss" / "unimiss.pt",
-            baselines=baselines,
-            minutes=given.minutes,
-            patients=patients,
-            models=list(baselines) if given.part == "baselines" else None,
-            report=lambda line: print(line, flush=True),
-        )
-        copy(out, {"table.csv": "mit_tables.csv", "answers.csv": "mit_answers.csv"})
-        if done is None:
+    began, size = time.monotonic(), SCALES["small"]
+    shape = size.encoder.volume_shape
+    collect_cases(given.folder / "patients", size.patients, SEED, shape=shape, options=PAPER_POPULATION, report=print)
+    for part in PARTS if given.part == "all" else [given.part]:
+        left = given.minutes - (time.monotonic() - began) / 60.0
+        if left < 0:
+            print(f"time is up before the part {part}; more is left to do")
+            return
+        if part == "unimiss":
+            pre_train(given.folder)
+        elif part == "slices":
+            compare_with_polar(given.folder)
+        elif part == "study" and not train_study(given.folder, left):
             print("more is left to do")
             return
     print("all is done")
