@@ -79,6 +79,9 @@ def test_the_calibration_is_chosen_by_what_fits():
     assert bent in KINDS
     stepped, labels = _odds(900, lambda x: np.where(x > 2.0, 4.0, -0.5))
     assert choose_calibration(stepped, labels, 0)[0] == "isotonic"
+    few, losses, _ = choose_calibration(stepped[:150], labels[:150], 0)
+    assert losses["isotonic"] == min(losses.values())
+    assert few != "isotonic", "too few patients for steps"
 
 
 def test_a_set_goes_on_where_it_stopped_and_its_patients_do_not_depend_on_their_number(tmp_path, monkeypatch):

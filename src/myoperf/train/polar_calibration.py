@@ -15,9 +15,12 @@ from sklearn.isotonic import IsotonicRegression
 
 from myoperf.diagnosis.classifier import calibrated
 
-__all__ = ["KINDS", "choose_calibration", "fit_calibration", "log_loss"]
+__all__ = ["ISOTONIC_FROM", "KINDS", "choose_calibration", "fit_calibration", "log_loss"]
 
 KINDS = ("temperature", "platt", "isotonic")
+ISOTONIC_FROM = 200
+"""Patients from which isotonic curves may be chosen. On fewer their steps fit chance, and where a curve is flat an
+explanation by what a place adds to the probability shows nothing."""
 _KNOTS = np.linspace(-8.0, 8.0, 65)
 _SURE = 0.01
 
@@ -70,6 +73,8 @@ def choose_calibration(
 ) -> tuple[str, Mapping[str, float], dict[str, Float]]:
     """Choose the kind of lowest cross-validated log loss, by patient, and fit it on all.
 
+    Isotonic curves are measured but not chosen on fewer than `ISOTONIC_FROM` patients.
+
     Returns
     -------
     (kind, cross-validated log loss of every kind and of ``"none"``, what was fitted).
@@ -82,5 +87,6 @@ def choose_calibration(
             others = np.setdiff1d(order, part)
             seen[part] = calibrated(fit_calibration(kind, logits[others], labels[others]), logits[part])
         losses[kind] = log_loss(seen, labels)
-    best = min(KINDS, key=lambda kind: losses[kind])
+    allowed = KINDS if len(logits) >= ISOTONIC_FROM else tuple(kind for kind in KINDS if kind != "isotonic")
+    best = min(allowed, key=lambda kind: losses[kind])
     return best, {k: round(v, 4) for k, v in losses.items()}, fit_calibration(best, logits, labels)
