@@ -6,7 +6,7 @@ from myoperf.nets.lv_networks import build_lv_network
 from myoperf.nets.lv_output import LVOutput
 from myoperf.nets.lv_pose import matrix_from_six, sample_in_pose
 from myoperf.train.losses import segmentation_loss
-from myoperf.train.ms_st_unet import Batch, Recipe, Steadied, handed_pose, loss_of
+from myoperf.train.ms_st_unet import Batch, Recipe, Steadied, handed_pose, loss_of, moved_truth
 from myoperf.train.nn_unet_augmentation import augment_as_nn_unet
 
 TILT = torch.linalg.matrix_exp(torch.tensor([[0, -0.5, 0.2], [0.5, 0, -0.3], [-0.2, 0.3, 0]]))[None]
@@ -47,6 +47,25 @@ def test_masks_right_for_a_wrong_pose_cost_little_only_when_steadied():
     }
     masks = {key: cost[key] - pose_only[key] for key in cost}
     assert masks[PLAIN] < 0.5 * masks[None]
+
+
+def best_volume(steepness):
+    """Wall volume, by true, whose overlap with the moved truth is best: what a network would learn."""
+    steps = (2 * torch.arange(32) + 1) / 32 - 1
+    z, y, x = torch.meshgrid(steps, steps, steps, indexing="ij")
+    away = torch.sqrt(x**2 + y**2 + z**2)
+    given = torch.where((away < 0.55) & (away >= 0.42), 1, 0)[None]
+    batch = Batch((given == 1)[:, None].float(), given, given, TILT, SHIFT)
+    output = LVOutput((torch.zeros(1, 3, 32, 32, 32),), (1.0,), TILT, SHIFT, None, TILT[:, None], SHIFT[:, None])
+    wall = moved_truth(output, batch, None, steepness)[0, 1]
+    cuts = [(wall > level).float() for level in torch.arange(0.2, 0.75, 0.01)]
+    best = max(cuts, key=lambda cut: float(2 * (cut * wall).sum() / (cut.sum() + wall.sum())))
+    return float(best.sum() / (given == 1).sum())
+
+
+def test_the_best_overlap_with_the_moved_truth_has_its_volume():
+    assert best_volume(Steadied().steepness) == pytest.approx(1.0, abs=0.04)
+    assert best_volume(1.0) > 1.06
 
 
 def test_the_gradient_of_a_steadied_rotation_is_bounded_where_the_angles_jump():

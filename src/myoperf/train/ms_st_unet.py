@@ -76,6 +76,8 @@ class Steadied:
         volumes than a mask, and costs far less for each.
     entropy
         Weight of the cross-entropy added to the overlap, for every network.
+    steepness
+        How much steeper the edges of true masks are made that were interpolated in the pose found.
     """
 
     given: float = 0.5
@@ -84,6 +86,7 @@ class Steadied:
     pose_rate: float = 1e-3
     pose_share: float = 0.1
     entropy: float = 1.0
+    steepness: float = 4.0
 
 
 @dataclass(frozen=True)
@@ -232,7 +235,7 @@ def loss_of(
     if steadied is None or not turned:
         truth_of_masks = F.one_hot(batch.turned if turned else batch.given, 3).movedim(-1, 1).float()
     else:
-        truth_of_masks = _moved_truth(output, batch, made_in)
+        truth_of_masks = moved_truth(output, batch, made_in, steadied.steepness)
     total = torch.zeros(())
     parts = [labels_for(truth_of_masks[:, k], output) for k in range(3)]
     for k, (logits, *masks) in enumerate(zip(output.logits, *parts, strict=True)):
@@ -246,14 +249,19 @@ def loss_of(
     return total + _pose_loss(output, batch, matrices=steadied is not None)
 
 
-def _moved_truth(output: LVOutput, batch: Batch, made_in: tuple[Tensor, Tensor] | None) -> Tensor:
-    """Give the true masks (B, 3, D, H, W) in the pose in which the network made its own; soft, with a gradient."""
+def moved_truth(output: LVOutput, batch: Batch, made_in: tuple[Tensor, Tensor] | None, steepness: float) -> Tensor:
+    """Give the true masks (B, 3, D, H, W) in the pose in which the network made its own, with a gradient.
+
+    Interpolated masks are made steeper: against soft ones overlap is best for a wall that is too large.
+    """
     if made_in is not None:
         return F.one_hot(batch.turned, 3).movedim(-1, 1).float()
     assert output.rotation is not None
     assert output.translation is not None
     there = F.one_hot(batch.given, 3).movedim(-1, 1).float()[:, 1:]
     moved = sample_in_pose(there, output.rotation.float(), output.translation.float())
+    moved = ((moved - 0.5) * steepness + 0.5).clamp(0, 1)
+    moved = moved / moved.sum(1, keepdim=True).clamp_min(1)
     return torch.cat([1 - moved.sum(1, keepdim=True), moved], 1)
 
 
