@@ -149,6 +149,17 @@ def line(group: str, rows: pd.DataFrame, name: str) -> str:
     )
 
 
+def verdict(name: str, groups: dict[str, pd.DataFrame], *, goal: float = 0.9) -> str:
+    """Say whether the goal of r is met in every group of at least 4 patients."""
+    said = []
+    for group, rows in groups.items():
+        if len(rows) > 3:
+            r, low, _ = correlation(rows[f"{name}_true"].to_numpy(), rows[name].to_numpy())
+            how = "met" if low >= goal else "met by the estimate only" if r >= goal else f"**missed by {goal - r:.2f}**"
+            said.append(f"in {group} {how}")
+    return f"Goal for {name}, r of {goal:g}: {'; '.join(said)}."
+
+
 HEAD = (
     "| group | number | n | SD of truth | bias (95 % interval) | SD of error | r (95 % interval) |\n"
     "|---|---|---|---|---|---|---|"
@@ -190,9 +201,11 @@ def tables() -> dict[str, str]:
         for number in ("phase_sd_deg", "phase_bandwidth_deg")
         if len(rows) > 3
     ]
+    ending = ["", verdict("tid_ratio", {"the population": people})]
+    groups = {"the population": people, f"the cohort dyssynchrony ({len(uneven)} patients)": uneven}
     return {
-        "function_simulated": "\n".join([said, "", HEAD, *volumes_of]),
-        "synchrony_simulated": "\n".join([HEAD, *phases, "", f"Of the cohort dyssynchrony {len(uneven)} are there."]),
+        "function_simulated": "\n".join([said, "", HEAD, *volumes_of, *ending]),
+        "synchrony_simulated": "\n".join([HEAD, *phases, "", verdict("phase_sd_deg", groups)]),
         "gates_simulated": gates_table(good),
         "limits_simulated": limits_table(people),
     }
