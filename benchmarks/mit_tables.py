@@ -44,12 +44,12 @@ def pre_train(folder: Path) -> None:
 
 def train_study(folder: Path, minutes: float) -> bool:
     """Train the study's models until time is up; tell whether all are done."""
-    size, out = SCALES["small"], folder / "study"
+    size, out, weights = SCALES["small"], folder / "study", folder / "unimiss" / "unimiss.pt"
     done = run(
         "small",
         out,
         SEED,
-        weights=folder / "unimiss" / "unimiss.pt",
+        weights=weights if weights.exists() else None,
         baselines=keras_baselines(epochs=size.baseline_epochs, batch=16, side=size.baseline_side),
         minutes=minutes,
         patients=folder / "patients",

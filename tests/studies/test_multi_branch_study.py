@@ -76,7 +76,7 @@ def test_smoke_study_stops_and_goes_on(tmp_path):
     assert path == folder / "table.md"
     predictions = pd.read_csv(folder / "predictions.csv")
     table = pd.read_csv(folder / "table.csv").set_index("model")
-    models = {arm.name for arm in ARMS if arm.pretrained} | {"mean brightness"}
+    models = {arm.name for arm in ARMS if not arm.pretrained} | {"mean brightness"}
     assert set(predictions["model"]) == models
     assert set(table.index) == models | {"all called abnormal"}
     stamps = {p: p.stat().st_mtime_ns for p in (folder / "jobs").iterdir()}

@@ -1,9 +1,10 @@
 """The multi-branch Medical Transformer's experiments (paper 000, tables 3 to 6) on simulated patients.
 
 Compared by repeated splits by patient: the fused model, single axes, three fusions, fine-tuned and frozen
-encoders, and convolutional baselines on the same slices laid out as a picture. The label is the simulated
-reader's, as in the paper it is the readers'. Encoders start from a UniMiSS checkpoint when one is given, from random
-numbers otherwise. Every training's predictions are a file of their own, so a run that stopped goes on where it was.
+encoders, random and UniMiSS start, and convolutional baselines on the same slices laid out as a picture. The label is
+the simulated reader's, as in the paper it is the readers'. The paper's models all start from UniMiSS weights; here the
+tables start from random numbers, and pre-trained models stand beside them. Every training's predictions are a file of
+their own, so a run that stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ class Arm:
     tables
         Numbers of the paper's tables it stands in.
     pretrained
-        Whether it starts from the checkpoint, where there is one.
+        Whether it starts from the checkpoint; left out where there is none.
     """
 
     name: str
@@ -103,24 +104,23 @@ class Arm:
     views: tuple[str, ...] = ("sa", "hla", "vla")
     fusion: Literal["average", "concatenation", "learnable"] = "average"
     frozen: bool = False
-    pretrained: bool = True
+    pretrained: bool = False
 
 
+_FUSED, _SINGLE = ("sa", "hla", "vla"), (("sa",), ("hla",), ("vla",))
 ARMS = (
     Arm("fusion, average", (3, 4, 5, 6)),
-    Arm("SA only", (4, 6), views=("sa",)),
-    Arm("HLA only", (4, 6), views=("hla",)),
-    Arm("VLA only", (4, 6), views=("vla",)),
+    *(Arm(f"{view[0].upper()} only", (4, 6), views=view) for view in _SINGLE),
     Arm("fusion, average, frozen", (6,), frozen=True),
-    Arm("SA only, frozen", (6,), views=("sa",), frozen=True),
-    Arm("HLA only, frozen", (6,), views=("hla",), frozen=True),
-    Arm("VLA only, frozen", (6,), views=("vla",), frozen=True),
+    *(Arm(f"{view[0].upper()} only, frozen", (6,), views=view, frozen=True) for view in _SINGLE),
     Arm("fusion, concatenation", (5,), fusion="concatenation"),
     Arm("fusion, learnable weights", (5,), fusion="learnable"),
-    Arm("fusion, average, frozen, from random", (), frozen=True, pretrained=False),
-    Arm("fusion, average, from random", (), pretrained=False),
+    Arm("fusion, average, pre-trained", (3, 6), pretrained=True),
+    Arm("fusion, average, pre-trained, frozen", (6,), frozen=True, pretrained=True),
+    *(Arm(f"{v[0].upper()} only, pre-trained, frozen", (6,), views=v, frozen=True, pretrained=True) for v in _SINGLE),
 )
-"""The models of tables 4 to 6, and the fused one without pre-training; table 3's baselines come as functions."""
+"""The models of tables 4 to 6, from random numbers and, where weights are given, pre-trained; table 3's baselines
+come as functions."""
 
 Baseline = Callable[[Float, NDArray[Any], Float, int], Float]
 """(training pictures (n, 3, side, side), labels, test pictures, seed) -> probability of each test picture."""
@@ -172,7 +172,7 @@ class _Trials:
 
     def jobs(self) -> list[tuple[int, Arm | str]]:
         """List every (split, model): all models of the first split, of the next ..., baselines last."""
-        arms = [arm for arm in ARMS if self.weights is not None or arm.pretrained]
+        arms = [arm for arm in ARMS if self.weights is not None or not arm.pretrained]
         listed: list[tuple[int, Arm | str]] = []
         for split in range(self.size.splits):
             listed += [(split, arm) for arm in arms]
@@ -237,7 +237,8 @@ def run(
     seed
         Of patients, splits, weights and augmentation.
     weights
-        UniMiSS checkpoint whose teacher every branch starts from (see `mit_weights.read_checkpoint`); None: random.
+        UniMiSS checkpoint whose teacher the branches of the pre-trained models start from (see
+        `mit_weights.read_checkpoint`); None: those models are left out. They can be added to a folder later.
     baselines
         Name -> a function that trains on pictures and predicts; table 3's other models.
     minutes
@@ -261,8 +262,11 @@ def run(
     if scale not in SCALES:
         raise InputError(f"A scale is one of {', '.join(SCALES)}; got {scale!r}.")
     size, out, began, said = SCALES[scale], Path(out), time.monotonic(), report or (lambda line: None)
-    start = "random numbers" if weights is None else hashlib.sha256(Path(weights).read_bytes()).hexdigest()
-    claim_folder(out / "jobs", {"scale": scale, "seed": seed, "size": asdict(size), "start": start})
+    start = None if weights is None else hashlib.sha256(Path(weights).read_bytes()).hexdigest()
+    settings = json.loads(json.dumps({"scale": scale, "seed": seed, "size": asdict(size)}))
+    claim_folder(out / "jobs", settings)
+    if weights is not None:
+        claim_folder(out / "jobs" / "pre-trained", settings | {"start": start})
     cases = collect_cases(
         patients or out / "cohort",
         size.patients,
@@ -274,7 +278,8 @@ def run(
     trials = _Trials(size, seed, cases.stacks.astype(np.float32), cases.expert, weights, baselines or {})
     jobs = trials.jobs()
     for split, job in jobs:
-        path = out / "jobs" / f"{split}-{_name(job).replace(', ', '_').replace(' ', '-')}.csv"
+        place = out / "jobs" / ("pre-trained" if isinstance(job, Arm) and job.pretrained else "")
+        path = place / f"{split}-{_name(job).replace(', ', '_').replace(' ', '-')}.csv"
         if path.exists() or (models is not None and _name(job) not in models):
             continue
         if minutes is not None and time.monotonic() - began > 60 * minutes:
@@ -284,15 +289,17 @@ def run(
         done.to_csv(path.with_suffix(".part"), index=False)
         path.with_suffix(".part").replace(path)
         said(f"split {split + 1}, {_name(job)}: {done['cpu_s'].iloc[0]:.0f} s of processor time")
-    finished = len(list((out / "jobs").glob("*.csv")))
+    finished = len(list((out / "jobs").rglob("*.csv")))
     if finished:
         _write(out, size, scale, seed, start, int(trials.truth.sum()), (finished, len(jobs)))
     return out / "table.md" if finished >= len(jobs) else None
 
 
-def _write(out: Path, size: Scale, scale: str, seed: int, start: str, abnormal: int, jobs: tuple[int, int]) -> None:
+def _write(
+    out: Path, size: Scale, scale: str, seed: int, start: str | None, abnormal: int, jobs: tuple[int, int]
+) -> None:
     """Put all jobs' predictions together and measure them."""
-    files = sorted((out / "jobs").glob("*.csv"))
+    files = sorted((out / "jobs").rglob("*.csv"))
     predictions = pd.concat([pd.read_csv(path) for path in files], ignore_index=True)
     names = {arm.name: index for index, arm in enumerate(ARMS)}
     order = predictions["model"].map(lambda name: names.get(name, len(names)))
@@ -311,7 +318,7 @@ def _write(out: Path, size: Scale, scale: str, seed: int, start: str, abnormal: 
         "seed": seed,
         "myoperf": __version__,
         "data": "simulated patients (image-space mode), the simulated reader's label, slices cut near the true pose",
-        "encoders_start_from": start if start == "random numbers" else f"UniMiSS weights, sha256 {start}",
+        "pre_trained_start_from": start and f"UniMiSS weights, sha256 {start}",
         "trainings_done": jobs[0],
         "trainings_in_all": jobs[1],
         "size": asdict(size),
@@ -321,7 +328,7 @@ def _write(out: Path, size: Scale, scale: str, seed: int, start: str, abnormal: 
     (out / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
     heading = (
         f"# Multi-branch MiT, scale {scale}\n\n{size.patients} {manifest['data']}; {abnormal} abnormal. Encoders start "
-        f"from {manifest['encoders_start_from']}. Areas are means over splits by patient, 95 % intervals by bootstrap "
-        "over patients, F1, sensitivity and specificity at 0.5. Research use only.\n\n"
+        f"from random numbers, those called pre-trained from UniMiSS weights. Areas are means over splits by patient, 95 % "
+        "intervals by bootstrap over patients, F1, sensitivity and specificity at 0.5. Research use only.\n\n"
     )
     (out / "table.md").write_text(heading + markdown(table, answers))

@@ -32,8 +32,12 @@ QUESTIONS: tuple[tuple[str, str, str], ...] = (
     ("fine-tuned beats frozen", "SA only", "SA only, frozen"),
     ("fine-tuned beats frozen", "HLA only", "HLA only, frozen"),
     ("fine-tuned beats frozen", "VLA only", "VLA only, frozen"),
-    ("pre-trained beats random", "fusion, average", "fusion, average, from random"),
-    ("pre-trained beats random", "fusion, average, frozen", "fusion, average, frozen, from random"),
+    ("fine-tuned beats frozen", "fusion, average, pre-trained", "fusion, average, pre-trained, frozen"),
+    ("pre-trained beats random", "fusion, average, pre-trained", "fusion, average"),
+    ("pre-trained beats random", "fusion, average, pre-trained, frozen", "fusion, average, frozen"),
+    ("pre-trained beats random", "SA only, pre-trained, frozen", "SA only, frozen"),
+    ("pre-trained beats random", "HLA only, pre-trained, frozen", "HLA only, frozen"),
+    ("pre-trained beats random", "VLA only, pre-trained, frozen", "VLA only, frozen"),
 )
 """What the paper claims, then what pre-training adds: question, model said to be better, the other."""
 
