@@ -328,7 +328,7 @@ def _write(
     (out / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
     heading = (
         f"# Multi-branch MiT, scale {scale}\n\n{size.patients} {manifest['data']}; {abnormal} abnormal. Encoders start "
-        f"from random numbers, those called pre-trained from UniMiSS weights. Areas are means over splits by patient, 95 % "
-        "intervals by bootstrap over patients, F1, sensitivity and specificity at 0.5. Research use only.\n\n"
+        f"from random numbers, those called pre-trained from UniMiSS weights. Areas are means over splits by patient, "
+        "95 % intervals by bootstrap over patients, F1, sensitivity and specificity at 0.5. Research use only.\n\n"
     )
     (out / "table.md").write_text(heading + markdown(table, answers))
