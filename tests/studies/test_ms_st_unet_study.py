@@ -14,7 +14,8 @@ from myoperf.nets.lv_output import LVOutput
 from myoperf.nets.lv_pose import sample_in_pose
 from myoperf.studies import ms_st_unet as study
 from myoperf.train.cases import Case
-from myoperf.train.ms_st_unet import Field, Recipe, judge_network, mean_pose, see, train_network
+from myoperf.train.ms_st_unet import Field, Recipe, mean_pose, see, train_network
+from myoperf.train.ms_st_unet_judge import judge_network
 from myoperf.types import LVFrame, Volume
 
 FIELD = Field(32, 5.0)

@@ -28,7 +28,8 @@ from myoperf.phantom.fast import Kind
 from myoperf.studies.ms_st_unet_figures import PARAMETERS, draw_poses, draw_volumes, r2
 from myoperf.train.cases import Case, read_cases, write_cases
 from myoperf.train.lv_simulated import Camera, draw_case
-from myoperf.train.ms_st_unet import Field, Recipe, Steadied, judge_network, mean_pose, train_network
+from myoperf.train.ms_st_unet import Field, Recipe, Steadied, mean_pose, train_network
+from myoperf.train.ms_st_unet_judge import judge_network
 
 __all__ = ["SCALES", "Scale", "run", "write_tables"]
 

@@ -13,22 +13,18 @@ from rich.progress import track
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from myoperf.errors import AnalysisError
-from myoperf.geometry import affine_from_axes, index_from_lps, transform_points
-from myoperf.lv.mask import frame_from_mask
-from myoperf.lv.metrics import dice, hausdorff95_mm
+from myoperf.geometry import index_from_lps, transform_points
 from myoperf.nets.lv_output import LVOutput, labels_for
-from myoperf.nets.lv_pose import euler_from_matrix, sample_back, sample_in_pose
+from myoperf.nets.lv_pose import euler_from_matrix, sample_in_pose
 from myoperf.nets.lv_sampling import normalise, sample_at
 from myoperf.nets.ms_st_unet import MSSTUNet
-from myoperf.nets.nn_unet import NNUNet, compound_loss, mirrored_probability
+from myoperf.nets.nn_unet import NNUNet, compound_loss
 from myoperf.nets.omega_net import OmegaNet
 from myoperf.train.cases import Case
-from myoperf.train.losses import dice_loss, rotation_loss, segmentation_loss, threshold_loss, translation_loss, wrap
+from myoperf.train.losses import dice_loss, rotation_loss, segmentation_loss, threshold_loss, translation_loss
 from myoperf.train.nn_unet_augmentation import augment_as_nn_unet
-from myoperf.types import Volume
 
-__all__ = ["Batch", "Field", "Recipe", "Steadied", "judge_network", "mean_pose", "see", "train_network"]
+__all__ = ["Batch", "Field", "Recipe", "Steadied", "mean_pose", "see", "train_network"]
 
 LEAST_SIDE_BF16 = 64
 """Smaller cubes are trained in single precision: on grids below 4 voxels a side, which the deepest level then has, the
@@ -156,7 +152,8 @@ def see(cases: Sequence[Case], field: Field, poses: Sequence[tuple[Tensor, Tenso
     return Batch(volume, given, turned, rotation, translation)
 
 
-def _middle(case: Case) -> Tensor:
+def middle_mm(case: Case) -> Tensor:
+    """Give the LPS point (3,) in the middle of a case's volume, about which the field lies."""
     shape = np.array(case.image.grid_shape)
     return _single(transform_points(case.image.lps_from_index, 0.5 * (shape - 1)))
 
@@ -170,7 +167,7 @@ def _pose(case: Case, field: Field, turn: Tensor, middle: Tensor) -> tuple[Tenso
 
 def _one(case: Case, field: Field, turn: Tensor, shift: Tensor) -> tuple[Tensor, ...]:
     volume, rotation, translation = _image(case, field, turn, shift)
-    middle = _middle(case) + shift * field.half_mm
+    middle = middle_mm(case) + shift * field.half_mm
     inverse = _single(index_from_lps(case.image.lps_from_index))
     grid = _grid(field)
     plain = (grid @ turn.T) * field.half_mm + middle
@@ -183,7 +180,7 @@ def _one(case: Case, field: Field, turn: Tensor, shift: Tensor) -> tuple[Tensor,
 
 def _image(case: Case, field: Field, turn: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Give volume (1, N, N, N), rotation and translation of a case in a grid turned and shifted in the patient."""
-    middle = _middle(case) + shift * field.half_mm
+    middle = middle_mm(case) + shift * field.half_mm
     inverse = _single(index_from_lps(case.image.lps_from_index))
     points = (_grid(field) @ turn.T) * field.half_mm + middle
     volume = normalise(sample_at(_single(case.image.array), inverse, points))
@@ -207,7 +204,7 @@ def _single(values: NDArray[Any]) -> Tensor:
 
 def mean_pose(cases: Sequence[Case], field: Field) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Give mean Euler angles and translation of cases: where the localisers start."""
-    poses = [_pose(case, field, torch.eye(3), _middle(case)) for case in cases]
+    poses = [_pose(case, field, torch.eye(3), middle_mm(case)) for case in cases]
     rotation = torch.stack([r for r, _ in poses]).mean(0)
     left, _, right = torch.linalg.svd(rotation)
     euler = euler_from_matrix(left @ right)
@@ -372,74 +369,3 @@ def train_network(
         nn.utils.clip_grad_norm_(net.parameters(), 12.0)
         optimiser.step()
     return net.eval()
-
-
-@torch.inference_mode()
-def judge_network(
-    net: nn.Module, cases: Sequence[Case], field: Field, *, given_pose: bool = False, mirrored: bool = False
-) -> list[dict[str, Any]]:
-    """Judge a network on cases as they are, one row each; all masks are compared in the given frame.
-
-    Parameters
-    ----------
-    given_pose
-        Hand the true pose to the network (the paper's "manual rotation").
-    mirrored
-        Average over the eight mirrorings, as nnU-Net does; only for a network without a pose.
-
-    Returns
-    -------
-    Rows of wall_dice, pool_dice, wall_hd95_mm, pool_hd95_mm, wall_ml, true_wall_ml, mask_axis_error_deg (of the long
-    axis by the geometry of the wall's mask, `myoperf.lv.frame_from_mask`; NaN without a wall), and where it has a pose
-    alpha, beta, gamma (radians), tx, ty, tz (halves of the field), each with its ``true_`` value, rotation_mse (radians
-    squared, mean of the three angles) and axis_error_deg.
-    """
-    rows = []
-    for case in cases:
-        batch = see([case], field)
-        pose = (batch.rotation, batch.translation) if given_pose else ()
-        output = net(batch.volume, *pose)
-        chance = mirrored_probability(net, batch.volume) if mirrored else output.logits[0].float().softmax(1)
-        rotation, translation = output.rotation, output.translation
-        if rotation is not None and translation is not None:
-            used = pose or (rotation.float(), translation.float())
-            chance = sample_back(chance, *used)
-            chance[:, 0] += 1 - chance.sum(1)  # outside of the turned cube
-        got, truth = chance.argmax(1)[0].numpy(), batch.given[0].numpy()
-        row: dict[str, Any] = {"patient": case.patient, "case": case.name}
-        voxel_ml = field.voxel_mm**3 / 1000
-        for mask, label in (("wall", 1), ("pool", 2)):
-            row[f"{mask}_dice"] = dice(got == label, truth == label)
-            both = bool((got == label).any()) and bool((truth == label).any())
-            row[f"{mask}_hd95_mm"] = hausdorff95_mm(got == label, truth == label, field.voxel_mm) if both else np.nan
-        row["wall_ml"], row["true_wall_ml"] = (float((a == 1).sum()) * voxel_ml for a in (got, truth))
-        row["mask_axis_error_deg"] = _mask_axis_error_deg(got, case, field)
-        if output.scale_rotations is not None and rotation is not None and translation is not None:
-            row |= _pose_errors(rotation.float(), translation.float(), batch)
-        rows.append(row)
-    return rows
-
-
-def _mask_axis_error_deg(labels: NDArray[Any], case: Case, field: Field) -> float:
-    origin = _middle(case).numpy() - field.half_mm + 0.5 * field.voxel_mm
-    affine = affine_from_axes(tuple(float(v) for v in origin), np.eye(3)[::-1], field.voxel_mm)
-    try:
-        axis = frame_from_mask(Volume((labels == 1).astype(np.uint8), affine)).axis
-    except AnalysisError:
-        return float("nan")
-    return float(np.rad2deg(np.arccos(np.clip(axis @ case.frame.axis, -1, 1))))
-
-
-def _pose_errors(rotation: Tensor, translation: Tensor, batch: Batch) -> dict[str, float]:
-    truth = euler_from_matrix(batch.rotation)
-    euler = euler_from_matrix(rotation, near=truth)
-    cosine = (rotation[0, :, 2] * batch.rotation[0, :, 2]).sum().clamp(-1, 1)
-    row = {
-        "rotation_mse": float((wrap(euler - truth) ** 2).mean()),
-        "axis_error_deg": float(torch.rad2deg(torch.arccos(cosine))),
-    }
-    for k, angle in enumerate(("alpha", "beta", "gamma")):
-        row |= {angle: float(truth[0, k] + wrap(euler - truth)[0, k]), f"true_{angle}": float(truth[0, k])}
-    for k, part in enumerate(("tx", "ty", "tz")):
-        row |= {part: float(translation[0, k]), f"true_{part}": float(batch.translation[0, k])}
-    return row
