@@ -189,20 +189,20 @@ def test_the_cavity_of_an_ungated_image_lies_between_the_extremes_and_grows_with
 
 
 def test_scans_of_one_camera_share_their_resolution_and_those_of_two_do_not():
-    scans = [(heart(strength=s)[0].summed(), FRAME, polar_map()) for s in (0.12, 0.3)]
+    scans = [(heart(2, strength=s)[0].summed(), FRAME, polar_map()) for s in (0.12, 0.3)]
     walls = track_walls(scans)
     assert walls[0].sigma_mm == walls[1].sigma_mm
     together = static_cavities_ml(scans)
     alone = [static_cavity_ml(*scan) for scan in scans]
     assert together[0] / together[1] == pytest.approx(alone[0] / alone[1], rel=0.03)
-    other = (heart(strength=0.3, spacing=5.0)[0].summed(), FRAME, polar_map())
+    other = (heart(2, strength=0.3, spacing=5.0)[0].summed(), FRAME, polar_map())
     assert static_cavities_ml([scans[0], other]) == (alone[0], static_cavity_ml(*other))
 
 
 def test_noise_moves_cavities_that_share_their_resolution_less_against_each_other():
     rng, apart, shared = np.random.default_rng(1), [], []
-    still = [heart(strength=strength)[0].summed() for strength in (0.12, 0.3)]
-    for _ in range(6):
+    still = [heart(2, strength=strength)[0].summed() for strength in (0.12, 0.3)]
+    for _ in range(5):
         noisy = [v.with_array(rng.poisson(100.0 * v.array).astype(np.float32)) for v in still]
         scans = [(v, FRAME, polar_map()) for v in noisy]
         shared.append(np.divide(*static_cavities_ml(scans)))
