@@ -1,13 +1,14 @@
 """Compare the ways to run the shipped network, as `analyze` uses it: time a volume, and what changes.
 
-    python benchmarks/lv_engines.py [--data FOLDER | --cases FILE.npz] [--volumes 24] [--rounds 1] [--parts]
+    python benchmarks/lv_engines.py [--data FOLDER | --cases FILE.npz] [--volumes 24] [--rounds 1] [--most N]
+    python benchmarks/lv_engines.py --job parts | gates
 
 Volumes: of FOLDER (doi:10.13026/ce2z-dw74; or real ones of a file written by `myoperf.train.cases.write_cases`), and of
-each simulated kind half as many. Ways: eager single precision (the reference), bfloat16 autocast, and both through
-OpenVINO where it is installed. One process, one thread, ways alternating volume by volume, processor time. Differences
-to the reference: overlap of wall and pool, angle of the long axes, volumes, the findings. Gates: 8 of each of 3
-volumes, together, in fours and one by one. With --parts alone: how one volume's time divides (lv_engines_parts.csv).
-Writes docs/results/lv_engines.csv (a row a volume and way), lv_engines_summary.csv and lv_engines_gates.csv.
+each simulated kind a quarter as many. Ways: eager single precision (the reference), bfloat16 autocast, and both
+through OpenVINO where it is installed. One process, one thread, ways alternating volume by volume, processor time.
+Differences to the reference: overlap of wall and pool, angle of the long axes, volumes, the findings. Rows are kept
+from call to call in docs/results/lv_engines.csv (delete it to start anew); lv_engines_summary.csv is made of them.
+parts: how one volume's time divides. gates: 8 of each of 3 volumes, together, in fours and one by one.
 """
 
 from __future__ import annotations
@@ -43,6 +44,13 @@ REFERENCE = "float32"
 SEED = 803
 GATES = 8
 
+Draw = Callable[[], Case]
+
+
+def same(case: Case) -> Case:
+    """Give what was read already."""
+    return case
+
 
 def timed(job: Callable[[], Any]) -> tuple[Any, float]:
     start = time.process_time()
@@ -58,11 +66,11 @@ def ways() -> dict[Engine, NetworkLV]:
     return {name: load_network_lv(WEIGHTS, engine=name) for name in names}
 
 
-def row_of(case: Case, kind: str, name: str, fit: Any, reference: Any, seconds: list[float]) -> dict[str, Any]:
+def row_of(volume: str, kind: str, name: str, fit: Any, reference: Any, seconds: list[float]) -> dict[str, Any]:
     got, known = fit.labels.array[0], reference.labels.array[0]
     cosine = np.clip(fit.frame.axis @ reference.frame.axis, -1, 1)
     return {
-        "volume": case.name,
+        "volume": volume,
         "kind": kind,
         "way": name,
         "cpu_s": round(float(np.median(seconds)), 4),
@@ -75,21 +83,26 @@ def row_of(case: Case, kind: str, name: str, fit: Any, reference: Any, seconds: 
     }
 
 
-def compare(networks: dict[Engine, NetworkLV], cases: list[tuple[str, Case]], rounds: int) -> pd.DataFrame:
-    rows = []
-    for network in networks.values():
-        network.find_lv(cases[0][1].image)
-    for k, (kind, case) in enumerate(cases):
-        image = case.image
-        times: dict[str, list[float]] = {name: [] for name in networks}
+def compare(networks: dict[Engine, NetworkLV], cases: list[tuple[str, str, Draw]], rounds: int, most: int) -> None:
+    """Judge volumes that have no rows yet, `most` of them; rows are written after each."""
+    file = RESULTS / "lv_engines.csv"
+    rows = pd.read_csv(file) if file.exists() else pd.DataFrame(columns=["volume"])
+    waiting = [case for case in cases if case[0] not in set(rows["volume"])][:most]
+    for k, (name, kind, draw) in enumerate(waiting):
+        image = draw().image
+        times: dict[str, list[float]] = {way: [] for way in networks}
         fits: dict[str, Any] = {}
+        if not k:
+            for network in networks.values():
+                network.find_lv(image)
         for _ in range(rounds):
-            for name, network in networks.items():
-                fits[name], seconds = timed(partial(network.find_lv, image))
-                times[name].append(seconds)
-        rows += [row_of(case, kind, name, fits[name], fits[REFERENCE], times[name]) for name in networks]
-        print(k + 1, "of", len(cases), flush=True)
-    return pd.DataFrame(rows)
+            for way, network in networks.items():
+                fits[way], seconds = timed(partial(network.find_lv, image))
+                times[way].append(seconds)
+        found = [row_of(name, kind, way, fits[way], fits[REFERENCE], times[way]) for way in networks]
+        rows = pd.concat([rows, pd.DataFrame(found)]) if len(rows) else pd.DataFrame(found)
+        rows.to_csv(file, index=False)
+        print(name, f"{len(waiting) - k - 1} left", flush=True)
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
@@ -159,10 +172,11 @@ PARTS = {
 }
 
 
-def parts(networks: dict[Engine, NetworkLV], cases: list[tuple[str, Case]]) -> pd.DataFrame:
+def parts(networks: dict[Engine, NetworkLV], drawn: dict[str, Draw]) -> pd.DataFrame:
     """Profile one volume of each kind by processor time; parts overlap nowhere but in the localiser's sampling."""
     rows = []
-    for kind, case in dict(cases).items():
+    for kind, draw in drawn.items():
+        case = draw()
         for name, network in networks.items():
             network.find_lv(case.image)
             profile = cProfile.Profile(time.process_time)
@@ -180,32 +194,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder of the open volumes")
     parser.add_argument("--cases", type=Path, help="real volumes as cases, in place of FOLDER")
-    parser.add_argument("--volumes", type=int, default=24, help="real ones; half as many of each simulated kind")
+    parser.add_argument("--volumes", type=int, default=24, help="real ones; a quarter as many of each simulated kind")
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--parts", action="store_true", help="profile one volume of each kind instead")
+    parser.add_argument("--job", choices=("volumes", "parts", "gates"), default="volumes")
+    parser.add_argument("--most", type=int, default=1000, help="volumes to add in this call; those done are kept")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    cases: list[tuple[str, Case]] = []
+    cases: list[tuple[str, str, Draw]] = []
     if args.data is not None or args.cases is not None:
         real = read_real(args.data) if args.cases is None else [c for c in read_cases(args.cases) if not c.simulated]
         step = max(len(real) // args.volumes, 1)
-        cases += [("real", case) for case in real[::step][: args.volumes]]
+        cases += [(case.name, "real", partial(same, case)) for case in real[::step][: args.volumes]]
     for kind in ("spect", "czt", "pet"):
-        cases += [(f"simulated {kind}", draw_case(SEED, i, kind)) for i in range(max(args.volumes // 2, 1))]
+        for i in range(max(args.volumes // 4, 1)):
+            cases.append((f"{kind}-{SEED}-{i}", f"simulated {kind}", partial(draw_case, SEED, i, kind)))
     networks = ways()
-    if args.parts:
-        table = parts(networks, cases)
+    if args.job == "volumes":
+        compare(networks, cases, args.rounds, args.most)
+    elif args.job == "parts":
+        table = parts(networks, {kind: draw for _, kind, draw in cases})
         table.to_csv(RESULTS / "lv_engines_parts.csv", index=False)
         print(table.to_string(index=False))
-        return
-    rows = compare(networks, cases, args.rounds)
-    rows.to_csv(RESULTS / "lv_engines.csv", index=False)
-    table = summary(rows)
-    table.to_csv(RESULTS / "lv_engines_summary.csv", index=False)
-    print(table.to_string(index=False), flush=True)
-    found = gates(networks, [case for _, case in cases[-3:]])
-    found.to_csv(RESULTS / "lv_engines_gates.csv", index=False)
-    print(found.to_string(index=False), flush=True)
+    else:
+        table = gates(networks, [draw_case(SEED, 0, kind) for kind in ("spect", "czt", "pet")])
+        table.to_csv(RESULTS / "lv_engines_gates.csv", index=False)
+        print(table.to_string(index=False))
+    if (RESULTS / "lv_engines.csv").exists():
+        table = summary(pd.read_csv(RESULTS / "lv_engines.csv"))
+        table.to_csv(RESULTS / "lv_engines_summary.csv", index=False)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
-"""Time the ways to run the compact networks on the CPU, in one process, alternating, one thread.
+"""Time the ways to run the study's compact MS-ST-UNet on the CPU, in one process, alternating, one thread.
 
-    python benchmarks/lv_inference.py [--job whole|segmentation|two-step] [--seconds-of-fitting 15]
+    python benchmarks/lv_inference.py [--job whole|segmentation] [--seconds-of-fitting 15]
 
-Jobs: MS-ST-UNet whole (64^3), its segmentation alone in a given pose, and the two-step network's U-Net on its crop
-(40^3). Ways: eager float32 (the reference), channels last, bfloat16 autocast, ``torch.compile`` with freezing (of the
-crop's U-Net only: it takes minutes) and OpenVINO where it is installed and converts the job (its GridSample knows no
-3D, so not the whole MS-ST-UNet).
+Jobs: MS-ST-UNet whole (64^3), and its segmentation alone in a given pose. Ways: eager float32 (the reference), channels
+last, bfloat16 autocast, and OpenVINO where it is installed and converts the job (its GridSample knows no 3D, so not
+the whole MS-ST-UNet). The shipped network is measured by ``benchmarks/lv_engines.py``.
 The weights are fitted for a short while to simulated shells, so that there are masks to compare: Dice of the walls
 and the largest difference of a probability, each against the reference. Gates: 8 volumes at once against one by one.
-Processor time, so that other work on the machine counts less; the first call is wall time, with the compilation. Writes
+Processor time, so that other work on the machine counts less; the first call is wall time, with the conversion. Writes
 the rows of its jobs into docs/results/lv_inference.csv.
 """
 
@@ -33,14 +32,12 @@ import torch
 from torch import Tensor, nn
 
 from myoperf.lv.metrics import dice
-from myoperf.nets.lv_compact import LVCompact
 from myoperf.nets.lv_networks import build_lv_network
 from myoperf.nets.lv_output import LVOutput, labels_for
 from myoperf.nets.lv_pose import matrix_from_euler, sample_back, sample_in_pose
-from myoperf.nets.lv_sampling import CROP
 from myoperf.train.losses import segmentation_loss
 
-JOBS = ("whole", "segmentation", "two-step")
+JOBS = ("whole", "segmentation")
 SIDE, GATES, ROUNDS = 64, 8, 5
 
 
@@ -136,20 +133,6 @@ def fitted_ms_st_unet(seconds: float) -> nn.Module:
     return net.eval()
 
 
-def fitted_two_step(seconds: float) -> nn.Module:
-    torch.manual_seed(0)
-    net = LVCompact().to(memory_format=torch.channels_last_3d)
-
-    def step(k: int) -> Tensor:
-        batch = shells(2, CROP, k, radius=0.6)
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = net(batch.turned)[0]
-        return segmentation_loss(logits.float().softmax(1), batch.labels)
-
-    print("two-step:", fit(step, net.parameters(), seconds), "steps", flush=True)
-    return net.eval()
-
-
 Way = Callable[[Tensor], Tensor]
 
 
@@ -157,16 +140,6 @@ def eager(net: nn.Module, *, low: bool) -> Way:
     def run(x: Tensor) -> Tensor:
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=low):
             return net(x)[0].float()
-
-    return run
-
-
-def compiled(net: nn.Module, *, low: bool) -> Way:
-    fast = torch.compile(net, options={"freezing": True})
-
-    def run(x: Tensor) -> Tensor:
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=low):
-            return fast(x)[0].float()
 
     return run
 
@@ -189,7 +162,7 @@ def seconds_of(job: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def ways_of(net: nn.Module, example: Tensor, *, freeze: bool, convert: bool) -> dict[str, Callable[[], Way]]:
+def ways_of(net: nn.Module, example: Tensor, *, convert: bool) -> dict[str, Callable[[], Way]]:
     """Every way by name, built when asked for; a changed memory format needs a copy of the weights."""
     plain = net.to(memory_format=torch.contiguous_format)
     state = {key: value.clone() for key, value in plain.state_dict().items()}
@@ -204,21 +177,16 @@ def ways_of(net: nn.Module, example: Tensor, *, freeze: bool, convert: bool) -> 
         "channels last f32": lambda: eager(last(), low=False),
         "channels last bf16": lambda: eager(last(), low=True),
     }
-    if freeze:
-        ways["compiled, frozen f32"] = lambda: compiled(last(), low=False)
-        ways["compiled, frozen bf16"] = lambda: compiled(last(), low=True)
     if convert:
         ways["OpenVINO f32"] = lambda: openvino(plain, example, low=False)
         ways["OpenVINO bf16"] = lambda: openvino(plain, example, low=True)
     return ways
 
 
-def judge(
-    job: str, net: nn.Module, volumes: Tensor, *, freeze: bool = False, convert: bool = False
-) -> list[dict[str, object]]:
+def judge(job: str, net: nn.Module, volumes: Tensor, *, convert: bool = False) -> list[dict[str, object]]:
     """Build each way, compare it with the reference, then time all in turn."""
     one, ready, rows = volumes[:1], {}, []
-    for name, build in ways_of(net, one, freeze=freeze, convert=convert).items():
+    for name, build in ways_of(net, one, convert=convert).items():
         start = time.perf_counter()
         way = build()
         first = way(one)
@@ -241,24 +209,20 @@ def judge(
             "wall_dice_to_reference": round(dice((chance.argmax(1) == 1)[0].numpy(), wall), 5),
             "largest_probability_difference": float(f"{float((chance - reference).abs().max()):.2g}"),
         }
-        if "compiled" not in name:  # a compiled network would compile again for another batch
-            way(volumes)
-            pairs = [
-                (seconds_of(lambda way=way: [way(v[None]) for v in volumes]), seconds_of(lambda way=way: way(volumes)))
-                for _ in range(2)
-            ]
-            row["gates"] = len(volumes)
-            row["gates_together_ms"] = round(1000 * median(b for _, b in pairs), 1)
-            row["gates_ratio_to_one_by_one"] = round(median(a / b for a, b in pairs), 2)
+        way(volumes)
+        pairs = [
+            (seconds_of(lambda way=way: [way(v[None]) for v in volumes]), seconds_of(lambda way=way: way(volumes)))
+            for _ in range(2)
+        ]
+        row["gates"] = len(volumes)
+        row["gates_together_ms"] = round(1000 * median(b for _, b in pairs), 1)
+        row["gates_ratio_to_one_by_one"] = round(median(a / b for a, b in pairs), 2)
         rows.append(row)
     return rows
 
 
 def run(job: str, seconds: float, convert: bool) -> list[dict[str, object]]:
     """Fit the job's network and judge the ways to run it."""
-    if job == "two-step":
-        crops = shells(GATES, CROP, 10_000, radius=0.6)
-        return judge("two-step U-Net, 40^3", fitted_two_step(seconds), crops.turned, freeze=True, convert=convert)
     net, test = fitted_ms_st_unet(seconds), shells(GATES, SIDE, 10_000, radius=0.22)
     if job == "whole":
         return judge("MS-ST-UNet, 64^3", Whole(net), test.volume)
