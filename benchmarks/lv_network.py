@@ -13,6 +13,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from myoperf.studies.ms_st_unet import write_tables
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "ms-st-unet.md"
 SHOWN = (
@@ -99,6 +101,10 @@ def study_tables(folder: Path) -> str:
     return "\n\n".join(parts)
 
 
+def jobs(folder: Path) -> str:
+    return ", ".join(sorted(file.stem for file in (folder / "jobs").glob("*.csv")))
+
+
 def fill(text: str, mark: str, table: str) -> str:
     start, end = f"<!-- {mark}: start -->", f"<!-- {mark}: end -->"
     if start not in text or end not in text:
@@ -110,6 +116,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("training", type=Path)
     parser.add_argument("--study", type=Path)
+    parser.add_argument("--as-written", type=Path, help="folder of a study, or part of one, without steadying")
     args = parser.parse_args()
     card = json.loads((args.training / "card.json").read_text())
     text = fill(PAGE.read_text(), "training", training_table(card))
@@ -121,6 +128,13 @@ def main() -> None:
             shutil.copy(args.study / f"{name}.csv", ROOT / "docs" / "results" / f"ms_st_unet_{name}.csv")
         for picture in sorted(args.study.glob("figure*.png")):
             shutil.copy(picture, ROOT / "docs" / "images" / f"ms_st_unet_{picture.name}")
+    if args.as_written:
+        write_tables(args.as_written)
+        settings = json.loads((args.as_written / "jobs" / "settings.json").read_text())
+        done = f"{settings['recipe']['iterations']} iterations, jobs done: {jobs(args.as_written)}."
+        overlap = (args.as_written / "overlap.md").read_text().strip()
+        text = fill(text, "as-written", f"{conditions(settings['recipe'])} {done}\n\n{overlap}")
+        shutil.copy(args.as_written / "overlap.csv", ROOT / "docs" / "results" / "ms_st_unet_as_written.csv")
     PAGE.write_text(text)
 
 
