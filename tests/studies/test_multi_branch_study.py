@@ -60,6 +60,9 @@ def test_questions_are_answered_with_paired_intervals(predictions):
     assert row["p"] < 0.01
     turned = predictions.replace({"SA only": "fusion, average", "fusion, average": "SA only"})
     assert answer_questions(turned, 0).iloc[0]["answer"] == "no, the other is better"
+    nothing = answer_questions(predictions[predictions["model"] == "SA only"], 0)
+    assert list(nothing.columns) == list(answers.columns)
+    assert not len(nothing)
     alike = predictions.assign(probability=np.random.default_rng(1).random(len(predictions)))
     assert answer_questions(alike, 0).iloc[0]["answer"] == "not shown"
 

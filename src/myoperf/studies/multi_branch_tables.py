@@ -40,6 +40,10 @@ QUESTIONS: tuple[tuple[str, str, str], ...] = (
     ("pre-trained beats random", "VLA only, pre-trained, frozen", "VLA only, frozen"),
 )
 """What the paper claims, then what pre-training adds: question, model said to be better, the other."""
+_ANSWER_COLUMNS = (
+    *("question", "model", "other", "splits", "n_tests", "n_patients", "auc", "auc_other"),
+    *("difference", "difference_lo", "difference_hi", "p", "answer"),
+)
 
 
 def _wide(predictions: pd.DataFrame, models: Sequence[str]) -> tuple[pd.DataFrame, Float]:
@@ -141,7 +145,7 @@ def answer_questions(predictions: pd.DataFrame, seed: int) -> pd.DataFrame:
         row |= {"n_tests": len(rows), "n_patients": rows["patient"].nunique(), "auc": areas[0], "auc_other": areas[1]}
         row |= {"difference": areas[0] - areas[1], "difference_lo": interval.lo, "difference_hi": interval.hi, "p": p}
         out.append(row | {"answer": answer})
-    return pd.DataFrame(out)
+    return pd.DataFrame(out, columns=_ANSWER_COLUMNS)
 
 
 def markdown(table: pd.DataFrame, answers: pd.DataFrame) -> str:
