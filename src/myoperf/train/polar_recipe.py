@@ -69,7 +69,7 @@ SCALES: Mapping[str, PolarScale] = MappingProxyType(
             {"calibration": 20, "known": 40},
             ("judged", 200),
             ("normal", 100),
-            {"known-judged": 40, "louder": 40, "czt": 40},
+            {"known-judged": 40, "louder": 40, "czt": 40, "louder-found": 40, "czt-found": 40},
             3000,
         ),
         "full": PolarScale(
