@@ -32,7 +32,7 @@ VIEWS = ("sa", "hla", "vla")
 def curve(
     stacks: np.ndarray, truth: np.ndarray, views: tuple[str, ...], options: FitOptions, weights: Path | None
 ) -> pd.DataFrame:
-    """Train on 70 % of the patients; measure the others after every third epoch and the last."""
+    """Train on 70 % of the patients; measure the others after every third epoch and the last (frozen: the last)."""
     train, test = split_patients(truth.tolist(), share=0.3, rng=np.random.default_rng(SEED))
     chosen = [VIEWS.index(view) for view in views]
     encoder = SCALES["small"].encoder
@@ -42,7 +42,7 @@ def curve(
     rows, began = [], time.process_time()
 
     def measure(epoch: int, loss: float) -> None:
-        if epoch % 3 != 2 and epoch + 1 != options.epochs:
+        if epoch + 1 != options.epochs and (epoch % 3 != 2 or options.frozen):
             return
         area = delong_table(truth[test], predict(network, stacks[test][:, chosen])).auc[0]
         network.train()
