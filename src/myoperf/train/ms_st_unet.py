@@ -71,7 +71,8 @@ class Steadied:
         Iterations before these on the pose alone, volumes in each, and their rate of learning: a pose needs far more
         volumes than a mask, and costs far less for each.
     entropy
-        Weight of the cross-entropy added to the overlap, for every network.
+        Weight of the cross-entropy added to the overlap, for every network: enough to bring a vanished class back. At
+        1 it taught pools too small (Dice 0.81 against 0.93 without, Seg Op1, SPECT).
     steepness
         How much steeper the edges of true masks are made that were interpolated in the pose found.
     """
@@ -81,7 +82,7 @@ class Steadied:
     pose_batch: int = 8
     pose_rate: float = 1e-3
     pose_share: float = 0.1
-    entropy: float = 1.0
+    entropy: float = 0.1
     steepness: float = 4.0
 
 
