@@ -121,7 +121,7 @@ def measure(cohort: str, seed: int, patients: int, gates: int, minutes: float, *
             row |= measure_patient(views)
         except MyoPerfError as error:
             row["failed"] = str(error).split(".")[0]
-        table = table[~(table[list(KEYS)] == key).all(axis=1)]
+        table = table[~(table[list(KEYS)] == list(key)).all(axis=1)]
         table = pd.concat([table, pd.DataFrame([row])], ignore_index=True)
         TABLE.parent.mkdir(parents=True, exist_ok=True)
         table.sort_values(list(KEYS)).to_csv(TABLE, index=False, float_format="%.3f")
