@@ -527,6 +527,8 @@ class ScanResult:
         Shape (17,), AHA order, percent of the map's maximum.
     gated_volume, gated_polar
         Kept for gated scans.
+    gate_labels
+        Of gated scans, where asked for: uint8 (gates, planes, rows, columns), every gate labelled in the summed frame.
     flow
         Of dynamic PET scans, where it could be measured.
     lung_heart_ratio
@@ -548,6 +550,7 @@ class ScanResult:
     function: FunctionResult | None = None
     gated_volume: Volume | None = None
     gated_polar: PolarMap | None = None
+    gate_labels: Volume | None = None
     flow: FlowResult | None = None
     lung_heart_ratio: float | None = None
     findings: tuple[Finding, ...] = ()

@@ -98,3 +98,14 @@ def test_passes_of_the_network_that_disagree_are_said():
     find = load_models().find_lv
     assert "check-orientation" not in codes(find(clear).findings)
     assert "check-orientation" in codes(find(clear.with_array(murky)).findings)
+
+
+def test_gates_that_cannot_be_labelled_leave_the_rest():
+    def fails(gated, frame):
+        raise AnalysisError("a gate holds no wall")
+
+    study = Study((Scan(shell(frames=2), state="stress", framing="gated"),))
+    options = Options(frame=FRAME, interval_draws=0, gate_labels=True)
+    (result,) = analyze(study, Models(limits=(), segment_gates=fails), options).results
+    assert result.gate_labels is None
+    assert "gate-labels-failed" in codes(result.findings)

@@ -36,7 +36,10 @@ def analyze_paths(
     """Analyse what lies at `paths`; several studies get a folder each (``study-1`` ...) below `out`."""
     wanted = FORMATS if formats == "all" else tuple(part.strip() for part in formats.split(",") if part.strip())
     options = Options(
-        frame=_frame(frame) if frame else None, territories=read_territories(territories), command=_command()
+        frame=_frame(frame) if frame else None,
+        territories=read_territories(territories),
+        gate_labels="nifti" in wanted,
+        command=_command(),
     )
     check_free(out, overwrite=overwrite)
     with stages(quiet=quiet) as progress:

@@ -67,6 +67,8 @@ class Models:
         Finds and labels the left ventricle in a transaxial volume.
     segment_lv
         Labels the left ventricle in a frame that the operator gave.
+    segment_gates
+        Labels every gate of a gated volume in the frame of its sum, or None where nothing can.
     classify
         Gives the diagnosis from the scans' results and the study, or None for no classifier.
     limits
@@ -77,6 +79,7 @@ class Models:
 
     find_lv: Callable[[Volume], LVFit] = find_lv
     segment_lv: Callable[[Volume, LVFrame], tuple[Volume, tuple[Finding, ...]]] = segment_lv
+    segment_gates: Callable[[Volume, LVFrame], Volume] | None = None
     classify: Callable[[Study, Sequence[ScanResult]], Diagnosis | None] | None = None
     limits: tuple[NormalLimits, ...] = field(default_factory=shipped_limits)
     weights: tuple[WeightsInfo, ...] = ()
@@ -101,6 +104,8 @@ class Options:
     interval_draws
         How often the study is measured anew for the intervals (see `myoperf.pipeline.doubt`): 0 for none, else 3 or
         more. Five know an SD to a third, and Student's quantile makes up for it; 20 are for research.
+    gate_labels
+        Whether the gates of a gated scan are labelled one by one.
     correct_motion
         Whether views between which the patient moved by 6.4 mm or more are put back before reconstruction.
     """
@@ -112,6 +117,7 @@ class Options:
     slice_mm: float = 4.0
     territories: Territories = field(default_factory=lambda: TERRITORIES)
     interval_draws: int = 5
+    gate_labels: bool = False
     correct_motion: bool = True
     command: str = ""
     seed: int | None = None
@@ -244,6 +250,11 @@ def analyze_scan(
     with clock.stage("polar"):
         maps = sample_polar_map(volume, labels, frame, rings=options.rings, angles=options.angles)
     gated = moving if scan.framing == "gated" else None
+    gates: Volume | None = None
+    if gated is not None and options.gate_labels:
+        with clock.stage("segment"):
+            gates, said = _gate_labels(gated, frame, models)
+            findings += said
     function: FunctionResult | None = None
     if gated is not None:
         progress(f"{name}: function")
@@ -270,6 +281,7 @@ def analyze_scan(
         reconstruction=record,
         function=function,
         gated_volume=gated,
+        gate_labels=gates,
         flow=flow,
         lung_heart_ratio=lung_heart_of(scan, frame),
         findings=(*scan.findings, *findings),
@@ -289,6 +301,16 @@ def _put_back(scan: Scan) -> tuple[Scan, tuple[Finding, ...]]:
         "movement; everything here is from the corrected views."
     )
     return replace(scan, image=correct_motion(scan.image, motion)), (Finding("motion-corrected", "info", message),)
+
+
+def _gate_labels(gated: Volume, frame: LVFrame, models: Models) -> tuple[Volume | None, tuple[Finding, ...]]:
+    """Label every gate in the summed volume's frame; where that fails, say so and go on."""
+    if models.segment_gates is None:
+        return None, ()
+    try:
+        return models.segment_gates(gated, frame), ()
+    except MyoPerfError as error:
+        return None, (Finding("gate-labels-failed", "warning", f"The gates were not labelled one by one: {error}"),)
 
 
 def _function(

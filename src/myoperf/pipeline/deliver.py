@@ -138,9 +138,11 @@ def _write_dicom(report: Report, folder: Path, *, keep_pdf: bool) -> None:
 
 
 def _write_volumes(result: ScanResult, folder: Path) -> None:
-    """Write the volume, the labels and the short-axis volume as NIfTI."""
+    """Write the volume, the labels (those of the gates too) and the short-axis volume as NIfTI."""
     write_nifti(folder / f"{result.name}_volume.nii.gz", result.volume)
     write_nifti(folder / f"{result.name}_lv_labels.nii.gz", result.labels)
+    if result.gate_labels is not None:
+        write_nifti(folder / f"{result.name}_lv_labels_gated.nii.gz", result.gate_labels)
     write_nifti(folder / f"{result.name}_short_axis.nii.gz", result.short_axis)
 
 

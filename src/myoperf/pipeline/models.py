@@ -47,7 +47,13 @@ def load_models(*, device: str = "cpu", experimental_diagnosis: bool = False, lv
 
         network = load_network_lv(weights)
         used = WeightsInfo("lv-compact", str(network.card["sha256"]))
-        models = replace(models, find_lv=network.find_lv, segment_lv=network.segment_lv, weights=(used,))
+        models = replace(
+            models,
+            find_lv=network.find_lv,
+            segment_lv=network.segment_lv,
+            segment_gates=network.segment_gates,
+            weights=(used,),
+        )
     if experimental_diagnosis:
         models = _with_classifier(models)
     return models

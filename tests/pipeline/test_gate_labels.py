@@ -1,0 +1,57 @@
+"""Every gate of a gated scan labelled in the summed frame, and written where volumes are written."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from myoperf.geometry import affine_from_axes
+from myoperf.pipeline import Options, analyze, deliver, load_models
+from myoperf.types import LVFrame, Scan, Study, Volume
+
+FRAME = LVFrame((32.0, -30.0, -24.0), (-8.0, 8.0, 6.0), (0.0, -0.5, 0.8))
+
+
+def beating(gates=8, side=40, spacing=4.0):
+    """Give a half ellipsoid whose wall moves in and thickens over the beat."""
+    affine = affine_from_axes(-0.5 * spacing * (side - 1) * np.ones(3), np.eye(3)[[2, 1, 0]], spacing)
+    points = np.indices((side,) * 3).reshape(3, -1).T @ affine[:3, :3].T + affine[:3, 3] - FRAME.base_mm
+    height = -(points @ FRAME.axis)
+    radius = np.linalg.norm(points + height[:, None] * FRAME.axis, axis=1)
+    size = np.hypot(height / FRAME.length_mm, radius / 30.0)
+    frames = []
+    for gate in range(gates):
+        squeeze = 0.5 * (1 - np.cos(2 * np.pi * gate / gates))
+        middle, half = 1.0 - 0.15 * squeeze, 0.16 + 0.05 * squeeze
+        edge = 1 / (1 + np.exp((np.abs(size - middle) - half) / 0.05))
+        frames.append((100.0 * edge * (height > 0)).reshape((side,) * 3))
+    return Volume(np.stack(frames).astype(np.float32), affine)
+
+
+@pytest.fixture(scope="module")
+def report():
+    study = Study((Scan(beating(), state="stress", framing="gated"),))
+    return analyze(study, load_models(), Options(frame=FRAME, interval_draws=0, gate_labels=True))
+
+
+def test_every_gate_has_labels_of_its_own_and_the_pool_shrinks(report):
+    labels = report.results[0].gate_labels
+    assert labels.array.shape == (8, 40, 40, 40)
+    assert labels.array.dtype == np.uint8
+    pool = (labels.array == 2).sum(axis=(1, 2, 3))
+    assert pool.argmax() in (7, 0, 1)
+    assert pool.argmin() in (3, 4, 5)
+    assert pool.min() < 0.8 * pool.max()
+
+
+def test_they_are_written_beside_the_others(report, tmp_path):
+    deliver(report, tmp_path / "out", formats=("nifti",))
+    whole = nib.load(tmp_path / "out" / "stress_lv_labels.nii.gz")
+    gates = nib.load(tmp_path / "out" / "stress_lv_labels_gated.nii.gz")
+    assert gates.shape == (*whole.shape, 8)
+    assert np.allclose(gates.affine, whole.affine)
+
+
+def test_they_cost_nothing_where_they_are_not_asked_for():
+    study = Study((Scan(beating(), state="stress", framing="gated"),))
+    (result,) = analyze(study, load_models(), Options(frame=FRAME, interval_draws=0)).results
+    assert result.gate_labels is None
