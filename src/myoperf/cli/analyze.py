@@ -28,6 +28,7 @@ def analyze_paths(
     frame: str | None = None,
     territories: str = "default",
     lv: str = "network",
+    engine: str = "auto",
     device: str = "cpu",
     experimental_diagnosis: bool = False,
     overwrite: bool = False,
@@ -47,7 +48,7 @@ def analyze_paths(
         with clock.stage("read"):
             read = read_studies(list(paths), state=_state(state))
         _say_skipped(read)
-        models = load_models(device=device, experimental_diagnosis=experimental_diagnosis, lv=lv)
+        models = load_models(device=device, experimental_diagnosis=experimental_diagnosis, lv=lv, engine=engine)
         folders = [out] if len(read.studies) == 1 else [out / f"study-{i + 1}" for i in range(len(read.studies))]
         for study, folder in zip(read.studies, folders, strict=True):
             report = analyze(study, models, options, clock=clock, progress=progress)

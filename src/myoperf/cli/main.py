@@ -63,6 +63,9 @@ def analyze(
         ),
     ] = "default",
     lv: Annotated[str, typer.Option(help="What finds the left ventricle: network or classical.")] = "network",
+    engine: Annotated[
+        str, typer.Option(help="How the network runs: auto, float32, bfloat16, openvino, openvino-bfloat16.")
+    ] = "auto",
     device: Annotated[str, typer.Option(help="cpu or cuda, for the networks.")] = "cpu",
     experimental_diagnosis: Annotated[
         bool, typer.Option("--experimental-diagnosis", help="Add the classifier's probabilities; read its card first.")
@@ -81,6 +84,7 @@ def analyze(
         frame=frame,
         territories=territories,
         lv=lv,
+        engine=engine,
         device=device,
         experimental_diagnosis=experimental_diagnosis,
         overwrite=overwrite,

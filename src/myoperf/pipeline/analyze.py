@@ -75,6 +75,8 @@ class Models:
         Normal limits to choose from.
     weights
         Names and hashes of the weights behind the functions.
+    engine
+        How the network is run (it changes the last digits): see `myoperf.lv.engine`; None without a network.
     """
 
     find_lv: Callable[[Volume], LVFit] = find_lv
@@ -83,6 +85,7 @@ class Models:
     classify: Callable[[Study, Sequence[ScanResult]], Diagnosis | None] | None = None
     limits: tuple[NormalLimits, ...] = field(default_factory=shipped_limits)
     weights: tuple[WeightsInfo, ...] = ()
+    engine: str | None = None
 
 
 @dataclass(frozen=True)
@@ -193,7 +196,7 @@ def analyze(
             seed=options.seed,
             timings_s=clock.timings(),
             peak_memory_mb=clock.peaks(),
-            settings={"territories": territories_record(options.territories)},
+            settings={"territories": territories_record(options.territories), "engine": models.engine},
         ),
         intervals=intervals,
     )

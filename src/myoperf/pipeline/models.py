@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from myoperf.errors import InputError
 from myoperf.pipeline.analyze import Models
 from myoperf.types import Diagnosis, ScanResult, Study, WeightsInfo
+
+if TYPE_CHECKING:
+    from myoperf.lv.engine import Engine
 
 __all__ = ["EXPERIMENTAL", "load_models"]
 
@@ -19,7 +23,9 @@ EXPERIMENTAL = (
 )
 
 
-def load_models(*, device: str = "cpu", experimental_diagnosis: bool = False, lv: str = "network") -> Models:
+def load_models(
+    *, device: str = "cpu", experimental_diagnosis: bool = False, lv: str = "network", engine: str = "auto"
+) -> Models:
     """Give the models of the main job.
 
     Parameters
@@ -32,20 +38,24 @@ def load_models(*, device: str = "cpu", experimental_diagnosis: bool = False, lv
     lv
         What finds the left ventricle: "network" (with the classical method to fall back on; where no
         weights are installed, the classical method alone) or "classical".
+    engine
+        How that network is run, one of `myoperf.lv.engine.ENGINES`: "auto" is bfloat16 where the processor has it.
 
     Raises
     ------
     InputError
-        For another `lv`.
+        For another `lv` or `engine`, or an engine that is not installed.
     """
     del device
     if lv not in ("network", "classical"):
         raise InputError(f"The left ventricle is found by network or classical; got {lv}.")
     models = Models()
     if lv == "network" and (weights := _installed("lv-compact")) is not None:
-        from myoperf.lv.network import load_network_lv  # brings torch
+        from myoperf.lv.engine import choose_engine  # brings torch
+        from myoperf.lv.network import load_network_lv
 
-        network = load_network_lv(weights)
+        way = choose_engine(cast("Engine", engine))
+        network = load_network_lv(weights, engine=way)
         used = WeightsInfo("lv-compact", str(network.card["sha256"]))
         models = replace(
             models,
@@ -53,6 +63,7 @@ def load_models(*, device: str = "cpu", experimental_diagnosis: bool = False, lv
             segment_lv=network.segment_lv,
             segment_gates=network.segment_gates,
             weights=(used,),
+            engine=way,
         )
     if experimental_diagnosis:
         models = _with_classifier(models)
