@@ -90,3 +90,11 @@ def test_flow_stands_by_territory_with_its_reserve(report):
 def test_the_territories_in_use_are_named(report):
     facts = {fact.label: fact.text for fact in provenance_facts(report)}
     assert facts["Territories"] == "segment-16-lad (LAD 1 16; LCX 5; RCA 4)"
+
+
+def test_shape_between_nought_and_one_has_two_digits(report):
+    stress, *others = report.results
+    function = replace(stress.function, more={**stress.function.more, "shape_index_ed": 0.6449})
+    shaped = replace(report, results=(replace(stress, function=function), *others))
+    rows = {row[0]: row[1:] for row in numbers_table(shaped).rows}
+    assert rows["Shape index, end diastole"][0] == "0.64"

@@ -41,6 +41,8 @@ _MORE_ROWS = {
     "eccentricity_ed": "Eccentricity, end diastole",
     "eccentricity_es": "Eccentricity, end systole",
 }
+_FINE = ("shape_index_ed", "shape_index_es", "eccentricity_ed", "eccentricity_es")
+"""Between 0 and 1: shown with two digits."""
 _UNITS = {
     "ml_per_s": "ml/s",
     "edv_per_s": "EDV/s",
@@ -169,7 +171,7 @@ def _function_rows(report: Report) -> list[tuple[str, list[str], str, str]]:
     for key in dict.fromkeys(key for found in scalars for key in found):
         label, unit = _label_and_unit(key)
         cells = [
-            with_interval(report, r.name, key, found[key]) if key in found else ""
+            with_interval(report, r.name, key, found[key], 2 if key in _FINE else 1) if key in found else ""
             for r, found in zip(results, scalars, strict=True)
         ]
         rows.append((label, cells, "", unit))
