@@ -6,7 +6,16 @@ from myoperf.nets.lv_networks import build_lv_network
 from myoperf.nets.lv_output import LVOutput
 from myoperf.nets.lv_pose import matrix_from_six, sample_in_pose
 from myoperf.train.losses import segmentation_loss
-from myoperf.train.ms_st_unet import Batch, Recipe, Steadied, handed_pose, loss_of, moved_truth
+from myoperf.train.ms_st_unet import (
+    Batch,
+    Field,
+    Recipe,
+    Steadied,
+    handed_pose,
+    loss_of,
+    low_precision_is_safe,
+    moved_truth,
+)
 from myoperf.train.nn_unet_augmentation import augment_as_nn_unet
 
 TILT = torch.linalg.matrix_exp(torch.tensor([[0, -0.5, 0.2], [0.5, 0, -0.3], [-0.2, 0.3, 0]]))[None]
@@ -124,3 +133,14 @@ def test_nn_unets_augmentation_moves_labels_with_the_picture_and_repeats():
         changed += not torch.equal(labels, batch.given)
     assert changed >= 4
     assert torch.equal(volume, batch.volume + 1.0 * (batch.given == 2)[:, None])
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "safe"),
+    [("seg-op1", 64, True), ("seg-op1", 32, False), ("v-net", 64, False), ("v-net", 80, True), ("nn-unet", 64, True)],
+)
+def test_bfloat16_only_where_no_grid_is_below_a_kernel(name, side, safe):
+    net = build_lv_network(name)
+    net.train()
+    assert low_precision_is_safe(net, Field(side, 5.0)) is safe
+    assert net.training

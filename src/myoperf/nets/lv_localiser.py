@@ -54,7 +54,7 @@ def heat_centre(heat: Tensor) -> Tensor:
 class LVLocaliser(nn.Module):
     """Volume (B, 1, N, N, N) -> centre (B, 3) and features (B, `hidden`); N divisible by 8, also after thinning.
 
-    In single precision throughout: the grids are small (see ``LEAST_SIDE_BF16`` in `myoperf.train.ms_st_unet`).
+    In single precision throughout: the grids are small (see `low_precision_is_safe` in `myoperf.train.ms_st_unet`).
     """
 
     def __init__(self, config: LVLocaliserConfig | None = None) -> None:

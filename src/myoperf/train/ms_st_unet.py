@@ -26,10 +26,6 @@ from myoperf.train.nn_unet_augmentation import augment_as_nn_unet
 
 __all__ = ["Batch", "Field", "Recipe", "Steadied", "mean_pose", "see", "train_network"]
 
-LEAST_SIDE_BF16 = 64
-"""Smaller cubes are trained in single precision: on grids below 4 voxels a side, which the deepest level then has, the
-weight gradient of a 3D convolution in bfloat16 reads memory that was never written (torch 2.13, CPU)."""
-
 
 @dataclass(frozen=True)
 class Field:
@@ -289,7 +285,32 @@ def _apart(
     return total / rotations.shape[1]
 
 
-def _learn_pose(net: MSSTUNet | OmegaNet, cases: Sequence[Case], field: Field, recipe: Recipe, seed: int) -> None:
+def low_precision_is_safe(net: nn.Module, field: Field) -> bool:
+    """Tell whether a network can be trained in bfloat16 on a field: no 3D convolution sees a grid below its kernel.
+
+    There its weight gradient in bfloat16 reads memory that was never written (torch 2.13, CPU): NaN, or worse, numbers.
+    """
+    seen: list[bool] = []
+
+    def look(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        assert isinstance(module, nn.Conv3d)
+        if torch.is_autocast_enabled("cpu"):  # else a part that runs in single precision anyway
+            seen.append(min(inputs[0].shape[2:]) >= max(module.kernel_size))
+
+    hooks = [m.register_forward_pre_hook(look) for m in net.modules() if isinstance(m, nn.Conv3d)]
+    before = net.training
+    net.eval()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        net(torch.zeros(1, 1, *(field.side,) * 3))
+    net.train(before)
+    for hook in hooks:
+        hook.remove()
+    return all(seen)
+
+
+def _learn_pose(
+    net: MSSTUNet | OmegaNet, cases: Sequence[Case], field: Field, recipe: Recipe, seed: int, *, low: bool
+) -> None:
     """Train what reads the pose, before everything is trained together; see `Steadied`."""
     how = recipe.steadied
     assert how is not None
@@ -301,12 +322,12 @@ def _learn_pose(net: MSSTUNet | OmegaNet, cases: Sequence[Case], field: Field, r
         chosen = [cases[int(i)] for i in rng.integers(len(cases), size=how.pose_batch)]
         seen = [_image(case, field, *_draw(rng, recipe)) for case in chosen]
         volume, rotation, translation = (torch.stack(part) for part in zip(*seen, strict=True))
-        with torch.autocast("cpu", torch.bfloat16, enabled=field.side >= LEAST_SIDE_BF16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
             rotations, translations = net.locate(volume)
         loss = _apart(rotations.float(), translations.float(), rotation, translation, matrices=True)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(net.parameters(), 12.0)
+        nn.utils.clip_grad_norm_(net.parameters(), 12.0, error_if_nonfinite=True)
         optimiser.step()
 
 
@@ -348,8 +369,9 @@ def train_network(
     net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(_groups(net, recipe), lr=recipe.rate, weight_decay=1e-4)
     net.train()
+    low = low_precision_is_safe(net, field)
     if recipe.steadied is not None and _has_pose(net):
-        _learn_pose(net, cases, field, recipe, seed)
+        _learn_pose(net, cases, field, recipe, seed, low=low)
     for step in track(range(recipe.iterations), description=name, disable=quiet, transient=True):
         rng = np.random.default_rng([seed, step])
         for group in optimiser.param_groups:
@@ -361,12 +383,12 @@ def train_network(
             volume, given = augment_as_nn_unet(batch.volume, batch.given, rng)
             batch = replace(batch, volume=volume, given=given)
         handed = handed_pose(net, batch, recipe, step)
-        with torch.autocast("cpu", torch.bfloat16, enabled=field.side >= LEAST_SIDE_BF16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
             output = net(batch.volume, *handed)
         made_in = (handed[0], handed[1]) if handed else None
         loss = compound_loss(output, batch.given) if own else loss_of(output, batch, recipe.steadied, made_in=made_in)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(net.parameters(), 12.0)
+        nn.utils.clip_grad_norm_(net.parameters(), 12.0, error_if_nonfinite=True)
         optimiser.step()
     return net.eval()
