@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from myoperf.errors import InputError
-from myoperf.quant import fit_flow, flow_from_k1, flow_reserve, k1_from_flow
+from myoperf.quant import fit_flow, flow_from_k1, flow_reserve, k1_from_flow, resample_blood, resample_residuals
 
 DURATION = np.concatenate([np.full(12, 5.0), np.full(6, 10.0), np.full(4, 30.0), np.full(4, 60.0)])
 START = np.concatenate([[0.0], np.cumsum(DURATION)[:-1]])
@@ -56,6 +56,56 @@ def test_noise_leaves_flow_unbiased():
     result = fit(noisy, left, right, "Rb-82")
     assert np.mean(result.mbf_ml_min_g) == pytest.approx(1.0, rel=0.08)
     assert np.std(result.mbf_ml_min_g) < 0.3
+
+
+def anew(curve, rng, tracer="N-13"):
+    return resample_blood(curve, rng, frame_start_s=START, frame_duration_s=DURATION, tracer=tracer)
+
+
+def blood_noise(curve, tracer="N-13"):
+    """SD that counts give, for a count rate set by hand."""
+    growth = 2.0 ** ((START + 0.5 * DURATION) / {"N-13": 597.9, "Rb-82": 76.4}[tracer])
+    return 1.5 * np.sqrt(np.maximum(curve, 2.0) * growth / DURATION)
+
+
+@pytest.mark.parametrize("tracer", ["Rb-82", "N-13"])
+def test_blood_is_drawn_with_the_noise_its_tail_shows(tracer):
+    _, left, _ = simulate([1.0], 0.2)
+    rng = np.random.default_rng(3)
+    spread = []
+    for _ in range(40):
+        seen = left + blood_noise(left, tracer) * rng.normal(size=left.size)
+        spread.append(np.std([anew(seen, rng, tracer)[3:] for _ in range(30)], axis=0))
+    assert np.median(np.mean(spread, axis=0) / blood_noise(left, tracer)[3:]) == pytest.approx(1.0, abs=0.25)
+
+
+def test_blood_without_noise_or_without_a_tail_is_hardly_moved():
+    _, left, _ = simulate([1.0], 0.2)
+    rng = np.random.default_rng(4)
+    assert np.abs(anew(left, rng) - left).max() < 0.05 * left.max()
+    short = {"frame_start_s": START[:12], "frame_duration_s": DURATION[:12], "tracer": "Rb-82"}
+    np.testing.assert_array_equal(resample_blood(left[:12], rng, **short), left[:12])
+
+
+def test_draws_of_the_blood_make_the_mean_of_all_segments_uncertain_enough():
+    # Noise of the blood moves all segments alike: residuals of the segments alone do not show it.
+    flows = np.linspace(0.8, 2.0, 17)
+    tissue, left, right = simulate(flows, 0.08, tracer="N-13")
+    rng = np.random.default_rng(5)
+    alone, both, truth = [], [], []
+    for _ in range(25):
+        noisy = tissue + 0.5 * blood_noise(tissue) * rng.normal(size=tissue.shape)
+        pools = [np.maximum(pool + blood_noise(pool) * rng.normal(size=pool.size), 0) for pool in (left, right)]
+        first = fit(noisy, *pools, "N-13")
+        truth.append(first.mbf_ml_min_g.mean())
+        for pool_of, out in ((lambda pool: pool, alone), (lambda pool: anew(pool, rng), both)):
+            drawn = [
+                fit(resample_residuals(noisy, first.fitted, rng), *map(pool_of, pools), "N-13").mbf_ml_min_g.mean()
+                for _ in range(5)
+            ]
+            out.append(np.std(drawn, ddof=1))
+    assert np.mean(alone) < 0.6 * np.std(truth, ddof=1)
+    assert np.mean(both) == pytest.approx(np.std(truth, ddof=1), rel=0.4)
 
 
 def test_reserve_is_stress_over_rest():

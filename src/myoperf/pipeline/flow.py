@@ -13,6 +13,7 @@ from myoperf.errors import AnalysisError, MyoPerfError
 from myoperf.polar import sample_polar_map
 from myoperf.quant import FlowTracer, flow_reserve, isotope_of, late_frames, measure_flow
 from myoperf.quant.dynamic import MOST_BLOOD
+from myoperf.quant.flow import HALF_LIFE_S
 from myoperf.segments import Territories
 from myoperf.types import Finding, FlowResult, LVFrame, Scan, ScanResult, Scores, State, Volume
 
@@ -20,7 +21,6 @@ __all__ = ["flow_of", "reserve_of", "still_volume", "with_reserve"]
 
 Float = NDArray[np.floating[Any]]
 
-_HALF_LIFE_S = {"Rb-82": 76.4, "N-13": 597.9}
 _TRACERS: Mapping[str, FlowTracer] = {"Rb-82": "Rb-82", "N-13": "N-13"}
 _FEWEST = 8
 _POOR_PERCENT = 25.0
@@ -42,7 +42,7 @@ def still_volume(scan: Scan, moving: Volume) -> tuple[Volume, tuple[Finding, ...
     else:
         start, duration = times
         chosen = late_frames(moving, start, duration)
-        half_life = _HALF_LIFE_S.get(isotope_of(scan.tracer) or "", np.inf)
+        half_life = HALF_LIFE_S.get(isotope_of(scan.tracer) or "", np.inf)
         weight = duration * 0.5 ** ((start + 0.5 * duration) / half_life)
         at = np.flatnonzero(chosen)
         spoken = f"{start[at[0]]:.0f} to {start[at[-1]] + duration[at[-1]]:.0f} s after the first began"

@@ -12,6 +12,7 @@ from myoperf.quant.flow import (
     flow_from_k1,
     flow_reserve,
     k1_from_flow,
+    resample_blood,
     resample_residuals,
     tissue_curve,
 )
@@ -81,6 +82,7 @@ __all__ = [
     "measure_perfusion",
     "measure_synchrony",
     "read_limits",
+    "resample_blood",
     "resample_counts",
     "resample_residuals",
     "scale_map",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from myoperf.errors import AnalysisError, InputError
 from myoperf.geometry import sample, transform_points
-from myoperf.quant.flow import FlowFit, FlowTracer, fit_flow, resample_residuals
+from myoperf.quant.flow import FlowFit, FlowTracer, fit_flow, resample_blood, resample_residuals
 from myoperf.segments import TERRITORIES, Territories, segment_means
 from myoperf.types import BLOOD_POOL, FlowResult, LVFrame, PolarMap, Volume
 
@@ -134,8 +134,8 @@ def measure_flow(
     territories
         Whose segments are averaged for the vessels' flow.
     rng
-        With it the segments' curves are drawn anew about their fit (`resample_residuals`) and fitted again: one draw
-        of what noise does to flow.
+        With it the segments' curves are drawn anew about their fit (`resample_residuals`), those of the blood about
+        themselves (`resample_blood`), and all is fitted again: one draw of what noise does to flow.
 
     Returns
     -------
@@ -160,12 +160,16 @@ def measure_flow(
     wall = np.asarray(segment_means(np.asarray(polar.values, dtype=np.float64)).T)
     start, duration = np.asarray(frame_start_s, dtype=np.float64), np.asarray(frame_duration_s, dtype=np.float64)
 
-    def fit(curves: Float) -> FlowFit:
+    def fit(curves: Float, left: Float, right: Float) -> FlowFit:
         return fit_flow(curves, left, right=right, frame_start_s=start, frame_duration_s=duration, tracer=tracer)
 
-    found = fit(wall)
+    def anew(pool: Float, rng: np.random.Generator) -> Float:
+        return resample_blood(pool, rng, frame_start_s=start, frame_duration_s=duration, tracer=tracer)
+
+    found = fit(wall, left, right)
     if rng is not None:
-        found = replace(fit(resample_residuals(wall, found.fitted, rng)), fitted=found.fitted)
+        drawn = fit(resample_residuals(wall, found.fitted, rng), anew(left, rng), anew(right, rng))
+        found = replace(drawn, fitted=found.fitted)
     blood = found.spill_lv + found.spill_rv > MOST_BLOOD
     mbf, k1 = (np.where(blood, np.nan, values) for values in (found.mbf_ml_min_g, found.k1))
     return FlowResult(
