@@ -139,5 +139,11 @@ def test_impossible_input_is_refused():
         fit_flow(tissue[:, :6], left[:6], frame_start_s=START[:6], frame_duration_s=DURATION[:6], tracer="N-13")
     with pytest.raises(InputError, match="rising"):
         fit_flow(tissue, left, frame_start_s=START[::-1], frame_duration_s=DURATION, tracer="N-13")
+    holed = np.where(np.arange(tissue.shape[1]) == 5, np.nan, tissue)
+    for curves in ((holed, left, right), (tissue, holed[0], right), (tissue, left, holed[0])):
+        with pytest.raises(InputError, match="finite"):
+            fit(*curves, "N-13")
+    with pytest.raises(InputError, match="finite start"):
+        fit_flow(tissue, left, frame_start_s=START * np.nan, frame_duration_s=DURATION, tracer="N-13")
     with pytest.raises(InputError, match="negative"):
         k1_from_flow(-1.0, "N-13")

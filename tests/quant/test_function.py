@@ -221,3 +221,11 @@ def test_impossible_input_is_refused():
         measured(volume.with_array(np.zeros_like(volume.array)))
     with pytest.raises(InputError, match="positive"):
         fit_volume_curve(np.array([1.0, 2.0, 0.0, 1.0]))
+
+
+@pytest.mark.parametrize("beat", [0.0, -800.0, float("nan"), float("inf")])
+def test_a_beat_without_a_length_gives_no_rates(beat):
+    curve = fit_volume_curve(np.array([100.0, 80, 55, 50, 60, 80, 90, 98]), beat_ms=beat)
+    assert curve.pfr_edv_per_s is None
+    assert curve.ttpf_ms is None
+    assert curve.mfr3_edv_per_s is None

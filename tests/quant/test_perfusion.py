@@ -176,11 +176,32 @@ def test_neither_dose_nor_a_large_defect_moves_the_scale_of_what_is_left():
 
 def test_a_tracer_is_known_however_it_is_spelt():
     held = limits(tracer="Tc-99m")
-    for spelt in ("Technetium Tc 99m Sestamibi", "99mTc-tetrofosmin", "Tc-99m"):
+    for spelt in ("Technetium Tc 99m Sestamibi", "99mTc-tetrofosmin", "Tc-99m", "99Tcm-MIBI", "Sestamibi", "MYOVIEW"):
         _, said = quant.choose_limits([held], state="stress", tracer=spelt)
         assert {f.code for f in said} == {"normal-limits-simulated"}
     _, said = quant.choose_limits([held], state="stress", tracer="Thallium-201")
     assert "normal-limits-nearest" in {f.code for f in said}
+    named = {"Thallous chloride": "Tl-201", "82Rb": "Rb-82", "^13^N Ammonia": "N-13", "Fludeoxyglucose": "F-18"}
+    assert {spelt: quant.isotope_of(spelt) for spelt in named} == named
+    assert quant.isotope_of("lot 1201-82") == "lot 1201-82"
+
+
+def test_a_scan_that_tells_no_tracer_gets_limits_of_its_modality():
+    # With limits for Tc-99m and Rb-82 in the package a NIfTI file got those of Rb-82, the first by name.
+    held = [limits(tracer="Rb-82", name="pet"), limits(tracer="Tc-99m", name="spect")]
+    for tracer in (None, "", "something else"):
+        for modality, name in ((None, "spect"), ("NM", "spect"), ("PT", "pet")):
+            best, said = quant.choose_limits(held, state="stress", tracer=tracer, modality=modality)
+            assert best.name == name
+            assert said[0].code == "normal-limits-nearest"
+    best, _ = quant.choose_limits(quant.shipped_limits(), state="rest")
+    assert best.tracer == "Tc-99m"
+    assert best.camera is None
+
+
+def test_an_empty_name_of_camera_or_sex_is_none():
+    held = [limits(tracer="Tc-99m", camera="CZT", name="czt"), limits(tracer="Tc-99m", name="wide")]
+    assert quant.choose_limits(held, state="stress", tracer="Tc-99m", camera="", sex="")[0].name == "wide"
 
 
 def test_a_solid_state_camera_takes_the_limits_of_its_kind_and_another_does_not():
@@ -214,9 +235,36 @@ def test_too_few_maps_or_another_grid_are_refused():
         quant.score_perfusion(small, None, stress_limits=limits())
 
 
+def test_maps_without_counts_or_too_small_are_refused():
+    for held in (None, limits()):
+        with pytest.raises(InputError, match="no counts"):
+            quant.measure_perfusion(polar(np.zeros((RINGS, ANGLES))), held)
+    tiny = [PolarMap(np.ones((2, 4)), np.zeros((2, 4, 3)), np.ones((2, 4)))] * 10
+    with pytest.raises(InputError, match="3 x 6 samples"):
+        quant.build_limits(tiny, name="a", version="1", state="stress", provenance="simulated", licence="CC0")
+
+
+def test_files_that_hold_no_limits_are_refused_in_one_line(tmp_path):
+    arrays = {key: np.ones((4, 6)) for key in ("mean", "sd", "mad")}
+    for name, content in (("empty", b""), ("text", b"abc"), ("cut", b"PK\x03\x04" + bytes(40))):
+        path = tmp_path / f"{name}.npz"
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=rf"{name}\.npz holds no normal limits"):
+            quant.read_limits(path)
+    np.save(tmp_path / "bare.npy", np.ones(3))
+    with pytest.raises(InputError, match="holds no normal limits"):
+        quant.read_limits(tmp_path / "bare.npy")
+    for about, said in (("[1]", "no normal"), ("{}", "schema"), ('{"schema": "myoperf.limits/1", "x": 1}', "damaged")):
+        np.savez(tmp_path / "other.npz", about=np.array(about), **arrays)
+        with pytest.raises(InputError, match=said):
+            quant.read_limits(tmp_path / "other.npz")
+
+
 def test_dilation_is_the_ratio_of_cavities():
     assert quant.tid_ratio(60, 50) == pytest.approx(1.2)
-    assert quant.tid_ratio(0, 50) is None
+    for bad in (0.0, -1.0, float("nan"), float("inf")):
+        assert quant.tid_ratio(bad, 50) is None
+        assert quant.tid_ratio(50, bad) is None
 
 
 def test_the_limits_in_the_package_are_said_to_be_simulated_and_rest_on_enough_patients():

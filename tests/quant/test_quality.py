@@ -179,3 +179,15 @@ def test_messages_tell_no_names_and_end_with_a_point():
     volume, labels = shell(gut=200.0)
     for finding in check_quality(Scan(views(blobs=(LV,), seed=4)), volume, labels, FRAME):
         assert finding.message.endswith(".")
+
+
+def test_views_without_counts_or_of_few_pixels_are_judged_without_an_error():
+    assert check_gates(np.zeros(8)) == ()
+    small = Projections(
+        np.random.default_rng(0).poisson(5.0, (1, 30, 13, 13)).astype(np.float32),
+        np.linspace(0.0, 180.0, 30, endpoint=False),
+        (6.4, 6.4),
+        np.full(30, 200.0),
+        (0.0, 0.0, 0.0),
+    )
+    assert estimate_motion(small).largest_mm == 0.0  # such views gave shifts of 57 mm

@@ -145,3 +145,14 @@ def test_impossible_input_is_refused():
         measure_synchrony(np.zeros((8, 24, 36)))
     with pytest.raises(InputError, match="same shape"):
         measure_synchrony(np.ones((8, 24, 36)), np.ones((8, 24, 30)))
+
+
+def test_values_that_are_not_numbers_and_tiny_maps_are_refused():
+    holed = beating(np.zeros((24, 36)))
+    holed[0, 3, 4] = np.nan
+    with pytest.raises(InputError, match="NaN"):
+        measure_synchrony(holed)
+    with pytest.raises(InputError, match="4 rings x 6 angles"):
+        measure_synchrony(np.ones((8, 2, 4)))
+    with pytest.raises(InputError, match="at least one phase"):
+        phase_bandwidth_deg(np.array([]))

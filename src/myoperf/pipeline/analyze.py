@@ -367,7 +367,12 @@ def score(
     findings: tuple[Finding, ...] = ()
     for state, result in by_state.items():
         limits[state], said = choose_limits(
-            available, sex=study.sex, tracer=result.scan.tracer, state=state, camera=result.scan.camera
+            available,
+            sex=study.sex,
+            tracer=result.scan.tracer,
+            state=state,
+            camera=result.scan.camera,
+            modality=result.scan.modality,
         )
         findings += said
     rest_polar, said = _in_step(stress, rest)

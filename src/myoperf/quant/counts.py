@@ -96,7 +96,7 @@ def check_gates(counts: Float) -> tuple[Finding, ...]:
     ``gating-error`` or nothing.
     """
     values = np.asarray(counts, dtype=np.float64)
-    if values.size < 4:
+    if values.size < 4 or not np.median(values) > 0:
         return ()
     off = np.abs(values / max(float(np.median(values)), 1e-9) - 1.0)
     worst = int(off.argmax())

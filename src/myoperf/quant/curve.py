@@ -54,7 +54,7 @@ def fit_volume_curve(volumes_ml: Float, *, beat_ms: float | None = None) -> Volu
     Parameters
     ----------
     beat_ms
-        Length of the beat (sum of the gates' durations), or None.
+        Length of the beat (sum of the gates' durations), or None; one that is not positive counts as None.
 
     Raises
     ------
@@ -75,7 +75,9 @@ def fit_volume_curve(volumes_ml: Float, *, beat_ms: float | None = None) -> Volu
     peak = int(after.argmax())
     third = max(1, round(filling / 3))
     rise = float(np.roll(fine, -bottom)[third] - fine[bottom])
-    per_second = None if beat_ms is None or beat_ms <= 0 else 1000.0 / beat_ms
+    if beat_ms is not None and not 0 < beat_ms < np.inf:
+        beat_ms = None
+    per_second = None if beat_ms is None else 1000.0 / beat_ms
     edv = float(fine[top])
     return VolumeCurve(
         time,

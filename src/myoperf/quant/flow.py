@@ -135,7 +135,8 @@ def fit_flow(
     Raises
     ------
     InputError
-        When shapes differ, there are fewer than 8 frames, times are not in order, or the blood curve is empty.
+        When shapes differ, there are fewer than 8 frames, times are not in order, a value is not finite, or the blood
+        curve is empty.
     """
     region, blood = np.atleast_2d(np.asarray(tissue, dtype=np.float64)), np.asarray(left, dtype=np.float64)
     start, duration = np.asarray(frame_start_s, dtype=np.float64), np.asarray(frame_duration_s, dtype=np.float64)
@@ -237,6 +238,10 @@ def _check(region: Float, blood: Float, start: Float, duration: Float, right: Fl
     shapes = [blood.shape, start.shape, duration.shape, *([] if right is None else [np.shape(right)])]
     if any(shape != (frames,) for shape in shapes):
         raise InputError(f"Tissue, blood and times need the same number of frames ({frames}).")
+    if not (np.isfinite(region).all() and np.isfinite(blood).all() and (right is None or np.isfinite(right).all())):
+        raise InputError("Activities must be finite numbers; the curves hold NaN or infinity.")
+    if not (np.isfinite(start).all() and np.isfinite(duration).all()):
+        raise InputError("Time frames must have finite start times and durations.")
     if frames < 8:
         raise InputError(f"Blood flow needs 8 time frames or more; got {frames}.")
     if (duration <= 0).any() or (np.diff(start) <= 0).any() or start[0] < 0:

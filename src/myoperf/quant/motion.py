@@ -27,6 +27,7 @@ _SIDE = 3
 _LEAST_PIXELS = 0.45
 _MAX_PIXELS = 6
 _UPSAMPLE = 20
+_LEAST_SIDE = 4 * _MAX_PIXELS
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +52,8 @@ class Motion:
 def estimate_motion(projections: Projections) -> Motion:
     """Find sudden shifts between neighbouring views; gates are summed.
 
+    Along a side of fewer than 24 pixels no shift is looked for.
+
     Raises
     ------
     InputError
@@ -68,6 +71,8 @@ def estimate_motion(projections: Projections) -> Motion:
     for axis in (0, 1):
         # Across the body the heart itself moves on from view to view: ask for more there.
         least = _LEAST_PIXELS + (0.15 * step_deg if axis == 1 else 0.0)
+        if views.shape[1 + axis] < _LEAST_SIDE:
+            continue
         steps = _sudden(_steps(views, axis), least)
         total = np.concatenate([[0.0], np.cumsum(steps)]) * projections.pixel_mm[axis]
         shift[order, axis] = total - np.median(total)

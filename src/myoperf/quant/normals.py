@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -123,7 +125,7 @@ def _top_ratio(values: Float, mean: Float) -> float:
     blocks = ratio.reshape(rings // BLOCK[0], BLOCK[0], angles // BLOCK[1], BLOCK[1]).mean(axis=(1, 3))
     top = float(np.sort(blocks, axis=None)[-max(1, round(HOTTEST_SHARE * blocks.size)) :].mean())
     if not top > 0:
-        raise InputError("The polar map has no counts to scale by.")
+        raise InputError("The polar map holds no counts to scale by.")
     return top
 
 
@@ -151,6 +153,8 @@ def build_limits(
     shapes = {polar.values.shape for polar in maps}
     if len(shapes) > 1 or len(next(iter(shapes))) != 2:
         raise InputError(f"Normal maps must be static and share one grid; got {sorted(shapes)}.")
+    if any(size < step for size, step in zip(next(iter(shapes)), BLOCK, strict=True)):
+        raise InputError(f"Normal limits need maps of {BLOCK[0]} x {BLOCK[1]} samples or more; got {shapes.pop()}.")
     values = np.stack([np.asarray(polar.values, dtype=np.float64) for polar in maps])
     mean = np.ones(values.shape[1:])
     for _ in range(_PASSES):  # the scale depends on the mean and the mean on the scale
@@ -190,16 +194,20 @@ def write_limits(path: Path, limits: NormalLimits) -> None:
 
 def read_limits(source: Path | bytes) -> NormalLimits:
     """Read limits written by `write_limits`; InputError when the file is not such."""
-    label = source.name if isinstance(source, Path) else "the file"
+    label = source.name if isinstance(source, Path) else "The file"
     try:
-        opened = np.load(io.BytesIO(source) if isinstance(source, bytes) else source, allow_pickle=False)
-        with opened as stored:
-            about = json.loads(str(stored["about"]))
+        content = source if isinstance(source, bytes) else source.read_bytes()
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            about = dict(json.loads(str(stored["about"])))
             arrays = {key: stored[key].astype(np.float64) for key in ("mean", "sd", "mad")}
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"{label} holds no normal limits ({type(error).__name__}).") from error
     if about.pop("schema", None) != _SCHEMA:
         raise InputError(f"{label} is not of the schema {_SCHEMA}.")
+    if set(about) != set(_FIELDS):
+        raise InputError(
+            f"{label} is damaged: normal limits hold {', '.join(_FIELDS)}; got {', '.join(sorted(about))}."
+        )
     return NormalLimits(**about, **arrays)
 
 
@@ -220,11 +228,14 @@ def choose_limits(
     sex: str | None = None,
     tracer: str | None = None,
     camera: str | None = None,
+    modality: str | None = None,
 ) -> tuple[NormalLimits | None, tuple[Finding, ...]]:
     """Choose the nearest limits of a state: tracer counts most, then camera, then sex.
 
     Names are compared by what they stand for: "Technetium Tc 99m Sestamibi" is Tc-99m, a "Discovery NM 530c"
-    has CZT detectors. Another tracer of the same kind (single photon or positron) is nearer than one of the other.
+    has CZT detectors. Another tracer of the same kind (single photon or positron) is nearer than one of the other; of
+    a tracer that is not told, or of no known kind, the modality ("NM", "PT") tells the kind, and without it single
+    photon is taken.
 
     Returns
     -------
@@ -237,11 +248,12 @@ def choose_limits(
 
     def fit(limits: NormalLimits) -> tuple[int, int, int]:
         return (
-            _tracer_agreement(isotope_of(limits.tracer), isotope_of(tracer)),
+            _tracer_agreement(isotope_of(limits.tracer), isotope_of(tracer), modality),
             _agreement(detector_of(limits.camera), detector_of(camera)),
             _agreement(limits.sex, sex),
         )
 
+    sex, tracer, camera = sex or None, tracer or None, camera or None
     best = max(of_state, key=fit)
     asked = {
         "tracer": (isotope_of(best.tracer), isotope_of(tracer)),
@@ -264,11 +276,17 @@ def isotope_of(tracer: str | None) -> str | None:
     if tracer is None:
         return None
     letters = "".join(c for c in tracer.lower() if c.isalnum())
-    marks = {"Tc-99m": "99m", "Tl-201": "201", "Rb-82": "82", "N-13": "13n", "F-18": "18"}
-    if "ammonia" in letters or "n13" in letters:
-        return "N-13"
-    return next((isotope for isotope, mark in marks.items() if mark in letters), tracer)
+    return next((isotope for isotope, mark in _ISOTOPES.items() if re.search(mark, letters)), tracer)
 
+
+_ISOTOPES = {
+    "Tc-99m": r"99m|99tc|tc99|technetium|mibi|sestamibi|tetrofosmin|cardiolite|myoview|teboroxime",
+    "Tl-201": r"thall|tl201|201tl",
+    "Rb-82": r"rubid|rb82|82rb|cardiogen|ruby",
+    "N-13": r"ammonia|n13|13n|nh3",
+    "F-18": r"flurpiridaz|fluor|fludeoxy|fdg|f18|18f",
+}
+"""Isotope -> what its tracers are called, letters and digits alone."""
 
 _CZT = ("czt", "530c", "570c", "d-spect", "dspect", "alcyone", "myospect", "starguide", "veriton")
 _KINDS = {"Tc-99m": "single photon", "Tl-201": "single photon", "Rb-82": "PET", "N-13": "PET", "F-18": "PET"}
@@ -279,12 +297,13 @@ def detector_of(camera: str | None) -> str | None:
     return "CZT" if camera is not None and any(mark in camera.lower() for mark in _CZT) else camera
 
 
-def _tracer_agreement(held: str | None, wanted: str | None) -> int:
-    """Score 3 for the same tracer, 2 for limits of any, 1 for one of the same kind, 0 for another or an unknown."""
+def _tracer_agreement(held: str | None, wanted: str | None, modality: str | None) -> int:
+    """Score 3 for the same tracer, 2 for limits of any, 1 for one of the same kind, 0 for another."""
     same = _agreement(held, wanted)
     if same:
         return same + 1
-    return int(held is not None and wanted is not None and _KINDS.get(held, held) == _KINDS.get(wanted, wanted))
+    kind = _KINDS.get(wanted or "", "PET" if modality == "PT" else "single photon")
+    return int(_KINDS.get(held or "") == kind)
 
 
 def _agreement(held: str | None, wanted: str | None) -> int:

@@ -93,10 +93,12 @@ def measure_perfusion(polar: PolarMap, limits: NormalLimits | None) -> Perfusion
     Raises
     ------
     InputError
-        When the map is gated or its grid differs from the limits'.
+        When the map is gated, holds no counts or its grid differs from the limits'.
     """
     if polar.values.ndim != 2:
         raise InputError("Perfusion is measured on a static polar map; sum the gates first.")
+    if not polar.values.max() > 0:
+        raise InputError("The polar map holds no counts, so it cannot be scored.")
     percent = 100.0 * segment_means(polar.values) / polar.values.max()
     if limits is None:
         return Perfusion(scores=np.digitize(-percent, [-edge for edge in _UPTAKE_EDGES]), segments_percent=percent)
@@ -184,7 +186,7 @@ def score_perfusion(
 
 def tid_ratio(stress_ml: float, rest_ml: float) -> float | None:
     """Transient ischaemic dilation: the cavity at stress over that at rest; None for an empty cavity."""
-    return stress_ml / rest_ml if stress_ml > 0 and rest_ml > 0 else None
+    return stress_ml / rest_ml if 0 < stress_ml < np.inf and 0 < rest_ml < np.inf else None
 
 
 def _sum(scores: NDArray[np.int64] | None) -> int | None:

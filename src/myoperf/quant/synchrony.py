@@ -120,11 +120,16 @@ def measure_synchrony(
     Raises
     ------
     InputError
-        When there are fewer than 4 gates, no counts, or the shapes differ.
+        When there are fewer than 4 gates, no counts, values that are not finite, a map of fewer than 4 rings x 6
+        angles, or the shapes differ.
     """
     values = np.asarray(thickness, dtype=np.float64)
     if values.ndim != 3 or values.shape[0] < 4:
         raise InputError(f"Phase needs (gates, rings, angles) with at least 4 gates; got shape {values.shape}.")
+    if values.shape[1] < 4 or values.shape[2] < 6:
+        raise InputError(f"Phase needs a map of 4 rings x 6 angles or more; got {values.shape[1]} x {values.shape[2]}.")
+    if not np.isfinite(values).all():
+        raise InputError("The gated polar map holds NaN or infinity, so it has no phase.")
     if not (values.mean(axis=0).max() > 0):
         raise InputError("The gated polar map holds no counts, so it has no phase.")
     if motion_mm is not None and np.shape(motion_mm) != values.shape:
@@ -239,6 +244,8 @@ def _raw_sd_deg(first: NDArray[np.complex128]) -> float:
 def phase_bandwidth_deg(phase_deg: Float, weight: Float | None = None) -> float:
     """Give the shortest arc of the circle, in degrees, that holds 95 % of the samples, or of their weight."""
     values = np.asarray(phase_deg, dtype=np.float64).ravel() % 360.0
+    if not values.size:
+        raise InputError("A bandwidth needs at least one phase.")
     share = np.ones(values.size) if weight is None else np.asarray(weight, dtype=np.float64).ravel()
     order = np.argsort(values, kind="stable")
     around = np.concatenate([values[order], values[order] + 360.0])
