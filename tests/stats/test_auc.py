@@ -62,6 +62,17 @@ def test_independent_groups_compare_as_in_proc():
     assert delong_unpaired(delong_table(truth_a, a[0]), delong_table(truth_b, b[0])) == pytest.approx((t, p), abs=1e-8)
 
 
+def test_with_one_diseased_patient_there_is_no_interval_and_no_test_as_in_proc():
+    rng = np.random.default_rng(0)
+    truth = np.eye(1, 20, dtype=int)[0]
+    for labels in (truth, 1 - truth):
+        table = delong_table(labels, rng.random((2, 20)))
+        pairs = delong_pairs(table)
+        assert np.isfinite(table.auc).all()
+        assert np.isnan(table.variance).all()
+        assert np.isnan([table.interval(0).lo, table.interval(0).hi, pairs.z[0], pairs.p[0]]).all()
+
+
 def test_two_models_that_rank_alike_do_not_differ():
     truth, values = scores("random", 3)
     pairs = delong_pairs(delong_table(truth, np.stack([values[0], np.exp(values[0])])))

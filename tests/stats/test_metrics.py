@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from sklearn import metrics as sk
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
@@ -36,6 +37,13 @@ def test_every_metric_equals_scikit_learn(drawn):
         assert measured[name].interval.lo < value < measured[name].interval.hi
 
 
+@pytest.mark.parametrize("n", range(1, 200))
+def test_wilson_holds_the_share_itself(n):
+    for k in (0, 1, n - 1, n):
+        interval = stats.wilson_interval(k, n)
+        assert 0 <= interval.lo <= k / n <= interval.hi <= 1
+
+
 @pytest.mark.parametrize(("k", "n"), [(42, 44), (0, 9), (9, 9), (3, 7)])
 def test_wilson_equals_statsmodels(k, n):
     ours = stats.wilson_interval(k, n)
@@ -63,6 +71,12 @@ def test_corrections_equal_statsmodels(method, name):
     assert stats.adjust_p(p, method=method) == pytest.approx(multipletests(p, method=name)[1])
 
 
+def test_a_test_that_could_not_be_made_is_not_counted():
+    corrected = stats.adjust_p([0.01, np.nan, 0.04])
+    assert corrected[[0, 2]] == pytest.approx([0.02, 0.04])
+    assert np.isnan(corrected[1])
+
+
 def test_beating_counts_only_sure_differences():
     rng = np.random.default_rng(0)
     truth = np.arange(200) % 2
@@ -78,6 +92,7 @@ def test_pooled_rank_sums_overstate_what_pairing_does_not():
     factors = {"input": ["rest", "stress"] * 4, "network": [n for n in "abcd" for _ in range(2)]}
     (pair,) = stats.compare_levels(factors, "input", auc, boots, rng=rng)
     assert pair.n_matched == 4
+    assert pair.mean_difference == pytest.approx((auc[::2] - auc[1::2]).mean())
     assert pair.p_paired >= 2 / 2**4 - 0.02
     assert pair.p_rank_sum < pair.p_paired
 
@@ -94,6 +109,50 @@ def test_calibrated_probabilities_have_slope_one_and_overconfident_ones_less():
     assert bold.slope == pytest.approx(0.5, abs=0.04)
     assert bold.ece > good.ece
     assert good.brier == pytest.approx(sk.brier_score_loss(truth, p))
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+def test_slope_and_intercept_equal_statsmodels_with_robust_errors(drawn, clustered):
+    truth, p = drawn
+    p = np.clip(p, 0.01, 0.99)
+    patient = np.arange(p.size) // 3 if clustered else None
+    ours = stats.measure_calibration(truth, p, patient=patient)
+    model = sm.Logit(truth, sm.add_constant(np.log(p / (1 - p))))
+    how = {"cov_type": "cluster", "cov_kwds": {"groups": patient, "use_correction": False}} if clustered else {}
+    fit = model.fit(disp=0, **(how or {"cov_type": "HC0"}))
+    n = 40 if clustered else p.size
+    low, high = (fit.params + side * 1.959963984540054 * fit.bse * np.sqrt(n / (n - 1)) for side in (-1, 1))
+    assert (ours.intercept, ours.slope) == pytest.approx(fit.params, abs=1e-6)
+    assert (ours.intercept_interval.lo, ours.slope_interval.lo) == pytest.approx(low, abs=1e-5)
+    assert (ours.intercept_interval.hi, ours.slope_interval.hi) == pytest.approx(high, abs=1e-5)
+
+
+def test_the_interval_of_the_brier_score_is_that_of_a_mean(drawn):
+    truth, p = drawn
+    squared = (p - truth) ** 2
+    half = 1.959963984540054 * squared.std(ddof=1) / np.sqrt(p.size)
+    interval = stats.measure_calibration(truth, p).brier_interval
+    assert (interval.lo, interval.hi) == pytest.approx((squared.mean() - half, squared.mean() + half))
+
+
+def test_probabilities_that_part_the_classes_or_are_all_alike_have_no_slope():
+    truth = np.array([0, 0, 1, 1])
+    parted = stats.measure_calibration(truth, np.array([0.1, 0.2, 0.7, 0.9]))
+    assert parted.slope == np.inf
+    assert stats.measure_calibration(1 - truth, np.array([0.1, 0.2, 0.7, 0.9])).slope == -np.inf
+    alike = stats.measure_calibration(truth, np.full(4, 0.5))
+    for found in (parted.intercept, parted.slope_interval.lo, alike.slope, alike.intercept):
+        assert np.isnan(found)
+
+
+def test_average_precision_equals_scikit_learn_on_every_resample(drawn):
+    truth, p = drawn
+    p = np.round(p, 1)  # ties
+    counts = stats.resample_counts(truth, resamples=20, rng=np.random.default_rng(0))
+    ours = stats.average_precision(truth, p, counts)
+    for value, count in zip(ours, counts, strict=True):
+        rows = np.repeat(np.arange(truth.size), count)
+        assert value == pytest.approx(sk.average_precision_score(truth[rows], p[rows]))
 
 
 def test_curves_equal_scikit_learn(drawn):

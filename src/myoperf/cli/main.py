@@ -6,6 +6,7 @@ Only typer and rich load here; a command imports what it needs when it runs, so 
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 from typing import Annotated, Optional
@@ -143,13 +144,17 @@ def evaluate(
     out: Out = Path("myoperf-evaluation"),
     threshold: Annotated[float, typer.Option(help="Positive at or above; choose it on other patients.")] = 0.5,
     resamples: Annotated[int, typer.Option(min=10, help="Bootstrap resamples.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
+    factors: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="MODELS.csv", help="What each model is made of: model, then a column a factor."),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Measure and compare classifiers: intervals, ROC, DeLong, bootstrap, calibration."""
     from myoperf.cli.evaluate import evaluate_file
 
-    evaluate_file(predictions, out, threshold=threshold, resamples=resamples, seed=seed, quiet=quiet)
+    evaluate_file(predictions, out, threshold=threshold, resamples=resamples, seed=seed, factors=factors, quiet=quiet)
 
 
 @app.command()
@@ -326,12 +331,32 @@ def study(
         run_study(name, out, scale=scale, seed=seed)
 
 
+_DISK = (
+    errno.EACCES,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOSPC,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+)
+"""Errors of a disk or a path, not of the program: said in one line."""
+
+
 def run() -> None:
     """Run the command line; an error MyoPerf foresaw becomes one line and exit code 2."""
     try:
         app()
     except MyoPerfError as error:
         typer.echo(f"myoperf: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        named = f" ({Path(str(error.filename)).name})" if error.filename else ""
+        typer.echo(f"myoperf: {error.strerror}{named}; choose files and folders that can be used.", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
         typer.echo("myoperf: stopped", err=True)

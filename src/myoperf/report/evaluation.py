@@ -28,6 +28,7 @@ def write_evaluation_page(
     folder: Path,
     *,
     note: str,
+    factors: pd.DataFrame | None = None,
 ) -> None:
     """Write ``report.html`` and one PNG a plot.
 
@@ -42,6 +43,8 @@ def write_evaluation_page(
         Where the files go.
     note
         How the intervals were made, said at the top.
+    factors
+        The table of the levels of factors compared, if there is one.
     """
     plots = []
     for name, draw in (
@@ -56,10 +59,17 @@ def write_evaluation_page(
     tables = [
         ("Metrics", "95 % intervals in grey: DeLong for areas, Wilson for proportions, the bootstrap for the rest "
          "(for all, where a patient has several rows).", *_metric_rows(metrics)),
-        ("Calibration", "Slope 1 and intercept 0 is calibrated.", *_plain_rows(calibration)),
+        ("Calibration", "Slope 1 and intercept 0 is calibrated. Intervals: Wald, by patient.",
+         *_metric_rows(calibration)),
         ("DeLong, every pair", "Paired, two-sided; p corrected by Holm and by Benjamini and Hochberg, "
          "and the p of the bootstrap by patient.", *_plain_rows(delong)),
     ]  # fmt: skip
+    if factors is not None:
+        about = (
+            "Rank sum: every resample of every model taken as independent, which overstates significance; "
+            "permutation (p paired): models matched on the other factors."
+        )
+        tables.append(("Factors", about, *_plain_rows(factors)))
     page = jinja2.Environment(loader=jinja2.PackageLoader("myoperf.report"), autoescape=True).get_template(
         "evaluation.html.j2"
     )

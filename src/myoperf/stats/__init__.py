@@ -6,6 +6,7 @@ from myoperf.stats.auc import AucTable, DelongPairs, Interval, delong_pairs, del
 from myoperf.stats.bootstrap import bootstrap_auc, percentile_interval, resample_counts
 from myoperf.stats.calibration import (
     Calibration,
+    average_precision,
     decision_curve,
     measure_calibration,
     precision_recall_curve,
@@ -31,6 +32,7 @@ __all__ = [
     "Interval",
     "Measured",
     "adjust_p",
+    "average_precision",
     "beaten_by",
     "bootstrap_auc",
     "compare_levels",

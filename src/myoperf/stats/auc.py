@@ -43,7 +43,8 @@ class AucTable:
     auc
         Shape (models,).
     covariance
-        Shape (models, models): DeLong's estimate for the paired areas.
+        Shape (models, models): DeLong's estimate for the paired areas; NaN with fewer than two patients in a class,
+        as in pROC.
     n_positive, n_negative
         Patients with and without the disease.
     """
@@ -59,8 +60,14 @@ class AucTable:
         return np.diagonal(self.covariance)
 
     def interval(self, model: int, *, level: float = 0.95) -> Interval:
-        """Wald interval of one area, clipped to [0, 1] (pROC's ``ci.auc(method="delong")``)."""
-        half = float(distributions.norm.ppf(0.5 + level / 2) * np.sqrt(max(self.variance[model], 0.0)))
+        """Wald interval of one area, clipped to [0, 1] (pROC's ``ci.auc(method="delong")``); NaN where there is none.
+
+        Of an area of exactly 0 or 1 it has no width, as in pROC: it says nothing of the doubt there is.
+        """
+        variance = float(self.variance[model])
+        if np.isnan(variance):
+            return Interval(float("nan"), float("nan"), level)
+        half = float(distributions.norm.ppf(0.5 + level / 2) * np.sqrt(max(variance, 0.0)))
         area = float(self.auc[model])
         return Interval(max(area - half, 0.0), min(area + half, 1.0), level)
 
@@ -76,7 +83,8 @@ class DelongPairs:
     difference
         auc[a] - auc[b].
     z, p
-        Statistic and two-sided p value. Two models that rank the patients alike have z = 0, p = 1.
+        Statistic and two-sided p value. Two models that rank the patients alike have z = 0, p = 1; NaN with fewer
+        than two patients in a class.
     """
 
     a: NDArray[np.intp]
@@ -123,8 +131,10 @@ def delong_table(truth: ArrayLike, scores: ArrayLike) -> AucTable:
     above = (everyone[:, :m] - _midranks(cases)) / n  # (models, m): share of controls below each case
     below = 1.0 - (everyone[:, m:] - _midranks(controls)) / m  # (models, n): share of cases above each control
     auc = above.mean(axis=1)
+    if min(m, n) < 2:
+        return AucTable(auc, np.full((len(auc), len(auc)), np.nan), m, n)
     scaled = [
-        (part - part.mean(axis=1, keepdims=True)) / np.sqrt(max(size - 1, 1) * size)
+        (part - part.mean(axis=1, keepdims=True)) / np.sqrt((size - 1) * size)
         for part, size in ((above, m), (below, n))
     ]
     both = np.concatenate(scaled, axis=1)

@@ -35,6 +35,8 @@ class FactorPair:
         difference of areas on all patients); NaN with fewer than two matched pairs.
     n_matched
         How many matched pairs the permutation rests on.
+    mean_difference
+        Mean of `a` minus `b` over the matched pairs; NaN without any.
     """
 
     a: str
@@ -43,6 +45,7 @@ class FactorPair:
     p_rank_sum: float
     p_paired: float
     n_matched: int
+    mean_difference: float
 
 
 def adjust_p(p: ArrayLike, *, method: str = "holm") -> Float:
@@ -51,12 +54,14 @@ def adjust_p(p: ArrayLike, *, method: str = "holm") -> Float:
     Parameters
     ----------
     p
-        (tests,).
+        (tests,); NaN, a test that could not be made, stays NaN and does not count.
     method
         ``"holm"`` (family-wise, Holm 1979) or ``"benjamini-hochberg"`` (false discovery rate, 1995).
     """
-    values = np.asarray(p, dtype=np.float64)
-    if values.ndim != 1 or not ((values >= 0) & (values <= 1)).all():
+    given = np.asarray(p, dtype=np.float64)
+    made = ~np.isnan(given)
+    values = given[made]
+    if given.ndim != 1 or not ((values >= 0) & (values <= 1)).all():
         raise InputError("p values must be a list of numbers from 0 to 1.")
     order = np.argsort(values)
     n = values.size
@@ -66,8 +71,8 @@ def adjust_p(p: ArrayLike, *, method: str = "holm") -> Float:
         stepped = np.minimum.accumulate((values[order] * n / (np.arange(n) + 1))[::-1])[::-1]
     else:
         raise InputError(f"Unknown correction {method}: holm or benjamini-hochberg.")
-    out = np.empty(n)
-    out[order] = np.minimum(stepped, 1.0)
+    out = np.full(given.size, np.nan)
+    out[np.flatnonzero(made)[order]] = np.minimum(stepped, 1.0)
     return out
 
 
@@ -121,6 +126,7 @@ def compare_levels(
                 p_rank_sum=float(distributions.ranksums(pooled_a, pooled_b).pvalue),
                 p_paired=_sign_flip(matched, rng, permutations),
                 n_matched=matched.size,
+                mean_difference=float(matched.mean()) if matched.size else float("nan"),
             )
         )
     return tuple(out)

@@ -1,72 +1,32 @@
 """The tables of ``myoperf evaluate``: every model of a predictions file, with intervals.
 
-The file has a row a patient (or a row a vessel, with a column ``vessel``), ``patient``, ``truth``
-(0 or 1) and one column of probabilities a model. With vessels, the rows of a patient hang together:
-all intervals are bootstrapped by patient, and a patient's own probability is the highest of the
-vessels' (paper 001).
+With vessels, the rows of a patient hang together: all intervals are bootstrapped by patient, and a patient's own
+probability is the highest of the vessels' (paper 001).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from myoperf.errors import InputError
 from myoperf.stats.auc import AucTable, Interval, delong_pairs, delong_table
 from myoperf.stats.bootstrap import bootstrap_auc, percentile_interval, resample_counts
-from myoperf.stats.calibration import decision_curve, measure_calibration, precision_recall_curve, roc_curve
-from myoperf.stats.compare import adjust_p, beaten_by
+from myoperf.stats.calibration import (
+    average_precision,
+    decision_curve,
+    measure_calibration,
+    precision_recall_curve,
+    roc_curve,
+)
+from myoperf.stats.compare import adjust_p, beaten_by, compare_levels
 from myoperf.stats.metrics import METRICS, measure_threshold
+from myoperf.stats.predictions import Predictions
 
-__all__ = ["Evaluation", "Predictions", "calibration_table", "evaluate", "model_curves", "read_predictions"]
-
-_NOT_MODELS = ("patient", "truth", "vessel")
-
-
-@dataclass(frozen=True, eq=False)
-class Predictions:
-    """What models said of patients.
-
-    Parameters
-    ----------
-    patient
-        (rows,) identifiers.
-    truth
-        (rows,) 0 or 1.
-    vessel
-        (rows,) names, or None for a row a patient.
-    models
-        Names.
-    probability
-        (models, rows), each from 0 to 1.
-    """
-
-    patient: NDArray[np.str_]
-    truth: NDArray[np.int64]
-    vessel: NDArray[np.str_] | None
-    models: tuple[str, ...]
-    probability: NDArray[np.float64]
-
-    def of_vessel(self, name: str) -> Predictions:
-        """Give the rows of one vessel, a row a patient."""
-        if self.vessel is None:
-            raise InputError("These predictions have no vessels.")
-        rows = self.vessel == name
-        return Predictions(self.patient[rows], self.truth[rows], None, self.models, self.probability[:, rows])
-
-    def of_patients(self) -> Predictions:
-        """Give a row a patient: diseased when any vessel is, probability the highest of the vessels'."""
-        names, index = np.unique(self.patient, return_inverse=True)
-        truth = np.zeros(names.size, dtype=np.int64)
-        np.maximum.at(truth, index, self.truth)
-        probability = np.zeros((len(self.models), names.size))
-        for values, best in zip(self.probability, probability, strict=True):
-            np.maximum.at(best, index, values)
-        return Predictions(names, truth, None, self.models, probability)
+__all__ = ["Evaluation", "calibration_table", "evaluate", "factor_table", "model_curves"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +38,11 @@ class Evaluation:
     metrics
         A row a model (and, with vessels, a group): n, n_positive, auc and each of `METRICS` with ``_lo`` and ``_hi``.
     delong
-        A row a pair of models.
+        A row a pair of models (and, with vessels, a group).
     auc_samples
-        (models, resamples).
+        (models, resamples), of all rows.
+    notes
+        What could not be measured, and why.
     """
 
     predictions: Predictions
@@ -90,95 +52,90 @@ class Evaluation:
     threshold: float
     resamples: int
     seed: int
-
-
-def read_predictions(path: Path) -> Predictions:
-    """Read and check a predictions file.
-
-    Raises
-    ------
-    InputError
-        When it is no CSV, lacks a column, holds a missing or impossible value, repeats a patient
-        (or a patient's vessel), or has one class only.
-    """
-    try:
-        table = pd.read_csv(path, dtype={"patient": str, "vessel": str})
-    except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise InputError(f"{path.name} is not a readable CSV file ({type(error).__name__}).") from error
-    for column in ("patient", "truth"):
-        if column not in table:
-            raise InputError(
-                f"{path.name} lacks the column '{column}'; expected patient, truth and one column a model."
-            )
-    models = tuple(str(column) for column in table.columns if column not in _NOT_MODELS)
-    if not models:
-        raise InputError(f"{path.name} has no model: after patient and truth, one column of probabilities each.")
-    wrong = [name for name in models if not pd.api.types.is_numeric_dtype(table[name])]
-    if wrong:
-        raise InputError(f"{path.name}: column '{wrong[0]}' is not numeric.")
-    if table.isna().to_numpy().any():
-        raise InputError(f"{path.name} has empty cells; every model needs a probability for every row.")
-    probability = table[list(models)].to_numpy(dtype=np.float64).T
-    if not ((probability >= 0) & (probability <= 1)).all():
-        raise InputError(f"{path.name}: probabilities must lie between 0 and 1.")
-    if not table["truth"].isin([0, 1]).all() or table["truth"].nunique() < 2:
-        raise InputError(f"{path.name}: truth must be 0 or 1, with both present.")
-    keys = ["patient", "vessel"] if "vessel" in table else ["patient"]
-    if table.duplicated(keys).any():
-        raise InputError(f"{path.name}: each {' and '.join(keys)} may stand once.")
-    vessel = table["vessel"].to_numpy(dtype=str) if "vessel" in table else None
-    return Predictions(
-        table["patient"].to_numpy(dtype=str), table["truth"].to_numpy(dtype=np.int64), vessel, models, probability
-    )
+    notes: tuple[str, ...]
 
 
 def evaluate(predictions: Predictions, *, threshold: float = 0.5, resamples: int = 1000, seed: int = 0) -> Evaluation:
-    """Measure every model and compare every two."""
+    """Measure every model and compare every two; with vessels all rows, each vessel, and the patients."""
     rng = np.random.default_rng(seed)
-    metrics, samples = _metrics(predictions, threshold, resamples, rng)
-    table = delong_table(predictions.truth, predictions.probability)
-    if predictions.vessel is not None:
-        parts = [metrics.assign(vessel="all")]
-        for name in dict.fromkeys(predictions.vessel.tolist()):
-            part = predictions.of_vessel(name)
-            if 0 < part.truth.sum() < part.truth.size:
-                parts.append(_metrics(part, threshold, resamples, rng)[0].assign(vessel=name))
-        per_patient = predictions.of_patients()
-        if 0 < per_patient.truth.sum() < per_patient.truth.size:
-            parts.append(_metrics(per_patient, threshold, resamples, rng)[0].assign(vessel="patient"))
-        metrics = pd.concat(parts, ignore_index=True)
+    groups, notes = _groups(predictions)
+    metrics, delong, drawn = [], [], []
+    for name, part in groups.items():
+        measured, table, samples = _metrics(part, threshold, resamples, rng)
+        compared = _delong(part.models, table, samples)
+        if predictions.vessel is not None:
+            measured, compared = measured.assign(vessel=name), compared.assign(vessel=name)
+        metrics.append(measured)
+        delong.append(compared)
+        drawn.append(samples)
+        notes += _doubts(name, table)
     return Evaluation(
         predictions=predictions,
-        metrics=metrics,
-        delong=_delong(predictions.models, table, samples),
-        auc_samples=samples,
+        metrics=pd.concat(metrics, ignore_index=True),
+        delong=pd.concat(delong, ignore_index=True),
+        auc_samples=drawn[0],
         threshold=threshold,
         resamples=resamples,
         seed=seed,
+        notes=tuple(notes),
     )
+
+
+def _groups(predictions: Predictions) -> tuple[dict[str, Predictions], list[str]]:
+    """Give the parts that are measured apart, all rows first, and notes on those that cannot be."""
+    parts, notes = {"all": predictions}, list[str]()
+    if predictions.vessel is None:
+        return parts, notes
+    of_patients = predictions.of_patients()
+    lacking = np.unique(predictions.patient).size - of_patients.truth.size
+    if lacking:
+        notes.append(f"{lacking} patients lack a vessel; the rows per patient leave them out.")
+    apart = {name: predictions.of_vessel(name) for name in predictions.vessels} | {"patient": of_patients}
+    for name, part in apart.items():
+        if part.has_both:
+            parts[name] = part
+        else:
+            notes.append(f"{name}: one class only among {part.truth.size}, so it is not measured apart.")
+    return parts, notes
+
+
+def _doubts(name: str, table: AucTable) -> list[str]:
+    """Say where DeLong's interval is missing or says nothing."""
+    if min(table.n_positive, table.n_negative) < 2:
+        return [f"{name}: fewer than two with or without the disease, so there is no DeLong interval or test."]
+    if ((table.auc <= 0) | (table.auc >= 1)).any():
+        return [f"{name}: DeLong's interval of an area of exactly 0 or 1 has no width; it says nothing of its doubt."]
+    return []
 
 
 def _metrics(
     predictions: Predictions, threshold: float, resamples: int, rng: np.random.Generator
-) -> tuple[pd.DataFrame, NDArray[np.float64]]:
-    """One row a model, and the bootstrapped areas."""
+) -> tuple[pd.DataFrame, AucTable, NDArray[np.float64]]:
+    """One row a model, the areas, and the bootstrapped areas."""
     truth = predictions.truth
     clustered = predictions.vessel is not None
     counts = resample_counts(truth, resamples=resamples, rng=rng, patient=predictions.patient if clustered else None)
     samples = bootstrap_auc(truth, predictions.probability, counts)
     table = delong_table(truth, predictions.probability)
-    wins = beaten_by(delong_pairs(table), len(predictions.models))
+    pairs, models = delong_pairs(table), len(predictions.models)
+    wins, sure = beaten_by(pairs, models), beaten_by(pairs, models, p=adjust_p(pairs.p))
+    whole = np.ones((1, truth.size), dtype=np.int32)
     rows = []
     for index, (model, probability) in enumerate(zip(predictions.models, predictions.probability, strict=True)):
         area = percentile_interval(samples[index]) if clustered else table.interval(index)
+        if min(table.n_positive, table.n_negative) < 2:
+            area = Interval(float("nan"), float("nan"))
         row: dict[str, object] = {"model": model, "n": truth.size, "n_positive": int(truth.sum())}
         row |= _with_interval("auc", float(table.auc[index]), area)
         cells, measured = measure_threshold(truth, probability, counts=counts, threshold=threshold, clustered=clustered)
         for name in METRICS:
             row |= _with_interval(name, measured[name].value, measured[name].interval)
+        area_pr = float(average_precision(truth, probability, whole)[0])
+        drawn = percentile_interval(average_precision(truth, probability, counts))
+        row |= _with_interval("average_precision", area_pr, drawn)
         row |= {"tn": cells.tn, "fp": cells.fp, "fn": cells.fn, "tp": cells.tp}
-        rows.append(row | {"threshold": threshold, "beats": int(wins[index])})
-    return pd.DataFrame(rows), np.asarray(samples)
+        rows.append(row | {"threshold": threshold, "beats": int(wins[index]), "beats_holm": int(sure[index])})
+    return pd.DataFrame(rows), table, np.asarray(samples)
 
 
 def _with_interval(name: str, value: float, interval: Interval) -> dict[str, float]:
@@ -237,18 +194,45 @@ def model_curves(predictions: Predictions, model: int) -> dict[str, NDArray[np.f
 
 
 def calibration_table(predictions: Predictions) -> pd.DataFrame:
-    """Brier score, slope, intercept and expected calibration error of every model."""
+    """Brier score, slope and intercept with intervals, expected calibration error, of every model (and group)."""
+    rows: list[dict[str, object]] = []
+    for name, part in _groups(predictions)[0].items():
+        for model, probability in zip(part.models, part.probability, strict=True):
+            c = measure_calibration(part.truth, probability, patient=part.patient)
+            row: dict[str, object] = {"model": model, "n": part.truth.size}
+            row |= _with_interval("brier", c.brier, c.brier_interval)
+            row |= _with_interval("slope", c.slope, c.slope_interval)
+            row |= _with_interval("intercept", c.intercept, c.intercept_interval)
+            row |= {"expected_calibration_error": c.ece}
+            rows.append(row if predictions.vessel is None else row | {"vessel": name})
+    return pd.DataFrame(rows)
+
+
+def factor_table(
+    factors: Mapping[str, Sequence[str]], auc: ArrayLike, samples: ArrayLike, *, seed: int
+) -> pd.DataFrame:
+    """Compare the levels of every factor of a grid of models: 001's pooled rank sum, and the matched permutation.
+
+    Parameters
+    ----------
+    factors
+        Factor -> its level for every model.
+    auc
+        (models,).
+    samples
+        (models, resamples).
+
+    Returns
+    -------
+    A row a pair of levels; Holm's correction is within a factor.
+    """
     rows = []
-    for model, probability in zip(predictions.models, predictions.probability, strict=True):
-        c = measure_calibration(predictions.truth, probability)
-        rows.append(
-            {
-                "model": model,
-                "n": predictions.truth.size,
-                "brier": c.brier,
-                "slope": c.slope,
-                "intercept": c.intercept,
-                "expected_calibration_error": c.ece,
-            }
-        )
+    for factor, levels in factors.items():
+        if len(set(levels)) < 2:
+            continue
+        pairs = compare_levels(factors, factor, auc, samples, rng=np.random.default_rng(seed))
+        for pair, corrected in zip(pairs, adjust_p([p.p_paired for p in pairs]), strict=True):
+            values = {k: getattr(pair, k) for k in ("a", "b", "median_difference", "p_rank_sum", "p_paired")}
+            row = {"factor": factor, **values, "p_paired_holm": float(corrected)}
+            rows.append(row | {"mean_difference_matched": pair.mean_difference, "n_matched": pair.n_matched})
     return pd.DataFrame(rows)

@@ -62,7 +62,8 @@ def wilson_interval(successes: int, n: int, *, level: float = 0.95) -> Interval:
     share = successes / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return Interval(max(0.0, float(centre - half)), min(1.0, float(centre + half)), level)
+    # At 0 and 1 rounding may leave an end beyond the share itself.
+    return Interval(max(0.0, min(share, float(centre - half))), min(1.0, max(share, float(centre + half))), level)
 
 
 def threshold_for_sensitivity(truth: ArrayLike, scores: ArrayLike, sensitivity: float) -> float:

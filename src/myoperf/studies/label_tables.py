@@ -18,13 +18,13 @@ from myoperf.stats import (
     adjust_p,
     beaten_by,
     bootstrap_auc,
-    compare_levels,
     delong_pairs,
     delong_table,
     measure_threshold,
     percentile_interval,
     resample_counts,
 )
+from myoperf.stats.evaluation import factor_table
 from myoperf.studies.label_cohort import StudyCohort, prevalence
 from myoperf.types import VESSELS
 
@@ -144,32 +144,14 @@ def _factors(jobs: Sequence[Job], truth: NDArray[Any], probability: Float, seed:
     """Compare strategies, inputs, augmentation and networks: 001's pooled rank sum, and the matched permutation."""
     about = [_about(job) for job in jobs]
     factors = {name: [a[name] for a in about] for name in _FACTORS}
-    rows = []
+    tables = []
     for name in LEVELS:
         level = _Level.of(name, truth, probability)
-        samples, areas = bootstrap_auc(level.truth, level.scores, level.counts(seed)), level.auc()
-        for factor in _FACTORS:
-            if len(set(factors[factor])) < 2:
-                continue
-            rng = np.random.default_rng(seed)
-            pairs = compare_levels(factors, factor, areas, samples, rng=rng)
-            paired = [p.p_paired for p in pairs]
-            holm = adjust_p(paired) if np.isfinite(paired).all() else np.full(len(paired), np.nan)
-            for pair, corrected in zip(pairs, holm, strict=True):
-                values = {k: getattr(pair, k) for k in ("a", "b", "median_difference", "p_rank_sum", "p_paired")}
-                rows.append({"level": name, "factor": factor, **values, "p_paired_holm": float(corrected)})
-                rows[-1] |= {"mean_difference_matched": _matched_mean(factors, factor, areas, pair.a, pair.b)}
-                rows[-1] |= {"n_matched": pair.n_matched}
-    return pd.DataFrame(rows)
-
-
-def _matched_mean(factors: Mapping[str, Sequence[str]], factor: str, areas: Float, a: str, b: str) -> float:
-    """Mean difference of areas of models that differ in this factor only."""
-    level = np.asarray(factors[factor])
-    others = [tuple(factors[n][i] for n in factors if n != factor) for i in range(len(level))]
-    second = {others[i]: areas[i] for i in np.flatnonzero(level == b)}
-    gaps = [areas[i] - second[others[i]] for i in np.flatnonzero(level == a) if others[i] in second]
-    return float(np.mean(gaps)) if gaps else float("nan")
+        samples = bootstrap_auc(level.truth, level.scores, level.counts(seed))
+        found = factor_table(factors, level.auc(), samples, seed=seed)
+        found.insert(0, "level", name)
+        tables.append(found)
+    return pd.concat(tables, ignore_index=True)
 
 
 def optimism(
@@ -299,7 +281,7 @@ def write_tables(
     *,
     seed: int,
 ) -> list[dict[str, Any]]:
-    """Write every table of the study as CSV, the heat map, and predictions that ``myoperf evaluate`` reads."""
+    """Write every table of the study as CSV, the heat map, and predictions and factors for ``myoperf evaluate``."""
     cases = cohort.cases
     tables: list[pd.DataFrame] = []
     best: list[pd.DataFrame] = []
@@ -313,6 +295,8 @@ def write_tables(
         best.append(_best(own, given, truth["test"], table, seed))
         name = "task1" if first else "task2"
         _predictions(own, given, truth["test"]).to_csv(out / f"predictions_{name}.csv", index=False)
+        about = pd.DataFrame([{"model": job.key, **_about(job)} for job in own])
+        about.to_csv(out / f"factors_{name}.csv", index=False)
         if not first:
             stacks = {part: np.stack([a[part] for a in given]).astype(np.float64) for part in truth}
             _factors(own, truth["test"], stacks["test"], seed).to_csv(out / "label_strategies_factors.csv", index=False)

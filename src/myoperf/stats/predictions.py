@@ -1,0 +1,199 @@
+"""The predictions file of ``myoperf evaluate``, read strictly: nothing is guessed, shifted or renamed.
+
+A row a patient (or a row a vessel, with a column ``vessel``): ``patient``, ``truth`` (0 or 1) and one column of
+probabilities a model. A patient called NA is a patient; a row with a cell too many is refused, not shifted.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from myoperf.errors import InputError
+
+__all__ = ["Predictions", "read_factors", "read_predictions"]
+
+_NOT_MODELS = ("patient", "truth", "vessel")
+_GROUPS = ("all", "patient")
+_MISSING = ("", "nan", "na", "n/a", "null", "none")
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What models said of patients.
+
+    Parameters
+    ----------
+    patient
+        (rows,) identifiers.
+    truth
+        (rows,) 0 or 1.
+    vessel
+        (rows,) names, or None for a row a patient.
+    models
+        Names.
+    probability
+        (models, rows), each from 0 to 1.
+    """
+
+    patient: NDArray[np.str_]
+    truth: NDArray[np.int64]
+    vessel: NDArray[np.str_] | None
+    models: tuple[str, ...]
+    probability: NDArray[np.float64]
+
+    @property
+    def vessels(self) -> tuple[str, ...]:
+        """Names of the vessels in the order of the file; none for a row a patient."""
+        return () if self.vessel is None else tuple(dict.fromkeys(self.vessel.tolist()))
+
+    @property
+    def has_both(self) -> bool:
+        """Whether there are rows with and without disease."""
+        return bool(0 < self.truth.sum() < self.truth.size)
+
+    def of_vessel(self, name: str) -> Predictions:
+        """Give the rows of one vessel, a row a patient."""
+        if self.vessel is None:
+            raise InputError("These predictions have no vessels.")
+        rows = self.vessel == name
+        return Predictions(self.patient[rows], self.truth[rows], None, self.models, self.probability[:, rows])
+
+    def of_patients(self) -> Predictions:
+        """Give a row a patient: diseased when any vessel is, probability the highest of the vessels'.
+
+        A patient of whom a vessel is missing is left out: its truth is not known.
+        """
+        names, index, count = np.unique(self.patient, return_inverse=True, return_counts=True)
+        truth = np.zeros(names.size, dtype=np.int64)
+        np.maximum.at(truth, index, self.truth)
+        probability = np.zeros((len(self.models), names.size))
+        for values, best in zip(self.probability, probability, strict=True):
+            np.maximum.at(best, index, values)
+        whole = count == max(len(self.vessels), 1)
+        return Predictions(names[whole], truth[whole], None, self.models, probability[:, whole])
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read and check a predictions file.
+
+    Raises
+    ------
+    InputError
+        When it is no CSV, lacks a column, names one twice, holds a missing or impossible value, repeats a patient
+        (or a patient's vessel), or has one class only.
+    """
+    columns = _read_columns(path)
+    for name in ("patient", "truth"):
+        if name not in columns:
+            raise InputError(
+                f"{path.name} lacks the column '{name}'; expected patient, truth and one column a model, separated "
+                f"by commas; found {', '.join(columns)[:80]}."
+            )
+    models = tuple(name for name in columns if name not in _NOT_MODELS)
+    if not models:
+        raise InputError(f"{path.name} has no model: after patient and truth, one column of probabilities each.")
+    for name in _NOT_MODELS:
+        if "" in columns.get(name, ()):
+            raise InputError(f"{path.name} has empty cells in column '{name}'.")
+    truth = _numbers(path, "truth", columns["truth"])
+    if not np.isin(truth, (0, 1)).all() or np.unique(truth).size < 2:
+        raise InputError(f"{path.name}: truth must be 0 or 1, with both present.")
+    probability = np.array([_numbers(path, name, columns[name]) for name in models])
+    for name, row in zip(models, probability, strict=True):
+        if not ((row >= 0) & (row <= 1)).all():
+            raise InputError(f"{path.name}: probabilities must lie between 0 and 1; those of '{name}' do not.")
+    patient, vessel = columns["patient"], columns.get("vessel")
+    if vessel is not None and set(vessel) & set(_GROUPS):
+        raise InputError(f"{path.name}: no vessel may be called 'all' or 'patient'; those rows are worked out here.")
+    keys = list(zip(patient, vessel, strict=True)) if vessel is not None else list(patient)
+    if len(set(keys)) < len(keys):
+        raise InputError(f"{path.name}: each {'patient and vessel' if vessel else 'patient'} may stand once.")
+    return Predictions(
+        np.array(patient, dtype=str),
+        truth.astype(np.int64),
+        None if vessel is None else np.array(vessel, dtype=str),
+        models,
+        probability,
+    )
+
+
+def read_factors(path: Path, models: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Read what each model is made of: a column ``model``, then one column a factor, such as ``network``.
+
+    Returns
+    -------
+    Factor -> its level for every model, in the order of `models`. Factors of one level only are left out.
+
+    Raises
+    ------
+    InputError
+        When a model is missing or stands twice, or no factor has two levels.
+    """
+    columns = _read_columns(path)
+    if "model" not in columns:
+        raise InputError(f"{path.name} lacks the column 'model'; expected model and one column a factor.")
+    place = {name: row for row, name in enumerate(columns["model"])}
+    if len(place) < len(columns["model"]):
+        raise InputError(f"{path.name}: each model may stand once.")
+    absent = [name for name in models if name not in place]
+    if absent:
+        raise InputError(f"{path.name} does not say what '{absent[0]}' is; every model of the predictions needs a row.")
+    factors = {
+        name: tuple(cells[place[model]] for model in models) for name, cells in columns.items() if name != "model"
+    }
+    factors = {name: levels for name, levels in factors.items() if len(set(levels)) > 1}
+    if not factors:
+        raise InputError(f"{path.name} has no factor of two levels or more.")
+    return factors
+
+
+def _read_columns(path: Path) -> Mapping[str, tuple[str, ...]]:
+    """Read a CSV file's cells by column; every row must have as many as the header."""
+    if not path.is_file():
+        raise InputError(f"{path.name or path} is no file.")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = [[cell.strip() for cell in row] for row in csv.reader(file, strict=True) if any(row)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path.name} is not a readable CSV file ({type(error).__name__}).") from error
+    if not rows:
+        raise InputError(f"{path.name} is not a readable CSV file (it is empty).")
+    header, *body = rows
+    if len(header) < 2:
+        raise InputError(f"{path.name} has one column only; expected columns separated by commas.")
+    twice = [name for name, count in Counter(header).items() if count > 1]
+    if twice:
+        raise InputError(f"{path.name} has two columns '{twice[0]}'.")
+    if "" in header:
+        raise InputError(f"{path.name} has a column without a name (an index?); give it one or leave it out.")
+    for number, row in enumerate(body, start=1):
+        if len(row) != len(header):
+            raise InputError(f"{path.name}: row {number} has {len(row)} cells, the header {len(header)}.")
+    if not body:
+        raise InputError(f"{path.name} has a header and no rows.")
+    return dict(zip(header, zip(*body, strict=True), strict=True))
+
+
+def _numbers(path: Path, name: str, cells: Sequence[str]) -> NDArray[np.float64]:
+    """Turn cells into numbers; true and false count as 1 and 0."""
+    words = {"true": 1.0, "false": 0.0}
+    out = np.empty(len(cells))
+    for row, cell in enumerate(cells):
+        word = cell.lower()
+        if word in _MISSING:
+            raise InputError(
+                f"{path.name} has empty cells (row {row + 1}, column '{name}'); every row needs its truth and a "
+                "probability of every model."
+            )
+        try:
+            out[row] = words[word] if word in words else float(cell)
+        except ValueError:
+            raise InputError(f"{path.name}: column '{name}' is not numeric (row {row + 1}).") from None
+    return out
