@@ -4,9 +4,10 @@
 
 Two ways to compute features in every epoch are timed on a few pictures and multiplied by pictures and epochs: this
 package's backbone (channels first) and Keras as it comes (channels last, which is what a user of ``fit`` gets). The
-warm-up on features computed once is run whole. Time is processor time of one thread, so that a busy machine does not
-count. The head's weights after some epochs are compared between both ways. Random weights: time does not depend on
-them. Writes ``docs/results/warmup.csv`` and the table in ``docs/two-stage.md``.
+warm-up on features computed once is run whole, the making of the frozen graph counted in. Time is processor time of one
+thread, all jobs taking turns, so that a busy machine counts little. The head's weights after some epochs are compared
+between both ways. Random weights: time does not depend on them. Writes ``docs/results/warmup.csv`` and the table in
+``docs/two-stage.md``.
 """
 
 from __future__ import annotations
@@ -28,21 +29,22 @@ GOAL = 150
 MARKS = ("<!-- warmup -->", "<!-- end of warmup -->")
 
 
-def seconds(job: Callable[[], object], repeats: int) -> float:
-    """Give the median processor time of a job."""
-    spent = []
+def seconds(*jobs: Callable[[], object], repeats: int) -> list[float]:
+    """Give the median processor time of jobs that take turns, so that a busy machine slows them alike."""
+    spent: list[list[float]] = [[] for _ in jobs]
     for _ in range(repeats):
-        start = time.process_time()
-        job()
-        spent.append(time.process_time() - start)
-    return statistics.median(spent)
+        for job, own in zip(jobs, spent, strict=True):
+            start = time.process_time()
+            job()
+            own.append(time.process_time() - start)
+    return [statistics.median(own) for own in spent]
 
 
 def head_difference(backbone: KerasBackbone, images: torch.Tensor, epochs: int) -> float:
     """Train the head both ways; give the greatest difference of a weight."""
     labels = torch.arange(len(images)) % 2
     schedule = Schedule(epochs, batch=4)
-    features = backbone_features(backbone, images, batch=4)
+    features = backbone_features(backbone, images, batch=4, graph=True)
     once = warm_up(features, labels, (features, labels), schedule, seed=0)
     head = make_head(backbone.features, schedule, 0)
 
@@ -67,7 +69,7 @@ def head_difference(backbone: KerasBackbone, images: torch.Tensor, epochs: int) 
     return max(float((a - b).detach().abs().max()) for a, b in pairs)
 
 
-def measure(network: str, size: int, pictures: int, epochs: int, sample: int) -> dict[str, object]:
+def measure(network: str, size: int, pictures: int, epochs: int, sample: int, repeats: int) -> dict[str, object]:
     torch.set_num_threads(1)
     keras = load_keras()
     generator = torch.Generator().manual_seed(0)
@@ -80,29 +82,36 @@ def measure(network: str, size: int, pictures: int, epochs: int, sample: int) ->
             return stock(last, training=False)
 
     backbone = build_backbone(network, input_size=size)
-    as_it_comes()
-    backbone_features(backbone, few[:2])
-    each_stock = seconds(as_it_comes, 2) / sample
-    each_own = seconds(lambda: backbone_features(backbone, few), 2) / sample
     images = few.repeat(-(-pictures // sample), 1, 1, 1)[:pictures]
     labels = torch.arange(pictures) % 2
-    start = time.process_time()
-    features = backbone_features(backbone, images)
-    kept = time.process_time() - start
-    warm_up(features, labels, (features, labels), Schedule(epochs), seed=0)
-    once = time.process_time() - start
+    kept = torch.zeros(pictures, backbone.features)
+
+    def features_once() -> None:
+        kept.copy_(backbone_features(backbone, images))
+
+    def train_head() -> object:
+        return warm_up(kept, labels, (kept, labels), Schedule(epochs), seed=0)
+
+    as_it_comes()
+    backbone_features(backbone, few[:2])
+    stock_s, own_s, features_s, head_s = seconds(
+        as_it_comes, lambda: backbone_features(backbone, few), features_once, train_head, repeats=repeats
+    )
+    once = features_s + head_s
+    every_stock, every_own = (each / sample * pictures * epochs + head_s for each in (stock_s, own_s))
     return {
         "network": network,
         "size": size,
         "pictures": pictures,
         "epochs": epochs,
         "timed_pictures": sample,
-        "stock_every_epoch_s_extrapolated": round(each_stock * pictures * epochs + once - kept, 1),
-        "own_every_epoch_s_extrapolated": round(each_own * pictures * epochs + once - kept, 1),
+        "stock_every_epoch_s_extrapolated": round(every_stock, 1),
+        "own_every_epoch_s_extrapolated": round(every_own, 1),
         "once_s": round(once, 2),
-        "of_which_features_s": round(kept, 2),
-        "ratio_to_stock": round((each_stock * pictures * epochs + once - kept) / once, 1),
-        "ratio_to_own": round((each_own * pictures * epochs + once - kept) / once, 1),
+        "of_which_features_s": round(features_s, 2),
+        "repeats": repeats,
+        "ratio_to_stock": round(every_stock / once, 1),
+        "ratio_to_own": round(every_own / once, 1),
         "greatest_difference_of_a_head_weight": head_difference(backbone, few[: min(sample, 8)], 2),
     }
 
@@ -114,9 +123,12 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=175)
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--sample", type=int, default=16)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("-o", "--out", type=Path, default=ROOT / "docs/results/warmup.csv")
     given = parser.parse_args()
-    rows = [measure(name, given.size, given.pictures, given.epochs, given.sample) for name in given.network]
+    rows = [
+        measure(name, given.size, given.pictures, given.epochs, given.sample, given.repeats) for name in given.network
+    ]
     with given.out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()

@@ -58,9 +58,10 @@ def test_a_patient_is_in_one_part_only():
     assert 0.4 < labels[parts[1]].mean() < 0.6
 
 
-def test_features_once_give_the_same_head_as_features_every_epoch(discs, backbone):
+@pytest.mark.parametrize("graph", [False, True])
+def test_features_once_give_the_same_head_as_features_every_epoch(discs, backbone, graph):
     schedule = Schedule(warm_epochs=4, batch=4, dropout=0.3)
-    features = backbone_features(backbone, discs.images)
+    features = backbone_features(backbone, discs.images, graph=graph)
     once = warm_up(features, discs.labels, (features, discs.labels), schedule, seed=1)
 
     head = make_head(backbone.features, schedule, 1)

@@ -7,6 +7,7 @@ the frozen trunk below the first open layer.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -157,12 +158,36 @@ def make_head(features: int, schedule: Schedule, seed: int) -> nn.Sequential:
         )
 
 
-def backbone_features(backbone: Backbone, images: Tensor, *, batch: int = 16) -> Tensor:
-    """Run the frozen backbone once over all pictures: (n, 3, H, W) -> (n, features), averaged over the maps."""
+GRAPH_FROM = 64
+"""Pictures from which turning the network into a frozen graph (a second or two) pays."""
+
+
+def backbone_features(backbone: Backbone, images: Tensor, *, batch: int = 16, graph: bool | None = None) -> Tensor:
+    """Run the frozen backbone once over all pictures: (n, 3, H, W) -> (n, features), averaged over the maps.
+
+    Parameters
+    ----------
+    graph
+        Run the network as a frozen graph, batch norms folded into convolutions: the same to rounding and up to twice
+        as fast on a processor. Default: for `GRAPH_FROM` pictures or more.
+    """
     backbone.eval()
+    if graph is None:
+        graph = len(images) >= GRAPH_FROM and images.device.type == "cpu"
     with torch.inference_mode():
-        parts = [backbone(part).mean(dim=(2, 3)) for part in torch.split(images, batch)]
+        run = _frozen_graph(backbone, images[:1]) if graph else backbone
+        parts = [run(part).mean(dim=(2, 3)) for part in torch.split(images, batch)]
     return torch.cat(parts).clone()
+
+
+def _frozen_graph(backbone: Backbone, image: Tensor) -> Callable[[Tensor], Tensor]:
+    """Trace a network in evaluation mode, with its weights as they are now, and prepare it for the processor."""
+    with warnings.catch_warnings():
+        # What the tracer fixes (the picture's size, the kind of padding) is the same for every picture.
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(backbone, image, check_trace=False)  # type: ignore[no-untyped-call]
+        made: Callable[[Tensor], Tensor] = torch.jit.optimize_for_inference(torch.jit.freeze(traced))
+    return made
 
 
 class _Greedy:
@@ -202,7 +227,7 @@ def _fit(
 ) -> _Greedy:
     """Train with Adam and keep the best epoch; the order of pictures and the dropout follow the seed."""
     generator, kept = torch.Generator().manual_seed(seed), _Greedy()
-    optimiser = torch.optim.Adam(list(parameters), lr=rate)
+    optimiser = torch.optim.Adam(list(parameters), lr=rate, fused=True)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         for _ in range(epochs):
@@ -274,8 +299,9 @@ def fit_strategy(
     accuracy: list[float] = []
     chosen = 0
     if strategy.warm:
-        parts = [backbone_features(backbone, p.images, batch=schedule.batch) for p in (train, choose_on)]
-        fitted = warm_up(parts[0], train.labels, (parts[1], choose_on.labels), schedule, seed=seed)
+        both = backbone_features(backbone, torch.cat([train.images, choose_on.images]), batch=schedule.batch)
+        features, held = both[: len(train.labels)], both[len(train.labels) :]
+        fitted = warm_up(features, train.labels, (held, choose_on.labels), schedule, seed=seed)
         head, chosen = fitted.head, fitted.chosen_epoch
         accuracy.extend(fitted.accuracy)
     if strategy.fine:
