@@ -1,12 +1,15 @@
 """Building normal limits: pooled by sex and state; folders that cannot be used are said, not fatal."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from myoperf.errors import InputError
 from myoperf.io import write_nifti
+from myoperf.pipeline import normals
 from myoperf.pipeline.normals import NormalMap, Pooled, measure_normals, patient_folders, pool_normals
-from myoperf.types import PolarMap, Volume
+from myoperf.types import Finding, PolarMap, Volume
 
 
 def maps(n: int, sex: str | None, state: str, level: float, **of: str) -> list[NormalMap]:
@@ -85,3 +88,40 @@ def test_folders_without_a_heart_give_a_clear_error(tmp_path):
     with pytest.raises(InputError, match="No study"):
         measure_normals(sorted(tmp_path.iterdir()), progress=seen.append)
     assert seen == [1, 2]
+
+
+def result_of(state, *findings):
+    polar = maps(1, None, "stress", 0.8)[0].polar
+    scan = SimpleNamespace(tracer="Tc-99m", camera=None)
+    return SimpleNamespace(state=state, findings=findings, polar=polar, scan=scan)
+
+
+def test_scans_whose_ventricle_is_in_doubt_are_left_out_and_both_days_of_a_patient_are_taken(tmp_path, monkeypatch):
+    # The network says check-orientation where its passes disagree: such scans had been pooled.
+    doubt = Finding("check-orientation", "warning", "The network's passes agree poorly.")
+    days = {"day-1": result_of("stress"), "day-2": result_of("rest"), "doubted": result_of("rest", doubt)}
+    held = {"a": ("day-1", "day-2"), "b": ("day-1", "doubted"), "c": ("doubted",)}
+    seen = []
+
+    def read(folders):
+        return SimpleNamespace(studies=tuple(SimpleNamespace(sex="F", name=day) for day in held[folders[0].name]))
+
+    def analyse(study, models, options):
+        seen.append(options.interval_draws)
+        return SimpleNamespace(results=(days[study.name],))
+
+    monkeypatch.setattr(normals, "read_studies", read)
+    monkeypatch.setattr(normals, "analyze", analyse)
+    pooled = measure_normals([tmp_path / name for name in held])
+    assert [one.state for one in pooled.maps] == ["stress", "rest", "stress"]
+    assert (pooled.failed, pooled.doubtful) == (0, 1)
+    assert set(seen) == {0}, "intervals would be drawn for nothing"
+
+
+def test_why_studies_fail_is_said(tmp_path, monkeypatch):
+    def read(folders):
+        raise InputError("a.dcm is cut short.")
+
+    monkeypatch.setattr(normals, "read_studies", read)
+    with pytest.raises(InputError, match=r"No study.*a\.dcm is cut short"):
+        measure_normals([tmp_path / "a"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +15,7 @@ from myoperf.cli.console import stages
 from myoperf.errors import InputError
 from myoperf.io import ReadResult, read_studies
 from myoperf.pipeline import FORMATS, Options, StageClock, analyze, check_free, deliver, load_models, read_territories
+from myoperf.quant import preferred_limits, read_limits_folder
 from myoperf.types import LVFrame, State
 
 __all__ = ["analyze_paths"]
@@ -27,6 +29,7 @@ def analyze_paths(
     formats: str = "all",
     frame: str | None = None,
     territories: str = "default",
+    limits: Path | None = None,
     lv: str = "network",
     engine: str = "auto",
     device: str = "cpu",
@@ -42,6 +45,7 @@ def analyze_paths(
         gate_labels="nifti" in wanted,
         command=_command(),
     )
+    own = read_limits_folder(limits) if limits is not None else ()
     check_free(out, overwrite=overwrite)
     with stages(quiet=quiet) as progress:
         clock = StageClock()
@@ -49,6 +53,7 @@ def analyze_paths(
             read = read_studies(list(paths), state=_state(state))
         _say_skipped(read)
         models = load_models(device=device, experimental_diagnosis=experimental_diagnosis, lv=lv, engine=engine)
+        models = replace(models, limits=preferred_limits(own, models.limits))
         folders = [out] if len(read.studies) == 1 else [out / f"study-{i + 1}" for i in range(len(read.studies))]
         for study, folder in zip(read.studies, folders, strict=True):
             report = analyze(study, models, options, clock=clock, progress=progress)

@@ -63,6 +63,10 @@ def analyze(
             metavar="NAME|FILE", help="Segments of each artery: default, segment-16-lad, left-dominant, or a JSON file."
         ),
     ] = "default",
+    limits: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="FOLDER", help="Own normal limits (myoperf normals build), in place of the package's."),
+    ] = None,
     lv: Annotated[str, typer.Option(help="What finds the left ventricle: network or classical.")] = "network",
     engine: Annotated[
         str, typer.Option(help="How the network runs: auto, float32, bfloat16, openvino, openvino-bfloat16.")
@@ -84,6 +88,7 @@ def analyze(
         formats=formats,
         frame=frame,
         territories=territories,
+        limits=limits,
         lv=lv,
         engine=engine,
         device=device,
@@ -249,11 +254,13 @@ def normals_build(
 
 
 @normals.command("show")
-def normals_show() -> None:
-    """List the limits in the package."""
+def normals_show(
+    folder: Annotated[Optional[Path], typer.Argument(help="Of limits you built.")] = None,  # noqa: UP045
+) -> None:
+    """List the limits in the package, or those in a folder."""
     from myoperf.cli.normals import show
 
-    show()
+    show(folder)
 
 
 data = typer.Typer(help="Public data sets: list, fetch by name, check by hash.", no_args_is_help=True)

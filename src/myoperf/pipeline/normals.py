@@ -15,7 +15,7 @@ from myoperf.pipeline.analyze import Models, Options, analyze
 from myoperf.pipeline.models import load_models
 from myoperf.quant import NormalLimits, build_limits, detector_of, isotope_of
 from myoperf.quant.normals import MIN_MAPS
-from myoperf.types import PolarMap, State
+from myoperf.types import Finding, PolarMap, State
 
 __all__ = ["EACH", "NormalMap", "Pooled", "measure_normals", "patient_folders", "pool_normals"]
 
@@ -58,7 +58,8 @@ def patient_folders(folder: Path) -> tuple[Path, ...]:
         if inner.is_dir():
             found += patient_folders(inner) if (inner / "cohort.csv").is_file() else [inner]
     if not found:
-        raise InputError(f"{folder.name} has no sub-folders; expected one a patient.")
+        what = "has no sub-folders" if folder.is_dir() else "is no folder"
+        raise InputError(f"{folder.name} {what}; expected a folder with one sub-folder a patient.")
     return tuple(found)
 
 
@@ -81,7 +82,7 @@ def measure_normals(
     InputError
         When no folder gives a map.
     """
-    done: list[tuple[NormalMap, ...] | None] = []
+    done: list[tuple[NormalMap, ...] | str] = []
     if workers == 1:
         for folder in folders:
             done.append(_measure(folder))
@@ -91,14 +92,16 @@ def measure_normals(
             for maps in pool.map(_measure, folders):
                 done.append(maps)
                 progress(len(done))
-    maps = tuple(m for found in done if found for m in found)
+    maps = tuple(m for found in done if not isinstance(found, str) for m in found)
+    reasons = [found for found in done if isinstance(found, str)]
     if not maps:
-        raise InputError("No study in the folder gave a normal polar map.")
+        why = f"The first that failed: {reasons[0]}" if reasons else "The ventricle was in doubt in all."
+        raise InputError(f"No study in the folder gave a normal polar map. {why}")
     return Pooled(
         maps=maps,
         studies=len(folders),
-        failed=sum(found is None for found in done),
-        doubtful=sum(found is not None and len(found) == 0 for found in done),
+        failed=len(reasons),
+        doubtful=sum(not found for found in done),
     )
 
 
@@ -108,20 +111,35 @@ def _models() -> Models:
     return replace(load_models(), limits=(), classify=None)
 
 
-def _measure(folder: Path) -> tuple[NormalMap, ...] | None:
-    """Give a study's usable maps, none where the ventricle is in doubt; None when it cannot be analysed."""
+def _measure(folder: Path) -> tuple[NormalMap, ...] | str:
+    """Give a patient's usable maps, one a state, none where the ventricle is in doubt; else why there are none.
+
+    Stress and rest of two days are two studies: all in the folder are taken.
+    """
+    usable: dict[State, NormalMap] = {}
+    analysed, reason = False, "it holds no study"
     try:
-        study = read_studies([folder]).studies[0]
-        report = analyze(study, _models(), Options())
-    except MyoPerfError:
-        return None
-    usable = []
-    for result in report.results:
-        doubt = any(f.severity != "info" and f.code.startswith("lv-") for f in result.findings)
-        if result.state is not None and not doubt:
-            scan = result.scan
-            usable.append(NormalMap(result.polar, result.state, study.sex, scan.tracer, scan.camera))
-    return tuple(usable)
+        studies = read_studies([folder]).studies
+    except MyoPerfError as error:
+        return str(error)
+    for study in studies:
+        try:
+            report = analyze(study, _models(), Options(interval_draws=0))
+        except MyoPerfError as error:
+            reason = str(error)
+            continue
+        analysed = True
+        for result in report.results:
+            if result.state is not None and not any(_doubts(f) for f in result.findings):
+                scan = result.scan
+                one = NormalMap(result.polar, result.state, study.sex, scan.tracer, scan.camera)
+                usable.setdefault(result.state, one)
+    return tuple(usable.values()) if analysed else reason
+
+
+def _doubts(finding: Finding) -> bool:
+    """Whether a finding puts the ventricle in doubt."""
+    return finding.severity != "info" and (finding.code.startswith("lv-") or finding.code == "check-orientation")
 
 
 def pool_normals(

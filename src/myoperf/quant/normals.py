@@ -34,7 +34,9 @@ __all__ = [
     "choose_limits",
     "detector_of",
     "isotope_of",
+    "preferred_limits",
     "read_limits",
+    "read_limits_folder",
     "scale_map",
     "shipped_limits",
     "write_limits",
@@ -209,6 +211,20 @@ def read_limits(source: Path | bytes) -> NormalLimits:
             f"{label} is damaged: normal limits hold {', '.join(_FIELDS)}; got {', '.join(sorted(about))}."
         )
     return NormalLimits(**about, **arrays)
+
+
+def read_limits_folder(folder: Path) -> tuple[NormalLimits, ...]:
+    """Read all limits in a folder, in the order of their files' names; InputError where there are none."""
+    files = sorted(folder.glob("*.npz")) if folder.is_dir() else []
+    if not files:
+        raise InputError(f"{folder.name} holds no normal limits; expected a folder that `myoperf normals build` wrote.")
+    return tuple(read_limits(file) for file in files)
+
+
+def preferred_limits(own: Sequence[NormalLimits], others: Sequence[NormalLimits]) -> tuple[NormalLimits, ...]:
+    """Give the limits to choose from: of each state one's own where there are any, else the others."""
+    states = {limits.state for limits in own}
+    return (*own, *(limits for limits in others if limits.state not in states))
 
 
 @cache
