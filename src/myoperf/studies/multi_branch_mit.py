@@ -79,7 +79,7 @@ class Scale:
 _COMPACT = MiTConfig("tiny", "batch", "relu", volume_shape=(16, 32, 32), modes=("3D",))
 SCALES: Mapping[str, Scale] = {
     "smoke": Scale(10, 0.2, 1, _COMPACT, 1, 4, 3e-4, True, 10, 1e-3, 80, 1, 1),
-    "small": Scale(300, 0.4, 2, _COMPACT, 8, 16, 3e-4, True, 200, 1e-3, 80, 4, 1),
+    "small": Scale(300, 0.4, 2, _COMPACT, 8, 16, 3e-4, True, 200, 1e-3, 80, 12, 1),
     "full": Scale(192, 0.2, 5, MiTConfig("small", volume_shape=(32, 96, 96), modes=("3D",)), 200, 16, 1e-5),
 }
 """``small`` is takes one processor core about 20 minutes; ``full`` has the paper's numbers and wants a GPU."""
