@@ -7,8 +7,9 @@
 
 ``curves`` draws time-activity curves of 17 segments and both ventricles' blood at stress and rest (flow, washout,
 spill-over, the bolus' shape and noise differ from patient to patient), fits them and draws intervals from the
-residuals. ``images`` goes through everything: simulated patients with torso, imaged frame by frame with blur and noise,
-the ventricle found as ``myoperf analyze`` does. Both write ``docs/results/pet_flow.csv``, one row a patient and region;
+residuals and the blood's tail. ``images`` goes through everything: simulated patients with torso, imaged frame by frame
+with blur and noise, the ventricle found and intervals drawn as ``myoperf analyze`` does. Both do it twice, nothing but
+the noise differing, for the repeatability. Both write ``docs/results/pet_flow.csv``, one row a patient and region;
 ``table`` writes the tables in ``docs/pet-flow.md``.
 """
 
@@ -30,10 +31,19 @@ from myoperf.phantom.anatomy import static_organs
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import Grid, PatientModel, PopulationOptions
 from myoperf.phantom.voxelise import label_volume, voxelise
-from myoperf.pipeline import load_models
+from myoperf.pipeline import Models, load_models
 from myoperf.pipeline.flow import flow_of, still_volume
 from myoperf.polar import sample_polar_map
-from myoperf.quant import fit_flow, interval_of_draws, k1_from_flow, resample_residuals, territory_means, tissue_curve
+from myoperf.quant import (
+    fit_flow,
+    interval_of_draws,
+    jitter_frame,
+    k1_from_flow,
+    resample_blood,
+    resample_residuals,
+    territory_means,
+    tissue_curve,
+)
 from myoperf.segments import TERRITORIES, segment_means
 from myoperf.stats import wilson_interval
 from myoperf.types import Scan, State, Volume
@@ -107,21 +117,30 @@ def regions_of(values: Any) -> dict[str, float]:
     return {str(i): float(v) for i, v in enumerate(values, start=1)} | territory_means(np.asarray(values), TERRITORIES)
 
 
-def rows_of(part: str, tracer: str, patient: int, known: Any, found: Any, low: Any, high: Any) -> list[dict[str, Any]]:
-    """Put one patient's flow and reserve into rows; each argument: state or ``mfr`` -> region -> number."""
+def rows_of(
+    part: str, tracer: str, patient: int, known: Any, found: Any, again: Any, drawn: Any
+) -> list[dict[str, Any]]:
+    """Put one patient's flow and reserve into rows; each argument: state -> region -> number, `drawn` many of them."""
+    known, found, again = with_reserve(known), with_reserve(found), with_reserve(again)
+    drawn = [with_reserve(one) for one in drawn]
+    ends = {name: interval_of_draws(found[name], [one[name] for one in drawn], source="draws") for name in found}
+    low = {name: {r: max(i.low, 0.0) for r, i in of.items()} for name, of in ends.items()}
+    high = {name: {r: i.high for r, i in of.items()} for name, of in ends.items()}
     rows = []
     for region in known["stress"]:
         row: dict[str, Any] = {"part": part, "tracer": tracer, "patient": patient, "region": region}
         for name in ("stress", "rest", "mfr"):
-            row |= {f"{name}_known": known[name][region], name: found[name][region]}
-            row |= {f"{name}_lo": low.get(name, {}).get(region), f"{name}_hi": high.get(name, {}).get(region)}
+            row |= {f"{name}_known": known[name][region], name: found[name].get(region)}
+            row |= {f"{name}_lo": low[name].get(region), f"{name}_hi": high[name].get(region)}
+            row |= {f"{name}_again": again[name].get(region)}
         rows.append(row)
     return rows
 
 
 def with_reserve(by_state: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
     """Add stress over rest."""
-    return by_state | {"mfr": {r: by_state["stress"][r] / by_state["rest"][r] for r in by_state["stress"]}}
+    none = float("nan")
+    return by_state | {"mfr": {r: v / by_state["rest"].get(r, none) for r, v in by_state["stress"].items()}}
 
 
 def curves(patients: int) -> list[dict[str, Any]]:
@@ -131,27 +150,20 @@ def curves(patients: int) -> list[dict[str, Any]]:
         times = Times(tracer)
         for patient in range(patients):
             rng = np.random.default_rng([SEED["curves"], patient, len(tracer)])
-            flows, known, found = flows_of(rng), {}, {}
+            flows, known, found, again = flows_of(rng), {}, {}, {}
             drawn: list[dict[str, dict[str, float]]] = [{} for _ in range(DRAWS)]
             for state in STATES:
                 known[state] = regions_of(flows[state])
-                fits = fit_curves(rng, times, tracer, flows[state])
-                found[state] = regions_of(fits[0])
+                fits, second = fit_curves(rng, times, tracer, flows[state])
+                found[state], again[state] = regions_of(fits[0]), regions_of(second)
                 for one, values in zip(drawn, fits[1:], strict=True):
                     one[state] = regions_of(values)
-            known, found = with_reserve(known), with_reserve(found)
-            drawn = [with_reserve(one) for one in drawn]
-            ends = {
-                name: interval_of_draws(found[name], [one[name] for one in drawn], source="residuals") for name in found
-            }
-            low = {name: {r: max(i.low, 0.0) for r, i in of.items()} for name, of in ends.items()}
-            high = {name: {r: i.high for r, i in of.items()} for name, of in ends.items()}
-            rows += rows_of("curves", tracer, patient, known, found, low, high)
+            rows += rows_of("curves", tracer, patient, known, found, again, drawn)
     return rows
 
 
-def fit_curves(rng: np.random.Generator, times: Times, tracer: Any, flow: Any) -> list[Any]:
-    """Give the fitted flow of 17 noisy curves, then of every draw about it."""
+def fit_curves(rng: np.random.Generator, times: Times, tracer: Any, flow: Any) -> tuple[list[Any], Any]:
+    """Give the fitted flow of 17 noisy curves with that of every draw about it, and the flow with the noise anew."""
     left, right = blood_of(rng, times)
     k2 = np.maximum(rng.normal(*K2[tracer], 17), 0.01)
     spill_left, spill_right = rng.uniform(0.15, 0.4, 17), rng.uniform(0.0, 0.05, 17)
@@ -162,22 +174,28 @@ def fit_curves(rng: np.random.Generator, times: Times, tracer: Any, flow: Any) -
     clean = np.stack([times.averaged(one) for one in wall])
     late = float(clean[:, -3:].mean())
     unit = NOISE[tracer] * late
-    noisy = clean + unit * times.noise_sd(clean / late) * rng.normal(size=clean.shape)
-    pools = [times.averaged(pool) for pool in (left, right)]
-    pools = [p + 0.5 * unit * times.noise_sd(p / late) * rng.normal(size=p.size) for p in pools]
     about: dict[str, Any] = {"frame_start_s": times.start, "frame_duration_s": times.duration, "tracer": tracer}
+
+    def acquired() -> tuple[Any, Any, Any]:
+        noisy = clean + unit * times.noise_sd(clean / late) * rng.normal(size=clean.shape)
+        pools = [times.averaged(pool) for pool in (left, right)]
+        pools = [p + 0.5 * unit * times.noise_sd(p / late) * rng.normal(size=p.size) for p in pools]
+        return noisy, *pools
+
+    noisy, *pools = acquired()
     first = fit_flow(noisy, pools[0], right=pools[1], **about)
-    again = [
-        fit_flow(resample_residuals(noisy, first.fitted, rng), pools[0], right=pools[1], **about).mbf_ml_min_g
-        for _ in range(DRAWS)
-    ]
-    return [first.mbf_ml_min_g, *again]
+    drawn = []
+    for _ in range(DRAWS):
+        one, other = (resample_blood(pool, rng, **about) for pool in pools)
+        drawn.append(fit_flow(resample_residuals(noisy, first.fitted, rng), one, right=other, **about).mbf_ml_min_g)
+    second, one, other = acquired()
+    return [first.mbf_ml_min_g, *drawn], fit_flow(second, one, right=other, **about).mbf_ml_min_g
 
 
 def images(tracer: Any, patients: int, minutes: float) -> list[dict[str, Any]]:
     """Image patients frame by frame, find the ventricle and measure."""
     rows, began = [], time.monotonic()
-    find_lv = load_models().find_lv
+    models = load_models()
     for patient in range(patients):
         if time.monotonic() - began > 60.0 * minutes:
             print(f"stopped before {patient}")
@@ -186,21 +204,25 @@ def images(tracer: Any, patients: int, minutes: float) -> list[dict[str, Any]]:
         model = draw_patient(rng, PopulationOptions(tracer=tracer))
         rest = rng.uniform(0.7, 1.1)
         scale = {"rest": rest, "stress": rest * rng.uniform(2.2, 3.5)}
-        known, found = {}, {}
+        known, found, again = {}, {}, {}
+        drawn: list[dict[str, dict[str, float]]] = [{} for _ in range(DRAWS)]
         try:
             for state in STATES:
-                known[state], found[state] = one_image(rng, model, state, tracer, scale[state], find_lv)
+                known[state], first, again[state] = one_image(rng, model, state, tracer, scale[state], models)
+                found[state] = first[0]
+                for one, values in zip(drawn, first[1:], strict=True):
+                    one[state] = values
         except MyoPerfError as error:
             print(f"{tracer} {patient}: {error}")
             continue
-        rows += rows_of("images", tracer, patient, with_reserve(known), with_reserve(found), {}, {})
+        rows += rows_of("images", tracer, patient, known, found, again, drawn)
     return rows
 
 
 def one_image(
-    rng: np.random.Generator, patient: PatientModel, state: State, tracer: Any, flow: float, find_lv: Any
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Give known and measured flow of one patient in one state.
+    rng: np.random.Generator, patient: PatientModel, state: State, tracer: Any, flow: float, models: Models
+) -> tuple[dict[str, float], list[dict[str, float]], dict[str, float]]:
+    """Give a patient's known flow in one state, the measured one with its draws, and that of a second acquisition.
 
     The wall's flow is `flow` times its uptake relative to normal, in steps of a tenth.
     """
@@ -211,30 +233,47 @@ def one_image(
     flip[0, 0], flip[0, 3] = -1.0, SHAPE[0] - 1.0
     move = scanner_from_patient(patient)
     affine, frame = move @ grid.lps_from_index @ flip, rotate_frame(patient.frame, move)
-    masks, fine = parts_of(rng, organs, patient, grid, times, tracer, flow)
-    moving = Volume(frames_of(rng, masks, fine, times, NOISE[tracer])[:, ::-1].copy(), affine)
     share = np.maximum(organs.occupancy["myocardium"], 1e-6)
     truth = Volume((flow * organs.myocardium_uptake / share * (share > 0.5))[::-1].copy().astype(np.float32), affine)
     labels = Volume(label_volume(patient, grid, state)[::-1].copy(), affine)
     mean = sample_polar_map(Volume(np.where(labels.array == 1, truth.array, 0.0), affine), labels, frame)
     inside = sample_polar_map(Volume((labels.array == 1).astype(np.float32), affine), labels, frame)
     known = segment_means(mean.mean.values) / segment_means(inside.mean.values)
-    scan = Scan(
-        moving,
-        state=state,
-        modality="PT",
-        framing="dynamic",
-        tracer=tracer,
-        frame_start_ms=1000.0 * times.start,
-        frame_duration_ms=1000.0 * times.duration,
-    )
-    fit = find_lv(still_volume(scan, moving)[0])
-    measured, said = flow_of(scan, moving, fit.frame, fit.labels, grid=(24, 72), territories=TERRITORIES)
+    masks, fine = parts_of(rng, organs, patient, grid, times, tracer, flow)
+    seen = []
+    for draws in (DRAWS, 0):
+        moving = Volume(frames_of(rng, masks, fine, times, NOISE[tracer])[:, ::-1].copy(), affine)
+        scan = Scan(
+            moving,
+            state=state,
+            modality="PT",
+            framing="dynamic",
+            tracer=tracer,
+            frame_start_ms=1000.0 * times.start,
+            frame_duration_ms=1000.0 * times.duration,
+        )
+        seen.append(flows_seen(scan, moving, models, rng, draws))
+    return regions_of(known), seen[0], seen[1][0]
+
+
+def flows_seen(
+    scan: Scan, moving: Volume, models: Models, rng: np.random.Generator, draws: int
+) -> list[dict[str, float]]:
+    """Measure flow, then `draws` times from a pose and curves drawn anew, as the main job does for its intervals."""
+    late = still_volume(scan, moving)[0]
+    fit = models.find_lv(late)
+    about: dict[str, Any] = {"grid": (24, 72), "territories": TERRITORIES}
+    measured, said = flow_of(scan, moving, fit.frame, fit.labels, **about)
     if measured is None:
         raise MyoPerfError(said[0].message)
     without = np.isnan(measured.mbf_ml_min_g)
-    print(f"{tracer} {state}: segments without flow {np.flatnonzero(without) + 1}", flush=True)
-    return regions_of(known), regions_of(measured.mbf_ml_min_g)
+    print(f"{scan.tracer} {scan.state}: segments without flow {np.flatnonzero(without) + 1}", flush=True)
+    out = [regions_of(measured.mbf_ml_min_g)]
+    for _ in range(draws):
+        frame = jitter_frame(fit.frame, rng)
+        drawn, _ = flow_of(scan, moving, frame, models.segment_lv(late, frame)[0], rng=rng, **about)
+        out.append({} if drawn is None else regions_of(drawn.mbf_ml_min_g))
+    return out
 
 
 def parts_of(
@@ -292,12 +331,12 @@ def save(rows: list[dict[str, Any]]) -> None:
 def measured(table: pd.DataFrame, name: str, rng: np.random.Generator) -> dict[str, str]:
     """Give bias, SD and r of relative differences with 95 % intervals, patients drawn anew 500 times."""
     table = table.dropna(subset=[name])
-    groups = [one for _, one in table.groupby("patient")]
+    groups = [one[[name, f"{name}_known"]].to_numpy() for _, one in table.groupby("patient")]
 
-    def numbers(chosen: list[pd.DataFrame]) -> Any:
-        both = pd.concat(chosen)
-        off = 100.0 * (both[name] / both[f"{name}_known"] - 1.0)
-        return np.array([off.mean(), off.std(ddof=1), np.corrcoef(both[name], both[f"{name}_known"])[0, 1]])
+    def numbers(chosen: list[Any]) -> Any:
+        seen, known = np.concatenate(chosen).T
+        off = 100.0 * (seen / known - 1.0)
+        return np.array([off.mean(), off.std(ddof=1), np.corrcoef(seen, known)[0, 1]])
 
     value = numbers(groups)
     drawn = [numbers([groups[i] for i in rng.integers(0, len(groups), len(groups))]) for _ in range(500)]
@@ -306,12 +345,29 @@ def measured(table: pd.DataFrame, name: str, rng: np.random.Generator) -> dict[s
     return dict(zip(("bias", "sd", "r"), texts, strict=True))
 
 
-def covered(table: pd.DataFrame, name: str) -> str:
-    """Give the share of intervals that hold what is known."""
-    if table[f"{name}_lo"].isna().all():
-        return "-"
-    inside = (table[f"{name}_lo"] <= table[f"{name}_known"]) & (table[f"{name}_known"] <= table[f"{name}_hi"])
-    return f"{100 * inside.mean():.0f} %"
+def covered(table: pd.DataFrame, name: str, rng: np.random.Generator) -> str:
+    """Give the share of intervals that hold what is known, in percent, with an interval (patients drawn anew)."""
+    there = table.dropna(subset=[f"{name}_lo"])
+    held = (there[f"{name}_lo"] <= there[f"{name}_known"]) & (there[f"{name}_known"] <= there[f"{name}_hi"])
+    if there["region"].nunique() == 1:
+        return share(int(held.sum()), len(held))
+    groups = [one.to_numpy() for _, one in held.groupby(there["patient"])]
+    drawn = [np.concatenate([groups[i] for i in rng.integers(0, len(groups), len(groups))]).mean() for _ in range(500)]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return f"{100 * held.mean():.0f} ({100 * low:.0f} to {100 * high:.0f})"
+
+
+def repeated(table: pd.DataFrame, name: str) -> str:
+    """Give the repeatability coefficient in percent of the mean of both: 1.96 sqrt(2) within-patient SD."""
+    both = table.dropna(subset=[name, f"{name}_again"])
+    gap = 200.0 * (both[f"{name}_again"] - both[name]) / (both[f"{name}_again"] + both[name])
+    return f"{1.96 * np.sqrt((gap**2).mean()):.0f}"
+
+
+def share(hits: int, n: int) -> str:
+    """Give a share in percent with Wilson's interval."""
+    ends = wilson_interval(hits, n)
+    return f"{100 * hits / n:.0f} ({100 * ends.lo:.0f} to {100 * ends.hi:.0f})"
 
 
 SETS = {"segments": [str(i) for i in range(1, 18)], "territories": list(TERRITORIES), "whole ventricle": ["global"]}
@@ -324,8 +380,8 @@ def table() -> None:
     text = PAGE.read_text(encoding="utf-8")
     for part in ("curves", "images"):
         lines = [
-            "| tracer | region | number | bias % | SD % | r | interval holds the truth |",
-            "|---|---|---|---|---|---|---|",
+            "| tracer | region | number | bias % | SD % | r | interval holds the truth, % | repeatability, % |",
+            "|---|---|---|---|---|---|---|---|",
         ]
         of_part = rows[rows["part"] == part]
         for tracer in FRAMES:
@@ -337,7 +393,7 @@ def table() -> None:
                     said = measured(chosen, name, rng)
                     lines.append(
                         f"| {tracer}, n = {n} | {title} | {words} | {said['bias']} | {said['sd']} | {said['r']} | "
-                        f"{covered(chosen, name)} |"
+                        f"{covered(chosen, name, rng)} | {repeated(chosen, name)} |"
                     )
         lines += ["", *(below_limit(of_part[of_part["tracer"] == tracer], tracer) for tracer in FRAMES)]
         mark, end = f"<!-- pet_flow_{part} -->", f"<!-- end of pet_flow_{part} -->"
