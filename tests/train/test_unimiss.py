@@ -8,7 +8,7 @@ import torch
 
 from myoperf.errors import InputError
 from myoperf.nets.mit import MiTConfig
-from myoperf.train.unimiss import pretrain
+from myoperf.train.unimiss import choose_batch, pretrain
 from myoperf.train.unimiss_parts import (
     CrossEntropy,
     ProjectionHead,
@@ -167,6 +167,15 @@ def test_a_stopped_training_goes_on_to_the_same_numbers(tmp_path):
     assert rest.ranks == pytest.approx(whole.ranks, rel=1e-4)
     with pytest.raises(InputError, match="other settings"):
         pretrain(pictures, volumes, config=TINY, options=options(epochs=4), seed=1, checkpoint=file)
+
+
+def test_a_batch_is_of_one_group_unless_that_is_too_small():
+    rng, groups = np.random.default_rng(0), np.array([0] * 8 + [1] * 8 + [2])
+    drawn = [choose_batch(17, groups, 4, rng) for _ in range(60)]
+    assert all(len(set(batch)) == 4 for batch in drawn)
+    alike = [len(set(groups[batch])) == 1 for batch in drawn]
+    assert 0.8 < np.mean(alike) < 1.0  # the lonely one brings others with it
+    assert {groups[batch[0]] for batch, one in zip(drawn, alike, strict=True) if one} == {0, 1}
 
 
 def test_refusals():

@@ -112,6 +112,7 @@ def pretrain(
     config: MiTConfig,
     options: UniMissOptions,
     seed: int = 0,
+    groups: tuple[Sequence[int], Sequence[int]] | None = None,
     checkpoint: Path | None = None,
     report: Callable[[Step], None] | None = None,
 ) -> Pretrained:
@@ -125,6 +126,10 @@ def pretrain(
         (planes, rows, columns), 0 to 1, at least as deep as the config's volume shape.
     config
         Of student and teacher; must take pictures and volumes.
+    groups
+        A number for each picture and for each volume: a step's images are of one number, so that what tells groups
+        apart (the views of the heart) is no answer. Groups smaller than a batch are mixed with all others.
+        None: all are one group.
     checkpoint
         File that keeps the state after every epoch; a training that finds it goes on from there, to the same numbers.
     report
@@ -157,7 +162,8 @@ def pretrain(
         optimizer.param_groups[0].update(lr=float(rate[i]), weight_decay=float(decay[i]))
         optimizer.param_groups[1].update(lr=float(rate[i]))
         images = pictures if kind == "2D" else volumes
-        chosen = rng.choice(len(images), options.batch, replace=False)
+        kinds = None if groups is None else np.asarray(groups[0 if kind == "2D" else 1])
+        chosen = choose_batch(len(images), kinds, options.batch, rng)
         entropy.at(epoch)
         views = _views([np.asarray(images[j]) for j in chosen], config, kind, rng, options.views)
         loss, targets = _losses(student, teacher, entropy, views, kind)
@@ -221,6 +227,15 @@ def _plan(pictures: int, volumes: int, options: UniMissOptions) -> list[tuple[in
         count = max(1, (pictures if kind == "2D" else volumes) // options.batch)
         plan += [(epoch, kind)] * min(count, options.epoch_steps or count)
     return plan
+
+
+def choose_batch(count: int, groups: NDArray[Any] | None, batch: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Draw a batch of different images, of one group if groups are told."""
+    if groups is not None:
+        members = np.flatnonzero(groups == groups[rng.integers(count)])
+        if len(members) >= batch:
+            return rng.choice(members, batch, replace=False)
+    return rng.choice(count, batch, replace=False)
 
 
 def _schedules(plan: Sequence[tuple[int, str]], options: UniMissOptions) -> tuple[Float, Float, Float]:

@@ -72,14 +72,13 @@ SCALES: Mapping[str, Scale] = MappingProxyType(
             UniMissOptions(
                 epochs=24,
                 interval=1,
-                batch=8,
+                batch=16,
                 epoch_steps=10,
-                learning_rate=0.064,
+                learning_rate=0.008,
                 final_learning_rate=1e-5,
-                warmup_epochs=2,
-                momentum=0.98,
-                teacher_temperature=0.02,
-                outputs=256,
+                warmup_epochs=3,
+                momentum=0.99,
+                outputs=1024,
                 hidden=512,
                 bottleneck=128,
                 head_norm=True,
@@ -173,6 +172,8 @@ def run(
     with Progress(disable=quiet, transient=True) as bar:
         learned = _cases(bar, kept, size.patients, seed, shape)
         volumes = list(learned.stacks.reshape(-1, *shape).astype(np.float32))
+        views = [place % 3 for place in range(len(volumes))]
+        groups = views, views
         pictures = _slices(volumes, np.random.default_rng([seed, 1]))
         more = None
         if data is not None:
@@ -180,6 +181,7 @@ def run(
 
             more = read_unlabelled(data, shape)
             volumes, pictures = volumes + list(more.volumes), pictures + list(more.pictures)
+            groups = views + [3] * len(more.pictures), views + [3] * len(more.volumes)
         task = bar.add_task("pre-training", total=None)
 
         def show(step: Step) -> None:
@@ -192,6 +194,7 @@ def run(
             config=size.config,
             options=size.options,
             seed=seed,
+            groups=groups,
             checkpoint=out / "state.pt",
             report=show,
         )
