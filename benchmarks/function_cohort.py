@@ -2,7 +2,8 @@
 
 Full physics: a gated stress and an ungated rest acquisition of every patient, 60 views over 180 degrees,
 full dose, breathing, no other movement, Poisson noise. Cohorts: ``population`` (one patient in four
-low-likelihood), ``dyssynchrony`` (the same, with the SD of phase drawn evenly in logarithm from 4 to 45 degrees).
+low-likelihood), ``dyssynchrony`` (the same, with the SD of phase drawn evenly in logarithm from 4 to 45 degrees),
+``dilation`` (the same, the ventricle at stress larger than at rest by -5 to 35 %, evenly).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import PatientModel, PopulationOptions
 from myoperf.types import Projections, State
 
-COHORTS = ("population", "dyssynchrony")
+COHORTS = ("population", "dyssynchrony", "dilation")
 COUNTS: dict[State, float] = {"stress": 4.5e6, "rest": 2.2e6}
 """Median counts of all views at full dose, as `myoperf.phantom.acquire` has them."""
 
@@ -30,6 +31,8 @@ def patient_of(cohort: str, seed: int, index: int) -> tuple[PatientModel, np.ran
     if cohort == "dyssynchrony":
         spread = float(np.exp(rng.uniform(np.log(4.0), np.log(45.0))))
         patient = replace(patient, function=replace(patient.function, phase_sd_deg=spread))
+    if cohort == "dilation":
+        patient = replace(patient, function=replace(patient.function, stress_dilation=float(rng.uniform(-0.05, 0.35))))
     return patient, rng
 
 
