@@ -1,0 +1,142 @@
+"""The pose of a ventricle that is hard to find, taken from another scan of the same patient.
+
+Stress and rest show one heart. Where it was found without doubt in one of them, the other is laid over it by a rigid
+movement, and its pose follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, optimize
+from scipy.spatial.transform import Rotation
+
+from myoperf.errors import AnalysisError
+from myoperf.geometry import rotate_frame, sample
+from myoperf.lv.find import LVFit
+from myoperf.types import Finding, LVFrame, Volume
+
+__all__ = ["Match", "find_lv_like", "match_scans"]
+
+Float = NDArray[np.floating[Any]]
+
+REACH_MM, STEP_MM, SMOOTH_MM = 55.0, 6.0, 4.0
+COARSE_MM = np.arange(-48.0, 48.1, 12.0)
+STARTS, LOWEST = 4, 0.6
+_UNIT = np.array([0.1, 0.1, 0.1, 4.0, 4.0, 4.0])
+
+
+@dataclass(frozen=True, eq=False)
+class Match:
+    """How one scan lies to another.
+
+    Attributes
+    ----------
+    moving_from_reference
+        Shape (4, 4): rigid, LPS mm to LPS mm.
+    correlation
+        Of the two scans within 55 mm of the ventricle's centre, laid over each other.
+    """
+
+    moving_from_reference: Float
+    correlation: float
+
+
+def match_scans(reference: Volume, moving: Volume, frame: LVFrame) -> Match:
+    """Lay a scan over another of the same patient, around the left ventricle.
+
+    The rigid movement with the highest correlation of the smoothed counts within 55 mm of the ventricle's centre:
+    shifts of up to 48 mm a direction are tried, the best four are refined with turns (Powell's method).
+
+    Parameters
+    ----------
+    reference, moving
+        Transaxial, any spacing; gates are summed.
+    frame
+        Pose of the ventricle in `reference`.
+
+    Raises
+    ------
+    AnalysisError
+        When a scan holds no counts there.
+    """
+    still, other = (_smoothed(volume.summed()) for volume in (reference, moving))
+    steps = np.arange(-REACH_MM, REACH_MM + 0.1, STEP_MM)
+    ball = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
+    ball = ball[np.linalg.norm(ball, axis=1) <= REACH_MM]
+    wanted = sample(still, frame.centre_mm + ball)[0].astype(np.float64)
+    wanted -= wanted.mean()
+    if not wanted.any() or not other.array.any():
+        raise AnalysisError("The scans hold no counts around the left ventricle, so they cannot be matched.")
+    wanted /= np.linalg.norm(wanted)
+
+    def missed(x: Float) -> float:
+        values = sample(other, _moved(ball, x) + frame.centre_mm)[0].astype(np.float64)
+        values -= values.mean()
+        return 1.0 - float(wanted @ values) / max(float(np.linalg.norm(values)), 1e-12)
+
+    shifts = np.stack(np.meshgrid(COARSE_MM, COARSE_MM, COARSE_MM, indexing="ij"), axis=-1).reshape(-1, 3)
+    tried = np.array([missed(np.concatenate([np.zeros(3), shift / _UNIT[3:]])) for shift in shifts])
+    found = [
+        optimize.minimize(missed, np.concatenate([np.zeros(3), shifts[i] / _UNIT[3:]]), method="Powell", tol=1e-3)
+        for i in np.argsort(tried)[:STARTS]
+    ]
+    best = min(found, key=lambda one: float(one.fun))
+    move = np.eye(4)
+    move[:3, :3] = Rotation.from_rotvec(best.x[:3] * _UNIT[:3]).as_matrix()
+    move[:3, 3] = frame.centre_mm + best.x[3:] * _UNIT[3:] - move[:3, :3] @ frame.centre_mm
+    return Match(move, 1.0 - float(best.fun))
+
+
+def find_lv_like(
+    volume: Volume,
+    other: Volume,
+    found: LVFit,
+    segment: Callable[[Volume, LVFrame], tuple[Volume, tuple[Finding, ...]]],
+) -> LVFit:
+    """Find and label the ventricle of a scan in the pose that another scan of the patient gives.
+
+    Parameters
+    ----------
+    volume
+        The scan whose own pose is in doubt.
+    other, found
+        The scan in which the ventricle was found without doubt, and what was found.
+    segment
+        Labels the ventricle in a given pose.
+
+    Raises
+    ------
+    AnalysisError
+        When the scans do not match (correlation below 0.6), or no wall is seen at the pose.
+    """
+    match = match_scans(other, volume, found.frame)
+    if match.correlation < LOWEST:
+        raise AnalysisError(
+            f"The scans do not match around the left ventricle: correlation {match.correlation:.2f}, "
+            f"{LOWEST:.1f} is needed."
+        )
+    frame = rotate_frame(found.frame, match.moving_from_reference)
+    labels, findings = segment(volume, frame)
+    note = Finding(
+        "frame-from-other-scan",
+        "warning",
+        "The left ventricle's pose was in doubt; it was taken from the patient's other scan, laid over this one "
+        f"(correlation {match.correlation:.2f}). Check the contours.",
+    )
+    return LVFit(frame, labels, min(found.confidence, match.correlation), (note, *findings))
+
+
+def _smoothed(volume: Volume) -> Volume:
+    sigma = SMOOTH_MM / volume.spacing_mm
+    return volume.with_array(ndimage.gaussian_filter(volume.array[0].astype(np.float32), sigma))
+
+
+def _moved(points: Float, x: Float) -> Float:
+    """Turn points about the origin and shift them; `x` in units of a tenth of a radian and 4 mm."""
+    turned = points @ Rotation.from_rotvec(x[:3] * _UNIT[:3]).as_matrix().T
+    return np.asarray(turned + x[3:] * _UNIT[3:])
