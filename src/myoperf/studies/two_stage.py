@@ -137,6 +137,8 @@ def list_backbones() -> list[dict[str, Any]]:
             "input_range": list(BACKBONES[name].input_range),
             "trainable": counts[name]["trainable"],
             "non_trainable": counts[name]["non_trainable"],
+            "layers": counts[name]["layers"],
+            "opened_layers": counts[name]["opened_layers"],
             "stage2_rule": BACKBONES[name].stage2_rule,
             "rate_exponent": BACKBONES[name].rate_exponent,
             "matches_paper": (counts[name]["trainable"], counts[name]["non_trainable"]) == TABLE_2[name],
