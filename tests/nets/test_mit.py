@@ -132,6 +132,28 @@ def test_a_published_file_is_read_strictly(tmp_path):
         read_checkpoint(path)
 
 
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"transformer.pos_embed3D1": torch.zeros(5)}, r"position\.3D' has shape \(5,\)"),
+        ({"transformer.pos_embed3D1": torch.zeros(1, 4609, 40)}, r"has shape \(1, 4609, 40\)"),
+        ({"transformer.pos_embed3D1": torch.zeros(1, 4000, 48)}, "has 4000 positions; 4609 were expected"),
+        ({"transformer.block1.0.mlp.fc1.weight": torch.zeros(5, 48)}, r"has shape \(5, 48\)"),
+        ({"transformer.block1.0.mlp.fc1.bias": torch.full((192,), torch.nan)}, "NaN or infinite"),
+        ({"transformer.block1.0.mlp.fc1.bias": torch.zeros(192, dtype=torch.int8)}, "of kind torch.int8"),
+        ({"transformer.block1.0.mlp.fc1.bias": [0.0]}, "of kind list"),
+        ({"transformer.block1.1.mlp.fc1.bias": torch.zeros(192)}, "tensors this MiT has not"),
+        ({"module.transformer.cls_tokens1": torch.zeros(1, 1, 48)}, "mean the same tensor"),
+    ],
+)
+def test_damaged_checkpoints_are_refused(changed, message):
+    encoder = MiTEncoder(CONFIGS["tiny"])
+    before = encoder.stages[0].token.detach().clone()
+    with pytest.raises(InputError, match=message):
+        load_mit_encoder(encoder, authors_state("tiny", "") | changed)
+    assert torch.equal(encoder.stages[0].token, before)
+
+
 def test_deeper_volumes_get_resized_positions():
     config = MiTConfig(size="tiny", norm="batch", activation="relu", volume_shape=(32, 96, 96), modes=("3D",))
     encoder = MiTEncoder(config)

@@ -103,7 +103,13 @@ def map_mit_key(key: str) -> str:
 
 
 def map_mit_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Turn a student's or teacher's state into ours; keys of the projection head (``head.*``) are left out."""
+    """Turn a student's or teacher's state into ours; keys of the projection head (``head.*``) are left out.
+
+    Raises
+    ------
+    InputError
+        When a key is none of an MiT, or two keys mean the same tensor.
+    """
     if any(key.startswith("encoder.") for key in state):  # ours already
         return dict(state)
     out: dict[str, Tensor] = {}
@@ -111,7 +117,10 @@ def map_mit_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         bare = key.removeprefix("module.")
         if bare.startswith("head."):
             continue
-        out[map_mit_key(bare.removeprefix("backbone."))] = value
+        mapped = map_mit_key(bare.removeprefix("backbone."))
+        if mapped in out:
+            raise InputError(f"{key!r} and another key of the checkpoint mean the same tensor; each must come once.")
+        out[mapped] = value
     return out
 
 
@@ -186,7 +195,12 @@ def _fit(
     }
     fitted = {}
     for key, value in state.items():
-        if key in grids:
+        if not isinstance(value, Tensor) or value.is_floating_point() != own[key].is_floating_point():
+            kind = str(value.dtype) if isinstance(value, Tensor) else type(value).__name__
+            raise InputError(f"{key!r} is of kind {kind}; a tensor like {own[key].dtype} was expected.")
+        if not torch.isfinite(value).all():
+            raise InputError(f"{key!r} holds NaN or infinite numbers; the checkpoint is damaged.")
+        if key in grids and value.ndim == 3:
             mode = "2D" if key.endswith("2D") else "3D"
             stage = int(key.split(".")[-3])
             level = 2 - stage if key.startswith("decoder") else stage

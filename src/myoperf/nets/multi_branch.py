@@ -49,8 +49,8 @@ class MultiBranchConfig:
     fusion
         ``"average"``, ``"concatenation"`` or ``"learnable"`` (one weight a view, softmax over views).
     pooling
-        A branch's feature: the ``"mean"`` of the last stage's patch tokens (the paper), its class ``"token"``,
-        or the mean of ``"both"`` (the UniMiSS authors' classifier).
+        A branch's feature before its norm: the ``"mean"`` of the last stage's patch tokens (the paper), its class
+        ``"token"``, or the mean of ``"both"`` (near the UniMiSS authors' classifier, which norms every token first).
     classes
         Outputs of the linear layer.
     encoder
