@@ -9,7 +9,7 @@ import pytest
 from myoperf.errors import InputError
 from myoperf.stats import delong_table
 from myoperf.studies.multi_branch_baselines import BASELINES, keras_baselines
-from myoperf.studies.multi_branch_mit import ARMS, montage, run
+from myoperf.studies.multi_branch_mit import ARMS, default_baselines, montage, run
 from myoperf.studies.multi_branch_tables import answer_questions, measure_models
 
 
@@ -104,6 +104,26 @@ def test_baselines_learn_and_predict(name):
     values = keras_baselines(epochs=1, batch=4, side=80)[name](pictures, truth, pictures[:2], 0)
     assert values.shape == (2,)
     assert ((values > 0) & (values < 1)).all()
+
+
+def test_an_answer_needs_its_interval_and_its_p():
+    rows = []
+    rng = np.random.default_rng(3)
+    for seed in range(30):
+        truth = np.arange(40) % 2
+        for model, skill in (("fusion, average", 1.2), ("SA only", 0.2)):
+            scores = 1 / (1 + np.exp(-skill * (truth - 0.5) - rng.normal(size=40)))
+            rows.append(pd.DataFrame({"split": 0, "patient": range(40), "truth": truth, "model": model}))
+            rows[-1] = rows[-1].assign(probability=scores, case=seed)
+    answers = pd.concat([answer_questions(part.drop(columns="case"), 0) for _, part in pd.concat(rows).groupby("case")])
+    shown = (answers["difference_lo"] > 0) & (answers["p"] < 0.05)
+    assert 0 < shown.sum() < len(answers)
+    assert ((answers["answer"] == "yes") == shown).all()
+
+
+def test_table_3_is_complete_but_at_scale_smoke():
+    assert set(default_baselines("small")) == set(default_baselines("full")) == set(BASELINES)
+    assert not default_baselines("smoke")
 
 
 def test_unknown_scale(tmp_path):

@@ -10,14 +10,15 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from myoperf.cli.study import run_study
 from myoperf.cli.train import run_recipe
-from myoperf.errors import InputError
-from myoperf.nets.mit import MiTConfig
-from myoperf.nets.mit_weights import read_checkpoint, read_config
+from myoperf.errors import InputError, MissingWeightsError
+from myoperf.nets.mit import MiTConfig, build_mit
+from myoperf.nets.mit_weights import read_checkpoint, read_config, write_checkpoint
 from myoperf.nets.multi_branch import MultiBranchConfig, build_multi_branch, load_branches
 from myoperf.stats import delong_table
 from myoperf.train.slices import augmentation, rate_share
-from myoperf.train.slices_recipe import SCALES, compare_with_polar, measure_held_out
+from myoperf.train.slices_recipe import SCALES, compare_with_polar, measure_held_out, start_from
 from myoperf.train.unimiss_recipe import compare_probes, probe_scores
 from myoperf.train.unlabelled import read_unlabelled
 
@@ -97,6 +98,35 @@ def test_a_folder_of_pictures_is_read_and_an_empty_one_refused(tmp_path):
     assert found.failed == 1
     assert found.pictures[0].shape == (32, 32)
     assert found.pictures[0].mean() == pytest.approx(128 / 255, abs=1e-3)
+
+
+def test_weights_are_refused_before_anything_is_simulated(tmp_path):
+    given = {"scale": "smoke", "seed": 0, "data": None, "resume": False, "quiet": True}
+    with pytest.raises(InputError, match="--weights is for the recipe slices"):
+        run_recipe("polar", tmp_path / "out", **given, weights=tmp_path / "w.pth")
+    with pytest.raises(InputError, match="--weights is for multi-branch-mit"):
+        run_study("two-stage", tmp_path / "out", scale="smoke", seed=0, weights=tmp_path / "w.pth")
+    for run in (
+        lambda path: run_recipe("slices", tmp_path / "out", **given, weights=path),
+        lambda path: run_study("multi-branch-mit", tmp_path / "out", scale="smoke", seed=0, weights=path),
+    ):
+        with pytest.raises(MissingWeightsError, match=r"absent\.pth"):
+            run(tmp_path / "absent.pth")
+        other = build_mit(MiTConfig("tiny", picture_shape=(96, 96), volume_shape=(16, 96, 96)))
+        write_checkpoint(tmp_path / "other.pt", other, other)
+        with pytest.raises(InputError, match=r"lacks|has not"):
+            run(tmp_path / "other.pt")
+    assert not (tmp_path / "out").exists()
+
+
+def test_branches_start_from_the_student(tmp_path):
+    config = MiTConfig("tiny", "batch", "relu", picture_shape=(32, 32), volume_shape=(16, 32, 32))
+    student, teacher = build_mit(config, seed=1), build_mit(config, seed=2)
+    write_checkpoint(tmp_path / "w.pt", student, teacher)
+    network = build_multi_branch(MultiBranchConfig(encoder=SCALES["small"].encoder))
+    start_from(network, tmp_path / "w.pt")
+    for branch in network.branches.values():
+        assert torch.equal(branch.stages[3].blocks[0].fc1.weight, student.encoder.stages[3].blocks[0].fc1.weight)
 
 
 @pytest.mark.slow

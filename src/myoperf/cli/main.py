@@ -309,13 +309,17 @@ def train(
         Optional[Path],  # noqa: UP045
         typer.Option(help="Folder of real data to learn from too; what it holds depends on the recipe."),
     ] = None,
+    weights: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Of slices: UniMiSS checkpoint (the authors' or your own) to start from."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Train a model by its committed recipe; writes weights and a card."""
     from myoperf.cli.train import run_recipe
 
-    run_recipe(recipe, out, scale=scale, seed=seed, data=data, resume=resume, quiet=quiet)
+    run_recipe(recipe, out, scale=scale, seed=seed, data=data, resume=resume, quiet=quiet, weights=weights)
 
 
 @app.command()
@@ -328,6 +332,10 @@ def study(
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same patients.")] = 0,
     list_: Annotated[bool, typer.Option("--list", help="Of two-stage: list the backbones and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The list as JSON.")] = False,
+    weights: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Of multi-branch-mit: UniMiSS checkpoint for the pre-trained models."),
+    ] = None,
 ) -> None:
     """Run a paper's experiment on simulated patients; write its tables as CSV and Markdown."""
     from myoperf.cli.study import list_backbones, run_study
@@ -335,7 +343,7 @@ def study(
     if list_:
         list_backbones(name, as_json=as_json)
     else:
-        run_study(name, out, scale=scale, seed=seed)
+        run_study(name, out, scale=scale, seed=seed, weights=weights)
 
 
 _DISK = (

@@ -30,8 +30,8 @@ _GOES_ON = ("label-strategies", "ms-st-unet", "two-stage", "multi-branch-mit")
 _SCALES = ("smoke", "small", "full")
 
 
-def run_study(name: str, out: Path, *, scale: str, seed: int) -> None:
-    """Run one experiment into a new folder."""
+def run_study(name: str, out: Path, *, scale: str, seed: int, weights: Path | None = None) -> None:
+    """Run one experiment into a new folder; `weights` are for multi-branch-mit."""
     if scale not in _SCALES:
         raise InputError(f"--scale is {', '.join(_SCALES)}; got {scale}.")
     goes_on = name in _GOES_ON and (out / "jobs" / "settings.json").is_file()
@@ -39,7 +39,10 @@ def run_study(name: str, out: Path, *, scale: str, seed: int) -> None:
         raise OutputExistsError(f"{out.name} exists and is not an empty folder; give another with -o.")
     if name not in STUDIES:
         raise InputError(f"The study is one of {', '.join(STUDIES)}; got {name}.")
-    import_module(STUDIES[name]).run(scale, out, seed)
+    if weights is not None and name != "multi-branch-mit":
+        raise InputError(f"--weights is for multi-branch-mit; got {name}.")
+    start = {} if weights is None else {"weights": weights}
+    import_module(STUDIES[name]).run(scale, out, seed, **start)
     typer.echo(str(out))
 
 

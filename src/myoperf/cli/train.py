@@ -26,15 +26,28 @@ RECIPES: Mapping[str, str] = MappingProxyType(
 _SCALES = ("smoke", "small", "full")
 
 
-def run_recipe(name: str, out: Path, *, scale: str, seed: int, data: Path | None, resume: bool, quiet: bool) -> None:
-    """Train by one recipe into a folder, new unless it goes on from there."""
+def run_recipe(
+    name: str,
+    out: Path,
+    *,
+    scale: str,
+    seed: int,
+    data: Path | None,
+    resume: bool,
+    quiet: bool,
+    weights: Path | None = None,
+) -> None:
+    """Train by one recipe into a folder, new unless it goes on from there; `weights` are for the recipe slices."""
     if name not in RECIPES:
         raise InputError(f"The recipe is one of {', '.join(RECIPES)}; got {name}.")
     if scale not in _SCALES:
         raise InputError(f"--scale is {', '.join(_SCALES)}; got {scale}.")
     if data is not None and not data.exists():
         raise InputError("The path of --data does not exist.")
+    if weights is not None and name != "slices":
+        raise InputError(f"--weights is for the recipe slices; got {name}.")
     if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OutputExistsError(f"{out.name} exists and is not an empty folder; give another with -o, or --resume.")
-    import_module(RECIPES[name]).run(scale, out, seed, data=data, resume=resume, quiet=quiet)
+    start = {} if weights is None else {"weights": weights}
+    import_module(RECIPES[name]).run(scale, out, seed, data=data, resume=resume, quiet=quiet, **start)
     typer.echo(str(out))

@@ -29,11 +29,12 @@ from myoperf.nets.mit import MiTConfig
 from myoperf.nets.mit_weights import read_checkpoint, read_config
 from myoperf.nets.multi_branch import MultiBranchConfig, build_multi_branch, load_branches
 from myoperf.studies.jobs import claim_folder
+from myoperf.studies.multi_branch_baselines import keras_baselines
 from myoperf.studies.multi_branch_tables import answer_questions, markdown, measure_models
 from myoperf.train.slice_cases import PAPER_POPULATION, collect_cases
 from myoperf.train.slices import FitOptions, fit, predict, split_patients
 
-__all__ = ["ARMS", "SCALES", "Arm", "Scale", "montage", "run"]
+__all__ = ["ARMS", "SCALES", "Arm", "Scale", "default_baselines", "montage", "run"]
 
 Float = NDArray[np.floating[Any]]
 
@@ -209,6 +210,14 @@ class _Trials:
         return predict(network, self.stacks[test][:, views])
 
 
+def default_baselines(scale: str) -> Mapping[str, Baseline]:
+    """Give table 3's convolutional networks as a scale trains them, from random numbers; smoke has none."""
+    size = SCALES[scale]
+    if scale == "smoke":
+        return {}
+    return keras_baselines(epochs=size.baseline_epochs, batch=size.batch, side=size.baseline_side)
+
+
 def _name(job: Arm | str) -> str:
     return job.name if isinstance(job, Arm) else job
 
@@ -240,7 +249,8 @@ def run(
         UniMiSS checkpoint whose teacher the branches of the pre-trained models start from (see
         `mit_weights.read_checkpoint`); None: those models are left out. They can be added to a folder later.
     baselines
-        Name -> a function that trains on pictures and predicts; table 3's other models.
+        Name -> a function that trains on pictures and predicts; table 3's other models. None: the paper's four from
+        random numbers, at scale smoke none.
     minutes
         Start no training after so many minutes; None: go to the end.
     models
@@ -261,6 +271,8 @@ def run(
     """
     if scale not in SCALES:
         raise InputError(f"A scale is one of {', '.join(SCALES)}; got {scale!r}.")
+    if weights is not None:
+        _check_start(Path(weights), SCALES[scale].encoder)
     size, out, began, said = SCALES[scale], Path(out), time.monotonic(), report or (lambda line: None)
     start = None if weights is None else hashlib.sha256(Path(weights).read_bytes()).hexdigest()
     settings = json.loads(json.dumps({"scale": scale, "seed": seed, "size": asdict(size)}))
@@ -275,7 +287,8 @@ def run(
         options=PAPER_POPULATION,
         report=lambda n: said(f"{n} of {size.patients} patients simulated"),
     )
-    trials = _Trials(size, seed, cases.stacks.astype(np.float32), cases.expert, weights, baselines or {})
+    others = default_baselines(scale) if baselines is None else baselines
+    trials = _Trials(size, seed, cases.stacks.astype(np.float32), cases.expert, weights, others)
     jobs = trials.jobs()
     for split, job in jobs:
         place = out / "jobs" / ("pre-trained" if isinstance(job, Arm) and job.pretrained else "")
@@ -293,6 +306,12 @@ def run(
     if finished:
         _write(out, size, scale, seed, start, int(trials.truth.sum()), (finished, len(jobs)))
     return out / "table.md" if finished >= len(jobs) else None
+
+
+def _check_start(weights: Path, encoder: MiTConfig) -> None:
+    """Refuse weights that do not fit the encoder, before anything is simulated."""
+    network = build_multi_branch(MultiBranchConfig(views=("sa",), encoder=encoder))
+    load_branches(network, read_checkpoint(weights, "teacher"), published=read_config(weights))
 
 
 def _write(

@@ -140,7 +140,12 @@ def answer_questions(predictions: pd.DataFrame, seed: int) -> pd.DataFrame:
         interval = percentile_interval(gap)
         beyond = min(float((gap <= 0).mean()), float((gap >= 0).mean()))
         p = min(1.0, 2 * (beyond * len(gap) + 1) / (len(gap) + 1))
-        answer = "yes" if interval.lo > 0 else "no, the other is better" if interval.hi < 0 else "not shown"
+        shown = p < 0.05  # the interval and p are of one bootstrap but may part at the border: both must agree
+        answer = "not shown"
+        if shown and interval.lo > 0:
+            answer = "yes"
+        elif shown and interval.hi < 0:
+            answer = "no, the other is better"
         row = {"question": question, "model": better, "other": other, "splits": rows["split"].nunique()}
         row |= {"n_tests": len(rows), "n_patients": rows["patient"].nunique(), "auc": areas[0], "auc_other": areas[1]}
         row |= {"difference": areas[0] - areas[1], "difference_lo": interval.lo, "difference_hi": interval.hi, "p": p}

@@ -27,7 +27,8 @@ from myoperf.data.spect_mpi import find_spect_mpi, read_spect_mpi
 from myoperf.diagnosis.classifier import clinical_row, load_classifier
 from myoperf.errors import InputError
 from myoperf.nets.mit import MiTConfig
-from myoperf.nets.multi_branch import MultiBranchConfig, MultiBranchMiT, build_multi_branch
+from myoperf.nets.mit_weights import read_checkpoint, read_config
+from myoperf.nets.multi_branch import MultiBranchConfig, MultiBranchMiT, build_multi_branch, load_branches
 from myoperf.stats import (
     bootstrap_auc,
     delong_pairs,
@@ -39,7 +40,7 @@ from myoperf.stats import (
 from myoperf.train.slice_cases import PAPER_POPULATION, SliceCases, collect_cases
 from myoperf.train.slices import FitOptions, fit, predict, split_patients
 
-__all__ = ["SCALES", "Scale", "compare_with_polar", "measure_held_out", "polar_probability", "run"]
+__all__ = ["SCALES", "Scale", "compare_with_polar", "measure_held_out", "polar_probability", "run", "start_from"]
 
 Float = NDArray[np.floating[Any]]
 
@@ -112,7 +113,15 @@ def compare_with_polar(truth: NDArray[np.int64], slices: Float, polar: Float, *,
 
 
 def run(
-    scale: str, out: Path, seed: int, *, data: Path | None, resume: bool, quiet: bool, patients: Path | None = None
+    scale: str,
+    out: Path,
+    seed: int,
+    *,
+    data: Path | None,
+    resume: bool,
+    quiet: bool,
+    patients: Path | None = None,
+    weights: Path | None = None,
 ) -> None:
     """Train, measure on held-out patients, write weights and card.
 
@@ -129,9 +138,20 @@ def run(
         Keep the patients an earlier run simulated; the training itself starts anew.
     patients
         Folder of simulated patients of this and other seeds; default: ``patients`` in `out`.
+    weights
+        UniMiSS checkpoint, the authors' or of ``myoperf train unimiss``, whose student the branches start from; None:
+        random numbers.
+
+    Raises
+    ------
+    InputError
+        When the checkpoint is not of the scale's encoder.
     """
     del resume  # patients in the folder are kept either way; the command line guards the folder
     size = SCALES[scale]
+    network = build_multi_branch(MultiBranchConfig(encoder=size.encoder), seed=seed)
+    if weights is not None:
+        start_from(network, weights)
     out.mkdir(parents=True, exist_ok=True)
     shape = size.encoder.volume_shape
     with Progress(disable=quiet, transient=True) as bar:
@@ -153,7 +173,6 @@ def run(
             np.asarray(part, dtype=np.intp)
             for part in split_patients(truth.tolist(), share=size.test_share, rng=np.random.default_rng([seed, 0]))
         )
-        network = build_multi_branch(MultiBranchConfig(encoder=size.encoder), seed=seed)
         task = bar.add_task("training", total=size.fit.epochs)
         losses = fit(
             network,
@@ -174,7 +193,25 @@ def run(
         compared.to_csv(out / "versus_polar.csv", index=False, float_format="%.5g")
     measured = measure_held_out(truth[test], scores, seed=seed)
     measured.to_csv(out / "held_out.csv", index=False, float_format="%.5g")
-    _write(network, out, size, scale, seed, data is None, len(train), measured, compared)
+    _write(network, out, size, scale, seed, data is None, len(train), measured, compared, weights)
+
+
+def start_from(network: MultiBranchMiT, weights: Path) -> None:
+    """Start every branch from a UniMiSS checkpoint's student, as the paper does.
+
+    Raises
+    ------
+    InputError
+        When the checkpoint is of another encoder; the message says which was expected.
+    """
+    encoder = network.config.encoder
+    state = read_checkpoint(weights)
+    try:
+        load_branches(network, state, published=read_config(weights))
+    except InputError as error:
+        raise InputError(
+            f"{weights.name} does not fit an MiT {encoder.size} with {encoder.norm} norm, which this scale has: {error}"
+        ) from error
 
 
 def _public(data: Path, shape: tuple[int, int, int]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -206,6 +243,7 @@ def _write(
     trained_on: int,
     measured: pd.DataFrame,
     compared: pd.DataFrame | None,
+    start: Path | None,
 ) -> None:
     """Write weights and card."""
     with torch.no_grad():
@@ -220,8 +258,13 @@ def _write(
         "patients": {"training": trained_on, "held_out": int(measured["n"].iloc[0])},
         "encoder": asdict(size.encoder),
         "fit": asdict(size.fit),
+        "start": "random numbers"
+        if start is None
+        else "UniMiSS, sha256 " + hashlib.sha256(start.read_bytes()).hexdigest(),
         "seed": seed,
-        "command": f"myoperf train slices --scale {scale} --seed {seed}" + ("" if simulated else " --data FOLDER"),
+        "command": f"myoperf train slices --scale {scale} --seed {seed}"
+        + ("" if simulated else " --data FOLDER")
+        + ("" if start is None else " --weights FILE"),
         "held_out": measured.to_dict("records"),
         "versus_polar": None if compared is None else compared.to_dict("records"),
         "sha256": hashlib.sha256((out / "model.safetensors").read_bytes()).hexdigest(),
