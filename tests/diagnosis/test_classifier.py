@@ -112,6 +112,24 @@ def test_another_grid_is_brought_to_the_classifiers(classifier):
 def test_absent_clinical_values_carry_a_flag():
     row = clinical_row((1.0, None, 1.7, None), np.array([0.5, 60, 1.6, 80]), np.array([0.5, 10, 0.1, 10]))
     assert row == pytest.approx([1, 0, 1, 0, 1, 0, 1, 0])
+    again = clinical_row((1.0, float("nan"), 1.7, None), np.array([0.5, 60, 1.6, 80]), np.array([0.5, 10, 0.1, 10]))
+    assert np.array_equal(row, again)
+
+
+def test_a_weight_of_zero_is_an_empty_field(classifier):
+    about = {"sex": "F", "age_years": 61.0, "height_m": 1.6}
+    stress = classifier.constants["normal_stress"]
+    rows = [classifier.clinical(study_of(classifier, stress, weight_kg=w, **about)[0]) for w in (None, 0.0, 70.0)]
+    assert np.array_equal(rows[0], rows[1])
+    assert rows[2][7] == 1
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_map_with_holes_is_refused(classifier, value):
+    stress = classifier.constants["normal_stress"].copy()
+    stress[3, 4] = value
+    with pytest.raises(InputError, match="NaN or infinite"):
+        read_one(classifier, stress)
 
 
 def test_an_empty_map_is_refused():

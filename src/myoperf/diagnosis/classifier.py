@@ -34,9 +34,11 @@ def scale_maps(values: ArrayLike) -> Float:
     Raises
     ------
     InputError
-        When a map has no positive values.
+        When a map has no positive values, or holds NaN or infinite ones.
     """
     array = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(array).all():
+        raise InputError("A polar map holds NaN or infinite values; the classifier reads whole maps.")
     top = np.percentile(array, 98, axis=(-2, -1), keepdims=True)
     if not (top > 0).all():
         raise InputError("A polar map has no counts to scale by.")
@@ -44,15 +46,16 @@ def scale_maps(values: ArrayLike) -> Float:
 
 
 def clinical_row(values: Sequence[float | None], mean: Float, sd: Float) -> Float:
-    """Standardise the clinical values in the order of `CLINICAL`; absent ones become 0 with their flag 0.
+    """Standardise the clinical values in the order of `CLINICAL`; absent ones (None, NaN) become 0 with their flag 0.
 
     Returns
     -------
     Shape (8,): four values, four flags.
     """
-    known = np.array([value is not None for value in values], dtype=np.float64)
-    filled = np.array([m if value is None else value for value, m in zip(values, mean, strict=True)])
-    return np.concatenate([np.clip((filled - mean) / sd, -4.0, 4.0) * known, known])
+    given = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+    known = np.isfinite(given)
+    scaled = np.where(known, np.clip((np.where(known, given, mean) - mean) / sd, -4.0, 4.0), 0.0)
+    return np.concatenate([scaled, known.astype(np.float64)])
 
 
 def calibrated(constants: Mapping[str, Float], logits: Float, end: str = "") -> Float:
@@ -164,9 +167,10 @@ class Classifier:
         )
 
     def clinical(self, study: Study) -> Float:
-        """Give a study's clinical row, (8,)."""
+        """Give a study's clinical row, (8,); an age, height or weight of 0, as empty forms have it, is not known."""
         sex = {"M": 1.0, "F": 0.0}.get(study.sex or "")
-        values = (sex, study.age_years, study.height_m, study.weight_kg)
+        measures = (study.age_years, study.height_m, study.weight_kg)
+        values = (sex, *(value if value is not None and value > 0 else None for value in measures))
         return clinical_row(values, self.constants["clinical_mean"], self.constants["clinical_sd"])
 
     def classify(self, study: Study, results: Sequence[ScanResult]) -> Diagnosis | None:
