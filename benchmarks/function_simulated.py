@@ -209,7 +209,9 @@ def goals(people: pd.DataFrame) -> list[str]:
 def ceiling(people: pd.DataFrame) -> list[str]:
     """Say what r the spread of the true TID allows, given the error of the ratio that noise alone makes."""
     repeats = pd.read_csv(REPEATS)
-    gap = repeats[repeats.number == "tid_ratio"].eval("second - first").to_numpy()
+    doubted_ones = set(people[people.doubt == 1].patient) if "doubt" in people else set()
+    repeats = repeats[(repeats.number == "tid_ratio") & ~repeats.patient.isin(doubted_ones)]
+    gap = repeats.eval("second - first").to_numpy()
     noise, n = float(np.sqrt((gap**2).mean() / 2.0)), len(gap)
     spread = float(people.tid_ratio_true.std(ddof=1))
     most, low, high = (
@@ -219,12 +221,11 @@ def ceiling(people: pd.DataFrame) -> list[str]:
     error = float((people.tid_ratio - people.tid_ratio_true).std(ddof=1))
     return [
         f"The SD of the true TID is {spread:.3f}. Noise alone moves a measured TID by an SD of {noise:.3f} ({n} "
-        f"patients acquired twice, docs/results/repeatability.csv): r cannot exceed {most:.2f} "
-        f"({low:.2f} to {high:.2f}) here, "
-        f"SD / sqrt(SD^2 + noise^2), however right the rest. With the whole error, SD {error:.3f}, it would be "
-        f"{spread / np.hypot(spread, error):.2f}. An r of 0.9 asks for an error of at most "
-        f"{spread * np.sqrt(1 / 0.81 - 1):.3f}, or, with noise alone, for a true SD of "
-        f"{noise * 0.9 / np.sqrt(1 - 0.81):.3f}."
+        "patients whose ventricle is not in doubt, acquired twice: docs/results/repeatability.csv): r cannot exceed "
+        f"{most:.2f} ({low:.2f} to {high:.2f}) here, SD / sqrt(SD^2 + noise^2), however right the rest. "
+        f"With the whole error, SD {error:.3f}, it would be {spread / np.hypot(spread, error):.2f}. "
+        f"An r of 0.9 asks for an error of at most {spread * np.sqrt(1 / 0.81 - 1):.3f}, or, with noise alone, "
+        f"for a true SD of {noise * 0.9 / np.sqrt(1 - 0.81):.3f}."
     ]
 
 
