@@ -1,5 +1,7 @@
 """Reading report pictures painted from simulated patients, and refusing what is none."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -39,6 +41,39 @@ def test_slices_come_back_from_a_picture(tmp_path, name, seed, quality, shift):
                 assert np.mean(error) < 0.05
                 numbers = error[:, 2:12, 2:16]
                 assert numbers.mean() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "seed", "scale", "factor"),
+    [
+        ("wide", 1, "rainbow", 1.0),
+        ("public", 1, "warm-metal", 0.5),
+        pytest.param("large", 2, "grey", 2.0, marks=pytest.mark.slow),
+        ("public", 0, "hot", 0.4),
+    ],
+)
+def test_large_small_and_abnormal_ones_are_read(tmp_path, name, seed, scale, factor):
+    layout = replace(LAYOUTS[name], scale=scale)
+    picture, _ = render(layout, patient_stacks(seed))  # the wall of patient 1 is open to the left in all views
+    path = tmp_path / "report.jpg"
+    image = Image.fromarray(picture)
+    image.resize((round(image.width * factor), round(image.height * factor)), Image.Resampling.LANCZOS).save(path)
+    read = read_report_picture(path, shape=(32, 64, 64))
+    assert read.grid.views == tuple(view for view, pairs in layout.groups for _ in range(2 * pairs))
+    assert abs(read.grid.pitch / factor - layout.block - layout.gap) < 2
+    assert len(read.grid.columns) == layout.columns
+    assert abs(read.grid.columns[0] / factor - layout.left) <= 0.1 * layout.block + layout.gap
+
+
+def test_the_order_of_the_long_axes_can_be_given(tmp_path):
+    layout = LAYOUTS["wide"]
+    picture, _ = render(layout, patient_stacks(2))
+    path = tmp_path / "report.png"
+    Image.fromarray(picture).save(path)
+    assert read_report_picture(path).grid.views[2::2] == ("vla", "hla")
+    assert read_report_picture(path, order=("hla", "vla")).grid.views[2::2] == ("hla", "vla")
+    with pytest.raises(InputError, match="order of the long axes"):
+        read_report_picture(path, order=("sa", "vla"))
 
 
 def test_stress_and_rest_are_not_mixed_up(tmp_path):
@@ -82,7 +117,48 @@ def _tiny(rng):
     return np.zeros((90, 90, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("make", [_noise, _blank, _page, _bullseye, _checks, _tiny])
+def _sheet(block, scale):
+    return colours_of(np.pad(np.block([[block(r, c) for c in range(10)] for r in range(8)]), 30), SCALES[scale])
+
+
+def _polar_maps(rng):
+    y, x = np.mgrid[:80, :80] / 80 - 0.5
+    far, turn = np.hypot(x, y), np.arctan2(y, x)
+    return _sheet(lambda r, c: np.where(far < 0.42, 0.5 + 0.9 * far * np.cos(2 * turn + r), 0), "ge")
+
+
+def _different_polar_maps(rng):
+    y, x = np.mgrid[:80, :80] / 80 - 0.5
+    far, turn = np.hypot(x, y), np.arctan2(y, x)
+
+    def block(r, c):
+        dip = rng.uniform(0.2, 0.9) * np.exp(-3 * (1 - np.cos(turn - rng.uniform(0, 2 * np.pi))))
+        return np.where(far < 0.42, 0.95 - dip, 0)
+
+    return _sheet(block, "hot")
+
+
+def _rings(rng):
+    y, x = np.mgrid[:80, :80] / 80 - 0.5
+    return _sheet(lambda r, c: np.exp(-(((np.hypot(x, y) - 0.22) / 0.07) ** 2)), "grey")
+
+
+def _digits(rng):
+    shapes = rng.random((10, 8, 8)).round()
+    return _sheet(lambda r, c: np.kron(shapes[rng.integers(10)], np.ones((10, 10))), "grey")
+
+
+def _stripes(rng):
+    return ((np.arange(700) // 45 % 2) * 200).astype(np.uint8)[None, :, None].repeat(600, 0).repeat(3, 2)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(_noise, _blank, _page, _bullseye, _checks, _tiny),
+        *(_polar_maps, _different_polar_maps, _rings, _digits, _stripes),
+    ],
+)
 def test_other_pictures_are_refused_with_a_reason(tmp_path, make):
     path = tmp_path / "picture.png"
     Image.fromarray(make(np.random.default_rng(4))).save(path)

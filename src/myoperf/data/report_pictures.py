@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +19,7 @@ from PIL import Image, UnidentifiedImageError
 from scipy import ndimage
 
 from myoperf.data.colour_scales import SCALES, Anchors, intensity_of, recognise_scale
+from myoperf.data.report_views import tell_views
 from myoperf.data.slices import SliceStacks, resize_stack
 from myoperf.errors import InputError, UnsupportedInputError
 from myoperf.types import State
@@ -29,12 +28,10 @@ __all__ = ["PictureGrid", "ReportPicture", "find_grid", "read_report_picture"]
 
 Float = NDArray[np.float32]
 
-_SMALLEST, _PITCHES = 200, (36, 200)
+_SMALLEST, _LARGEST, _PITCHES = 200, 1400, (28, 350)
 _SIMILAR = 0.35  # correlation of the picture with itself one block further
 _COLOUR_LIMIT = 30.0  # 75th percentile distance from the scale, of 441
 _TEXT_CONTRAST = 0.2
-_CLEAR = 0.5  # mean correlation of the rows with drawn ventricles
-_TEMPLATE = 24
 
 
 @dataclass(frozen=True)
@@ -85,6 +82,7 @@ def read_report_picture(
     shape: tuple[int, int, int] = (32, 96, 96),
     states: tuple[State, State] = ("stress", "rest"),
     scale: Anchors | None = None,
+    order: tuple[str, str] | None = None,
 ) -> ReportPicture:
     """Read one report picture.
 
@@ -98,6 +96,9 @@ def read_report_picture(
         Of the upper and the lower row of each pair.
     scale
         The workstation's colour scale, when it is none of `colour_scales.SCALES`.
+    order
+        Which long axis comes first below the short axis, ``("hla", "vla")`` or ``("vla", "hla")``; None: told by
+        the slices' shape.
 
     Raises
     ------
@@ -109,7 +110,7 @@ def read_report_picture(
     picture = _open(Path(path))
     name, anchors = ("given", scale) if scale is not None else _known_scale(picture)
     intensity = intensity_of(picture, anchors)[0]
-    grid = find_grid(intensity)
+    grid = find_grid(intensity, order=order)
     values = np.stack([[_without_numbers(block) for block in row] for row in _blocks(intensity, grid)])
     return _collect(values, grid, states=states, shape=shape, scale=name)
 
@@ -136,8 +137,13 @@ def _open(path: Path) -> NDArray[np.uint8]:
         raise InputError(f"{path.name!r} cannot be read as a picture; expected JPEG or PNG.") from error
 
 
-def find_grid(intensity: Float) -> PictureGrid:
+def find_grid(intensity: Float, *, order: tuple[str, str] | None = None) -> PictureGrid:
     """Find the blocks of slices in a picture whose colours were turned to intensity, (rows, columns), 0 to 1.
+
+    Parameters
+    ----------
+    order
+        Views of the rows below the short axis, ``("hla", "vla")`` or ``("vla", "hla")``; None: told by their shape.
 
     Raises
     ------
@@ -150,17 +156,23 @@ def find_grid(intensity: Float) -> PictureGrid:
         )
     if float(np.median(intensity)) > 0.5:
         raise UnsupportedInputError("The picture's background is bright; a report of slices on black was expected.")
+    shrunk = -(-max(intensity.shape) // _LARGEST)
+    if shrunk > 1:
+        small = find_grid(_shrink(intensity, shrunk), order=order)
+        lefts, tops = (tuple(shrunk * at for at in lines) for lines in (small.columns, small.rows))
+        return PictureGrid(shrunk * small.pitch, lefts, tops, small.views)
     bright = ndimage.gaussian_filter(ndimage.median_filter(intensity, 7), 1.5)  # numbers and headings are thin
     pitch = _find_pitch(bright)
     plain = ndimage.median_filter(intensity, 3)  # strokes of numbers must not pass for seams
-    columns = _find_columns(bright, plain, pitch)
+    pitch, columns = _find_columns(bright, plain, pitch)
     rows = _find_rows(bright, plain, pitch, columns) if len(columns) >= 4 else []
     if len(rows) < 6 or len(rows) % 2 or len(columns) < 4:
         raise UnsupportedInputError(
             f"{len(rows)} rows of {len(columns)} blocks were found; a report has stress and rest rows of three views "
             "(6, 8 or more rows, an even number) of at least 4 slices."
         )
-    return PictureGrid(pitch, tuple(columns), tuple(rows), _tell_views(bright, pitch, rows, columns))
+    tiles = np.stack([[_crop(bright, top, left, pitch) for left in columns] for top in rows])
+    return PictureGrid(pitch, tuple(columns), tuple(rows), tell_views(tiles, order=order))
 
 
 def _find_pitch(bright: Float) -> float:
@@ -193,8 +205,14 @@ def _bump(pitch: float) -> Float:
 
 
 def _seams(intensity: Float, axis: int) -> Float:
-    """Measure how much the picture changes from one line to the next: 0 as usual, 1 at the sharpest line."""
+    """Measure how much more the picture changes at one line than at its neighbours: 0 as usual, 1 at the sharpest.
+
+    Edges of blocks are one line thin; those of hearts are not.
+    """
     jump = np.abs(np.diff(intensity, axis=axis, prepend=0.0)).mean(axis=1 - axis)
+    jump = np.clip(jump - ndimage.median_filter(jump, 9), 0.0, None)
+    if not jump.any():
+        return np.zeros_like(jump)
     usual, most = float(np.median(jump[jump > 0])), float(np.percentile(jump, 99.5))
     sharp = np.clip((jump - usual) / max(most - usual, 1e-6), 0.0, 1.0)
     return np.asarray(ndimage.maximum_filter1d(sharp, 3), dtype=np.float32)
@@ -206,7 +224,7 @@ def _find_rows(bright: Float, intensity: Float, pitch: float, columns: Sequence[
     A pair scores by hearts in the middle of both rows, by the likeness of stress to rest, and by seams at
     its edges; of all sets of pairs that do not overlap, the best sum wins.
     """
-    span = slice(round(columns[0]), round(columns[-1] + pitch))
+    span = slice(max(0, round(columns[0])), round(columns[-1] + pitch))
     size, step = round(pitch), pitch
     inside = bright[:, span]
     bump = np.correlate(inside.mean(axis=1), _bump(pitch), mode="valid")
@@ -248,98 +266,65 @@ def _best_disjoint(gain: NDArray[np.float64], length: int) -> list[float]:
     return chosen
 
 
-def _find_columns(bright: Float, intensity: Float, pitch: float) -> list[float]:
-    """Find the left edges of the blocks that hold slices; a colour bar or a caption is unlike its neighbours."""
-    profile = bright.mean(axis=0)
-    seam = _seams(intensity, 1)
-    at = np.arange(len(profile))
-    phase = np.exp(-2j * np.pi * (at + 0.5) / pitch) @ profile
-    rough = (-np.angle(phase) / (2 * np.pi) * pitch - 0.5 * pitch) % pitch  # hearts stand in the blocks' middle
-    shifts = np.arange(-0.25 * pitch, 0.25 * pitch, 0.5)
-    sums = [np.interp(np.arange((rough + d) % pitch, len(profile), pitch), at, seam).mean() for d in shifts]
-    clear = float(np.max(sums)) > 2.0 * float(np.median(sums)) and float(np.max(sums)) > 0.1
-    first = (rough + float(shifts[int(np.argmax(sums))])) % pitch if clear else rough
-    lefts = np.arange(first, len(profile) - pitch + 2.0, pitch)
+def _find_columns(bright: Float, intensity: Float, pitch: float) -> tuple[float, list[float]]:
+    """Find the left edges of the blocks that hold slices, and the pitch by which the edges fit best."""
+    pitch, first = _find_edges(bright, intensity, pitch)
+    if first > 0.88 * pitch:
+        first -= pitch  # a block may begin a little before the picture does
+    lefts = np.arange(first, bright.shape[1] - pitch + 2.0, pitch)
     if len(lefts) < 2:
-        return []
+        return pitch, []
     tiles = np.stack([_crop(bright, 0, x, pitch, height=len(bright)).ravel() for x in lefts])
     centred = tiles - tiles.mean(axis=1, keepdims=True)
     size_of = np.linalg.norm(centred, axis=1)
     units = centred / np.maximum(size_of, 1e-9)[:, None]
     beside = np.abs(np.subtract.outer(np.arange(len(lefts)), np.arange(len(lefts)))) == 1
-    alike = np.where(beside, units @ units.T, -1.0).max(axis=1)
+    alike = np.where(beside, units @ units.T, -1.0).max(axis=1)  # a colour bar or a caption is unlike its neighbours
     good = (alike > 0.3) & (size_of > 0.25 * np.median(size_of[size_of > 0.1 * size_of.max()]))
-    return [float(x) for x, keep in zip(lefts, good, strict=True) if keep]
+    return pitch, [float(x) for x, keep in zip(lefts, good, strict=True) if keep]
+
+
+def _find_edges(bright: Float, intensity: Float, pitch: float) -> tuple[float, float]:
+    """Give the pitch and the first edge: by the seams between blocks, where they show, else by the hearts' places."""
+    profile, seam = bright.mean(axis=0), _seams(intensity, 1)
+    at = np.arange(len(profile))
+    phase = np.exp(-2j * np.pi * (at + 0.5) / pitch) @ profile
+    rough = (-np.angle(phase) / (2 * np.pi) * pitch - 0.5 * pitch) % pitch  # hearts stand in the blocks' middle
+    shifts = np.arange(-0.25 * pitch, 0.25 * pitch, 0.5)
+    pitches = np.arange(0.98 * pitch, 1.02 * pitch, 0.1)
+    sums = np.array(
+        [
+            [np.interp(np.arange((rough + d) % step, len(profile), step), at, seam).mean() for d in shifts]
+            for step in pitches
+        ]
+    )
+    found = np.unravel_index(int(sums.argmax()), sums.shape)
+    if sums.max() < max(2.0 * float(np.median(sums)), 0.1):
+        return pitch, float(rough)
+    step = float(pitches[found[0]])
+    return step, float((rough + shifts[found[1]]) % step)
+
+
+def _shrink(intensity: Float, by: int) -> Float:
+    """Average squares of `by` pixels; what is left over at the right and the bottom is dropped."""
+    rows, columns = (side // by for side in intensity.shape)
+    whole = intensity[: rows * by, : columns * by].reshape(rows, by, columns, by)
+    return np.asarray(whole.mean(axis=(1, 3)), dtype=np.float32)
 
 
 def _crop(picture: Float, top: float, left: float, pitch: float, *, height: int | None = None) -> Float:
     """Cut one block; what lies beyond the picture is 0."""
     size, y, x = round(pitch), round(top), round(left)
-    out = np.zeros((height or size, size), dtype=picture.dtype)
-    part = picture[y : y + (height or size), x : x + size]
-    out[: part.shape[0], : part.shape[1]] = part
+    high = height or size
+    out = np.zeros((high, size), dtype=picture.dtype)
+    part = picture[max(y, 0) : max(y + high, 0), max(x, 0) : max(x + size, 0)]
+    out[max(-y, 0) : max(-y, 0) + len(part), max(-x, 0) : max(-x, 0) + part.shape[1]] = part
     return out
 
 
 def _blocks(picture: Float, grid: PictureGrid) -> Float:
     """Give (rows, columns, size, size)."""
     return np.stack([[_crop(picture, top, left, grid.pitch) for left in grid.columns] for top in grid.rows])
-
-
-def _tell_views(bright: Float, pitch: float, rows: Sequence[float], columns: Sequence[float]) -> tuple[str, ...]:
-    """Name the view of each row: short-axis pairs first, then equally many of the two long axes in either order."""
-    middle = columns[len(columns) // 3 : max(len(columns) // 3 + 1, len(columns) - len(columns) // 3)]
-    likes = []
-    for upper, lower in zip(rows[::2], rows[1::2], strict=True):
-        blocks = [_crop(bright, top, left, pitch) for top in (upper, lower) for left in middle]
-        likes.append({view: float(np.mean([_resembles(b, view) for b in blocks])) for view in ("sa", "hla", "vla")})
-    pairs = len(likes)
-    orders = [
-        ("sa",) * (pairs - 2 * each) + (first,) * each + (second,) * each
-        for each in range(1, (pairs - 1) // 2 + 1)
-        for first, second in (("hla", "vla"), ("vla", "hla"))
-    ]
-    means = [float(np.mean([like[view] for like, view in zip(likes, order, strict=True)])) for order in orders]
-    best = int(np.argmax(means))
-    if means[best] < _CLEAR:
-        raise UnsupportedInputError(
-            "The rows do not look like short-axis rings followed by horizontal and vertical long-axis horseshoes "
-            f"(likeness {means[best]:.2f}, at least {_CLEAR} was expected)."
-        )
-    return tuple(view for view in orders[best] for _ in (0, 1))
-
-
-@cache
-def _templates(view: str) -> Float:
-    """Draw ventricles of several sizes and places, (templates, pixels), each of zero mean and unit length."""
-    y, x = np.mgrid[:_TEMPLATE, :_TEMPLATE] / (_TEMPLATE - 1) - 0.5
-    drawn = []
-    for radius, up, aside in product((0.14, 0.18, 0.22, 0.26), (-0.08, 0.0, 0.08), (-0.08, 0.0, 0.08)):
-        down, right = y - up, x - aside
-        if view == "vla":
-            down, right = -right, down  # the apex of a VLA points right, that of an HLA up
-        wall = np.abs(np.hypot(down, right) - radius)
-        if view != "sa":
-            arch = np.abs(np.hypot(down + 0.6 * radius, right) - radius)
-            legs = np.where(down < 1.6 * radius, np.abs(np.abs(right) - radius), np.hypot(down - 1.6 * radius, 1.0))
-            wall = np.where(down < -0.6 * radius, arch, legs)
-        picture = np.exp(-0.5 * (wall / 0.07) ** 2) * _window()
-        picture -= picture.mean()
-        drawn.append((picture / np.linalg.norm(picture)).ravel())
-    return np.stack(drawn).astype(np.float32)
-
-
-def _window() -> Float:
-    """Weigh the middle of a block, where the ventricle lies, against its corners."""
-    y, x = np.mgrid[:_TEMPLATE, :_TEMPLATE] / (_TEMPLATE - 1) - 0.5
-    return np.asarray(np.exp(-((np.hypot(y, x) / 0.42) ** 6)), dtype=np.float32)
-
-
-def _resembles(block: Float, view: str) -> float:
-    """Correlate a block with the best of a view's templates."""
-    small = resize_stack(block[None], (1, _TEMPLATE, _TEMPLATE))[0] * _window()
-    small = small - small.mean()
-    return float((_templates(view) @ small.ravel()).max()) / max(float(np.linalg.norm(small)), 1e-9)
 
 
 def _without_numbers(block: Float) -> Float:
