@@ -116,11 +116,12 @@ def test_the_operators_frame_wins(real, tmp_path):
     assert sorted(p.name for p in (tmp_path / "b").iterdir()) == ["results.json"]
 
 
-def test_the_classifier_runs_only_when_asked_for_and_says_it_is_experimental(ge, real, tmp_path):
-    assert json.loads((ge / "results.json").read_text())["diagnosis"] is None
+def test_the_diagnosis_says_what_it_learned_from_and_can_be_left_out(ge, real, tmp_path):
+    made = json.loads((ge / "results.json").read_text())
+    assert set(made["diagnosis"]["per_vessel"]) == {"LAD", "LCX", "RCA"}
+    assert "simulated patients only" in made["diagnosis"]["reason"]
+    assert ("diagnosis-simulated", "info") in {(f["code"], f["severity"]) for f in made["findings"]}
     raw = real / "ge_projections" / "stress_tomo.dcm"
-    done = analyze(raw, "-o", tmp_path / "out", "--formats", "json", "--experimental-diagnosis")
+    done = analyze(raw, "-o", tmp_path / "out", "--formats", "json", "--no-diagnosis")
     assert done.returncode == 0, done.stderr
-    diagnosis = json.loads((tmp_path / "out" / "results.json").read_text())["diagnosis"]
-    assert set(diagnosis["per_vessel"]) == {"LAD", "LCX", "RCA"}
-    assert "Experimental" in diagnosis["reason"]
+    assert json.loads((tmp_path / "out" / "results.json").read_text())["diagnosis"] is None

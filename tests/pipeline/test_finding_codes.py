@@ -58,6 +58,15 @@ def test_a_diagnosis_with_a_reason_to_doubt_is_said(doubted):
     assert Finding("diagnosis-doubt", "warning", "The ventricle is in doubt.") in doubted.findings
 
 
+def test_a_diagnosis_says_what_it_learned_from():
+    vessels = dict.fromkeys(("LAD", "LCX", "RCA"), 0.5)
+    given = Diagnosis("made", vessels, 0.5, (0.0, 1.0), False, "Learned from simulated patients.")
+    study = Study((Scan(shell(), state="stress"),))
+    models = Models(limits=(), classify=lambda study, results: given)
+    found = analyze(study, models, Options(frame=FRAME, interval_draws=0)).findings
+    assert Finding("diagnosis-simulated", "info", "Learned from simulated patients.") in found
+
+
 def test_function_that_cannot_be_measured_leaves_the_rest(doubted):
     (result,) = doubted.results
     assert result.function is None

@@ -33,7 +33,7 @@ def analyze_paths(
     lv: str = "network",
     engine: str = "auto",
     device: str = "cpu",
-    experimental_diagnosis: bool = False,
+    diagnosis: bool = True,
     overwrite: bool = False,
     quiet: bool = False,
 ) -> None:
@@ -52,7 +52,7 @@ def analyze_paths(
         with clock.stage("read"):
             read = read_studies(list(paths), state=_state(state))
         _say_skipped(read)
-        models = load_models(device=device, experimental_diagnosis=experimental_diagnosis, lv=lv, engine=engine)
+        models = load_models(device=device, diagnosis=diagnosis, lv=lv, engine=engine)
         models = replace(models, limits=preferred_limits(own, models.limits))
         folders = [out] if len(read.studies) == 1 else [out / f"study-{i + 1}" for i in range(len(read.studies))]
         for study, folder in zip(read.studies, folders, strict=True):

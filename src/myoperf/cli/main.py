@@ -72,9 +72,9 @@ def analyze(
         str, typer.Option(help="How the network runs: auto, float32, bfloat16, openvino, openvino-bfloat16.")
     ] = "auto",
     device: Annotated[str, typer.Option(help="cpu or cuda, for the networks.")] = "cpu",
-    experimental_diagnosis: Annotated[
-        bool, typer.Option("--experimental-diagnosis", help="Add the classifier's probabilities; read its card first.")
-    ] = False,
+    diagnosis: Annotated[
+        bool, typer.Option(help="Give the classifier's probabilities of disease (learned from simulated patients).")
+    ] = True,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
@@ -92,7 +92,7 @@ def analyze(
         lv=lv,
         engine=engine,
         device=device,
-        experimental_diagnosis=experimental_diagnosis,
+        diagnosis=diagnosis,
         overwrite=overwrite,
         quiet=quiet,
     )

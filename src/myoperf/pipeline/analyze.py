@@ -181,7 +181,8 @@ def analyze(
             diagnosis = models.classify(study, results)
     doubt: tuple[Finding, ...] = ()
     if diagnosis is not None and diagnosis.reason:
-        doubt = (Finding("diagnosis-doubt", "warning", diagnosis.reason),)
+        simulated = Finding("diagnosis-simulated", "info", diagnosis.reason)
+        doubt = (Finding("diagnosis-doubt", "warning", diagnosis.reason) if diagnosis.abstained else simulated,)
     findings = tuple(Finding("scan-failed", "failure", f"Scan {name}: {error}") for name, error in failed)
     return Report(
         study=study,

@@ -15,26 +15,24 @@ from myoperf.types import Diagnosis, ScanResult, Study, WeightsInfo
 if TYPE_CHECKING:
     from myoperf.lv.engine import Engine
 
-__all__ = ["EXPERIMENTAL", "load_models"]
+__all__ = ["load_models"]
 
 EXPERIMENTAL = (
-    "Experimental: trained on simulated patients only; per patient it has not been shown to be better than TPD "
-    "(see the model's card)."
+    "Experimental: learned from simulated patients only; the probabilities hold where {share:.0%} of patients have "
+    "obstructive disease; per patient not shown to be better than TPD (see the model's card)."
 )
+"""What stands beside every probability."""
 
 
-def load_models(
-    *, device: str = "cpu", experimental_diagnosis: bool = False, lv: str = "network", engine: str = "auto"
-) -> Models:
+def load_models(*, device: str = "cpu", diagnosis: bool = True, lv: str = "network", engine: str = "auto") -> Models:
     """Give the models of the main job.
 
     Parameters
     ----------
     device
         For networks; nothing shipped is large enough to gain from another than the CPU yet.
-    experimental_diagnosis
-        Also use the polar-map classifier. It is off unless asked for, because on simulated
-        patients it has not been shown to be better than TPD per patient; its diagnoses say so.
+    diagnosis
+        Whether to use the polar-map classifier; every diagnosis says what it learned from and what was not shown.
     lv
         What finds the left ventricle: "network" (with the classical method to fall back on; where no
         weights are installed, the classical method alone) or "classical".
@@ -65,7 +63,7 @@ def load_models(
             weights=(used,),
             engine=way,
         )
-    if experimental_diagnosis:
+    if diagnosis:
         models = _with_classifier(models)
     return models
 
@@ -80,12 +78,14 @@ def _with_classifier(models: Models) -> Models:
     from myoperf.diagnosis import load_classifier  # brings torch
 
     classifier = load_classifier()
+    patients = classifier.card["patients"]["calibration"]
+    note = EXPERIMENTAL.format(share=patients["diseased"] / patients["n"])
 
     def classify(study: Study, results: Sequence[ScanResult]) -> Diagnosis | None:
         found = classifier.classify(study, results)
         if found is None:
             return None
-        return replace(found, reason=f"{found.reason} {EXPERIMENTAL}" if found.reason else EXPERIMENTAL)
+        return replace(found, reason=f"{found.reason} {note}" if found.reason else note)
 
     used = WeightsInfo(classifier.name.split("/")[0], classifier.sha256)
     return replace(models, classify=classify, weights=(*models.weights, used))
