@@ -1,0 +1,79 @@
+"""Names, labels, findings and intervals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "BACKGROUND",
+    "BLOOD_POOL",
+    "MYOCARDIUM",
+    "VESSELS",
+    "Finding",
+    "Float",
+    "Framing",
+    "Interval",
+    "Modality",
+    "Orientation",
+    "Severity",
+    "State",
+]
+
+Float = NDArray[np.floating[Any]]
+State = Literal["stress", "rest"]
+Modality = Literal["NM", "PT"]
+Framing = Literal["static", "gated", "dynamic"]
+Orientation = Literal["transaxial", "short_axis"]
+Severity = Literal["info", "warning", "failure"]
+
+BACKGROUND, MYOCARDIUM, BLOOD_POOL = 0, 1, 2
+VESSELS = ("LAD", "LCX", "RCA")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something the reader of the report has to know about how far to trust it.
+
+    Parameters
+    ----------
+    code
+        Stable identifier in lower case with hyphens, e.g. ``"state-unknown"``.
+    severity
+        ``"info"``, ``"warning"`` (look before you trust) or ``"failure"`` (a stage gave nothing).
+    message
+        One plain sentence for the report, without patient data.
+    """
+
+    code: str
+    severity: Severity
+    message: str
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A number with its interval.
+
+    Parameters
+    ----------
+    value
+        Measured on the study as it is.
+    low, high
+        ``value`` plus and minus Student's quantile times ``sd``.
+    sd
+        Standard deviation over the draws.
+    draws
+        How many draws gave a value.
+    source
+        ``"counts"`` or ``"outline"``: what was drawn anew.
+    """
+
+    value: float
+    low: float
+    high: float
+    sd: float
+    draws: int
+    source: str
