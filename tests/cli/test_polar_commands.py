@@ -25,3 +25,13 @@ def test_the_polar_recipe_can_be_run(tmp_path):
     assert {"data", "resume", "quiet"} <= set(signature(module.run).parameters)
     with pytest.raises(InputError, match="--scale"):
         run_recipe("polar", tmp_path / "out", scale="huge", seed=0, data=None, resume=False, quiet=True)
+
+
+def test_options_of_a_study_that_it_does_not_take_are_refused(tmp_path):
+    for name, options in (("ms-st-unet", {"weights": "none"}), ("label-strategies", {"choose_on": "validation"})):
+        with pytest.raises(InputError, match="is not for"):
+            run_study(name, tmp_path / "out", scale="smoke", seed=0, **options)
+    for options in ({"weights": "nowhere"}, {"choose_on": "training"}):
+        with pytest.raises(InputError):
+            run_study("two-stage", tmp_path / "out", scale="smoke", seed=0, **options)
+    assert not (tmp_path / "out").exists()

@@ -7,7 +7,7 @@ import torch
 from myoperf.errors import InputError
 from myoperf.nets.keras_backbones import TABLE_2, build_backbone
 from myoperf.studies import two_stage as study
-from myoperf.studies.two_stage import draw_discs, list_backbones, make_backbone, run, split
+from myoperf.studies.two_stage import Run, draw_discs, list_backbones, make_backbone, plan_runs, run, split
 from myoperf.train import two_stage
 from myoperf.train.head_tuning import tune_head
 from myoperf.train.two_stage import (
@@ -175,3 +175,15 @@ def test_unknown_scale_and_strategy_are_refused(discs, backbone, tmp_path):
         run("huge", tmp_path)
     with pytest.raises(InputError, match="strategies 1 to 6"):
         fit_strategy(7, backbone, discs, discs, Schedule(), seed=0)
+
+
+def test_other_weights_than_planned(tmp_path):
+    planned = (Run("VGG16", (1, 6), "imagenet"), Run("VGG16", (4,)), Run("MobileNetV2", (6,)))
+    assert plan_runs(planned, None) == planned
+    assert plan_runs(planned, "none") == (Run("VGG16", (1, 4, 6)), Run("MobileNetV2", (6,)))
+    assert {run.start for run in plan_runs(planned, "imagenet")} == {"imagenet"}
+    (tmp_path / "VGG16.h5").touch()
+    with pytest.raises(InputError, match=r"MobileNetV2\.h5"):
+        plan_runs(planned, tmp_path)
+    (tmp_path / "MobileNetV2.h5").touch()
+    assert {run.start for run in plan_runs(planned, tmp_path)} == {"file"}

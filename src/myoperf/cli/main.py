@@ -333,8 +333,14 @@ def study(
     list_: Annotated[bool, typer.Option("--list", help="Of two-stage: list the backbones and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The list as JSON.")] = False,
     weights: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="Of multi-branch-mit: UniMiSS checkpoint for the pre-trained models."),
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="Of multi-branch-mit: UniMiSS checkpoint. Of two-stage: none, imagenet or a folder of NETWORK.h5."
+        ),
+    ] = None,
+    choose_on: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Of two-stage, what chooses the epoch: validation, or test as in the paper."),
     ] = None,
 ) -> None:
     """Run a paper's experiment on simulated patients; write its tables as CSV and Markdown."""
@@ -343,7 +349,7 @@ def study(
     if list_:
         list_backbones(name, as_json=as_json)
     else:
-        run_study(name, out, scale=scale, seed=seed, weights=weights)
+        run_study(name, out, scale=scale, seed=seed, weights=weights, choose_on=choose_on)
 
 
 _DISK = (

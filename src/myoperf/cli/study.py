@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import typer
 
@@ -30,8 +31,14 @@ _GOES_ON = ("label-strategies", "ms-st-unet", "two-stage", "multi-branch-mit")
 _SCALES = ("smoke", "small", "full")
 
 
-def run_study(name: str, out: Path, *, scale: str, seed: int, weights: Path | None = None) -> None:
-    """Run one experiment into a new folder; `weights` are for multi-branch-mit."""
+_OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"two-stage": ("weights", "choose_on"), "multi-branch-mit": ("weights",)}
+)
+"""What only some studies take."""
+
+
+def run_study(name: str, out: Path, *, scale: str, seed: int, **options: str | None) -> None:
+    """Run one experiment into a new folder; `options` that are None are left out."""
     if scale not in _SCALES:
         raise InputError(f"--scale is {', '.join(_SCALES)}; got {scale}.")
     goes_on = name in _GOES_ON and (out / "jobs" / "settings.json").is_file()
@@ -39,10 +46,13 @@ def run_study(name: str, out: Path, *, scale: str, seed: int, weights: Path | No
         raise OutputExistsError(f"{out.name} exists and is not an empty folder; give another with -o.")
     if name not in STUDIES:
         raise InputError(f"The study is one of {', '.join(STUDIES)}; got {name}.")
-    if weights is not None and name != "multi-branch-mit":
-        raise InputError(f"--weights is for multi-branch-mit; got {name}.")
-    start = {} if weights is None else {"weights": weights}
-    import_module(STUDIES[name]).run(scale, out, seed, **start)
+    given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+    strange = set(given) - set(_OPTIONS.get(name, ()))
+    if strange:
+        raise InputError(f"--{min(strange).replace('_', '-')} is not for {name}.")
+    if name == "multi-branch-mit" and "weights" in given:
+        given["weights"] = Path(given["weights"])
+    import_module(STUDIES[name]).run(scale, out, seed, **given)
     typer.echo(str(out))
 
 

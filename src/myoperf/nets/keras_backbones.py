@@ -191,8 +191,8 @@ def build_backbone(
         if weights is None:
             raise
         raise MissingWeightsError(
-            f"ImageNet weights of {name} could not be loaded ({type(error).__name__}). Without network, give the "
-            "file that Keras publishes for the network without top, or use --weights none."
+            f"ImageNet weights of {name} could not be loaded ({type(error).__name__}). Without network, give "
+            f"--weights a folder with the file that Keras publishes for it without top, named {name}.h5, or none."
         ) from error
     finally:
         keras.config.set_image_data_format(order)

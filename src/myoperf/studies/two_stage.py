@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from math import ceil
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -46,7 +46,7 @@ from myoperf.train.two_stage import (
 )
 from myoperf.types import PolarMap
 
-__all__ = ["LITE0", "SCALES", "Run", "Scale", "draw_discs", "list_backbones", "run", "split"]
+__all__ = ["LITE0", "SCALES", "Run", "Scale", "draw_discs", "list_backbones", "plan_runs", "run", "split"]
 
 Choice = Literal["validation", "test as in the paper"]
 LITE0 = "EfficientNetLite0"
@@ -60,12 +60,18 @@ class Run:
     Attributes
     ----------
     weights
-        ``"imagenet"`` for the strategies that start from given weights, or None: random ones, no transfer.
+        For the strategies that start from given weights: ``"imagenet"``, a Keras file of the network without top, or
+        None: random ones, no transfer.
     """
 
     network: str
     strategies: tuple[int, ...]
-    weights: str | None = None
+    weights: str | Path | None = None
+
+    @property
+    def start(self) -> str:
+        """What the weights are called in tables: imagenet, file or random."""
+        return "file" if isinstance(self.weights, Path) else self.weights or "random"
 
 
 @dataclass(frozen=True)
@@ -200,7 +206,34 @@ def to_range(discs: NDArray[np.float32], input_range: tuple[float, float]) -> to
     return torch.from_numpy(discs * (high - low) + low)[:, None].repeat(1, 3, 1, 1).float()
 
 
-def make_backbone(name: str, weights: str | None, size: int, seed: int) -> Backbone:
+def plan_runs(runs: tuple[Run, ...], weights: str | Path | None) -> tuple[Run, ...]:
+    """Give every run other weights than planned, each network and start once.
+
+    Parameters
+    ----------
+    weights
+        ``"none"``, ``"imagenet"`` or a folder with a file ``NETWORK.h5`` each; None: as planned.
+
+    Raises
+    ------
+    InputError
+        For other words, or a folder that lacks a file.
+    """
+    if weights is None:
+        return runs
+    strategies: dict[str, set[int]] = {}
+    for each in runs:
+        strategies.setdefault(each.network, set()).update(each.strategies)
+    starts: dict[str, str | Path | None] = dict.fromkeys(strategies, "imagenet" if weights == "imagenet" else None)
+    if weights not in ("none", "imagenet"):
+        starts = {name: Path(weights) / f"{name}.h5" for name in strategies}
+        lacking = [name for name, file in starts.items() if not Path(str(file)).is_file()]
+        if lacking:
+            raise InputError(f"--weights is none, imagenet or a folder of NETWORK.h5; {lacking[0]}.h5 is not there.")
+    return tuple(Run(name, tuple(sorted(numbers)), starts[name]) for name, numbers in strategies.items())
+
+
+def make_backbone(name: str, weights: str | Path | None, size: int, seed: int) -> Backbone:
     """Build a backbone with ImageNet or with random weights drawn from the seed."""
     if name == LITE0:
         with torch.random.fork_rng():
@@ -257,7 +290,7 @@ def _train_one(
     out: dict[str, Any] = {
         "network": chosen.network,
         "strategy": number,
-        "weights": given or "random",
+        "weights": chosen.start if STRATEGIES[number].pretrained else "random",
         "cpu_seconds": round(seconds, 2),
         "chosen_epoch": fitted.chosen_epoch,
     }
@@ -290,6 +323,7 @@ def run(
     seed: int = 0,
     *,
     choose_on: Choice = "validation",
+    weights: str | Path | None = None,
     quiet: bool = False,
 ) -> list[dict[str, Any]]:
     """Train networks by strategies on simulated patients and write 002's tables 3 and 4 with intervals.
@@ -302,12 +336,23 @@ def run(
         Folder; one that holds jobs of the same settings is gone on with.
     choose_on
         What chooses the epoch; the paper's way reports on the pictures it chose on.
+    weights
+        In place of the scale's: see `plan_runs`.
+
+    Raises
+    ------
+    InputError
+        For an unknown scale or way to choose, for weights that are none, or for a folder of other settings.
+    MissingWeightsError
+        Where ImageNet weights are neither on this machine nor to be had.
     """
     if scale not in SCALES:
         raise InputError(f"Unknown scale {scale!r}; known are {', '.join(SCALES)}.")
-    size = SCALES[scale]
+    if choose_on not in get_args(Choice):
+        raise InputError(f"The epoch is chosen on {' or '.join(get_args(Choice))}; got {choose_on}.")
+    size = replace(SCALES[scale], runs=plan_runs(SCALES[scale].runs, weights))
     how = {"myoperf": __version__, "study": "two-stage", "scale": scale, "seed": seed, "choose_on": choose_on}
-    claim_folder(out / "jobs", how | json.loads(json.dumps({"plan": asdict(size)})))
+    claim_folder(out / "jobs", how | json.loads(json.dumps({"plan": asdict(size)}, default=lambda file: file.name)))
     drawn: dict[int, _Data] = {}
 
     def data_of(network: str) -> _Data:
@@ -321,7 +366,7 @@ def run(
     jobs = [(chosen, number) for chosen in size.runs for number in chosen.strategies]
     rows = []
     for place, (chosen, number) in enumerate(track(jobs, "training", disable=quiet, console=Console(stderr=True))):
-        path = out / "jobs" / f"{chosen.network}-{chosen.weights or 'random'}-{number}.json"
+        path = out / "jobs" / f"{chosen.network}-{chosen.start}-{number}.json"
         if not path.exists():
             data = data_of(chosen.network)
             exponent = 3 if chosen.network == LITE0 else get_spec(chosen.network).rate_exponent
