@@ -70,8 +70,8 @@ def table(rows: pd.DataFrame) -> str:
     lines += [
         "",
         f"Simulated patients; {n_test} in each test part, {n_fresh} fresh; in brackets the middle 95 % of the splits. "
-        f"Choosing on the pictures that are reported adds {gain.mean():+.3f} to their accuracy (mean over splits, standard error "
-        f"{error:.3f}; the splits share patients, so it is too small).",
+        f"Choosing on the pictures that are reported adds {gain.mean():+.3f} to their accuracy (mean over splits, "
+        f"standard error {error:.3f}; the splits share patients, so it is too small).",
     ]
     return "\n".join(lines)
 
