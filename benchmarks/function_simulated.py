@@ -4,7 +4,6 @@
     python benchmarks/function_simulated.py measure --cohort dyssynchrony --seed 9502 --patients 40
     python benchmarks/function_simulated.py measure --cohort dilation --seed 9504 --patients 40
     python benchmarks/function_simulated.py measure --cohort population --seed 9501 --patients 40 --gates 16
-    python benchmarks/function_simulated.py doubts
     python benchmarks/function_simulated.py pages
 
     python benchmarks/function_simulated.py measure --again --cohort population --seed 9501 --patients 200
@@ -14,7 +13,8 @@
 ``docs/results/function_simulated.csv``, goes on where it stopped and ends by itself after ``--minutes``. With
 ``--again`` rows that another version of the measurement wrote (column ``method``: hash of the sources of
 ``myoperf.quant``) are measured anew from the views that are kept; call it until it says that all are there.
-``doubts`` fills in, where it is missing, whether the ventricle was found with a warning in either state.
+``--doubted`` measures anew only those in which a ventricle was found with a warning in either state, or in which it is
+not known whether it was.
 ``pages`` writes the tables in ``docs/function.md`` and ``docs/synchrony.md``.
 """
 
@@ -35,18 +35,19 @@ from function_cohort import COHORTS, patient_of, views_of
 from myoperf.errors import MyoPerfError
 from myoperf.phantom.motion import volumes
 from myoperf.phantom.truth import truth
-from myoperf.pipeline import load_models
+from myoperf.pipeline import Options, load_models
+from myoperf.pipeline.scan import Located, locate_lv, settle_doubt
 from myoperf.polar import sample_polar_map
 from myoperf.quant import measure_function, tid_ratio
 from myoperf.quant.function import static_cavities_ml
-from myoperf.recon import reconstruct
-from myoperf.types import Finding, Projections
+from myoperf.types import BLOOD_POOL, Finding, Projections, Scan, State
 
 ROOT = Path(__file__).parents[1]
 VIEWS = ROOT / "runs" / "function"
 TABLE = ROOT / "docs/results/function_simulated.csv"
 REPEATS = ROOT / "docs/results/repeatability.csv"
-MODELS = load_models()
+MODELS = load_models(diagnosis=False)
+STATES: tuple[State, State] = ("stress", "rest")
 KEYS = ("cohort", "seed", "patient", "gates")
 NUMBERS = ("edv_ml", "esv_ml", "lvef_percent", "phase_sd_deg", "phase_bandwidth_deg", "tid_ratio")
 RELATIVE = ("edv_ml", "esv_ml")
@@ -77,31 +78,36 @@ def doubted(findings: Iterable[Finding]) -> bool:
     return any(f.severity != "info" for f in findings)
 
 
-def cavities(views: Projections) -> tuple[Any, ...]:
-    """Reconstruct and find: (volume, frame, labels, polar map, labelled cavity in ml, whether in doubt)."""
-    volume = reconstruct(views).volume
-    still = volume.summed()
-    fit = MODELS.find_lv(still)
-    polar = sample_polar_map(still, fit.labels, fit.frame).maximum
-    labelled = float((fit.labels.array == 2).sum()) * fit.labels.voxel_ml
-    return volume, fit.frame, fit.labels, polar, labelled, doubted(fit.findings)
+def located(views: dict[str, Projections], again: str) -> tuple[Located, Located]:
+    """Find the ventricle under stress and at rest as analyze does, on the first noise or (``_again``) the second."""
+    options = Options(correct_motion=False)
+    scans = [Scan(views[f"{state}{again}"], state=state, framing="gated") for state in STATES]
+    stress, rest = settle_doubt([locate_lv(scan, MODELS, options, name="scan") for scan in scans], MODELS, options)
+    return stress, rest
+
+
+def labelled_ml(found: Located) -> float:
+    """Give the labelled cavity."""
+    return found.fit.labels.label_ml(BLOOD_POOL)
 
 
 def measure_patient(views: dict[str, Projections], again: str = "") -> dict[str, float]:
     """Measure one patient on the first noise, or (``again="_again"``) on the second."""
-    volume, frame, labels, polar, labelled, doubt = cavities(views[f"stress{again}"])
-    result = measure_function(volume, frame, labels, polar)
+    stress, rest = located(views, again)
+    maps = [sample_polar_map(one.volume, one.fit.labels, one.fit.frame).maximum for one in (stress, rest)]
+    result = measure_function(stress.moving, stress.fit.frame, stress.fit.labels, maps[0])
     out = {name: float(getattr(result, name)) for name in NUMBERS if name != "tid_ratio"}
-    rest, rest_frame, _, rest_polar, rest_labelled, rest_doubt = cavities(views[f"rest{again}"])
-    modelled = static_cavities_ml([(volume, frame, polar), (rest, rest_frame, rest_polar)])
-    out["tid_ratio"] = tid_ratio(modelled[0], modelled[1])
-    out["tid_labels_ratio"] = tid_ratio(labelled, rest_labelled)
+    modelled = static_cavities_ml(
+        [(one.moving, one.fit.frame, polar) for one, polar in zip((stress, rest), maps, strict=True)]
+    )
+    out["tid_ratio"] = tid_ratio(modelled[0], modelled[1]) or float("nan")
+    out["tid_labels_ratio"] = tid_ratio(labelled_ml(stress), labelled_ml(rest)) or float("nan")
     out["phase_noise_deg"] = float(result.more["phase_noise_deg"])
     out["phase_sd_uncorrected_deg"] = float(result.more["phase_sd_uncorrected_deg"])
     out["phase_reliable"] = float(result.more["phase_reliable"])
     told = result.more["phase_disagreement"]
     out["phase_disagreement"] = float("nan") if told is None else float(told)
-    out["doubt"] = float(doubt or rest_doubt)
+    out["doubt"] = float(any(doubted(one.fit.findings) for one in (stress, rest)))
     out["counts"] = float(views[f"stress{again}"].array.sum(dtype=np.float64))
     return out
 
@@ -112,13 +118,21 @@ def method_of() -> str:
     return "q" + hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
 
 
-def measure(cohort: str, seed: int, patients: int, gates: int, minutes: float, *, again: bool = False) -> None:
-    """Add the rows that are not there yet; `again` also those that another version measured."""
+def measure(
+    cohort: str, seed: int, patients: int, gates: int, minutes: float, *, again: bool = False, doubts: bool = False
+) -> None:
+    """Add the rows that are not there yet.
+
+    Parameters
+    ----------
+    again
+        Also measure anew those that another version measured; with `doubts` only where a ventricle is in doubt.
+    """
     start, method = time.monotonic(), method_of()
     table = pd.read_csv(TABLE) if TABLE.exists() else pd.DataFrame(columns=list(KEYS))
     if "method" not in table:
         table["method"] = ""
-    good = table[table.method == method] if again else table
+    good = table[(table.method == method) | (doubts & (table.doubt == 0))] if again or doubts else table
     there = set(good[list(KEYS)].itertuples(index=False, name=None))
     for index in range(patients):
         key = (cohort, seed, index, gates)
@@ -138,22 +152,6 @@ def measure(cohort: str, seed: int, patients: int, gates: int, minutes: float, *
         TABLE.parent.mkdir(parents=True, exist_ok=True)
         table.sort_values(list(KEYS)).to_csv(TABLE, index=False, float_format="%.3f")
     print(f"{cohort} {seed}, {gates} gates: {patients} are there", flush=True)
-
-
-def fill_doubts(minutes: float) -> None:
-    """Find the ventricles again of the rows that do not tell whether one was in doubt."""
-    start, table = time.monotonic(), pd.read_csv(TABLE)
-    if "doubt" not in table:
-        table["doubt"] = np.nan
-    for place in table.index[table.doubt.isna()]:
-        if time.monotonic() - start > 60.0 * minutes:
-            print(f"stopped before row {place}; call again to go on", flush=True)
-            break
-        row = table.loc[place]
-        views = views_of(VIEWS, row.cohort, int(row.seed), int(row.patient), int(row.gates))
-        fits = (MODELS.find_lv(reconstruct(views[state]).volume.summed()) for state in ("stress", "rest"))
-        table.loc[place, "doubt"] = float(any(doubted(fit.findings) for fit in fits))
-    table.to_csv(TABLE, index=False, float_format="%.3f")
 
 
 def correlation(true: Any, seen: Any) -> tuple[float, float, float]:
@@ -331,20 +329,21 @@ def pages() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("do", choices=("measure", "doubts", "pages"))
+    parser.add_argument("do", choices=("measure", "pages"))
     parser.add_argument("--cohort", choices=COHORTS, default="population")
     parser.add_argument("--seed", type=int, default=9501)
     parser.add_argument("--patients", type=int, default=200)
     parser.add_argument("--gates", type=int, default=8)
     parser.add_argument("--minutes", type=float, default=11.0)
     parser.add_argument("--again", action="store_true")
+    parser.add_argument("--doubted", action="store_true")
     options = parser.parse_args()
     if options.do == "pages":
         pages()
-    elif options.do == "doubts":
-        fill_doubts(options.minutes)
     else:
-        measure(options.cohort, options.seed, options.patients, options.gates, options.minutes, again=options.again)
+        again, doubts = options.again, options.doubted
+        cohort = options.cohort, options.seed, options.patients, options.gates
+        measure(*cohort, options.minutes, again=again, doubts=doubts)
 
 
 if __name__ == "__main__":

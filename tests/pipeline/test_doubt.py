@@ -8,7 +8,8 @@ import pytest
 from myoperf.errors import InputError
 from myoperf.lv import LVFit
 from myoperf.pipeline import Models, Options, analyze
-from myoperf.pipeline.analyze import _dilation, _phase_doubt, _put_back
+from myoperf.pipeline.scan import _phase_doubt, _put_back
+from myoperf.pipeline.scoring import _dilation
 from myoperf.quant import measure_synchrony
 from myoperf.quant.counts import place_in_views
 from myoperf.quant.rays import lay_rays

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from myoperf.pipeline.analyze import score
+from myoperf.pipeline.scoring import score
 from myoperf.quant import NormalLimits
 from myoperf.segments import assign_segments, segment_map
 from myoperf.types import LVFrame, PolarMap, Scan, ScanResult, Study, Volume

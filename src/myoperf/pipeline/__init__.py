@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from myoperf.pipeline.analyze import Models, Options, analyze, analyze_scan
+from myoperf.pipeline.analyze import analyze
 from myoperf.pipeline.clock import StageClock
 from myoperf.pipeline.deliver import FORMATS, check_free, deliver
 from myoperf.pipeline.models import load_models
+from myoperf.pipeline.options import Models, Options
+from myoperf.pipeline.scan import analyze_scan
 from myoperf.pipeline.territories import read_territories
 
 __all__ = [

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from myoperf.errors import InputError
-from myoperf.pipeline.analyze import Models
+from myoperf.pipeline.options import Models
 from myoperf.types import Diagnosis, ScanResult, Study, WeightsInfo
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from myoperf.errors import InputError, MyoPerfError
 from myoperf.io import read_studies
-from myoperf.pipeline.analyze import Models, Options, analyze
+from myoperf.pipeline.analyze import analyze
 from myoperf.pipeline.models import load_models
+from myoperf.pipeline.options import Models, Options
 from myoperf.quant import NormalLimits, build_limits, detector_of, isotope_of
 from myoperf.quant.normals import MIN_MAPS
 from myoperf.types import Finding, PolarMap, State

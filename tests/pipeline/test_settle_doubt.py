@@ -1,0 +1,91 @@
+"""A pose in doubt in one of two scans is taken from the other."""
+
+import numpy as np
+import pytest
+
+from myoperf.errors import AnalysisError
+from myoperf.geometry import affine_from_axes
+from myoperf.lv import LVFit
+from myoperf.pipeline import Models, Options, analyze
+from myoperf.types import Finding, LVFrame, Scan, Study, Volume
+
+FRAME = LVFrame((32.0, -30.0, -24.0), (-8.0, 8.0, 6.0), (0.0, -0.5, 0.8))
+DOUBT = Finding("check-orientation", "warning", "Look at the contours.")
+
+
+def shell(shift_mm=(0.0, 0.0, 0.0), side=40, spacing=4.5):
+    """A thick half ellipsoid with a bright lateral wall, moved by `shift_mm`."""
+    affine = affine_from_axes(-0.5 * spacing * (side - 1) * np.ones(3), np.eye(3)[[2, 1, 0]], spacing)
+    points = np.indices((side,) * 3).reshape(3, -1).T @ affine[:3, :3].T + affine[:3, 3] - FRAME.base_mm - shift_mm
+    height = -(points @ FRAME.axis)
+    radius = np.linalg.norm(points + height[:, None] * FRAME.axis, axis=1)
+    size = np.hypot(height / FRAME.length_mm, radius / 27.0)
+    wall = (np.abs(size - 1.0) < 0.2) & (height > 0)
+    counts = 100.0 * wall * (1.0 + 0.5 * (points @ FRAME.lateral > 10.0))
+    return Volume(counts.reshape(1, side, side, side).astype(np.float32), affine)
+
+
+def labelled(volume, frame):
+    del frame
+    labels = (volume.array[:1] > 50).astype(np.uint8)
+    return volume.with_array(labels), ()
+
+
+def finder(doubted):
+    """Find the true pose but in volumes for which `doubted` says so: there 30 mm beside it, with a doubt."""
+
+    def find(volume):
+        labels, _ = labelled(volume, FRAME)
+        if not doubted(volume):
+            return LVFit(FRAME, labels, 0.9, ())
+        away = 30.0 * np.asarray(FRAME.lateral)
+        return LVFit(LVFrame(FRAME.apex_mm + away, FRAME.base_mm + away, FRAME.anterior), labels, 0.3, (DOUBT,))
+
+    return find
+
+
+SHIFT = np.array([6.0, -4.0, 5.0])
+STRESS, REST = Scan(shell(), state="stress"), Scan(shell(SHIFT), state="rest")
+
+
+def run(study, doubted, options=None):
+    models = Models(find_lv=finder(doubted), segment_lv=labelled, limits=())
+    return analyze(study, models, options or Options(interval_draws=0)).results
+
+
+def codes(result):
+    return {f.code for f in result.findings}
+
+
+def test_the_doubtful_pose_follows_the_other_scans():
+    stress, rest = run(Study((STRESS, REST)), lambda volume: volume is REST.image)
+    assert "frame-from-other-scan" in codes(rest)
+    assert "check-orientation" not in codes(rest)
+    assert "frame-from-other-scan" not in codes(stress)
+    np.testing.assert_allclose(rest.frame.base_mm, FRAME.base_mm + SHIFT, atol=2.0)
+    np.testing.assert_allclose(rest.frame.apex_mm, FRAME.apex_mm + SHIFT, atol=2.0)
+
+
+@pytest.mark.parametrize("doubted", [lambda volume: True, lambda volume: False])
+def test_nothing_changes_where_both_or_neither_are_in_doubt(doubted):
+    for result in run(Study((STRESS, REST)), doubted):
+        assert "frame-from-other-scan" not in codes(result)
+        assert ("check-orientation" in codes(result)) is doubted(result.volume)
+
+
+def test_nothing_changes_for_one_scan_alone_or_with_the_operators_frame():
+    (alone,) = run(Study((REST,)), lambda volume: True)
+    assert "check-orientation" in codes(alone)
+    for result in run(
+        Study((STRESS, REST)), lambda volume: volume is REST.image, Options(frame=FRAME, interval_draws=0)
+    ):
+        np.testing.assert_array_equal(result.frame.base_mm, FRAME.base_mm)
+
+
+def test_scans_that_do_not_match_keep_their_doubt(monkeypatch):
+    def refuse(*_):
+        raise AnalysisError("The scans do not match.")
+
+    monkeypatch.setattr("myoperf.pipeline.scan.find_lv_like", refuse)
+    _, rest = run(Study((STRESS, REST)), lambda volume: volume is REST.image)
+    assert "check-orientation" in codes(rest)
