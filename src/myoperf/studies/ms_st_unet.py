@@ -264,10 +264,34 @@ def write_tables(out: Path) -> None:
             draw_volumes(shown, kind, out / f"figure6-{kind}.png")
 
 
+_TITLES: Mapping[str, str] = MappingProxyType(
+    {
+        "wall_dice": "wall DSC, %",
+        "pool_dice": "pool DSC, %",
+        "wall_hd95_mm": "wall HD95, mm",
+        "pool_hd95_mm": "pool HD95, mm",
+        "rotation_mse": "rotation MSE",
+        "axis_error_deg": "long axis, degrees, by the network's pose",
+        "axis_median_deg": "median",
+        "axis_p95_deg": "95th percentile",
+        "mask_axis_error_deg": "long axis, degrees, by its mask",
+        "mask_axis_median_deg": "median",
+        "mask_axis_p95_deg": "95th percentile",
+        "error_percent": "error, %",
+        "error_percent_sd": "SD, %",
+        "agreement_lo_percent": "limits of agreement, from, %",
+        "agreement_hi_percent": "to, %",
+        "wall_points": "wall DSC, points",
+        "pool_points": "pool DSC, points",
+    }
+)
+
+
 def _markdown(table: pd.DataFrame) -> str:
     """Lay a table out for a page: a value with its interval in one cell."""
     shown = [c for c in table.columns if not c.endswith(("_lo", "_hi"))]
-    lines = ["| " + " | ".join(shown) + " |", "|" + "---|" * len(shown)]
+    titles = [_TITLES.get(column, column.replace("_", " ")) for column in shown]
+    lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(shown)]
     for _, row in table.iterrows():
         cells = []
         for column in shown:
@@ -317,9 +341,10 @@ def _overlaps(rows: pd.DataFrame) -> pd.DataFrame:
                 values = np.full(len(part), np.nan)
             mean, low, high = _interval(scale * values, rng)
             row |= {column: mean, f"{column}_lo": low, f"{column}_hi": high}
-            if column.endswith("axis_error_deg") and np.isfinite(values).any():
-                which = column.removesuffix("_error_deg")
-                row |= {f"{which}_median_deg": np.nanmedian(values), f"{which}_p95_deg": np.nanpercentile(values, 95)}
+            if column.endswith("axis_error_deg"):
+                which, known = column.removesuffix("_error_deg"), values[np.isfinite(values)]
+                middle, far = np.percentile(known, [50, 95]) if known.size else (np.nan, np.nan)
+                row |= {f"{which}_median_deg": middle, f"{which}_p95_deg": far}
         out.append(row)
     return pd.DataFrame(out)
 
@@ -380,6 +405,6 @@ def _differences(rows: pd.DataFrame) -> pd.DataFrame:
             for mask in ("wall", "pool"):
                 difference = 100 * (wide[one][f"{mask}_dice"] - wide[other][f"{mask}_dice"]).to_numpy(float)
                 mean, low, high = _interval(difference, np.random.default_rng(0))
-                row |= {f"{mask}_points": mean, f"{mask}_lo": low, f"{mask}_hi": high}
+                row |= {f"{mask}_points": mean, f"{mask}_points_lo": low, f"{mask}_points_hi": high}
             out.append(row)
     return pd.DataFrame(out)
