@@ -13,7 +13,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from myoperf.studies.ms_st_unet import write_tables
+import pandas as pd
+
+from myoperf.studies.ms_st_unet import NAMES, OURS, write_tables
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "ms-st-unet.md"
@@ -98,7 +100,34 @@ def study_tables(folder: Path) -> str:
         ("wall_volume", "Figure 6: volume of the wall"),
     ):
         parts.append(f"### {title}\n\n{(folder / f'{name}.md').read_text().strip()}")
+    parts.append(f"### Goals, MS-ST-UNet compact, SPECT, in this study\n\n{goals(folder)}")
     return "\n\n".join(parts)
+
+
+GOALS = (
+    ("wall_dice", 93.0, "wall DSC, %", False),
+    ("pool_dice", 95.0, "pool DSC, %", False),
+    ("wall_hd95_mm", 7.0, "wall HD95, mm", True),
+    ("axis_median_deg", 3.0, "long axis by the network's pose, median, degrees", True),
+    ("axis_p95_deg", 8.0, "the same, 95th percentile", True),
+    ("mask_axis_median_deg", 3.0, "long axis by its mask, median, degrees", True),
+    ("mask_axis_p95_deg", 8.0, "the same, 95th percentile", True),
+)
+"""Of MS-ST-UNet compact on SPECT: column, goal, name, whether less is better."""
+
+
+def goals(folder: Path) -> str:
+    """Say for each goal whether MS-ST-UNet's row of the study meets it."""
+    rows = pd.read_csv(folder / "overlap.csv")
+    both = rows["tested_on"].str.startswith("spect") & rows["trained_on"].str.startswith("spect")
+    row = rows[both & (rows["network"] == NAMES[OURS])].iloc[0]
+    lines = []
+    for column, goal, name, less in GOALS:
+        met = row[column] <= goal if less else row[column] >= goal
+        word = "at most" if less else "at least"
+        end = "met" if met else f"**missed by {abs(row[column] - goal):.2g}**"
+        lines.append(f"- {name}, {word} {goal:g}: {row[column]:.3g}, {end}.")
+    return "\n".join(lines)
 
 
 def jobs(folder: Path) -> str:
@@ -123,6 +152,7 @@ def main() -> None:
     text = fill(text, "failures", failure_table(card))
     shutil.copy(args.training / "judged.csv", ROOT / "docs" / "results" / "lv_network.csv")
     if args.study:
+        write_tables(args.study)
         text = fill(text, "study", study_tables(args.study))
         for name in ("overlap", "pose", "wall_volume", "differences"):
             shutil.copy(args.study / f"{name}.csv", ROOT / "docs" / "results" / f"ms_st_unet_{name}.csv")
