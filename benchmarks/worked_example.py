@@ -229,6 +229,23 @@ def table(numbers: dict[str, Any], truth: dict[str, Any], state: str) -> list[st
     return lines
 
 
+def diagnosis(found: dict[str, Any], ill: dict[str, Any]) -> list[str]:
+    """Lay out the probabilities beside the simulated patient's angiography."""
+    low, high = found["interval"]
+    lines = [
+        "",
+        "## Diagnosis",
+        "",
+        f"`{found['model']}`, `diagnosis.Classifier.classify` ([diagnosis](diagnosis.md)). ",
+    ]
+    lines[-1] += str(found["reason"] or "")
+    lines += ["", "| probability of obstructive disease | value | truth, by angiography |", "|---|---|---|"]
+    for vessel, value in found["per_vessel"].items():
+        lines.append(f"| {vessel} | {value:.2f} | {'diseased' if ill[vessel] else 'free'} |")
+    whole = f"{found['per_patient']:.2f} ({low:.2f} to {high:.2f}, the networks' spread)"
+    return [*lines, f"| patient: the largest | {whole} | {'diseased' if ill['patient'] else 'free'} |"]
+
+
 def page(folder: Path) -> str:
     """Write the page."""
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
@@ -269,6 +286,8 @@ def page(folder: Path) -> str:
             "",
             f"Normal limits: {limits['name']}, version {limits['version']}, n = {limits['n']} (simulated normals).",
         ]
+    if results["diagnosis"]:
+        out += diagnosis(results["diagnosis"], truth["ica"])
     return "\n".join(out) + "\n"
 
 

@@ -104,8 +104,8 @@ def test_weights_are_refused_before_anything_is_simulated(tmp_path):
     given = {"scale": "smoke", "seed": 0, "data": None, "resume": False, "quiet": True}
     with pytest.raises(InputError, match="--weights is for the recipe slices"):
         run_recipe("polar", tmp_path / "out", **given, weights=tmp_path / "w.pth")
-    with pytest.raises(InputError, match="--weights is for multi-branch-mit"):
-        run_study("two-stage", tmp_path / "out", scale="smoke", seed=0, weights=tmp_path / "w.pth")
+    with pytest.raises(InputError, match="--weights is not for label-strategies"):
+        run_study("label-strategies", tmp_path / "out", scale="smoke", seed=0, weights=tmp_path / "w.pth")
     for run in (
         lambda path: run_recipe("slices", tmp_path / "out", **given, weights=path),
         lambda path: run_study("multi-branch-mit", tmp_path / "out", scale="smoke", seed=0, weights=path),
