@@ -83,14 +83,32 @@ def conditions(recipe: dict[str, Any]) -> str:
     return f"{said} nnU-Net {own} its own augmentation, loss and mirroring."
 
 
+def counts(of: dict[str, int]) -> str:
+    return " and ".join(f"{n} {kind.upper()}" for kind, n in of.items())
+
+
+PICTURES = {
+    "pose": ("figure4", "Pose found against the true one"),
+    "wall_volume": ("figure6", "Volume of the wall, found against true, and Bland-Altman"),
+}
+
+
+def pictures(name: str) -> str:
+    """Link the pictures that belong to a table."""
+    if name not in PICTURES:
+        return ""
+    stem, title = PICTURES[name]
+    return "".join(f"\n\n![{title}, {k.upper()}](images/ms_st_unet_{stem}-{k}.png)" for k in ("spect", "pet"))
+
+
 def study_tables(folder: Path) -> str:
     manifest = json.loads((folder / "manifest.json").read_text())
     recipe, field = manifest["recipe"], manifest["field"]
     parts = [
         f"Scale `{manifest['scale']}`: networks of size {manifest['size']}, {field['side']}^3 voxels of "
         f"{field['voxel_mm']} mm, {recipe['iterations']} iterations of {recipe['batch']} volumes, "
-        f"rate {recipe['rate']}; trained on {manifest['training']} simulated volumes, tested on "
-        f"{manifest['testing']} of other simulated patients. Intervals: 95 %, over patients. DSC in percent. "
+        f"rate {recipe['rate']}; trained on {counts(manifest['training'])} simulated volumes, tested on "
+        f"{counts(manifest['testing'])} of other simulated patients. Intervals: 95 %, over patients. DSC in percent. "
         + conditions(recipe),
     ]
     for name, title in (
@@ -99,7 +117,7 @@ def study_tables(folder: Path) -> str:
         ("pose", "Figure 4: R2 of the line, and the share of variance explained without a line"),
         ("wall_volume", "Figure 6: volume of the wall"),
     ):
-        parts.append(f"### {title}\n\n{(folder / f'{name}.md').read_text().strip()}")
+        parts.append(f"### {title}\n\n{(folder / f'{name}.md').read_text().strip()}{pictures(name)}")
     parts.append(f"### Goals, MS-ST-UNet compact, SPECT, in this study\n\n{goals(folder)}")
     return "\n\n".join(parts)
 

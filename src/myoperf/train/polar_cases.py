@@ -243,6 +243,7 @@ class CaseSet:
 
 
 _FEWER = PopulationOptions(prevalence={"LAD": 0.25, "LCX": 0.20, "RCA": 0.17}, patient_prevalence=0.43)
+_NORMAL = PopulationOptions(normal=True, male=0.5)
 SETS: Mapping[str, CaseSet] = MappingProxyType(
     {
         "main": CaseSet(1000),
@@ -255,7 +256,9 @@ SETS: Mapping[str, CaseSet] = MappingProxyType(
         "learned": CaseSet(31000, found=True),
         "calibration": CaseSet(32000, found=True),
         "judged": CaseSet(7001, found=True),
-        "normal": CaseSet(7101, PopulationOptions(normal=True, male=0.5), found=True),
+        "normal": CaseSet(7101, _NORMAL, found=True),
+        "judged-anew": CaseSet(7201, found=True),
+        "normal-anew": CaseSet(7301, _NORMAL, found=True),
         "rarer-found": CaseSet(4000, _FEWER, found=True),
         "louder-found": CaseSet(5000, louder=2.0, found=True),
         "czt-found": CaseSet(6000, kind="czt", found=True),
@@ -263,7 +266,8 @@ SETS: Mapping[str, CaseSet] = MappingProxyType(
 )
 """Those above `learned` are unrolled on the known ventricle, with an error of pose; the others on the found one.
 `rarer` and its like have 001's prevalences of patients an expert read only. `judged` and `normal` are the patients
-of the perfusion scores' page (docs/perfusion.md)."""
+of the perfusion scores' page (docs/perfusion.md), on which versions 2 and 3 were judged; no version before 4 has met
+`judged-anew` and `normal-anew`."""
 
 CHUNK = 20
 
