@@ -159,7 +159,9 @@ def test_smoke_run_writes_its_tables_and_goes_on(tmp_path, monkeypatch):
     assert all(0 <= r["auc_lo"] <= r["auc"] <= r["auc_hi"] <= 1 for r in rows)
     assert "Simulated" in (tmp_path / "two_stage.md").read_text()
     assert (tmp_path / "two_stage_cam.png").stat().st_size > 3000
-    assert json.loads((tmp_path / "manifest.json").read_text())["choose_on"] == "validation"
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert (manifest["choose_on"], manifest["data"]) == ("validation", "simulated patients")
+    assert not (tmp_path / "refused.csv").exists()
 
     def fail(*_, **__):
         raise AssertionError("a job ran again")

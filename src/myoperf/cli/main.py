@@ -342,14 +342,22 @@ def study(
         Optional[str],  # noqa: UP045
         typer.Option(help="Of two-stage, what chooses the epoch: validation, or test as in the paper."),
     ] = None,
+    data: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="FOLDER",
+            help="Of two-stage: screens (JPEG, PNG) and labels.csv with columns patient, file, label (0 or 1), "
+            "and map if not the first of its page.",
+        ),
+    ] = None,
 ) -> None:
-    """Run a paper's experiment on simulated patients; write its tables as CSV and Markdown."""
+    """Run a paper's experiment on simulated patients, or two-stage on screens; write its tables as CSV and Markdown."""
     from myoperf.cli.study import list_backbones, run_study
 
     if list_:
         list_backbones(name, as_json=as_json)
     else:
-        run_study(name, out, scale=scale, seed=seed, weights=weights, choose_on=choose_on)
+        run_study(name, out, scale=scale, seed=seed, weights=weights, choose_on=choose_on, data=data)
 
 
 _DISK = (

@@ -32,7 +32,7 @@ _SCALES = ("smoke", "small", "full")
 
 
 _OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"two-stage": ("weights", "choose_on"), "multi-branch-mit": ("weights",)}
+    {"two-stage": ("weights", "choose_on", "data"), "multi-branch-mit": ("weights",)}
 )
 """What only some studies take."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,9 @@ def find_screens(folder: Path) -> ScreenFolder:
     for line, row in _rows(folder / LABELS):
         screen = _screen(folder, line, row)
         if label_of.setdefault(screen.patient, screen.label) != screen.label:
-            raise InputError(f"{LABELS}, line {line}: the patient has another label in a line before; one was expected.")
+            raise InputError(
+                f"{LABELS}, line {line}: the patient has another label in a line before; one was expected."
+            )
         if screen.path not in digests:
             digests[screen.path] = hashlib.sha256(screen.path.read_bytes()).hexdigest()
         before = seen.setdefault((digests[screen.path], screen.place), line)
@@ -128,7 +131,9 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
                 for row in reader
             ]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{LABELS} cannot be read as a table ({type(error).__name__}); save it as CSV, UTF-8.") from error
+        raise InputError(
+            f"{LABELS} cannot be read as a table ({type(error).__name__}); save it as CSV, UTF-8."
+        ) from error
     if not rows:
         raise InputError(f"{LABELS} has no rows; one a picture was expected.")
     return rows
@@ -140,10 +145,10 @@ def _screen(folder: Path, line: int, row: Mapping[str, str]) -> LabelledScreen:
     if not row["patient"] or not row["file"]:
         raise InputError(f"{where}: patient and file must not be empty.")
     if row["label"] not in ("0", "1"):
-        raise InputError(f"{where}: label is 0 or 1; got {row['label'] or 'nothing'}.")
+        raise InputError(f"{where}: label is 0 or 1; got {'something else' if row['label'] else 'nothing'}.")
     place = row.get("map") or "1"
-    if not (place.isascii() and place.isdigit() and int(place)):
-        raise InputError(f"{where}: map counts the polar maps of the page from 1; got {place}.")
+    if not re.fullmatch("[1-9][0-9]?", place):
+        raise InputError(f"{where}: map is a number from 1 to 99, in reading order; got something else.")
     try:
         path = (folder / row["file"]).resolve()
         inside, there = path.is_relative_to(folder.resolve()), path.is_file()

@@ -66,7 +66,7 @@ def read_screen(path: Path, *, size: int = 224, scale: Anchors | None = None) ->
     try:
         with Image.open(path) as picture:
             pixels = np.asarray(picture.convert("RGB"))
-    except (OSError, UnidentifiedImageError) as error:
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise InputError(f"{path.name} is no picture that can be read ({type(error).__name__}).") from error
     return clean_screen(pixels, size=size, scale=scale)
 

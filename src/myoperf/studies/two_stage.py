@@ -1,16 +1,17 @@
 """Paper 002: two-stage transfer learning on stress polar maps, one class a patient.
 
-Run here on simulated patients: 112 with and 106 without disease, split 80/20 within each class as in the paper; a
-fifth of the training part chooses the epoch. More patients that were in no part judge beside the small test.
+Run on simulated patients: 112 with and 106 without disease, split 80/20 within each class as in the paper; a fifth of
+the training part chooses the epoch. More patients that were in no part judge beside the small test. Or run on a folder
+of screens with a class a patient, as the paper's were, split the same way; then the test part alone judges.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from math import ceil
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -19,21 +20,25 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
-from scipy import ndimage
 
 from myoperf import __version__
+from myoperf.data.screen_folder import ScreenFolder, find_screens
 from myoperf.errors import InputError
 from myoperf.nets.efficientnet_lite0 import EfficientNetLite0
 from myoperf.nets.keras_backbones import BACKBONES, TABLE_2, build_backbone, get_spec, load_keras, read_layer_counts
-from myoperf.phantom.fast import image_model
-from myoperf.phantom.labels import ica_labels
-from myoperf.phantom.population import draw_patient
-from myoperf.phantom.truth import truth_polar
-from myoperf.polar import disc_image
 from myoperf.studies.jobs import claim_folder
+from myoperf.studies.two_stage_data import (
+    SIMULATED,
+    Discs,
+    describe_given,
+    draw_discs,
+    given_discs,
+    require_patients,
+    simulated_discs,
+    split,
+)
 from myoperf.studies.two_stage_tables import write_tables
 from myoperf.train.head_tuning import tune_head
-from myoperf.train.polar_cases import image_state
 from myoperf.train.two_stage import (
     STRATEGIES,
     Backbone,
@@ -44,7 +49,6 @@ from myoperf.train.two_stage import (
     fit_strategy,
     predict,
 )
-from myoperf.types import PolarMap
 
 __all__ = ["LITE0", "SCALES", "Run", "Scale", "draw_discs", "list_backbones", "plan_runs", "run", "split"]
 
@@ -153,53 +157,6 @@ def list_backbones() -> list[dict[str, Any]]:
     ]
 
 
-def draw_discs(
-    diseased: int, healthy: int, size: int, seed: int, *, imaged: bool = False
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Draw simulated stress maps as grey discs, (n, size, size) from 0 to 1, and their labels.
-
-    Labels: angiography, per patient.
-
-    Parameters
-    ----------
-    imaged
-        By the fast image-space model with attenuation corrected, as 002's were, and unrolled on the known ventricle
-        with an error of pose; otherwise perfusion as it is, a little blurred and with noise.
-    """
-    left, discs, labels = [healthy, diseased], [], []
-    index = 0
-    while sum(left):
-        rng = np.random.default_rng((seed, index))
-        index += 1
-        patient = draw_patient(rng)
-        label = ica_labels(patient.coronary)["patient"]
-        if not left[label]:
-            continue
-        left[label] -= 1
-        if imaged:
-            values = image_state(patient, rng, replace(image_model("spect", rng), attenuated=0.0), "stress")
-        else:
-            known = truth_polar(patient, "stress", 24, 72)
-            values = ndimage.gaussian_filter(known, (1.5, 3.0), mode=("nearest", "wrap"))
-            values = np.maximum(values + ndimage.gaussian_filter(rng.normal(0.0, 0.15, values.shape), (1.0, 2.0)), 0.0)
-        polar = PolarMap(values / values.max(), np.zeros((24, 72, 3)), np.ones((24, 72)))
-        discs.append(np.nan_to_num(disc_image(polar, size)))
-        labels.append(label)
-    return np.stack(discs).astype(np.float32), np.asarray(labels)
-
-
-def split(labels: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Split patients 64/16/20 within each class into training, validation and test rows."""
-    rng, parts = np.random.default_rng(seed), ([], [], [])  # type: ignore[var-annotated]
-    for label in (0, 1):
-        rows = rng.permutation(np.flatnonzero(labels == label))
-        test, valid = ceil(0.2 * rows.size), ceil(0.16 * rows.size)
-        for part, chosen in zip(parts, (rows[test + valid :], rows[test : test + valid], rows[:test]), strict=True):
-            part.extend(chosen.tolist())
-    train, valid_rows, test_rows = (np.sort(np.asarray(p, dtype=np.int64)) for p in parts)
-    return train, valid_rows, test_rows
-
-
 def to_range(discs: NDArray[np.float32], input_range: tuple[float, float]) -> torch.Tensor:
     """Repeat grey discs to three channels in a network's range, (n, 3, H, W)."""
     low, high = input_range
@@ -243,47 +200,20 @@ def make_backbone(name: str, weights: str | Path | None, size: int, seed: int) -
     return build_backbone(name, weights=weights, input_size=size)
 
 
-@dataclass(frozen=True, eq=False)
-class _Data:
-    """Grey discs at one size with the rows of each part."""
-
-    discs: NDArray[np.float32]
-    labels: NDArray[np.int64]
-    parts: Mapping[str, NDArray[np.int64]]
-
-    def pictures(self, part: str, network: str) -> Pictures:
-        low_high = EfficientNetLite0.input_range if network == LITE0 else get_spec(network).input_range
-        rows = self.parts[part]
-        return Pictures(to_range(self.discs[rows], low_high), torch.from_numpy(self.labels[rows]))
-
-
-def _draw(size: Scale, side: int, seed: int, folder: Path) -> _Data:
-    """Draw the discs, or read those that a run that stopped kept."""
-    path = folder / f"discs-{side}.npz"
-    if not path.exists():
-        discs, labels = draw_discs(size.diseased, size.healthy, side, seed, imaged=size.imaged)
-        more, more_labels = draw_discs(size.fresh, size.fresh, side, 900_000 + seed, imaged=size.imaged)
-        part = path.with_suffix(".part.npz")
-        np.savez_compressed(part, discs=discs, labels=labels, more=more, more_labels=more_labels)
-        part.replace(path)
-    with np.load(path) as kept:
-        discs, labels, more, more_labels = (kept[k] for k in ("discs", "labels", "more", "more_labels"))
-    train, valid, test = split(labels, seed)
-    fresh = np.arange(len(labels), len(labels) + len(more_labels))
-    return _Data(
-        np.concatenate([discs, more]),
-        np.concatenate([labels, more_labels]),
-        {"train": train, "validation": valid, "test": test, "fresh": fresh},
-    )
+def _pictures(data: Discs, part: str, network: str) -> Pictures:
+    """Give a part's pictures as a network takes them, with labels."""
+    low_high = EfficientNetLite0.input_range if network == LITE0 else get_spec(network).input_range
+    rows = data.parts[part]
+    return Pictures(to_range(data.discs[rows], low_high), torch.from_numpy(data.labels[rows]))
 
 
 def _train_one(
-    chosen: Run, number: int, data: _Data, schedule: Schedule, chooser: str, seed: int, cam: Path | None
+    chosen: Run, number: int, data: Discs, schedule: Schedule, chooser: str, seed: int, cam: Path | None
 ) -> dict[str, Any]:
     """Train one network by one strategy; give probabilities and how it went."""
     given = chosen.weights if STRATEGIES[number].pretrained else None
     backbone = make_backbone(chosen.network, given, data.discs.shape[1], seed)
-    train, choose = (data.pictures(part, chosen.network) for part in ("train", chooser))
+    train, choose = (_pictures(data, part, chosen.network) for part in ("train", chooser))
     start = time.process_time()
     fitted = fit_strategy(number, backbone, train, choose, schedule, seed=seed)
     seconds = time.process_time() - start
@@ -294,27 +224,66 @@ def _train_one(
         "cpu_seconds": round(seconds, 2),
         "chosen_epoch": fitted.chosen_epoch,
     }
-    for part in ("test", "fresh"):
-        pictures = data.pictures(part, chosen.network)
-        out[part] = predict(backbone, fitted.head, pictures.images).tolist()
+    for part in data.judged:
+        probability = predict(backbone, fitted.head, _pictures(data, part, chosen.network).images)
+        out[part] = data.by_patient(part, probability.double().numpy()).tolist()
     if cam is not None:
-        pictures = data.pictures("test", chosen.network)
-        truth = data.labels[data.parts["test"]]
+        pictures = _pictures(data, "test", chosen.network)
+        truth = pictures.labels.numpy()
         rows = [int(i) for label in (1, 0) for i in np.flatnonzero(truth == label)[:3]]
         maps = np.stack([activation_map(backbone, fitted.head, pictures.images[i]).numpy() for i in rows])
+        seen = predict(backbone, fitted.head, pictures.images[rows]).numpy()
         shown = data.discs[data.parts["test"][rows]]
-        np.savez_compressed(cam, maps=maps, discs=shown, truth=truth[rows], probability=np.asarray(out["test"])[rows])
+        np.savez_compressed(cam, maps=maps, discs=shown, truth=truth[rows], probability=seen)
     return out
 
 
-def _tune(size: Scale, data: _Data, schedule: Schedule, seed: int) -> dict[str, Any]:
+def _tune(size: Scale, data: Discs, schedule: Schedule, seed: int) -> dict[str, Any]:
     """Choose the head by Hyperband on the first run's features, beside the paper's 256 units."""
     first = size.runs[0]
     backbone = make_backbone(first.network, first.weights, data.discs.shape[1], seed)
-    parts = [data.pictures(part, first.network) for part in ("train", "validation")]
+    parts = [_pictures(data, part, first.network) for part in ("train", "validation")]
     train, held = (backbone_features(backbone, p.images) for p in parts)
     found = tune_head(train, parts[0].labels, (held, parts[1].labels), schedule, trials=size.trials, seed=seed)
     return {"network": first.network, "trials": size.trials, **found}
+
+
+def _side(size: Scale, network: str) -> int:
+    """Rows of a network's pictures."""
+    return size.input_size or (EfficientNetLite0.input_size if network == LITE0 else get_spec(network).input_size)
+
+
+def _settings(size: Scale, found: ScreenFolder | None) -> dict[str, Any]:
+    """Give what going on from a folder of jobs asks to be the same, besides the words of the command."""
+    plan = json.loads(json.dumps(asdict(size), default=lambda file: file.name))
+    if found is None:
+        return {"plan": plan}
+    simulated = ("diseased", "healthy", "fresh", "imaged")
+    return {"plan": {k: v for k, v in plan.items() if k not in simulated}, "data_sha256": found.fingerprint}
+
+
+def _run_jobs(
+    size: Scale, discs: Callable[[str], Discs], folder: Path, seed: int, chooser: str, *, quiet: bool
+) -> list[dict[str, Any]]:
+    """Train what is not yet in the folder; give every job's probabilities."""
+    jobs = [(chosen, number) for chosen in size.runs for number in chosen.strategies]
+    rows = []
+    for place, (chosen, number) in enumerate(track(jobs, "training", disable=quiet, console=Console(stderr=True))):
+        path = folder / f"{chosen.network}-{chosen.start}-{number}.json"
+        if not path.exists():
+            data = discs(chosen.network)
+            exponent = 3 if chosen.network == LITE0 else get_spec(chosen.network).rate_exponent
+            schedule = replace(size.schedule, rate_exponent=exponent)
+            cam = folder / "cam.npz" if place == len(size.runs[0].strategies) - 1 else None
+            row = _train_one(chosen, number, data, schedule, chooser, seed, cam)
+            row |= {"truth": {part: data.truth(part) for part in data.judged}}
+            path.write_text(json.dumps(row) + "\n", encoding="utf-8")
+        rows.append(json.loads(path.read_text(encoding="utf-8")))
+    tuned = folder / "hyperband.json"
+    if size.trials and not tuned.exists():
+        found = _tune(size, discs(size.runs[0].network), size.schedule, seed)
+        tuned.write_text(json.dumps(found) + "\n", encoding="utf-8")
+    return rows
 
 
 def run(
@@ -324,9 +293,10 @@ def run(
     *,
     choose_on: Choice = "validation",
     weights: str | Path | None = None,
+    data: str | Path | None = None,
     quiet: bool = False,
 ) -> list[dict[str, Any]]:
-    """Train networks by strategies on simulated patients and write 002's tables 3 and 4 with intervals.
+    """Train networks by strategies and write 002's tables 3 and 4 with intervals.
 
     Parameters
     ----------
@@ -338,11 +308,14 @@ def run(
         What chooses the epoch; the paper's way reports on the pictures it chose on.
     weights
         In place of the scale's: see `plan_runs`.
+    data
+        Folder of screens with a class a patient, see `myoperf.data.screen_folder`, in place of simulated patients.
+        Its test part is all that judges: a row a patient, the mean of the patient's pictures.
 
     Raises
     ------
     InputError
-        For an unknown scale or way to choose, for weights that are none, or for a folder of other settings.
+        For an unknown scale or way to choose, for weights or screens that are none, or for a folder of other settings.
     MissingWeightsError
         Where ImageNet weights are neither on this machine nor to be had.
     """
@@ -351,33 +324,25 @@ def run(
     if choose_on not in get_args(Choice):
         raise InputError(f"The epoch is chosen on {' or '.join(get_args(Choice))}; got {choose_on}.")
     size = replace(SCALES[scale], runs=plan_runs(SCALES[scale].runs, weights))
+    found = None if data is None else find_screens(Path(data))
+    if found is not None:
+        require_patients(found.screens)
     how = {"myoperf": __version__, "study": "two-stage", "scale": scale, "seed": seed, "choose_on": choose_on}
-    claim_folder(out / "jobs", how | json.loads(json.dumps({"plan": asdict(size)}, default=lambda file: file.name)))
-    drawn: dict[int, _Data] = {}
+    claim_folder(out / "jobs", how | _settings(size, found))
 
-    def data_of(network: str) -> _Data:
-        own = EfficientNetLite0.input_size if network == LITE0 else get_spec(network).input_size
-        side = size.input_size or own
-        if side not in drawn:
-            drawn[side] = _draw(size, side, seed, out / "jobs")
-        return drawn[side]
+    @cache
+    def discs(side: int) -> Discs:
+        if found is not None:
+            return given_discs(found, side=side, seed=seed, out=out, quiet=quiet)
+        numbers = size.diseased, size.healthy, size.fresh
+        return simulated_discs(*numbers, side=side, seed=seed, imaged=size.imaged, folder=out / "jobs")
 
+    sides = {chosen.network: _side(size, chosen.network) for chosen in size.runs}
+    about: dict[str, Any] = {"data": SIMULATED}
+    patients = None
+    if found is not None:
+        given, *_ = (discs(side) for side in sides.values())  # all pages, before anything is trained
+        about, patients = describe_given(given) | {"data_sha256": found.fingerprint}, given.names("test")
     chooser = "validation" if choose_on == "validation" else "test"
-    jobs = [(chosen, number) for chosen in size.runs for number in chosen.strategies]
-    rows = []
-    for place, (chosen, number) in enumerate(track(jobs, "training", disable=quiet, console=Console(stderr=True))):
-        path = out / "jobs" / f"{chosen.network}-{chosen.start}-{number}.json"
-        if not path.exists():
-            data = data_of(chosen.network)
-            exponent = 3 if chosen.network == LITE0 else get_spec(chosen.network).rate_exponent
-            schedule = replace(size.schedule, rate_exponent=exponent)
-            cam = out / "jobs" / "cam.npz" if place == len(size.runs[0].strategies) - 1 else None
-            row = _train_one(chosen, number, data, schedule, chooser, seed, cam)
-            row |= {"truth": {part: data.labels[data.parts[part]].tolist() for part in ("test", "fresh")}}
-            path.write_text(json.dumps(row) + "\n", encoding="utf-8")
-        rows.append(json.loads(path.read_text(encoding="utf-8")))
-    tuned = out / "jobs" / "hyperband.json"
-    if size.trials and not tuned.exists():
-        first = size.runs[0].network
-        tuned.write_text(json.dumps(_tune(size, data_of(first), size.schedule, seed)) + "\n", encoding="utf-8")
-    return write_tables(out, rows, how, seed=seed)
+    rows = _run_jobs(size, lambda network: discs(sides[network]), out / "jobs", seed, chooser, quiet=quiet)
+    return write_tables(out, rows, how | about, seed=seed, patients=patients)

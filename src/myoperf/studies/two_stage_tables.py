@@ -62,21 +62,32 @@ def _measure(truth: NDArray[Any], probability: NDArray[Any], seed: int) -> dict[
 
 
 def write_tables(
-    out: Path, rows: Sequence[Mapping[str, Any]], how: Mapping[str, Any], *, seed: int
+    out: Path,
+    rows: Sequence[Mapping[str, Any]],
+    how: Mapping[str, Any],
+    *,
+    seed: int,
+    patients: Sequence[str] | None = None,
 ) -> list[dict[str, Any]]:
     """Write ``two_stage.csv``, ``two_stage_delong.csv``, predictions, activation maps and the manifest.
 
     Parameters
     ----------
     rows
-        One a model: network, strategy, weights, probabilities of the test and the fresh patients, and their truth.
+        One a model: network, strategy, weights, probabilities of the test patients and of the fresh ones if there are
+        any, and their truth.
+    how
+        Goes into the manifest; ``choose_on``, ``data`` and, of a folder, ``refused`` go into the tables too.
+    patients
+        Names of those judged; numbers where None.
 
     Returns
     -------
     The rows of ``two_stage.csv``: one a model and part.
     """
     table: list[dict[str, Any]] = []
-    for part in PARTS:
+    parts = [part for part in PARTS if part in rows[0]["truth"]]
+    for part in parts:
         for row in rows:
             truth = np.asarray(row["truth"][part])
             about = {k: row[k] for k in ("network", "strategy", "weights", "cpu_seconds", "chosen_epoch")}
@@ -85,28 +96,36 @@ def write_tables(
     frame.to_csv(out / "two_stage.csv", index=False)
     names = [f"{r['network']} {r['weights']} strategy {r['strategy']}" for r in rows]
     pairs = []
-    for part in PARTS:
+    for part in parts:
         tested = delong_pairs(delong_table(np.asarray(rows[0]["truth"][part]), np.asarray([r[part] for r in rows])))
         for a, b, difference, p in zip(tested.a, tested.b, tested.difference, tested.p, strict=True):
             pairs.append({"part": part, "a": names[a], "b": names[b], "difference": difference, "p": p})
     pd.DataFrame(pairs, columns=["part", "a", "b", "difference", "p"]).to_csv(out / "two_stage_delong.csv", index=False)
-    truth = np.concatenate([rows[0]["truth"][part] for part in PARTS])
-    columns: dict[str, Any] = {"patient": [f"P{i:04d}" for i in range(len(truth))], "truth": truth}
-    columns |= {name: np.concatenate([row[part] for part in PARTS]) for name, row in zip(names, rows, strict=True)}
+    truth = np.concatenate([rows[0]["truth"][part] for part in parts])
+    named = patients or [f"P{i:04d}" for i in range(len(truth))]
+    columns: dict[str, Any] = {"patient": named, "truth": truth}
+    columns |= {name: np.concatenate([row[part] for part in parts]) for name, row in zip(names, rows, strict=True)}
     pd.DataFrame(columns).to_csv(out / "predictions.csv", index=False)
     if (out / "jobs" / "cam.npz").exists():
         with np.load(out / "jobs" / "cam.npz") as stored:
             draw_activation_maps({k: stored[k] for k in stored.files}).savefig(out / "two_stage_cam.png", dpi=150)
-    (out / "two_stage.md").write_text(as_markdown(frame, str(how["choose_on"])), encoding="utf-8")
+    (out / "two_stage.md").write_text(as_markdown(frame, how), encoding="utf-8")
     (out / "manifest.json").write_text(json.dumps(dict(how), indent=1) + "\n", encoding="utf-8")
     return [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
 
 
-def as_markdown(frame: pd.DataFrame, choose_on: str) -> str:
+def as_markdown(frame: pd.DataFrame, how: Mapping[str, Any]) -> str:
     """Write the rows of ``two_stage.csv`` as tables, one a part."""
-    lines = [f"Simulated patients; epoch chosen on: {choose_on}. 95 % intervals.", ""]
+    parts = [part for part in PARTS if part in set(frame["part"])]
+    lines = [f"{str(how['data']).capitalize()}; epoch chosen on: {how['choose_on']}. 95 % intervals.", ""]
+    if "fresh" not in parts:
+        lines += [
+            "Test part only: no fresh patients judge beside it. A patient's probability is the mean over the patient's "
+            f"pictures; pictures refused and left out (refused.csv): {how['refused']}.",
+            "",
+        ]
     head = ("accuracy", "AUC", "precision", "sensitivity", "specificity", "F1")
-    for part in PARTS:
+    for part in parts:
         chosen = frame[frame["part"] == part]
         lines += [f"{part}, n {int(chosen['n'].iloc[0])}:", ""]
         lines += ["| network | weights | strategy | " + " | ".join(head) + " |", "|---" * (3 + len(head)) + "|"]
