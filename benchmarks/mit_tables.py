@@ -2,6 +2,7 @@
 
     python benchmarks/mit_tables.py FOLDER --minutes 10       # again until it says that all is done
     python benchmarks/mit_tables.py FOLDER --part study       # one part: patients, unimiss, slices or study
+    python benchmarks/mit_tables.py FOLDER --part real --data REAL   # pre-training again, with real volumes besides
 
 FOLDER keeps what was done, each simulated chunk, epoch of pre-training and training; a run that is stopped loses no
 more than the one at work. The tables so far are copied to docs/results/mit_*.csv.
@@ -10,6 +11,7 @@ more than the one at work. The tables so far are copied to docs/results/mit_*.cs
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import time
 from pathlib import Path
@@ -42,6 +44,17 @@ def pre_train(folder: Path) -> None:
     copy(out, {"epochs.csv": "mit_unimiss.csv", "probe.csv": "mit_probe.csv"})
 
 
+def pre_train_with(folder: Path, data: Path) -> None:
+    """Pre-train on the volumes of a folder beside the simulated ones, and probe."""
+    out, seed = folder / "unimiss-real", SEED - unimiss_recipe.PROBE_OFFSET
+    if not (out / "card.json").exists():
+        unimiss_recipe.run("small", out, seed, data=data, resume=True, quiet=True, patients=folder / "patients")
+    card = json.loads((out / "card.json").read_text(encoding="utf-8"))
+    copy(out, {"epochs.csv": "mit_unimiss_real.csv", "probe.csv": "mit_probe_real.csv"})
+    said = {name: card[name] for name in ("training_data", "not_read_of_data", "command")}
+    (RESULTS / "mit_unimiss_real.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+
+
 def train_study(folder: Path, minutes: float) -> bool:
     """Train the study's models until time is up; tell whether all are done."""
     size, out, weights = SCALES["small"], folder / "study", folder / "unimiss" / "unimiss.pt"
@@ -72,7 +85,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--minutes", type=float, default=10.0, help="Start nothing further after so many minutes.")
-    parser.add_argument("--part", choices=("patients", *PARTS, "all"), default="all")
+    parser.add_argument("--part", choices=("patients", *PARTS, "real", "all"), default="all")
+    parser.add_argument("--data", type=Path, help="Of the part real: a folder of studies.")
     given = parser.parse_args()
     torch.set_num_threads(1)
     RESULTS.mkdir(parents=True, exist_ok=True)
@@ -86,6 +100,10 @@ def main() -> None:
             return
         if part == "unimiss":
             pre_train(given.folder)
+        elif part == "real":
+            if given.data is None:
+                parser.error("--part real needs --data FOLDER")
+            pre_train_with(given.folder, given.data)
         elif part == "slices":
             compare_with_polar(given.folder)
         elif part == "study" and not train_study(given.folder, left):

@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -141,6 +144,20 @@ def test_recipe_slices_writes_weights_card_and_the_comparison(tmp_path):
     assert {row["model"] for row in card["versus_polar"]} == {"slices", "mean of both"}
     with (out / "versus_polar.csv").open() as file:
         assert {row["earns_its_place"] for row in csv.DictReader(file)} <= {"True", "False"}
+
+
+@pytest.mark.real
+def test_real_volumes_give_stacks_of_three_views(tmp_path):
+    source = Path(__file__).parents[2] / "../shared/real/physionet_mps/dicom/P01_ReconRest.dcm"
+    if not source.exists():
+        if os.environ.get("CI"):
+            pytest.fail("the real studies are not beside the checkout")
+        pytest.skip("the real studies are not beside the checkout")
+    shutil.copy(source, tmp_path)
+    found = read_unlabelled(tmp_path, (16, 32, 32))
+    assert found.failed == 0
+    assert [stack.shape for stack in found.volumes] == [(16, 32, 32)] * 3
+    assert all(0.0 <= stack.min() and 0.5 < stack.max() <= 1.0 for stack in found.volumes)
 
 
 @pytest.mark.slow

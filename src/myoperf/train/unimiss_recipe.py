@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,9 @@ from myoperf.train.slice_cases import PAPER_POPULATION, SliceCases, collect_case
 from myoperf.train.unimiss import Pretrained, Step, pretrain
 from myoperf.train.unimiss_parts import UniMissOptions
 from myoperf.train.unimiss_views import ViewOptions
+
+if TYPE_CHECKING:
+    from myoperf.train.unlabelled import Unlabelled
 
 __all__ = ["SCALES", "Scale", "compare_probes", "probe_features", "probe_scores", "run"]
 
@@ -161,7 +164,8 @@ def run(
     seed
         Of patients, weights and views.
     data
-        Folder of volumes (DICOM, NIfTI) and pictures (JPEG, PNG) to learn from too; None for simulation alone.
+        Folder of volumes (DICOM, NIfTI), with a slice of each of their views, and pictures (JPEG, PNG) to learn from
+        too; None for simulation alone.
     patients
         Folder of simulated patients of this and other seeds; default: ``patients`` in `out`.
     """
@@ -180,8 +184,10 @@ def run(
             from myoperf.train.unlabelled import read_unlabelled  # the reader of studies is slow to start
 
             more = read_unlabelled(data, shape)
-            volumes, pictures = volumes + list(more.volumes), pictures + list(more.pictures)
-            groups = views + [3] * len(more.pictures), views + [3] * len(more.volumes)
+            planes = _slices(list(more.volumes), np.random.default_rng([seed, 2]), states=1)
+            volumes, pictures = volumes + list(more.volumes), pictures + planes + list(more.pictures)
+            seen = [3 + place % 3 for place in range(len(more.volumes))]
+            groups = views + seen + [6] * len(more.pictures), views + seen
         task = bar.add_task("pre-training", total=None)
 
         def show(step: Step) -> None:
@@ -209,8 +215,7 @@ def run(
     card = {
         "name": "unimiss",
         "task": "self-supervised features of perfusion slices; no diagnosis by itself",
-        "training_data": "simulated patients (slice stacks and single slices)"
-        + (f"; from --data {len(more.volumes)} volumes and {len(more.pictures)} pictures" if more else ""),
+        "training_data": "simulated patients (slice stacks and single slices)" + _said(more),
         "patients": size.patients,
         "probed_patients": size.probed,
         "not_read_of_data": more.failed if more else 0,
@@ -226,6 +231,12 @@ def run(
     (out / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
 
 
+def _said(more: Unlabelled | None) -> str:
+    if more is None:
+        return ""
+    return f"; from --data {len(more.volumes)} stacks, a slice of each, and {len(more.pictures)} pictures"
+
+
 def _cases(bar: Progress, folder: Path, n: int, seed: int, shape: tuple[int, int, int]) -> SliceCases:
     task = bar.add_task("simulating", total=n)
     return collect_cases(
@@ -233,12 +244,12 @@ def _cases(bar: Progress, folder: Path, n: int, seed: int, shape: tuple[int, int
     )
 
 
-def _slices(volumes: list[Float], rng: np.random.Generator) -> list[Float]:
+def _slices(volumes: list[Float], rng: np.random.Generator, *, states: int = 2) -> list[Float]:
     """Take one plane of every volume, from the middle two thirds of one state."""
     out = []
     for volume in volumes:
-        half = len(volume) // 2
-        out.append(volume[rng.integers(2) * half + rng.integers(half // 6, half - half // 6)])
+        depth = len(volume) // states
+        out.append(volume[rng.integers(states) * depth + rng.integers(depth // 6, depth - depth // 6)])
     return out
 
 
