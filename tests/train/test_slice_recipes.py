@@ -157,7 +157,7 @@ def test_real_volumes_give_stacks_of_three_views(tmp_path):
     found = read_unlabelled(tmp_path, (16, 32, 32))
     assert found.failed == 0
     assert [stack.shape for stack in found.volumes] == [(16, 32, 32)] * 3
-    assert all(0.0 <= stack.min() and 0.5 < stack.max() <= 1.0 for stack in found.volumes)
+    assert all(stack.min() >= 0.0 and 0.5 < stack.max() <= 1.0 for stack in found.volumes)
 
 
 @pytest.mark.slow
