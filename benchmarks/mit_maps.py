@@ -43,7 +43,7 @@ def draw_stacks() -> None:
 
 
 def draw_maps(folder: Path) -> None:
-    """Draw attention and Grad-CAM on some planes."""
+    """Draw Grad-CAM, and attention where it tells places apart, on some planes."""
     network = build_multi_branch(MultiBranchConfig(encoder=SCALES["small"].encoder))
     network.load_state_dict(load_file(folder / "slices" / "model.safetensors"))
     network.eval()
@@ -54,11 +54,13 @@ def draw_maps(folder: Path) -> None:
     given = torch.from_numpy(stacks)
     shown = {
         "slices": np.zeros_like(stacks[0]),
-        "CLS attention": attention_maps(network, given)[0].numpy(),
         "Grad-CAM": grad_cam(network, given, stage=2)[0].numpy(),
     }
+    attention = attention_maps(network, given)[0].numpy()
+    if np.ptp(attention) > 0:  # one token for the whole stack, as at scale small, sees everything alike
+        shown["CLS attention"] = attention
     half = stacks.shape[2] // 2
-    figure, axes = plt.subplots(6, 9, figsize=(11, 7.6))
+    figure, axes = plt.subplots(6, 3 * len(shown), figsize=(3.7 * len(shown), 7.6))
     for v, view in enumerate(("SA", "HLA", "VLA")):
         for s, state in enumerate(("stress", "rest")):
             for m, (name, maps) in enumerate(shown.items()):

@@ -5,6 +5,7 @@ python benchmarks/mit_page.py
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from string import Template
 
@@ -18,7 +19,7 @@ from myoperf.train import slices_recipe, unimiss_recipe
 
 DOCS = Path(__file__).parents[1] / "docs"
 RESULTS = DOCS / "results"
-MAPS = "![CLS attention and Grad-CAM on the slices of a simulated patient](images/mit_maps.png)"
+MAPS = "![Grad-CAM on the slices of a simulated patient](images/mit_maps.png)"
 
 WAITING = {
     "mit_unimiss.csv": "Pre-training on stacks cut around the ventricle has not been run: nothing is claimed of it.",
@@ -79,19 +80,37 @@ def ceiling() -> dict[str, str]:
     return out
 
 
-def unimiss() -> dict[str, str]:
-    """Curves and probe of the pre-training."""
-    if not (RESULTS / "mit_unimiss.csv").exists():
-        return {"curves": "Not run yet on these stacks.", "probe": "Not run yet on these stacks.", "probe_verdict": ""}
-    epochs, probe = pd.read_csv(RESULTS / "mit_unimiss.csv"), pd.read_csv(RESULTS / "mit_probe.csv")
-    before, done = epochs.iloc[0], epochs.iloc[1:]
+def curves(epochs: pd.DataFrame) -> str:
+    """Lay out how losses, entropies and ranks went."""
     rows = []
-    for kind, part in done.groupby("kind", sort=True):
+    for kind, part in epochs.iloc[1:].groupby("kind", sort=True):
         row = {"epochs of": "pictures" if kind == "2D" else "volumes"}
         for name in ("loss", "entropy", "spread", "rank"):
             row[name] = f"{part[name].iloc[0]:.3f} to {part[name].iloc[-1]:.3f}"
         rows.append(row)
-    curves = table(pd.DataFrame(rows)) + f"\n\nRank before training: {before['rank']:.1f}."
+    return table(pd.DataFrame(rows)) + f"\n\nRank before training: {epochs['rank'].iloc[0]:.1f}."
+
+
+def probe_verdict(probe: pd.DataFrame) -> str:
+    """Say of each cohort and stage how the teacher stands against random encoders."""
+    words = []
+    for (patients, stage), part in probe.groupby(["patients", "stage"], sort=False):
+        random = part[part["features"].str.startswith("random")]
+        gain = part["auc"].iloc[0] - random["auc"].mean()
+        better, worse = int((random["by_lo"] > 0).sum()), int((random["by_hi"] < 0).sum())
+        words.append(
+            f"- {patients} patients, {stage}: mean difference from random encoders {gain:+.3f}; beyond the interval, "
+            f"better than {better} and worse than {worse} of {len(random)}."
+        )
+    return "\n".join(words)
+
+
+def unimiss() -> dict[str, str]:
+    """Curves and probe of the pre-training."""
+    if not (RESULTS / "mit_unimiss.csv").exists():
+        missing = "Not run yet on these stacks."
+        return {"curves": missing, "probe": missing, "probe_verdict": "", "real": missing}
+    probe = pd.read_csv(RESULTS / "mit_probe.csv")
     shown = pd.DataFrame(
         {
             "patients": probe["patients"],
@@ -104,16 +123,39 @@ def unimiss() -> dict[str, str]:
             ],
         }
     )
-    words = []
-    for (patients, stage), part in probe.groupby(["patients", "stage"], sort=False):
-        random = part[part["features"].str.startswith("random")]
-        gain = part["auc"].iloc[0] - random["auc"].mean()
-        better, worse = int((random["by_lo"] > 0).sum()), int((random["by_hi"] < 0).sum())
-        words.append(
-            f"- {patients} patients, {stage}: mean difference from random encoders {gain:+.3f}; beyond the interval, "
-            f"better than {better} and worse than {worse} of {len(random)}."
-        )
-    return {"curves": curves, "probe": table(shown), "probe_verdict": "\n".join(words)}
+    return {
+        "curves": curves(pd.read_csv(RESULTS / "mit_unimiss.csv")),
+        "probe": table(shown),
+        "probe_verdict": probe_verdict(probe),
+        "real": real(probe),
+    }
+
+
+def real(simulated: pd.DataFrame) -> str:
+    """Lay out the pre-training with real volumes besides, against that without and against random encoders."""
+    if not (RESULTS / "mit_unimiss_real.json").exists():
+        return "Not run yet."
+    said = json.loads((RESULTS / "mit_unimiss_real.json").read_text(encoding="utf-8"))
+    probe = pd.read_csv(RESULTS / "mit_probe_real.csv")
+    teachers = probe[probe["features"] == "teacher"].merge(
+        simulated[simulated["features"] == "teacher"], on=["patients", "stage"], suffixes=("", "_without")
+    )
+    shown = pd.DataFrame(
+        {
+            "patients": teachers["patients"],
+            "features": teachers["stage"] + ", teacher",
+            "n": teachers["n"],
+            "AUC (95 %), with real volumes": [
+                with_interval(r, "auc", "auc_lo", "auc_hi") for _, r in teachers.iterrows()
+            ],
+            "without": [
+                with_interval(r, "auc_without", "auc_lo_without", "auc_hi_without") for _, r in teachers.iterrows()
+            ],
+        }
+    )
+    head = f"Learned from: {said['training_data']}; not read: {said['not_read_of_data']}."
+    parts = [head, curves(pd.read_csv(RESULTS / "mit_unimiss_real.csv")), table(shown), probe_verdict(probe)]
+    return "\n\n".join(parts)
 
 
 def speed() -> dict[str, str]:
@@ -215,6 +257,8 @@ def main() -> None:
         "learned_epochs": learned.options.epochs,
         "epoch_steps": learned.options.epoch_steps,
         "outputs": learned.options.outputs,
+        "learned_batch": learned.options.batch,
+        "learned_rate": f"{learned.options.learning_rate * learned.options.batch / 256.0:g}",
         "teacher_temperature": f"{learned.options.teacher_temperature:g}",
     }
     text = Template((Path(__file__).with_name("mit_page.txt")).read_text(encoding="utf-8"))
