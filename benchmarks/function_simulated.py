@@ -33,6 +33,7 @@ from scipy.stats import chi2
 
 from function_cohort import COHORTS, patient_of, views_of
 from myoperf.errors import MyoPerfError
+from myoperf.lv import doubt_lengths
 from myoperf.phantom.motion import volumes
 from myoperf.phantom.truth import truth
 from myoperf.pipeline import Options, load_models
@@ -107,7 +108,8 @@ def measure_patient(views: dict[str, Projections], again: str = "") -> dict[str,
     out["phase_reliable"] = float(result.more["phase_reliable"])
     told = result.more["phase_disagreement"]
     out["phase_disagreement"] = float("nan") if told is None else float(told)
-    out["doubt"] = float(any(doubted(one.fit.findings) for one in (stress, rest)))
+    unlike = doubt_lengths(stress.fit.frame, rest.fit.frame)
+    out["doubt"] = float(any(doubted((*one.fit.findings, *unlike)) for one in (stress, rest)))
     out["counts"] = float(views[f"stress{again}"].array.sum(dtype=np.float64))
     return out
 

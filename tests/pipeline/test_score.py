@@ -1,5 +1,7 @@
 """Scoring a study: rest is brought into step with stress, territories follow the options."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -55,3 +57,13 @@ def test_the_territories_of_the_options_are_used():
     moved = scored(*pair, territories=assign_segments({16: "LAD"}))
     assert moved.territories["LCX"].sss == 0
     assert moved.territories["LAD"].sss == scored(*pair).territories["LCX"].sss
+
+
+def test_two_ventricles_too_unlike_to_be_one_heart_are_doubted():
+    stress, rest = result("stress"), result("rest")
+    for share, doubted in ((0.9, False), (0.8, True)):
+        apex = FRAME.base_mm + share * (FRAME.apex_mm - FRAME.base_mm)
+        short = LVFrame(apex, FRAME.base_mm, FRAME.anterior)
+        for pair in ((stress, replace(rest, frame=short)), (replace(stress, frame=short), rest)):
+            found = [f for f in scored(*pair).findings if f.code == "ventricles-differ"]
+            assert [f.severity for f in found] == ["warning"] * doubted

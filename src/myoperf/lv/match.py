@@ -20,13 +20,15 @@ from myoperf.geometry import rotate_frame, sample
 from myoperf.lv.find import LVFit
 from myoperf.types import Finding, LVFrame, Volume
 
-__all__ = ["Match", "find_lv_like", "match_scans"]
+__all__ = ["Match", "doubt_lengths", "find_lv_like", "match_scans"]
 
 Float = NDArray[np.floating[Any]]
 
 REACH_MM, STEP_MM, SMOOTH_MM = 55.0, 6.0, 4.0
 COARSE_MM = np.arange(-48.0, 48.1, 12.0)
 STARTS, LOWEST = 4, 0.6
+MOST_STRETCH = 1.2
+"""Ratio of the long axes of stress and rest beyond which one ventricle is doubted: 1.7 times the volume."""
 _UNIT = np.array([0.1, 0.1, 0.1, 4.0, 4.0, 4.0])
 
 
@@ -140,3 +142,15 @@ def _moved(points: Float, x: Float) -> Float:
     """Turn points about the origin and shift them; `x` in units of a tenth of a radian and 4 mm."""
     turned = points @ Rotation.from_rotvec(x[:3] * _UNIT[:3]).as_matrix().T
     return np.asarray(turned + x[3:] * _UNIT[3:])
+
+
+def doubt_lengths(stress: LVFrame, rest: LVFrame) -> tuple[Finding, ...]:
+    """Say when the ventricles of stress and rest are too unlike in length to be one heart's."""
+    long, short = max(stress.length_mm, rest.length_mm), min(stress.length_mm, rest.length_mm)
+    if long <= MOST_STRETCH * short:
+        return ()
+    text = (
+        f"The ventricle found is {stress.length_mm:.0f} mm long under stress and {rest.length_mm:.0f} mm at rest, more "
+        "than one heart changes: one of the two is hardly right. Look at both before comparing them."
+    )
+    return (Finding("ventricles-differ", "warning", text),)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from myoperf.errors import MyoPerfError
+from myoperf.lv import doubt_lengths
 from myoperf.pipeline.flow import with_reserve
 from myoperf.polar import register_polar
 from myoperf.quant import NormalLimits, choose_limits, score_perfusion, static_cavities_ml, tid_ratio
@@ -42,6 +43,8 @@ def score(
         findings += said
     rest_polar, said = _in_step(stress, rest)
     findings += said
+    if stress and rest:
+        findings += doubt_lengths(stress.frame, rest.frame)
     scores = score_perfusion(
         stress.polar if stress else None,
         rest_polar,
