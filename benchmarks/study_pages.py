@@ -221,6 +221,7 @@ def two_stage(folder: Path) -> None:
 TOLD = {
     "test": "ventricle found, both states",
     "test_stress_only": "ventricle found, stress alone",
+    "judged": "ventricle found, both states, the patients versions 2 and 3 were judged on",
     "known-judged": "known ventricle, both states",
     "louder": "known ventricle, twice the noise",
     "czt": "known ventricle, CZT camera",
@@ -327,13 +328,14 @@ def diagnosis(folder: Path) -> None:
         stepped["cohort"].isin(("test", "test_stress_only")) & stepped["level"].isin(("patient", "vessels"))
     ]
     own = rows[~rows["level"].isin(("group", "without abstained"))]
+    whole = ("test", "test_stress_only", "judged")
     put(
         DOCS / "diagnosis.md",
         {
             "verdict": f"Version {card['version']}: {card['verdict']}.",
             "patients": shares,
-            "cohorts": area_table(own[own["cohort"].isin(("test", "test_stress_only"))]),
-            "shifts": area_table(own[~own["cohort"].isin(("test", "test_stress_only"))]),
+            "cohorts": area_table(own[own["cohort"].isin(whole)]),
+            "shifts": area_table(own[~own["cohort"].isin(whole)]),
             "isotonic": area_table(first),
             "groups": area_table(rows[rows["level"] == "group"], level=False),
             "abstention": abstention_part(card),

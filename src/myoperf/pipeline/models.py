@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from myoperf.errors import InputError
 from myoperf.pipeline.options import Models
@@ -19,7 +19,7 @@ __all__ = ["load_models"]
 
 EXPERIMENTAL = (
     "Experimental: learned from simulated patients only; the probabilities hold where {share:.0%} of patients have "
-    "obstructive disease; per patient not shown to be better than TPD (see the model's card)."
+    "obstructive disease; per patient {tpd} (see the model's card)."
 )
 """What stands beside every probability."""
 
@@ -78,8 +78,7 @@ def _with_classifier(models: Models) -> Models:
     from myoperf.diagnosis import load_classifier  # brings torch
 
     classifier = load_classifier()
-    patients = classifier.card["patients"]["calibration"]
-    note = EXPERIMENTAL.format(share=patients["diseased"] / patients["n"])
+    note = _said_of(classifier.card)
 
     def classify(study: Study, results: Sequence[ScanResult]) -> Diagnosis | None:
         found = classifier.classify(study, results)
@@ -89,3 +88,13 @@ def _with_classifier(models: Models) -> Models:
 
     used = WeightsInfo(classifier.name.split("/")[0], classifier.sha256)
     return replace(models, classify=classify, weights=(*models.weights, used))
+
+
+def _said_of(card: Mapping[str, Any]) -> str:
+    """Say what a classifier learned from, and whether its card shows it to be better than TPD."""
+    patients, areas = card["patients"]["calibration"], card["metrics"]["test"]["patient"]
+    ahead = areas["classifier"]["auc"] > areas["tpd"]["auc"] and areas["classifier_against_tpd_p"] < 0.05
+    tpd = (
+        "better than TPD on simulated patients, not tested on real ones" if ahead else "not shown to be better than TPD"
+    )
+    return EXPERIMENTAL.format(share=patients["diseased"] / patients["n"], tpd=tpd)

@@ -25,7 +25,7 @@ from myoperf.types import VESSELS
 
 __all__ = ["SCALES", "PolarScale", "run"]
 
-VERSION = "3"
+VERSION = "4"
 MANY = 200
 """Patients on the known ventricle from which limits of their own can be built; fewer are scored by the package's."""
 
@@ -66,10 +66,10 @@ SCALES: Mapping[str, PolarScale] = MappingProxyType(
         ),
         "small": PolarScale(
             {"main": 500, "rarer": 660},
-            {"calibration": 20, "known": 40},
-            ("judged", 200),
-            ("normal", 100),
-            {"known-judged": 40, "louder": 40, "czt": 40, "louder-found": 40, "czt-found": 40},
+            {"calibration": 200},
+            ("judged-anew", 300),
+            ("normal-anew", 100),
+            {"judged": 200, "known-judged": 40, "louder": 40, "czt": 40, "louder-found": 40, "czt-found": 40},
             3000,
         ),
         "full": PolarScale(
