@@ -323,10 +323,6 @@ def diagnosis(folder: Path) -> None:
         f"ventricles from those on found ones with an area of {apart['told_apart']['auc']:.2f} ({lo:.2f}-{hi:.2f}), "
         f"n {apart['n']}; 0.5 would be not at all."
     )
-    stepped = pd.read_csv(DOCS / "results" / "polar_classifier_isotonic.csv")
-    first = stepped[
-        stepped["cohort"].isin(("test", "test_stress_only")) & stepped["level"].isin(("patient", "vessels"))
-    ]
     own = rows[~rows["level"].isin(("group", "without abstained"))]
     whole = ("test", "test_stress_only", "judged")
     put(
@@ -336,7 +332,6 @@ def diagnosis(folder: Path) -> None:
             "patients": shares,
             "cohorts": area_table(own[own["cohort"].isin(whole)]),
             "shifts": area_table(own[~own["cohort"].isin(whole)]),
-            "isotonic": area_table(first),
             "groups": area_table(rows[rows["level"] == "group"], level=False),
             "abstention": abstention_part(card),
             "calibration": f"{table(('reading', 'n', *kinds, 'chosen'), calibration)}\n\n{measured}",
