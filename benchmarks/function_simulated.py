@@ -277,7 +277,10 @@ def tables() -> dict[str, str]:
         for number in ("phase_sd_deg", "phase_bandwidth_deg")
         if len(rows) > 3
     ]
-    asked = {"the population": people} | ({f"the cohort dilation ({len(wider)} patients)": wider} if len(wider) else {})
+    asked = {"the population": people}
+    if len(wider):
+        sure = wider[wider.doubt == 0]
+        asked |= {f"the cohort dilation ({len(wider)} patients)": wider, f"its {len(sure)} without a warning": sure}
     ending = ["", *(f"- {text}" for text in (*goals(people), verdict("tid_ratio", asked), *ceiling(people)))]
     groups = {"the population": people, f"the cohort dyssynchrony ({len(uneven)} patients)": uneven}
     return {
