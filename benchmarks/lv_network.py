@@ -87,6 +87,15 @@ def counts(of: dict[str, int]) -> str:
     return " and ".join(f"{n} {kind.upper()}" for kind, n in of.items())
 
 
+def other_seed(folder: Path) -> str:
+    """Lay out the claims, and the overlaps behind them, of the same trainings from another seed."""
+    write_tables(folder)
+    settings = json.loads((folder / "jobs" / "settings.json").read_text())
+    parts = [f"Seed {settings['seed']}, the same volumes; jobs done: {jobs(folder)}."]
+    parts += [(folder / f"{name}.md").read_text().strip() for name in ("differences", "overlap")]
+    return "\n\n".join(parts)
+
+
 PICTURES = {
     "pose": ("figure4", "Pose found against the true one"),
     "wall_volume": ("figure6", "Volume of the wall, found against true, and Bland-Altman"),
@@ -163,6 +172,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("training", type=Path)
     parser.add_argument("--study", type=Path)
+    parser.add_argument("--again", type=Path, help="folder of the same study, or part of one, from another seed")
     parser.add_argument("--as-written", type=Path, help="folder of a study, or part of one, without steadying")
     args = parser.parse_args()
     card = json.loads((args.training / "card.json").read_text())
@@ -176,6 +186,10 @@ def main() -> None:
             shutil.copy(args.study / f"{name}.csv", ROOT / "docs" / "results" / f"ms_st_unet_{name}.csv")
         for picture in sorted(args.study.glob("figure*.png")):
             shutil.copy(picture, ROOT / "docs" / "images" / f"ms_st_unet_{picture.name}")
+    if args.again:
+        text = fill(text, "again", other_seed(args.again))
+        for name in ("overlap", "differences"):
+            shutil.copy(args.again / f"{name}.csv", ROOT / "docs" / "results" / f"ms_st_unet_{name}_again.csv")
     if args.as_written:
         write_tables(args.as_written)
         settings = json.loads((args.as_written / "jobs" / "settings.json").read_text())
