@@ -95,8 +95,8 @@ def _diagnosis_rows(report: Report) -> list[tuple[str, str]]:
     if diagnosis is None:
         return []
     low, high = diagnosis.interval
-    patient = f"{diagnosis.per_patient:.2f} (interval {low:.2f} to {high:.2f})"
-    return [("Patient", patient), *((vessel, f"{p:.2f}") for vessel, p in diagnosis.per_vessel.items())]
+    patient = f"{diagnosis.per_patient:.3f} (interval {low:.3f} to {high:.3f})"
+    return [("Patient", patient), *((vessel, f"{p:.3f}") for vessel, p in diagnosis.per_vessel.items())]
 
 
 def _data_uri(draw: Callable[[], Figure], dpi: int) -> str:
