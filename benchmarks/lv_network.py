@@ -1,7 +1,7 @@
 """Write the page of the network that finds the left ventricle from a training's and a study's folder.
 
-``python benchmarks/lv_network.py TRAINING [--study STUDY]`` after ``myoperf train lv -o TRAINING ...`` and
-``myoperf study ms-st-unet -o STUDY``: tables go between the marks in docs/ms-st-unet.md, rows to docs/results.
+``python benchmarks/lv_network.py TRAINING [--study STUDY] [--again OTHER]`` after ``myoperf train lv -o TRAINING ...``,
+``myoperf study ms-st-unet -o STUDY`` and, whole or in part, the same with ``--seed 1 -o OTHER``: tables go between the marks in docs/ms-st-unet.md, rows to docs/results.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from myoperf.studies.ms_st_unet import NAMES, OURS, write_tables
+from myoperf.studies.ms_st_unet_tables import NAMES, OURS, write_tables
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "ms-st-unet.md"
@@ -91,7 +91,7 @@ def other_seed(folder: Path) -> str:
     """Lay out the claims, and the overlaps behind them, of the same trainings from another seed."""
     write_tables(folder)
     settings = json.loads((folder / "jobs" / "settings.json").read_text())
-    parts = [f"Seed {settings['seed']}, the same volumes; jobs done: {jobs(folder)}."]
+    parts = [f"Seed {settings['seed']}: other patients to learn from and to judge; jobs done: {jobs(folder)}."]
     parts += [(folder / f"{name}.md").read_text().strip() for name in ("differences", "overlap")]
     return "\n\n".join(parts)
 
