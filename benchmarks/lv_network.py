@@ -1,7 +1,8 @@
 """Write the page of the network that finds the left ventricle from a training's and a study's folder.
 
 ``python benchmarks/lv_network.py TRAINING [--study STUDY] [--again OTHER]`` after ``myoperf train lv -o TRAINING ...``,
-``myoperf study ms-st-unet -o STUDY`` and, whole or in part, the same with ``--seed 1 -o OTHER``: tables go between the marks in docs/ms-st-unet.md, rows to docs/results.
+``myoperf study ms-st-unet -o STUDY`` and, whole or in part, the same with ``--seed 1 -o OTHER``: tables go between the
+marks in docs/ms-st-unet.md, rows to docs/results.
 """
 
 from __future__ import annotations
