@@ -22,7 +22,7 @@ from myoperf.pipeline import Options, StageClock, analyze, deliver, load_models
 
 ROOT = Path(__file__).parents[1]
 RAW = Path("ge_projections") / "stress_tomo.dcm"
-STAGES = ("read", "reconstruct", "orient", "segment", "polar", "quantify", "report", "total")
+STAGES = ("read", "reconstruct", "orient", "segment", "polar", "quantify", "diagnose", "report", "total")
 
 
 def run(file: Path, out: Path, *, formats: tuple[str, ...]) -> dict[str, object]:

@@ -83,7 +83,7 @@ def write_pdf(report: Report, path: Path | str) -> Path:
         pages = pdf_pages(report)
         with PdfPages(path, metadata=information) as document:
             for page in pages:
-                document.savefig(page, dpi=200)
+                document.savefig(page, dpi=150)
     return path
 
 
