@@ -289,23 +289,30 @@ def run(
     )
     others = default_baselines(scale) if baselines is None else baselines
     trials = _Trials(size, seed, cases.stacks.astype(np.float32), cases.expert, weights, others)
+    _train_missing(trials, out / "jobs", models, None if minutes is None else began + 60 * minutes, said)
     jobs = trials.jobs()
-    for split, job in jobs:
-        place = out / "jobs" / ("pre-trained" if isinstance(job, Arm) and job.pretrained else "")
-        path = place / f"{split}-{_name(job).replace(', ', '_').replace(' ', '-')}.csv"
-        if path.exists() or (models is not None and _name(job) not in models):
-            continue
-        if minutes is not None and time.monotonic() - began > 60 * minutes:
-            said("time is up; run again to go on")
-            break
-        done = trials.run(split, job)
-        done.to_csv(path.with_suffix(".part"), index=False)
-        path.with_suffix(".part").replace(path)
-        said(f"split {split + 1}, {_name(job)}: {done['cpu_s'].iloc[0]:.0f} s of processor time")
     finished = len(list((out / "jobs").rglob("*.csv")))
     if finished:
         _write(out, size, scale, seed, start, int(trials.truth.sum()), (finished, len(jobs)))
     return out / "table.md" if finished >= len(jobs) else None
+
+
+def _train_missing(
+    trials: _Trials, folder: Path, models: Collection[str] | None, end: float | None, said: Callable[[str], None]
+) -> None:
+    """Train what has no table in the folder yet, of `models` if they are told; begin nothing after `end`."""
+    for split, job in trials.jobs():
+        place = folder / ("pre-trained" if isinstance(job, Arm) and job.pretrained else "")
+        path = place / f"{split}-{_name(job).replace(', ', '_').replace(' ', '-')}.csv"
+        if path.exists() or (models is not None and _name(job) not in models):
+            continue
+        if end is not None and time.monotonic() > end:
+            said("time is up; run again to go on")
+            return
+        done = trials.run(split, job)
+        done.to_csv(path.with_suffix(".part"), index=False)
+        path.with_suffix(".part").replace(path)
+        said(f"split {split + 1}, {_name(job)}: {done['cpu_s'].iloc[0]:.0f} s of processor time")
 
 
 def _check_start(weights: Path, encoder: MiTConfig) -> None:

@@ -82,7 +82,7 @@ SCALES: Mapping[str, PolarScale] = MappingProxyType(
         ),
     }
 )
-"""Smoke looks for no ventricle. Small is what ships: half an hour of a processor core."""
+"""Smoke looks for no ventricle. Small is what ships: about an hour of a processor core."""
 
 
 def _say(cases: PolarCases) -> dict[str, Any]:

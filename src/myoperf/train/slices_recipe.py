@@ -186,9 +186,9 @@ def run(
     scores = {"slices": predict(network, stacks[test])}
     compared = None
     if cases is not None:
-        scores["polar classifier"] = polar_probability(cases.take(test))
-        scores["mean of both"] = 0.5 * (scores["slices"] + scores["polar classifier"])
-        compared = compare_with_polar(truth[test], scores["slices"], scores["polar classifier"], seed=seed)
+        polar = polar_probability(cases.take(test))
+        scores |= {"polar classifier": polar, "mean of both": 0.5 * (scores["slices"] + polar)}
+        compared = compare_with_polar(truth[test], scores["slices"], polar, seed=seed)
         compared["other_version"] = load_classifier().name
         compared.to_csv(out / "versus_polar.csv", index=False, float_format="%.5g")
     measured = measure_held_out(truth[test], scores, seed=seed)

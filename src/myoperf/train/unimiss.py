@@ -230,7 +230,7 @@ def _plan(pictures: int, volumes: int, options: UniMissOptions) -> list[tuple[in
 
 
 def choose_batch(count: int, groups: NDArray[Any] | None, batch: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Draw a batch of different images, of one group if groups are told."""
+    """Draw a batch of different images, of one group if groups are told and the group fills a batch."""
     if groups is not None:
         members = np.flatnonzero(groups == groups[rng.integers(count)])
         if len(members) >= batch:
