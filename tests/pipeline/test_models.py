@@ -27,7 +27,7 @@ class Given:
     name, sha256 = "made/1", "0"
 
     def __init__(self, auc, p):
-        areas = {"classifier": {"auc": auc}, "tpd": {"auc": 0.7}, "classifier_against_tpd_p": p}
+        areas = {"n": 300, "classifier": {"auc": auc}, "tpd": {"auc": 0.7}, "classifier_against_tpd_p": p}
         patients = {"calibration": {"n": 40, "diseased": 30}}
         self.card = {"patients": patients, "metrics": {"test": {"patient": areas}}}
 
@@ -41,4 +41,4 @@ def test_a_diagnosis_claims_no_more_than_its_card_shows(monkeypatch, auc, p, ahe
     reason = load_models(lv="classical").classify(None, ()).reason
     assert "where 75% of patients" in reason
     assert ("not shown to be better than TPD" in reason) is not ahead
-    assert ("not tested on real ones" in reason) is ahead
+    assert ("on 300 simulated patients, not tested on real ones" in reason) is ahead

@@ -94,7 +94,6 @@ def _said_of(card: Mapping[str, Any]) -> str:
     """Say what a classifier learned from, and whether its card shows it to be better than TPD."""
     patients, areas = card["patients"]["calibration"], card["metrics"]["test"]["patient"]
     ahead = areas["classifier"]["auc"] > areas["tpd"]["auc"] and areas["classifier_against_tpd_p"] < 0.05
-    tpd = (
-        "better than TPD on simulated patients, not tested on real ones" if ahead else "not shown to be better than TPD"
-    )
+    shown = f"better than TPD on {areas['n']} simulated patients, not tested on real ones"
+    tpd = shown if ahead else "not shown to be better than TPD"
     return EXPERIMENTAL.format(share=patients["diseased"] / patients["n"], tpd=tpd)
