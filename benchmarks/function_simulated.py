@@ -12,7 +12,7 @@
 ``myoperf analyze`` does and measures; nothing is told to the measurement. It writes a row a patient to
 ``docs/results/function_simulated.csv``, goes on where it stopped and ends by itself after ``--minutes``. With
 ``--again`` rows that another version of the measurement wrote (column ``method``: hash of the sources of
-``myoperf.quant``) are measured anew from the views that are kept; call it until it says that all are there.
+``myoperf.gated``) are measured anew from the views that are kept; call it until it says that all are there.
 ``--doubted`` measures anew only those in which a ventricle was found with a warning in either state, or in which it is
 not known whether it was.
 ``pages`` writes the tables in ``docs/function.md`` and ``docs/synchrony.md``.
@@ -33,14 +33,15 @@ from scipy.stats import chi2
 
 from function_cohort import COHORTS, patient_of, views_of
 from myoperf.errors import MyoPerfError
+from myoperf.gated import measure_function
+from myoperf.gated.function import static_cavities_ml
 from myoperf.lv import doubt_lengths
+from myoperf.perfusion import tid_ratio
 from myoperf.phantom.motion import volumes
 from myoperf.phantom.truth import truth
 from myoperf.pipeline import Options, load_models
 from myoperf.pipeline.scan import Located, locate_lv, settle_doubt
 from myoperf.polar import sample_polar_map
-from myoperf.quant import measure_function, tid_ratio
-from myoperf.quant.function import static_cavities_ml
 from myoperf.types import BLOOD_POOL, Finding, Projections, Scan, State
 
 ROOT = Path(__file__).parents[1]

@@ -25,13 +25,19 @@ import numpy as np
 import pandas as pd
 
 from myoperf.errors import MyoPerfError
+from myoperf.perfusion import (
+    NormalLimits,
+    choose_limits,
+    measure_perfusion,
+    shipped_limits,
+    write_limits,
+)
 from myoperf.phantom.fast import Kind, czt_field, image_model, simulate_fast
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import PopulationOptions, Tracer
 from myoperf.pipeline import load_models
 from myoperf.pipeline.normals import NormalMap, Pooled, pool_normals
 from myoperf.polar import sample_polar_map
-from myoperf.quant import NormalLimits, choose_limits, measure_perfusion, shipped_limits, write_limits
 from myoperf.stats import wilson_interval
 from myoperf.types import PolarMap, State
 

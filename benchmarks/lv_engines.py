@@ -3,8 +3,9 @@
     python benchmarks/lv_engines.py [--data FOLDER | --cases FILE.npz] [--volumes 24] [--rounds 1] [--most N]
     python benchmarks/lv_engines.py --job parts | gates
 
-Volumes: of FOLDER (doi:10.13026/ce2z-dw74; or real ones of a file written by `myoperf.train.cases.write_cases`), and of
-each simulated kind a quarter as many. Ways: eager single precision (the reference), bfloat16 autocast, and both
+Volumes: of FOLDER (doi:10.13026/ce2z-dw74; or real ones of a file written by
+`myoperf.research.lv_network.cases.write_cases`), and of each
+simulated kind a quarter as many. Ways: eager single precision (the reference), bfloat16 autocast, and both
 through OpenVINO where it is installed. One process, one thread, ways alternating volume by volume, processor time.
 Differences to the reference: overlap of wall and pool, angle of the long axes, volumes, the findings. Rows are kept
 from call to call in docs/results/lv_engines.csv (delete it to start anew); lv_engines_summary.csv is made of them.
@@ -35,8 +36,8 @@ import myoperf
 from myoperf.lv.engine import AT_A_TIME, ENGINES, Engine, build_runner
 from myoperf.lv.metrics import dice
 from myoperf.lv.network import NetworkLV, load_network_lv
-from myoperf.train.cases import Case, read_cases, read_real
-from myoperf.train.lv_simulated import draw_case
+from myoperf.research.lv_network.cases import Case, read_cases, read_real
+from myoperf.research.lv_network.simulated import draw_case
 
 WEIGHTS = Path(myoperf.__file__).parent / "weights" / "lv-compact"
 RESULTS = Path(__file__).parents[1] / "docs" / "results"

@@ -32,10 +32,10 @@ import torch
 from torch import Tensor, nn
 
 from myoperf.lv.metrics import dice
-from myoperf.nets.lv_networks import build_lv_network
-from myoperf.nets.lv_output import LVOutput, labels_for
-from myoperf.nets.lv_pose import matrix_from_euler, sample_back, sample_in_pose
-from myoperf.train.losses import segmentation_loss
+from myoperf.research.lv_network.losses import segmentation_loss
+from myoperf.research.reorientation.networks import build_lv_network
+from myoperf.research.reorientation.output import LVOutput, labels_for
+from myoperf.research.reorientation.pose import matrix_from_euler, sample_back, sample_in_pose
 
 JOBS = ("whole", "segmentation")
 SIDE, GATES, ROUNDS = 64, 8, 5

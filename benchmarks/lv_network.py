@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from myoperf.studies.ms_st_unet_tables import NAMES, OURS, write_tables
+from myoperf.research.reorientation.tables import NAMES, OURS, write_tables
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "ms-st-unet.md"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from myoperf.nets.lv_networks import LV_NETWORKS, build_lv_network
+from myoperf.research.reorientation.networks import LV_NETWORKS, build_lv_network
 
 DOCS = Path(__file__).parents[1] / "docs"
 

@@ -20,10 +20,10 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from myoperf.nets.lv_networks import LV_NETWORKS, build_lv_network
-from myoperf.nets.lv_output import labels_for
-from myoperf.nets.lv_pose import matrix_from_euler
-from myoperf.train.losses import segmentation_loss, translation_loss
+from myoperf.research.lv_network.losses import segmentation_loss, translation_loss
+from myoperf.research.reorientation.networks import LV_NETWORKS, build_lv_network
+from myoperf.research.reorientation.output import labels_for
+from myoperf.research.reorientation.pose import matrix_from_euler
 
 SIDE, BATCH = 128, 2
 JUDGED = ("rot-op2-seg-op2", "rot-op1-seg-op1", "v-net", "dense-unet", "nn-unet", "omega-net")

@@ -20,8 +20,8 @@ import pandas as pd
 from scipy import ndimage
 
 from myoperf.phantom.population import draw_patient
-from myoperf.train.cases import Case, read_cases
-from myoperf.train.lv_simulated import KINDS
+from myoperf.research.lv_network.cases import Case, read_cases
+from myoperf.research.lv_network.simulated import KINDS
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "ms-st-unet.md"

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from myoperf.lv.metrics import dice
-from myoperf.train.cases import Case, read_real
+from myoperf.research.lv_network.cases import Case, read_real
 
 ROOT = Path(__file__).parents[1]
 PAGE, TABLE = ROOT / "docs" / "ms-st-unet.md", ROOT / "docs" / "results" / "lv_reader_levels.csv"

@@ -29,12 +29,12 @@ from torch.nn import functional as F
 from myoperf.diagnosis.classifier import load_classifier
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.truth import truth
+from myoperf.research.slice_transformer.cases import PAPER_POPULATION, SliceCases, collect_cases
+from myoperf.research.slice_transformer.recipe import polar_probability
+from myoperf.research.slice_transformer.study import SCALES
+from myoperf.research.slice_transformer.training import balanced_order
 from myoperf.segments import TERRITORIES
 from myoperf.stats import bootstrap_auc, delong_table, percentile_interval, resample_counts
-from myoperf.studies.multi_branch_mit import SCALES
-from myoperf.train.slice_cases import PAPER_POPULATION, SliceCases, collect_cases
-from myoperf.train.slices import balanced_order
-from myoperf.train.slices_recipe import polar_probability
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 SEED, PATIENTS, FOLDS = 501, 240, 5  # no patient of the study

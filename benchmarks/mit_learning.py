@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from myoperf.nets.mit_weights import read_checkpoint, read_config
-from myoperf.nets.multi_branch import MultiBranchConfig, build_multi_branch, load_branches
+from myoperf.research.slice_transformer.cases import PAPER_POPULATION, collect_cases
+from myoperf.research.slice_transformer.mit_weights import read_checkpoint, read_config
+from myoperf.research.slice_transformer.multi_branch import MultiBranchConfig, build_multi_branch, load_branches
+from myoperf.research.slice_transformer.study import SCALES
+from myoperf.research.slice_transformer.training import FitOptions, fit, predict, split_patients
 from myoperf.stats import delong_table
-from myoperf.studies.multi_branch_mit import SCALES
-from myoperf.train.slice_cases import PAPER_POPULATION, collect_cases
-from myoperf.train.slices import FitOptions, fit, predict, split_patients
 
 OUT = Path(__file__).parents[1] / "docs" / "results" / "mit_learning.csv"
 SEED, PATIENTS = 501, 240

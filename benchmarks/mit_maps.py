@@ -16,10 +16,15 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from myoperf.nets.multi_branch import MultiBranchConfig, attention_maps, build_multi_branch, grad_cam
-from myoperf.train.slice_cases import PAPER_POPULATION, draw_slice_cases
-from myoperf.train.slices import predict
-from myoperf.train.slices_recipe import SCALES
+from myoperf.research.slice_transformer.cases import PAPER_POPULATION, draw_slice_cases
+from myoperf.research.slice_transformer.multi_branch import (
+    MultiBranchConfig,
+    attention_maps,
+    build_multi_branch,
+    grad_cam,
+)
+from myoperf.research.slice_transformer.recipe import SCALES
+from myoperf.research.slice_transformer.training import predict
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 SEED, PLANES = 77, (2, 4, 6)

@@ -12,10 +12,11 @@ from string import Template
 import numpy as np
 import pandas as pd
 
-from myoperf.studies.multi_branch_baselines import BASELINES
-from myoperf.studies.multi_branch_mit import ARMS, SCALES
-from myoperf.studies.multi_branch_tables import markdown
-from myoperf.train import slices_recipe, unimiss_recipe
+from myoperf.research.slice_transformer import recipe as slices_recipe
+from myoperf.research.slice_transformer import unimiss_recipe
+from myoperf.research.slice_transformer.baselines import BASELINES
+from myoperf.research.slice_transformer.study import ARMS, SCALES
+from myoperf.research.slice_transformer.tables import markdown
 
 DOCS = Path(__file__).parents[1] / "docs"
 RESULTS = DOCS / "results"

@@ -24,8 +24,8 @@ import pandas as pd
 import torch
 from torch.nn import functional as F
 
-from myoperf.nets.mit import Attention, MiTConfig, MiTEncoder
-from myoperf.nets.multi_branch import MultiBranchConfig, build_multi_branch
+from myoperf.research.slice_transformer.mit import Attention, MiTConfig, MiTEncoder
+from myoperf.research.slice_transformer.multi_branch import MultiBranchConfig, build_multi_branch
 
 DEPTHS = (16, 32, 64, 128)
 GRID = (12, 12)  # tokens of stage 1 for planes of 48 x 48: the layer without reduction fits in memory at every depth

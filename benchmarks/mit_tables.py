@@ -18,10 +18,11 @@ from pathlib import Path
 
 import torch
 
-from myoperf.studies.multi_branch_baselines import keras_baselines
-from myoperf.studies.multi_branch_mit import SCALES, run
-from myoperf.train import slices_recipe, unimiss_recipe
-from myoperf.train.slice_cases import PAPER_POPULATION, collect_cases
+from myoperf.research.slice_transformer import recipe as slices_recipe
+from myoperf.research.slice_transformer import unimiss_recipe
+from myoperf.research.slice_transformer.baselines import keras_baselines
+from myoperf.research.slice_transformer.cases import PAPER_POPULATION, collect_cases
+from myoperf.research.slice_transformer.study import SCALES, run
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 SEED = 501 + unimiss_recipe.PROBE_OFFSET

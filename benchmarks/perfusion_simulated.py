@@ -26,17 +26,24 @@ import numpy as np
 import pandas as pd
 
 from myoperf.errors import MyoPerfError
+from myoperf.perfusion import (
+    NormalLimits,
+    build_limits,
+    choose_limits,
+    score_perfusion,
+    shipped_limits,
+)
+from myoperf.perfusion import normal_limits as rules
+from myoperf.perfusion.scores import FULL_DEFECT
 from myoperf.phantom.fast import image_model, simulate_fast
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import PatientModel, PopulationOptions
 from myoperf.phantom.truth import defect_map, truth
 from myoperf.pipeline import load_models
-from myoperf.polar import check_rv_side, fit_surface, sample_polar_map
-from myoperf.quant import NormalLimits, build_limits, choose_limits, score_perfusion, shipped_limits
-from myoperf.quant import normals as rules
-from myoperf.quant.perfusion import FULL_DEFECT
+from myoperf.polar import check_rv_side, sample_polar_map
 from myoperf.stats import delong_table, wilson_interval
 from myoperf.types import VESSELS, LVFrame, PolarMap, State
+from myoperf.ventricle import fit_surface
 
 ROOT = Path(__file__).parents[1]
 MAPS = ROOT / "runs" / "perfusion"

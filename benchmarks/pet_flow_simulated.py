@@ -25,6 +25,14 @@ import pandas as pd
 from scipy import ndimage
 
 from myoperf.errors import MyoPerfError
+from myoperf.flow import (
+    fit_flow,
+    k1_from_flow,
+    resample_blood,
+    resample_residuals,
+    territory_means,
+    tissue_curve,
+)
 from myoperf.geometry import rotate_frame, transform_points
 from myoperf.phantom.acquire import scanner_from_patient
 from myoperf.phantom.anatomy import static_organs
@@ -33,17 +41,8 @@ from myoperf.phantom.records import Grid, PatientModel, PopulationOptions
 from myoperf.phantom.voxelise import label_volume, voxelise
 from myoperf.pipeline import Models, load_models
 from myoperf.pipeline.flow import flow_of, still_volume
+from myoperf.pipeline.intervals import interval_of_draws, jitter_frame
 from myoperf.polar import sample_polar_map
-from myoperf.quant import (
-    fit_flow,
-    interval_of_draws,
-    jitter_frame,
-    k1_from_flow,
-    resample_blood,
-    resample_residuals,
-    territory_means,
-    tissue_curve,
-)
 from myoperf.segments import TERRITORIES, segment_means
 from myoperf.stats import wilson_interval
 from myoperf.types import Scan, State, Volume

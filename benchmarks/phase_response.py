@@ -5,7 +5,7 @@
 Gated images of simulated patients without noise (image-space model: blur, haze, attenuation), the true pose and
 labels; the delay of each patient is spread widely (cohort ``dyssynchrony``). The five terms of the field of delay are
 fitted to each harmonic alone as if it showed the whole delay, and held against the true terms: the slope through
-zero (least absolute gaps) is what `myoperf.quant.shape.PHASE_RESPONSE` holds, rounded. Writes
+zero (least absolute gaps) is what `myoperf.gated.regional.PHASE_RESPONSE` holds, rounded. Writes
 ``docs/results/phase_response.csv`` and the table in ``docs/synchrony.md``.
 """
 
@@ -21,14 +21,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from function_cohort import patient_of
+from myoperf.gated.delay import delay_terms, fit_delay
+from myoperf.gated.regional import PHASE_RESPONSE, moving_wall
+from myoperf.gated.synchrony import _maps, measure_synchrony
+from myoperf.gated.tracking import track_wall
 from myoperf.phantom.fast import image_model, simulate_fast
 from myoperf.phantom.motion import phase_deg
 from myoperf.phantom.records import PatientModel
 from myoperf.polar import sample_polar_map
-from myoperf.quant.delay import delay_terms, fit_delay
-from myoperf.quant.shape import PHASE_RESPONSE, moving_wall
-from myoperf.quant.synchrony import _maps, measure_synchrony
-from myoperf.quant.tracking import track_wall
 
 ROOT = Path(__file__).parents[1]
 TABLE, PAGE = ROOT / "docs/results/phase_response.csv", ROOT / "docs/synchrony.md"

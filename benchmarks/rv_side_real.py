@@ -17,9 +17,10 @@ import numpy as np
 
 from myoperf.io import read_studies
 from myoperf.lv import find_lv
-from myoperf.polar import check_rv_side, find_rv_insertions, fit_surface
+from myoperf.polar import check_rv_side, find_rv_insertions
 from myoperf.stats import wilson_interval
 from myoperf.types import LVFrame, Volume
+from myoperf.ventricle import fit_surface
 
 ROOT = Path(__file__).parents[1]
 MARKS = ("<!-- rv_side_real -->", "<!-- end of rv_side_real -->")

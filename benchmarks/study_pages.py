@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from myoperf.studies.two_stage_tables import TABLE_3, TABLE_4
+from myoperf.research.transfer_learning.tables import TABLE_3, TABLE_4
 
 DOCS = Path(__file__).parents[1] / "docs"
 

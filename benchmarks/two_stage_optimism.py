@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from myoperf.nets.efficientnet_lite0 import EfficientNetLite0
-from myoperf.studies.two_stage import LITE0, SCALES, make_backbone, split, to_range
-from myoperf.train.two_stage import backbone_features, warm_up
+from myoperf.research.backbones.efficientnet_lite0 import EfficientNetLite0
+from myoperf.research.transfer_learning.study import LITE0, SCALES, make_backbone, split, to_range
+from myoperf.research.transfer_learning.training import backbone_features, warm_up
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results" / "two_stage_optimism.csv"

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import torch
 
-from myoperf.nets.keras_backbones import KerasBackbone, build_backbone, load_keras
-from myoperf.train.two_stage import Schedule, _fit, backbone_features, make_head, warm_up
+from myoperf.research.backbones.keras_backbones import KerasBackbone, build_backbone, load_keras
+from myoperf.research.transfer_learning.training import Schedule, _fit, backbone_features, make_head, warm_up
 
 ROOT = Path(__file__).parents[1]
 GOAL = 150

@@ -9,7 +9,13 @@ from typer.testing import CliRunner
 from myoperf.cli import analyze as analyze_command
 from myoperf.cli.main import app
 from myoperf.errors import InputError
-from myoperf.quant import build_limits, preferred_limits, read_limits_folder, shipped_limits, write_limits
+from myoperf.perfusion import (
+    build_limits,
+    preferred_limits,
+    read_limits_folder,
+    shipped_limits,
+    write_limits,
+)
 from myoperf.types import PolarMap, State
 
 ABOUT = ("--provenance", "a clinic", "--licence", "CC0", "--quiet")

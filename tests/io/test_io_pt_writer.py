@@ -8,8 +8,8 @@ import pytest
 
 from myoperf.errors import GeometryError, InputError
 from myoperf.io import read_studies
-from myoperf.io.nm_header import NMHeader
-from myoperf.io.pt_writer import write_pet
+from myoperf.io.nm.header import NMHeader
+from myoperf.io.pet.writer import write_pet
 from myoperf.types import Volume
 
 HEADER = NMHeader(

@@ -9,8 +9,8 @@ from scipy.spatial.transform import Rotation
 
 from myoperf.geometry import affine_from_axes
 from myoperf.io import read_studies
-from myoperf.io.nm_header import NMHeader
-from myoperf.io.nm_writer import write_projections, write_volume
+from myoperf.io.nm.header import NMHeader
+from myoperf.io.nm.writer import write_projections, write_volume
 from myoperf.types import Projections, Volume
 
 

@@ -11,7 +11,7 @@ from pydicom import dcmread
 from pydicom.sequence import Sequence
 
 from myoperf.io import read_studies
-from myoperf.io.choose import Candidate, choose
+from myoperf.io.assemble.choice import Candidate, choose
 
 
 def test_a_study_carries_the_patient_and_its_scans(save, tmp_path):

@@ -9,7 +9,7 @@ import pydicom
 import pytest
 
 from myoperf.errors import GeometryError, InputError, OutputExistsError
-from myoperf.io.nm_writer import NMHeader, uid_from, write_projections, write_volume
+from myoperf.io.nm.writer import NMHeader, uid_from, write_projections, write_volume
 from myoperf.types import Projections, Volume
 
 HEADER = NMHeader(

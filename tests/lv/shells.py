@@ -8,8 +8,8 @@ import numpy as np
 from scipy import ndimage
 
 from myoperf.geometry import affine_from_axes, transform_points
-from myoperf.lv.model import anterior_direction
 from myoperf.types import LVFrame, Volume
+from myoperf.ventricle.bullet import anterior_direction
 
 AXES = np.array([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
 

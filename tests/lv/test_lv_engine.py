@@ -5,7 +5,7 @@ import torch
 
 from myoperf.errors import InputError
 from myoperf.lv import engine
-from myoperf.nets.lv_compact import LVCompact
+from myoperf.lv.compact_network import LVCompact
 
 LOW = ["float32", "bfloat16"]
 

@@ -10,7 +10,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, PositronEmissionTomographyImageStorage, generate_uid
 from scipy import ndimage
 
-from myoperf.quant import k1_from_flow, tissue_curve
+from myoperf.flow import k1_from_flow, tissue_curve
 from myoperf.segments import segment_of
 from myoperf.types import LVFrame
 

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from myoperf.errors import InputError
+from myoperf.gated import measure_synchrony
 from myoperf.lv import LVFit
 from myoperf.pipeline import Models, Options, analyze
 from myoperf.pipeline.scan import _phase_doubt, _put_back
 from myoperf.pipeline.scoring import _dilation
-from myoperf.quant import measure_synchrony
-from myoperf.quant.counts import place_in_views
-from myoperf.quant.rays import lay_rays
+from myoperf.quality.counts import place_in_views
 from myoperf.report.content import numbers_table
 from myoperf.report.contract import results_json
 from myoperf.types import FunctionResult, LVFrame, Projections, Scan, Study
+from myoperf.ventricle.rays import lay_rays
 
 FRAME = LVFrame((50.0, -50.0, -35.0), (0.0, -2.0, 1.0), (0.0, -0.5, 0.8))
 VIEWS, SIDE, PIXEL = 32, 48, 6.6

@@ -9,9 +9,9 @@ import pytest
 from myoperf.errors import AnalysisError
 from myoperf.geometry import affine_from_axes
 from myoperf.lv.network import NetworkLV
+from myoperf.perfusion import choose_limits
 from myoperf.pipeline import Models, Options, analyze, load_models
 from myoperf.pipeline.flow import flow_of
-from myoperf.quant import choose_limits
 from myoperf.segments import TERRITORIES
 from myoperf.types import Diagnosis, Finding, LVFrame, Scan, Study, Volume
 

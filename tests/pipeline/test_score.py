@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from myoperf.perfusion import NormalLimits
 from myoperf.pipeline.scoring import score
-from myoperf.quant import NormalLimits
 from myoperf.segments import assign_segments, segment_map
 from myoperf.types import LVFrame, PolarMap, Scan, ScanResult, Study, Volume
 

@@ -5,8 +5,8 @@ import pytest
 from conftest import LENGTH, RADIUS, make_phantom
 
 from myoperf.errors import AnalysisError
-from myoperf.polar import fit_surface
 from myoperf.types import Volume
+from myoperf.ventricle import fit_surface
 
 
 def against_truth(surface, frame):

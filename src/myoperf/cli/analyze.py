@@ -14,8 +14,8 @@ import typer
 from myoperf.cli.console import stages
 from myoperf.errors import InputError
 from myoperf.io import ReadResult, read_studies
+from myoperf.perfusion import preferred_limits, read_limits_folder
 from myoperf.pipeline import FORMATS, Options, StageClock, analyze, check_free, deliver, load_models, read_territories
-from myoperf.quant import preferred_limits, read_limits_folder
 from myoperf.types import LVFrame, State
 
 __all__ = ["analyze_paths"]

@@ -11,8 +11,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from myoperf.data.public_sets import SETS, PublicSet, fetch_files, keep_hashes
 from myoperf.errors import InputError
+from myoperf.research.public_sets import SETS, PublicSet, fetch_files, keep_hashes
 
 __all__ = ["fetch", "show"]
 
@@ -40,7 +40,7 @@ def fetch(name: str, out: Path, *, quiet: bool) -> None:
 
 def _verify_pictures(entry: PublicSet, out: Path, *, quiet: bool) -> None:
     """Check the layout of the SPECT-MPI set, its hashes since the last time, and that its pictures can be read."""
-    from myoperf.data.spect_mpi import PATIENTS, find_spect_mpi, read_spect_mpi
+    from myoperf.research.slice_transformer.spect_mpi import PATIENTS, find_spect_mpi, read_spect_mpi
 
     if not out.is_dir() or not any(out.iterdir()):
         raise InputError(f"{entry.name} cannot be fetched by MyoPerf ({entry.home}). {entry.by_hand}")

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from myoperf.errors import InputError, OutputExistsError
+from myoperf.perfusion import read_limits_folder, shipped_limits, write_limits
+from myoperf.perfusion.normal_limits import MIN_MAPS
 from myoperf.pipeline.normals import measure_normals, patient_folders, pool_normals
-from myoperf.quant import read_limits_folder, shipped_limits, write_limits
-from myoperf.quant.normals import MIN_MAPS
 
 __all__ = ["build", "show"]
 

@@ -17,10 +17,10 @@ __all__ = ["STUDIES", "list_backbones", "run_study"]
 
 STUDIES: Mapping[str, str] = MappingProxyType(
     {
-        "two-stage": "myoperf.studies.two_stage",
-        "label-strategies": "myoperf.studies.label_strategies",
-        "ms-st-unet": "myoperf.studies.ms_st_unet",
-        "multi-branch-mit": "myoperf.studies.multi_branch_mit",
+        "two-stage": "myoperf.research.transfer_learning.study",
+        "label-strategies": "myoperf.research.label_strategies.study",
+        "ms-st-unet": "myoperf.research.reorientation.study",
+        "multi-branch-mit": "myoperf.research.slice_transformer.study",
     }
 )
 """Where the ``run(scale, out, seed)`` of each study stands."""
@@ -60,7 +60,7 @@ def list_backbones(name: str, *, as_json: bool) -> None:
     """List two-stage's backbones with their parameter counts."""
     if name != "two-stage":
         raise InputError(f"--list is for two-stage; got {name}.")
-    from myoperf.studies.two_stage import list_backbones as rows_of
+    from myoperf.research.transfer_learning.study import list_backbones as rows_of
 
     rows = rows_of()
     if as_json:

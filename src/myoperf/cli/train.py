@@ -15,10 +15,10 @@ __all__ = ["RECIPES", "run_recipe"]
 
 RECIPES: Mapping[str, str] = MappingProxyType(
     {
-        "lv": "myoperf.train.lv_recipe",
-        "polar": "myoperf.train.polar_recipe",
-        "slices": "myoperf.train.slices_recipe",
-        "unimiss": "myoperf.train.unimiss_recipe",
+        "lv": "myoperf.research.lv_network.recipe",
+        "polar": "myoperf.research.polar_classifier.recipe",
+        "slices": "myoperf.research.slice_transformer.recipe",
+        "unimiss": "myoperf.research.slice_transformer.unimiss_recipe",
     }
 )
 """Where the ``run(scale, out, seed, *, data, resume, quiet)`` of each recipe stands."""

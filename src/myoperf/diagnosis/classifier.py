@@ -17,8 +17,8 @@ from safetensors.torch import load as load_tensors
 from scipy.special import expit
 from torch import Tensor
 
+from myoperf.diagnosis.network import CLINICAL, PolarClassifier, network_input
 from myoperf.errors import InputError, MissingWeightsError
-from myoperf.nets.polar_classifier import CLINICAL, PolarClassifier, network_input
 from myoperf.types import VESSELS, Diagnosis, ScanResult, Study
 
 __all__ = ["Classifier", "Reading", "calibrated", "clinical_row", "load_classifier", "scale_maps"]

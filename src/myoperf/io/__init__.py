@@ -4,7 +4,7 @@
 and MyoPerf's.
 """
 
-from myoperf.io.files import ReadResult, Skipped, find_files, read_studies
+from myoperf.io.assemble.studies import ReadResult, Skipped, find_files, read_studies
 from myoperf.io.nifti import read_nifti, write_nifti
 
 __all__ = ["ReadResult", "Skipped", "find_files", "read_nifti", "read_studies", "write_nifti"]

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from myoperf.geometry import affine_from_axes, reslice, transform_points
-from myoperf.lv.model import TYPICAL_AXIS, Bullet
 from myoperf.types import Volume
+from myoperf.ventricle.bullet import TYPICAL_AXIS, Bullet
 
 __all__ = ["axis_directions", "candidates", "prepare"]
 

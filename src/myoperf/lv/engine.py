@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from myoperf.errors import InputError
-from myoperf.nets.lv_compact import LVCompact
-from myoperf.nets.lv_sampling import CROP
+from myoperf.lv.compact_network import LVCompact
+from myoperf.lv.sampling import CROP
 
 __all__ = ["ENGINES", "Engine", "Runner", "build_runner", "choose_engine", "cpu_has_bfloat16"]
 

@@ -12,11 +12,11 @@ from myoperf.errors import AnalysisError
 from myoperf.geometry import index_from_lps, transform_points
 from myoperf.lv.detect import candidates, prepare
 from myoperf.lv.labels import paint_labels
-from myoperf.lv.model import Bullet, anterior_direction
 from myoperf.lv.quality import check_wall, rate
 from myoperf.lv.refine import fit_bullet, refine, score_bullets
-from myoperf.lv.surface import Surfaces, trace_wall
 from myoperf.types import Finding, LVFrame, Volume
+from myoperf.ventricle.bullet import Bullet, anterior_direction
+from myoperf.ventricle.tracing import Surfaces, trace_wall
 
 __all__ = ["LVFit", "find_lv", "segment_lv"]
 
@@ -52,7 +52,7 @@ def find_lv(volume: Volume) -> LVFit:
     """Find, turn and segment the left ventricle of a transaxial volume.
 
     Matched filters propose places (`myoperf.lv.detect`), the best are refined
-    (`myoperf.lv.refine`), the wall is traced along rays (`myoperf.lv.surface`) and the pose is
+    (`myoperf.lv.refine`), the wall is traced along rays (`myoperf.ventricle.tracing`) and the pose is
     fitted anew to the traced mid-wall. Gates are summed first.
 
     Parameters

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from myoperf.geometry import index_from_lps, transform_points
-from myoperf.lv.model import ANGLES
-from myoperf.lv.surface import Surfaces
 from myoperf.types import BLOOD_POOL, MYOCARDIUM, Volume
+from myoperf.ventricle.bullet import ANGLES
+from myoperf.ventricle.tracing import Surfaces
 
 __all__ = ["paint_labels", "wall_coordinates"]
 

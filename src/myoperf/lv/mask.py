@@ -11,10 +11,10 @@ from scipy import ndimage
 from myoperf.errors import AnalysisError, InputError
 from myoperf.geometry import index_from_lps, transform_points
 from myoperf.lv.labels import paint_labels, wall_coordinates
-from myoperf.lv.model import ANGLES, Bullet, bullet_nodes
 from myoperf.lv.refine import fit_bullet
-from myoperf.lv.surface import Surfaces, smooth_surface
 from myoperf.types import BLOOD_POOL, MYOCARDIUM, LVFrame, Volume
+from myoperf.ventricle.bullet import ANGLES, Bullet, bullet_nodes
+from myoperf.ventricle.tracing import Surfaces, smooth_surface
 
 __all__ = ["cavity_from_wall", "frame_from_mask"]
 
@@ -96,7 +96,7 @@ def frame_from_mask(mask: Volume, *, near: LVFrame | None = None) -> LVFrame:
     A bullet (half ellipsoid and cylinder) is fitted to all wall voxels by robust least squares,
     started from both ends of each principal axis; the closed end is the apex. The apex is the
     bullet's tip (mid-wall), the base the median over sectors of where the wall ends, and the anterior
-    direction follows from the patient's axes (`myoperf.lv.model.anterior_direction`).
+    direction follows from the patient's axes (`myoperf.ventricle.bullet.anterior_direction`).
 
     Parameters
     ----------

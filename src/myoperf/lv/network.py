@@ -16,12 +16,20 @@ from torch import Tensor
 
 from myoperf.errors import AnalysisError, MissingWeightsError
 from myoperf.geometry import index_from_lps, transform_points
+from myoperf.lv.compact_network import LVCompact, matrix_from_six
 from myoperf.lv.engine import Engine, Runner, build_runner
 from myoperf.lv.find import LVFit, find_lv
 from myoperf.lv.mask import frame_from_mask
 from myoperf.lv.metrics import dice
-from myoperf.nets.lv_compact import LVCompact, matrix_from_six
-from myoperf.nets.lv_sampling import COARSE, COARSE_MM, coarse_points, crop_points, normalise, pull, sample_at
+from myoperf.lv.sampling import (
+    COARSE,
+    COARSE_MM,
+    coarse_points,
+    crop_points,
+    normalise,
+    pull,
+    sample_at,
+)
 from myoperf.types import MYOCARDIUM, Finding, LVFrame, Volume
 
 __all__ = ["Agreement", "NetworkLV", "load_network_lv"]
@@ -30,7 +38,7 @@ SMALLEST_ML, LARGEST_ML = 40.0, 700.0
 PASSES = 4
 TURN_DEG, SHIFT_MM = 12.0, 2.0  # how far the passes' starting poses lie from the best one
 LEAST_OVERLAP, LARGEST_SPREAD_DEG, LEAST_SURENESS = 0.965, 4.0, 0.955
-"""Set on volumes of the training patients, plain and spoilt (`myoperf.train.lv_disturbed`): no good result
+"""Set on volumes of the training patients, plain and spoilt (`myoperf.research.lv_network.disturbance`): no good result
 doubted, four bad ones in five."""
 
 

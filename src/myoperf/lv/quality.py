@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from myoperf.geometry import sample
-from myoperf.lv.surface import Surfaces
 from myoperf.types import MYOCARDIUM, Finding, Volume
+from myoperf.ventricle.tracing import Surfaces
 
 __all__ = ["check_wall", "rate"]
 

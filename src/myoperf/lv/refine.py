@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from myoperf.geometry import sample
-from myoperf.lv.model import TYPICAL_AXIS, Bullet, anterior_direction, unit
 from myoperf.types import Volume
+from myoperf.ventricle.bullet import TYPICAL_AXIS, Bullet, anterior_direction, unit
 
 __all__ = ["fit_bullet", "refine", "score_bullets"]
 

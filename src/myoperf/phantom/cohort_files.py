@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from myoperf.geometry import lps_from_ras, rotate_frame
-from myoperf.io.nm_writer import NMHeader, uid_from, write_projections, write_volume
-from myoperf.io.pt_writer import write_pet
+from myoperf.io.nm.writer import NMHeader, uid_from, write_projections, write_volume
+from myoperf.io.pet.writer import write_pet
 from myoperf.phantom.acquire import scanner_from_patient
 from myoperf.phantom.cohort_scans import CohortOptions, CohortScan
 from myoperf.phantom.motion import volume_curve

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from myoperf.pipeline.analyze import analyze
 from myoperf.pipeline.clock import StageClock
-from myoperf.pipeline.deliver import FORMATS, check_free, deliver
+from myoperf.pipeline.delivery import FORMATS, check_free, deliver
 from myoperf.pipeline.models import load_models
 from myoperf.pipeline.options import Models, Options
 from myoperf.pipeline.scan import analyze_scan

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from myoperf import __version__
 from myoperf.errors import MyoPerfError
 from myoperf.pipeline.clock import StageClock
-from myoperf.pipeline.doubt import measure_intervals
 from myoperf.pipeline.options import Models, Options
 from myoperf.pipeline.scan import Located, locate_lv, measure_scan, settle_doubt
 from myoperf.pipeline.scoring import score
 from myoperf.pipeline.territories import territories_record
+from myoperf.pipeline.uncertainty import measure_intervals
 from myoperf.types import Finding, Interval, Provenance, Report, Scan, ScanResult, Scores, Study
 
 __all__ = ["analyze"]

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from myoperf.errors import AnalysisError, MyoPerfError
+from myoperf.flow import FlowTracer, flow_reserve, late_frames, measure_flow
+from myoperf.flow.dynamic import MOST_BLOOD
+from myoperf.flow.kinetics import HALF_LIFE_S
+from myoperf.perfusion import isotope_of
 from myoperf.polar import sample_polar_map
-from myoperf.quant import FlowTracer, flow_reserve, isotope_of, late_frames, measure_flow
-from myoperf.quant.dynamic import MOST_BLOOD
-from myoperf.quant.flow import HALF_LIFE_S
 from myoperf.segments import Territories
 from myoperf.types import Finding, FlowResult, LVFrame, Scan, ScanResult, Scores, State, Volume
 
@@ -30,7 +31,7 @@ _DOUBTS = ("decay-doubtful", "time-frames-missing")
 def still_volume(scan: Scan, moving: Volume) -> tuple[Volume, tuple[Finding, ...]]:
     """Give the volume the ventricle is found on: the sum over gates, or the mean over a dynamic scan's late frames.
 
-    Late frames (`myoperf.quant.late_frames`) are weighted with their duration and with what of the tracer has not
+    Late frames (`myoperf.flow.late_frames`) are weighted with their duration and with what of the tracer has not
     decayed, that is by their counts, as the values are corrected for decay.
     """
     if scan.framing != "dynamic" or moving.frames == 1:

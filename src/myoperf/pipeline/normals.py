@@ -11,11 +11,11 @@ from pathlib import Path
 
 from myoperf.errors import InputError, MyoPerfError
 from myoperf.io import read_studies
+from myoperf.perfusion import NormalLimits, build_limits, detector_of, isotope_of
+from myoperf.perfusion.normal_limits import MIN_MAPS
 from myoperf.pipeline.analyze import analyze
 from myoperf.pipeline.models import load_models
 from myoperf.pipeline.options import Models, Options
-from myoperf.quant import NormalLimits, build_limits, detector_of, isotope_of
-from myoperf.quant.normals import MIN_MAPS
 from myoperf.types import Finding, PolarMap, State
 
 __all__ = ["EACH", "NormalMap", "Pooled", "measure_normals", "patient_folders", "pool_normals"]

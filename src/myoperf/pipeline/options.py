@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from myoperf.errors import InputError
 from myoperf.lv import LVFit, find_lv, segment_lv
-from myoperf.quant import NormalLimits, shipped_limits
+from myoperf.perfusion import NormalLimits, shipped_limits
 from myoperf.recon import ReconOptions
 from myoperf.segments import TERRITORIES, Territories
 from myoperf.types import Diagnosis, Finding, LVFrame, ScanResult, Study, Volume, WeightsInfo
@@ -63,8 +63,8 @@ class Options:
     territories
         Which of the 17 segments belong to which vessel.
     interval_draws
-        How often the study is measured anew for the intervals (see `myoperf.pipeline.doubt`): 0 for none, else 3 or
-        more. Five know an SD to a third, and Student's quantile makes up for it; 20 are for research.
+        How often the analysis is repeated for the intervals (see `myoperf.pipeline.uncertainty`): 0 for none, else 3
+        or more. Five know an SD to a third, and Student's quantile makes up for it; 20 are for research.
     gate_labels
         Whether the gates of a gated scan are labelled one by one.
     correct_motion

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from myoperf.errors import AnalysisError, MyoPerfError
+from myoperf.gated import measure_function
 from myoperf.geometry import short_axis
 from myoperf.lv import LVFit, find_lv_like
 from myoperf.pipeline.clock import StageClock
-from myoperf.pipeline.doubt import lung_heart_of
 from myoperf.pipeline.flow import flow_of, still_volume
 from myoperf.pipeline.options import Models, Options
+from myoperf.pipeline.uncertainty import lung_heart_of
 from myoperf.polar import check_rv_side, sample_polar_map, segments_percent
-from myoperf.quant import check_quality, correct_motion, estimate_motion, measure_function
-from myoperf.recon import ReconOptions, reconstruct
+from myoperf.quality import check_quality
+from myoperf.recon import ReconOptions, check_motion, correct_motion, estimate_motion, reconstruct
 from myoperf.types import (
     BLOOD_POOL,
     MYOCARDIUM,
@@ -144,6 +145,8 @@ def measure_scan(
         grid = (options.rings, options.angles)
         flow, said = flow_of(scan, found.moving, frame, labels, grid=grid, territories=options.territories)
         findings += (*said, *found.findings, *check_rv_side(volume, maps.surface))
+        if isinstance(found.seen.image, Projections):
+            findings += check_motion(found.seen.image)
         findings += check_quality(found.seen, volume, labels, frame, polar=maps.maximum)
     return ScanResult(
         name=name,

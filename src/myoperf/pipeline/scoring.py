@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from myoperf.errors import MyoPerfError
+from myoperf.gated import static_cavities_ml
 from myoperf.lv import doubt_lengths
+from myoperf.perfusion import NormalLimits, choose_limits, score_perfusion, tid_ratio
 from myoperf.pipeline.flow import with_reserve
 from myoperf.polar import register_polar
-from myoperf.quant import NormalLimits, choose_limits, score_perfusion, static_cavities_ml, tid_ratio
 from myoperf.segments import TERRITORIES, Territories
 from myoperf.types import Finding, PolarMap, ScanResult, Scores, State, Study
 

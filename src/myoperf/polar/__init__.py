@@ -4,7 +4,7 @@ from myoperf.polar.align import Registration, register_polar
 from myoperf.polar.display import Weighting, disc_coordinates, disc_image, ring_radii, segments_percent
 from myoperf.polar.right_ventricle import RVInsertions, check_rv_side, find_rv_insertions
 from myoperf.polar.sampling import PolarPair, sample_polar_map, sample_surface
-from myoperf.polar.surface import WallSurface, fit_surface
+from myoperf.ventricle.surface import WallSurface, fit_surface
 
 __all__ = [
     "PolarPair",

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from myoperf import geometry
-from myoperf.polar.surface import WallSurface
 from myoperf.types import Finding, Volume
+from myoperf.ventricle.surface import WallSurface
 
 __all__ = ["RVInsertions", "check_rv_side", "find_rv_insertions"]
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from myoperf import geometry
 from myoperf.errors import AnalysisError, InputError
-from myoperf.polar.surface import WallSurface, fit_surface
 from myoperf.types import Finding, LVFrame, PolarMap, Volume
+from myoperf.ventricle.surface import WallSurface, fit_surface
 
 __all__ = ["PolarPair", "sample_polar_map", "sample_surface"]
 

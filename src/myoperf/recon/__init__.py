@@ -2,6 +2,7 @@
 
 from myoperf.recon.collimator import GE_LEHR, SIEMENS_LEHR, CollimatorResponse, parallel_hole_response
 from myoperf.recon.filters import butterworth
+from myoperf.recon.motion import Motion, check_motion, correct_motion, estimate_motion
 from myoperf.recon.osem import interleaved_subsets, osem
 from myoperf.recon.projector import Projector
 from myoperf.recon.reconstruction import ReconOptions, Reconstruction, reconstruct
@@ -11,11 +12,15 @@ __all__ = [
     "GE_LEHR",
     "SIEMENS_LEHR",
     "CollimatorResponse",
+    "Motion",
     "Projector",
     "ReconOptions",
     "Reconstruction",
     "SystemGeometry",
     "butterworth",
+    "check_motion",
+    "correct_motion",
+    "estimate_motion",
     "interleaved_subsets",
     "osem",
     "parallel_hole_response",

@@ -1,0 +1,135 @@
+"""Count the package's code and draw its import graph.
+
+    python benchmarks/house.py count [--against COMMIT]     lines of code a package; fails unless there are fewer
+    python benchmarks/house.py functions                    functions of over 60 lines of code or over 7 arguments
+    python benchmarks/house.py graph [--at COMMIT]          which package imports which, and circles
+
+A line of code is a line that is left after the same formatter (ruff) and that is neither blank, a comment nor part of
+a docstring. Typer commands and compiled kernels may be longer and take more arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import io
+import subprocess
+import tarfile
+import tempfile
+import tokenize
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+MOST_LINES, MOST_ARGUMENTS = 60, 7
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def docstring_lines(tree: ast.AST) -> set[int]:
+    """Line numbers of docstrings and of strings that stand alone below an assignment."""
+    return {
+        line
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+
+
+def code_lines(text: str) -> set[int]:
+    """Line numbers that hold code."""
+    skip = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+    held: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in skip:
+            held.update(range(token.start[0], token.end[0] + 1))
+    return held - docstring_lines(ast.parse(text))
+
+
+def source_at(commit: str | None) -> Path:
+    """Copy the package of the checkout, or of a commit, and format it with today's formatter."""
+    folder = Path(tempfile.mkdtemp()) / "src"
+    if commit is None:
+        subprocess.run(["cp", "-r", str(ROOT / "src"), str(folder)], check=True)
+    else:
+        packed = subprocess.run(["git", "archive", commit, "src"], cwd=ROOT, capture_output=True, check=True).stdout
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+            archive.extractall(folder.parent, filter="data")
+    config = str(ROOT / "pyproject.toml")
+    subprocess.run(["ruff", "format", "-q", "--config", config, str(folder)], check=True)
+    return folder / "myoperf"
+
+
+def count(source: Path) -> Counter[str]:
+    """Lines of code of every package or top module."""
+    held: Counter[str] = Counter()
+    for path in source.rglob("*.py"):
+        held[path.relative_to(source).parts[0]] += len(code_lines(path.read_text(encoding="utf-8")))
+    return held
+
+
+def is_exempt(node: Function) -> bool:
+    """Whether a function is a command of typer or compiled by numba."""
+    names = ast.dump(ast.Module(body=[ast.Expr(d) for d in node.decorator_list], type_ignores=[]))
+    return any(word in names for word in ("'command'", "'callback'", "njit", "jit", "guvectorize"))
+
+
+def long_functions(source: Path) -> Iterator[str]:
+    """One line for every function that is too long or takes too much."""
+    for path in sorted(source.rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        lines = code_lines(text)
+        for node in ast.walk(ast.parse(text)):
+            if not isinstance(node, Function) or is_exempt(node):
+                continue
+            length = len(lines & set(range(node.lineno, (node.end_lineno or node.lineno) + 1)))
+            taken = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            number = len([a for a in taken if a.arg not in ("self", "cls")])
+            if length > MOST_LINES or number > MOST_ARGUMENTS:
+                place = f"{path.relative_to(source)}:{node.lineno}"
+                yield f"{place} {node.name}: {length} lines of code, {number} arguments"
+
+
+def imports(source: Path) -> Counter[tuple[str, str]]:
+    """How many imports lead from a package to another, and between the topics of research."""
+    arrows: Counter[tuple[str, str]] = Counter()
+
+    def room(parts: tuple[str, ...]) -> str:
+        return ".".join(parts[:2]) if parts[0] == "research" and len(parts) > 1 else parts[0].removesuffix(".py")
+
+    for path in source.rglob("*.py"):
+        start = room(path.relative_to(source).parts)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("myoperf."):
+                end = room(tuple(str(node.module).split(".")[1:]))
+                if end != start:
+                    arrows[start, end] += 1
+    return arrows
+
+
+def main() -> None:
+    """Run one of the three."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("count", "functions", "graph"))
+    parser.add_argument("--against", help="commit to compare the count with")
+    parser.add_argument("--at", help="commit whose graph is drawn")
+    given = parser.parse_args()
+    source = source_at(given.at)
+    if given.what == "functions":
+        found = list(long_functions(source))
+        print("\n".join(found) or "none")
+        raise SystemExit(bool(found))
+    if given.what == "graph":
+        for (start, end), number in sorted(imports(source).items()):
+            print(f"{start} -> {end}: {number}")
+        return
+    now = count(source)
+    before = count(source_at(given.against)) if given.against else Counter[str]()
+    for name in sorted(now | before):
+        print(f"{name:<16} {before[name]:>6} {now[name]:>6}" if given.against else f"{name:<16} {now[name]:>6}")
+    print(f"{'all':<16} {before.total():>6} {now.total():>6} {now.total() - before.total():+}")
+    raise SystemExit(bool(given.against) and now.total() >= before.total())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,0 @@
-"""Cohorts, pictures and stacks that networks learn from."""

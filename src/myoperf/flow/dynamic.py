@@ -1,0 +1,190 @@
+"""From a dynamic PET volume to flow in 17 segments: curves of wall and blood, then the compartment fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from myoperf.errors import AnalysisError, InputError
+from myoperf.flow.kinetics import FlowFit, FlowTracer, fit_flow, resample_blood, resample_residuals
+from myoperf.geometry import sample, transform_points
+from myoperf.segments import TERRITORIES, Territories, segment_means
+from myoperf.types import BLOOD_POOL, FlowResult, LVFrame, PolarMap, Volume
+
+__all__ = ["blood_curves", "late_frames", "measure_flow", "territory_means"]
+
+Float = NDArray[np.floating[Any]]
+
+_CORE_MM = 10.0
+_RIGHT_MM, _RIGHT_RADIUS_MM = 16.0, 7.0
+_AFTER_PEAK_S, _ENOUGH_S = 90.0, 60.0
+_ARRIVED, _PEAK_RATIO = 0.5, 2.0
+MOST_BLOOD = 0.7
+"""Share of blood in a segment's activity above which its flow is not given: what is left of the wall's own would be
+multiplied by more than 3."""
+
+
+def late_frames(dynamic: Volume, frame_start_s: Float, frame_duration_s: Float) -> NDArray[np.bool_]:
+    """Choose the time frames in which the wall stands out from the blood: shape (frames,).
+
+    Those that begin 90 s or more after the frame whose brightest thousandth of voxels is hottest (the blood's first
+    pass). Where these make less than 60 s, all from the last third of the scan's time.
+    """
+    start, end = np.asarray(frame_start_s), np.asarray(frame_start_s) + np.asarray(frame_duration_s)
+    level = np.percentile(dynamic.array.reshape(dynamic.frames, -1), 99.9, axis=1)
+    peak = int(level.argmax())
+    late = start >= 0.5 * (start[peak] + end[peak]) + _AFTER_PEAK_S
+    if (end - start)[late].sum() < _ENOUGH_S:
+        late = end > start[0] + (end[-1] - start[0]) * 2.0 / 3.0
+    return np.asarray(late)
+
+
+def blood_curves(dynamic: Volume, labels: Volume, frame: LVFrame, polar: PolarMap) -> tuple[Float, Float]:
+    """Read the blood of both ventricles.
+
+    Left: labelled blood pool in the basal half, within 10 mm of the long axis, where the wall spills in least.
+    Right: a ball of 7 mm radius, 16 mm beyond the outside of the septum, 70 percent of the way from apex to base.
+
+    Returns
+    -------
+    (left, right), each (frames,): mean activity.
+
+    Raises
+    ------
+    AnalysisError
+        When no labelled blood lies there, or the ball lies outside the volume.
+    """
+    index = np.argwhere(labels.array[0] == BLOOD_POOL)
+    points = transform_points(labels.lps_from_index, index) if index.size else np.zeros((0, 3))
+    offset = points - frame.centre_mm
+    height = offset @ frame.axis
+    far = np.linalg.norm(offset - height[:, None] * frame.axis, axis=1)
+    core = points[(far <= _CORE_MM) & (height > 0) & (height < 0.5 * frame.length_mm)]
+    if len(core) < 3:
+        raise AnalysisError("There is too little labelled blood in the basal half of the left ventricle for a curve.")
+    left = sample(dynamic, core).mean(axis=1)
+    right = sample(dynamic, _right_ball(frame, polar), outside=np.nan)
+    if not np.isfinite(right).all():
+        raise AnalysisError("The right ventricle lies outside the volume, so it has no blood curve.")
+    return np.asarray(left, dtype=np.float64), np.asarray(right.mean(axis=1), dtype=np.float64)
+
+
+def _right_ball(frame: LVFrame, polar: PolarMap) -> Float:
+    """Give points (n, 3) in the right ventricle, found from the septum's mid-wall."""
+    ring, column = round(0.7 * polar.rings), round(0.25 * polar.angles)
+    out = 0.5 * float(polar.thickness_mm[ring, column]) + _RIGHT_MM
+    centre = polar.mid_wall_mm[ring, column] + out * frame.septal
+    grid = np.arange(-2, 3) * (_RIGHT_RADIUS_MM / 2.0)
+    ball = np.stack(np.meshgrid(grid, grid, grid, indexing="ij"), axis=-1).reshape(-1, 3)
+    return np.asarray(centre + ball[np.linalg.norm(ball, axis=1) <= _RIGHT_RADIUS_MM])
+
+
+def _check_input(left: Float) -> None:
+    """Refuse a curve of the left ventricle's blood in which the tracer's first pass cannot be seen."""
+    peak = int(left.argmax())
+    late = float(np.median(left[-max(3, left.size // 4) :]))
+    if not left[peak] > _PEAK_RATIO * late:
+        raise AnalysisError(
+            "No arterial input: the left ventricle's blood has no peak of twice its late activity; the dynamic series "
+            "must begin before the injection, and the ventricle must be found right."
+        )
+    if left[0] > _ARRIVED * left[peak]:
+        raise AnalysisError(
+            "No arterial input: the tracer was in the left ventricle when the first time frame began; start the "
+            "dynamic series before the injection."
+        )
+
+
+def territory_means(values: Float, territories: Territories) -> dict[str, float]:
+    """Average 17 numbers over each vessel's segments and over all; NaN is left out, and a vessel without a number."""
+    parts = {vessel: np.asarray(values)[np.asarray(own, dtype=np.int64) - 1] for vessel, own in territories.items()}
+    parts["global"] = np.asarray(values)
+    return {name: float(np.nanmean(part)) for name, part in parts.items() if np.isfinite(part).any()}
+
+
+def measure_flow(
+    dynamic: Volume,
+    labels: Volume,
+    frame: LVFrame,
+    polar: PolarMap,
+    *,
+    frame_start_s: Float,
+    frame_duration_s: Float,
+    tracer: FlowTracer,
+    territories: Territories = TERRITORIES,
+    rng: np.random.Generator | None = None,
+) -> FlowResult:
+    """Measure flow in the 17 segments of a dynamic scan.
+
+    Parameters
+    ----------
+    dynamic
+        Decay-corrected activity, one frame a time interval.
+    labels, frame
+        Of the late frames' sum: labels on any grid, pose.
+    polar
+        Mean over the wall of `dynamic`, shape (frames, rings, angles).
+    frame_start_s, frame_duration_s
+        Shape (frames,).
+    tracer
+        ``"N-13"`` or ``"Rb-82"``.
+    territories
+        Whose segments are averaged for the vessels' flow.
+    rng
+        With it the segments' curves are drawn anew about their fit (`resample_residuals`), those of the blood about
+        themselves (`resample_blood`), and all is fitted again: one draw of what noise does to flow.
+
+    Returns
+    -------
+    Flow and K1 are NaN where more than `MOST_BLOOD` of a segment's activity is blood. Blood that spills into the
+    wall is fitted; what the wall loses outwards, to lung, is not: flow comes
+    out low by that share.
+
+    Raises
+    ------
+    InputError
+        When the polar map is not a mean, or has not a map a frame.
+    AnalysisError
+        When the blood of a ventricle cannot be read, or does not show the tracer's first pass.
+    """
+    if polar.values.ndim != 3 or polar.values.shape[0] != dynamic.frames or polar.statistic != "mean":
+        raise InputError(
+            f"Flow needs a polar map of the wall's mean for each of the {dynamic.frames} frames; got shape "
+            f"{polar.values.shape} of the {polar.statistic}."
+        )
+    left, right = blood_curves(dynamic, labels, frame, polar)
+    _check_input(left)
+    wall = np.asarray(segment_means(np.asarray(polar.values, dtype=np.float64)).T)
+    start, duration = np.asarray(frame_start_s, dtype=np.float64), np.asarray(frame_duration_s, dtype=np.float64)
+
+    def fit(curves: Float, left: Float, right: Float) -> FlowFit:
+        return fit_flow(curves, left, right=right, frame_start_s=start, frame_duration_s=duration, tracer=tracer)
+
+    def anew(pool: Float, rng: np.random.Generator) -> Float:
+        return resample_blood(pool, rng, frame_start_s=start, frame_duration_s=duration, tracer=tracer)
+
+    found = fit(wall, left, right)
+    if rng is not None:
+        drawn = fit(resample_residuals(wall, found.fitted, rng), anew(left, rng), anew(right, rng))
+        found = replace(drawn, fitted=found.fitted)
+    blood = found.spill_lv + found.spill_rv > MOST_BLOOD
+    mbf, k1 = (np.where(blood, np.nan, values) for values in (found.mbf_ml_min_g, found.k1))
+    return FlowResult(
+        tracer=tracer,
+        mbf_ml_min_g=mbf,
+        k1_ml_min_g=k1,
+        k2_per_min=found.k2,
+        spill_lv=found.spill_lv,
+        spill_rv=found.spill_rv,
+        residual_percent=found.residual_percent,
+        territories_ml_min_g=territory_means(mbf, territories),
+        start_s=start,
+        duration_s=duration,
+        left=left,
+        right=right,
+        wall=wall,
+        fitted=found.fitted,
+    )

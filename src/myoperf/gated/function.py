@@ -1,0 +1,176 @@
+"""Volumes, ejection fraction, motion, thickening and synchrony of a gated scan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from myoperf.errors import InputError
+from myoperf.gated.regional import PHASE_RESPONSE, moving_wall, regional, shape_numbers
+from myoperf.gated.synchrony import Synchrony, measure_synchrony
+from myoperf.gated.tracking import Tracking, track_wall, track_walls
+from myoperf.gated.volume_curve import VolumeCurve, fit_volume_curve
+from myoperf.types import FunctionResult, LVFrame, PolarMap, Volume
+from myoperf.ventricle.rays import cavity_ml, mid_wall_area_mm2
+
+__all__ = ["WALL_G_PER_ML", "measure_function", "static_cavities_ml", "static_cavity_ml"]
+
+Float = NDArray[np.floating[Any]]
+
+WALL_G_PER_ML = 1.05
+"""Density of myocardium."""
+
+
+def measure_function(
+    gated: Volume,
+    frame: LVFrame,
+    labels: Volume,
+    polar: PolarMap,
+    *,
+    frame_duration_ms: Float | None = None,
+    thickness_mm: float = 9.5,
+    rounds: int = 5,
+) -> FunctionResult:
+    """Measure ventricular function and synchrony.
+
+    The wall is followed through the beat by `myoperf.gated.tracking`; the endocardium is the
+    mid-wall less half a thickness that the beat's constant wall volume gives from `thickness_mm`;
+    volumes are closed by a valve plane that moves.
+
+    Parameters
+    ----------
+    gated
+        4 gates or more, in order from the R wave.
+    frame, labels, polar
+        Pose; labels of the summed volume; polar map of the summed volume or of the gates, whose mid-wall
+        is where the search for the moving wall starts.
+    frame_duration_ms
+        Shape (gates,): length of each gate; filling rates need it.
+    thickness_mm
+        Assumed mean wall thickness at end diastole.
+    rounds
+        Of fitting the model wall; 2 do for the spread of repeated draws.
+
+    Returns
+    -------
+    FunctionResult
+        ``more`` is described in docs/function.md.
+
+    Raises
+    ------
+    InputError
+        When there are fewer than 4 gates or the polar map has another number of gates.
+    AnalysisError
+        When there are no counts along the wall.
+    """
+    if gated.frames < 4:
+        raise InputError(f"Ventricular function needs 4 gates or more; got {gated.frames}.")
+    if polar.values.ndim == 3 and polar.values.shape[0] != gated.frames:
+        raise InputError(f"The polar map has {polar.values.shape[0]} gates, the volume {gated.frames}.")
+    wall = track_wall(gated, frame, polar, thickness_mm=thickness_mm, rounds=rounds)
+    inner = wall.shell.inner_mm(wall.rays)
+    volumes = cavity_ml(wall.rays, inner, wall.shell.rim_mm)
+    beat = None if frame_duration_ms is None else float(np.sum(frame_duration_ms))
+    curve = fit_volume_curve(volumes, beat_ms=beat)
+    phase = measure_synchrony(*moving_wall(wall), response=PHASE_RESPONSE)
+    return FunctionResult(
+        edv_ml=curve.edv_ml,
+        esv_ml=curve.esv_ml,
+        lvef_percent=100.0 * (1.0 - curve.esv_ml / curve.edv_ml),
+        phase_sd_deg=phase.sd_deg,
+        phase_bandwidth_deg=phase.bandwidth_deg,
+        phase_entropy_percent=phase.entropy_percent,
+        volumes_ml=tuple(float(v) for v in volumes),
+        more={
+            **_curve_numbers(curve),
+            **_wall_numbers(wall, curve),
+            **regional(wall, _nearest_gate(curve.ed_time, gated.frames), _nearest_gate(curve.es_time, gated.frames)),
+            **_phase_numbers(phase),
+        },
+    )
+
+
+def static_cavity_ml(volume: Volume, frame: LVFrame, polar: PolarMap, *, thickness_mm: float = 9.5) -> float:
+    """Measure the cavity of an ungated image as `measure_function` measures every gate's.
+
+    Parameters
+    ----------
+    volume
+        Gates are summed.
+    polar
+        Of the summed volume.
+
+    Raises
+    ------
+    AnalysisError
+        When there are no counts along the wall.
+    """
+    return static_cavities_ml(((volume, frame, polar),), thickness_mm=thickness_mm)[0]
+
+
+def static_cavities_ml(
+    scans: Sequence[tuple[Volume, LVFrame, PolarMap]], *, thickness_mm: float = 9.5
+) -> tuple[float, ...]:
+    """Measure the cavities of scans of one patient with one camera and reconstruction, as stress and rest for TID.
+
+    The resolution is fitted to all of them at once: what noise does to it then moves all cavities alike and drops
+    out of their ratio. Scans whose voxels differ by more than a tenth are not of one camera: each is fitted alone.
+    Parameters and errors are those of `static_cavity_ml`, ``(volume, frame, polar)`` for every scan.
+    """
+    summed = [(volume.summed(), frame, polar) for volume, frame, polar in scans]
+    sizes = np.array([float(np.prod(volume.spacing_mm)) ** (1.0 / 3.0) for volume, _, _ in summed])
+    if sizes.max() > 1.1 * sizes.min():
+        walls = tuple(track_wall(*one, thickness_mm=thickness_mm) for one in summed)
+    else:
+        walls = track_walls(summed, thickness_mm=thickness_mm)
+    return tuple(float(cavity_ml(w.rays, w.shell.inner_mm(w.rays), w.shell.rim_mm)[0]) for w in walls)
+
+
+def _nearest_gate(time: float, gates: int) -> int:
+    """Give the gate that a time in cycles falls into."""
+    return min(int(time * gates), gates - 1)
+
+
+def _curve_numbers(curve: VolumeCurve) -> Mapping[str, Any]:
+    return {
+        "stroke_volume_ml": curve.edv_ml - curve.esv_ml,
+        "pfr_edv_per_s": curve.pfr_edv_per_s,
+        "ttpf_ms": curve.ttpf_ms,
+        "mfr3_edv_per_s": curve.mfr3_edv_per_s,
+        "volume_curve": {"time_cycles": curve.time[::5].tolist(), "volume_ml": curve.volume_ml[::5].tolist()},
+    }
+
+
+def _wall_numbers(wall: Tracking, curve: VolumeCurve) -> Mapping[str, Any]:
+    gates = wall.shell.middle_mm.shape[0]
+    first, last = _nearest_gate(curve.ed_time, gates), _nearest_gate(curve.es_time, gates)
+    area = mid_wall_area_mm2(wall.rays, wall.shell.middle_mm, wall.shell.rim_mm)
+    thick = wall.shell.thickness_mm.mean(axis=(1, 2))
+    return {
+        "ed_gate": first + 1,
+        "es_gate": last + 1,
+        "mass_g": float(np.median(area * thick) / 1000.0 * WALL_G_PER_ML),
+        "resolution_fwhm_mm": wall.sigma_mm * 2.3548,
+        "fit_residual_mm": wall.residual_mm,
+        **shape_numbers(wall, first, last),
+    }
+
+
+def _phase_numbers(phase: Synchrony) -> Mapping[str, Any]:
+    return {
+        "phase_mean_deg": phase.mean_deg,
+        "phase_sd_uncorrected_deg": phase.raw_sd_deg,
+        "phase_noise_deg": phase.noise_deg,
+        "phase_reliable": phase.reliable,
+        "phase_disagreement": phase.disagreement,
+        "phase_agrees": phase.agrees,
+        "phase_skewness": phase.skewness,
+        "phase_kurtosis": phase.kurtosis,
+        "phase_histogram": dict(phase.histogram),
+        "phase_segments_deg": phase.segments_deg.tolist(),
+        "phase_map_deg": phase.phase_deg.tolist(),
+        "amplitude_map_percent": phase.amplitude_percent.tolist(),
+    }

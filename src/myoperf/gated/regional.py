@@ -1,0 +1,132 @@
+"""Shape of the ventricle, and motion and thickening of its segments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from myoperf.gated.tracking import Tracking
+from myoperf.segments import segment_means
+from myoperf.ventricle.rays import TUBE_STEP_MM, Rays
+
+__all__ = ["PHASE_RESPONSE", "moving_wall", "regional", "shape_numbers", "unroll"]
+
+Float = NDArray[np.floating[Any]]
+
+_RINGS, _ANGLES = 24, 36
+
+PHASE_RESPONSE: Float = np.array(
+    [
+        (0.75, 0.55, 0.55, 0.45, 0.45),
+        (0.75, 0.50, 0.50, 0.40, 0.40),
+        (0.20, 1.10, 1.10, 1.05, 1.05),
+        (0.35, 1.00, 1.00, 0.90, 0.90),
+    ]
+)
+"""How much of a delay of contraction shows in what `moving_wall` gives (first and second harmonic of thickness, then of
+motion) for the five terms of `myoperf.gated.delay.delay_terms`: apex to base, first harmonic around, second. Blur mixes
+the wall's thickness with that of its neighbours; motion across the wall hardly tells a delay along it. Slopes over
+noiseless images of simulated patients (``benchmarks/phase_response.py``), rounded, alike for cosine and sine."""
+
+
+def unroll(rays: Rays, values: Float, middle_mm: Float, rim_mm: Float) -> Float:
+    """Read a field on the rays of one gate at equal steps of the mid-wall's arc from apex to valve.
+
+    Parameters
+    ----------
+    values, middle_mm
+        Shape (rings, angles) on the rays.
+    rim_mm
+        Shape (angles,).
+
+    Returns
+    -------
+    Shape (24, angles), as a polar map.
+    """
+    radius = middle_mm * np.sin(rays.turn_rad)[:, None]
+    height = rays.height_mm[:, None] - middle_mm * np.cos(rays.turn_rad)[:, None]
+    arc = np.concatenate(
+        [
+            np.zeros((1, middle_mm.shape[1])),
+            np.cumsum(np.hypot(np.diff(radius, axis=0), np.diff(height, axis=0)), axis=0),
+        ]
+    )
+    arc = arc + radius[:1]
+    out = np.empty((_RINGS, middle_mm.shape[1]))
+    for a in range(middle_mm.shape[1]):
+        whole = np.interp(rim_mm[a], rays.height_mm[rays.cap_rings :], arc[rays.cap_rings :, a])
+        out[:, a] = np.interp((np.arange(_RINGS) + 0.5) / _RINGS * whole, arc[:, a], values[:, a])
+    return out
+
+
+def moving_wall(wall: Tracking) -> tuple[Float, Float, Float]:
+    """Give what the phase is read from, on a polar map of 24 rings.
+
+    Returns
+    -------
+    thickness
+        (gates, 24, angles): local thickness of the moving wall (see `Tracking.local_mm`).
+    motion_mm
+        (gates, 24, angles): inward displacement of the mid-wall along the rays against its mean over the beat, at
+        fixed places of the mean surface.
+    level
+        (24, angles): counts of the wall, mean over the beat.
+    """
+    shell = wall.shell
+    thickness, level = (
+        np.stack(
+            [
+                unroll(wall.rays, field, middle, rim)
+                for field, middle, rim in zip(fields, shell.middle_mm, shell.rim_mm, strict=True)
+            ]
+        )
+        for fields in (wall.local_mm, wall.peak)
+    )
+    mean, rim = shell.middle_mm.mean(axis=0), shell.rim_mm.mean(axis=0)
+    motion = np.stack([unroll(wall.rays, mean - middle, mean, rim) for middle in shell.middle_mm])
+    return thickness, motion, level.mean(axis=0)
+
+
+def regional(wall: Tracking, ed: int, es: int) -> Mapping[str, Any]:
+    """Give inward endocardial motion (mm) and thickening (percent) of the 17 segments between two gates.
+
+    Motion runs along the rays. Thickening is the rise of the wall's peak counts: below the
+    resolution of the image counts rise in proportion to thickness (partial volume; Galt et al.,
+    IEEE Trans Med Imaging 1990;9:144).
+    """
+    shell = wall.shell
+    inner = shell.inner_mm(wall.rays)
+    motion = unroll(wall.rays, inner[ed] - inner[es], shell.middle_mm[ed], shell.rim_mm[ed])
+    thicker = []
+    for gate in (ed, es):
+        thicker.append(segment_means(unroll(wall.rays, wall.peak[gate], shell.middle_mm[gate], shell.rim_mm[gate])))
+    floor = 0.02 * float(np.max(thicker[0]))
+    return {
+        "motion_mm": segment_means(motion).tolist(),
+        "thickening_percent": (100.0 * (thicker[1] / np.maximum(thicker[0], floor) - 1.0)).tolist(),
+    }
+
+
+def shape_numbers(wall: Tracking, ed: int, es: int) -> Mapping[str, float]:
+    """Give shape index and eccentricity at end diastole and end systole.
+
+    Shape index: largest inner diameter across over inner length from apex to valve (1 is a sphere;
+    Abidov et al., J Nucl Cardiol 2006;13:652). Eccentricity: sqrt(1 - (diameter / (2 length))^2) of the
+    half ellipsoid with the mid-wall's length and largest radius; 0 is half a sphere.
+    """
+    out: dict[str, float] = {}
+    shell, rays = wall.shell, wall.rays
+    inner = shell.inner_mm(rays)
+    for name, gate in (("ed", ed), ("es", es)):
+        rim = float(shell.rim_mm[gate].mean())
+        rows = slice(rays.cap_rings, rays.cap_rings + max(1, int(rim / TUBE_STEP_MM)))
+        tip = float(inner[gate, 0].mean() * np.cos(rays.turn_rad[0]))
+        across = 2.0 * float(inner[gate, rows].mean(axis=1).max())
+        out[f"shape_index_{name}"] = across / (tip + rim)
+        middle = float(shell.middle_mm[gate, 0].mean()) + rim
+        radius = float(shell.middle_mm[gate, rows].mean(axis=1).max())
+        out[f"eccentricity_{name}"] = float(np.sqrt(max(0.0, 1.0 - (radius / middle) ** 2)))
+    return out

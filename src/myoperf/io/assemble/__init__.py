@@ -1,0 +1,1 @@
+"""Which files belong together, and which of them make a study."""

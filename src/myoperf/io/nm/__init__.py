@@ -1,0 +1,1 @@
+"""Nuclear Medicine (NM) DICOM, read and written."""

@@ -1,0 +1,1 @@
+"""PET DICOM slices, read and written."""

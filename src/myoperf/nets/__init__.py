@@ -1,1 +1,0 @@
-"""Networks: one whole network a file, tensors in and out."""

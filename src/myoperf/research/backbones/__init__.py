@@ -1,0 +1,1 @@
+"""Image networks with ImageNet weights, shared by the topics."""

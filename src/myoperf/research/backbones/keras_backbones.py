@@ -1,0 +1,344 @@
+"""The image backbones of papers 001 and 002: `keras.applications` on the torch backend.
+
+Networks are built channels first where Keras can, so torch's convolutions need no transposition; input and output
+are (batch, channels, rows, columns) always. Weights are Keras' own and do not depend on that order.
+
+Paper 002's second stage trains the top of each network. Its Table 2 gives no list of layers; the rules below
+meet every printed count to the unit with Keras 3.15. They are of three kinds: a plain tail; a tail whose batch
+normalisations stay frozen; a tail, less its batch normalisations, with all batch normalisations of the network.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module, resources
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from myoperf.errors import InputError, MissingWeightsError
+
+__all__ = [
+    "BACKBONES",
+    "TABLE_2",
+    "BackboneSpec",
+    "KerasBackbone",
+    "build_backbone",
+    "count_parameters",
+    "get_spec",
+    "load_keras",
+    "read_layer_counts",
+    "stage2_layers",
+    "train_only",
+    "write_layer_counts",
+]
+
+Norms = Literal["with their layers", "frozen", "all trained"]
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """One network of the papers.
+
+    Attributes
+    ----------
+    name
+        Its class in `keras.applications`.
+    input_size
+        Rows and columns of the papers' input.
+    input_range
+        Values the ImageNet weights expect; networks given [0, 255] scale inside or, as VGG, are fed so by 002.
+    rate_exponent
+        002's a: learning rate 10^-a in stage 1, 10^-(a + 2) in stage 2.
+    tail
+        Last layers of the backbone trained in stage 2.
+    norms
+        What is trained of the batch normalisations in stage 2.
+    """
+
+    name: str
+    input_size: int
+    input_range: tuple[float, float]
+    rate_exponent: int = 3
+    tail: int = 0
+    norms: Norms = "with their layers"
+
+    @property
+    def stage2_rule(self) -> str:
+        """The rule in words."""
+        return f"last {self.tail} backbone layers; batch norms {self.norms}"
+
+
+_SPECS = (
+    BackboneSpec("VGG16", 224, (0, 255), 3, 3),
+    BackboneSpec("VGG19", 224, (0, 255), 3, 3),
+    BackboneSpec("Xception", 299, (-1, 1), 4, 16, "all trained"),
+    BackboneSpec("MobileNetV2", 224, (-1, 1), 3, 3),
+    BackboneSpec("EfficientNetB0", 224, (0, 255), 3, 16),
+    BackboneSpec("EfficientNetB4", 224, (0, 255), 3, 23, "all trained"),
+    BackboneSpec("EfficientNetB7", 224, (0, 255), 3, 25),
+    BackboneSpec("InceptionV3", 299, (-1, 1), 4, 31, "frozen"),
+    BackboneSpec("InceptionResNetV2", 299, (-1, 1), 4, 34, "frozen"),
+    BackboneSpec("DenseNet121", 224, (0, 1), 3, 35, "all trained"),
+    BackboneSpec("DenseNet169", 224, (0, 1), 3, 35, "all trained"),
+    BackboneSpec("DenseNet201", 224, (0, 1), 3, 65),
+    BackboneSpec("ResNet50V2", 224, (-1, 1), 4, 4),
+    BackboneSpec("ResNet101V2", 224, (-1, 1), 4, 7),
+    BackboneSpec("ResNet152V2", 224, (-1, 1), 4, 11),
+    BackboneSpec("EfficientNetB3", 290, (0, 255)),
+)
+BACKBONES: Mapping[str, BackboneSpec] = MappingProxyType({spec.name: spec for spec in _SPECS})
+"""002's fifteen, and EfficientNetB3, which only 001 has (no stage-2 rule)."""
+
+TABLE_2: Mapping[str, tuple[int, int]] = MappingProxyType(
+    {
+        "VGG16": (4851458, 9995072),
+        "VGG19": (4851458, 15304768),
+        "Xception": (7355250, 14031288),
+        "MobileNetV2": (740610, 1845824),
+        "EfficientNetB0": (1457842, 2920179),
+        "EfficientNetB4": (5379878, 12753467),
+        "EfficientNetB7": (12190530, 52563287),
+        "InceptionV3": (6595330, 15732512),
+        "InceptionResNetV2": (7656258, 47074464),
+        "DenseNet121": (1124802, 6175616),
+        "DenseNet169": (1772994, 11296640),
+        "DenseNet201": (2889410, 15924864),
+        "ResNet50V2": (1579778, 22510080),
+        "ResNet101V2": (3940098, 39211520),
+        "ResNet152V2": (4989698, 53867008),
+    }
+)
+"""Trainable and non-trainable parameters at stage 2 as paper 002 prints them."""
+
+HEAD_UNITS, CLASSES = 256, 2
+MOST_CUT = 8
+"""Tensors at the cut of `KerasBackbone.halves` beyond which keeping them costs more than it saves."""
+Trunk = Callable[[Tensor], tuple[Tensor, ...]]
+Top = Callable[[tuple[Tensor, ...]], Tensor]
+_COUNTS = "keras_layer_counts.json"
+
+
+def load_keras() -> Any:
+    """Import Keras on the torch backend.
+
+    Raises
+    ------
+    InputError
+        When Keras is not installed or was already started on another backend.
+    """
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    try:
+        keras = import_module("keras")
+    except ImportError as error:
+        raise InputError("Keras is not installed; install MyoPerf with the extra 'research'.") from error
+    if keras.config.backend() != "torch":
+        raise InputError(f"Keras runs on {keras.config.backend()!r}; set KERAS_BACKEND=torch before it is imported.")
+    return keras
+
+
+def get_spec(name: str) -> BackboneSpec:
+    """Look a backbone up by name; InputError names the known ones."""
+    if name not in BACKBONES:
+        raise InputError(f"Unknown backbone {name!r}; known are {', '.join(BACKBONES)}.")
+    return BACKBONES[name]
+
+
+def build_backbone(
+    name: str, *, weights: str | Path | None = None, input_size: int | None = None, channels: int = 3
+) -> KerasBackbone:
+    """Build a backbone without its top: (batch, channels, size, size) -> (batch, features, rows, columns).
+
+    Parameters
+    ----------
+    weights
+        None for random ones, ``"imagenet"`` for Keras' download (or its cache), or a ``.h5`` file of Keras
+        for the network without top.
+    input_size
+        Rows and columns; default: the papers'.
+    channels
+        3 with ImageNet weights.
+
+    Raises
+    ------
+    MissingWeightsError
+        When the weights are neither on this machine nor to be had.
+    """
+    spec, keras = get_spec(name), load_keras()
+    if weights is not None and channels != 3:
+        raise InputError(f"ImageNet weights need 3 channels; got {channels}.")
+    if isinstance(weights, Path) and not weights.is_file():
+        raise MissingWeightsError(f"The weights file {weights.name} does not exist.")
+    size = input_size or spec.input_size
+    first = not name.startswith("DenseNet")  # Keras builds DenseNet channels last only
+    order = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_first" if first else "channels_last")
+    try:
+        with warnings.catch_warnings():  # two channels are what 001 asks for
+            warnings.filterwarnings("ignore", message="This model usually expects 1 or 3 input channels")
+            model = getattr(keras.applications, name)(
+                include_top=False,
+                weights=None if weights is None else str(weights),
+                input_shape=(channels, size, size) if first else (size, size, channels),
+            )
+    except Exception as error:
+        if weights is None:
+            raise
+        raise MissingWeightsError(
+            f"ImageNet weights of {name} could not be loaded ({type(error).__name__}). Without network, give "
+            f"--weights a folder with the file that Keras publishes for it without top, named {name}.h5, or none."
+        ) from error
+    finally:
+        keras.config.set_image_data_format(order)
+    return KerasBackbone(model, first, spec)
+
+
+class KerasBackbone(nn.Module):
+    """A Keras network as a torch module: (B, channels, H, W) -> (B, features, h, w), whatever its own order of axes.
+
+    Attributes
+    ----------
+    model
+        The Keras network. Its `trainable` flags rule what `trainable_parameters` gives.
+    features
+        Channels out.
+    spec
+        What the papers say of it.
+    """
+
+    def __init__(self, model: Any, channels_first: bool, spec: BackboneSpec) -> None:
+        super().__init__()
+        self.model = model
+        self.spec = spec
+        self.channels_first = channels_first
+        self.features = int(model.output_shape[1 if channels_first else -1])
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Give the last feature maps; layers that are trained use their training behaviour in training mode."""
+        if self.channels_first:
+            out: Tensor = self.model(images, training=self.training)
+            return out
+        out = self.model(images.permute(0, 2, 3, 1), training=self.training)
+        return out.permute(0, 3, 1, 2)
+
+    def trainable_parameters(self) -> list[Tensor]:
+        """Give the torch parameters of layers that are to be trained."""
+        return [variable.value for variable in self.model.trainable_variables]
+
+    def freeze_first(self, share: float) -> None:
+        """Freeze the first share (0 to 1) of the layers and open the others."""
+        layers = self.model.layers
+        train_only(self, layers[round(share * len(layers)) :])
+
+    def open_top(self) -> None:
+        """Open what 002's second stage trains and freeze the rest."""
+        train_only(self, stage2_layers(self, self.spec))
+
+    def halves(self) -> tuple[Trunk, Top] | None:
+        """Cut the network before its first open layer: the frozen trunk, and the rest with the open layers.
+
+        Returns
+        -------
+        (pictures -> tensors at the cut, those tensors -> last maps), or None where nothing lies before the cut.
+        """
+        layers = list(self.model.layers)
+        first = next((i for i, layer in enumerate(layers) if layer.trainable and layer.trainable_weights), len(layers))
+        rest = {id(layer) for layer in layers[first:]}
+        # A layer also keeps the nodes of other networks that it is part of.
+        own = {id(node) for row in self.model._nodes_by_depth.values() for node in row}
+        cut: dict[int, Any] = {}
+        for layer in layers[first:]:
+            for node in layer._inbound_nodes:
+                for tensor in node.input_tensors if id(node) in own else ():
+                    if id(tensor._keras_history.operation) not in rest:
+                        cut[id(tensor)] = tensor
+        made = list(cut.values())
+        if first == 0 or not made or len(made) > MOST_CUT:
+            return None
+        keras = load_keras()
+        trunk = keras.Model(self.model.input, made)
+        top = keras.Model(made, self.model.output)
+
+        def run_trunk(images: Tensor) -> tuple[Tensor, ...]:
+            given = images if self.channels_first else images.permute(0, 2, 3, 1)
+            out = trunk(given, training=False)
+            return tuple(out) if isinstance(out, list | tuple) else (out,)
+
+        def run_top(parts: tuple[Tensor, ...]) -> Tensor:
+            out: Tensor = top(list(parts) if len(parts) > 1 else parts[0], training=self.training)
+            return out if self.channels_first else out.permute(0, 3, 1, 2)
+
+        return run_trunk, run_top
+
+
+def stage2_layers(backbone: KerasBackbone, spec: BackboneSpec) -> list[Any]:
+    """Give the backbone's layers that 002's second stage trains."""
+    if not spec.tail:
+        raise InputError(f"{spec.name} is not among paper 002's networks: it has no stage-2 rule.")
+    layers = list(backbone.model.layers)
+    norm = load_keras().layers.BatchNormalization
+    tail = layers[len(layers) - spec.tail :]
+    if spec.norms == "with their layers":
+        return tail
+    plain = [layer for layer in tail if not isinstance(layer, norm)]
+    return plain if spec.norms == "frozen" else plain + [layer for layer in layers if isinstance(layer, norm)]
+
+
+def train_only(backbone: KerasBackbone, layers: Sequence[Any]) -> None:
+    """Open some layers for training and freeze all others; frozen batch norms keep their statistics."""
+    backbone.model.trainable = True  # of a frozen network Keras gives no trainable variable at all
+    opened = {id(layer) for layer in layers}
+    for layer in backbone.model.layers:
+        layer.trainable = id(layer) in opened
+
+
+def _sizes(variables: list[Any]) -> int:
+    total = 0
+    for variable in variables:
+        size = 1
+        for side in variable.shape:
+            size *= int(side)
+        total += size
+    return total
+
+
+def count_parameters(name: str) -> dict[str, int]:
+    """Build a backbone and count: layers, channels out, parameters, and those of stage 2 with 002's head."""
+    spec, backbone = get_spec(name), build_backbone(name)
+    out = backbone.features
+    head = out * HEAD_UNITS + HEAD_UNITS + HEAD_UNITS * CLASSES + CLASSES
+    total = _sizes(backbone.model.weights)
+    counts = {"layers": len(backbone.model.layers), "features": out, "parameters": total}
+    if spec.tail:
+        opened = _sizes([w for layer in stage2_layers(backbone, spec) for w in layer.trainable_weights])
+        counts |= {
+            "opened_layers": len(stage2_layers(backbone, spec)),
+            "trainable": opened + head,
+            "non_trainable": total - opened,
+        }
+    return counts
+
+
+def read_layer_counts() -> dict[str, dict[str, int]]:
+    """Read the counts that running this module as a script wrote; building every backbone takes minutes."""
+    text = resources.files("myoperf.research.backbones").joinpath(_COUNTS).read_text(encoding="utf-8")
+    counts: dict[str, dict[str, int]] = json.loads(text)
+    return counts
+
+
+def write_layer_counts() -> Path:
+    """Count every backbone anew and write the file beside this module."""
+    path = Path(__file__).with_name(_COUNTS)
+    counts = {name: count_parameters(name) for name in BACKBONES}
+    path.write_text(json.dumps(counts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return path
+
+
+if __name__ == "__main__":
+    write_layer_counts()

@@ -1,0 +1,1 @@
+"""Thirteen networks, four inputs and six label strategies (Hajianfar et al.)."""

@@ -1,0 +1,1 @@
+"""How the shipped network that finds the left ventricle is trained and judged."""

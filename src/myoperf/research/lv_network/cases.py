@@ -1,0 +1,141 @@
+"""Volumes with a labelled left ventricle: what the networks that find it learn from."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from myoperf.errors import InputError
+from myoperf.geometry import index_from_lps
+from myoperf.io.assemble.scans import nm_scan
+from myoperf.io.header import read_header
+from myoperf.io.nifti import read_nifti
+from myoperf.lv import cavity_from_wall, frame_from_mask
+from myoperf.types import LVFrame, Volume
+
+__all__ = ["Case", "folds", "read_cases", "read_real", "write_cases"]
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One volume with its truth.
+
+    Parameters
+    ----------
+    patient
+        Pseudonym; all cases of a patient go to the same side of a split.
+    name
+        Unique among the cases.
+    image
+        One frame, transaxial.
+    labels
+        uint8 on the image's grid: 0 background, 1 myocardium, 2 blood pool.
+    frame
+        The pose.
+    simulated
+        Whether the truth is known from simulation; if not, the wall was drawn by readers and pool and
+        pose were derived from it (`myoperf.lv.frame_from_mask`, `cavity_from_wall`).
+    """
+
+    patient: str
+    name: str
+    image: Volume
+    labels: Volume
+    frame: LVFrame
+    simulated: bool
+
+
+def _largest(mask: NDArray[Any]) -> NDArray[np.uint8]:
+    pieces, count = ndimage.label(mask > 0, np.ones((3, 3, 3)))
+    if count == 0:
+        raise InputError("A mask of the wall is empty; check the file.")
+    return np.asarray(pieces == 1 + int(np.argmax(np.bincount(pieces.ravel())[1:])), dtype=np.uint8)
+
+
+def _placed(mask: Volume, image: Volume) -> NDArray[np.uint8]:
+    """Put a mask, which may cover only part of the image, onto the image's grid by nearest neighbour."""
+    matrix = index_from_lps(mask.lps_from_index) @ image.lps_from_index
+    placed = ndimage.affine_transform(
+        mask.array[0].astype(np.float32),
+        matrix[:3, :3],
+        matrix[:3, 3],
+        output_shape=image.grid_shape,
+        order=0,
+        mode="grid-constant",
+    )
+    return _largest(placed)
+
+
+def read_real(folder: Path) -> tuple[Case, ...]:
+    """Read the open volumes that have a mask of the wall (doi:10.13026/ce2z-dw74, CC BY 4.0).
+
+    The largest piece of each mask counts; cavity and pose are derived from it.
+
+    Parameters
+    ----------
+    folder
+        Holds ``index.csv`` (patient, image_id, dicom, mask).
+
+    Raises
+    ------
+    InputError
+        When the table or a mask is missing or empty.
+    """
+    table = folder / "index.csv"
+    if not table.is_file():
+        raise InputError("No index.csv was found; give the folder of the open perfusion volumes.")
+    with table.open(newline="") as lines:
+        rows = [row for row in csv.DictReader(lines) if row["mask"]]
+    cases = []
+    for row in rows:
+        path = folder / row["dicom"]
+        scan = nm_scan(path, read_header(path))
+        image = scan.image
+        if not isinstance(image, Volume):
+            raise InputError(f"{path.name} holds projections; a reconstructed volume was expected.")
+        image = image.with_array(image.array[0].astype(np.float32))
+        wall = image.with_array(_placed(read_nifti(folder / row["mask"]), image))
+        frame = frame_from_mask(wall)
+        name = f"{row['patient']}-{row['image_id'].replace(' ', '-')}"
+        cases.append(Case(row["patient"], name, image, cavity_from_wall(wall, frame), frame, simulated=False))
+    return tuple(cases)
+
+
+def folds(cases: Sequence[Case], count: int, seed: int) -> tuple[tuple[str, ...], ...]:
+    """Deal the patients (not the volumes) into `count` groups of nearly equal size."""
+    patients = sorted({case.patient for case in cases})
+    order = np.random.default_rng(seed).permutation(len(patients))
+    return tuple(tuple(sorted(patients[i] for i in order[k::count])) for k in range(count))
+
+
+def write_cases(path: Path, cases: Sequence[Case]) -> None:
+    """Keep cases in one compressed numpy file."""
+    arrays: dict[str, Any] = {}
+    for i, case in enumerate(cases):
+        arrays[f"{i}/image"] = case.image.array[0]
+        arrays[f"{i}/labels"] = case.labels.array[0]
+        arrays[f"{i}/affine"] = case.image.lps_from_index
+        arrays[f"{i}/frame"] = np.stack([case.frame.apex_mm, case.frame.base_mm, case.frame.anterior])
+        arrays[f"{i}/about"] = np.array([case.patient, case.name, str(int(case.simulated))])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **arrays)
+
+
+def read_cases(path: Path) -> tuple[Case, ...]:
+    """Read what `write_cases` wrote."""
+    with np.load(path, allow_pickle=False) as file:
+        count = sum(key.endswith("/image") for key in file.files)
+        cases = []
+        for i in range(count):
+            image = Volume(file[f"{i}/image"], file[f"{i}/affine"])
+            patient, name, simulated = (str(v) for v in file[f"{i}/about"])
+            frame = LVFrame(*file[f"{i}/frame"])
+            cases.append(Case(patient, name, image, image.with_array(file[f"{i}/labels"]), frame, simulated == "1"))
+    return tuple(cases)

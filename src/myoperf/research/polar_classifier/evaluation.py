@@ -1,0 +1,261 @@
+"""Measure a polar classifier: beside TPD and SSS, in sub-groups, on other cameras, with abstention."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from myoperf.diagnosis.classifier import Classifier, Reading, scale_maps
+from myoperf.errors import InputError
+from myoperf.perfusion import (
+    NormalLimits,
+    build_limits,
+    choose_limits,
+    measure_perfusion,
+    shipped_limits,
+)
+from myoperf.research.polar_classifier.cases import PolarCases, join_cases
+from myoperf.research.polar_classifier.training import read_cohort
+from myoperf.segments import TERRITORIES
+from myoperf.stats import (
+    bootstrap_auc,
+    delong_pairs,
+    delong_table,
+    measure_calibration,
+    measure_threshold,
+    percentile_interval,
+    resample_counts,
+    threshold_for_sensitivity,
+    wilson_interval,
+)
+from myoperf.types import VESSELS, PolarMap
+
+__all__ = [
+    "limits_from",
+    "measure_cohort",
+    "measure_groups",
+    "measure_likeness",
+    "measure_threshold_choice",
+    "score_maps",
+    "stress_limits",
+    "verdict",
+]
+
+Float = NDArray[np.floating[Any]]
+
+
+def _polar(values: Float) -> PolarMap:
+    """Wrap a simulated map; its geometry is not needed for perfusion scores."""
+    return PolarMap(values, np.zeros((*values.shape, 3)), np.ones(values.shape))
+
+
+def stress_limits() -> dict[float, NormalLimits]:
+    """Give the shipped stress limits that the main job uses for men (1) and women (0)."""
+    out = {}
+    for sex, letter in ((1.0, "M"), (0.0, "F")):
+        limits, _ = choose_limits(shipped_limits(), state="stress", sex=letter, tracer="Tc-99m", camera=None)
+        if limits is None:
+            raise InputError("There are no shipped stress limits to compare with; run 'myoperf normals build'.")
+        out[sex] = limits
+    return out
+
+
+def limits_from(cases: PolarCases) -> dict[float, NormalLimits]:
+    """Build stress limits for men (1) and women (0) from the patients of a cohort without disease."""
+    well, out = cases.ica.sum(axis=1) == 0, {}
+    for sex, letter in ((1.0, "M"), (0.0, "F")):
+        maps = [_polar(values) for values in cases.stress[well & (cases.clinical[:, 0] == sex)]]
+        words = {"name": "healthy training patients", "version": "1", "provenance": "simulated"}
+        out[sex] = build_limits(maps, state="stress", sex=letter, licence="Apache-2.0", **words)
+    return out
+
+
+def score_maps(cases: PolarCases, limits: Mapping[float, NormalLimits]) -> dict[str, Float]:
+    """Measure TPD and SSS, per vessel (n, 3) and per patient (n,), of the stress maps."""
+    out: dict[str, list[Any]] = {"tpd": [], "sss": [], "tpd_vessel": [], "sss_vessel": []}
+    for values, sex in zip(cases.stress, cases.clinical[:, 0], strict=True):
+        seen = measure_perfusion(_polar(values), limits[float(sex)])
+        out["tpd"].append(seen.tpd_percent)
+        out["sss"].append(int(seen.scores.sum()))
+        out["tpd_vessel"].append([seen.territory_tpd(v) for v in VESSELS])
+        out["sss_vessel"].append([sum(int(seen.scores[s - 1]) for s in TERRITORIES[v]) for v in VESSELS])
+    return {name: np.asarray(values, dtype=np.float64) for name, values in out.items()}
+
+
+def _areas(truth: NDArray[Any], scores: Mapping[str, Float]) -> dict[str, Any]:
+    """Give the area of each score with DeLong's interval, and the paired test of the first against the others."""
+    table = delong_table(truth, np.stack(list(scores.values())))
+    out: dict[str, Any] = {"n": int(truth.size), "n_positive": int(truth.sum())}
+    for index, name in enumerate(scores):
+        area = table.interval(index)
+        out[name] = {"auc": round(float(table.auc[index]), 4), "interval": [round(area.lo, 4), round(area.hi, 4)]}
+    pairs = delong_pairs(table)
+    first = next(iter(scores))
+    for a, b, p in zip(pairs.a, pairs.b, pairs.p, strict=True):
+        if a == 0:
+            out[f"{first}_against_{list(scores)[b]}_p"] = float(f"{p:.3g}")
+    return out
+
+
+def _vessels_together(cases: PolarCases, reading: Reading, scores: Mapping[str, Float], seed: int) -> dict[str, Any]:
+    """Compare vessels pooled as 001 does, intervals and tests by resampling patients, who have three vessels each."""
+    truth = cases.ica.ravel()
+    names = ("classifier", "tpd", "sss")
+    matrix = np.stack([reading.probability.ravel(), scores["tpd_vessel"].ravel(), scores["sss_vessel"].ravel()])
+    patient = np.repeat(np.arange(len(cases)), 3)
+    counts = resample_counts(truth, resamples=1000, rng=np.random.default_rng(seed), patient=patient)
+    samples = bootstrap_auc(truth, matrix, counts)
+    auc = delong_table(truth, matrix).auc
+    out: dict[str, Any] = {"n": int(truth.size), "n_positive": int(truth.sum())}
+    for index, name in enumerate(names):
+        area = percentile_interval(samples[index])
+        out[name] = {"auc": round(float(auc[index]), 4), "interval": [round(area.lo, 4), round(area.hi, 4)]}
+        if index:
+            difference = samples[0] - samples[index]
+            tail = min((difference <= 0).sum(), (difference >= 0).sum())
+            out[f"classifier_against_{name}_p"] = round(min(1.0, 2.0 * (tail + 1) / (difference.size + 1)), 4)
+    return out
+
+
+def _columns(reading: Reading, scores: Mapping[str, Float]) -> dict[str, Float]:
+    return {"classifier": reading.per_patient, "tpd": scores["tpd"], "sss": scores["sss"]}
+
+
+def measure_cohort(
+    classifier: Classifier,
+    cases: PolarCases,
+    limits: Mapping[float, NormalLimits],
+    *,
+    rest: bool = True,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Measure one cohort: areas per patient, per vessel and pooled, calibration, abstention.
+
+    Parameters
+    ----------
+    limits
+        For TPD and SSS, by sex, from ventricles found or known as those of the cohort.
+    rest
+        Let the classifier see the rest maps; TPD and SSS are of stress in any case.
+    """
+    reading, scores = read_cohort(classifier, cases, rest=rest), score_maps(cases, limits)
+    truth = cases.ica.max(axis=1)
+    kept = reading.distance <= 1.0
+    columns = _columns(reading, scores)
+    out: dict[str, Any] = {
+        "patient": _areas(truth, columns),
+        "vessels": _vessels_together(cases, reading, scores, seed),
+        "abstained": _share(~kept),
+    }
+    for index, vessel in enumerate(VESSELS):
+        by_vessel = {
+            "classifier": reading.probability[:, index],
+            "tpd": scores["tpd_vessel"][:, index],
+            "sss": scores["sss_vessel"][:, index],
+        }
+        if 0 < cases.ica[:, index].sum() < len(cases):
+            out[vessel] = _areas(cases.ica[:, index], by_vessel)
+    calibration = measure_calibration(cases.ica.ravel(), reading.probability.ravel())
+    out["calibration"] = {n: round(float(getattr(calibration, n)), 4) for n in ("brier", "slope", "intercept", "ece")}
+    if not kept.all() and kept.sum() >= 10 and 0 < truth[kept].sum() < kept.sum():
+        out["patient_without_abstained"] = _areas(truth[kept], {n: v[kept] for n, v in columns.items()})
+    return out
+
+
+def _share(found: NDArray[np.bool_]) -> dict[str, Any]:
+    """Give a share with Wilson's interval."""
+    around = wilson_interval(int(found.sum()), int(found.size))
+    interval = [round(around.lo, 4), round(around.hi, 4)]
+    return {"n": int(found.size), "share": round(float(found.mean()), 4), "interval": interval}
+
+
+def measure_groups(
+    classifier: Classifier, cases: PolarCases, limits: Mapping[float, NormalLimits], normal: PolarCases | None = None
+) -> dict[str, Any]:
+    """Measure sub-groups and less information, per patient, TPD and SSS beside.
+
+    Parameters
+    ----------
+    normal
+        Patients of low likelihood, who are put beside the others for the group of lower prevalence.
+    """
+    truth, scores = cases.ica.max(axis=1), score_maps(cases, limits)
+    columns = _columns(read_cohort(classifier, cases), scores)
+    small = cases.edv_ml <= np.quantile(cases.edv_ml, 0.25)
+    out: dict[str, Any] = {}
+    groups = {"men": cases.clinical[:, 0] == 1, "women": cases.clinical[:, 0] == 0, "small_hearts": small}
+    for name, rows in groups.items():
+        if 0 < truth[rows].sum() < rows.sum():
+            out[name] = _areas(truth[rows], {n: v[rows] for n, v in columns.items()})
+    blind = read_cohort(classifier, cases, clinical=False)
+    out["no_clinical_values"] = _areas(truth, _columns(blind, scores))
+    if normal is not None:
+        wide = join_cases([cases, normal])
+        seen = _columns(read_cohort(classifier, wide), score_maps(wide, limits))
+        out["with_normals"] = _areas(wide.ica.max(axis=1), seen)
+        scored = read_cohort(classifier, normal)
+        out["normals_abstained"] = _share(scored.distance > 1.0)
+    return out
+
+
+def measure_likeness(known: PolarCases, found: PolarCases, components: Float, *, seed: int = 0) -> dict[str, Any]:
+    """Measure whether stress maps on known and on found ventricles can be told apart; 0.5: they cannot.
+
+    A logistic regression on the maps' main components, cross-validated; area under its curve.
+
+    Parameters
+    ----------
+    known, found
+        Of one population; as many of each are used.
+    components
+        (k, places).
+    """
+    n = min(len(known), len(found))
+    maps = scale_maps(np.concatenate([known.stress[:n], found.stress[:n]])).reshape(2 * n, -1)
+    which = np.repeat([0, 1], n)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+    chance = cross_val_predict(model, maps @ components.T, which, cv=folds, method="predict_proba")[:, 1]
+    return _areas(which, {"told_apart": chance})
+
+
+def measure_threshold_choice(
+    classifier: Classifier, calibration: PolarCases, test: PolarCases, sensitivity: float
+) -> dict[str, Any]:
+    """Choose the cut for a sensitivity on the calibration patients, and measure it on the others."""
+    cut = threshold_for_sensitivity(
+        calibration.ica.max(axis=1), read_cohort(classifier, calibration).per_patient, sensitivity
+    )
+    truth = test.ica.max(axis=1)
+    _, seen = measure_threshold(
+        truth,
+        read_cohort(classifier, test).per_patient,
+        counts=resample_counts(truth, resamples=200, rng=np.random.default_rng(0)),
+        threshold=cut,
+    )
+    out: dict[str, Any] = {"wanted_sensitivity": sensitivity, "threshold": float(cut)}
+    for name in ("sensitivity", "specificity"):
+        interval = seen[name].interval
+        out[name] = {"value": round(seen[name].value, 4), "interval": [round(interval.lo, 4), round(interval.hi, 4)]}
+    return out
+
+
+def verdict(measured: Mapping[str, Any]) -> str:
+    """Say in a sentence whether the classifier beats TPD and SSS on the test patients."""
+    parts = []
+    for level in ("patient", "vessels"):
+        for score in ("tpd", "sss"):
+            area, other = measured[level]["classifier"]["auc"], measured[level][score]["auc"]
+            p = measured[level][f"classifier_against_{score}_p"]
+            word = "no clear difference from" if p >= 0.05 else "better than" if area > other else "worse than"
+            parts.append(
+                f"per {level.rstrip('s')}: {word} {score.upper()} (AUC {area:.3f} against {other:.3f}, p {p:g})"
+            )
+    return "; ".join(parts)

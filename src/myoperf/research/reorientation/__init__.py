@@ -1,0 +1,1 @@
+"""MS-ST-UNet (Ni et al.), its ablations and its peers."""

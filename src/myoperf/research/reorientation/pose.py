@@ -1,0 +1,169 @@
+"""Rotations, poses and sampling in them: the geometry of spatial transformers, tensors only.
+
+A pose is M = [s R, T] (MS-ST-UNet, equation 2): a point u of the turned grid shows the point s R u + T of the
+volume, both in (x, y, z) = (columns, rows, planes) with [-1, 1] from edge to edge (``align_corners=False``, so
+that half the field on half the grid falls on the voxels themselves; equation 5 of the paper counts from
+centre to centre, which differs by less than one part in the grid's side). Volumes are cubes of cubic voxels,
+or the rotation would shear.
+
+Table 2's mean angles (-0.83, -1.14, 1.22) turn z to (-0.28, 0.91, 0.28): right, back and up in an LPS grid,
+the way from apex to base. So x is lateral, y inferior and z from apex to base: planes from apex to base, rows
+downwards to inferior, columns to lateral, a right-handed frame. Table 2's translations fit the shift of the image
+to the centre, the opposite of T.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from myoperf.lv.compact_network import matrix_from_six
+
+__all__ = [
+    "euler_from_matrix",
+    "full_precision",
+    "matrix_from_euler",
+    "matrix_from_six",
+    "pose_matrix",
+    "relative_pose",
+    "sample_back",
+    "sample_by_matrix",
+    "sample_in_pose",
+    "six_from_matrix",
+]
+
+
+def full_precision(like: Tensor) -> AbstractContextManager[object]:
+    """Switch autocast off for what follows: bfloat16 would round a pose to parts of a voxel."""
+    device = like.device.type
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
+
+
+def matrix_from_euler(angles: Tensor) -> Tensor:
+    """Turn (..., 3) angles (alpha, beta, gamma) in radians to R = Ry(alpha) Rx(beta) Rz(gamma) (equation 1)."""
+    (sa, sb, sg), (ca, cb, cg) = angles.sin().unbind(-1), angles.cos().unbind(-1)
+    rows = [
+        [ca * cg + sa * sb * sg, sa * sb * cg - ca * sg, sa * cb],
+        [cb * sg, cb * cg, -sb],
+        [ca * sb * sg - sa * cg, sa * sg + ca * sb * cg, ca * cb],
+    ]
+    return torch.stack([torch.stack(row, -1) for row in rows], -2)
+
+
+def euler_from_matrix(rotation: Tensor, *, near: Tensor | None = None) -> Tensor:
+    """Turn rotations (..., 3, 3) to angles (..., 3) in radians, beta within a quarter turn.
+
+    Every rotation has two sets of angles: (alpha, beta, gamma) and (alpha + pi, pi - beta, gamma + pi).
+
+    Parameters
+    ----------
+    near
+        (..., 3), give the set nearer to these angles (sum of wrapped differences) instead: Table 2's beta reaches
+        -1.69, beyond the quarter turn.
+    """
+    flat = torch.sqrt(rotation[..., 1, 0] ** 2 + rotation[..., 1, 1] ** 2 + 1e-12)
+    alpha = torch.atan2(rotation[..., 0, 2], rotation[..., 2, 2])
+    beta = torch.atan2(-rotation[..., 1, 2], flat)
+    gamma = torch.atan2(rotation[..., 1, 0], rotation[..., 1, 1])
+    first = torch.stack([alpha, beta, gamma], -1)
+    if near is None:
+        return first
+    second = _wrap(torch.stack([alpha + torch.pi, torch.pi - beta, gamma + torch.pi], -1))
+    far = [_wrap(one - near).abs().sum(-1, keepdim=True) for one in (first, second)]
+    return torch.where(far[0] <= far[1], first, second)
+
+
+def _wrap(angle: Tensor) -> Tensor:
+    return torch.remainder(angle + torch.pi, 2 * torch.pi) - torch.pi
+
+
+def six_from_matrix(rotation: Tensor) -> Tensor:
+    """First two columns (..., 6) of rotations (..., 3, 3): the inverse of ``matrix_from_six``."""
+    return torch.cat([rotation[..., 0], rotation[..., 1]], -1)
+
+
+def pose_matrix(rotation: Tensor, translation: Tensor, scale: float = 1.0) -> Tensor:
+    """Give M = [s R, T], (B, 3, 4), of rotations (B, 3, 3) and translations (B, 3)."""
+    return torch.cat([scale * rotation, translation[..., None]], -1)
+
+
+def sample_by_matrix(volume: Tensor, matrix: Tensor, size: tuple[int, int, int], *, mode: str = "bilinear") -> Tensor:
+    """Sample (B, C, D, H, W) at M u for the points u of a grid of `size`, zero outside -> (B, C, *size).
+
+    The grid is made in float32 also under autocast.
+    """
+    with full_precision(volume):
+        grid = F.affine_grid(matrix.float(), [len(volume), 1, *size], align_corners=False)
+        moved = F.grid_sample(volume.float(), grid, mode=mode, padding_mode="zeros", align_corners=False)
+    return moved.to(volume.dtype)
+
+
+def sample_in_pose(
+    volume: Tensor,
+    rotation: Tensor,
+    translation: Tensor,
+    *,
+    scale: float = 1.0,
+    size: tuple[int, int, int] | None = None,
+    mode: str = "bilinear",
+) -> Tensor:
+    """Turn a volume to its pose: `scale` is the part of the field's side to show, `size` the grid (default: the same).
+
+    Parameters
+    ----------
+    mode
+        "bilinear" (trilinear in 3D) for images, "nearest" for labels.
+    """
+    sides = (volume.shape[2], volume.shape[3], volume.shape[4])
+    return sample_by_matrix(volume, pose_matrix(rotation, translation, scale), size or sides, mode=mode)
+
+
+def sample_back(
+    turned: Tensor,
+    rotation: Tensor,
+    translation: Tensor,
+    *,
+    scale: float = 1.0,
+    size: tuple[int, int, int] | None = None,
+    mode: str = "bilinear",
+) -> Tensor:
+    """Bring what lies in the turned frame (B, C, D, H, W) back to the volume's; zero outside."""
+    back = rotation.float().transpose(-1, -2) / scale
+    matrix = torch.cat([back, -back @ translation.float()[..., None]], -1)
+    sides = (turned.shape[2], turned.shape[3], turned.shape[4])
+    return sample_by_matrix(turned, matrix, size or sides, mode=mode)
+
+
+def relative_pose(
+    rotation: Tensor,
+    translation: Tensor,
+    next_rotation: Tensor,
+    next_translation: Tensor,
+    *,
+    scale: float,
+    next_scale: float,
+    exact: bool,
+) -> Tensor:
+    """Give the (B, 3, 4) that takes points of the next scale's grid to this scale's (equation 6).
+
+    Parameters
+    ----------
+    exact
+        True: the composition, M^-1 M', under which features and samples of the next scale lie on each
+        other. False: as the paper writes it, [s R(theta' - theta), t' - t] with s = next_scale / scale and
+        differences of Euler angles, which is the same only where the differences are nought. (Which of
+        the two scales is subtracted is not said; here the one left, as in the exact form.)
+    """
+    ratio = next_scale / scale
+    with full_precision(rotation):
+        one, two = rotation.float(), next_rotation.float()
+        shift = next_translation.float() - translation.float()
+        if exact:
+            back = one.transpose(-1, -2)
+            return torch.cat([ratio * (back @ two), (back @ shift[..., None]) / scale], -1)
+        angles = euler_from_matrix(one)
+        difference = euler_from_matrix(two, near=angles) - angles
+        return pose_matrix(matrix_from_euler(difference), shift, ratio)

@@ -1,0 +1,216 @@
+"""Tables and figures of MS-ST-UNet's experiments from rows of judged volumes: paper 003's tables 3, 4, figures 4, 6."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from myoperf.errors import InputError
+from myoperf.research.reorientation.figures import PARAMETERS, draw_poses, draw_volumes, r2
+from myoperf.research.reorientation.networks import LV_NETWORKS
+
+__all__ = ["NAMES", "OURS", "write_tables"]
+
+Float = NDArray[np.float64]
+NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "seg-op1": "Seg Op1",
+        "seg-op2": "Seg Op2",
+        "rot-op1-seg-op1": "Rot Op1-Seg Op1",
+        "sep-rot-op2-seg-op2": "Sep Rot Op2-Seg Op2",
+        "rot-op2-seg-op2": "Rot Op2-Seg Op2 (MS-ST-UNet)",
+        "v-net": "V-Net",
+        "dense-unet": "Dense-U-Net",
+        "nn-unet": "nnU-Net",
+        "omega-net": "Omega-Net",
+    }
+)
+OURS = "rot-op2-seg-op2"
+COMPARED = (
+    (OURS, "sep-rot-op2-seg-op2", "joint against separate"),
+    (OURS, "rot-op1-seg-op1", "multi-scale against single, with pose"),
+    ("seg-op2", "seg-op1", "multi-scale against single, segmentation only"),
+    (OURS, "nn-unet", "against nnU-Net"),
+)
+_TITLES: Mapping[str, str] = MappingProxyType(
+    {
+        "wall_dice": "wall DSC, %",
+        "pool_dice": "pool DSC, %",
+        "wall_hd95_mm": "wall HD95, mm",
+        "pool_hd95_mm": "pool HD95, mm",
+        "rotation_mse": "rotation MSE",
+        "axis_error_deg": "long axis, degrees, by the network's pose",
+        "axis_median_deg": "median",
+        "axis_p95_deg": "95th percentile",
+        "mask_axis_error_deg": "long axis, degrees, by its mask",
+        "mask_axis_median_deg": "median",
+        "mask_axis_p95_deg": "95th percentile",
+        "error_percent": "error, %",
+        "error_percent_sd": "SD, %",
+        "agreement_lo_percent": "limits of agreement, from, %",
+        "agreement_hi_percent": "to, %",
+        "wall_points": "wall DSC, points",
+        "pool_points": "pool DSC, points",
+    }
+)
+
+
+def write_tables(out: Path) -> None:
+    """Make tables and figures from the jobs done so far."""
+    files = sorted((out / "jobs").glob("*.csv"))
+    if not files:
+        raise InputError("No job is done yet; nothing to tabulate.")
+    rows = pd.concat([pd.read_csv(file) for file in files])
+    tables = {
+        "overlap": _overlaps(rows),
+        "pose": _poses(rows),
+        "wall_volume": _volumes_of_wall(rows),
+        "differences": _differences(rows),
+    }
+    for name, table in tables.items():
+        table.to_csv(out / f"{name}.csv", index=False, float_format="%.5g")
+        (out / f"{name}.md").write_text(_markdown(table))
+    for kind in sorted(set(rows["tested_on"])):
+        shown = [(NAMES[key[3]], part) for key, part in _with_pose(rows) if key[0] == kind]
+        if shown:
+            draw_poses(shown, kind, out / f"figure4-{kind}.png")
+            draw_volumes(shown, kind, out / f"figure6-{kind}.png")
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    """Lay a table out for a page: a value with its interval in one cell."""
+    shown = [c for c in table.columns if not c.endswith(("_lo", "_hi"))]
+    titles = [_TITLES.get(column, column.replace("_", " ")) for column in shown]
+    lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(shown)]
+    for _, row in table.iterrows():
+        cells = []
+        for column in shown:
+            value = row[column]
+            if not isinstance(value, float):
+                cells.append(str(value))
+            elif not np.isfinite(value):
+                cells.append("")
+            elif f"{column}_lo" in table:
+                cells.append(f"{value:.4g} ({row[f'{column}_lo']:.4g} to {row[f'{column}_hi']:.4g})")
+            else:
+                cells.append(f"{value:.4g}")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _groups(rows: pd.DataFrame) -> list[tuple[tuple[str, str, str, str], pd.DataFrame]]:
+    keys = ["tested_on", "trained_on", "pose", "network"]
+    found = dict(list(rows.groupby(keys)))
+    order = sorted(found, key=lambda k: (k[0] == "pet", k[0] != k[1], k[2], LV_NETWORKS.index(str(k[3]))))
+    return [((str(k[0]), str(k[1]), str(k[2]), str(k[3])), found[k]) for k in order]
+
+
+def _label(key: tuple[str, str, str, str]) -> dict[str, str]:
+    tested, trained, pose, network = key
+    name = "MSUNet, true pose given" if pose == "given" else NAMES[network]
+    return {"tested_on": f"{tested}, simulated", "trained_on": f"{trained}, simulated", "network": name}
+
+
+def _overlaps(rows: pd.DataFrame) -> pd.DataFrame:
+    """Tables 3 and 4: overlap and distance with intervals over patients, and the angles' mean squared error."""
+    out = []
+    for key, part in _groups(rows):
+        rng = np.random.default_rng(0)
+        row: dict[str, Any] = dict(_label(key), n=len(part))
+        for column, scale in (
+            ("wall_dice", 100),
+            ("pool_dice", 100),
+            ("wall_hd95_mm", 1),
+            ("pool_hd95_mm", 1),
+            ("rotation_mse", 1),
+            ("axis_error_deg", 1),
+            ("mask_axis_error_deg", 1),
+        ):
+            values = part[column].to_numpy(float) if column in part else np.full(len(part), np.nan)
+            if key[2] == "given" and column in ("rotation_mse", "axis_error_deg"):
+                values = np.full(len(part), np.nan)
+            mean, low, high = _interval(scale * values, rng)
+            row |= {column: mean, f"{column}_lo": low, f"{column}_hi": high}
+            if column.endswith("axis_error_deg"):
+                which, known = column.removesuffix("_error_deg"), values[np.isfinite(values)]
+                middle, far = np.percentile(known, [50, 95]) if known.size else (np.nan, np.nan)
+                row |= {f"{which}_median_deg": middle, f"{which}_p95_deg": far}
+        out.append(row)
+    return pd.DataFrame(out)
+
+
+def _with_pose(rows: pd.DataFrame) -> list[tuple[tuple[str, str, str, str], pd.DataFrame]]:
+    return [
+        (key, part)
+        for key, part in _groups(rows)
+        if key[0] == key[1] and key[2] == "found" and "alpha" in part and part["alpha"].notna().all()
+    ]
+
+
+def _poses(rows: pd.DataFrame) -> pd.DataFrame:
+    """Figure 4's numbers: R2 of the regression line and of the prediction itself, for each of the six parameters."""
+    out = []
+    for key, part in _with_pose(rows):
+        row: dict[str, Any] = dict(_label(key), n=len(part))
+        for name in PARAMETERS:
+            got, truth = part[name].to_numpy(float), part[f"true_{name}"].to_numpy(float)
+            row[f"r2_{name}"] = r2(got, truth)
+            row[f"explained_{name}"] = 1 - ((got - truth) ** 2).sum() / ((truth - truth.mean()) ** 2).sum()
+        out.append(row)
+    return pd.DataFrame(out)
+
+
+def _volumes_of_wall(rows: pd.DataFrame) -> pd.DataFrame:
+    """Figure 6's numbers: regression of the wall's volume, relative error and limits of agreement."""
+    out = []
+    for key, part in _groups(rows):
+        got, truth = part["wall_ml"].to_numpy(float), part["true_wall_ml"].to_numpy(float)
+        error = 100 * (got - truth) / truth
+        slope, offset = np.polyfit(truth, got, 1) if len(part) > 2 else (np.nan, np.nan)
+        mean, low, high = _interval(error, np.random.default_rng(0))
+        spread = float(error.std(ddof=1)) if len(part) > 1 else np.nan
+        out.append(
+            dict(_label(key), n=len(part))
+            | {
+                "r2": r2(got, truth),
+                "slope": slope,
+                "offset_ml": offset,
+            }
+            | {"error_percent": mean, "error_percent_lo": low, "error_percent_hi": high, "error_percent_sd": spread}
+            | {"agreement_lo_percent": mean - 1.96 * spread, "agreement_hi_percent": mean + 1.96 * spread}
+        )
+    return pd.DataFrame(out)
+
+
+def _differences(rows: pd.DataFrame) -> pd.DataFrame:
+    """Give the paper's claims as paired differences of the wall's and pool's overlap, in points."""
+    own = rows[(rows["trained_on"] == rows["tested_on"]) & (rows["pose"] == "found")]
+    out = []
+    for kind, part in own.groupby("tested_on"):
+        wide = {name: table.set_index("case") for name, table in part.groupby("network")}
+        for one, other, claim in COMPARED:
+            if one not in wide or other not in wide:
+                continue
+            row: dict[str, Any] = {"tested_on": f"{kind}, simulated", "claim": claim, "n": len(wide[one])}
+            for mask in ("wall", "pool"):
+                difference = 100 * (wide[one][f"{mask}_dice"] - wide[other][f"{mask}_dice"]).to_numpy(float)
+                mean, low, high = _interval(difference, np.random.default_rng(0))
+                row |= {f"{mask}_points": mean, f"{mask}_points_lo": low, f"{mask}_points_hi": high}
+            out.append(row)
+    return pd.DataFrame(out)
+
+
+def _interval(values: Float, rng: np.random.Generator, *, resamples: int = 2000) -> tuple[float, float, float]:
+    """Mean and its 95 % interval by resampling patients (one volume each); NaN is left out."""
+    there = values[np.isfinite(values)]
+    if not there.size:
+        return np.nan, np.nan, np.nan
+    means = there[rng.integers(there.size, size=(resamples, there.size))].mean(1)
+    low, high = np.percentile(means, (2.5, 97.5))
+    return float(there.mean()), float(low), float(high)

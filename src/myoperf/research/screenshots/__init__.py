@@ -1,0 +1,1 @@
+"""Pictures of workstations and reports turned into numbers."""

@@ -1,0 +1,197 @@
+"""Paper 002's kind of data in a folder: screens of a workstation, and a table with a class a patient.
+
+Layout: ``labels.csv`` with the columns patient, file (path of a picture inside the folder) and label (0 or 1), and, if
+wanted, map: which polar map of the page in reading order, counted from 1; 1 where left out or empty. A patient may
+have several pictures, all of one label.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from myoperf.errors import InputError
+from myoperf.research.screenshots.screens import ScreenMap, read_screen
+
+__all__ = ["LABELS", "LabelledScreen", "ReadScreens", "ScreenFolder", "find_screens", "read_screens"]
+
+LABELS = "labels.csv"
+_COLUMNS = ("patient", "file", "label")
+
+
+@dataclass(frozen=True)
+class LabelledScreen:
+    """One polar map of one picture, with its patient's class.
+
+    Attributes
+    ----------
+    file
+        As the table names it.
+    path
+        Where it lies.
+    place
+        Which map of the page in reading order, from 1.
+    """
+
+    patient: str
+    file: str
+    path: Path
+    label: int
+    place: int
+
+
+@dataclass(frozen=True)
+class ScreenFolder:
+    """What a folder holds.
+
+    Attributes
+    ----------
+    screens
+        In the order of the table.
+    fingerprint
+        SHA-256 of the table and of all its pictures.
+    """
+
+    screens: tuple[LabelledScreen, ...]
+    fingerprint: str
+
+
+@dataclass(frozen=True, eq=False)
+class ReadScreens:
+    """Clean maps of the screens that could be read.
+
+    Attributes
+    ----------
+    discs
+        (n, size, size) from 0 to 1; 0 outside the disc.
+    screens
+        Whose they are, n.
+    refused
+        The other screens, and why.
+    """
+
+    discs: NDArray[np.float32]
+    screens: tuple[LabelledScreen, ...]
+    refused: Mapping[LabelledScreen, str]
+
+
+def find_screens(folder: Path) -> ScreenFolder:
+    """Read a folder's table and find its pictures, without looking into them.
+
+    Raises
+    ------
+    InputError
+        When the table lacks a column or contradicts itself, a label is neither 0 nor 1, or a picture is missing,
+        lies outside the folder or is listed twice; the message names the line, never the patient.
+    """
+    screens: list[LabelledScreen] = []
+    label_of: dict[str, int] = {}
+    seen: dict[tuple[str, int], int] = {}
+    digests: dict[Path, str] = {}
+    for line, row in _rows(folder / LABELS):
+        screen = _screen(folder, line, row)
+        if label_of.setdefault(screen.patient, screen.label) != screen.label:
+            raise InputError(
+                f"{LABELS}, line {line}: the patient has another label in a line before; one was expected."
+            )
+        if screen.path not in digests:
+            digests[screen.path] = hashlib.sha256(screen.path.read_bytes()).hexdigest()
+        before = seen.setdefault((digests[screen.path], screen.place), line)
+        if before != line:
+            raise InputError(f"{LABELS}, line {line}: the same picture and map as in line {before}; list each once.")
+        screens.append(screen)
+    table = (folder / LABELS).read_bytes()
+    mark = hashlib.sha256(table + "".join(digests.values()).encode())
+    return ScreenFolder(tuple(screens), mark.hexdigest())
+
+
+def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Read the table: (line, column -> text without blanks around)."""
+    if not path.is_file():
+        raise InputError(f"The folder needs a table {LABELS} with the columns {', '.join(_COLUMNS)}; it is not there.")
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, restkey="", restval="")
+            names = {str(name).strip().lower(): name for name in reader.fieldnames or ()}
+            lacking = [name for name in _COLUMNS if name not in names]
+            if lacking:
+                raise InputError(
+                    f"{LABELS} needs the columns {', '.join(_COLUMNS)}, set apart by commas; "
+                    f"{' and '.join(lacking)} is not there."
+                )
+            rows = [
+                (reader.line_num, {name: row[names[name]].strip() for name in (*_COLUMNS, "map") if name in names})
+                for row in reader
+            ]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(
+            f"{LABELS} cannot be read as a table ({type(error).__name__}); save it as CSV, UTF-8."
+        ) from error
+    if not rows:
+        raise InputError(f"{LABELS} has no rows; one a picture was expected.")
+    return rows
+
+
+def _screen(folder: Path, line: int, row: Mapping[str, str]) -> LabelledScreen:
+    """Check one row."""
+    where = f"{LABELS}, line {line}"
+    if not row["patient"] or not row["file"]:
+        raise InputError(f"{where}: patient and file must not be empty.")
+    if row["label"] not in ("0", "1"):
+        raise InputError(f"{where}: label is 0 or 1; got {'something else' if row['label'] else 'nothing'}.")
+    place = row.get("map") or "1"
+    if not re.fullmatch("[1-9][0-9]?", place):
+        raise InputError(f"{where}: map is a number from 1 to 99, in reading order; got something else.")
+    try:
+        path = (folder / row["file"]).resolve()
+        inside, there = path.is_relative_to(folder.resolve()), path.is_file()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{where}: file is no path that can be used ({type(error).__name__}).") from error
+    if not inside:
+        raise InputError(f"{where}: file leads out of the folder; a path inside it was expected.")
+    if not there:
+        raise InputError(f"{where}: the file is not in the folder.")
+    return LabelledScreen(row["patient"], row["file"], path, int(row["label"]), int(place))
+
+
+def read_screens(
+    found: ScreenFolder, *, size: int = 224, report: Callable[[int, int], None] | None = None
+) -> ReadScreens:
+    """Read every picture and clean the map asked for.
+
+    Parameters
+    ----------
+    size
+        Rows and columns of the maps given.
+    report
+        Called with (pictures done, pictures in all).
+    """
+    listed: dict[Path, list[LabelledScreen]] = {}
+    for screen in found.screens:
+        listed.setdefault(screen.path, []).append(screen)
+    discs: dict[LabelledScreen, NDArray[np.float32]] = {}
+    refused: dict[LabelledScreen, str] = {}
+    for done, (path, screens) in enumerate(listed.items(), start=1):
+        maps: tuple[ScreenMap, ...] = ()
+        reason = ""
+        try:
+            maps = read_screen(path, size=size)
+        except InputError as error:
+            reason = str(error)
+        for screen in screens:
+            if screen.place <= len(maps):
+                discs[screen] = maps[screen.place - 1].disc
+            else:
+                refused[screen] = reason or f"The page shows polar maps: {len(maps)}; map {screen.place} was asked for."
+        if report is not None:
+            report(done, len(listed))
+    kept = tuple(screen for screen in found.screens if screen in discs)
+    stack = np.stack([discs[s] for s in kept]) if kept else np.zeros((0, size, size), np.float32)
+    return ReadScreens(stack, kept, {s: refused[s] for s in found.screens if s in refused})

@@ -1,0 +1,1 @@
+"""The multi-branch Medical Transformer (Zhao et al.) and its pre-training by UniMiSS (Xie et al.)."""

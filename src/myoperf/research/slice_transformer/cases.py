@@ -1,0 +1,171 @@
+"""Stacks of slices of simulated patients with their labels: what the multi-branch network learns from.
+
+Each patient is drawn by `myoperf.phantom` and imaged by its fast image-space model under stress and rest; the slices
+are cut, and the polar maps unrolled, at the true pose after a small error such as an automatic method makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from myoperf.errors import InputError
+from myoperf.phantom.fast import image_model, simulate_fast
+from myoperf.phantom.labels import expert_labels, ica_labels
+from myoperf.phantom.population import draw_patient
+from myoperf.phantom.records import PopulationOptions
+from myoperf.phantom.truth import truth
+from myoperf.polar import sample_polar_map
+from myoperf.research.slice_stacks import stacks_from_volumes
+from myoperf.types import LVFrame, State, Volume
+
+__all__ = ["PAPER_POPULATION", "SliceCases", "collect_cases", "draw_slice_cases", "join_slice_cases"]
+
+Float = NDArray[np.floating[Any]]
+
+PAPER_POPULATION = PopulationOptions(prevalence={"LAD": 0.57, "LCX": 0.42, "RCA": 0.39}, patient_prevalence=150 / 192)
+"""As many diseased patients as the public SPECT-MPI set has abnormal ones, 150 of 192; vessels in 001's proportion."""
+
+
+@dataclass(frozen=True, eq=False)
+class SliceCases:
+    """A simulated cohort as arrays, one row a patient.
+
+    Attributes
+    ----------
+    stacks
+        (patients, 3 views SA HLA VLA, planes, rows, columns) float16, 0 to 1, stress planes before rest planes.
+    polar
+        (patients, 2, rings, angles) float32: stress and rest maps of the same images, at the same pose.
+    clinical
+        (patients, 4): sex (1 man, 0 woman), age in years, height in m, weight in kg.
+    ica, expert
+        (patients,) 0 or 1: obstructive disease by angiography; abnormal to the simulated reader.
+    """
+
+    stacks: NDArray[np.float16]
+    polar: NDArray[np.float32]
+    clinical: NDArray[np.float32]
+    ica: NDArray[np.int64]
+    expert: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        if any(len(getattr(self, f.name)) != len(self.stacks) for f in fields(self)):
+            raise InputError("The arrays of a cohort must hold one row a patient each.")
+
+    def __len__(self) -> int:
+        return len(self.stacks)
+
+    def take(self, rows: NDArray[Any]) -> SliceCases:
+        """Give some of the patients."""
+        return SliceCases(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+
+def draw_slice_cases(
+    n: int,
+    seed: int,
+    *,
+    shape: tuple[int, int, int] = (16, 32, 32),
+    options: PopulationOptions | None = None,
+    first: int = 0,
+) -> SliceCases:
+    """Draw patients `first` to `first` + n of a seed; patient i is the same whatever n is.
+
+    Parameters
+    ----------
+    shape
+        (planes, rows, columns) of every stack; half of the planes are stress.
+    options
+        The population; default: paper 001's angiography cohort.
+    """
+    rows: dict[str, list[Any]] = {f.name: [] for f in fields(SliceCases)}
+    for index in range(first, first + n):
+        rng = np.random.default_rng((seed, index))
+        patient = draw_patient(rng, options)
+        model, form = image_model("spect", rng), patient.clinical
+        scans: dict[State, tuple[Volume, LVFrame, Volume]] = {}
+        maps = []
+        states: tuple[State, State] = ("stress", "rest")
+        for state in states:
+            volume, labels, frame = simulate_fast(
+                patient, rng, state=state, model=model, shape=(56, 64, 64), quick_labels=True
+            )
+            frame = _jitter(frame, rng)
+            scans[state] = (volume, frame, labels)
+            maps.append(sample_polar_map(volume, labels, frame).maximum.values)
+        rows["stacks"].append(stacks_from_volumes(scans, shape=shape).array())
+        rows["polar"].append(maps)
+        rows["clinical"].append((form.sex == "M", form.age_years, form.height_m, form.weight_kg))
+        rows["ica"].append(ica_labels(patient.coronary)["patient"])
+        rows["expert"].append(expert_labels(truth(patient).expert_scores["stress"])["patient"])
+    kinds: dict[str, Any] = {"stacks": np.float16, "ica": np.int64, "expert": np.int64}
+    arrays: dict[str, Any] = {name: np.asarray(values, kinds.get(name, np.float32)) for name, values in rows.items()}
+    return SliceCases(**arrays)
+
+
+def _jitter(frame: LVFrame, rng: np.random.Generator) -> LVFrame:
+    """Move the pose as the network errs that finds it: about 1.5 degrees, 1 mm."""
+    angle = np.deg2rad(1.5) / np.sqrt(2.0)  # of tilt, to either side
+    across = np.stack([frame.anterior, frame.lateral])
+    shift = rng.normal(0.0, 1.0 / np.sqrt(3.0), 3) @ np.stack([frame.axis, *across])
+    lean = 0.5 * frame.length_mm * rng.normal(0.0, angle, 2) @ across
+    turn = rng.normal(0.0, np.deg2rad(1.5))
+    return LVFrame(
+        frame.apex_mm + shift - lean,
+        frame.base_mm + shift + lean,
+        np.cos(turn) * frame.anterior + np.sin(turn) * frame.septal,
+    )
+
+
+def join_slice_cases(parts: list[SliceCases]) -> SliceCases:
+    """Put cohorts one after the other."""
+    return SliceCases(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(SliceCases)})
+
+
+def collect_cases(
+    folder: Path,
+    n: int,
+    seed: int,
+    *,
+    shape: tuple[int, int, int] = (16, 32, 32),
+    options: PopulationOptions | None = None,
+    chunk: int = 40,
+    report: Callable[[int], None] | None = None,
+) -> SliceCases:
+    """Draw a cohort in chunks kept as files, so that a run that stopped goes on where it was.
+
+    Parameters
+    ----------
+    folder
+        Where chunks lie; its name should tell the cohort, for the files tell only their place in it.
+    report
+        Called with the number of patients there.
+
+    Raises
+    ------
+    InputError
+        When a file in the folder holds another cohort.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = []
+    for first in range(0, n, chunk):
+        count = min(chunk, n - first)
+        path = folder / f"{seed}-{first:05d}-{count}.npz"
+        if not path.exists():
+            drawn = draw_slice_cases(count, seed, shape=shape, options=options, first=first)
+            part = path.with_suffix(".part")
+            with part.open("wb") as file:
+                np.savez_compressed(file, **{f.name: getattr(drawn, f.name) for f in fields(drawn)})
+            part.replace(path)
+        with np.load(path, allow_pickle=False) as stored:
+            parts.append(SliceCases(**{f.name: stored[f.name] for f in fields(SliceCases)}))
+        if parts[-1].stacks.shape[2:] != shape:
+            raise InputError(f"{path.name} holds stacks of {parts[-1].stacks.shape[2:]}, not {shape}.")
+        if report is not None:
+            report(first + count)
+    return join_slice_cases(parts)

@@ -1,0 +1,218 @@
+"""Multi-branch Medical Transformer: one MiT encoder a view, joined into one diagnosis.
+
+Short-axis, horizontal and vertical long-axis slices are each stacked with stress and rest along depth
+and read by an encoder of their own; the branches' features are averaged (or concatenated, or weighted)
+and classified by one linear layer: y = softmax(W (f_SA + f_HLA + f_VLA) / 3 + b).
+
+Source: paper 000, "multi-branch Medical Transformer" for perfusion SPECT, its formula (1) and section 3.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from myoperf.errors import InputError
+from myoperf.research.slice_transformer.mit import WIDTHS, Features, MiTConfig, MiTEncoder
+from myoperf.research.slice_transformer.mit_weights import Resize, load_mit_encoder
+
+__all__ = [
+    "VIEWS",
+    "MultiBranchConfig",
+    "MultiBranchMiT",
+    "attention_maps",
+    "build_multi_branch",
+    "grad_cam",
+    "load_branches",
+]
+
+VIEWS = ("sa", "hla", "vla")
+Fusion = Literal["average", "concatenation", "learnable"]
+Pooling = Literal["mean", "token", "both"]
+
+_ENCODER = MiTConfig(volume_shape=(32, 96, 96), modes=("3D",))
+
+
+@dataclass(frozen=True)
+class MultiBranchConfig:
+    """What a multi-branch MiT is.
+
+    Parameters
+    ----------
+    views
+        One or more of ``"sa"``, ``"hla"``, ``"vla"``; one gives the paper's single-axis models.
+    fusion
+        ``"average"``, ``"concatenation"`` or ``"learnable"`` (one weight a view, softmax over views).
+    pooling
+        A branch's feature before its norm: the ``"mean"`` of the last stage's patch tokens (the paper), its class
+        ``"token"``, or the mean of ``"both"`` (near the UniMiSS authors' classifier, which norms every token first).
+    classes
+        Outputs of the linear layer.
+    encoder
+        Of every branch; must take volumes.
+    """
+
+    views: tuple[str, ...] = VIEWS
+    fusion: Fusion = "average"
+    pooling: Pooling = "mean"
+    classes: int = 2
+    encoder: MiTConfig = field(default_factory=lambda: _ENCODER)
+
+    def __post_init__(self) -> None:
+        if not self.views or not set(self.views) <= set(VIEWS) or len(set(self.views)) != len(self.views):
+            raise InputError(f"Views are some of {', '.join(VIEWS)}, each once; got {self.views}.")
+        if self.fusion not in ("average", "concatenation", "learnable"):
+            raise InputError(f"Fusion is 'average', 'concatenation' or 'learnable'; got {self.fusion!r}.")
+        if self.pooling not in ("mean", "token", "both"):
+            raise InputError(f"Pooling is 'mean', 'token' or 'both'; got {self.pooling!r}.")
+        if "3D" not in self.encoder.modes:
+            raise InputError("The branches read volumes: the encoder needs the mode '3D'.")
+
+
+class MultiBranchMiT(nn.Module):
+    """Stacks of slices in, class logits out."""
+
+    def __init__(self, config: MultiBranchConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or MultiBranchConfig()
+        self.branches = nn.ModuleDict({view: MiTEncoder(config.encoder) for view in config.views})
+        self.norms = nn.ModuleDict({view: nn.LayerNorm(WIDTHS[-1]) for view in config.views})
+        self.view_weights = nn.Parameter(torch.zeros(len(config.views))) if config.fusion == "learnable" else None
+        joined = WIDTHS[-1] * (len(config.views) if config.fusion == "concatenation" else 1)
+        self.head = nn.Linear(joined, config.classes)
+        self.frozen = False
+
+    def freeze_branches(self) -> None:
+        """Train the norms, the fusion and the linear layer alone; the encoders stay as they are."""
+        self.frozen = True
+        self.branches.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> MultiBranchMiT:
+        """Set training mode; frozen encoders stay in evaluation (their batch statistics too)."""
+        super().train(mode)
+        if self.frozen:
+            self.branches.eval()
+        return self
+
+    def encode(self, stacks: Tensor) -> dict[str, Features]:
+        """Run every branch on its stack: (B, views, planes, rows, columns) to `Features` by view."""
+        if stacks.ndim != 5 or stacks.shape[1] != len(self.config.views):
+            raise InputError(
+                f"Expected stacks (batch, {len(self.config.views)} views, planes, rows, columns); "
+                f"got {tuple(stacks.shape)}."
+            )
+        return {view: branch(stacks[:, i : i + 1]) for i, (view, branch) in enumerate(self.branches.items())}
+
+    def pool(self, features: Mapping[str, Features]) -> Tensor:
+        """Give one feature vector a view before its norm: (B, views, 512)."""
+        pooled = []
+        for view in self.config.views:
+            mean = features[view].pyramid[-1].flatten(2).mean(dim=2)  # (B, 512)
+            token = features[view].token
+            pooled.append({"mean": mean, "token": token, "both": 0.5 * (mean + token)}[self.config.pooling])
+        return torch.stack(pooled, dim=1)
+
+    def classify(self, pooled: Tensor) -> Tensor:
+        """Join pooled features (B, views, 512) and classify them: (B, classes) logits."""
+        normed = torch.stack([norm(pooled[:, i]) for i, norm in enumerate(self.norms.values())], dim=1)
+        if self.config.fusion == "concatenation":
+            joined = normed.flatten(1)
+        elif self.view_weights is not None:
+            joined = (torch.softmax(self.view_weights, dim=0)[:, None] * normed).sum(dim=1)
+        else:
+            joined = normed.mean(dim=1)
+        out: Tensor = self.head(joined)
+        return out
+
+    def forward(self, stacks: Tensor) -> Tensor:
+        """(B, views, planes, rows, columns) to logits (B, classes)."""
+        return self.classify(self.pool(self.encode(stacks)))
+
+
+def build_multi_branch(config: MultiBranchConfig | None = None, *, seed: int = 0) -> MultiBranchMiT:
+    """Build the network with random weights that depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return MultiBranchMiT(config)
+
+
+def load_branches(
+    network: MultiBranchMiT, state: Mapping[str, Tensor], *, published: MiTConfig | None = None, rule: Resize = "grid"
+) -> None:
+    """Start every branch from the same published UniMiSS weights; see `mit_weights.load_mit_encoder`."""
+    for branch in network.branches.values():
+        assert isinstance(branch, MiTEncoder)
+        load_mit_encoder(branch, state, published=published, rule=rule)
+
+
+def attention_maps(network: MultiBranchMiT, stacks: Tensor) -> Tensor:
+    """Show where the class token of the last stage looks, averaged over heads.
+
+    Parameters
+    ----------
+    stacks
+        (B, views, planes, rows, columns).
+
+    Returns
+    -------
+    Same shape, 0 to 1 with each stack's maximum at 1. The last stage has one token for 16 planes and 32 x 32
+    pixels: this is a coarse map.
+    """
+    maps = []
+    with torch.no_grad():
+        for i, branch in enumerate(network.branches.values()):
+            assert isinstance(branch, MiTEncoder)
+            seen: list[Tensor] = []
+            attention = branch.stages[-1].blocks[-1].attention  # type: ignore[union-attr, index]
+
+            def keep(module: nn.Module, inputs: tuple[Tensor, tuple[int, ...]], seen: list[Tensor] = seen) -> None:
+                seen.append(module.weights(*inputs))  # type: ignore[operator]
+
+            hook = attention.register_forward_pre_hook(keep)
+            try:
+                grid = branch(stacks[:, i : i + 1]).pyramid[-1].shape[2:]
+            finally:
+                hook.remove()
+            maps.append(seen[0][:, :, 0, 1:].mean(dim=1).unflatten(1, tuple(grid)))  # type: ignore[no-untyped-call]
+    return _on_stacks(torch.stack(maps, dim=1), stacks)
+
+
+def grad_cam(network: MultiBranchMiT, stacks: Tensor, *, target: int = 1, stage: int = 3) -> Tensor:
+    """Show which places of the stacks raise a class's logit (Selvaraju et al., ICCV 2017).
+
+    Parameters
+    ----------
+    stacks
+        (B, views, planes, rows, columns).
+    target
+        Class, default 1 (abnormal).
+    stage
+        Encoder stage 1 to 4 whose maps are weighted; 3 has one token for 8 planes and 16 x 16 pixels.
+
+    Returns
+    -------
+    Same shape as the stacks, 0 to 1 with each stack's maximum at 1; all 0 where nothing raises the logit.
+    """
+    if stage not in (1, 2, 3, 4) or not 0 <= target < network.config.classes:
+        raise InputError(f"Grad-CAM needs a stage from 1 to 4 and a class of the network; got {stage} and {target}.")
+    with torch.enable_grad():
+        features = network.encode(stacks.detach().requires_grad_(True))
+        logits = network.classify(network.pool(features))
+        maps = [features[view].pyramid[stage] for view in network.config.views]
+        slopes = torch.autograd.grad(logits[:, target].sum(), maps)
+    cams = [
+        F.relu((m * s.mean(dim=(2, 3, 4), keepdim=True)).sum(dim=1)).detach() for m, s in zip(maps, slopes, strict=True)
+    ]
+    return _on_stacks(torch.stack(cams, dim=1), stacks)
+
+
+def _on_stacks(maps: Tensor, stacks: Tensor) -> Tensor:
+    """Interpolate maps (B, V, d, h, w) to the stacks' grid and scale each to a maximum of 1."""
+    full = F.interpolate(maps, size=stacks.shape[2:], mode="trilinear")
+    peak = full.amax(dim=(2, 3, 4), keepdim=True)
+    return full / peak.clamp_min(torch.finfo(full.dtype).tiny)

@@ -1,0 +1,1 @@
+"""Two-stage transfer learning on polar maps (Hai et al.)."""

@@ -1,0 +1,236 @@
+"""Volumes and ejection fraction on closed-form beating ventricles, blurred as a scanner blurs."""
+
+import json
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from myoperf.errors import AnalysisError, InputError
+from myoperf.gated import (
+    fit_volume_curve,
+    measure_function,
+    static_cavities_ml,
+    static_cavity_ml,
+)
+from myoperf.gated.tracking import track_walls
+from myoperf.types import LVFrame, PolarMap, Volume
+from myoperf.ventricle.rays import cavity_ml, lay_rays, mid_wall_area_mm2
+
+LENGTH, RADIUS, WALL = 82.0, 27.0, 9.0
+FRAME = LVFrame(
+    (40.0, -40.0, -30.0), np.array((40.0, -40.0, -30.0)) + LENGTH * np.array((-0.64, 0.6, 0.48)), (0, -0.5, 0.8)
+)
+GATES = 8
+
+
+def half_ellipsoid_ml(radius, length):
+    return 2 / 3 * np.pi * radius**2 * length / 1000
+
+
+def beat(scale):
+    """Give (inner radius, inner length, outer radius, outer length, valve shift) with the wall's volume kept."""
+    inner_r, inner_l = (RADIUS - WALL / 2) * scale, (LENGTH - WALL / 2) * (1 - 0.4 * (1 - scale))
+    wall = half_ellipsoid_ml(RADIUS + WALL / 2, LENGTH + WALL / 2) - half_ellipsoid_ml(
+        RADIUS - WALL / 2, LENGTH - WALL / 2
+    )
+    whole = wall + half_ellipsoid_ml(inner_r, inner_l)
+    thick = np.linspace(1, 30, 5000)
+    thick = thick[np.argmin(np.abs(half_ellipsoid_ml(inner_r + thick, inner_l + thick) - whole))]
+    return inner_r, inner_l, inner_r + thick, inner_l + thick, LENGTH + WALL / 2 - inner_l - thick
+
+
+def scales(gates, strength=0.3):
+    return 1 - strength * 0.5 * (1 - np.cos(2 * np.pi * (np.arange(gates) + 0.5) / gates))
+
+
+@cache
+def heart(gates=GATES, *, strength=0.3, fwhm_mm=15.0, spacing=6.0, background=0.06, counts=None, seed=0):
+    """Voxelise gates of a contracting half ellipsoid shell, blur them; give (volume, EDV, ESV)."""
+    side = 36
+    affine = np.diag([spacing] * 3 + [1.0])[[2, 1, 0, 3]]
+    affine[:3, 3] = FRAME.centre_mm - affine[:3, :3] @ np.full(3, (side - 1) / 2)
+    fine = (np.arange(3) - 1) / 3
+    base = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), -1).astype(float)
+    array = np.zeros((gates, side, side, side), np.float32)
+    for image, scale in zip(array, scales(gates, strength), strict=True):
+        inner_r, inner_l, outer_r, outer_l, shift = beat(scale)
+        for offset in np.stack(np.meshgrid(fine, fine, fine, indexing="ij"), -1).reshape(-1, 3):
+            local = (base + offset) @ affine[:3, :3].T + affine[:3, 3] - FRAME.base_mm
+            z = -(local @ FRAME.axis) - shift
+            r = np.linalg.norm(local + (z + shift)[..., None] * FRAME.axis, axis=-1)
+            outer = (z / outer_l) ** 2 + (r / outer_r) ** 2 <= 1
+            inner = (z / inner_l) ** 2 + (r / inner_r) ** 2 <= 1
+            image += ((outer & ~inner & (z >= 0)) + background) / 27
+    blurred = ndimage.gaussian_filter(array, (0, *(fwhm_mm / 2.3548 / spacing,) * 3))
+    if counts is not None:
+        blurred = np.random.default_rng(seed).poisson(blurred * counts).astype(np.float32)
+    truth = [half_ellipsoid_ml(*beat(s)[:2]) for s in scales(64, strength)]
+    return Volume(blurred, affine), max(truth), min(truth)
+
+
+def polar_map(rings=24, angles=72, values=None):
+    t = np.linspace(0, np.pi / 2, 4001)
+    z, r = LENGTH * (1 - np.cos(t)), RADIUS * np.sin(t)
+    arc = np.concatenate([[0], np.cumsum(np.hypot(np.diff(z), np.diff(r)))])
+    at = np.interp((np.arange(rings) + 0.5) / rings * arc[-1], arc, t)
+    turn = np.arange(angles) * 2 * np.pi / angles
+    side = np.cos(turn)[:, None] * FRAME.anterior + np.sin(turn)[:, None] * FRAME.septal
+    mid = FRAME.apex_mm + (LENGTH * (1 - np.cos(at)))[:, None, None] * FRAME.axis
+    mid = mid + (RADIUS * np.sin(at))[:, None, None] * side
+    values = np.ones((rings, angles)) if values is None else values
+    return PolarMap(values, mid, np.full((rings, angles), WALL))
+
+
+def measured(volume, **options):
+    return measure_function(
+        volume, FRAME, volume.with_array(np.zeros(volume.grid_shape, np.uint8)), polar_map(), **options
+    )
+
+
+@pytest.fixture(scope="module")
+def normal():
+    volume, edv, esv = heart()
+    return measured(volume, frame_duration_ms=np.full(GATES, 100.0)), edv, esv
+
+
+def test_rays_integrate_a_half_ellipsoid_exactly():
+    rays = lay_rays(FRAME)
+    start = rays.height_mm - LENGTH / 2
+    across, along = np.sin(rays.turn_rad), -np.cos(rays.turn_rad)
+    a = (across / RADIUS) ** 2 + (along / LENGTH) ** 2
+    b, c = 2 * start * along / LENGTH**2, (start / LENGTH) ** 2 - 1
+    distance = (-b + np.sqrt(np.maximum(b * b - 4 * a * c, 0))) / (2 * a)
+    distance = np.repeat(distance[:, None], 36, axis=1)
+    rim = np.full(36, LENGTH / 2)
+    assert cavity_ml(rays, distance, rim) == pytest.approx(half_ellipsoid_ml(RADIUS, LENGTH), rel=3e-3)
+    e = np.sqrt(1 - (RADIUS / LENGTH) ** 2)
+    area = np.pi * RADIUS**2 * (1 + LENGTH / (RADIUS * e) * np.arcsin(e))
+    assert mid_wall_area_mm2(rays, distance, rim) == pytest.approx(area, rel=3e-3)
+
+
+def test_volumes_of_a_blurred_beating_shell(normal):
+    result, edv, esv = normal
+    assert result.edv_ml == pytest.approx(edv, rel=0.06)
+    assert result.esv_ml == pytest.approx(esv, rel=0.10)
+    assert result.lvef_percent == pytest.approx(100 * (1 - esv / edv), abs=3.0)
+    assert len(result.volumes_ml) == GATES
+
+
+@pytest.mark.parametrize("strength", [0.08, 0.38])
+def test_ejection_fraction_follows_the_beat(strength):
+    volume, edv, esv = heart(strength=strength)
+    assert measured(volume).lvef_percent == pytest.approx(100 * (1 - esv / edv), abs=4.0)
+
+
+def test_sharper_images_give_the_same_volumes():
+    volume, edv, esv = heart(fwhm_mm=9.0, spacing=4.5)
+    result = measured(volume)
+    assert result.edv_ml == pytest.approx(edv, rel=0.06)
+    assert result.lvef_percent == pytest.approx(100 * (1 - esv / edv), abs=3.0)
+
+
+def test_volumes_are_in_millilitres_on_any_scale_of_counts(normal):
+    volume, _, _ = heart()
+    scaled = measured(volume.with_array(volume.array * 3000.0))
+    assert scaled.edv_ml == pytest.approx(normal[0].edv_ml, rel=1e-4)
+
+
+def test_more_holds_json_ready_numbers(normal):
+    more = json.loads(json.dumps(dict(normal[0].more)))
+    assert more["stroke_volume_ml"] == pytest.approx(normal[0].edv_ml - normal[0].esv_ml)
+    assert {len(more[key]) for key in ("thickening_percent", "motion_mm", "phase_segments_deg")} == {17}
+    assert more["ed_gate"] in (1, 8)
+    assert more["es_gate"] in (4, 5)
+    assert 0 < more["shape_index_es"] < more["shape_index_ed"] < 1
+    # The fit of a cosine beat of 800 ms fills fastest a quarter of the beat after end systole.
+    assert more["ttpf_ms"] == pytest.approx(200.0, abs=60.0)
+    assert more["pfr_edv_per_s"] > more["mfr3_edv_per_s"] > 0
+
+
+def test_the_wall_thickens_and_moves_inwards_everywhere(normal):
+    assert min(normal[0].more["thickening_percent"]) > 10
+    assert min(normal[0].more["motion_mm"][:16]) > 2
+
+
+def test_a_beat_in_step_has_a_narrow_phase(normal):
+    assert normal[0].phase_sd_deg < 6
+    assert normal[0].more["phase_mean_deg"] == pytest.approx(180.0, abs=12.0)
+
+
+def test_mass_is_that_of_the_assumed_wall():
+    result = measured(heart()[0], thickness_mm=WALL)
+    wall = half_ellipsoid_ml(RADIUS + WALL / 2, LENGTH + WALL / 2) - half_ellipsoid_ml(
+        RADIUS - WALL / 2, LENGTH - WALL / 2
+    )
+    assert result.more["mass_g"] == pytest.approx(1.05 * wall, rel=0.12)
+
+
+def test_filling_rates_need_the_length_of_the_beat():
+    volume, _, _ = heart()
+    more = measured(volume).more
+    assert more["pfr_edv_per_s"] is None
+    assert more["ttpf_ms"] is None
+
+
+def test_volume_curve_of_a_known_beat():
+    time = (np.arange(16) + 0.5) / 16
+    curve = fit_volume_curve(80 + 40 * np.cos(2 * np.pi * time), beat_ms=1000.0)
+    assert curve.edv_ml == pytest.approx(120, rel=1e-3)
+    assert curve.esv_ml == pytest.approx(40, rel=1e-3)
+    assert curve.pfr_edv_per_s == pytest.approx(40 * 2 * np.pi / 120, rel=1e-3)
+    assert curve.ttpf_ms == pytest.approx(250.0, abs=4)
+
+
+def test_the_cavity_of_an_ungated_image_lies_between_the_extremes_and_grows_with_it():
+    cavity = []
+    for strength in (0.12, 0.3):
+        volume, edv, esv = heart(strength=strength)
+        cavity.append(static_cavity_ml(volume, FRAME, polar_map()))
+        assert esv < cavity[-1] < 1.02 * edv
+    assert cavity[1] < 0.97 * cavity[0]
+
+
+def test_scans_of_one_camera_share_their_resolution_and_those_of_two_do_not():
+    scans = [(heart(2, strength=s)[0].summed(), FRAME, polar_map()) for s in (0.12, 0.3)]
+    walls = track_walls(scans)
+    assert walls[0].sigma_mm == walls[1].sigma_mm
+    together = static_cavities_ml(scans)
+    alone = [static_cavity_ml(*scan) for scan in scans]
+    assert together[0] / together[1] == pytest.approx(alone[0] / alone[1], rel=0.03)
+    other = (heart(2, strength=0.3, spacing=5.0)[0].summed(), FRAME, polar_map())
+    assert static_cavities_ml([scans[0], other]) == (alone[0], static_cavity_ml(*other))
+
+
+def test_noise_moves_cavities_that_share_their_resolution_less_against_each_other():
+    rng, apart, shared = np.random.default_rng(1), [], []
+    still = [heart(2, strength=strength)[0].summed() for strength in (0.12, 0.3)]
+    for _ in range(5):
+        noisy = [v.with_array(rng.poisson(100.0 * v.array).astype(np.float32)) for v in still]
+        scans = [(v, FRAME, polar_map()) for v in noisy]
+        shared.append(np.divide(*static_cavities_ml(scans)))
+        apart.append(np.divide(*(static_cavity_ml(*scan) for scan in scans)))
+    assert np.std(shared) < 0.9 * np.std(apart)
+
+
+def test_impossible_input_is_refused():
+    volume, _, _ = heart(4)
+    with pytest.raises(InputError, match="4 gates"):
+        measured(volume.with_array(volume.array[:3]))
+    polar = replace(polar_map(), values=np.ones((5, 24, 72)))
+    with pytest.raises(InputError, match="5 gates"):
+        measure_function(volume, FRAME, volume, polar)
+    with pytest.raises(AnalysisError, match="no counts"):
+        measured(volume.with_array(np.zeros_like(volume.array)))
+    with pytest.raises(InputError, match="positive"):
+        fit_volume_curve(np.array([1.0, 2.0, 0.0, 1.0]))
+
+
+@pytest.mark.parametrize("beat", [0.0, -800.0, float("nan"), float("inf")])
+def test_a_beat_without_a_length_gives_no_rates(beat):
+    curve = fit_volume_curve(np.array([100.0, 80, 55, 50, 60, 80, 90, 98]), beat_ms=beat)
+    assert curve.pfr_edv_per_s is None
+    assert curve.ttpf_ms is None
+    assert curve.mfr3_edv_per_s is None

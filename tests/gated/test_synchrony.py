@@ -1,0 +1,158 @@
+"""Phase of known beats: shifts, spreads, noise."""
+
+import numpy as np
+import pytest
+
+from myoperf.errors import InputError
+from myoperf.gated import measure_synchrony
+from myoperf.gated.synchrony import phase_bandwidth_deg, phase_entropy_percent
+
+RINGS, ANGLES = 24, 36
+
+
+def beating(phase_deg, gates=8, amplitude=0.2):
+    time = (np.arange(gates) + 0.5) / gates
+    delay = np.broadcast_to(phase_deg, (RINGS, ANGLES))
+    return 100 * (1 + amplitude * np.cos(2 * np.pi * time[:, None, None] - np.deg2rad(delay)))
+
+
+def sideways(size):
+    """A phase that differs between septum and lateral wall, less towards the apex; its SD over the map is `size`."""
+    angle = np.deg2rad(np.arange(ANGLES) * 360 / ANGLES)
+    field = -np.sin(0.5 * np.pi * (np.arange(RINGS) + 0.5) / RINGS)[:, None] * np.sin(angle)
+    return 150 + size * field / field.std()
+
+
+@pytest.mark.parametrize("gates", [8, 9, 16])
+def test_a_common_delay_is_found_in_degrees_of_the_cycle(gates):
+    result = measure_synchrony(beating(140.0, gates))
+    assert result.mean_deg == pytest.approx(140.0, abs=0.1)
+    assert result.sd_deg == pytest.approx(0.0, abs=0.1)
+    assert result.amplitude_percent == pytest.approx(20.0, abs=0.1)
+    assert result.reliable
+
+
+@pytest.mark.parametrize("size", [8.0, 30.0])
+def test_spread_is_the_wall_s_and_the_septum_is_early(size):
+    result = measure_synchrony(beating(sideways(size)))
+    assert result.sd_deg == pytest.approx(size, rel=0.03)
+    assert result.phase_deg == pytest.approx(sideways(size), abs=0.1 * size)
+    assert result.segments_deg[[1, 2, 7, 8, 13]].max() < 0 < result.segments_deg[[4, 5, 10, 11, 15]].min()
+
+
+def test_motion_alone_carries_the_phase_where_thickness_does_not():
+    still = np.full((8, RINGS, ANGLES), 100.0) + beating(150.0, amplitude=1e-4) - 100
+    motion = 3.0 * (beating(sideways(20.0)) / 100 - 1) / 0.2
+    assert measure_synchrony(still).sd_deg < 1
+    assert measure_synchrony(still, motion).sd_deg == pytest.approx(20.0, rel=0.1)
+
+
+def test_noise_does_not_widen_the_spread():
+    rng = np.random.default_rng(3)
+    truth, raw, found, noise = 12.0, [], [], []
+    for _ in range(16):
+        result = measure_synchrony(beating(sideways(truth)) + rng.normal(0, 60.0, (8, RINGS, ANGLES)))
+        raw.append(result.raw_sd_deg)
+        found.append(result.sd_deg)
+        noise.append(result.noise_deg)
+    assert np.mean(raw) > truth + 2.5
+    assert abs(np.mean(found) - truth) < 1.5
+    assert np.mean(noise) > 2.0
+
+
+def test_where_noise_says_all_the_spread_is_that_of_usual_hearts_and_not_of_noise():
+    rng = np.random.default_rng(4)
+    for size in (200.0, 400.0):
+        results = [measure_synchrony(beating(150.0) + rng.normal(0, size, (8, RINGS, ANGLES))) for _ in range(6)]
+        assert np.median([r.noise_deg for r in results]) > 12
+        assert 3 < np.median([r.sd_deg for r in results]) < 14
+
+
+def test_what_blur_hides_of_a_delay_is_put_back():
+    response = np.ones((4, 5))
+    response[:2], response[2:] = 0.5, 0.9
+    shown = measure_synchrony(
+        beating(150 + 0.5 * (sideways(20.0) - 150)),
+        3.0 * (beating(150 + 0.9 * (sideways(20.0) - 150)) / 100 - 1) / 0.2,
+        response=response,
+    )
+    assert shown.sd_deg == pytest.approx(20.0, rel=0.05)
+    assert shown.phase_deg == pytest.approx(sideways(20.0), abs=2.0)
+
+
+def test_thickness_and_motion_are_compared_against_noise():
+    rng = np.random.default_rng(6)
+
+    def both(sign):
+        noisy = beating(sideways(20.0)) + rng.normal(0, 5.0, (8, RINGS, ANGLES))
+        return measure_synchrony(noisy, 3.0 * (beating(150 + sign * (sideways(20.0) - 150)) / 100 - 1) / 0.2)
+
+    same, opposite = both(1), both(-1)
+    assert same.agrees
+    assert same.disagreement < 1.5
+    assert not opposite.agrees
+    assert opposite.disagreement > 3
+    alone = measure_synchrony(beating(sideways(20.0)))
+    assert alone.agrees
+    assert alone.disagreement is None
+
+
+def test_a_place_without_counts_has_little_to_say():
+    level = np.ones((RINGS, ANGLES))
+    level[:, :9] = 0.02
+    counts = beating(150.0)
+    counts[:, :, :9] = beating(230.0)[:, :, :9]
+    assert measure_synchrony(counts, level=level).sd_deg < 0.3 * measure_synchrony(counts).sd_deg
+
+
+def test_too_much_noise_is_said():
+    rng = np.random.default_rng(5)
+    assert not measure_synchrony(beating(150.0, amplitude=0.02) + rng.normal(0, 30, (8, RINGS, ANGLES))).reliable
+    assert not measure_synchrony(beating(150.0, gates=6)).reliable
+
+
+def test_a_scar_without_thickening_does_not_widen_the_phase():
+    counts = beating(150.0)
+    counts[:, :8] = 50 + np.random.default_rng(1).normal(0, 1, (8, 8, ANGLES))
+    assert measure_synchrony(counts).sd_deg < 6
+
+
+def test_bandwidth_holds_95_percent_across_the_seam():
+    phase = np.concatenate([np.linspace(350, 360, 50, endpoint=False), np.linspace(0, 10, 50)])
+    assert phase_bandwidth_deg(phase) == pytest.approx(0.95 * 20, abs=0.5)
+    assert phase_bandwidth_deg(np.full(100, 7.0)) == 0
+    outlier = np.append(phase, np.full(20, 180.0))
+    assert phase_bandwidth_deg(outlier) > 150
+    assert phase_bandwidth_deg(outlier, np.append(np.ones(100), np.full(20, 0.01))) < 20
+
+
+def test_entropy_runs_from_none_to_all():
+    assert phase_entropy_percent(np.full(500, 123.0)) == 0
+    assert phase_entropy_percent(np.arange(0, 360, 0.5)) == pytest.approx(100)
+    assert phase_entropy_percent(np.repeat([3.0, 183.0], 50)) == pytest.approx(100 * np.log(2) / np.log(60))
+
+
+def test_histogram_counts_every_place():
+    result = measure_synchrony(beating(sideways(20.0)))
+    assert sum(result.histogram["counts"]) == RINGS * ANGLES
+    assert len(result.histogram["edges_deg"]) == 61
+
+
+def test_impossible_input_is_refused():
+    with pytest.raises(InputError, match="4 gates"):
+        measure_synchrony(np.ones((3, 24, 36)))
+    with pytest.raises(InputError, match="no counts"):
+        measure_synchrony(np.zeros((8, 24, 36)))
+    with pytest.raises(InputError, match="same shape"):
+        measure_synchrony(np.ones((8, 24, 36)), np.ones((8, 24, 30)))
+
+
+def test_values_that_are_not_numbers_and_tiny_maps_are_refused():
+    holed = beating(np.zeros((24, 36)))
+    holed[0, 3, 4] = np.nan
+    with pytest.raises(InputError, match="NaN"):
+        measure_synchrony(holed)
+    with pytest.raises(InputError, match="4 rings x 6 angles"):
+        measure_synchrony(np.ones((8, 2, 4)))
+    with pytest.raises(InputError, match="at least one phase"):
+        phase_bandwidth_deg(np.array([]))

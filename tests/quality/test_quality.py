@@ -1,0 +1,194 @@
+"""Every finding is provoked once, and keeps silent where nothing is wrong. Views are sums of Gaussian blobs."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from myoperf.errors import AnalysisError, InputError
+from myoperf.quality import check_quality, lung_heart_ratio
+from myoperf.quality.checks import check_attenuation, check_orientation
+from myoperf.quality.counts import check_gates, check_views, place_in_views
+from myoperf.recon import correct_motion, estimate_motion
+from myoperf.recon.motion import Motion, check_motion
+from myoperf.segments import segment_map
+from myoperf.types import LVFrame, PolarMap, Projections, Scan, Volume
+
+FRAME = LVFrame((62, -72, -18), (22, -22, 18), (0, -0.5, 0.8))
+HEART = FRAME.centre_mm
+VIEWS, ROWS, COLUMNS, PIXEL = 60, 48, 64, 6.6
+ANGLES = (225 - 3 * np.arange(VIEWS)) % 360
+# (centre, SD in mm, counts of the brightest pixel)
+BODY, LIVER, LV = ((0, 0, 0), 75.0, 25.0), ((-70, 10, -75), 35.0, 50.0), (HEART, 24.0, 260.0)
+
+
+def views(*, moved=None, blobs=(BODY, LIVER, LV), seed=1, noise=True, angles=ANGLES):
+    """Project blobs; `moved` is (views, 3) in LPS mm."""
+    empty = Projections(np.zeros((1, angles.size, ROWS, COLUMNS)), angles, (PIXEL, PIXEL))
+    total = np.zeros((angles.size, ROWS, COLUMNS))
+    grid = np.indices((ROWS, COLUMNS))
+    moved = np.zeros((angles.size, 3)) if moved is None else moved
+    for view in range(angles.size):
+        for centre, sd, counts in blobs:
+            row, column = (place[view] for place in place_in_views(empty, np.asarray(centre) + moved[view]))
+            square = (grid[0] - row) ** 2 + (grid[1] - column) ** 2
+            total[view] += counts * np.exp(-0.5 * square * PIXEL**2 / sd**2)
+    if noise:
+        total = np.random.default_rng(seed).poisson(total)
+    return replace(empty, array=total.astype(np.float32))
+
+
+def shell(*, gut=0.0):
+    """A spherical wall about the heart, as volume and labels, with a bright spot below it."""
+    side = 40
+    affine = np.diag([5.0] * 3 + [1.0])[[2, 1, 0, 3]]
+    affine[:3, 3] = HEART - affine[:3, :3] @ np.full(3, 19.5)
+    index = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), -1).astype(float)
+    local = index @ affine[:3, :3].T + affine[:3, 3] - HEART
+    radius = np.linalg.norm(local, axis=-1)
+    labels = np.where(radius < 22, 2, np.where(radius < 32, 1, 0)).astype(np.uint8)
+    array = np.where(labels == 1, 100.0, 8.0)
+    array[np.linalg.norm(local + 54 * FRAME.anterior, axis=-1) < 18] = gut
+    return Volume(array.astype(np.float32), affine), Volume(labels, affine)
+
+
+def codes(found):
+    return {finding.code: finding.severity for finding in found}
+
+
+def check(projections=None, *, gut=0.0, frame=FRAME, **scan):
+    volume, labels = shell(gut=gut)
+    image = projections if projections is not None else volume
+    return codes(check_quality(Scan(image, **scan), volume, labels, frame))
+
+
+def test_a_good_scan_gives_no_finding():
+    assert check(views()) == {}
+
+
+def test_few_counts():
+    few = [(*blob[:2], blob[2] * share) for blob in (BODY, LIVER, LV) for share in (0.1,)]
+    some = [(*blob[:2], blob[2] * 0.25) for blob in (BODY, LIVER, LV)]
+    assert check(views(blobs=few)).get("low-counts") == "warning"
+    assert check(views(blobs=some)).get("low-counts") == "info"
+
+
+@pytest.mark.parametrize(("shift", "axis"), [((0, 0, 12.0), 0), ((14.0, 0.0, 0), 1)])
+def test_a_patient_who_moves_is_noticed_and_put_back(shift, axis):
+    moved = np.zeros((VIEWS, 3))
+    moved[25:] = shift
+    spoilt = views(moved=moved)
+    assert check(spoilt).get("patient-motion") == "warning"
+    found = estimate_motion(spoilt).shift_mm
+    jump = found[30] - found[20]
+    seen = (-np.cos(np.deg2rad(ANGLES[25])) * shift[0], -shift[2])
+    assert jump[axis] == pytest.approx(seen[1 - axis], abs=2.5)
+    assert abs(jump[1 - axis]) < 2.5
+    # Most views lie where the patient came to rest: the others are brought there.
+    rested = views(moved=np.tile(shift, (VIEWS, 1)), noise=False)
+    before, after = (np.abs(p.array - rested.array).sum() for p in (spoilt, correct_motion(spoilt)))
+    grain = np.abs(views(moved=np.tile(shift, (VIEWS, 1)), seed=2).array - rested.array).sum()
+    assert before - grain > 0.15 * grain
+    assert after - grain < 0.3 * (before - grain)
+
+
+def test_a_patient_who_lies_still_is_left_alone():
+    for seed in range(5):
+        assert check_motion(views(seed=seed)) == ()
+    still = views()
+    assert np.array_equal(correct_motion(still).array, still.array)
+
+
+def test_motion_correction_keeps_gates_and_says_what_it_cannot():
+    gated = replace(views(), array=np.repeat(views().array, 3, axis=0))
+    shift = np.zeros((VIEWS, 2))
+    shift[30:, 0] = PIXEL
+    moved = correct_motion(gated, Motion(shift)).array
+    assert moved[:, 40, :-1] == pytest.approx(gated.array[:, 40, 1:], abs=1e-4)
+    assert np.array_equal(moved[:, :30], gated.array[:, :30])
+    with pytest.raises(InputError, match="as many shifts"):
+        correct_motion(gated, Motion(shift[:5]))
+    with pytest.raises(InputError, match="12 views"):
+        estimate_motion(views(angles=ANGLES[:8]))
+
+
+def test_gates_that_lost_beats():
+    assert check_gates(np.full(8, 1e5)) == ()
+    counts = np.full(8, 1e5)
+    counts[-1] = 7e4
+    assert codes(check_gates(counts)) == {"gating-error": "warning"}
+    array = np.repeat(views().array / 8, 8, axis=0)
+    array[7] *= 0.6
+    assert "gating-error" in check(replace(views(), array=array), framing="gated")
+
+
+def test_a_view_that_flickers():
+    flicker = views().array.copy()
+    flicker[:, 20] *= 0.7
+    assert codes(check_views(replace(views(), array=flicker))) == {"view-counts": "warning"}
+
+
+def test_truncated_heart_and_body():
+    away = np.array((110.0, 40.0, 60.0))
+    assert check(views(), frame=LVFrame(FRAME.apex_mm + away, FRAME.base_mm + away, FRAME.anterior)).get(
+        "heart-truncated"
+    )
+    wide = ((0, 0, 0), 170.0, 60.0)
+    assert check(views(blobs=(wide, LV))).get("body-truncated") == "info"
+
+
+def test_gut_beside_the_inferior_wall():
+    assert check(gut=80.0) == {"hot-gut": "info"}
+    assert check(gut=200.0) == {"hot-gut": "warning"}
+    assert check(gut=20.0) == {}
+
+
+def test_doubtful_orientation():
+    mirrored = LVFrame(FRAME.apex_mm * (-1, 1, 1), FRAME.base_mm * (-1, 1, 1), FRAME.anterior)
+    assert check_orientation(FRAME) == ()
+    assert "orientation-doubt" in codes(check_orientation(LVFrame(FRAME.base_mm, FRAME.apex_mm, FRAME.anterior)))
+    assert "orientation-doubt" in codes(check_orientation(LVFrame(FRAME.apex_mm, FRAME.base_mm, -FRAME.anterior)))
+    assert "orientation-doubt" in codes(check_orientation(mirrored))
+
+
+def test_attenuation_pattern():
+    values = np.full((24, 72), 100.0)
+    flat = PolarMap(values, np.zeros((24, 72, 3)), np.ones((24, 72)))
+    assert check_attenuation(flat) == ()
+    for segments, word in (((4, 10), "inferior wall"), ((1, 7), "anterior wall")):
+        weak = np.where(np.isin(segment_map(24, 72), segments), 70.0, values)
+        (finding,) = check_attenuation(replace(flat, values=weak))
+        assert finding.code == "attenuation-pattern"
+        assert word in finding.message
+
+
+def test_lung_heart_ratio_of_known_activity():
+    lung = (HEART + np.array((0, 0, 75)), 30.0, 100.0)
+    plain = lung_heart_ratio(views(blobs=(LV,), noise=False), HEART)
+    with_lung = lung_heart_ratio(views(blobs=(LV, lung), noise=False), HEART)
+    assert plain < 0.03
+    assert 0.35 < with_lung < 0.55
+    with pytest.raises(AnalysisError, match="outside"):
+        lung_heart_ratio(views(), HEART + np.array((0, 0, 110)))
+    with pytest.raises(AnalysisError, match="outside the raw views"):
+        lung_heart_ratio(views(), HEART + np.array((0, 0, 1000)))
+    with pytest.raises(AnalysisError, match="no counts"):
+        lung_heart_ratio(replace(views(), array=np.zeros((1, VIEWS, ROWS, COLUMNS))), HEART)
+
+
+def test_messages_tell_no_names_and_end_with_a_point():
+    volume, labels = shell(gut=200.0)
+    for finding in check_quality(Scan(views(blobs=(LV,), seed=4)), volume, labels, FRAME):
+        assert finding.message.endswith(".")
+
+
+def test_views_without_counts_or_of_few_pixels_are_judged_without_an_error():
+    assert check_gates(np.zeros(8)) == ()
+    small = Projections(
+        np.random.default_rng(0).poisson(5.0, (1, 30, 13, 13)).astype(np.float32),
+        np.linspace(0.0, 180.0, 30, endpoint=False),
+        (6.4, 6.4),
+        np.full(30, 200.0),
+        (0.0, 0.0, 0.0),
+    )
+    assert estimate_motion(small).largest_mm == 0.0  # such views gave shifts of 57 mm

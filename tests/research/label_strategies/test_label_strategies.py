@@ -1,0 +1,151 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from myoperf.errors import InputError
+from myoperf.research.label_strategies import study as label_strategies
+from myoperf.research.label_strategies.cohort import CohortSize
+from myoperf.research.label_strategies.study import (
+    Job,
+    assign_roles,
+    list_jobs,
+    pseudo_labels,
+    read_jobs,
+    run,
+    run_jobs,
+    training_rows,
+)
+from myoperf.research.label_strategies.tables import optimism
+
+SIZE = CohortSize(141, 40, 100, 659, 0)
+
+
+def test_the_grid_has_728_models_in_a_workable_order():
+    jobs = list_jobs()
+    assert len(jobs) == len(set(jobs)) == len({j.key for j in jobs}) == 728
+    place = {job: i for i, job in enumerate(jobs)}
+    assert all(place[j.needs] < place[j] for j in jobs if j.needs)
+    with pytest.raises(InputError, match="needs 1 before"):
+        list_jobs(strategies=("5", "1"))
+
+
+@pytest.fixture
+def cohort():
+    rng = np.random.default_rng(0)
+    ica = rng.integers(0, 2, (940, 3))
+    return assign_roles(ica[:281], SIZE, 0), ica, rng.integers(0, 2, (940, 3))
+
+
+def test_roles_are_the_papers_and_do_not_overlap(cohort):
+    roles, _, _ = cohort
+    parts = (roles.ica_train, roles.ica_validation, roles.test, roles.expert)
+    assert [len(p) for p in parts] == [141, 40, 100, 659]
+    assert sorted(np.concatenate(parts).tolist()) == list(range(940))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "train", "validation"),
+    [
+        ("task 1", 514, 145),
+        ("1", 141, 40),
+        ("2", 800, 40),
+        ("3", 655, 185),
+        ("4", 141, 40),
+        ("5", 800, 40),
+        ("6", 800, 40),
+    ],
+)
+def test_strategies_train_on_the_papers_numbers_and_never_on_the_test(cohort, strategy, train, validation):
+    roles, ica, expert = cohort
+    pseudo = np.full((659, 3), 7)
+    (rows, labels), (held, held_labels) = training_rows(strategy, roles, ica, expert, pseudo)
+    assert (len(rows), len(held)) == (train, validation)
+    assert len(labels) == train
+    assert len(held_labels) == validation
+    assert not set(roles.test) & (set(rows) | set(held))
+    assert not set(rows) & set(held)
+    assert (labels == 7).any() == (strategy in ("5", "6"))
+
+
+def test_angiography_is_never_read_where_there_was_none(cohort):
+    roles, ica, expert = cohort
+    ica = ica.copy()
+    ica[roles.expert] = 99
+    for strategy in ("1", "2", "3", "4"):
+        (_, labels), (_, held) = training_rows(strategy, roles, ica, expert)
+        assert labels.max() <= 1
+        assert held.max() <= 1
+
+
+def test_the_test_patients_are_as_often_diseased_as_the_others(cohort):
+    roles, ica, _ = cohort
+    rest = np.concatenate([roles.ica_train, roles.ica_validation])
+    assert np.abs(ica[roles.test].mean(axis=0) - ica[rest].mean(axis=0)).max() < 0.03
+
+
+def test_a_stopped_run_goes_on_and_other_settings_are_refused(tmp_path):
+    jobs = list_jobs(networks=("CNN1",), inputs=("stress",), strategies=("1", "5"))
+    calls = []
+
+    def train(job):
+        calls.append(job)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return {"test": np.full((4, 3), len(calls))}
+
+    with pytest.raises(KeyboardInterrupt):
+        run_jobs(jobs, tmp_path, train, {"seed": 1})
+    with pytest.raises(InputError, match="has not run"):
+        read_jobs(jobs, tmp_path)
+    assert run_jobs(jobs, tmp_path, train, {"seed": 1}) == (2, 2)
+    assert [int(a["test"][0, 0]) for a in read_jobs(jobs, tmp_path)] == [1, 2, 4, 5]
+    with pytest.raises(InputError, match="other settings"):
+        run_jobs(jobs, tmp_path, train, {"seed": 2})
+
+
+def test_choosing_on_the_patients_reported_on_is_optimistic_and_other_ways_are_not():
+    rng = np.random.default_rng(0)
+    truth = {part: rng.integers(0, 2, (100, 3)) for part in ("test", "validation", "fresh")}
+    noise = {part: rng.random((200, 100, 3)) for part in truth}  # models that know nothing
+    table = optimism(truth, noise, 0, repeats=50).set_index(["level", "way"])
+    for level in ("vessel", "patient"):
+        rows = table.loc[level]
+        best = rows.iloc[0]
+        assert best["auc_reported"] > 0.55
+        assert abs(rows.iloc[3]["auc_reported"] - 0.5) < 0.15
+        halves = rows.iloc[4]
+        assert halves["auc_where_chosen"] > 0.57
+        assert abs(halves["auc_reported"] - 0.5) < 0.05
+
+
+@pytest.mark.slow
+def test_a_smoke_run_writes_its_tables_and_goes_on(tmp_path, monkeypatch):
+    rows = run("smoke", tmp_path, 0)
+    assert len(rows) == 28
+    assert all(0 <= r["auc_vessel_lo"] <= r["auc_vessel_hi"] <= 1 for r in rows)
+    best = pd.read_csv(tmp_path / "label_strategies_best.csv", dtype={"strategy": str})
+    assert set(best["strategy"]) == {"task 1", *"123456"}
+    assert (best["tn"] + best["fp"] + best["tp"] + best["fn"]).isin((16, 48)).all()
+    factors = pd.read_csv(tmp_path / "label_strategies_factors.csv")
+    assert {"p_rank_sum", "p_paired"} <= set(factors.columns)
+    assert (tmp_path / "label_strategies.png").stat().st_size > 5000
+
+    def fail(*_, **__):
+        raise AssertionError("a job ran again")
+
+    monkeypatch.setattr(label_strategies, "fit_polar", fail)
+    assert [r["auc_vessel"] for r in run("smoke", tmp_path, 0)] == [r["auc_vessel"] for r in rows]
+
+
+def test_what_is_missing_is_said(cohort):
+    roles, ica, expert = cohort
+    with pytest.raises(InputError, match="needs pseudo-labels"):
+        training_rows("5", roles, ica, expert)
+    with pytest.raises(InputError, match="Unknown strategy"):
+        training_rows("9", roles, ica, expert)
+    with pytest.raises(InputError, match="281 patients"):
+        assign_roles(np.zeros((200, 3), int), SIZE, 0)
+    with pytest.raises(InputError, match="Unknown scale"):
+        run("huge", None)
+    assert pseudo_labels(np.array([[0.2, 0.5, 0.9]])).tolist() == [[0, 1, 1]]
+    assert Job("CNN1", "late", True, "6").needs == Job("CNN1", "late", True, "4")

@@ -1,0 +1,200 @@
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from scipy import ndimage
+
+from myoperf.errors import AnalysisError, InputError, MissingWeightsError
+from myoperf.geometry import affine_from_axes
+from myoperf.lv.compact_network import LVCompact
+from myoperf.lv.metrics import dice, hausdorff95_mm
+from myoperf.lv.network import Agreement, NetworkLV, load_network_lv
+from myoperf.research.lv_network import recipe as lv_recipe
+from myoperf.research.lv_network import training as lv
+from myoperf.research.lv_network.cases import Case, folds, read_cases, read_real, write_cases
+from myoperf.research.lv_network.disturbance import DISTURBANCES, disturb_case
+from myoperf.research.lv_network.evaluation import MEASURES, failure_detection, summarise
+from myoperf.research.lv_network.losses import dice_loss, rotation_loss, segmentation_loss, wrap
+from myoperf.research.lv_network.training import RecipeLV, train_lv
+from myoperf.types import LVFrame, Volume
+
+
+def case(patient="A", name="A-1"):
+    affine = affine_from_axes((-68, -68, -68), [[0, 0, 1], [0, 1, 0], [1, 0, 0]], 4.0)
+    place = np.stack(np.meshgrid(*(np.arange(35),) * 3, indexing="ij"), -1) * 4.0 - 68
+    radius = np.linalg.norm(place[..., ::-1] - np.array([4.0, -4.0, 0.0]), axis=-1)
+    labels = np.where(radius < 20, 2, np.where(radius < 32, 1, 0)).astype(np.uint8)
+    image = Volume((labels == 1).astype(np.float32) + 0.05, affine)
+    return Case(patient, name, image, image.with_array(labels), LVFrame((28, -32, -8), (-20, 24, 8), (0, 0, 1)), False)
+
+
+def test_a_training_starts_goes_on_and_its_weights_find_something(tmp_path):
+    torch.set_num_threads(1)
+    net = train_lv([case()], RecipeLV(steps=3, batch=1), folder=tmp_path / "run")
+    assert all(torch.isfinite(p).all() for p in net.parameters())
+    assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] == 3
+    save_file({k: v.contiguous() for k, v in net.state_dict().items()}, tmp_path / "model.safetensors")
+    (tmp_path / "card.json").write_text(json.dumps({"name": "test"}))
+    fit = None
+    try:
+        fit = load_network_lv(tmp_path).find_lv(case().image, fall_back=False)
+    except AnalysisError as error:
+        assert "No left ventricle was found" in str(error)  # noqa: PT017
+    if fit is not None:
+        assert fit.labels.grid_shape == (35, 35, 35)
+
+
+def test_a_training_that_was_stopped_goes_on_to_the_same_network(tmp_path, monkeypatch):
+    torch.set_num_threads(1)
+    recipe = RecipeLV(steps=4, batch=1)
+    whole = train_lv([case()], recipe, folder=tmp_path / "whole")
+    begun = 0
+
+    def stop_at_the_third(*args):
+        nonlocal begun
+        begun += 1
+        if begun == 3:
+            raise KeyboardInterrupt
+        return segment(*args)
+
+    segment = lv._segment_step
+    monkeypatch.setattr(lv, "_segment_step", stop_at_the_third)
+    monkeypatch.setattr(lv, "SAVE_EVERY", 2)
+    with pytest.raises(KeyboardInterrupt):
+        train_lv([case()], recipe, folder=tmp_path / "parts")
+    monkeypatch.setattr(lv, "_segment_step", segment)
+    parts = train_lv([case()], recipe, folder=tmp_path / "parts", resume=True)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, parts.state_dict()[name]), name
+
+
+def test_absent_weights_are_named(tmp_path):
+    with pytest.raises(MissingWeightsError, match="not installed"):
+        load_network_lv(tmp_path)
+
+
+@pytest.mark.slow
+def test_the_recipe_trains_judges_and_writes_a_card(tmp_path):
+    torch.set_num_threads(1)
+    cases = [case(p, f"{p}-1") for p in "ABC"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lv_recipe, "read_real", lambda _: tuple(cases))
+        lv_recipe.run("smoke", tmp_path, 0, data=tmp_path, resume=False, quiet=True)
+        before = (tmp_path / "model.safetensors").read_bytes()
+        lv_recipe.run("smoke", tmp_path, 0, data=tmp_path, resume=True, quiet=True)
+    assert (tmp_path / "model.safetensors").read_bytes() == before
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert "CC BY 4.0" in card["training_data"]
+    assert card["metrics"]["real and simulated, real volumes not seen"]["patients"] == 3
+    assert card["metrics"]["classical method, simulated volumes"]["volumes"] == 1
+    assert load_network_lv(tmp_path).card["sha256"] == card["sha256"]
+    rows = (tmp_path / "judged.csv").read_text().splitlines()
+    assert len(rows) == 1 + 3 * 3 + 4
+
+
+def test_a_summary_counts_patients_and_keeps_what_was_not_found_out_of_the_errors():
+    measures = dict.fromkeys(MEASURES, 1.0)
+    rows = [
+        {"patient": "A", "case": "A-1", "found": True, "flagged": False, "bad": False, **measures},
+        {"patient": "A", "case": "A-2", "found": True, "flagged": True, "bad": True, **measures, "axis_error_deg": 3.0},
+        {
+            "patient": "B", "case": "B-1", "found": False, "flagged": True, "bad": True,
+            **dict.fromkeys(MEASURES, np.nan), "wall_dice": 0.0, "pool_dice": 0.0,
+        },
+    ]  # fmt: skip
+    summary = summarise(rows)
+    assert (summary["patients"], summary["volumes"], summary["found"]) == (2, 3, 2)
+    assert summary["wall_dice"]["mean"] == pytest.approx(2 / 3, abs=1e-4)
+    assert summary["axis_error_deg"]["mean"] == pytest.approx(2.0)
+    detection = failure_detection(rows)
+    assert detection["sensitivity"]["value"] == 1.0
+    assert detection["specificity"]["n"] == 1
+
+
+@pytest.mark.parametrize("how", DISTURBANCES)
+def test_a_spoilt_volume_differs_and_keeps_its_truth(how):
+    plain = case()
+    spoilt = disturb_case(plain, np.random.default_rng(0), how)
+    assert how in spoilt.name
+    assert spoilt.labels is plain.labels
+    assert np.isfinite(spoilt.image.array).all()
+    assert (spoilt.image.array >= 0).all()
+    wall = plain.labels.array[0] == 1
+    assert np.abs(spoilt.image.array[0] - plain.image.array[0])[wall].max() > 0.2
+    if how == "wiped":
+        assert spoilt.image.array[0][wall].mean() < 0.2 * plain.image.array[0][wall].mean()
+
+
+def test_passes_that_disagree_are_doubted():
+    assert not Agreement(overlap=0.97, spread_deg=2.0, volume_spread_percent=1.0, sureness=0.97).doubtful
+    assert Agreement(overlap=0.7, spread_deg=2.0, volume_spread_percent=1.0, sureness=0.97).doubtful
+    assert Agreement(overlap=0.97, spread_deg=30.0, volume_spread_percent=1.0, sureness=0.97).doubtful
+
+
+def test_gates_are_labelled_in_one_batch_each_as_alone():
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    model = NetworkLV(LVCompact().eval(), {})
+    one = case()
+    other = one.image.array[0][::-1]
+    gated = one.image.with_array(np.stack([one.image.array[0], other]))
+    both = model.segment_gates(gated, one.frame)
+    alone = model.segment_gates(one.image.with_array(other), one.frame)
+    assert both.array.shape == (2, 35, 35, 35)
+    assert (both.array[1] == alone.array[0]).mean() > 0.999
+
+
+def test_cases_are_written_and_read_and_split_by_patient(tmp_path):
+    cases = [case("A", "A-1"), case("A", "A-2"), case("B", "B-1"), case("C", "C-1")]
+    write_cases(tmp_path / "cases.npz", cases)
+    back = read_cases(tmp_path / "cases.npz")
+    assert [c.name for c in back] == [c.name for c in cases]
+    assert np.array_equal(back[1].labels.array, cases[1].labels.array)
+    assert np.allclose(back[2].frame.apex_mm, cases[2].frame.apex_mm)
+    dealt = folds(cases, 2, 0)
+    assert sorted(p for group in dealt for p in group) == ["A", "B", "C"]
+    with pytest.raises(InputError, match=r"index\.csv"):
+        read_real(tmp_path)
+
+
+def test_losses():
+    assert float(wrap(torch.tensor(2 * math.pi - 0.1))) == pytest.approx(-0.1, abs=1e-5)
+    near, far = torch.tensor([math.pi - 0.1]), torch.tensor([-math.pi + 0.1])
+    assert float(rotation_loss(near, far)) == pytest.approx(0.2, abs=1e-5)
+    labels = torch.tensor([[[[0, 1, 2, 2]]]])
+    perfect = torch.nn.functional.one_hot(labels, 3).permute(0, 4, 1, 2, 3).float()
+    assert float(segmentation_loss(perfect, labels)) == pytest.approx(0, abs=1e-5)
+    assert float(segmentation_loss(perfect[:, [1, 2, 0]], labels)) == pytest.approx(5, abs=1e-3)
+    half = torch.tensor([[1.0, 1.0, 0.0, 0.0]])
+    assert float(dice_loss(half, torch.tensor([[1, 0, 0, 0]]))) == pytest.approx(1 - 2 / 3, abs=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:.*always_return_as_numpy:FutureWarning")
+def test_hd95_is_monais():
+    monai = pytest.importorskip("monai.metrics")
+    rng = np.random.default_rng(1)
+    for _ in range(4):
+        a, b = (ndimage.gaussian_filter(rng.normal(size=(17, 18, 19)), 2) > 0.05 for _ in range(2))
+        theirs = monai.compute_hausdorff_distance(
+            torch.from_numpy(a)[None, None],
+            torch.from_numpy(b)[None, None],
+            include_background=True,
+            percentile=95,
+            spacing=[2.0, 3.0, 4.0],
+        )
+        assert hausdorff95_mm(a, b, (2, 3, 4)) == pytest.approx(float(theirs), rel=1e-6)
+
+
+def test_metrics_of_known_masks():
+    a, b = np.zeros((9, 9, 9), bool), np.zeros((9, 9, 9), bool)
+    a[4, 4, 4], b[4, 4, 6] = True, True
+    assert hausdorff95_mm(a, b, (1, 1, 3)) == pytest.approx(6.0)
+    assert dice(a, b) == 0
+    assert dice(a, a) == 1
+    with pytest.raises(AnalysisError, match="empty"):
+        hausdorff95_mm(a, np.zeros_like(a), 1)
+    with pytest.raises(InputError, match="one 3D shape"):
+        dice(a, b[:3])

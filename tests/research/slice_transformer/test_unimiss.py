@@ -1,0 +1,210 @@
+"""UniMiSS: its losses, schedules and running mean against their formulas; a small training that learns."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from myoperf.errors import InputError
+from myoperf.research.slice_transformer.mit import MiTConfig
+from myoperf.research.slice_transformer.unimiss import choose_batch, pretrain
+from myoperf.research.slice_transformer.unimiss_parts import (
+    CrossEntropy,
+    ProjectionHead,
+    UniMissOptions,
+    cosine_schedule,
+    effective_rank,
+    loss_2d,
+    loss_3d,
+    update_teacher,
+)
+from myoperf.research.slice_transformer.unimiss_views import ViewOptions, picture_view, volume_view
+
+TINY = MiTConfig(size="tiny", norm="batch", activation="relu", picture_shape=(32, 32), volume_shape=(16, 32, 32))
+
+
+def options(**changes):
+    return UniMissOptions(
+        **{"epochs": 2, "interval": 1, "batch": 2, "warmup_epochs": 0, "outputs": 64, "hidden": 32, "bottleneck": 16}
+        | changes
+    )
+
+
+def test_cross_entropy_is_formula_3():
+    rng = torch.manual_seed(0)
+    student, teacher, centre = (torch.randn(4, 64, generator=rng), torch.randn(4, 64, generator=rng), torch.randn(64))
+    entropy = CrossEntropy(centre, options())
+    p = torch.softmax((teacher - centre) / 0.04, dim=1)
+    expected = -(p * torch.log(torch.softmax(student / 0.1, dim=1))).sum(dim=1).mean()
+    np.testing.assert_allclose(entropy(student, teacher), expected, rtol=1e-5)
+    entropy.update(teacher)
+    np.testing.assert_allclose(entropy.centre, 0.9 * centre + 0.1 * teacher.mean(dim=0), rtol=1e-5)
+
+
+def test_losses_hold_every_cross_term_and_no_other():
+    names = {}
+
+    def note(student, teacher):
+        pair = (float(student), float(teacher))
+        names[pair] = names.get(pair, 0) + 1
+        return torch.tensor(1.0)
+
+    t = torch.tensor
+    assert float(loss_2d(note, (t(1.0), t(2.0)), (t(1.0), t(2.0)))) == 1.0
+    assert set(names) == {(1.0, 2.0), (2.0, 1.0)}
+    names.clear()
+    volume, slices = (t(1.0), t(2.0)), (t(1.5), t(2.5))  # views 1 and 2; slices of views 1 and 2
+    assert float(loss_3d(note, volume, volume, slices, slices)) == 4.0
+    first, second = (1.0, 1.5), (2.0, 2.5)
+    assert names == {(a, b): 1 for a in first for b in second} | {(b, a): 1 for a in first for b in second}
+
+
+def test_schedules():
+    rate = cosine_schedule(2.0, 0.5, 100, warmup=20)
+    assert len(rate) == 100
+    assert rate[0] == 0
+    assert rate[19] == rate[20] == 2.0
+    assert (np.diff(rate[20:]) < 0).all()
+    assert rate[-1] == pytest.approx(0.5, abs=1e-2)
+    momentum = cosine_schedule(0.996, 1.0, 50)
+    assert momentum[0] == 0.996
+    assert 0.9999 < momentum[-1] <= 1
+
+
+def test_teacher_is_the_students_running_mean():
+    teacher, student = torch.nn.Linear(2, 1), torch.nn.Linear(2, 1)
+    before, new = teacher.weight.detach().clone(), student.weight.detach().clone()
+    update_teacher(teacher, student, 0.75)
+    np.testing.assert_allclose(teacher.weight.detach(), 0.75 * before + 0.25 * new, rtol=1e-6)
+    assert torch.equal(student.weight, new)
+
+
+def test_rank_tells_collapse():
+    rng = torch.manual_seed(0)
+    wide = torch.randn(200, 8, generator=rng)
+    assert 7.5 < effective_rank(wide) <= 8.0
+    line = torch.randn(200, 1, generator=rng) @ torch.randn(1, 8, generator=rng)
+    assert effective_rank(line + 3.0) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_head_gives_cosines():
+    head = ProjectionHead(8, options())
+    out = head(torch.randn(5, 8, generator=torch.manual_seed(0)))
+    assert out.shape == (5, 64)
+    assert out.abs().max() <= 1 + 1e-5
+
+
+def test_teacher_temperature_goes_from_first_to_last():
+    entropy = CrossEntropy(
+        torch.zeros(4), options(first_teacher_temperature=0.02, temperature_epochs=2, teacher_temperature=0.04)
+    )
+    seen = []
+    for epoch in (0, 1, 2, 3):
+        entropy.at(epoch)
+        seen.append(entropy.temperature)
+    assert seen == pytest.approx([0.02, 0.03, 0.04, 0.04])
+    assert CrossEntropy(torch.zeros(4), options()).temperature == 0.04
+
+
+def test_norm_in_the_head_tells_nearly_equal_features_apart():
+    features = 1.0 + 1e-3 * torch.randn(16, 8, generator=torch.manual_seed(0))
+    plain, normed = (ProjectionHead(8, options(head_norm=norm)).train()(features) for norm in (False, True))
+    assert normed.std(dim=0).mean() > 20 * plain.std(dim=0).mean()
+
+
+def test_views_differ_and_repeat_with_the_seed():
+    y, x = np.mgrid[:40, :40] / 40
+    picture, volume = (x * y), np.stack([x * y * k / 16 for k in range(16)])
+    for view in (
+        lambda rng: picture_view(picture, 32, rng),
+        lambda rng: volume_view(volume, (16, 32, 32), rng),
+    ):
+        rng = np.random.default_rng(3)
+        first, second = view(rng), view(rng)
+        np.testing.assert_array_equal(first, view(np.random.default_rng(3)))
+        assert not np.array_equal(first, second)
+        assert np.isfinite(first).all()
+        assert first.shape in ((3, 32, 32), (1, 16, 32, 32))
+
+
+def test_weaker_views_never_mirror():
+    _, x = np.mgrid[:32, :32] / 32
+    ramp = 0.2 + 0.6 * x
+    volume = np.stack([(0.1 + 0.05 * k) * ramp for k in range(16)])
+    weak = ViewOptions(picture_area=0.8, picture_mirror=0.0, volume_mirror=0.0, blur_px=0.5)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        picture = picture_view(ramp, 32, rng, options=weak)[0]
+        assert np.corrcoef(picture.ravel(), ramp.ravel())[0, 1] > 0.95
+        view = volume_view(volume, (16, 32, 32), rng, options=weak)[0]
+        assert np.corrcoef(view.ravel(), volume.ravel())[0, 1] > 0.8
+    mirrored = [volume_view(volume, (16, 32, 32), rng)[0] for _ in range(20)]
+    assert min(np.corrcoef(view.ravel(), volume.ravel())[0, 1] for view in mirrored) < 0
+
+
+def test_a_stopped_training_goes_on_to_the_same_numbers(tmp_path):
+    rng = np.random.default_rng(0)
+    volumes = [rng.random((16, 32, 32), dtype=np.float32) for _ in range(2)]
+    pictures = [volume[8] for volume in volumes]
+    chosen = options(epochs=3, head_norm=True, epoch_steps=1, learning_rate=0.05)
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(step):
+        if step.epoch == 1:
+            raise StoppedError
+
+    whole = pretrain(pictures, volumes, config=TINY, options=chosen, seed=1)
+    file = tmp_path / "state.pt"
+    with pytest.raises(StoppedError):
+        pretrain(pictures, volumes, config=TINY, options=chosen, seed=1, checkpoint=file, report=stop)
+    seen = []
+    rest = pretrain(pictures, volumes, config=TINY, options=chosen, seed=1, checkpoint=file, report=seen.append)
+    assert [step.epoch for step in seen] == [1, 2]
+    assert [step.loss for step in rest.steps] == pytest.approx([step.loss for step in whole.steps], rel=1e-5)
+    assert rest.ranks == pytest.approx(whole.ranks, rel=1e-4)
+    with pytest.raises(InputError, match="other settings"):
+        pretrain(pictures, volumes, config=TINY, options=options(epochs=4), seed=1, checkpoint=file)
+
+
+def test_a_batch_is_of_one_group_unless_that_is_too_small():
+    rng, groups = np.random.default_rng(0), np.array([0] * 8 + [1] * 8 + [2])
+    drawn = [choose_batch(17, groups, 4, rng) for _ in range(60)]
+    assert all(len(set(batch)) == 4 for batch in drawn)
+    alike = [len(set(groups[batch])) == 1 for batch in drawn]
+    assert 0.8 < np.mean(alike) < 1.0  # the lonely one brings others with it
+    assert {groups[batch[0]] for batch, one in zip(drawn, alike, strict=True) if one} == {0, 1}
+
+
+def test_refusals():
+    with pytest.raises(InputError, match="needs at least a batch"):
+        pretrain([np.zeros((40, 40))], [], config=TINY, options=options())
+    with pytest.raises(InputError, match="warm-up that ends"):
+        options(warmup_epochs=2)
+
+
+@pytest.mark.slow
+def test_learns_without_collapse():
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:40, :40] / 20 - 1
+    volumes = []
+    for _ in range(8):  # rings of several sizes, places and gaps
+        radius, dy, dx, gap = rng.uniform(0.25, 0.7), *rng.uniform(-0.2, 0.2, 2), rng.uniform(-np.pi, np.pi)
+        ring = np.exp(-(((np.hypot(y - dy, x - dx) - radius) / 0.12) ** 2)) * (np.cos(np.arctan2(y, x) - gap) < 0.6)
+        volumes.append(np.stack([ring * np.sin((k + 1) / 17 * np.pi) for k in range(16)]).astype(np.float32))
+    pictures = [volume[8] for volume in volumes]
+    chosen = options(
+        epochs=12, interval=2, batch=4, learning_rate=0.02, warmup_epochs=2, momentum=0.98, teacher_temperature=0.02
+    )
+    result = pretrain(pictures, volumes, config=TINY, options=chosen, seed=0)
+    for kind in ("2D", "3D"):
+        losses = [step.loss for step in result.steps if step.kind == kind]
+        assert len(losses) == 12
+        assert np.mean(losses[-3:]) < np.mean(losses[:3])
+    last = result.steps[-4:]
+    assert np.mean([step.spread - step.entropy for step in last]) > 0.01  # images still get answers of their own
+    assert np.mean([step.entropy for step in last]) < 0.95  # and the answers say something
+    assert min(result.ranks) > 2
+    assert all(math.isfinite(rank) for rank in result.ranks)
