@@ -7,7 +7,7 @@ from dicom_making import code, item
 from pydicom.sequence import Sequence
 
 from myoperf.io.header import age_years, camera_of, patient_of, tracer_of
-from myoperf.io.nm.quirks import (
+from myoperf.io.quirks import (
     first_start_angle,
     height_in_metres,
     nuclide_from_window_name,

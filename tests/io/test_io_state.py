@@ -7,7 +7,7 @@ from dicom_making import code, counts_of, item, raw_nm
 from pydicom.sequence import Sequence
 
 from myoperf.io import read_studies
-from myoperf.io.assemble.state import detect_state, state_in_text
+from myoperf.io.state import detect_state, state_in_text
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from myoperf.errors import InputError
-from myoperf.io.nm.quirks import height_in_metres, nuclide_from_window_name
+from myoperf.io.quirks import height_in_metres, nuclide_from_window_name
 
 __all__ = [
     "PHOTOPEAK_KEV",

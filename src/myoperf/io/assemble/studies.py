@@ -11,12 +11,12 @@ from pydicom.dataset import Dataset
 
 from myoperf.errors import InputError, MyoPerfError
 from myoperf.io.assemble.choice import Candidate, choose
-from myoperf.io.assemble.kinds import image_words, is_gated, is_prone, is_short_axis, kind_of
 from myoperf.io.assemble.scans import nifti_scan, nm_scan, pt_scan
-from myoperf.io.assemble.state import detect_state, state_in_text
 from myoperf.io.header import number, numbers, patient_of, read_header, text_of
+from myoperf.io.kinds import image_words, is_gated, is_prone, is_short_axis, kind_of
 from myoperf.io.nifti import is_nifti
 from myoperf.io.pet.slices import is_attenuation_corrected
+from myoperf.io.state import detect_state, state_in_text
 from myoperf.types import Finding, Framing, Scan, State, Study
 
 __all__ = ["ReadResult", "Skipped", "find_files", "read_studies"]

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from myoperf.errors import GeometryError, InputError
 from myoperf.io.header import items, number, numbers, text_of
 from myoperf.io.nm.frames import FrameTable, beat_choice, frame_table, pixel_spacing, window_choice
-from myoperf.io.nm.quirks import first_start_angle, orbit_radii, rotation_sign, view_ranks
+from myoperf.io.quirks import first_start_angle, orbit_radii, rotation_sign, view_ranks
 from myoperf.types import Finding, Projections
 
 __all__ = ["projections_from"]

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from myoperf.errors import GeometryError, InputError
-from myoperf.io.assemble.kinds import is_short_axis
 from myoperf.io.header import items, number, numbers
+from myoperf.io.kinds import is_short_axis
 from myoperf.io.nm.frames import beat_choice, frame_table, pixel_spacing, window_choice
-from myoperf.io.nm.quirks import stretched_counts
 from myoperf.io.planes import NOMINAL_SHORT_AXIS, is_transaxial, plane_axes, stack_affine
+from myoperf.io.quirks import stretched_counts
 from myoperf.types import Finding, Orientation, Volume
 
 __all__ = ["volume_from"]

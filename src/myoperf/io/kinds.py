@@ -8,8 +8,8 @@ from typing import Literal
 from pydicom.dataset import Dataset
 
 from myoperf.errors import UnsupportedInputError
-from myoperf.io.assemble.state import words_of
 from myoperf.io.header import items, number, text_of
+from myoperf.io.state import words_of
 
 __all__ = ["Kind", "image_words", "is_gated", "is_prone", "is_short_axis", "kind_of"]
 
