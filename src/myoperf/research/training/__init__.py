@@ -1,0 +1,14 @@
+"""What the training of every topic shares: small functions and records that readable loops call.
+
+- `recipes.pick_recipe`: every topic has ``RECIPES = {"smoke": Recipe(...), "small": ..., "full": ...}``, where `Recipe`
+  is a frozen keyword-only dataclass with all settings of a run. Its optimiser's settings are a record of their own,
+  `Schedule` (epochs, batch, rate).
+- `epochs.BestEpoch`: keeps the weights of the best epoch.
+- `weights`: weights as safetensors, a model with its card, checkpoints to resume from.
+- `prediction.run_in_batches`: batched prediction without gradients.
+- `device`: the device to train on, and seeds.
+- `splits.split_rows`: deal patients to parts, each class in the same proportion.
+- `tables`: tables as CSV and Markdown with a manifest.
+
+Jobs that resume are `myoperf.pipeline.jobs`; resampling by patient is `myoperf.stats`.
+"""

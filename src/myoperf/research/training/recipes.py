@@ -1,0 +1,19 @@
+"""Choose a recipe by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from myoperf.errors import InputError
+
+__all__ = ["pick_recipe"]
+
+Recipe = TypeVar("Recipe")
+
+
+def pick_recipe(recipes: Mapping[str, Recipe], scale: str) -> Recipe:
+    """Return the recipe of a scale; InputError names the known scales."""
+    if scale not in recipes:
+        raise InputError(f"Unknown scale {scale!r}; choose from {', '.join(recipes)}.")
+    return recipes[scale]

@@ -1,0 +1,87 @@
+"""Weights, models with their cards, and checkpoints to resume from, as files that are whole or absent."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from myoperf.pipeline.jobs import write_whole
+from myoperf.research.training.epochs import HasWeights
+
+__all__ = ["load_checkpoint", "load_weights", "save_checkpoint", "save_model", "save_weights"]
+
+
+def save_weights(path: Path, weights: nn.Module | Mapping[str, Tensor]) -> None:
+    """Write a network's weights, or tensors by name, as safetensors."""
+    tensors = weights.state_dict() if isinstance(weights, nn.Module) else weights
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with write_whole(path) as part:
+        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, part)
+
+
+def load_weights(path: Path, network: nn.Module) -> None:
+    """Read weights written by `save_weights` into a network of the same structure; nothing may be left over."""
+    network.load_state_dict(load_file(path), strict=True)
+
+
+def save_model(
+    folder: Path,
+    weights: nn.Module | Mapping[str, Tensor],
+    card: Mapping[str, Any],
+    *,
+    name: str = "model.safetensors",
+) -> dict[str, Any]:
+    """Write a trained model as a folder of weights and ``card.json``; return the card with hash and size of the file.
+
+    Parameters
+    ----------
+    card
+        What the model is, what it learned from, and how well it does.
+    name
+        Of the file of weights.
+    """
+    file = folder / name
+    save_weights(file, weights)
+    full = {**card, "sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "bytes": file.stat().st_size}
+    with write_whole(folder / "card.json") as part:
+        part.write_text(json.dumps(full, indent=1) + "\n", encoding="utf-8")
+    return full
+
+
+def save_checkpoint(path: Path, parts: Mapping[str, HasWeights | np.random.Generator], **values: object) -> None:
+    """Write the state of a training, so that it can resume as if it had not stopped.
+
+    Parameters
+    ----------
+    parts
+        Modules, optimisers, schedulers and NumPy generators by name.
+    values
+        Numbers, text, tensors and lists and dicts of them.
+    """
+    states = {
+        name: json.dumps(part.bit_generator.state) if isinstance(part, np.random.Generator) else part.state_dict()
+        for name, part in parts.items()
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with write_whole(path) as file:
+        torch.save(states | values, file)
+
+
+def load_checkpoint(path: Path, parts: Mapping[str, HasWeights | np.random.Generator]) -> dict[str, Any]:
+    """Read a state that `save_checkpoint` wrote into the same parts, strictly; return the values saved with it."""
+    content: dict[str, Any] = torch.load(path, weights_only=True)
+    for name, part in parts.items():
+        state = content.pop(name)
+        if isinstance(part, np.random.Generator):
+            part.bit_generator.state = json.loads(state)
+        else:
+            part.load_state_dict(state)
+    return content
