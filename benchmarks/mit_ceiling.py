@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,10 +34,10 @@ from myoperf.research.slice_transformer.study import SCALES
 from myoperf.research.slice_transformer.training import balanced_order
 from myoperf.segments import TERRITORIES
 from myoperf.stats import bootstrap_auc, delong_table, percentile_interval, resample_counts
+from myoperf.types import Float
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 SEED, PATIENTS, FOLDS = 501, 240, 5  # no patient of the study
-Float = NDArray[Any]
 Reader = Callable[[Float, NDArray[np.int64], Float, int], Float]
 """(training inputs, labels, test inputs, seed) -> score of each test patient."""
 

@@ -12,21 +12,19 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from myoperf.phantom.heart import deform, wall_at
 from myoperf.phantom.motion import gate_times, local_ejection
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import PatientModel, PopulationOptions
+from myoperf.types import Float
 
 ROOT = Path(__file__).parents[1]
 TABLE, PAGE = ROOT / "docs/results/phase_ceiling.csv", ROOT / "docs/synchrony.md"
 GATES, RINGS, ANGLES, NODES = 8, 24, 36, 81
-Float = NDArray[np.floating[Any]]
 
 
 def thickness(patient: PatientModel) -> Float:

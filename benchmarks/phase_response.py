@@ -14,11 +14,9 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from function_cohort import patient_of
 from myoperf.gated.delay import delay_terms, fit_delay
@@ -29,13 +27,13 @@ from myoperf.phantom.fast import image_model, simulate_fast
 from myoperf.phantom.motion import phase_deg
 from myoperf.phantom.records import PatientModel
 from myoperf.polar import sample_polar_map
+from myoperf.types import Float
 
 ROOT = Path(__file__).parents[1]
 TABLE, PAGE = ROOT / "docs/results/phase_response.csv", ROOT / "docs/synchrony.md"
 RINGS, ANGLES, GATES = 24, 36, 8
 TERMS = ("apex to base", "cos a", "sin a", "cos 2a", "sin 2a")
 MAPS = ("thickness, first", "thickness, second", "motion, first", "motion, second")
-Float = NDArray[np.floating[Any]]
 
 
 def true_terms(patient: PatientModel, basis: Float) -> Float:

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from myoperf.errors import InputError
+from myoperf.types import Float
 
 __all__ = [
     "AHA17",
@@ -137,7 +137,7 @@ def segment_map(rings: int, angles: int, *, model: SegmentModel = AHA17) -> NDAr
     return segment_of(fraction[:, None], angle[None, :], model=model)
 
 
-def segment_means(values: NDArray[np.floating[Any]], *, model: SegmentModel = AHA17) -> NDArray[np.float64]:
+def segment_means(values: Float, *, model: SegmentModel = AHA17) -> Float:
     """Average a (..., rings, angles) polar map over each segment.
 
     Returns

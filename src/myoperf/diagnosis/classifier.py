@@ -12,18 +12,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from safetensors.torch import load as load_tensors
 from scipy.special import expit
 from torch import Tensor
 
 from myoperf.diagnosis.network import CLINICAL, PolarClassifier, network_input
 from myoperf.errors import InputError, MissingWeightsError
-from myoperf.types import VESSELS, Diagnosis, ScanResult, Study
+from myoperf.types import VESSELS, Diagnosis, Float, ScanResult, Study
 
 __all__ = ["Classifier", "Reading", "calibrated", "clinical_row", "load_classifier", "scale_maps"]
 
-Float = NDArray[np.floating[Any]]
 NAME = "polar-classifier"
 GRID = (24, 72)
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn import functional
 
 from myoperf.errors import InputError
 from myoperf.geometry import index_from_lps, transform_points
-from myoperf.types import VESSELS, PolarMap, Volume
+from myoperf.types import VESSELS, Float, PolarMap, Volume
 
 if TYPE_CHECKING:
     from myoperf.diagnosis.classifier import Classifier
 
 __all__ = ["activation_map", "occlusion_map", "paint_on_volume"]
-
-Float = NDArray[np.floating[Any]]
 
 
 def occlusion_map(

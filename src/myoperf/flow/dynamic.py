@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +11,10 @@ from myoperf.errors import AnalysisError, InputError
 from myoperf.flow.kinetics import FlowFit, FlowTracer, fit_flow, resample_blood, resample_residuals
 from myoperf.geometry import sample, transform_points
 from myoperf.segments import TERRITORIES, Territories, segment_means
-from myoperf.types import BLOOD_POOL, FlowResult, LVFrame, PolarMap, Volume
+from myoperf.types import BLOOD_POOL, Float, FlowResult, LVFrame, PolarMap, Volume
 
 __all__ = ["blood_curves", "late_frames", "measure_flow", "territory_means"]
 
-Float = NDArray[np.floating[Any]]
 
 _CORE_MM = 10.0
 _RIGHT_MM, _RIGHT_RADIUS_MM = 16.0, 7.0

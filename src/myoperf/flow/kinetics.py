@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.signal import lfilter
 
 from myoperf.errors import InputError
-from myoperf.types import FlowResult
+from myoperf.types import Float, FlowResult
 
 __all__ = [
     "HALF_LIFE_S",
@@ -33,7 +33,6 @@ __all__ = [
     "tissue_curve",
 ]
 
-Float = NDArray[np.floating[Any]]
 FlowTracer = Literal["N-13", "Rb-82"]
 
 HALF_LIFE_S = {"Rb-82": 76.4, "N-13": 597.9}

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from myoperf.types import Float
+
 __all__ = ["Delay", "Harmonic", "delay_terms", "fit_delay", "posterior_spread", "smoothed"]
 
-Float = NDArray[np.floating[Any]]
 
 TERMS = 5
 _SMOOTH_RINGS, _SMOOTH_DEG = 3.0, 22.5

@@ -6,19 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from myoperf.errors import InputError
 from myoperf.gated.regional import PHASE_RESPONSE, moving_wall, regional, shape_numbers
 from myoperf.gated.synchrony import Synchrony, measure_synchrony
 from myoperf.gated.tracking import Tracking, track_wall, track_walls
 from myoperf.gated.volume_curve import VolumeCurve, fit_volume_curve
-from myoperf.types import FunctionResult, LVFrame, PolarMap, Volume
+from myoperf.types import Float, FunctionResult, LVFrame, PolarMap, Volume
 from myoperf.ventricle.rays import cavity_ml, mid_wall_area_mm2
 
 __all__ = ["WALL_G_PER_ML", "measure_function", "static_cavities_ml", "static_cavity_ml"]
 
-Float = NDArray[np.floating[Any]]
 
 WALL_G_PER_ML = 1.05
 """Density of myocardium."""

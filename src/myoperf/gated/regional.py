@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from myoperf.gated.tracking import Tracking
 from myoperf.segments import segment_means
+from myoperf.types import Float
 from myoperf.ventricle.rays import TUBE_STEP_MM, Rays
 
 __all__ = ["PHASE_RESPONSE", "moving_wall", "regional", "shape_numbers", "unroll"]
 
-Float = NDArray[np.floating[Any]]
 
 _RINGS, _ANGLES = 24, 36
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +19,10 @@ from numpy.typing import NDArray
 from myoperf.errors import InputError
 from myoperf.gated.delay import Delay, Harmonic, delay_terms, fit_delay, posterior_spread, smoothed
 from myoperf.segments import segment_map
+from myoperf.types import Float
 
 __all__ = ["Synchrony", "measure_synchrony", "phase_bandwidth_deg", "phase_entropy_percent"]
 
-Float = NDArray[np.floating[Any]]
 
 BIN_DEG = 6.0
 _RELIABLE_DEG = 10.0

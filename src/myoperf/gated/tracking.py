@@ -11,21 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from myoperf.errors import AnalysisError
 from myoperf.geometry import index_from_lps, transform_points
-from myoperf.types import LVFrame, PolarMap, Volume
+from myoperf.types import Float, LVFrame, PolarMap, Volume
 from myoperf.ventricle.rays import TUBE_STEP_MM, Rays, lay_rays, mid_wall_area_mm2, mid_wall_on_rays
 from myoperf.ventricle.synthesis import Shell, crop, shell_image
 
 __all__ = ["Tracking", "time_basis", "track_wall", "track_walls"]
 
-Float = NDArray[np.floating[Any]]
 
 _COSINES, _ROUND = 6, 4
 _WINDOW_MM, _REACH_MM = 8.0, 26.0

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from myoperf.errors import InputError
 from myoperf.gated.tracking import time_basis
+from myoperf.types import Float
 
 __all__ = ["VolumeCurve", "fit_volume_curve"]
 
-Float = NDArray[np.floating[Any]]
 
 _FINE = 360
 

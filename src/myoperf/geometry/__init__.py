@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from myoperf.errors import GeometryError
-from myoperf.types import LVFrame, Volume
+from myoperf.types import Float, LVFrame, Volume
 
 __all__ = [
     "affine_from_axes",
@@ -29,7 +29,6 @@ __all__ = [
     "vertical_long_axis",
 ]
 
-Float = NDArray[np.floating[Any]]
 
 _RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 

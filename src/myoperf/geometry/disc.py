@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import ndimage
 
-__all__ = ["disc_places", "sample_disc"]
+from myoperf.types import Float
 
-Float = NDArray[np.floating[Any]]
+__all__ = ["disc_places", "sample_disc"]
 
 
 def disc_places(size: int) -> tuple[Float, Float]:

@@ -11,12 +11,10 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
+
+from myoperf.types import Float, Float32
 
 __all__ = ["sample_grid", "sample_points"]
-
-Float32 = NDArray[np.float32]
-Float = NDArray[np.floating[Any]]
 
 
 @njit(cache=True, nogil=True)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from myoperf.errors import GeometryError
 from myoperf.geometry import affine_from_axes
+from myoperf.types import Float
 
 __all__ = ["NOMINAL_SHORT_AXIS", "is_transaxial", "plane_axes", "stack_affine"]
-
-Float = NDArray[np.float64]
 
 
 def plane_axes(cosines: ArrayLike, name: str) -> Float:

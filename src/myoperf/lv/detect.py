@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from myoperf.geometry import affine_from_axes, reslice, transform_points
-from myoperf.types import Volume
+from myoperf.types import Float, Volume
 from myoperf.ventricle.bullet import TYPICAL_AXIS, Bullet
 
 __all__ = ["axis_directions", "candidates", "prepare"]
 
-Float = NDArray[np.floating[Any]]
 
 GRID_MM = 8.0
 WALL_SIGMA_MM = 6.5  # a 10 mm wall seen with 10-13 mm resolution

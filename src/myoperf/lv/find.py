@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from myoperf.errors import AnalysisError
 from myoperf.geometry import index_from_lps, transform_points
@@ -14,13 +12,12 @@ from myoperf.lv.detect import candidates, prepare
 from myoperf.lv.labels import paint_labels
 from myoperf.lv.quality import check_wall, rate
 from myoperf.lv.refine import fit_bullet, refine, score_bullets
-from myoperf.types import Finding, LVFrame, Volume
+from myoperf.types import Finding, Float, LVFrame, Volume
 from myoperf.ventricle.bullet import Bullet, anterior_direction
 from myoperf.ventricle.tracing import Surfaces, trace_wall
 
 __all__ = ["LVFit", "find_lv", "segment_lv"]
 
-Float = NDArray[np.floating[Any]]
 
 LOWEST_SCORE = 0.08
 TRACE_MM, TRACE_SIGMA_MM = 3.0, 1.5  # finer and less smoothed than the image used for searching

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from myoperf.geometry import index_from_lps, transform_points
-from myoperf.types import BLOOD_POOL, MYOCARDIUM, Volume
+from myoperf.types import BLOOD_POOL, MYOCARDIUM, Float, Volume
 from myoperf.ventricle.bullet import ANGLES
 from myoperf.ventricle.tracing import Surfaces
 
 __all__ = ["paint_labels", "wall_coordinates"]
-
-Float = NDArray[np.floating[Any]]
 
 
 def wall_coordinates(surfaces: Surfaces, points_mm: Float) -> tuple[Float, Float, Float, Float]:

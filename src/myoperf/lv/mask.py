@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from myoperf.errors import AnalysisError, InputError
 from myoperf.geometry import index_from_lps, transform_points
 from myoperf.lv.labels import paint_labels, wall_coordinates
 from myoperf.lv.refine import fit_bullet
-from myoperf.types import BLOOD_POOL, MYOCARDIUM, LVFrame, Volume
+from myoperf.types import BLOOD_POOL, MYOCARDIUM, Float, LVFrame, Volume
 from myoperf.ventricle.bullet import ANGLES, Bullet, bullet_nodes
 from myoperf.ventricle.tracing import Surfaces, smooth_surface
 
 __all__ = ["cavity_from_wall", "frame_from_mask"]
 
-Float = NDArray[np.floating[Any]]
 
 MOST_FROM_POSE = 4000
 """Voxels that a fit from a known pose uses; few volumes have more in the wall."""

@@ -8,21 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage, optimize
 from scipy.spatial.transform import Rotation
 
 from myoperf.errors import AnalysisError
 from myoperf.geometry import rotate_frame, sample
 from myoperf.lv.find import LVFit
-from myoperf.types import Finding, LVFrame, Volume
+from myoperf.types import Finding, Float, LVFrame, Volume
 
 __all__ = ["Match", "doubt_lengths", "find_lv_like", "match_scans"]
 
-Float = NDArray[np.floating[Any]]
 
 REACH_MM, STEP_MM, SMOOTH_MM = 55.0, 6.0, 4.0
 COARSE_MM = np.arange(-48.0, 48.1, 12.0)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from myoperf.geometry import sample
@@ -14,7 +11,6 @@ from myoperf.ventricle.tracing import Surfaces
 
 __all__ = ["check_wall", "rate"]
 
-Float = NDArray[np.floating[Any]]
 
 EXPECTED_SCORE = 0.45  # half-way mark of a clear ventricle's score
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize
 
 from myoperf.geometry import sample
-from myoperf.types import Volume
+from myoperf.types import Float, Volume
 from myoperf.ventricle.bullet import TYPICAL_AXIS, Bullet, anterior_direction, unit
 
 __all__ = ["fit_bullet", "refine", "score_bullets"]
 
-Float = NDArray[np.floating[Any]]
 
 REACH_MM = 13.0  # from mid-wall to where cavity and surroundings are looked at
 GAIN = 0.25  # contrast a stretch of wall must have to be worth adding

@@ -19,13 +19,12 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from myoperf.errors import InputError
-from myoperf.types import Finding, NormalLimitsInfo, PolarMap, State
+from myoperf.types import Finding, Float, NormalLimitsInfo, PolarMap, State
 
 __all__ = [
     "LIMIT_MADS",
@@ -42,7 +41,6 @@ __all__ = [
     "write_limits",
 ]
 
-Float = NDArray[np.floating[Any]]
 
 LIMIT_MADS = 3.0
 HOTTEST_SHARE = 0.25

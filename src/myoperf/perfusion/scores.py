@@ -29,7 +29,7 @@ from myoperf.segments import (
     segment_map,
     segment_means,
 )
-from myoperf.types import Finding, PolarMap, Scores, TerritoryScores
+from myoperf.types import Finding, Float, PolarMap, Scores, TerritoryScores
 
 __all__ = [
     "CONVENTION",
@@ -41,7 +41,6 @@ __all__ = [
     "tid_ratio",
 ]
 
-Float = NDArray[np.floating[Any]]
 
 CONVENTION = "myoperf-perfusion/1"
 FULL_DEFECT = 0.7

@@ -14,7 +14,7 @@ from myoperf.phantom.anatomy import static_organs
 from myoperf.phantom.physics import LEHR_GE, LEHR_SIEMENS, Camera, Scatter, orbit_radius, project
 from myoperf.phantom.records import Grid, PatientModel
 from myoperf.phantom.voxelise import attenuation, heart_box, voxelise
-from myoperf.types import Projections, State, Volume
+from myoperf.types import Float, Projections, State, Volume
 
 __all__ = [
     "DOSES",
@@ -28,7 +28,6 @@ __all__ = [
     "scanner_from_patient",
 ]
 
-Float = NDArray[np.floating[Any]]
 DOSES: Mapping[str, float] = {"full": 1.0, "half": 0.5, "quarter": 0.25}
 """Share of the clinical counts."""
 

@@ -21,11 +21,10 @@ from numpy.typing import NDArray
 from myoperf.errors import InputError
 from myoperf.geometry import index_from_lps, transform_points
 from myoperf.phantom.records import EllipsoidShape, Grid, PatientModel, Torso, Tube
+from myoperf.types import Float, Float32
 
 __all__ = ["ATTENUATION_PER_MM", "STATIC_ORGANS", "attenuation_of", "diaphragm_mm", "outside_cage_mm", "static_organs"]
 
-Float = NDArray[np.floating[Any]]
-Float32 = NDArray[np.float32]
 
 STATIC_ORGANS = ("spine", "blood", "kidneys", "spleen", "gallbladder", "bowel", "stomach", "liver", "lungs", "body")
 """In the order of precedence; ``blood`` is the descending aorta here."""

@@ -14,14 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from myoperf.errors import InputError
 from myoperf.phantom.records import Coronary, Infarct, Lesion, Tracer
-from myoperf.types import VESSELS, State
+from myoperf.types import VESSELS, Float, State
 
 __all__ = [
     "PATCH_TERMS",
@@ -35,7 +34,6 @@ __all__ = [
     "tracer_uptake",
 ]
 
-Float = NDArray[np.floating[Any]]
 
 _EXTRACTION: Mapping[Tracer, tuple[float, float]] = MappingProxyType(
     {"Tc-99m": (0.874, 0.443), "Rb-82": (0.77, 0.63), "N-13": (0.607, 1.25)}

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from myoperf.errors import InputError
 from myoperf.phantom.coronary import PATCH_TERMS
@@ -22,7 +21,6 @@ from myoperf.types import VESSELS
 
 __all__ = ["TABLE_PATTERNS", "draw_coronary", "draw_pattern", "fit_patterns"]
 
-Float = NDArray[np.floating[Any]]
 Pattern = tuple[str, ...]
 
 TABLE_PATTERNS: Mapping[Pattern, float] = MappingProxyType(

@@ -29,12 +29,11 @@ from myoperf.phantom.population import draw_patient
 from myoperf.phantom.projector_kernels import attenuation_layers
 from myoperf.phantom.records import Grid, Organs, PatientModel, PopulationOptions, Tracer
 from myoperf.phantom.voxelise import attenuation, label_volume, voxelise
-from myoperf.types import BLOOD_POOL, MYOCARDIUM, LVFrame, State, Volume
+from myoperf.types import BLOOD_POOL, MYOCARDIUM, Float, LVFrame, State, Volume
 
 __all__ = ["FITTED", "FastStream", "ImageModel", "czt_field", "image_model", "simulate_fast"]
 
 Kind = Literal["spect", "czt", "pet"]
-Float = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)

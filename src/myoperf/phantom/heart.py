@@ -17,13 +17,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from myoperf.errors import InputError
 from myoperf.phantom.records import Ventricle
+from myoperf.types import Float
 
 __all__ = [
     "Wall",
@@ -37,7 +37,6 @@ __all__ = [
     "wall_at",
 ]
 
-Float = NDArray[np.floating[Any]]
 
 _FINE = (161, 96)
 """Nodes of the mid-wall's tables along the meridian and around."""

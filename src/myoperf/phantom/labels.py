@@ -9,10 +9,9 @@ more, a patient if any territory is.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from myoperf.phantom.records import Coronary, Reader
 from myoperf.segments import TERRITORIES
@@ -20,7 +19,6 @@ from myoperf.types import VESSELS, State
 
 __all__ = ["SCORE_EDGES", "draw_reader", "expert_labels", "expert_scores", "ica_labels", "stenosis_percent"]
 
-Float = NDArray[np.floating[Any]]
 
 SCORE_EDGES = (0.82, 0.74, 0.64, 0.50)
 """Relative uptake below which a segment scores 1, 2, 3, 4."""

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.interpolate import PchipInterpolator
 
 from myoperf.errors import InputError
 from myoperf.phantom.coronary import ischaemia, scar
 from myoperf.phantom.heart import deform, solid_angle_weights, wall_at
 from myoperf.phantom.records import Function, PatientModel, Ventricle
-from myoperf.types import State
+from myoperf.types import Float, State
 
 __all__ = [
     "Pose",
@@ -33,7 +32,6 @@ __all__ = [
     "volumes",
 ]
 
-Float = NDArray[np.floating[Any]]
 
 _HARMONICS = 5
 _PHASE_GRID = (64, 96)

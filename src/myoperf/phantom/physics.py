@@ -26,10 +26,10 @@ from scipy import fft, special
 from myoperf.errors import GeometryError, InputError
 from myoperf.phantom.projector_kernels import attenuation_layers, sum_layers
 from myoperf.phantom.records import Grid
+from myoperf.types import Float
 
 __all__ = ["LEHR_GE", "LEHR_SIEMENS", "Camera", "Collimator", "Scatter", "Views", "orbit_radius", "project"]
 
-Float = NDArray[np.floating[Any]]
 _FWHM = 2.0 * np.sqrt(2.0 * np.log(2.0))
 _PAD = 12
 

@@ -9,10 +9,9 @@ walls are thinner and the end-diastolic radius larger.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from myoperf.phantom.disease import Pattern, draw_coronary, draw_pattern
@@ -23,7 +22,6 @@ from myoperf.phantom.torso import draw_torso, draw_uptake, settle
 
 __all__ = ["draw_clinical", "draw_function", "draw_patient", "draw_ventricle"]
 
-Float = NDArray[np.floating[Any]]
 
 _STRESSORS: tuple[Stressor, ...] = ("exercise", "dipyridamole", "dobutamine")
 _AGE, _AGE_SD = 59.9, 11.6

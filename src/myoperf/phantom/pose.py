@@ -10,12 +10,10 @@ wall faces up, the lateral wall left. The paper's translations, of opposite sign
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from myoperf.types import LVFrame
+from myoperf.types import Float, LVFrame
 
 __all__ = [
     "EULER_MEAN",
@@ -29,7 +27,6 @@ __all__ = [
     "rotation",
 ]
 
-Float = NDArray[np.floating[Any]]
 
 EULER_RANGE = ((-1.49, -0.26), (-1.69, -0.32), (0.56, 1.80))
 """Radians: (least, most) of alpha, beta, gamma over PET and SPECT, paper 003, Table 2."""

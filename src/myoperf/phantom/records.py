@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,7 @@ from myoperf.phantom.parts import (
     Vector,
     Ventricle,
 )
-from myoperf.types import LVFrame, State
+from myoperf.types import Float, LVFrame, State
 
 __all__ = [
     "ORGANS",
@@ -70,7 +70,6 @@ __all__ = [
     "Ventricle",
 ]
 
-Float = NDArray[np.floating[Any]]
 Tracer = Literal["Tc-99m", "N-13", "Rb-82"]
 
 ORGANS = (

@@ -8,19 +8,15 @@ after exercise; bright bowel in some).
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from myoperf.phantom.anatomy import diaphragm_mm, outside_cage_mm
 from myoperf.phantom.heart import wall_at
 from myoperf.phantom.records import Clinical, EllipsoidShape, Torso, Tracer, Tube, Ventricle
-from myoperf.types import LVFrame, State
+from myoperf.types import Float, LVFrame, State
 
 __all__ = ["draw_torso", "draw_uptake", "settle", "wall_points_mm"]
-
-Float = NDArray[np.floating[Any]]
 
 
 def draw_torso(rng: np.random.Generator, clinical: Clinical) -> Torso:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from myoperf.errors import InputError
 from myoperf.phantom.coronary import healthy_pattern, perfusion
@@ -15,11 +13,10 @@ from myoperf.phantom.labels import expert_labels, expert_scores, ica_labels, ste
 from myoperf.phantom.motion import local_ejection, phase_deg, reference_ejection, volumes
 from myoperf.phantom.records import PatientModel, Truth, Ventricle
 from myoperf.segments import segment_means
-from myoperf.types import State
+from myoperf.types import Float, State
 
 __all__ = ["defect_map", "phase_bandwidth_deg", "truth", "truth_polar"]
 
-Float = NDArray[np.floating[Any]]
 
 _RINGS, _ANGLES = 40, 72
 _DEFECT_BELOW = 0.85

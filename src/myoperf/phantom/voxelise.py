@@ -20,12 +20,10 @@ from myoperf.phantom.coronary import perfusion
 from myoperf.phantom.heart import deform, end_of_wall, wall_at
 from myoperf.phantom.motion import contraction, gate_times, local_ejection, pose_at
 from myoperf.phantom.records import ORGANS, Grid, Organs, PatientModel
-from myoperf.types import BLOOD_POOL, MYOCARDIUM, State
+from myoperf.types import BLOOD_POOL, MYOCARDIUM, Float, Float32, State
 
 __all__ = ["HeartBox", "attenuation", "heart_box", "label_volume", "voxelise"]
 
-Float = NDArray[np.floating[Any]]
-Float32 = NDArray[np.float32]
 
 _TABLE = (49, 96)
 """Nodes of the surfaces' tables along the meridian and around."""

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from myoperf.errors import AnalysisError, MyoPerfError
 from myoperf.flow import FlowTracer, flow_reserve, late_frames, measure_flow
@@ -16,11 +15,10 @@ from myoperf.flow.kinetics import HALF_LIFE_S
 from myoperf.perfusion import isotope_of
 from myoperf.polar import sample_polar_map
 from myoperf.segments import Territories
-from myoperf.types import Finding, FlowResult, LVFrame, Scan, ScanResult, Scores, State, Volume
+from myoperf.types import Finding, Float, FlowResult, LVFrame, Scan, ScanResult, Scores, State, Volume
 
 __all__ = ["flow_of", "reserve_of", "still_volume", "with_reserve"]
 
-Float = NDArray[np.floating[Any]]
 
 _TRACERS: Mapping[str, FlowTracer] = {"Rb-82": "Rb-82", "N-13": "N-13"}
 _FEWEST = 8

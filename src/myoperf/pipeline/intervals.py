@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from myoperf.errors import InputError, MyoPerfError
@@ -26,7 +24,6 @@ __all__ = [
     "resample_counts",
 ]
 
-Float = NDArray[np.floating[Any]]
 Numbers = Mapping[str, float]
 
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from myoperf.errors import InputError
-from myoperf.types import PolarMap
+from myoperf.types import Float, PolarMap
 
 __all__ = ["Registration", "register_polar"]
 
-Float = NDArray[np.floating[Any]]
 
 _STEP_DEG = 1.0
 _MIN_GAIN = 0.01

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from myoperf.errors import AnalysisError, InputError
 from myoperf.geometry.disc import disc_places, sample_disc
 from myoperf.segments import segment_means
-from myoperf.types import PolarMap
+from myoperf.types import Float, PolarMap
 
 __all__ = ["Weighting", "disc_coordinates", "disc_image", "ring_radii", "segments_percent"]
 
-Float = NDArray[np.floating[Any]]
 Weighting = Literal["distance", "volume", "slice"]
 
 

@@ -8,19 +8,16 @@ the short axis. Beyond the free lateral wall lies lung.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from myoperf import geometry
-from myoperf.types import Finding, Volume
+from myoperf.types import Finding, Float, Volume
 from myoperf.ventricle.surface import WallSurface
 
 __all__ = ["RVInsertions", "check_rv_side", "find_rv_insertions"]
 
-Float = NDArray[np.floating[Any]]
 
 _ROWS = (0.45, 0.9)
 _NEAR_MM, _WIDE_MM = np.arange(8.0, 23.0, 2.0), np.arange(6.0, 31.0, 3.0)

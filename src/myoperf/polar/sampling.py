@@ -6,16 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from myoperf import geometry
 from myoperf.errors import AnalysisError, InputError
-from myoperf.types import Finding, LVFrame, PolarMap, Volume
+from myoperf.types import Finding, Float, LVFrame, PolarMap, Volume
 from myoperf.ventricle.surface import WallSurface, fit_surface
 
 __all__ = ["PolarPair", "sample_polar_map", "sample_surface"]
 
-Float = NDArray[np.floating[Any]]
 
 _MAX_OUTSIDE = 0.25
 

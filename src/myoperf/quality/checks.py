@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from myoperf.errors import AnalysisError
 from myoperf.geometry import sample
@@ -16,7 +13,6 @@ from myoperf.ventricle.rays import lay_rays
 
 __all__ = ["check_attenuation", "check_hot_gut", "check_orientation", "check_quality"]
 
-Float = NDArray[np.floating[Any]]
 
 _USUAL_APEXWARD = np.array([0.64, -0.60, -0.48])
 

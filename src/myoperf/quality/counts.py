@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from myoperf.errors import AnalysisError
-from myoperf.types import Finding, Projections
+from myoperf.types import Finding, Float, Projections
 
 __all__ = [
     "check_gates",
@@ -20,7 +18,6 @@ __all__ = [
     "place_in_views",
 ]
 
-Float = NDArray[np.floating[Any]]
 
 _HEART_MM = 45.0
 _ENOUGH, _FEW = 100.0, 40.0

@@ -9,11 +9,10 @@ from scipy import sparse
 from myoperf.errors import InputError
 from myoperf.geometry import reslice
 from myoperf.recon.system import SystemGeometry
-from myoperf.types import Volume
+from myoperf.types import Float64, Volume
 
 __all__ = ["attenuation_factors", "attenuation_on_grid"]
 
-Float64 = NDArray[np.float64]
 _HIGHEST_PER_CM = 2.0  # cortical bone has 0.3 at 140 keV; beyond 2 the map is in other units
 
 

@@ -19,10 +19,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from myoperf.recon.system import SystemGeometry
+from myoperf.types import Float64
 
 __all__ = ["BlurBank", "blur_bank", "discrete_gaussian"]
 
-Float64 = NDArray[np.float64]
 _PARTS = 3
 _TOLERANCE = 5e-4
 _MAXIMUM_NODES = 64

@@ -9,18 +9,15 @@ the slow trend is taken off, and what is left above the noise is movement.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from myoperf.errors import InputError
-from myoperf.types import Finding, Projections
+from myoperf.types import Finding, Float, Projections
 
 __all__ = ["Motion", "check_motion", "correct_motion", "estimate_motion"]
 
-Float = NDArray[np.floating[Any]]
 
 _TREND_VIEWS = 13
 _SIDE = 3

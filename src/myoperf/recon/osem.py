@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from myoperf.recon.projector import Projector
+from myoperf.types import Float32
 
 __all__ = ["interleaved_subsets", "osem"]
-
-Float32 = NDArray[np.float32]
 
 
 def interleaved_subsets(views: int, subsets: int) -> tuple[tuple[int, ...], ...]:

@@ -11,10 +11,9 @@ from scipy import sparse
 
 from myoperf.recon.blur import blur_bank, discrete_gaussian
 from myoperf.recon.system import SystemGeometry, system_matrix
+from myoperf.types import Float32
 
 __all__ = ["Projector"]
-
-Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)

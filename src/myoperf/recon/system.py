@@ -13,11 +13,9 @@ from scipy import sparse
 from myoperf.errors import GeometryError
 from myoperf.geometry import affine_from_axes
 from myoperf.recon.collimator import CollimatorResponse
-from myoperf.types import Projections
+from myoperf.types import Float64, Projections
 
 __all__ = ["SystemGeometry", "system_matrix"]
-
-Float64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

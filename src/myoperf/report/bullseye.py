@@ -9,18 +9,17 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.patheffects import withStroke
-from numpy.typing import NDArray
 
 from myoperf.geometry.disc import disc_places, sample_disc
 from myoperf.report.colours import INK, VESSEL_COLOURS
 from myoperf.segments import LEVEL_EDGES, TERRITORIES, Territories, segment_of, territory_of
+from myoperf.types import Float
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["disc_image", "draw_disc", "draw_key", "segment_centre", "segment_disc"]
 
-Float = NDArray[np.floating[Any]]
 
 _SIDES = ((0.0, 1.0, "ANT"), (-1.0, 0.0, "SEPT"), (0.0, -1.0, "INF"), (1.0, 0.0, "LAT"))
 

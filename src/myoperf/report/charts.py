@@ -8,7 +8,6 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from myoperf.geometry import short_axis
 from myoperf.report.bullseye import disc_image, draw_disc, segment_disc
@@ -17,14 +16,13 @@ from myoperf.report.content import number, state_title
 from myoperf.report.figures import MM
 from myoperf.report.overlays import draw_outline
 from myoperf.report.tiles import extent_of, label_on_short_axis, plane_tiles, views_of
-from myoperf.types import BLOOD_POOL, MYOCARDIUM, FunctionResult, Report, ScanResult, Volume
+from myoperf.types import BLOOD_POOL, MYOCARDIUM, Float, FunctionResult, Report, ScanResult, Volume
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["Page", "draw_function", "function_figure", "function_height_mm", "phase_map", "tidy"]
 
-Float = NDArray[np.floating[Any]]
 Box = tuple[float, float, float, float]
 
 _SEGMENT_MAPS = {

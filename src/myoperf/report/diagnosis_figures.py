@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from myoperf.geometry import index_from_lps, transform_points
@@ -18,14 +17,13 @@ from myoperf.report.colours import GREY, INK, VESSEL_COLOURS, WEIGHT
 from myoperf.report.content import state_title
 from myoperf.report.figures import MM, blacken, percent_map
 from myoperf.report.tiles import extent_of, label_on_short_axis, lv_maximum, plane_tiles, views_of
-from myoperf.types import MYOCARDIUM, VESSELS, Diagnosis, Report, ScanResult, Volume
+from myoperf.types import MYOCARDIUM, VESSELS, Diagnosis, Float, Report, ScanResult, Volume
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["SLICES", "diagnosis_figure", "diagnosis_height_mm", "draw_diagnosis", "weights_on_tile"]
 
-Float = NDArray[np.floating[Any]]
 
 SLICES = (
     ("sa", -0.5, "SA apical"),

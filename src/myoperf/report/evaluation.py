@@ -10,11 +10,12 @@ from typing import Any
 import jinja2
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+
+from myoperf.types import Float
 
 __all__ = ["write_evaluation_page"]
 
-Curves = Mapping[str, Mapping[str, NDArray[np.floating[Any]]]]
+Curves = Mapping[str, Mapping[str, Float]]
 
 _ROWS_SHOWN = 40
 _COLOURS = ("#1b6ca8", "#d1495b", "#2e933c", "#edae49", "#6a4c93", "#00798c", "#8d5524", "#555555")

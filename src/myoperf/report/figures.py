@@ -8,14 +8,13 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from myoperf.report.bullseye import disc_image, draw_disc, draw_key
 from myoperf.report.colours import DIFFERENCE, INK, PERFUSION, STATE_COLOURS
 from myoperf.report.content import state_title
 from myoperf.report.tiles import extent_of, lv_maximum, plane_tiles, views_of
 from myoperf.segments import TERRITORIES, Territories
-from myoperf.types import ScanResult, Scores
+from myoperf.types import Float, ScanResult, Scores
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +32,6 @@ __all__ = [
     "slices_shape",
 ]
 
-Float = NDArray[np.floating[Any]]
 
 MM = 1.0 / 25.4
 """Inches in a millimetre: figures are sized in millimetres."""

@@ -6,21 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from myoperf.geometry import sample, transform_points
 from myoperf.report.colours import GREY, INK
 from myoperf.report.content import state_title
 from myoperf.report.figures import MM, blacken
 from myoperf.report.tiles import extent_of, label_on_short_axis, lv_maximum, plane_tiles, views_of
-from myoperf.types import BLOOD_POOL, MYOCARDIUM, Report, ScanResult
+from myoperf.types import BLOOD_POOL, MYOCARDIUM, Float, Report, ScanResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["draw_outline", "draw_overlays", "overlay_figure"]
-
-Float = NDArray[np.floating[Any]]
 
 
 def draw_overlays(axes: list[Axes], result: ScanResult, *, size_pt: float = 6.0) -> None:

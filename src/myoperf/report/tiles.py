@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from myoperf.geometry import horizontal_long_axis, index_from_lps, reslice, transform_points, vertical_long_axis
-from myoperf.types import MYOCARDIUM, LVFrame, ScanResult, Volume
+from myoperf.types import MYOCARDIUM, Float, LVFrame, ScanResult, Volume
 
 __all__ = ["Extent", "extent_of", "label_on_short_axis", "lv_maximum", "plane_tiles", "views_of"]
 
-Float = NDArray[np.floating[Any]]
 
 _PAST_APEX_MM = 5.0
 _PAST_BASE_MM = 2.0

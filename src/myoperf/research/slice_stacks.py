@@ -18,7 +18,7 @@ from scipy import ndimage
 
 from myoperf.errors import InputError
 from myoperf.geometry import affine_from_axes, reslice
-from myoperf.types import MYOCARDIUM, LVFrame, ScanResult, State, Volume
+from myoperf.types import MYOCARDIUM, Float, LVFrame, ScanResult, State, Volume
 
 __all__ = ["SliceStacks", "resize_stack", "stacks_from_results", "stacks_from_volumes"]
 
@@ -28,8 +28,6 @@ _FIELD_MM = 104.0
 _DEPTH_MM = {"sa": 104.0, "hla": 80.0, "vla": 80.0}
 _SUBPLANE_MM = 4.0
 _WALL_PERCENTILE = 99.0
-
-Float = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from myoperf.stats.auc import AucTable, DelongPairs, Interval, delong_pairs, delong_table, delong_unpaired
+from myoperf.stats.auc import AucTable, ConfidenceInterval, DelongPairs, delong_pairs, delong_table, delong_unpaired
 from myoperf.stats.bootstrap import bootstrap_auc, percentile_interval, resample_counts
 from myoperf.stats.calibration import (
     Calibration,
@@ -26,10 +26,10 @@ __all__ = [
     "METRICS",
     "AucTable",
     "Calibration",
+    "ConfidenceInterval",
     "Confusion",
     "DelongPairs",
     "FactorPair",
-    "Interval",
     "Measured",
     "adjust_p",
     "average_precision",

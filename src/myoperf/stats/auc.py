@@ -8,7 +8,6 @@ call and the covariance of all is one matrix product, so the test between all pa
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,18 +15,26 @@ from scipy import special
 from scipy import stats as distributions
 
 from myoperf.errors import InputError
+from myoperf.types import Float
 
-__all__ = ["AucTable", "DelongPairs", "Interval", "check_scores", "delong_pairs", "delong_table", "delong_unpaired"]
+__all__ = [
+    "AucTable",
+    "ConfidenceInterval",
+    "DelongPairs",
+    "check_scores",
+    "delong_pairs",
+    "delong_table",
+    "delong_unpaired",
+]
 
-Float = NDArray[np.floating[Any]]
 
 _NO_VARIANCE = 1e-15
 """Below this a variance (or a difference) is round-off: the models rank the patients alike."""
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A two-sided interval and its level (0.95 unless said)."""
+class ConfidenceInterval:
+    """A two-sided confidence interval and its level (default 0.95)."""
 
     lo: float
     hi: float
@@ -59,17 +66,17 @@ class AucTable:
         """Variance of each area, shape (models,)."""
         return np.diagonal(self.covariance)
 
-    def interval(self, model: int, *, level: float = 0.95) -> Interval:
+    def interval(self, model: int, *, level: float = 0.95) -> ConfidenceInterval:
         """Wald interval of one area, clipped to [0, 1] (pROC's ``ci.auc(method="delong")``); NaN where there is none.
 
         Of an area of exactly 0 or 1 it has no width, as in pROC: it says nothing of the doubt there is.
         """
         variance = float(self.variance[model])
         if np.isnan(variance):
-            return Interval(float("nan"), float("nan"), level)
+            return ConfidenceInterval(float("nan"), float("nan"), level)
         half = float(distributions.norm.ppf(0.5 + level / 2) * np.sqrt(max(variance, 0.0)))
         area = float(self.auc[model])
-        return Interval(max(area - half, 0.0), min(area + half, 1.0), level)
+        return ConfidenceInterval(max(area - half, 0.0), min(area + half, 1.0), level)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from myoperf.errors import InputError
-from myoperf.stats.auc import Interval, check_scores
+from myoperf.stats.auc import ConfidenceInterval, check_scores
+from myoperf.types import Float
 
 __all__ = ["bootstrap_auc", "percentile_interval", "resample_counts"]
-
-Float = NDArray[np.floating[Any]]
 
 
 def resample_counts(
@@ -120,8 +119,8 @@ def _weighted_areas(order: Any, last_of_tie: Any, positive: Any, counts: Any) ->
     return areas
 
 
-def percentile_interval(samples: ArrayLike, *, level: float = 0.95) -> Interval:
+def percentile_interval(samples: ArrayLike, *, level: float = 0.95) -> ConfidenceInterval:
     """Percentile interval of bootstrap samples; samples that are NaN are left out."""
     values = np.asarray(samples, dtype=np.float64)
     lo, hi = np.nanpercentile(values, [50 * (1 - level), 50 * (1 + level)])
-    return Interval(float(lo), float(hi), level)
+    return ConfidenceInterval(float(lo), float(hi), level)

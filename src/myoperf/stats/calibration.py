@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,7 +10,8 @@ from scipy import special
 from scipy import stats as distributions
 
 from myoperf.errors import InputError
-from myoperf.stats.auc import Interval, check_scores
+from myoperf.stats.auc import ConfidenceInterval, check_scores
+from myoperf.types import Float
 
 __all__ = [
     "Calibration",
@@ -21,8 +21,6 @@ __all__ = [
     "precision_recall_curve",
     "roc_curve",
 ]
-
-Float = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +50,9 @@ class Calibration:
     mean_predicted: Float
     observed: Float
     count: NDArray[np.int64]
-    brier_interval: Interval
-    slope_interval: Interval
-    intercept_interval: Interval
+    brier_interval: ConfidenceInterval
+    slope_interval: ConfidenceInterval
+    intercept_interval: ConfidenceInterval
 
 
 def _probabilities(truth: ArrayLike, probability: ArrayLike) -> tuple[NDArray[np.bool_], Float]:
@@ -95,9 +93,13 @@ def measure_calibration(
         mean_predicted=predicted,
         observed=observed,
         count=count,
-        brier_interval=Interval(max(brier - reach * brier_sd, 0.0), min(brier + reach * brier_sd, 1.0), level),
-        slope_interval=Interval(slope - reach * slope_sd, slope + reach * slope_sd, level),
-        intercept_interval=Interval(intercept - reach * intercept_sd, intercept + reach * intercept_sd, level),
+        brier_interval=ConfidenceInterval(
+            max(brier - reach * brier_sd, 0.0), min(brier + reach * brier_sd, 1.0), level
+        ),
+        slope_interval=ConfidenceInterval(slope - reach * slope_sd, slope + reach * slope_sd, level),
+        intercept_interval=ConfidenceInterval(
+            intercept - reach * intercept_sd, intercept + reach * intercept_sd, level
+        ),
     )
 
 

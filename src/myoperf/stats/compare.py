@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,10 +12,9 @@ from scipy import stats as distributions
 
 from myoperf.errors import InputError
 from myoperf.stats.auc import DelongPairs
+from myoperf.types import Float
 
 __all__ = ["FactorPair", "adjust_p", "beaten_by", "compare_levels"]
-
-Float = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)

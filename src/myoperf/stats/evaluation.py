@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from myoperf.stats.auc import AucTable, Interval, delong_pairs, delong_table
+from myoperf.stats.auc import AucTable, ConfidenceInterval, delong_pairs, delong_table
 from myoperf.stats.bootstrap import bootstrap_auc, percentile_interval, resample_counts
 from myoperf.stats.calibration import (
     average_precision,
@@ -124,7 +124,7 @@ def _metrics(
     for index, (model, probability) in enumerate(zip(predictions.models, predictions.probability, strict=True)):
         area = percentile_interval(samples[index]) if clustered else table.interval(index)
         if min(table.n_positive, table.n_negative) < 2:
-            area = Interval(float("nan"), float("nan"))
+            area = ConfidenceInterval(float("nan"), float("nan"))
         row: dict[str, object] = {"model": model, "n": truth.size, "n_positive": int(truth.sum())}
         row |= _with_interval("auc", float(table.auc[index]), area)
         cells, measured = measure_threshold(truth, probability, counts=counts, threshold=threshold, clustered=clustered)
@@ -138,7 +138,7 @@ def _metrics(
     return pd.DataFrame(rows), table, np.asarray(samples)
 
 
-def _with_interval(name: str, value: float, interval: Interval) -> dict[str, float]:
+def _with_interval(name: str, value: float, interval: ConfidenceInterval) -> dict[str, float]:
     """Name a value and its limits as the contract does."""
     return {name: value, f"{name}_lo": interval.lo, f"{name}_hi": interval.hi}
 

@@ -9,19 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats as distributions
 
 from myoperf.errors import InputError
-from myoperf.stats.auc import Interval, check_scores
+from myoperf.stats.auc import ConfidenceInterval, check_scores
 from myoperf.stats.bootstrap import percentile_interval
+from myoperf.types import Float
 
 __all__ = ["METRICS", "Confusion", "Measured", "measure_threshold", "threshold_for_sensitivity", "wilson_interval"]
 
-Float = NDArray[np.floating[Any]]
 
 METRICS = ("sensitivity", "specificity", "accuracy", "balanced_accuracy", "precision", "f1")
 
@@ -41,11 +40,11 @@ class Measured:
     """A number, its interval and how many it rests on; NaN where nothing was there to divide by."""
 
     value: float
-    interval: Interval
+    interval: ConfidenceInterval
     n: int
 
 
-def wilson_interval(successes: int, n: int, *, level: float = 0.95) -> Interval:
+def wilson_interval(successes: int, n: int, *, level: float = 0.95) -> ConfidenceInterval:
     """Score interval of a proportion without continuity correction.
 
     Examples
@@ -57,13 +56,15 @@ def wilson_interval(successes: int, n: int, *, level: float = 0.95) -> Interval:
     if not 0 <= successes <= n:
         raise InputError(f"A proportion needs 0 <= successes <= n; got {successes} of {n}.")
     if n == 0:
-        return Interval(float("nan"), float("nan"), level)
+        return ConfidenceInterval(float("nan"), float("nan"), level)
     z = float(distributions.norm.ppf(0.5 + level / 2))
     share = successes / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     # At 0 and 1 rounding may leave an end beyond the share itself.
-    return Interval(max(0.0, min(share, float(centre - half))), min(1.0, max(share, float(centre + half))), level)
+    return ConfidenceInterval(
+        max(0.0, min(share, float(centre - half))), min(1.0, max(share, float(centre + half))), level
+    )
 
 
 def threshold_for_sensitivity(truth: ArrayLike, scores: ArrayLike, sensitivity: float) -> float:
@@ -117,7 +118,7 @@ def measure_threshold(
         if name in plain and not clustered:
             interval = wilson_interval(*plain[name], level=level)
         elif np.isnan(values[name]):
-            interval = Interval(float("nan"), float("nan"), level)
+            interval = ConfidenceInterval(float("nan"), float("nan"), level)
         else:
             interval = percentile_interval(samples[name], level=level)
         measured[name] = Measured(values[name], interval, n)

@@ -15,6 +15,8 @@ __all__ = [
     "VESSELS",
     "Finding",
     "Float",
+    "Float32",
+    "Float64",
     "Framing",
     "Interval",
     "Modality",
@@ -23,7 +25,9 @@ __all__ = [
     "State",
 ]
 
-Float = NDArray[np.floating[Any]]
+Float = NDArray[np.floating[Any]]  # the only Any of the records: NumPy's own parameter for the precision
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
 State = Literal["stress", "rest"]
 Modality = Literal["NM", "PT"]
 Framing = Literal["static", "gated", "dynamic"]

@@ -7,16 +7,14 @@ coordinate is 0 at the hub (the centre of the half ellipsoid), negative towards 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from myoperf.types import LVFrame
+from myoperf.types import Float, LVFrame
 
 __all__ = ["ANGLES", "HEAD", "TYPICAL_AXIS", "Bullet", "Nodes", "anterior_direction", "bullet_nodes", "unit"]
 
-Float = NDArray[np.floating[Any]]
 
 HEAD = np.array([0.0, 0.0, 1.0])
 """LPS direction towards the patient's head."""

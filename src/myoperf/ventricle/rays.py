@@ -8,17 +8,14 @@ angles to the axis along the basal half (a tube), the hybrid layout of Garcia et
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from myoperf.errors import AnalysisError
-from myoperf.types import LVFrame, PolarMap
+from myoperf.types import Float, LVFrame, PolarMap
 
 __all__ = ["Rays", "cavity_ml", "lay_rays", "mid_wall_area_mm2", "mid_wall_on_rays"]
 
-Float = NDArray[np.floating[Any]]
 
 ANGLES = 36
 CAP_RINGS = 12

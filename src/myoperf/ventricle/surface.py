@@ -10,18 +10,16 @@ pool helps, and a penalised Fourier x cosine series closes what is left.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from myoperf import geometry
 from myoperf.errors import AnalysisError, InputError
-from myoperf.types import BLOOD_POOL, MYOCARDIUM, LVFrame, Volume
+from myoperf.types import BLOOD_POOL, MYOCARDIUM, Float, LVFrame, Volume
 
 __all__ = ["WallSurface", "fit_surface"]
 
-Float = NDArray[np.floating[Any]]
 
 _PROFILE_RAYS = 40
 _ROUND_RAYS = 48

@@ -8,19 +8,17 @@ patient's, and moves the model until both measurements agree.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from myoperf.geometry import index_from_lps, transform_points
-from myoperf.types import Volume
+from myoperf.types import Float, Volume
 from myoperf.ventricle.rays import Rays, slant
 
 __all__ = ["Shell", "crop", "shell_image"]
 
-Float = NDArray[np.floating[Any]]
 
 _DEPTHS = np.array([-0.774597, 0.0, 0.774597])
 _DEPTH_WEIGHTS = np.array([5.0, 8.0, 5.0]) / 18.0

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import spsolve
 
 from myoperf.geometry import sample
-from myoperf.types import Volume
+from myoperf.types import Float, Volume
 from myoperf.ventricle.bullet import ANGLES, Bullet, Nodes, bullet_nodes
 
 __all__ = ["Surfaces", "smooth_surface", "trace_wall", "valve_plane"]
 
-Float = NDArray[np.floating[Any]]
 
 PAST_BASE_MM = 24.0
 EDGE_MM = (4.0, 14.0)  # limits of half a wall's thickness as seen

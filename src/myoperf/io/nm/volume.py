@@ -14,7 +14,7 @@ from myoperf.io.kinds import is_short_axis
 from myoperf.io.nm.frames import beat_choice, frame_table, pixel_spacing, window_choice
 from myoperf.io.planes import NOMINAL_SHORT_AXIS, is_transaxial, plane_axes, stack_affine
 from myoperf.io.quirks import stretched_counts
-from myoperf.types import Finding, Orientation, Volume
+from myoperf.types import Finding, Float, Orientation, Volume
 
 __all__ = ["volume_from"]
 
@@ -87,9 +87,7 @@ def _gather(
     return array
 
 
-def _geometry(
-    dataset: Dataset, shape: tuple[int, ...], name: str
-) -> tuple[NDArray[np.float64], Orientation, tuple[Finding, ...]]:
+def _geometry(dataset: Dataset, shape: tuple[int, ...], name: str) -> tuple[Float, Orientation, tuple[Finding, ...]]:
     """Find orientation, position and step: in the detector's item by PS3.3 C.8.4.11, else at the top level.
 
     Readers that look at the top level only find nothing in NM files (ClearCanvas issue 209).

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
-from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from myoperf.io.header import items, number, text_of
-from myoperf.types import Finding
+from myoperf.types import Finding, Float
 
 __all__ = ["activity_factors", "frame_starts_ms"]
 
-Float = NDArray[np.float64]
 
 _AGREE = 0.15
 _NOTABLE = 1.05

@@ -14,7 +14,7 @@ from myoperf.io.header import items, number, numbers, text_of
 from myoperf.io.nm.frames import pixel_spacing
 from myoperf.io.pet.dynamic import activity_factors, frame_starts_ms
 from myoperf.io.planes import plane_axes, stack_affine
-from myoperf.types import Finding, Framing, Volume
+from myoperf.types import Finding, Float, Framing, Volume
 
 __all__ = ["SliceGrid", "slice_grid", "volume_from_slices"]
 
@@ -42,11 +42,11 @@ class SliceGrid:
     """
 
     order: NDArray[np.int64]
-    lps_from_index: NDArray[np.float64]
+    lps_from_index: Float
     framing: Framing
-    duration_ms: NDArray[np.float64] | None
-    start_ms: NDArray[np.float64] | None = None
-    factors: NDArray[np.float64] | None = None
+    duration_ms: Float | None
+    start_ms: Float | None = None
+    factors: Float | None = None
     findings: tuple[Finding, ...] = ()
 
 
@@ -140,7 +140,7 @@ def _same_orientation(header: Dataset, other: Dataset) -> bool:
     return len(mine) == len(its) and np.allclose(mine, its, atol=1e-3)
 
 
-def _levels(depth: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _levels(depth: Float) -> tuple[Float, NDArray[np.int64]]:
     """Group depths closer than 0.05 mm: (the levels, each slice's level)."""
     order = np.argsort(depth)
     label = np.cumsum(np.diff(depth[order], prepend=depth[order][0]) > 0.05)
@@ -190,7 +190,7 @@ def _sortable(header: Dataset, keyword: str) -> float | None:
         return None
 
 
-def _durations(headers: Sequence[Dataset], framing: Framing) -> NDArray[np.float64] | None:
+def _durations(headers: Sequence[Dataset], framing: Framing) -> Float | None:
     """Give the frames' lengths: Frame Time of a gate, Actual Frame Duration of a time frame, in ms."""
     if framing == "static":
         return None

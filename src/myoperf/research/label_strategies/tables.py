@@ -26,7 +26,7 @@ from myoperf.stats import (
     resample_counts,
 )
 from myoperf.stats.evaluation import factor_table
-from myoperf.types import VESSELS
+from myoperf.types import VESSELS, Float
 
 if TYPE_CHECKING:
     from myoperf.research.label_strategies.study import Job, Roles
@@ -41,8 +41,6 @@ _PAPER_PREVALENCE = {
     "ica train": {"LAD": 56.9, "LCX": 42.0, "RCA": 39.2, "patient": 66.3},
     "expert only": {"LAD": 24.7, "LCX": 20.3, "RCA": 17.0, "patient": 43.2},
 }
-
-Float = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from scipy import optimize
 from sklearn.isotonic import IsotonicRegression
 
 from myoperf.diagnosis.classifier import calibrated
+from myoperf.types import Float
 
 __all__ = ["ISOTONIC_FROM", "KINDS", "choose_calibration", "fit_calibration", "log_loss"]
 
@@ -23,8 +24,6 @@ ISOTONIC_FROM = 200
 explanation by what a place adds to the probability shows nothing."""
 _KNOTS = np.linspace(-8.0, 8.0, 65)
 _SURE = 0.01
-
-Float = NDArray[np.floating[Any]]
 
 
 def log_loss(probability: Float, labels: NDArray[Any]) -> float:

@@ -27,7 +27,7 @@ from myoperf.phantom.records import PatientModel, PopulationOptions
 from myoperf.phantom.truth import truth
 from myoperf.pipeline import load_models
 from myoperf.polar import sample_polar_map
-from myoperf.types import VESSELS, LVFrame, State, Volume
+from myoperf.types import VESSELS, Float, LVFrame, State, Volume
 
 __all__ = [
     "SETS",
@@ -43,7 +43,6 @@ __all__ = [
 
 RINGS, ANGLES = 24, 72
 _STATES: tuple[State, State] = ("stress", "rest")
-Float = NDArray[np.floating[Any]]
 FindLV = Callable[[Volume], LVFit]
 
 

@@ -35,7 +35,7 @@ from myoperf.stats import (
     threshold_for_sensitivity,
     wilson_interval,
 )
-from myoperf.types import VESSELS, PolarMap
+from myoperf.types import VESSELS, Float, PolarMap
 
 __all__ = [
     "limits_from",
@@ -47,8 +47,6 @@ __all__ = [
     "stress_limits",
     "verdict",
 ]
-
-Float = NDArray[np.floating[Any]]
 
 
 def _polar(values: Float) -> PolarMap:

@@ -30,11 +30,9 @@ from myoperf.phantom.population import draw_patient
 from myoperf.phantom.truth import truth_polar
 from myoperf.research.polar_classifier.calibration import choose_calibration
 from myoperf.research.polar_classifier.cases import ANGLES, RINGS, SETS, PolarCases
-from myoperf.types import VESSELS
+from myoperf.types import VESSELS, Float
 
 __all__ = ["Recipe", "Widened", "fit_classifier", "move_maps", "read_cohort", "rows_of", "widen", "write_classifier"]
-
-Float = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)

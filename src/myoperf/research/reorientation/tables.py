@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from myoperf.errors import InputError
 from myoperf.research.reorientation.figures import PARAMETERS, draw_poses, draw_volumes, r2
 from myoperf.research.reorientation.networks import LV_NETWORKS
+from myoperf.types import Float
 
 __all__ = ["NAMES", "OURS", "write_tables"]
 
-Float = NDArray[np.float64]
 NAMES: Mapping[str, str] = MappingProxyType(
     {
         "seg-op1": "Seg Op1",

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from myoperf.types import Float
+
 __all__ = ["SCALES", "colours_of", "intensity_of", "recognise_scale"]
 
 Anchors = tuple[tuple[float, tuple[int, int, int]], ...]
-Float = NDArray[np.float32]
 
 
 def _even(*colours: str) -> Anchors:

@@ -22,11 +22,10 @@ from myoperf.errors import InputError, UnsupportedInputError
 from myoperf.research.screenshots.colour_scales import SCALES, Anchors, intensity_of, recognise_scale
 from myoperf.research.screenshots.report_views import tell_views
 from myoperf.research.slice_stacks import SliceStacks, resize_stack
-from myoperf.types import State
+from myoperf.types import Float, State
 
 __all__ = ["PictureGrid", "ReportPicture", "find_grid", "read_report_picture"]
 
-Float = NDArray[np.float32]
 
 _SMALLEST, _LARGEST, _PITCHES = 200, 1400, (28, 350)
 _SIMILAR = 0.35  # correlation of the picture with itself one block further

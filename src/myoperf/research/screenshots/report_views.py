@@ -10,14 +10,13 @@ from functools import cache
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
 from myoperf.errors import InputError, UnsupportedInputError
 from myoperf.research.slice_stacks import resize_stack
+from myoperf.types import Float
 
 __all__ = ["tell_views"]
 
-Float = NDArray[np.float32]
 
 _TEMPLATE = 24
 _CLEAR = 0.5  # mean correlation of the rows with drawn ventricles

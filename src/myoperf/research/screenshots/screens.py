@@ -20,10 +20,10 @@ from scipy import ndimage, spatial
 
 from myoperf.errors import InputError
 from myoperf.research.screenshots.colour_scales import SCALES, Anchors, intensity_of, recognise_scale
+from myoperf.types import Float
 
 __all__ = ["ScreenMap", "clean_screen", "read_screen"]
 
-Float = NDArray[np.float32]
 
 _LEAST_RADIUS = 24.0
 _FARTHEST_COLOUR = 45.0

@@ -13,10 +13,10 @@ from torch.nn import functional as F
 
 from myoperf.research.backbones.keras_backbones import BackboneSpec, KerasBackbone, build_backbone, get_spec, load_keras
 from myoperf.research.slice_transformer.training import balanced_order
+from myoperf.types import Float
 
 __all__ = ["BASELINES", "keras_baselines"]
 
-Float = NDArray[np.floating[Any]]
 
 BASELINES = ("VGG16", "ResNet50", "DenseNet121", "InceptionV3")
 """Table 3's networks, as `keras.applications` has them."""

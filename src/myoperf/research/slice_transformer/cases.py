@@ -26,7 +26,6 @@ from myoperf.types import LVFrame, State, Volume
 
 __all__ = ["PAPER_POPULATION", "SliceCases", "collect_cases", "draw_slice_cases", "join_slice_cases"]
 
-Float = NDArray[np.floating[Any]]
 
 PAPER_POPULATION = PopulationOptions(prevalence={"LAD": 0.57, "LCX": 0.42, "RCA": 0.39}, patient_prevalence=150 / 192)
 """As many diseased patients as the public SPECT-MPI set has abnormal ones, 150 of 192; vessels in 001's proportion."""

@@ -44,10 +44,9 @@ from myoperf.stats import (
     percentile_interval,
     resample_counts,
 )
+from myoperf.types import Float
 
 __all__ = ["SCALES", "Scale", "compare_with_polar", "measure_held_out", "polar_probability", "run", "start_from"]
-
-Float = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)

@@ -33,10 +33,9 @@ from myoperf.research.slice_transformer.mit_weights import read_checkpoint, read
 from myoperf.research.slice_transformer.multi_branch import MultiBranchConfig, build_multi_branch, load_branches
 from myoperf.research.slice_transformer.tables import answer_questions, markdown, measure_models
 from myoperf.research.slice_transformer.training import FitOptions, fit, predict, split_patients
+from myoperf.types import Float
 
 __all__ = ["ARMS", "SCALES", "Arm", "Scale", "default_baselines", "montage", "run"]
-
-Float = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from myoperf.stats import (
     bootstrap_auc,
@@ -16,10 +15,10 @@ from myoperf.stats import (
     percentile_interval,
     resample_counts,
 )
+from myoperf.types import Float
 
 __all__ = ["QUESTIONS", "answer_questions", "markdown", "mean_areas", "measure_models"]
 
-Float = NDArray[np.float64]
 
 RESAMPLES = 2000
 QUESTIONS: tuple[tuple[str, str, str], ...] = (

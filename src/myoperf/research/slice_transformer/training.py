@@ -18,10 +18,9 @@ from torch.nn import functional as F
 
 from myoperf.errors import InputError
 from myoperf.research.slice_transformer.multi_branch import MultiBranchMiT
+from myoperf.types import Float
 
 __all__ = ["FitOptions", "augmentation", "balanced_order", "fit", "predict", "rate_share", "split_patients"]
-
-Float = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)

@@ -36,10 +36,9 @@ from myoperf.research.slice_transformer.unimiss_parts import (
     update_teacher,
 )
 from myoperf.research.slice_transformer.unimiss_views import ViewOptions, picture_view, volume_view
+from myoperf.types import Float
 
 __all__ = ["Pretrained", "Step", "UniMissOptions", "pretrain"]
-
-Float = NDArray[np.floating[Any]]
 
 
 class Learner(nn.Module):

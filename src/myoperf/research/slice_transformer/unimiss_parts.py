@@ -11,16 +11,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from myoperf.errors import InputError
 from myoperf.research.slice_transformer.unimiss_views import ViewOptions
+from myoperf.types import Float
 
 __all__ = [
     "CrossEntropy",
@@ -33,8 +32,6 @@ __all__ = [
     "loss_3d",
     "update_teacher",
 ]
-
-Float = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -30,13 +30,13 @@ from myoperf.research.slice_transformer.unimiss import Pretrained, Step, pretrai
 from myoperf.research.slice_transformer.unimiss_parts import UniMissOptions
 from myoperf.research.slice_transformer.unimiss_views import ViewOptions
 from myoperf.stats import bootstrap_auc, delong_table, percentile_interval, resample_counts
+from myoperf.types import Float
 
 if TYPE_CHECKING:
     from myoperf.research.slice_transformer.unlabelled import Unlabelled
 
 __all__ = ["SCALES", "Scale", "compare_probes", "probe_features", "probe_scores", "run"]
 
-Float = NDArray[np.floating[Any]]
 
 PROBE_OFFSET, RANDOM_SEEDS, FOLDS, PROBE_C = 5000, (0, 1, 2), 5, 1e-3
 

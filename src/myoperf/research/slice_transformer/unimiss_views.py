@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["ViewOptions", "picture_view", "volume_view"]
+from myoperf.types import Float
 
-Float = NDArray[np.float32]
+__all__ = ["ViewOptions", "picture_view", "volume_view"]
 
 
 @dataclass(frozen=True)
