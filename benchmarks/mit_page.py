@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from myoperf.research.slice_transformer import recipe as slices_recipe
-from myoperf.research.slice_transformer import unimiss_recipe
 from myoperf.research.slice_transformer.baselines import BASELINES
 from myoperf.research.slice_transformer.study import ARMS, SCALES
 from myoperf.research.slice_transformer.tables import markdown
+from myoperf.research.slice_transformer.unimiss import recipe as unimiss_recipe
 
 DOCS = Path(__file__).parents[1] / "docs"
 RESULTS = DOCS / "results"

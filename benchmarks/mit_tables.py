@@ -19,10 +19,10 @@ from pathlib import Path
 import torch
 
 from myoperf.research.slice_transformer import recipe as slices_recipe
-from myoperf.research.slice_transformer import unimiss_recipe
 from myoperf.research.slice_transformer.baselines import keras_baselines
 from myoperf.research.slice_transformer.cases import PAPER_POPULATION, collect_cases
 from myoperf.research.slice_transformer.study import SCALES, run
+from myoperf.research.slice_transformer.unimiss import recipe as unimiss_recipe
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 SEED = 501 + unimiss_recipe.PROBE_OFFSET

@@ -18,7 +18,7 @@ RECIPES: Mapping[str, str] = MappingProxyType(
         "lv": "myoperf.research.lv_network.recipe",
         "polar": "myoperf.research.polar_classifier.recipe",
         "slices": "myoperf.research.slice_transformer.recipe",
-        "unimiss": "myoperf.research.slice_transformer.unimiss_recipe",
+        "unimiss": "myoperf.research.slice_transformer.unimiss.recipe",
     }
 )
 """Where the ``run(scale, out, seed, *, data, resume, quiet)`` of each recipe stands."""

@@ -21,8 +21,8 @@ from myoperf.research.slice_transformer.mit_weights import read_checkpoint, read
 from myoperf.research.slice_transformer.multi_branch import MultiBranchConfig, build_multi_branch, load_branches
 from myoperf.research.slice_transformer.recipe import SCALES, compare_with_polar, measure_held_out, start_from
 from myoperf.research.slice_transformer.training import augmentation, rate_share
-from myoperf.research.slice_transformer.unimiss_recipe import compare_probes, probe_scores
-from myoperf.research.slice_transformer.unlabelled import read_unlabelled
+from myoperf.research.slice_transformer.unimiss.recipe import compare_probes, probe_scores
+from myoperf.research.slice_transformer.unimiss.unlabelled import read_unlabelled
 from myoperf.stats import delong_table
 
 

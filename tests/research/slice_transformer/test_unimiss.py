@@ -8,8 +8,7 @@ import torch
 
 from myoperf.errors import InputError
 from myoperf.research.slice_transformer.mit import MiTConfig
-from myoperf.research.slice_transformer.unimiss import choose_batch, pretrain
-from myoperf.research.slice_transformer.unimiss_parts import (
+from myoperf.research.slice_transformer.unimiss.losses import (
     CrossEntropy,
     ProjectionHead,
     UniMissOptions,
@@ -19,7 +18,8 @@ from myoperf.research.slice_transformer.unimiss_parts import (
     loss_3d,
     update_teacher,
 )
-from myoperf.research.slice_transformer.unimiss_views import ViewOptions, picture_view, volume_view
+from myoperf.research.slice_transformer.unimiss.pretraining import choose_batch, pretrain
+from myoperf.research.slice_transformer.unimiss.views import ViewOptions, picture_view, volume_view
 
 TINY = MiTConfig(size="tiny", norm="batch", activation="relu", picture_shape=(32, 32), volume_shape=(16, 32, 32))
 

@@ -26,14 +26,14 @@ from myoperf import __version__
 from myoperf.research.slice_transformer.cases import PAPER_POPULATION, SliceCases, collect_cases
 from myoperf.research.slice_transformer.mit import MiT, MiTConfig, build_mit
 from myoperf.research.slice_transformer.mit_weights import write_checkpoint
-from myoperf.research.slice_transformer.unimiss import Pretrained, Step, pretrain
-from myoperf.research.slice_transformer.unimiss_parts import UniMissOptions
-from myoperf.research.slice_transformer.unimiss_views import ViewOptions
+from myoperf.research.slice_transformer.unimiss.losses import UniMissOptions
+from myoperf.research.slice_transformer.unimiss.pretraining import Pretrained, Step, pretrain
+from myoperf.research.slice_transformer.unimiss.views import ViewOptions
 from myoperf.stats import bootstrap_auc, delong_table, percentile_interval, resample_counts
 from myoperf.types import Float
 
 if TYPE_CHECKING:
-    from myoperf.research.slice_transformer.unlabelled import Unlabelled
+    from myoperf.research.slice_transformer.unimiss.unlabelled import Unlabelled
 
 __all__ = ["SCALES", "Scale", "compare_probes", "probe_features", "probe_scores", "run"]
 
@@ -181,7 +181,7 @@ def run(
         pictures = _slices(volumes, np.random.default_rng([seed, 1]))
         more = None
         if data is not None:
-            from myoperf.research.slice_transformer.unlabelled import (
+            from myoperf.research.slice_transformer.unimiss.unlabelled import (
                 read_unlabelled,  # the reader of studies is slow to start
             )
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from myoperf.errors import InputError
-from myoperf.research.slice_transformer.unimiss_views import ViewOptions
+from myoperf.research.slice_transformer.unimiss.views import ViewOptions
 from myoperf.types import Float
 
 __all__ = [

@@ -4,7 +4,7 @@ A student learns to give, for one view of an image, what a teacher gives for the
 running mean of the student. Epochs of pictures and of volumes alternate; a volume is also read as the
 mean of its slices, and every pairing of volume and slices across the two views is a term of the loss.
 
-Source: Xie et al., ECCV 2022 (UniMiSS). The losses and their sources stand in `unimiss_parts`.
+Source: Xie et al., ECCV 2022 (UniMiSS). The losses and their sources stand in `losses`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from myoperf.errors import InputError
 from myoperf.research.slice_stacks import resize_stack
 from myoperf.research.slice_transformer.mit import WIDTHS, MiT, MiTConfig, build_mit
-from myoperf.research.slice_transformer.unimiss_parts import (
+from myoperf.research.slice_transformer.unimiss.losses import (
     CrossEntropy,
     Pair,
     ProjectionHead,
@@ -35,7 +35,7 @@ from myoperf.research.slice_transformer.unimiss_parts import (
     loss_3d,
     update_teacher,
 )
-from myoperf.research.slice_transformer.unimiss_views import ViewOptions, picture_view, volume_view
+from myoperf.research.slice_transformer.unimiss.views import ViewOptions, picture_view, volume_view
 from myoperf.types import Float
 
 __all__ = ["Pretrained", "Step", "UniMissOptions", "pretrain"]
