@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from myoperf.diagnosis import activation_map, load_classifier, occlusion_map
-from myoperf.diagnosis.classifier import clinical_row, on_grid, scale_maps
-from myoperf.diagnosis.explain import paint_on_volume
+from myoperf.diagnosis import load_classifier, occlusion_map
+from myoperf.diagnosis.inputs import clinical_row, on_grid, scale_maps
 from myoperf.errors import InputError, MissingWeightsError
 from myoperf.segments import TERRITORIES, segment_map
 from myoperf.types import VESSELS, LVFrame, PolarMap, Scan, ScanResult, Study, Volume
@@ -63,6 +62,38 @@ def test_a_defect_raises_its_own_vessel_most(classifier):
         assert rise[index] > 0.2
 
 
+def test_the_shipped_probabilities_are_pinned(classifier):
+    """Another scale of the logits, another calibration or another scaling of the maps changes these."""
+    stress = np.stack([classifier.constants["normal_stress"], *(with_defect(classifier, v, 0.3) for v in VESSELS)])
+    rest = np.repeat(classifier.constants["normal_rest"][None], 4, axis=0)
+    rows = np.zeros((4, 8))
+    rows[1] = [0.6, -0.5, 0.2, 0.1, 1, 1, 1, 1]
+    both, alone = classifier.read(stress, rest, rows), classifier.read(stress, None, rows)
+    assert both.probability == pytest.approx(
+        np.array(
+            [
+                [0.32394, 0.21446, 0.17706],
+                [0.99691, 0.30346, 0.28958],
+                [0.56477, 0.87039, 0.35842],
+                [0.78001, 0.60939, 0.93203],
+            ]
+        ),
+        abs=1e-4,
+    )
+    assert alone.probability == pytest.approx(
+        np.array(
+            [
+                [0.39540, 0.24298, 0.18924],
+                [0.97428, 0.34202, 0.31653],
+                [0.53663, 0.80290, 0.34496],
+                [0.71119, 0.55306, 0.88266],
+            ]
+        ),
+        abs=1e-4,
+    )
+    assert both.distance == pytest.approx([0.10067, 0.35059, 0.31441, 0.31400], abs=1e-4)
+
+
 def test_counts_do_not_matter_only_their_pattern(classifier):
     stress = with_defect(classifier, "RCA")
     assert np.allclose(read_one(classifier, stress).probability, read_one(classifier, 317 * stress).probability)
@@ -89,15 +120,27 @@ def test_it_abstains_on_what_is_no_ventricle(classifier):
 
 
 @pytest.mark.parametrize("vessel", VESSELS)
-def test_explanations_point_to_the_defect(classifier, vessel):
+def test_the_explanation_points_to_the_defect(classifier, vessel):
     stress = with_defect(classifier, vessel)
     inside = np.isin(PLACES, TERRITORIES[vessel])
-    shown = occlusion_map(classifier, stress, None, np.zeros(8))[vessel]
+    shown = classifier.explain(stress, None, np.zeros(8))[vessel]
     assert shown[inside].mean() > 2 * abs(shown[~inside].mean())
-    heat = activation_map(classifier, stress, None, np.zeros(8))[vessel]
-    assert heat.shape == stress.shape
-    assert heat.min() >= 0
-    assert heat.max() <= 1
+
+
+def test_occlusion_shares_the_fall_among_the_places_that_matter():
+    """A probability that is the mean of one ring falls only where that ring is hidden."""
+
+    def ring_mean(stress, rest):
+        return stress[:, 3].mean(axis=1, keepdims=True)
+
+    stress = np.ones((8, 12))
+    fall = occlusion_map(ring_mean, stress, None, (np.zeros((8, 12)), np.zeros((8, 12))), patch=(2, 4))
+    assert fall.shape == (1, 8, 12)
+    assert fall[0, 3] == pytest.approx(4 / 12)
+    assert fall[0, :2] == pytest.approx(0)
+    assert fall[0, 6:] == pytest.approx(0)
+    with pytest.raises(InputError, match="2 x 2"):
+        occlusion_map(ring_mean, stress, None, (stress, stress), patch=(1, 4))
 
 
 def test_another_grid_is_brought_to_the_classifiers(classifier):
@@ -137,26 +180,12 @@ def test_an_empty_map_is_refused():
         scale_maps(np.zeros((24, 72)))
 
 
-def test_the_map_comes_back_on_the_slices():
-    labels = np.zeros((9, 10, 11), np.uint8)
-    labels[2:7, 3, 4] = 1
-    volume = Volume(labels, np.diag([4.0, 4.0, 4.0, 1.0]))
-    places = np.zeros((2, 2, 3))
-    places[0] = (8.0, 12.0, 16.0)
-    places[1] = (24.0, 12.0, 16.0)
-    polar = PolarMap(np.ones((2, 2)), places, np.ones((2, 2)))
-    painted = paint_on_volume(np.array([[1.0, 1.0], [2.0, 2.0]]), polar, volume).array[0]
-    assert painted[2, 3, 4] == 1
-    assert painted[6, 3, 4] == 2
-    assert (painted[labels == 0] == 0).all()
-
-
 def test_missing_or_changed_weights_are_refused(classifier, tmp_path):
     with pytest.raises(MissingWeightsError, match="train polar"):
         load_classifier(tmp_path)
     (tmp_path / "polar-classifier.safetensors").write_bytes(b"other")
     (tmp_path / "card.json").write_text(json.dumps(dict(classifier.card)))
-    with pytest.raises(InputError, match="not those its card names"):
+    with pytest.raises(InputError, match="do not match its card"):
         load_classifier(tmp_path)
 
 

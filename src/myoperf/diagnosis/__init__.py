@@ -1,8 +1,8 @@
-"""The probability of obstructive coronary disease per vessel and per patient, explained and with its doubt."""
+"""Probability of obstructive coronary disease per vessel and per patient, with its explanation and its doubt."""
 
 from __future__ import annotations
 
 from myoperf.diagnosis.classifier import Classifier, load_classifier
-from myoperf.diagnosis.explain import activation_map, occlusion_map
+from myoperf.diagnosis.explain import occlusion_map
 
-__all__ = ["Classifier", "activation_map", "load_classifier", "occlusion_map"]
+__all__ = ["Classifier", "load_classifier", "occlusion_map"]

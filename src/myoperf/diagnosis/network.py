@@ -1,7 +1,7 @@
 """A small network from stress and rest polar maps and clinical values to the three vessels.
 
-Convolutions wrap round the angle, as the wall does; the last maps are pooled to a coarse grid that keeps where
-on the wall a defect lies. Rest and every clinical value may be absent: a flag beside each says so.
+Convolutions wrap around the angle, as the wall does. The last maps are pooled to a coarse grid, which keeps where on
+the wall a defect lies. Rest and each clinical value may be missing: a flag for each tells the network.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ CLINICAL = ("sex", "age_years", "height_m", "weight_kg")
 """Order of the clinical values; sex is 1 for a man, 0 for a woman."""
 
 
-class _Round(nn.Module):
-    """A 3 x 3 convolution that wraps round the last axis, with normalisation and ReLU."""
+class _PeriodicConvolution(nn.Module):
+    """A 3 x 3 convolution that wraps around the last axis, with batch norm and ReLU."""
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
@@ -43,42 +43,34 @@ class PolarClassifier(nn.Module):
 
     def __init__(self, width: int = 16, dropout: float = 0.3) -> None:
         super().__init__()
-        self.first = _Round(4, width)
-        self.second = _Round(width, 2 * width)
-        self.third = _Round(2 * width, 2 * width)
+        self.first = _PeriodicConvolution(4, width)
+        self.second = _PeriodicConvolution(width, 2 * width)
+        self.third = _PeriodicConvolution(2 * width, 2 * width)
         self.hidden = nn.Linear(2 * width * 4 * 6, 64)
         self.dropout = nn.Dropout(dropout)
         self.last = nn.Linear(64 + 8, 3)
 
     def forward(self, maps: Tensor, clinical: Tensor) -> Tensor:
-        """Give a logit a vessel."""
-        return self.classify(self.last_maps(maps), clinical)
-
-    def last_maps(self, maps: Tensor) -> Tensor:
-        """Give the last feature maps, (B, 2 width, 12, 36): what class activation maps are made of."""
+        """Return one logit per vessel."""
         maps = functional.avg_pool2d(self.first(maps), 2)
-        out: Tensor = self.third(self.second(maps))
-        return out
-
-    def classify(self, features: Tensor, clinical: Tensor) -> Tensor:
-        """Give the logits from the last feature maps."""
-        pooled = functional.adaptive_avg_pool2d(features, (4, 6)).flatten(1)  # (B, 2 width * 24)
+        maps = self.third(self.second(maps))  # (B, 2 width, 12, 36)
+        pooled = functional.adaptive_avg_pool2d(maps, (4, 6)).flatten(1)  # (B, 2 width * 24)
         hidden = functional.relu(self.hidden(self.dropout(pooled)))
         logits: Tensor = self.last(torch.cat([self.dropout(hidden), clinical], dim=1))
         return logits
 
 
 def network_input(stress: Tensor, rest: Tensor | None, normal_stress: Tensor, normal_rest: Tensor) -> Tensor:
-    """Stack what the network sees, (B, 4, rings, angles): stress, rest, their difference, whether rest is there.
+    """Stack the network's four channels, (B, 4, rings, angles): stress, rest, their difference, a flag for rest.
 
     Parameters
     ----------
     stress, rest
         (B, rings, angles), scaled so that the 98th percentile is 1; rest may be None.
     normal_stress, normal_rest
-        (rings, angles): mean of patients without disease, scaled alike.
+        (rings, angles): mean of patients without disease, scaled in the same way.
     """
-    first = (stress - normal_stress) / 0.1
+    first = (stress - normal_stress) / 0.1  # brings the deviations of normal maps to about one
     if rest is None:
         nothing = torch.zeros_like(first)
         return torch.stack([first, nothing, nothing, nothing], dim=1)

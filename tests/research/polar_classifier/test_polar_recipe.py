@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from myoperf.diagnosis import load_classifier
-from myoperf.diagnosis.classifier import calibrated
+from myoperf.diagnosis.classifier import calibrate
 from myoperf.errors import InputError
 from myoperf.research.polar_classifier import cases as polar_cases
 from myoperf.research.polar_classifier import training as polar
@@ -61,7 +61,7 @@ def _odds(n, bend):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_calibration_mends_odds_that_are_too_sure(kind):
     logits, labels = _odds(600, lambda x: 0.3 * x)
-    seen = calibrated(fit_calibration(kind, logits, labels), logits)
+    seen = calibrate(fit_calibration(kind, logits, labels), logits)
     assert seen.shape == logits.shape
     assert ((seen > 0) & (seen < 1)).all()
     assert log_loss(seen, labels) < log_loss(1.0 / (1.0 + np.exp(-logits)), labels) - 0.05

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import optimize
 from sklearn.isotonic import IsotonicRegression
 
-from myoperf.diagnosis.classifier import calibrated
+from myoperf.diagnosis.classifier import calibrate
 from myoperf.types import Float
 
 __all__ = ["ISOTONIC_FROM", "KINDS", "choose_calibration", "fit_calibration", "log_loss"]
@@ -48,7 +48,7 @@ def fit_calibration(kind: str, logits: Float, labels: NDArray[Any]) -> dict[str,
 
     Returns
     -------
-    What `myoperf.diagnosis.classifier.calibrated` needs: ``slope``, ``offset`` (3,), and for isotonic ``knots`` (k,)
+    What `myoperf.diagnosis.classifier.calibrate` needs: ``slope``, ``offset`` (3,), and for isotonic ``knots`` (k,)
     and ``isotonic`` (3, k) besides. Isotonic probabilities are kept between 0.01 and 0.99.
     """
     if kind == "temperature":
@@ -84,7 +84,7 @@ def choose_calibration(
         seen = np.empty(logits.shape)
         for part in np.array_split(order, folds):
             others = np.setdiff1d(order, part)
-            seen[part] = calibrated(fit_calibration(kind, logits[others], labels[others]), logits[part])
+            seen[part] = calibrate(fit_calibration(kind, logits[others], labels[others]), logits[part])
         losses[kind] = log_loss(seen, labels)
     allowed = KINDS if len(logits) >= ISOTONIC_FROM else tuple(kind for kind in KINDS if kind != "isotonic")
     best = min(allowed, key=lambda kind: losses[kind])

@@ -12,7 +12,8 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from myoperf.diagnosis.classifier import Classifier, Reading, scale_maps
+from myoperf.diagnosis.classifier import Classifier, Reading
+from myoperf.diagnosis.inputs import scale_maps
 from myoperf.errors import InputError
 from myoperf.perfusion import (
     NormalLimits,

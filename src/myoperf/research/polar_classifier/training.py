@@ -23,7 +23,8 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from myoperf.diagnosis.classifier import Classifier, Reading, classifier_from, clinical_row, scale_maps
+from myoperf.diagnosis.classifier import Classifier, Reading, classifier_from, subspace_distances
+from myoperf.diagnosis.inputs import clinical_row, scale_maps
 from myoperf.diagnosis.network import PolarClassifier, network_input
 from myoperf.phantom.labels import ica_labels
 from myoperf.phantom.population import draw_patient
@@ -287,15 +288,11 @@ def fit_classifier(
     stress = scale_maps(calibration.stress)
     for end, name in (("", "stress and rest"), ("_stress", "stress alone")):
         rest = None if end else scale_maps(calibration.rest)
-        logits = raw.logits(*raw.inputs(stress, rest, seen)).mean(axis=0)
+        logits = raw.logits(stress, rest, seen).mean(axis=0)
         kind, losses, found = choose_calibration(logits, calibration.ica, seed)
         fitted |= {f"{k}{end}": v for k, v in found.items()}
         card["calibration"][name] = {"kind": kind, "n": len(calibration), "cross_validated_log_loss": dict(losses)}
-    centred = (stress - constants["normal_stress"]).reshape(len(stress), -1)
-    scores = centred @ constants["components"].T
-    inside = np.sqrt((scores**2 / constants["variance"]).sum(axis=1))
-    left = np.sqrt(((centred - scores @ constants["components"]) ** 2).mean(axis=1))
-    fitted["limits"] = np.quantile(np.stack([inside, left]), 1.0 - recipe.abstain, axis=1)
+    fitted["limits"] = np.quantile(subspace_distances(constants, stress), 1.0 - recipe.abstain, axis=1)
     return Classifier(networks, fitted, card, "")
 
 

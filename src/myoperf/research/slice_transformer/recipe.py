@@ -23,7 +23,8 @@ from rich.progress import Progress
 from safetensors.torch import save_file
 
 from myoperf import __version__
-from myoperf.diagnosis.classifier import clinical_row, load_classifier
+from myoperf.diagnosis import load_classifier
+from myoperf.diagnosis.inputs import clinical_row
 from myoperf.errors import InputError
 from myoperf.research.slice_transformer.cases import PAPER_POPULATION, SliceCases, collect_cases
 from myoperf.research.slice_transformer.mit import MiTConfig
