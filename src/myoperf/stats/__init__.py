@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from myoperf.stats.auc import AucTable, ConfidenceInterval, DelongPairs, delong_pairs, delong_table, delong_unpaired
-from myoperf.stats.bootstrap import bootstrap_auc, percentile_interval, resample_counts
+from myoperf.stats.bootstrap import bootstrap_auc, bootstrap_p, percentile_interval, resample_counts
 from myoperf.stats.calibration import (
     Calibration,
     average_precision,
@@ -35,6 +35,7 @@ __all__ = [
     "average_precision",
     "beaten_by",
     "bootstrap_auc",
+    "bootstrap_p",
     "compare_levels",
     "decision_curve",
     "delong_pairs",

@@ -40,6 +40,10 @@ class ConfidenceInterval:
     hi: float
     level: float = 0.95
 
+    def columns(self, name: str, value: float) -> dict[str, float]:
+        """Return a value and its limits as columns of a table: NAME, NAME_lo and NAME_hi."""
+        return {name: value, f"{name}_lo": self.lo, f"{name}_hi": self.hi}
+
 
 @dataclass(frozen=True, eq=False)
 class AucTable:

@@ -18,7 +18,7 @@ from myoperf.errors import InputError
 from myoperf.stats.auc import ConfidenceInterval, check_scores
 from myoperf.types import Float
 
-__all__ = ["bootstrap_auc", "percentile_interval", "resample_counts"]
+__all__ = ["bootstrap_auc", "bootstrap_p", "percentile_interval", "resample_counts"]
 
 
 def resample_counts(
@@ -124,3 +124,10 @@ def percentile_interval(samples: ArrayLike, *, level: float = 0.95) -> Confidenc
     values = np.asarray(samples, dtype=np.float64)
     lo, hi = np.nanpercentile(values, [50 * (1 - level), 50 * (1 + level)])
     return ConfidenceInterval(float(lo), float(hi), level)
+
+
+def bootstrap_p(differences: ArrayLike) -> float:
+    """Two-sided p that a difference is 0: twice the smaller share of its bootstrap samples on one side of 0."""
+    values = np.asarray(differences)
+    tail = min((values <= 0).sum(), (values >= 0).sum())
+    return float(min(1.0, 2.0 * (tail + 1) / (values.size + 1)))

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from myoperf.stats.auc import AucTable, ConfidenceInterval, delong_pairs, delong_table
-from myoperf.stats.bootstrap import bootstrap_auc, percentile_interval, resample_counts
+from myoperf.stats.bootstrap import bootstrap_auc, bootstrap_p, percentile_interval, resample_counts
 from myoperf.stats.calibration import (
     average_precision,
     decision_curve,
@@ -126,21 +126,16 @@ def _metrics(
         if min(table.n_positive, table.n_negative) < 2:
             area = ConfidenceInterval(float("nan"), float("nan"))
         row: dict[str, object] = {"model": model, "n": truth.size, "n_positive": int(truth.sum())}
-        row |= _with_interval("auc", float(table.auc[index]), area)
+        row |= area.columns("auc", float(table.auc[index]))
         cells, measured = measure_threshold(truth, probability, counts=counts, threshold=threshold, clustered=clustered)
         for name in METRICS:
-            row |= _with_interval(name, measured[name].value, measured[name].interval)
+            row |= measured[name].columns(name)
         area_pr = float(average_precision(truth, probability, whole)[0])
         drawn = percentile_interval(average_precision(truth, probability, counts))
-        row |= _with_interval("average_precision", area_pr, drawn)
+        row |= drawn.columns("average_precision", area_pr)
         row |= {"tn": cells.tn, "fp": cells.fp, "fn": cells.fn, "tp": cells.tp}
         rows.append(row | {"threshold": threshold, "beats": int(wins[index]), "beats_holm": int(sure[index])})
     return pd.DataFrame(rows), table, np.asarray(samples)
-
-
-def _with_interval(name: str, value: float, interval: ConfidenceInterval) -> dict[str, float]:
-    """Name a value and its limits as the contract does."""
-    return {name: value, f"{name}_lo": interval.lo, f"{name}_hi": interval.hi}
 
 
 def _delong(models: tuple[str, ...], table: AucTable, samples: NDArray[np.float64]) -> pd.DataFrame:
@@ -161,15 +156,8 @@ def _delong(models: tuple[str, ...], table: AucTable, samples: NDArray[np.float6
     if len(frame):
         frame["p_holm"] = adjust_p(pairs.p)
         frame["p_benjamini_hochberg"] = adjust_p(pairs.p, method="benjamini-hochberg")
-        frame["p_bootstrap"] = [_bootstrap_p(samples[a] - samples[b]) for a, b in zip(pairs.a, pairs.b, strict=True)]
+        frame["p_bootstrap"] = [bootstrap_p(samples[a] - samples[b]) for a, b in zip(pairs.a, pairs.b, strict=True)]
     return frame
-
-
-def _bootstrap_p(differences: NDArray[np.float64]) -> float:
-    """Two-sided p that a difference of areas is 0: twice the smaller share of resamples beyond it."""
-    n = differences.size
-    tail = min((differences <= 0).sum(), (differences >= 0).sum())
-    return float(min(1.0, 2.0 * (tail + 1) / (n + 1)))
 
 
 def model_curves(predictions: Predictions, model: int) -> dict[str, NDArray[np.float64]]:
@@ -200,9 +188,9 @@ def calibration_table(predictions: Predictions) -> pd.DataFrame:
         for model, probability in zip(part.models, part.probability, strict=True):
             c = measure_calibration(part.truth, probability, patient=part.patient)
             row: dict[str, object] = {"model": model, "n": part.truth.size}
-            row |= _with_interval("brier", c.brier, c.brier_interval)
-            row |= _with_interval("slope", c.slope, c.slope_interval)
-            row |= _with_interval("intercept", c.intercept, c.intercept_interval)
+            row |= c.brier_interval.columns("brier", c.brier)
+            row |= c.slope_interval.columns("slope", c.slope)
+            row |= c.intercept_interval.columns("intercept", c.intercept)
             row |= {"expected_calibration_error": c.ece}
             rows.append(row if predictions.vessel is None else row | {"vessel": name})
     return pd.DataFrame(rows)

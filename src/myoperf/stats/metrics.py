@@ -43,6 +43,10 @@ class Measured:
     interval: ConfidenceInterval
     n: int
 
+    def columns(self, name: str) -> dict[str, float]:
+        """Return the value and its limits as columns of a table: NAME, NAME_lo and NAME_hi."""
+        return self.interval.columns(name, self.value)
+
 
 def wilson_interval(successes: int, n: int, *, level: float = 0.95) -> ConfidenceInterval:
     """Score interval of a proportion without continuity correction.
