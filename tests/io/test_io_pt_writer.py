@@ -2,18 +2,24 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from myoperf.errors import GeometryError, InputError
 from myoperf.io import read_studies
-from myoperf.io.nm.header import NMHeader
 from myoperf.io.pet.writer import write_pet
+from myoperf.io.simulated_header import SimulatedHeader
 from myoperf.types import Volume
 
-HEADER = NMHeader(
-    patient_id="SIM-1", state="stress", sex="F", age_years=61.0, series_description="Simulated stress PET"
+HEADER = SimulatedHeader(
+    patient_id="SIM-1",
+    state="stress",
+    sex="F",
+    age_years=61.0,
+    series_description="Simulated stress PET",
+    tracer="N-13 ammonia",
 )
 DOWN = np.array([[0, 0, 3.0, -10], [0, 3.5, 0, -20], [-4.0, 0, 0, 60], [0, 0, 0, 1]])
 
@@ -25,7 +31,7 @@ def volume(frames):
 @pytest.mark.parametrize(("frames", "framing"), [(1, "static"), (3, "gated")])
 def test_a_volume_comes_back_where_it_was(tmp_path, frames, framing):
     written = volume(frames)
-    write_pet(tmp_path / "pet", written, HEADER, tracer="Rb-82", frame_duration_ms=100.0)
+    write_pet(tmp_path / "pet", written, replace(HEADER, tracer="Rb-82 rubidium chloride"), frame_duration_ms=100.0)
     (scan,) = read_studies([tmp_path / "pet"]).studies[0].scans
     assert (scan.state, scan.modality, scan.framing, scan.tracer) == (
         "stress",
@@ -42,7 +48,7 @@ def test_a_volume_comes_back_where_it_was(tmp_path, frames, framing):
 
 def test_same_volume_same_bytes(tmp_path):
     for name in ("a", "b"):
-        write_pet(tmp_path / name, volume(1), HEADER, tracer="N-13")
+        write_pet(tmp_path / name, volume(1), HEADER)
     files = [sorted((tmp_path / name).iterdir()) for name in ("a", "b")]
     assert len(files[0]) == 5
     assert [f.read_bytes() for f in files[0]] == [f.read_bytes() for f in files[1]]
@@ -53,20 +59,20 @@ def test_slices_pass_dciodvfy(tmp_path, frames):
     tool = shutil.which("dciodvfy")
     if tool is None:
         pytest.skip("dciodvfy (Debian package dicom3tools) is not installed")
-    folder = write_pet(tmp_path / "pet", volume(frames), HEADER, tracer="N-13", frame_duration_ms=100.0)
+    folder = write_pet(tmp_path / "pet", volume(frames), HEADER, frame_duration_ms=100.0)
     said = subprocess.run([tool, str(folder / "0003.dcm")], capture_output=True, text=True, check=False).stderr
     assert "PETImage" in said
     assert "Error" not in said
 
 
 def test_what_cannot_be_written_is_refused(tmp_path):
-    with pytest.raises(InputError, match="N-13, Rb-82"):
-        write_pet(tmp_path / "x", volume(1), HEADER, tracer="Tc-99m")
+    with pytest.raises(InputError, match="N-13 and Rb-82"):
+        write_pet(tmp_path / "x", volume(1), replace(HEADER, tracer="Tc-99m sestamibi"))
     with pytest.raises(InputError, match="length of one gate"):
-        write_pet(tmp_path / "x", volume(2), HEADER, tracer="N-13")
+        write_pet(tmp_path / "x", volume(2), HEADER)
     with pytest.raises(InputError, match="from 0 up"):
-        write_pet(tmp_path / "x", Volume(-np.ones((1, 3, 4, 5), np.float32), DOWN), HEADER, tracer="N-13")
+        write_pet(tmp_path / "x", Volume(-np.ones((1, 3, 4, 5), np.float32), DOWN), HEADER)
     skew = DOWN.copy()
     skew[0, 1] = 2.0
     with pytest.raises(GeometryError, match="right angles"):
-        write_pet(tmp_path / "y", Volume(volume(1).array, skew), HEADER, tracer="N-13")
+        write_pet(tmp_path / "y", Volume(volume(1).array, skew), HEADER)

@@ -6,7 +6,7 @@ import pytest
 from dicom_making import code, item
 from pydicom.sequence import Sequence
 
-from myoperf.io.header import age_years, camera_of, patient_of, tracer_of
+from myoperf.io.header import age_years, camera_of, patient_of
 from myoperf.io.quirks import (
     first_start_angle,
     height_in_metres,
@@ -16,6 +16,7 @@ from myoperf.io.quirks import (
     stretched_counts,
     view_ranks,
 )
+from myoperf.io.tracers import tracer_of
 
 
 def test_start_angle_of_the_detector_wins():

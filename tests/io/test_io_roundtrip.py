@@ -9,8 +9,8 @@ from scipy.spatial.transform import Rotation
 
 from myoperf.geometry import affine_from_axes
 from myoperf.io import read_studies
-from myoperf.io.nm.header import NMHeader
 from myoperf.io.nm.writer import write_projections, write_volume
+from myoperf.io.simulated_header import SimulatedHeader
 from myoperf.types import Projections, Volume
 
 
@@ -29,7 +29,7 @@ def test_projections(tmp_path, gates, detectors, sign):
     path = write_projections(
         tmp_path / "a.dcm",
         raw,
-        NMHeader("P1", state="rest", age_years=61.0),
+        SimulatedHeader("P1", state="rest", age_years=61.0),
         detectors=detectors,
         frame_duration_ms=100.0 if gates > 1 else None,
     )
@@ -52,7 +52,7 @@ def test_transaxial_volume(tmp_path, gates, upwards):
     axes = np.array([[0, 0, 1.0 if upwards else -1.0], [0, 1, 0], [1, 0, 0]])
     volume = Volume(counts_of(gates, 7, 8, 9).astype(float), affine_from_axes([-50, -190, 600], axes, [5, 6.5, 6]))
     path = write_volume(
-        tmp_path / "v.dcm", volume, NMHeader("P1", state="stress"), frame_duration_ms=90.0 if gates > 1 else None
+        tmp_path / "v.dcm", volume, SimulatedHeader("P1", state="stress"), frame_duration_ms=90.0 if gates > 1 else None
     )
     scan = read_studies([path]).studies[0].scans[0]
     assert isinstance(scan.image, Volume)
@@ -64,7 +64,7 @@ def test_transaxial_volume(tmp_path, gates, upwards):
 def test_short_axis_volume(tmp_path):
     axes = Rotation.from_euler("zx", [40, 60], degrees=True).as_matrix()
     volume = Volume(counts_of(1, 7, 8, 9).astype(float), affine_from_axes([-50, -190, 600], axes, [5, 6.5, 6]))
-    path = write_volume(tmp_path / "v.dcm", volume, NMHeader("P1", state="stress"), orientation="short_axis")
+    path = write_volume(tmp_path / "v.dcm", volume, SimulatedHeader("P1", state="stress"), orientation="short_axis")
     scan = read_studies([path]).studies[0].scans[0]
     assert isinstance(scan.image, Volume)
     np.testing.assert_allclose(scan.image.lps_from_index, volume.lps_from_index, atol=1e-3)

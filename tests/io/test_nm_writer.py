@@ -8,11 +8,13 @@ import numpy as np
 import pydicom
 import pytest
 
+from myoperf.dicom import uid_from
 from myoperf.errors import GeometryError, InputError, OutputExistsError
-from myoperf.io.nm.writer import NMHeader, uid_from, write_projections, write_volume
+from myoperf.io.nm.writer import write_projections, write_volume
+from myoperf.io.simulated_header import SimulatedHeader
 from myoperf.types import Projections, Volume
 
-HEADER = NMHeader(
+HEADER = SimulatedHeader(
     "SIM-0001", sex="F", age_years=61.4, height_m=1.6532, weight_kg=71.25, state="stress", uid_key="seed-7"
 )
 ANGLES = (45.0 - 6.0 * np.arange(30)) % 360.0
@@ -131,7 +133,7 @@ def test_short_axis_says_so(tmp_path):
 
 @pytest.mark.parametrize("state", ["stress", "rest", None])
 def test_every_kind_passes_dciodvfy(tmp_path, state):
-    header = NMHeader("SIM-0002", state=state)
+    header = SimulatedHeader("SIM-0002", state=state)
     paths = [
         write_projections(tmp_path / "tomo.dcm", _projections(), header),
         write_projections(tmp_path / "bare.dcm", _projections(radius=False), header),
@@ -154,7 +156,7 @@ def test_same_header_same_bytes_and_other_seed_other_identifiers(tmp_path):
     again = write_projections(tmp_path / "2.dcm", views, HEADER).read_bytes()
     assert first == again
     other = pydicom.dcmread(
-        write_projections(tmp_path / "3.dcm", views, NMHeader("SIM-0001", state="stress", uid_key="seed-8"))
+        write_projections(tmp_path / "3.dcm", views, SimulatedHeader("SIM-0001", state="stress", uid_key="seed-8"))
     )
     same = pydicom.dcmread(tmp_path / "1.dcm")
     for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID"):
@@ -164,7 +166,7 @@ def test_same_header_same_bytes_and_other_seed_other_identifiers(tmp_path):
 def test_stress_and_rest_share_the_study_only(tmp_path):
     views = _projections()
     stress, rest = (
-        pydicom.dcmread(write_projections(tmp_path / f"{s}.dcm", views, NMHeader("SIM-0003", state=s)))
+        pydicom.dcmread(write_projections(tmp_path / f"{s}.dcm", views, SimulatedHeader("SIM-0003", state=s)))
         for s in ("stress", "rest")
     )
     assert stress.StudyInstanceUID == rest.StudyInstanceUID
@@ -194,7 +196,7 @@ def test_refuses_what_it_cannot_hold(tmp_path):
     with pytest.raises(GeometryError, match="right angles"):
         write_volume(path, Volume(np.ones((2, 2, 2)), sheared), HEADER)
     with pytest.raises(InputError, match="tracer"):
-        NMHeader("a", tracer="water")
+        SimulatedHeader("a", tracer="water")
     assert list(tmp_path.iterdir()) == []
 
 

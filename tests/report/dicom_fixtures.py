@@ -11,6 +11,12 @@ import pydicom
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
+from myoperf.dicom import save_dataset
+from myoperf.report.dicom import Stamp
+from myoperf.report.dicom.pdf import build_pdf_object
+from myoperf.report.dicom.seg import build_seg
+from myoperf.report.dicom.source import read_headers
+from myoperf.report.dicom.sr import build_sr
 from myoperf.types import (
     Diagnosis,
     Finding,
@@ -228,6 +234,20 @@ def require_real():
             pytest.fail("CI is set, but the real studies (shared/real) are not there.")
         pytest.skip("the real studies (shared/real) are not there")
     return REAL
+
+
+def write_seg(result, path, *, study, stamp=None):
+    return save_dataset(build_seg(result, read_headers(result.scan), study=study, stamp=stamp or Stamp()), path)
+
+
+def write_sr(report, path):
+    headers = [read_headers(result.scan) for result in report.results]
+    return save_dataset(build_sr(report, headers, stamp=Stamp()), path)
+
+
+def write_pdf_object(report, pdf, path):
+    headers = tuple(header for result in report.results for header in read_headers(result.scan))
+    return save_dataset(build_pdf_object(report.study, pdf, headers, stamp=Stamp()), path)
 
 
 def dciodvfy_errors(path):

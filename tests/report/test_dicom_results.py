@@ -25,10 +25,12 @@ from dicom_fixtures import (
     nifti_report,
     pet_result,
     physionet_result,
+    write_pdf_object,
+    write_sr,
 )
 
 from myoperf.errors import InputError, OutputExistsError
-from myoperf.report.dicom import Stamp, write_dicom_results, write_pdf_object, write_sr
+from myoperf.report.dicom import Stamp, write_dicom_results
 from myoperf.report.dicom.codes import SEGMENTS
 from myoperf.types import Finding, Scores
 

@@ -20,10 +20,11 @@ from dicom_fixtures import (
     pet_result,
     physionet_result,
     require_real,
+    write_seg,
 )
 
 from myoperf.errors import AnalysisError, OutputExistsError
-from myoperf.report.dicom import Stamp, write_seg
+from myoperf.report.dicom import Stamp
 from myoperf.types import Scan, Study, Volume
 
 

@@ -24,65 +24,20 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from myoperf.errors import InputError
-from myoperf.io.quirks import height_in_metres, nuclide_from_window_name
+from myoperf.io.quirks import height_in_metres
 
 __all__ = [
-    "PHOTOPEAK_KEV",
     "age_years",
     "camera_of",
     "encode_header",
     "items",
-    "nuclide_of",
     "number",
     "numbers",
     "patient_of",
     "read_frames",
     "read_header",
     "text_of",
-    "tracer_of",
 ]
-
-PHOTOPEAK_KEV = {
-    "Tc-99m": 140.5,
-    "Tl-201": 71.0,
-    "I-123": 159.0,
-    "N-13": 511.0,
-    "Rb-82": 511.0,
-    "O-15": 511.0,
-    "F-18": 511.0,
-}
-"""Energy of the window images are made from (Tl-201: the X-rays of Hg-201); MIRD decay schemes."""
-
-_NUCLIDE_WORDS = {
-    "Tc-99m": r"(?<!\d)99\W*m|tc\W*99",
-    "Tl-201": r"201\W*(tl|thall)|tl\W*201|thall\w*\W*201",
-    "I-123": r"123\W*i|i\W*123|iod\w*\W*123",
-    "N-13": r"(?<!\d)13\W*n|n\W*13|nitrogen|ammonia",
-    "Rb-82": r"(?<!\d)82\W*rb|rb\W*82|rubidium",
-    "O-15": r"(?<!\d)15\W*o|o\W*15|oxygen",
-    "F-18": r"(?<!\d)18\W*f|f\W*18|fluorine|flurpiridaz|fdg",
-}
-_NUCLIDE_CODES = {
-    # SNOMED CT and its SRT (SNOMED-RT) predecessor, DICOM PS3.16 CID 18 and CID 4020.
-    **dict.fromkeys(("72454006", "C-163A8"), "Tc-99m"),
-    **dict.fromkeys(("60057003", "C-138A9"), "Tl-201"),
-    **dict.fromkeys(("21572004", "C-114A4"), "I-123"),
-    **dict.fromkeys(("21576001", "C-107A1"), "N-13"),
-    **dict.fromkeys(("79197006", "C-159A2"), "Rb-82"),
-    **dict.fromkeys(("129504001", "C-B1038", "C-105A1"), "O-15"),
-    **dict.fromkeys(("77004003", "C-111A1"), "F-18"),
-}
-_AGENT_WORDS = {
-    # GE Xeleris writes the SRT code of the agent into the text (C-163AB in the GE study of RIMD-DLAC-SPECT-MPI).
-    "sestamibi": r"mibi|cardiolite|C-163AB|424299003",
-    "tetrofosmin": r"tetrofosmin|myoview|C-163AD|424118002",
-    "chloride": r"thall\w* chloride|thallous",
-    "ammonia": r"ammonia|nh3",
-    "rubidium chloride": r"rubidium|cardiogen|ruby",
-    "flurpiridaz": r"flurpiridaz|flyrcado",
-    "FDG": r"fdg|deoxyglucose",
-    "water": r"water|h2o",
-}
 
 
 @contextmanager
@@ -239,42 +194,6 @@ def items(dataset: Dataset, keyword: str) -> tuple[Dataset, ...]:
             return tuple(dataset.get(keyword) or ())
         except Exception:
             return ()
-
-
-def nuclide_of(dataset: Dataset) -> str | None:
-    """Name the radionuclide as "Tc-99m": from its code, then from the words of the radiopharmaceutical."""
-    for item in items(dataset, "RadiopharmaceuticalInformationSequence"):
-        for code in items(item, "RadionuclideCodeSequence"):
-            known = _NUCLIDE_CODES.get(text_of(code, "CodeValue")) or _first(
-                _NUCLIDE_WORDS, text_of(code, "CodeMeaning")
-            )
-            if known:
-                return known
-        known = _first(_NUCLIDE_WORDS, _agent_text(item))
-        if known:
-            return known
-    windows = items(dataset, "EnergyWindowInformationSequence")
-    return nuclide_from_window_name(tuple(text_of(w, "EnergyWindowName") for w in windows))
-
-
-def tracer_of(dataset: Dataset) -> str | None:
-    """Name the tracer as "Tc-99m sestamibi"; the nuclide alone where the agent is not told."""
-    nuclide = nuclide_of(dataset)
-    texts = " ".join(_agent_text(item) for item in items(dataset, "RadiopharmaceuticalInformationSequence"))
-    agent = _first(_AGENT_WORDS, texts)
-    return " ".join(part for part in (nuclide, agent) if part) or None
-
-
-def _agent_text(item: Dataset) -> str:
-    """Join what an item says of the radiopharmaceutical."""
-    codes = items(item, "RadiopharmaceuticalCodeSequence")
-    words = [text_of(code, keyword) for code in codes for keyword in ("CodeMeaning", "CodeValue")]
-    return " ".join([text_of(item, "Radiopharmaceutical"), *words])
-
-
-def _first(words: dict[str, str], text: str) -> str | None:
-    """Give the first name whose pattern occurs in the text."""
-    return next((name for name, pattern in words.items() if re.search(pattern, text, re.IGNORECASE)), None)
 
 
 def camera_of(dataset: Dataset) -> str | None:

@@ -68,8 +68,15 @@ def read_nifti(path: Path) -> Volume:
         raise GeometryError(f"{path.name}: {error}") from None
 
 
-def write_nifti(path: Path, volume: Volume) -> None:
+def write_nifti(path: Path, volume: Volume, *, description: str = "") -> None:
     """Write a volume as NIfTI-1 (.nii or .nii.gz) in mm; several frames become the fourth axis.
+
+    The same volume gives the same bytes, compressed or not.
+
+    Parameters
+    ----------
+    description
+        At most 79 characters for the header.
 
     Raises
     ------
@@ -81,13 +88,14 @@ def write_nifti(path: Path, volume: Volume) -> None:
     make: Any = nib.Nifti1Image
     image = make(np.asarray(_storable(array)), lps_from_ras(_reversed(volume.lps_from_index)))
     image.header.set_xyzt_units("mm", "sec")
+    image.header["descrip"] = description.encode()
     image.set_sform(image.affine, code=1)
     image.set_qform(image.affine, code=1)
     nib.save(image, path)
 
 
 def _storable(array: NDArray[Any]) -> NDArray[Any]:
-    """Give the values in a type other programs read: no booleans, half floats or 64-bit integers."""
+    """Return the values in a type that other programs read: no booleans, half floats or 64-bit integers."""
     kind, size = array.dtype.kind, array.dtype.itemsize
     if kind == "b":
         return array.astype(np.uint8)

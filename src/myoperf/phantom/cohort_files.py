@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
-from numpy.typing import NDArray
 
-from myoperf.geometry import lps_from_ras, rotate_frame
-from myoperf.io.nm.writer import NMHeader, uid_from, write_projections, write_volume
+from myoperf.dicom import uid_from
+from myoperf.geometry import rotate_frame
+from myoperf.io import write_nifti
+from myoperf.io.nm.writer import write_projections, write_volume
 from myoperf.io.pet.writer import write_pet
+from myoperf.io.simulated_header import SimulatedHeader
 from myoperf.phantom.acquire import scanner_from_patient
 from myoperf.phantom.cohort_scans import CohortOptions, CohortScan
 from myoperf.phantom.motion import volume_curve
@@ -24,6 +24,8 @@ from myoperf.phantom.voxelise import label_volume
 from myoperf.types import VESSELS, State, Volume
 
 __all__ = ["truth_json", "write_arrays", "write_dicom", "write_labels", "write_nifti_volumes"]
+
+_TRACERS = {"Tc-99m": "Tc-99m sestamibi", "N-13": "N-13 ammonia", "Rb-82": "Rb-82 rubidium chloride"}
 
 
 def truth_json(
@@ -89,7 +91,7 @@ def write_dicom(
     beat = 60000.0 / patient.function.heart_rate_bpm / gates if gates > 1 else None
     for number, (state, scan) in enumerate(scans.items(), start=1):
         what = {"spect": "TOMO" if options.has_views else "recon", "czt": "CZT recon", "pet": "PET"}[options.modality]
-        header = NMHeader(
+        header = SimulatedHeader(
             patient_id=f"SIM-{name}",
             sex=patient.clinical.sex,
             age_years=patient.clinical.age_years,
@@ -100,13 +102,14 @@ def write_dicom(
             uid_key=str(seed),
             series_description=f"Simulated {state} {what}",
             series_number=number,
+            tracer=_TRACERS[patient.tracer],
         )
         if scan.views is not None:
             views = folder / "dicom" / f"{state}_tomo.dcm"
             write_projections(views, scan.views, header, frame_duration_ms=beat)
         elif options.modality == "pet":
             place = folder / "dicom" / f"{state}_pet"
-            write_pet(place, scan.volume(), header, tracer=patient.tracer, frame_duration_ms=beat)
+            write_pet(place, scan.volume(), header, frame_duration_ms=beat)
         if options.modality != "pet" and (scan.views is None or options.reconstructed):
             if options.modality == "czt":
                 header = replace(header, model="MyoPerf simulated CZT camera")
@@ -118,7 +121,8 @@ def write_nifti_volumes(folder: Path, scans: Mapping[State, CohortScan]) -> None
     folder.mkdir(exist_ok=True)
     for state, scan in scans.items():
         volume = scan.volume()
-        _write_nifti(folder / f"{state}_volume.nii.gz", volume.array.astype(np.float32), volume.lps_from_index, "image")
+        path = folder / f"{state}_volume.nii.gz"
+        write_nifti(path, volume.with_array(volume.array.astype(np.float32)), description="simulated: image")
 
 
 def write_arrays(folder: Path, patient: PatientModel, known: Truth, scans: Mapping[State, CohortScan]) -> None:
@@ -158,24 +162,13 @@ def _share(volume: Volume, quiet: Volume) -> float:
 def write_labels(folder: Path, patient: PatientModel, scans: Mapping[State, CohortScan]) -> None:
     """Write the true labels on the reconstruction's grid, and the attenuation map where there is one."""
     for state, scan in scans.items():
-        labels: NDArray[np.uint8] = label_volume(patient, scan.in_patient(patient), state)
+        labels = Volume(label_volume(patient, scan.in_patient(patient), state), scan.grid.lps_from_index)
         path = folder / f"truth_{state}_labels.nii.gz"
-        _write_nifti(path, labels[None], scan.grid.lps_from_index, "1 myocardium, 2 blood pool")
+        write_nifti(path, labels, description="simulated: 1 myocardium, 2 blood pool")
         if scan.attenuation is not None:
-            mu = scan.attenuation
+            attenuation = scan.attenuation.with_array(scan.attenuation.array.astype(np.float32))
             path = folder / f"{state}_attenuation.nii.gz"
-            _write_nifti(path, mu.array.astype(np.float32), mu.lps_from_index, "attenuation, 1/cm")
-
-
-def _write_nifti(path: Path, frames: NDArray[Any], lps_from_index: NDArray[Any], what: str) -> None:
-    """Write (frames, planes, rows, columns) as NIfTI; no time stamp in the gzip header, so the same bytes."""
-    affine = lps_from_ras(np.asarray(lps_from_index)[:, [2, 1, 0, 3]])
-    array = np.moveaxis(frames.transpose(0, 3, 2, 1), 0, 3)
-    make: Any = nibabel.Nifti1Image
-    image = make(array[..., 0] if len(frames) == 1 else array, affine)
-    image.header.set_xyzt_units("mm", "sec")
-    image.header["descrip"] = f"simulated: {what}".encode()
-    path.write_bytes(gzip.compress(image.to_bytes(), mtime=0))
+            write_nifti(path, attenuation, description="simulated: attenuation, 1/cm")
 
 
 def _rounded(values: Any, digits: int = 4) -> list[float]:

@@ -9,7 +9,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from myoperf.errors import InputError, UnsupportedInputError
-from myoperf.io.header import camera_of, encode_header, read_frames, tracer_of
+from myoperf.io.header import camera_of, encode_header, read_frames
 from myoperf.io.kinds import is_gated, is_prone, kind_of
 from myoperf.io.nifti import read_nifti
 from myoperf.io.nm.frames import gate_duration_ms
@@ -17,6 +17,7 @@ from myoperf.io.nm.projections import projections_from
 from myoperf.io.nm.volume import volume_from
 from myoperf.io.pet.slices import is_attenuation_corrected, slice_grid, volume_from_slices
 from myoperf.io.state import detect_state, state_in_text, words_of
+from myoperf.io.tracers import tracer_of
 from myoperf.types import Finding, Framing, Orientation, Projections, Scan, State, Volume
 
 __all__ = ["nifti_scan", "nm_scan", "pt_scan"]

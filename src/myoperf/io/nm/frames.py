@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from myoperf.errors import GeometryError, InputError
-from myoperf.io.header import PHOTOPEAK_KEV, items, nuclide_of, number, numbers
+from myoperf.io.header import items, number, numbers
+from myoperf.io.tracers import NUCLIDES, nuclide_of
 from myoperf.types import Finding, Severity
 
 __all__ = ["FrameTable", "beat_choice", "frame_table", "gate_duration_ms", "pixel_spacing", "window_choice"]
@@ -102,7 +103,8 @@ def window_choice(
     windows = np.unique(table["window"])
     if windows.size == 1:
         return np.ones(table["window"].size, dtype=bool), ()
-    peak = PHOTOPEAK_KEV.get(nuclide_of(dataset) or "")
+    nuclide = NUCLIDES.get(nuclide_of(dataset) or "")
+    peak = nuclide.photopeak_kev if nuclide else None
     limits = {int(w): _window_limits(dataset, int(w)) for w in windows}
     holding = [w for w, lim in limits.items() if lim and peak and lim[0] <= peak <= lim[1]]
     if holding:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from myoperf.dicom import save_dataset
 from myoperf.errors import OutputExistsError
-from myoperf.report.dicom.pdf import build_pdf_object, write_pdf_object
-from myoperf.report.dicom.seg import build_seg, write_seg
-from myoperf.report.dicom.source import Stamp, read_headers, save
-from myoperf.report.dicom.sr import build_sr, write_sr
+from myoperf.report.dicom.pdf import build_pdf_object
+from myoperf.report.dicom.seg import build_seg
+from myoperf.report.dicom.source import Stamp, read_headers
+from myoperf.report.dicom.sr import build_sr
 from myoperf.types import Report
 
-__all__ = ["Stamp", "write_dicom_results", "write_pdf_object", "write_seg", "write_sr"]
+__all__ = ["Stamp", "write_dicom_results"]
 
 
 def write_dicom_results(
@@ -26,30 +27,30 @@ def write_dicom_results(
     Parameters
     ----------
     folder
-        Made if it is not there. Objects are built before the first is written.
+        Made if it does not exist. All objects are built before the first is written.
     pdf
         The finished report.
     stamp
-        Gives the same UIDs and times again; by default a new set of each.
+        UIDs and time of the set; by default new ones.
 
     Raises
     ------
     OutputExistsError
-        When one of the files is there already; nothing is written then.
+        When one of the files exists; nothing is written then.
     """
     stamp = stamp or Stamp()
     folder = Path(folder)
     headers = [read_headers(result.scan) for result in report.results]
     segs = [
-        build_seg(result, own, study=report.study, stamp=stamp, number=number)
-        for number, (result, own) in enumerate(zip(report.results, headers, strict=True), start=1)
+        build_seg(result, of_scan, study=report.study, stamp=stamp, number=number)
+        for number, (result, of_scan) in enumerate(zip(report.results, headers, strict=True), start=1)
     ]
     objects = {f"{result.name}_seg.dcm": seg for result, seg in zip(report.results, segs, strict=True)}
     objects["sr.dcm"] = build_sr(report, headers, segmentations=segs, stamp=stamp)
-    every = tuple(header for own in headers for header in own)
-    objects["report_pdf.dcm"] = build_pdf_object(report, pdf, every, stamp=stamp)
+    of_all_scans = tuple(header for of_scan in headers for header in of_scan)
+    objects["report_pdf.dcm"] = build_pdf_object(report.study, pdf, of_all_scans, stamp=stamp)
     present = [name for name in objects if (folder / name).exists()]
     if present:
         raise OutputExistsError(f"{present[0]} exists already; choose another folder.")
     folder.mkdir(parents=True, exist_ok=True)
-    return tuple(save(dataset, folder / name) for name, dataset in objects.items())
+    return tuple(save_dataset(dataset, folder / name) for name, dataset in objects.items())

@@ -11,6 +11,8 @@ from types import MappingProxyType
 
 from pydicom.sr.coding import Code
 
+from myoperf import dicom
+
 __all__ = [
     "BLOOD",
     "CORONARY",
@@ -79,10 +81,8 @@ CORONARY: Mapping[str, Code] = MappingProxyType(
         "RCA": Code("13647002", "SCT", "Right coronary artery"),
     }
 )
-PATIENT_STATE = Code("109054", "DCM", "Patient State")
-STATES: Mapping[str, Code] = MappingProxyType(
-    {"stress": Code("432655005", "SCT", "Cardiac stress state"), "rest": Code("128975004", "SCT", "Resting state")}
-)
+PATIENT_STATE = Code(*dicom.PATIENT_STATE)
+STATES: Mapping[str, Code] = MappingProxyType({state: Code(*code) for state, code in dicom.STATE_CODES.items()})
 UNITS: Mapping[str, Code] = MappingProxyType(
     {
         "percent": Code("%", "UCUM", "Percent"),

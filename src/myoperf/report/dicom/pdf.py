@@ -2,42 +2,38 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.sequence import Sequence
-from pydicom.uid import UID, EncapsulatedPDFStorage, ExplicitVRLittleEndian
+from pydicom.dataset import Dataset
+from pydicom.uid import EncapsulatedPDFStorage
 
 from myoperf import __version__
+from myoperf.dicom import code_item, instance_reference
 from myoperf.errors import InputError
-from myoperf.report.dicom.source import Headers, Stamp, read_headers, save, study_attributes
-from myoperf.types import Report
+from myoperf.report.dicom.source import Headers, Stamp, study_attributes
+from myoperf.types import Study
 
-__all__ = ["IMPLEMENTATION_UID", "build_pdf_object", "write_pdf_object"]
+__all__ = ["build_pdf_object"]
 
-IMPLEMENTATION_UID = "2.25.91433146938446127318206116934264110533"
 _SERIES_NUMBER = 9201
 
 
-def write_pdf_object(report: Report, pdf: bytes, path: str | Path, *, stamp: Stamp | None = None) -> Path:
-    """Write the PDF of a report as an Encapsulated PDF of the patient's study.
+def build_pdf_object(study: Study, pdf: bytes, headers: Headers, *, stamp: Stamp) -> Dataset:
+    """Return the PDF of a report as an Encapsulated PDF of the patient's study.
+
+    Parameters
+    ----------
+    study
+        Identifies the patient where there are no headers.
+    headers
+        Of all scans of the report, from `read_headers`.
 
     Raises
     ------
     InputError
         When `pdf` is not a PDF.
-    OutputExistsError
-        When `path` exists.
     """
-    headers = tuple(header for result in report.results for header in read_headers(result.scan))
-    return save(build_pdf_object(report, pdf, headers, stamp=stamp or Stamp()), Path(path))
-
-
-def build_pdf_object(report: Report, pdf: bytes, headers: Headers, *, stamp: Stamp) -> Dataset:
-    """Make the Encapsulated PDF in memory; see `write_pdf_object`. `headers` are those of all scans."""
     if not pdf.startswith(b"%PDF-"):
         raise InputError(f"An encapsulated report must be a PDF; got {len(pdf)} bytes of something else.")
-    dataset = study_attributes(report.study, headers, stamp)
+    dataset = study_attributes(study, headers, stamp)
     dataset.SOPClassUID = EncapsulatedPDFStorage
     dataset.SOPInstanceUID = stamp.uid("pdf")
     dataset.SeriesInstanceUID = stamp.uid("pdf series")
@@ -48,25 +44,12 @@ def build_pdf_object(report: Report, pdf: bytes, headers: Headers, *, stamp: Sta
     dataset.SeriesDescription = "RESEARCH MyoPerf report"
     dataset.BurnedInAnnotation = "YES"
     dataset.DocumentTitle = "RESEARCH MyoPerf myocardial perfusion report, not for diagnosis"
-    title = Dataset()
-    title.CodeValue, title.CodingSchemeDesignator = "49118-3", "LN"
-    title.CodeMeaning = "Nuclear Medicine Report"
-    dataset.ConceptNameCodeSequence = Sequence([title])
+    dataset.ConceptNameCodeSequence = [code_item("49118-3", "LN", "Nuclear Medicine Report")]
     dataset.AcquisitionDateTime = ""
-    stamp.put(dataset)
-    sources = []
-    for header in headers:
-        source = Dataset()
-        source.ReferencedSOPClassUID, source.ReferencedSOPInstanceUID = header.SOPClassUID, header.SOPInstanceUID
-        sources.append(source)
-    if sources:
-        dataset.SourceInstanceSequence = Sequence(sources)
+    stamp.mark(dataset)
+    if headers:
+        dataset.SourceInstanceSequence = [instance_reference(header) for header in headers]
     dataset.MIMETypeOfEncapsulatedDocument = "application/pdf"
     dataset.EncapsulatedDocument = pdf + b"\0" * (len(pdf) % 2)
     dataset.EncapsulatedDocumentLength = len(pdf)
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = dataset.SOPClassUID, dataset.SOPInstanceUID
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID, meta.ImplementationVersionName = UID(IMPLEMENTATION_UID), "MYOPERF"
-    dataset.file_meta = meta
     return dataset

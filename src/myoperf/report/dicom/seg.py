@@ -3,67 +3,44 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence
 from pydicom.sr.codedict import codes
 from pydicom.uid import NuclearMedicineImageStorage
 
 from myoperf import __version__
-from myoperf.errors import AnalysisError
+from myoperf.dicom import code_item, decimal_string, instance_reference, plane_geometry, plane_origins
+from myoperf.errors import AnalysisError, GeometryError
 from myoperf.report.dicom.codes import BLOOD, LEFT_VENTRICLE, LV_MYOCARDIUM
-from myoperf.report.dicom.source import (
-    Headers,
-    Reference,
-    Stamp,
-    plane_references,
-    read_headers,
-    save,
-    study_attributes,
-)
+from myoperf.report.dicom.source import Headers, Reference, Stamp, plane_references, study_attributes
 from myoperf.types import BLOOD_POOL, MYOCARDIUM, ScanResult, Study, Volume
 
-__all__ = ["build_seg", "write_seg"]
+__all__ = ["build_seg"]
 
 _SERIES_NUMBER = 9001
 
 
-def write_seg(result: ScanResult, path: str | Path, *, study: Study, stamp: Stamp | None = None) -> Path:
-    """Write the labels of a scan as a DICOM Segmentation.
+def build_seg(result: ScanResult, headers: Headers, *, study: Study, stamp: Stamp, number: int = 1) -> Dataset:
+    """Return the labels of a scan as a DICOM Segmentation.
 
     Parameters
     ----------
     result
-        `labels` becomes segments 1 (LV myocardium) and 2 (LV blood pool).
-    path
-        A file that does not exist yet.
+        Its `labels` become segments 1 (LV myocardium) and 2 (LV blood pool).
+    headers
+        Of the scan, from `read_headers`.
     study
-        Identifies the patient where the scan has no DICOM headers (NIfTI); a new study is begun
-        then, and the object refers to no source image.
+        Identifies the patient where the scan has no DICOM headers (NIfTI); the object then begins a
+        new study and refers to no source image.
+    number
+        Counts the scans of a report, from 1, for the series number.
 
     Raises
     ------
     AnalysisError
         When the labels' grid has axes not at right angles, which DICOM cannot hold.
-    OutputExistsError
-        When `path` exists.
-    """
-    return save(build_seg(result, read_headers(result.scan), study=study, stamp=stamp or Stamp()), Path(path))
-
-
-def build_seg(result: ScanResult, headers: Headers, *, study: Study, stamp: Stamp, number: int = 1) -> Dataset:
-    """Make the Segmentation in memory; see `write_seg`.
-
-    Parameters
-    ----------
-    headers
-        Of the scan, from `read_headers`.
-    number
-        Counts the scans of a report, from 1, for the series number.
     """
     import highdicom as hd
 
@@ -100,7 +77,7 @@ def build_seg(result: ScanResult, headers: Headers, *, study: Study, stamp: Stam
         series_description=f"RESEARCH LV segmentation {result.name}"[:64],
         omit_empty_frames=False,
     )
-    stamp.put(seg)
+    stamp.mark(seg)
     organization = stamp.uid("dimensions", result.name)
     for item in (*seg.DimensionOrganizationSequence, *seg.DimensionIndexSequence):
         item.DimensionOrganizationUID = organization
@@ -146,12 +123,10 @@ def _carrier(labels: Volume, attributes: Dataset, frame_of_reference_uid: str, s
     all. So the grid is handed over as an enhanced image would say it; the references to the real
     source are written afterwards, by `_refer`.
     """
-    spacing = labels.spacing_mm
-    plane, row, column = (labels.lps_from_index[:3, :3] / spacing).T
-    if not np.allclose([column @ row, abs(np.cross(column, row) @ plane)], [0.0, 1.0], atol=1e-4):
-        raise AnalysisError(
-            "The labels' grid has axes that are not at right angles; DICOM cannot hold it. Resample the input first."
-        )
+    try:
+        grid = plane_geometry(labels)
+    except GeometryError as error:
+        raise AnalysisError(f"The labels cannot be written as DICOM. {error}") from None
     carrier = deepcopy(attributes)
     carrier.PatientName = ""  # highdicom warns of, and so prints, a name it finds odd
     carrier.SOPClassUID, carrier.Modality = NuclearMedicineImageStorage, "NM"
@@ -159,33 +134,33 @@ def _carrier(labels: Volume, attributes: Dataset, frame_of_reference_uid: str, s
     carrier.FrameOfReferenceUID = frame_of_reference_uid
     carrier.NumberOfFrames, carrier.Rows, carrier.Columns = labels.grid_shape
     measures, orientation = Dataset(), Dataset()
-    measures.PixelSpacing = [_ds(spacing[1]), _ds(spacing[2])]
-    measures.SliceThickness = measures.SpacingBetweenSlices = _ds(spacing[0])
-    orientation.ImageOrientationPatient = [_ds(v) for v in (*column, *row)]
+    measures.PixelSpacing = grid.pixel_spacing
+    measures.SliceThickness = measures.SpacingBetweenSlices = grid.thickness
+    orientation.ImageOrientationPatient = grid.orientation
     shared = Dataset()
-    shared.PixelMeasuresSequence = Sequence([measures])
-    shared.PlaneOrientationSequence = Sequence([orientation])
-    carrier.SharedFunctionalGroupsSequence = Sequence([shared])
+    shared.PixelMeasuresSequence = [measures]
+    shared.PlaneOrientationSequence = [orientation]
+    carrier.SharedFunctionalGroupsSequence = [shared]
     frames = []
-    for origin in _origins(labels):
+    for origin in plane_origins(labels):
         position, frame = Dataset(), Dataset()
-        position.ImagePositionPatient = [_ds(v) for v in origin]
-        frame.PlanePositionSequence = Sequence([position])
+        position.ImagePositionPatient = [decimal_string(v) for v in origin]
+        frame.PlanePositionSequence = [position]
         frames.append(frame)
-    carrier.PerFrameFunctionalGroupsSequence = Sequence(frames)
+    carrier.PerFrameFunctionalGroupsSequence = frames
     return carrier
 
 
 def _refer(seg: Dataset, references: list[list[Reference]], labels: Volume, *, preserved: bool) -> None:
     """Point every frame at the images it was made from (PS3.3 C.7.6.16.2.6 and C.12.2), or at none."""
-    origins = _origins(labels)
+    origins = plane_origins(labels)
     derivations = [_derivation(plane, preserved=preserved) for plane in references]
     for frame in seg.PerFrameFunctionalGroupsSequence:
         frame.pop("DerivationImageSequence", None)
         position = np.array(frame.PlanePositionSequence[0].ImagePositionPatient, dtype=np.float64)
         derivation = derivations[int(np.linalg.norm(origins - position, axis=1).argmin())]
         if derivation is not None:
-            frame.DerivationImageSequence = Sequence([derivation])
+            frame.DerivationImageSequence = [derivation]
     for name in (
         "ReferencedSeriesSequence",
         "StudiesContainingOtherReferencedInstancesSequence",
@@ -203,7 +178,7 @@ def _refer(seg: Dataset, references: list[list[Reference]], labels: Volume, *, p
         item.ReferencedSeriesSequence = _by_series([h for h in instances.values() if h.StudyInstanceUID == uid])
         studies.append(item)
     if studies:
-        seg.StudiesContainingOtherReferencedInstancesSequence = Sequence(studies)
+        seg.StudiesContainingOtherReferencedInstancesSequence = studies
 
 
 def _derivation(plane: list[Reference], *, preserved: bool) -> Dataset | None:
@@ -212,50 +187,26 @@ def _derivation(plane: list[Reference], *, preserved: bool) -> Dataset | None:
     sources = []
     # One item a frame: ReferencedFrameNumber may hold several, but not every reader takes that.
     for reference, frame in ((r, f) for r in plane for f in (r.frames or (None,))):
-        source = Dataset()
-        source.ReferencedSOPClassUID = reference.instance.SOPClassUID
-        source.ReferencedSOPInstanceUID = reference.instance.SOPInstanceUID
+        source = instance_reference(reference.instance)
         if frame is not None:
             source.ReferencedFrameNumber = frame
         source.SpatialLocationsPreserved = "YES" if preserved else "NO"
-        source.PurposeOfReferenceCodeSequence = _coded(codes.DCM.SourceImageForImageProcessingOperation)
+        source.PurposeOfReferenceCodeSequence = [
+            code_item("121322", "DCM", "Source image for image processing operation")
+        ]
         sources.append(source)
     item = Dataset()
-    item.SourceImageSequence = Sequence(sources)
-    item.DerivationCodeSequence = _coded(codes.DCM.Segmentation)
+    item.SourceImageSequence = sources
+    item.DerivationCodeSequence = [code_item("SEG", "DCM", "Segmentation")]
     return item
 
 
-def _by_series(headers: list[Dataset]) -> Sequence:
+def _by_series(headers: list[Dataset]) -> list[Dataset]:
+    """Return an item for every series, with a reference to each of its instances."""
     series = []
     for uid in dict.fromkeys(header.SeriesInstanceUID for header in headers):
-        instances = []
-        for header in headers:
-            if header.SeriesInstanceUID == uid:
-                instance = Dataset()
-                instance.ReferencedSOPClassUID = header.SOPClassUID
-                instance.ReferencedSOPInstanceUID = header.SOPInstanceUID
-                instances.append(instance)
         item = Dataset()
         item.SeriesInstanceUID = uid
-        item.ReferencedInstanceSequence = Sequence(instances)
+        item.ReferencedInstanceSequence = [instance_reference(h) for h in headers if h.SeriesInstanceUID == uid]
         series.append(item)
-    return Sequence(series)
-
-
-def _coded(code: Any) -> Sequence:
-    item = Dataset()
-    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code.value, code.scheme_designator, code.meaning
-    return Sequence([item])
-
-
-def _origins(labels: Volume) -> NDArray[np.float64]:
-    """Give the LPS centre of the first voxel of every plane, shape (planes, 3)."""
-    planes = np.arange(labels.grid_shape[0])[:, None]
-    return np.asarray(labels.lps_from_index[:3, 3] + planes * labels.lps_from_index[:3, 0])
-
-
-def _ds(value: float) -> str:
-    """Give a number as a DICOM decimal string: at most 16 characters."""
-    number = float(value) + 0.0
-    return next(text for digits in range(12, 5, -1) if len(text := f"{number:.{digits}g}") <= 16)
+    return series

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import os
 import uuid
 from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
-from pydicom.config import RAISE, disable_value_validation
-from pydicom.datadict import dictionary_VR
+from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
-from pydicom.valuerep import validate_value
 
-from myoperf.errors import OutputExistsError
+from myoperf.dicom import age_string, plane_origins, uid_from, valid_text
 from myoperf.types import Scan, Study, Volume
 
 __all__ = [
@@ -32,7 +27,6 @@ __all__ = [
     "instance_of",
     "plane_references",
     "read_headers",
-    "save",
     "study_attributes",
 ]
 
@@ -78,12 +72,11 @@ class Stamp:
     when: datetime = field(default_factory=datetime.now)
 
     def uid(self, *parts: str) -> str:
-        """Give the UID of one thing in this set (PS3.5 B.2: 2.25 + a UUID)."""
-        digest = hashlib.sha256("\x1f".join((self.key, *parts)).encode()).digest()
-        return f"2.25.{uuid.UUID(bytes=digest[:16], version=5).int}"
+        """Return the UID of one object of this set."""
+        return uid_from(self.key, *parts)
 
-    def put(self, dataset: Dataset) -> None:
-        """Write date and time, and that the object is research (PS3.3 C.12.1, Content Qualification)."""
+    def mark(self, dataset: Dataset) -> None:
+        """Write the date and time, and that the object is research (PS3.3 C.12.1, Content Qualification)."""
         dataset.ContentQualification = "RESEARCH"
         day, time = self.when.strftime("%Y%m%d"), self.when.strftime("%H%M%S")
         dataset.ContentDate = dataset.InstanceCreationDate = dataset.SeriesDate = day
@@ -103,7 +96,7 @@ class Reference:
 def read_headers(scan: Scan) -> Headers:
     """Decode a scan's DICOM headers: none for NIfTI, none without the identifiers a reference needs."""
     headers = [dcmread(BytesIO(header), stop_before_pixels=True) for header in scan.source_headers]
-    with disable_value_validation():  # decoding a faulty value would print it; `_valid` judges it later
+    with disable_value_validation():  # decoding a faulty value would print it; `valid_text` judges it later
         for header, name in itertools.product(headers, (*_IDENTIFIERS, *_ALWAYS, *_WHEN_FILLED)):
             header.get(name)
     return tuple(header for header in headers if all(header.get(name) for name in _IDENTIFIERS))
@@ -120,33 +113,23 @@ def study_attributes(study: Study, headers: Iterable[Dataset], stamp: Stamp) -> 
     if source is None:
         for name in _ALWAYS:
             setattr(dataset, name, "")
-        dataset.PatientID = _valid("PatientID", study.patient_id)
+        dataset.PatientID = valid_text("PatientID", study.patient_id)
         dataset.PatientSex = study.sex or ""
         dataset.StudyInstanceUID = stamp.uid("study")
         dataset.StudyDescription = _NEW_STUDY
         if study.age_years is not None:
-            dataset.PatientAge = f"{round(study.age_years):03d}Y"
+            dataset.PatientAge = age_string(study.age_years)
         return dataset
     for name in _ALWAYS:
-        setattr(dataset, name, _valid(name, source.get(name)))
+        setattr(dataset, name, valid_text(name, source.get(name)))
     for name in _WHEN_FILLED:
-        value = _valid(name, source.get(name))
+        value = valid_text(name, source.get(name))
         if value:
             setattr(dataset, name, value)
     if source.get("DeidentificationMethodCodeSequence"):
         dataset.DeidentificationMethodCodeSequence = deepcopy(source.DeidentificationMethodCodeSequence)
     dataset.StudyInstanceUID = source.StudyInstanceUID
     return dataset
-
-
-def _valid(keyword: str, value: object) -> str:
-    """Give a value as text; empty where it breaks its own representation (PS3.5 6.2), as some cameras write."""
-    text = "" if value is None else str(value)
-    try:
-        validate_value(dictionary_VR(keyword), text, RAISE)
-    except ValueError:
-        return ""
-    return text
 
 
 def instance_of(header: Dataset) -> Dataset:
@@ -172,7 +155,7 @@ def plane_references(scan: Scan, headers: Headers, volume: Volume) -> tuple[list
     whole = [[Reference(header) for header in headers] for _ in range(planes)]
     if scan.is_raw or not headers:
         return whole, False
-    origins = volume.lps_from_index[:3, 3] + np.arange(planes)[:, None] * volume.lps_from_index[:3, 0]
+    origins = plane_origins(volume)
     step = float(volume.spacing_mm[0])
     matched: list[list[Reference]] = [[] for _ in range(planes)]
     for header in headers:
@@ -203,16 +186,3 @@ def _slices(header: Dataset) -> tuple[NDArray[Any], NDArray[Any]]:
     index = np.atleast_1d(np.array(header.SliceVector, dtype=int))
     steps = (index - 1)[:, None] * float(spacing) * np.cross(across, down)
     return np.array(position, dtype=np.float64) + steps, np.arange(1, len(index) + 1)
-
-
-def save(dataset: Dataset, path: Path) -> Path:
-    """Write a DICOM file beside its place and move it there; an existing file is never replaced."""
-    if path.exists():
-        raise OutputExistsError(f"{path.name} exists already; choose another folder.")
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        dataset.save_as(partial, enforce_file_format=True)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -16,10 +15,10 @@ from pydicom.uid import NuclearMedicineImageStorage
 
 from myoperf import __version__
 from myoperf.report.dicom import codes as words
-from myoperf.report.dicom.source import Headers, Stamp, instance_of, read_headers, save, study_attributes
+from myoperf.report.dicom.source import Headers, Stamp, instance_of, study_attributes
 from myoperf.types import Finding, Report, ScanResult
 
-__all__ = ["build_sr", "write_sr"]
+__all__ = ["build_sr"]
 
 _SERIES_NUMBER = 9101
 _EJECTION_FRACTION = Code("70822001", "SCT", "Cardiac ejection fraction")
@@ -30,30 +29,19 @@ _VOLUME = Code("118565006", "SCT", "Volume")
 _STUDY = Code("252432008", "SCT", "Radionuclide myocardial perfusion study")
 
 
-def write_sr(
-    report: Report, path: str | Path, *, segmentations: Sequence[Dataset] = (), stamp: Stamp | None = None
-) -> Path:
-    """Write a report's numbers as a Structured Report.
-
-    Parameters
-    ----------
-    segmentations
-        The Segmentation of each result, in the report's order, where they were made: the wall's
-        and the cavity's volume then refer to their segment.
-
-    Raises
-    ------
-    OutputExistsError
-        When `path` exists.
-    """
-    headers = [read_headers(result.scan) for result in report.results]
-    return save(build_sr(report, headers, segmentations=segmentations, stamp=stamp or Stamp()), Path(path))
-
-
 def build_sr(
     report: Report, headers: Sequence[Headers], *, stamp: Stamp, segmentations: Sequence[Dataset] = ()
 ) -> Dataset:
-    """Make the Structured Report in memory; see `write_sr`. `headers` are those of each result's scan."""
+    """Return a report's numbers as a Structured Report.
+
+    Parameters
+    ----------
+    headers
+        Of each result's scan, from `read_headers`.
+    segmentations
+        The Segmentation of each result, in the report's order, where they were made: the wall's
+        and the cavity's volume then refer to their segment.
+    """
     import highdicom as hd
 
     attributes = study_attributes(report.study, (h for some in headers for h in some), stamp)
@@ -90,7 +78,7 @@ def build_sr(
     if not evidence:
         for name in ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence"):
             report_object.pop(name, None)
-    stamp.put(report_object)
+    stamp.mark(report_object)
     report_object.CodingSchemeIdentificationSequence = DicomSequence([_scheme()])
     report_object.update(attributes)
     return report_object
