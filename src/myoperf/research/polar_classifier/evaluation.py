@@ -22,6 +22,7 @@ from myoperf.perfusion import (
     measure_perfusion,
     shipped_limits,
 )
+from myoperf.research.normal_limits.recipe import map_without_geometry
 from myoperf.research.polar_classifier.cases import PolarCases, join_cases
 from myoperf.research.polar_classifier.training import read_cohort
 from myoperf.segments import TERRITORIES
@@ -36,7 +37,7 @@ from myoperf.stats import (
     threshold_for_sensitivity,
     wilson_interval,
 )
-from myoperf.types import VESSELS, Float, PolarMap
+from myoperf.types import VESSELS, Float
 
 __all__ = [
     "limits_from",
@@ -48,11 +49,6 @@ __all__ = [
     "stress_limits",
     "verdict",
 ]
-
-
-def _polar(values: Float) -> PolarMap:
-    """Wrap a simulated map; its geometry is not needed for perfusion scores."""
-    return PolarMap(values, np.zeros((*values.shape, 3)), np.ones(values.shape))
 
 
 def stress_limits() -> dict[float, NormalLimits]:
@@ -70,7 +66,7 @@ def limits_from(cases: PolarCases) -> dict[float, NormalLimits]:
     """Build stress limits for men (1) and women (0) from the patients of a cohort without disease."""
     well, out = cases.ica.sum(axis=1) == 0, {}
     for sex, letter in ((1.0, "M"), (0.0, "F")):
-        maps = [_polar(values) for values in cases.stress[well & (cases.clinical[:, 0] == sex)]]
+        maps = [map_without_geometry(values) for values in cases.stress[well & (cases.clinical[:, 0] == sex)]]
         words = {"name": "healthy training patients", "version": "1", "provenance": "simulated"}
         out[sex] = build_limits(maps, state="stress", sex=letter, licence="Apache-2.0", **words)
     return out
@@ -80,7 +76,7 @@ def score_maps(cases: PolarCases, limits: Mapping[float, NormalLimits]) -> dict[
     """Measure TPD and SSS, per vessel (n, 3) and per patient (n,), of the stress maps."""
     out: dict[str, list[Any]] = {"tpd": [], "sss": [], "tpd_vessel": [], "sss_vessel": []}
     for values, sex in zip(cases.stress, cases.clinical[:, 0], strict=True):
-        seen = measure_perfusion(_polar(values), limits[float(sex)])
+        seen = measure_perfusion(map_without_geometry(values), limits[float(sex)])
         out["tpd"].append(seen.tpd_percent)
         out["sss"].append(int(seen.scores.sum()))
         out["tpd_vessel"].append([seen.territory_tpd(v) for v in VESSELS])
