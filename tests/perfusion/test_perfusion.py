@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from myoperf import quant
+from myoperf import perfusion
 from myoperf.errors import InputError
 from myoperf.segments import SEGMENTS20, assign_segments, segment_map
 from myoperf.types import PolarMap
@@ -20,9 +20,9 @@ def normal_maps(n: int = 40, seed: int = 0) -> list[PolarMap]:
     return [polar(100 * np.clip(0.9 + 0.04 * rng.normal(size=(RINGS, ANGLES)), 0.5, 1.3)) for _ in range(n)]
 
 
-def limits(state: str = "stress", **more: object) -> quant.NormalLimits:
+def limits(state: str = "stress", **more: object) -> perfusion.NormalLimits:
     about = {"name": "test", "version": "1", "provenance": "simulated", "licence": "CC0"} | more
-    return quant.build_limits(normal_maps(), state=state, **about)
+    return perfusion.build_limits(normal_maps(), state=state, **about)
 
 
 def with_defect(segments: tuple[int, ...], factor: float, base: np.ndarray | None = None) -> PolarMap:
@@ -33,14 +33,14 @@ def with_defect(segments: tuple[int, ...], factor: float, base: np.ndarray | Non
 
 def test_limits_hold_mean_and_mean_absolute_deviation():
     held = limits()
-    scaled = np.stack([quant.scale_map(m.values, held) for m in normal_maps()])
+    scaled = np.stack([perfusion.scale_map(m.values, held) for m in normal_maps()])
     assert held.mean == pytest.approx(scaled.mean(axis=0), rel=0.01)
     assert held.mad == pytest.approx(np.abs(scaled - scaled.mean(axis=0)).mean(axis=0), rel=0.1, abs=1e-3)
     assert held.n == 40
 
 
 def test_the_severity_and_tpd_of_a_map_worked_by_hand():
-    flat = quant.NormalLimits(
+    flat = perfusion.NormalLimits(
         "hand",
         "1",
         "stress",
@@ -55,7 +55,7 @@ def test_the_severity_and_tpd_of_a_map_worked_by_hand():
     )
     values = np.full((RINGS, ANGLES), 1.0)
     values[:6] = 0.7 * (1 - 0.35)  # limit 0.7; 35 % below it: severity 2 on a quarter of the map
-    scores = quant.score_perfusion(polar(values), None, stress_limits=flat)
+    scores = perfusion.score_perfusion(polar(values), None, stress_limits=flat)
     assert scores.tpd_stress_percent == pytest.approx(100 * 2 * 0.25 / 4)
     assert scores.more["stress_extent_percent"] == pytest.approx(25)
     assert scores.more["stress_mean_severity"] == pytest.approx(2)
@@ -63,10 +63,10 @@ def test_the_severity_and_tpd_of_a_map_worked_by_hand():
 
 
 def test_a_normal_map_scores_nothing_and_an_absent_wall_everything_there():
-    normal = quant.score_perfusion(normal_maps(1, seed=7)[0], None, stress_limits=limits())
+    normal = perfusion.score_perfusion(normal_maps(1, seed=7)[0], None, stress_limits=limits())
     assert normal.sss == 0
     assert normal.tpd_stress_percent < 1
-    gone = quant.score_perfusion(with_defect((5, 6, 11, 12, 16), 0.0), None, stress_limits=limits())
+    gone = perfusion.score_perfusion(with_defect((5, 6, 11, 12, 16), 0.0), None, stress_limits=limits())
     assert gone.sss == 20
     assert gone.territories["LCX"].sss == 20
     assert gone.territories["LAD"].sss == 0
@@ -76,7 +76,7 @@ def test_a_normal_map_scores_nothing_and_an_absent_wall_everything_there():
 
 def test_a_deeper_defect_never_scores_less():
     tpd = [
-        quant.score_perfusion(with_defect((7, 13), f), None, stress_limits=limits()).tpd_stress_percent
+        perfusion.score_perfusion(with_defect((7, 13), f), None, stress_limits=limits()).tpd_stress_percent
         for f in (1, 0.8, 0.6, 0.4, 0.2, 0)
     ]
     assert tpd == sorted(tpd)
@@ -84,7 +84,7 @@ def test_a_deeper_defect_never_scores_less():
 
 def test_what_fills_in_at_rest_is_reversible_and_what_worsens_is_not_negative():
     stress, rest = with_defect((4, 10, 15), 0.4), with_defect((1, 7), 0.4)
-    scores = quant.score_perfusion(stress, rest, stress_limits=limits(), rest_limits=limits("rest"))
+    scores = perfusion.score_perfusion(stress, rest, stress_limits=limits(), rest_limits=limits("rest"))
     assert scores.sds == scores.sss == scores.territories["RCA"].sds
     assert scores.tpd_ischemic_percent == max(0, scores.tpd_stress_percent - scores.tpd_rest_percent)
     assert "reversible inferior defect, RCA" in scores.summary
@@ -93,7 +93,7 @@ def test_what_fills_in_at_rest_is_reversible_and_what_worsens_is_not_negative():
 
 def test_a_fixed_defect_is_called_fixed():
     both = with_defect((7, 8, 13, 14), 0.3)
-    scores = quant.score_perfusion(both, both, stress_limits=limits(), rest_limits=limits("rest"))
+    scores = perfusion.score_perfusion(both, both, stress_limits=limits(), rest_limits=limits("rest"))
     assert scores.sds == 0
     assert "fixed" in scores.summary
     assert "LAD" in scores.summary
@@ -101,8 +101,8 @@ def test_a_fixed_defect_is_called_fixed():
 
 def test_a_segment_given_to_another_vessel_takes_its_score_along():
     hurt = with_defect((16,), 0.0)
-    usual = quant.score_perfusion(hurt, None, stress_limits=limits())
-    moved = quant.score_perfusion(hurt, None, stress_limits=limits(), territories=assign_segments({16: "LAD"}))
+    usual = perfusion.score_perfusion(hurt, None, stress_limits=limits())
+    moved = perfusion.score_perfusion(hurt, None, stress_limits=limits(), territories=assign_segments({16: "LAD"}))
     assert (usual.territories["LCX"].sss, usual.territories["LAD"].sss) == (4, 0)
     assert (moved.territories["LCX"].sss, moved.territories["LAD"].sss) == (0, 4)
     assert (moved.sss, moved.tpd_stress_percent) == (usual.sss, usual.tpd_stress_percent)
@@ -111,79 +111,81 @@ def test_a_segment_given_to_another_vessel_takes_its_score_along():
     assert moved.more["territories"]["LAD"] == (1, 2, 7, 8, 13, 14, 16, 17)
     assert "territories" not in usual.more
     with pytest.raises(InputError, match="once"):
-        quant.score_perfusion(hurt, None, stress_limits=limits(), territories={"LAD": (1,), "LCX": (2,), "RCA": (3,)})
+        perfusion.score_perfusion(
+            hurt, None, stress_limits=limits(), territories={"LAD": (1,), "LCX": (2,), "RCA": (3,)}
+        )
 
 
 def test_twenty_segments_score_the_same_absent_wall_by_their_own_number():
     inside = np.isin(segment_map(RINGS, ANGLES, model=SEGMENTS20), (4, 10, 16, 20))
     values = np.where(inside, 0.0, normal_maps(1, seed=99)[0].values)
-    scores = quant.score_perfusion(polar(values), None, stress_limits=limits())
-    held = quant.score_segments(scores.more["stress_severity"], model=SEGMENTS20)
+    scores = perfusion.score_perfusion(polar(values), None, stress_limits=limits())
+    held = perfusion.score_segments(scores.more["stress_severity"], model=SEGMENTS20)
     assert np.flatnonzero(held).tolist() == [3, 9, 15, 19]
     assert scores.more["sss_20"] == 16
 
 
 def test_without_limits_scores_come_from_the_maximum_and_say_so():
-    scores = quant.score_perfusion(with_defect((10,), 0.55, np.full((RINGS, ANGLES), 80.0)), None)
+    scores = perfusion.score_perfusion(with_defect((10,), 0.55, np.full((RINGS, ANGLES), 80.0)), None)
     assert scores.tpd_stress_percent is None
     assert scores.stress_scores[9] == 2
     assert "scores-without-limits" in {f.code for f in scores.findings}
 
 
 def test_a_missing_state_leaves_its_numbers_open():
-    scores = quant.score_perfusion(None, normal_maps(1)[0], rest_limits=limits("rest"))
+    scores = perfusion.score_perfusion(None, normal_maps(1)[0], rest_limits=limits("rest"))
     assert scores.sss is None
     assert scores.sds is None
     assert scores.srs == 0
-    alone = quant.score_perfusion(with_defect((4, 10, 15), 0.4), None, stress_limits=limits())
+    alone = perfusion.score_perfusion(with_defect((4, 10, 15), 0.4), None, stress_limits=limits())
     assert alone.summary == "Medium inferior defect at stress, RCA."
-    assert "no-known-state" in {f.code for f in quant.score_perfusion(None, None).findings}
+    assert "no-known-state" in {f.code for f in perfusion.score_perfusion(None, None).findings}
 
 
 def test_the_nearest_limits_are_chosen_and_the_difference_said():
     men, women = limits(sex="M", name="men", tracer="Tc-99m"), limits(sex="F", name="women", tracer="Tc-99m")
-    best, said = quant.choose_limits([men, women], state="stress", sex="F", tracer="Tc-99m sestamibi")
+    best, said = perfusion.choose_limits([men, women], state="stress", sex="F", tracer="Tc-99m sestamibi")
     assert best.name == "women"
     assert {f.code for f in said} == {"normal-limits-simulated"}
-    best, said = quant.choose_limits([men], state="stress", sex="F", tracer="N-13 ammonia")
+    best, said = perfusion.choose_limits([men], state="stress", sex="F", tracer="N-13 ammonia")
     assert best.name == "men"
     assert "sex" in said[0].message
     assert "tracer" in said[0].message
-    assert quant.choose_limits([men], state="rest")[0] is None
+    assert perfusion.choose_limits([men], state="rest")[0] is None
 
 
 def test_limits_survive_the_disk_and_other_files_are_refused(tmp_path):
     held = limits(sex="F")
-    quant.write_limits(tmp_path / "l.npz", held)
-    back = quant.read_limits(tmp_path / "l.npz")
+    perfusion.write_limits(tmp_path / "l.npz", held)
+    back = perfusion.read_limits(tmp_path / "l.npz")
     assert back.mean == pytest.approx(held.mean, abs=1e-6)
     assert (back.sex, back.n, back.licence) == ("F", 40, "CC0")
     (tmp_path / "bad.npz").write_bytes(b"no")
     with pytest.raises(InputError, match=r"bad.npz"):
-        quant.read_limits(tmp_path / "bad.npz")
+        perfusion.read_limits(tmp_path / "bad.npz")
 
 
 def test_neither_dose_nor_a_large_defect_moves_the_scale_of_what_is_left():
     held = limits()
     whole = normal_maps(1, seed=31)[0]
-    scaled = quant.scale_map(whole.values, held)
-    assert quant.scale_map(7 * whole.values, held) == pytest.approx(scaled)
+    scaled = perfusion.scale_map(whole.values, held)
+    assert perfusion.scale_map(7 * whole.values, held) == pytest.approx(scaled)
     hurt = with_defect((1, 2, 3, 4, 7, 8, 9, 10, 13, 14), 0.3, whole.values)
     inside = np.isin(segment_map(RINGS, ANGLES), (5, 6, 11, 12, 16, 17))
-    ratio = quant.scale_map(hurt.values, held)[inside] / scaled[inside]
+    ratio = perfusion.scale_map(hurt.values, held)[inside] / scaled[inside]
     assert ratio == pytest.approx(1, abs=0.05)
 
 
 def test_a_tracer_is_known_however_it_is_spelt():
     held = limits(tracer="Tc-99m")
     for spelt in ("Technetium Tc 99m Sestamibi", "99mTc-tetrofosmin", "Tc-99m", "99Tcm-MIBI", "Sestamibi", "MYOVIEW"):
-        _, said = quant.choose_limits([held], state="stress", tracer=spelt)
+        _, said = perfusion.choose_limits([held], state="stress", tracer=spelt)
         assert {f.code for f in said} == {"normal-limits-simulated"}
-    _, said = quant.choose_limits([held], state="stress", tracer="Thallium-201")
+    _, said = perfusion.choose_limits([held], state="stress", tracer="Thallium-201")
     assert "normal-limits-nearest" in {f.code for f in said}
     named = {"Thallous chloride": "Tl-201", "82Rb": "Rb-82", "^13^N Ammonia": "N-13", "Fludeoxyglucose": "F-18"}
-    assert {spelt: quant.isotope_of(spelt) for spelt in named} == named
-    assert quant.isotope_of("lot 1201-82") == "lot 1201-82"
+    assert {spelt: perfusion.isotope_of(spelt) for spelt in named} == named
+    assert perfusion.isotope_of("lot 1201-82") == "lot 1201-82"
 
 
 def test_a_scan_that_tells_no_tracer_gets_limits_of_its_modality():
@@ -191,17 +193,17 @@ def test_a_scan_that_tells_no_tracer_gets_limits_of_its_modality():
     held = [limits(tracer="Rb-82", name="pet"), limits(tracer="Tc-99m", name="spect")]
     for tracer in (None, "", "something else"):
         for modality, name in ((None, "spect"), ("NM", "spect"), ("PT", "pet")):
-            best, said = quant.choose_limits(held, state="stress", tracer=tracer, modality=modality)
+            best, said = perfusion.choose_limits(held, state="stress", tracer=tracer, modality=modality)
             assert best.name == name
             assert said[0].code == "normal-limits-nearest"
-    best, _ = quant.choose_limits(quant.shipped_limits(), state="rest")
+    best, _ = perfusion.choose_limits(perfusion.shipped_limits(), state="rest")
     assert best.tracer == "Tc-99m"
     assert best.camera is None
 
 
 def test_an_empty_name_of_camera_or_sex_is_none():
     held = [limits(tracer="Tc-99m", camera="CZT", name="czt"), limits(tracer="Tc-99m", name="wide")]
-    assert quant.choose_limits(held, state="stress", tracer="Tc-99m", camera="", sex="")[0].name == "wide"
+    assert perfusion.choose_limits(held, state="stress", tracer="Tc-99m", camera="", sex="")[0].name == "wide"
 
 
 def test_a_solid_state_camera_takes_the_limits_of_its_kind_and_another_does_not():
@@ -212,36 +214,38 @@ def test_a_solid_state_camera_takes_the_limits_of_its_kind_and_another_does_not(
         ("Infinia Hawkeye 4", "wide"),
         (None, "wide"),
     ):
-        best, said = quant.choose_limits([czt, wide], state="stress", tracer="Tc-99m", camera=camera)
+        best, said = perfusion.choose_limits([czt, wide], state="stress", tracer="Tc-99m", camera=camera)
         assert best.name == name
         assert {f.code for f in said} == {"normal-limits-simulated"}
-    best, said = quant.choose_limits([czt], state="stress", tracer="Tc-99m", camera="Infinia")
+    best, said = perfusion.choose_limits([czt], state="stress", tracer="Tc-99m", camera="Infinia")
     assert "camera" in said[0].message
 
 
 def test_the_nearest_tracer_is_one_of_the_same_kind():
     held = [limits(tracer="Tc-99m", name="spect"), limits(tracer="N-13", name="pet")]
     for tracer, name in (("Flurpiridaz F18", "pet"), ("Thallium-201", "spect"), ("Rubidium 82", "pet")):
-        best, said = quant.choose_limits(held, state="stress", tracer=tracer)
+        best, said = perfusion.choose_limits(held, state="stress", tracer=tracer)
         assert best.name == name
         assert said[0].code == "normal-limits-nearest"
 
 
 def test_too_few_maps_or_another_grid_are_refused():
     with pytest.raises(InputError, match="at least 10"):
-        quant.build_limits(normal_maps(3), name="a", version="1", state="stress", provenance="simulated", licence="CC0")
+        perfusion.build_limits(
+            normal_maps(3), name="a", version="1", state="stress", provenance="simulated", licence="CC0"
+        )
     small = PolarMap(np.ones((12, 36)), np.zeros((12, 36, 3)), np.ones((12, 36)))
     with pytest.raises(InputError, match="grid"):
-        quant.score_perfusion(small, None, stress_limits=limits())
+        perfusion.score_perfusion(small, None, stress_limits=limits())
 
 
 def test_maps_without_counts_or_too_small_are_refused():
     for held in (None, limits()):
         with pytest.raises(InputError, match="no counts"):
-            quant.measure_perfusion(polar(np.zeros((RINGS, ANGLES))), held)
+            perfusion.measure_perfusion(polar(np.zeros((RINGS, ANGLES))), held)
     tiny = [PolarMap(np.ones((2, 4)), np.zeros((2, 4, 3)), np.ones((2, 4)))] * 10
     with pytest.raises(InputError, match="3 x 6 samples"):
-        quant.build_limits(tiny, name="a", version="1", state="stress", provenance="simulated", licence="CC0")
+        perfusion.build_limits(tiny, name="a", version="1", state="stress", provenance="simulated", licence="CC0")
 
 
 def test_files_that_hold_no_limits_are_refused_in_one_line(tmp_path):
@@ -250,25 +254,25 @@ def test_files_that_hold_no_limits_are_refused_in_one_line(tmp_path):
         path = tmp_path / f"{name}.npz"
         path.write_bytes(content)
         with pytest.raises(InputError, match=rf"{name}\.npz holds no normal limits"):
-            quant.read_limits(path)
+            perfusion.read_limits(path)
     np.save(tmp_path / "bare.npy", np.ones(3))
     with pytest.raises(InputError, match="holds no normal limits"):
-        quant.read_limits(tmp_path / "bare.npy")
+        perfusion.read_limits(tmp_path / "bare.npy")
     for about, said in (("[1]", "no normal"), ("{}", "schema"), ('{"schema": "myoperf.limits/1", "x": 1}', "damaged")):
         np.savez(tmp_path / "other.npz", about=np.array(about), **arrays)
         with pytest.raises(InputError, match=said):
-            quant.read_limits(tmp_path / "other.npz")
+            perfusion.read_limits(tmp_path / "other.npz")
 
 
 def test_dilation_is_the_ratio_of_cavities():
-    assert quant.tid_ratio(60, 50) == pytest.approx(1.2)
+    assert perfusion.tid_ratio(60, 50) == pytest.approx(1.2)
     for bad in (0.0, -1.0, float("nan"), float("inf")):
-        assert quant.tid_ratio(bad, 50) is None
-        assert quant.tid_ratio(50, bad) is None
+        assert perfusion.tid_ratio(bad, 50) is None
+        assert perfusion.tid_ratio(50, bad) is None
 
 
 def test_the_limits_in_the_package_are_said_to_be_simulated_and_rest_on_enough_patients():
-    held = quant.shipped_limits()
+    held = perfusion.shipped_limits()
     each = {(s, x) for s in ("stress", "rest") for x in ("F", "M", None)}
     assert {(one.state, one.sex) for one in held if one.camera is None and one.tracer == "Tc-99m"} == each
     assert {(one.state, one.sex) for one in held if one.camera == "CZT"} == each
@@ -277,8 +281,8 @@ def test_the_limits_in_the_package_are_said_to_be_simulated_and_rest_on_enough_p
         assert one.n >= 40
         assert (one.lower < one.mean).all()
         camera = "Discovery NM 530c" if one.camera == "CZT" else "Infinia"
-        best, said = quant.choose_limits(held, state=one.state, sex=one.sex, tracer=one.tracer, camera=camera)
+        best, said = perfusion.choose_limits(held, state=one.state, sex=one.sex, tracer=one.tracer, camera=camera)
         assert best.name == one.name
         assert {f.code for f in said} <= {"normal-limits-simulated", *(["normal-limits-nearest"] * (one.sex is None))}
-        bare, _ = quant.choose_limits(held, state=one.state, sex=one.sex)
+        bare, _ = perfusion.choose_limits(held, state=one.state, sex=one.sex)
         assert bare.camera is None, "a camera that is not named gets the limits of any"

@@ -78,7 +78,7 @@ def test_a_patient_who_moves_is_noticed_and_put_back(shift, axis):
     moved = np.zeros((VIEWS, 3))
     moved[25:] = shift
     spoilt = views(moved=moved)
-    assert check(spoilt).get("patient-motion") == "warning"
+    assert codes(check_motion(spoilt)).get("patient-motion") == "warning"
     found = estimate_motion(spoilt).shift_mm
     jump = found[30] - found[20]
     seen = (-np.cos(np.deg2rad(ANGLES[25])) * shift[0], -shift[2])
