@@ -40,7 +40,7 @@ from myoperf.perfusion import tid_ratio
 from myoperf.phantom.motion import volumes
 from myoperf.phantom.truth import truth
 from myoperf.pipeline import Options, load_models
-from myoperf.pipeline.scan import Located, locate_lv, settle_doubt
+from myoperf.pipeline.scan import LocatedScan, locate_ventricle, reconstruct_scan, transfer_uncertain_pose
 from myoperf.polar import sample_polar_map
 from myoperf.types import BLOOD_POOL, Finding, Projections, Scan, State
 
@@ -80,15 +80,17 @@ def doubted(findings: Iterable[Finding]) -> bool:
     return any(f.severity != "info" for f in findings)
 
 
-def located(views: dict[str, Projections], again: str) -> tuple[Located, Located]:
+def located(views: dict[str, Projections], again: str) -> tuple[LocatedScan, LocatedScan]:
     """Find the ventricle under stress and at rest as analyze does, on the first noise or (``_again``) the second."""
     options = Options(correct_motion=False)
-    scans = [Scan(views[f"{state}{again}"], state=state, framing="gated") for state in STATES]
-    stress, rest = settle_doubt([locate_lv(scan, MODELS, options, name="scan") for scan in scans], MODELS, options)
-    return stress, rest
+    scans: dict[str, Scan] = {state: Scan(views[f"{state}{again}"], state=state, framing="gated") for state in STATES}
+    images = {state: reconstruct_scan(scan, options, name=state) for state, scan in scans.items()}
+    each = {state: locate_ventricle(one, MODELS, options) for state, one in images.items()}
+    both = transfer_uncertain_pose(each, MODELS, options)
+    return both["stress"], both["rest"]
 
 
-def labelled_ml(found: Located) -> float:
+def labelled_ml(found: LocatedScan) -> float:
     """Give the labelled cavity."""
     return found.fit.labels.label_ml(BLOOD_POOL)
 
@@ -96,11 +98,11 @@ def labelled_ml(found: Located) -> float:
 def measure_patient(views: dict[str, Projections], again: str = "") -> dict[str, float]:
     """Measure one patient on the first noise, or (``again="_again"``) on the second."""
     stress, rest = located(views, again)
-    maps = [sample_polar_map(one.volume, one.fit.labels, one.fit.frame).maximum for one in (stress, rest)]
-    result = measure_function(stress.moving, stress.fit.frame, stress.fit.labels, maps[0])
+    maps = [sample_polar_map(one.summed, one.fit.labels, one.fit.frame).maximum for one in (stress, rest)]
+    result = measure_function(stress.frames, stress.fit.frame, stress.fit.labels, maps[0])
     out = {name: float(getattr(result, name)) for name in NUMBERS if name != "tid_ratio"}
     modelled = static_cavities_ml(
-        [(one.moving, one.fit.frame, polar) for one, polar in zip((stress, rest), maps, strict=True)]
+        [(one.frames, one.fit.frame, polar) for one, polar in zip((stress, rest), maps, strict=True)]
     )
     out["tid_ratio"] = tid_ratio(modelled[0], modelled[1]) or float("nan")
     out["tid_labels_ratio"] = tid_ratio(labelled_ml(stress), labelled_ml(rest)) or float("nan")

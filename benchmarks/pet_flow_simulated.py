@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from scipy import ndimage
 
 from myoperf.errors import MyoPerfError
 from myoperf.flow import (
+    DynamicProtocol,
     fit_flow,
     k1_from_flow,
     resample_blood,
@@ -34,18 +36,19 @@ from myoperf.flow import (
     tissue_curve,
 )
 from myoperf.geometry import rotate_frame, transform_points
+from myoperf.lv import LVFit
 from myoperf.phantom.acquire import scanner_from_patient
 from myoperf.phantom.anatomy import static_organs
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import Grid, PatientModel, PopulationOptions
 from myoperf.phantom.voxelise import label_volume, voxelise
 from myoperf.pipeline import Models, load_models
-from myoperf.pipeline.flow import flow_of, still_volume
-from myoperf.pipeline.intervals import interval_of_draws, jitter_frame
-from myoperf.polar import sample_polar_map
+from myoperf.pipeline.flow import flow_of_scan, summed_volume
+from myoperf.pipeline.uncertainty import interval_of_draws, jitter_frame
+from myoperf.polar import fit_surface, sample_polar_map
 from myoperf.segments import TERRITORIES, segment_means
 from myoperf.stats import wilson_interval
-from myoperf.types import Scan, State, Volume
+from myoperf.types import Finding, FlowResult, Scan, State, Volume
 
 ROOT = Path(__file__).parents[1]
 TABLE, PAGE = ROOT / "docs/results/pet_flow.csv", ROOT / "docs/pet-flow.md"
@@ -173,7 +176,7 @@ def fit_curves(rng: np.random.Generator, times: Times, tracer: Any, flow: Any) -
     clean = np.stack([times.averaged(one) for one in wall])
     late = float(clean[:, -3:].mean())
     unit = NOISE[tracer] * late
-    about: dict[str, Any] = {"frame_start_s": times.start, "frame_duration_s": times.duration, "tracer": tracer}
+    protocol = DynamicProtocol(tracer=tracer, start_s=times.start, duration_s=times.duration)
 
     def acquired() -> tuple[Any, Any, Any]:
         noisy = clean + unit * times.noise_sd(clean / late) * rng.normal(size=clean.shape)
@@ -182,13 +185,14 @@ def fit_curves(rng: np.random.Generator, times: Times, tracer: Any, flow: Any) -
         return noisy, *pools
 
     noisy, *pools = acquired()
-    first = fit_flow(noisy, pools[0], right=pools[1], **about)
+    first = fit_flow(noisy, pools[0], right=pools[1], protocol=protocol)
     drawn = []
     for _ in range(DRAWS):
-        one, other = (resample_blood(pool, rng, **about) for pool in pools)
-        drawn.append(fit_flow(resample_residuals(noisy, first.fitted, rng), one, right=other, **about).mbf_ml_min_g)
+        one, other = (resample_blood(pool, rng, protocol=protocol) for pool in pools)
+        curves = resample_residuals(noisy, first.fitted, rng)
+        drawn.append(fit_flow(curves, one, right=other, protocol=protocol).mbf_ml_min_g)
     second, one, other = acquired()
-    return [first.mbf_ml_min_g, *drawn], fit_flow(second, one, right=other, **about).mbf_ml_min_g
+    return [first.mbf_ml_min_g, *drawn], fit_flow(second, one, right=other, protocol=protocol).mbf_ml_min_g
 
 
 def images(tracer: Any, patients: int, minutes: float) -> list[dict[str, Any]]:
@@ -259,10 +263,14 @@ def flows_seen(
     scan: Scan, moving: Volume, models: Models, rng: np.random.Generator, draws: int
 ) -> list[dict[str, float]]:
     """Measure flow, then `draws` times from a pose and curves drawn anew, as the main job does for its intervals."""
-    late = still_volume(scan, moving)[0]
+    late = summed_volume(scan, moving)[0]
     fit = models.find_lv(late)
-    about: dict[str, Any] = {"grid": (24, 72), "territories": TERRITORIES}
-    measured, said = flow_of(scan, moving, fit.frame, fit.labels, **about)
+
+    def flow_in(pose: LVFit, rng: np.random.Generator | None = None) -> tuple[FlowResult | None, tuple[Finding, ...]]:
+        surface = fit_surface(pose.labels, pose.frame)
+        return flow_of_scan(scan, moving, pose, surface, territories=TERRITORIES, rng=rng)
+
+    measured, said = flow_in(fit)
     if measured is None:
         raise MyoPerfError(said[0].message)
     without = np.isnan(measured.mbf_ml_min_g)
@@ -270,7 +278,7 @@ def flows_seen(
     out = [regions_of(measured.mbf_ml_min_g)]
     for _ in range(draws):
         frame = jitter_frame(fit.frame, rng)
-        drawn, _ = flow_of(scan, moving, frame, models.segment_lv(late, frame)[0], rng=rng, **about)
+        drawn, _ = flow_in(replace(fit, frame=frame, labels=models.segment_lv(late, frame)[0]), rng)
         out.append({} if drawn is None else regions_of(drawn.mbf_ml_min_g))
     return out
 

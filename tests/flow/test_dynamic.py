@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from myoperf.errors import AnalysisError, InputError
-from myoperf.flow import blood_curves, flow_reserve, k1_from_flow, measure_flow, tissue_curve
+from myoperf.flow import DynamicProtocol, blood_curves, flow_reserve, k1_from_flow, measure_flow, tissue_curve
 from myoperf.polar import sample_polar_map
 from myoperf.segments import segment_of
 from myoperf.types import LVFrame, Volume
@@ -17,6 +17,7 @@ BASE = np.array((0.0, 0.0, 0.0))
 FRAME = LVFrame(BASE + LENGTH * np.array((0.64, -0.6, -0.48)), BASE, (0.0, -0.5, 0.8))
 DURATION = np.concatenate([np.full(12, 5.0), np.full(6, 10.0), np.full(6, 30.0)])
 START = np.concatenate([[0.0], np.cumsum(DURATION)[:-1]])
+PROTOCOL = DynamicProtocol(tracer="Rb-82", start_s=START, duration_s=DURATION)
 TIME = np.arange(0.0, START[-1] + DURATION[-1] + 1.0)
 REST = np.where(np.isin(np.arange(1, 18), (4, 10, 15)), 0.5, 0.9)
 STRESS = np.where(np.isin(np.arange(1, 18), (4, 10, 15)), 0.9, 2.4)
@@ -70,7 +71,7 @@ def dynamic(flows, tracer="Rb-82"):
 def flow_of(flows):
     volume, labels = dynamic(flows)
     polar = sample_polar_map(volume, labels, FRAME).mean
-    return measure_flow(volume, labels, FRAME, polar, frame_start_s=START, frame_duration_s=DURATION, tracer="Rb-82")
+    return measure_flow(volume, labels, FRAME, polar, protocol=PROTOCOL)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,7 @@ def test_flow_of_segments_comes_back_from_images(both):
 
 
 def test_the_segments_with_a_poor_reserve_stand_out(both):
-    reserve = flow_reserve(*both)
+    reserve = flow_reserve(*(flow.mbf_ml_min_g for flow in both))
     poor = np.isin(np.arange(1, 18), (4, 10, 15))
     assert reserve[poor].max() < 2.2 < reserve[~poor].min()
     assert np.median(reserve[~poor]) == pytest.approx(2.4 / 0.9, rel=0.2)
@@ -105,9 +106,8 @@ def test_blood_curves_are_those_of_the_two_ventricles():
 def test_impossible_input_is_refused():
     volume, labels = dynamic(REST)
     pair = sample_polar_map(volume, labels, FRAME)
-    times = {"frame_start_s": START, "frame_duration_s": DURATION, "tracer": "Rb-82"}
     with pytest.raises(InputError, match="mean"):
-        measure_flow(volume, labels, FRAME, pair.maximum, **times)
+        measure_flow(volume, labels, FRAME, pair.maximum, protocol=PROTOCOL)
     with pytest.raises(AnalysisError, match="labelled blood"):
         blood_curves(volume, labels.with_array(np.minimum(labels.array, 1)), FRAME, pair.mean)
     far = replace(pair.mean, mid_wall_mm=pair.mean.mid_wall_mm + 200.0 * FRAME.septal)

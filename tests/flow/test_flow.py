@@ -5,6 +5,7 @@ import pytest
 
 from myoperf.errors import InputError
 from myoperf.flow import (
+    DynamicProtocol,
     fit_flow,
     flow_from_k1,
     flow_reserve,
@@ -41,8 +42,12 @@ def simulate(flows, k2, spill=(0.25, 0.08), tracer="Rb-82"):
     return np.stack([averaged(m) for m in mixed]), averaged(left), averaged(right)
 
 
+def protocol(tracer, frames=slice(None), *, start=START):
+    return DynamicProtocol(tracer=tracer, start_s=start[frames], duration_s=DURATION[frames])
+
+
 def fit(tissue, left, right, tracer):
-    return fit_flow(tissue, left, right=right, frame_start_s=START, frame_duration_s=DURATION, tracer=tracer)
+    return fit_flow(tissue, left, right=right, protocol=protocol(tracer))
 
 
 @pytest.mark.parametrize(("tracer", "k2"), [("Rb-82", 0.3), ("N-13", 0.08)])
@@ -65,8 +70,8 @@ def test_noise_leaves_flow_unbiased():
     assert np.std(result.mbf_ml_min_g) < 0.3
 
 
-def anew(curve, rng, tracer="N-13"):
-    return resample_blood(curve, rng, frame_start_s=START, frame_duration_s=DURATION, tracer=tracer)
+def resampled(curve, rng, tracer="N-13"):
+    return resample_blood(curve, rng, protocol=protocol(tracer))
 
 
 def blood_noise(curve, tracer="N-13"):
@@ -82,16 +87,16 @@ def test_blood_is_drawn_with_the_noise_its_tail_shows(tracer):
     spread = []
     for _ in range(40):
         seen = left + blood_noise(left, tracer) * rng.normal(size=left.size)
-        spread.append(np.std([anew(seen, rng, tracer)[3:] for _ in range(30)], axis=0))
+        spread.append(np.std([resampled(seen, rng, tracer)[3:] for _ in range(30)], axis=0))
     assert np.median(np.mean(spread, axis=0) / blood_noise(left, tracer)[3:]) == pytest.approx(1.0, abs=0.25)
 
 
 def test_blood_without_noise_or_without_a_tail_is_hardly_moved():
     _, left, _ = simulate([1.0], 0.2)
     rng = np.random.default_rng(4)
-    assert np.abs(anew(left, rng) - left).max() < 0.05 * left.max()
-    short = {"frame_start_s": START[:12], "frame_duration_s": DURATION[:12], "tracer": "Rb-82"}
-    np.testing.assert_array_equal(resample_blood(left[:12], rng, **short), left[:12])
+    assert np.abs(resampled(left, rng) - left).max() < 0.05 * left.max()
+    short = protocol("Rb-82", slice(12))
+    np.testing.assert_array_equal(resample_blood(left[:12], rng, protocol=short), left[:12])
 
 
 def test_draws_of_the_blood_make_the_mean_of_all_segments_uncertain_enough():
@@ -105,7 +110,7 @@ def test_draws_of_the_blood_make_the_mean_of_all_segments_uncertain_enough():
         pools = [np.maximum(pool + blood_noise(pool) * rng.normal(size=pool.size), 0) for pool in (left, right)]
         first = fit(noisy, *pools, "N-13")
         truth.append(first.mbf_ml_min_g.mean())
-        for pool_of, out in ((lambda pool: pool, alone), (lambda pool: anew(pool, rng), both)):
+        for pool_of, out in ((lambda pool: pool, alone), (lambda pool: resampled(pool, rng), both)):
             drawn = [
                 fit(resample_residuals(noisy, first.fitted, rng), *map(pool_of, pools), "N-13").mbf_ml_min_g.mean()
                 for _ in range(5)
@@ -117,7 +122,10 @@ def test_draws_of_the_blood_make_the_mean_of_all_segments_uncertain_enough():
 
 def test_reserve_is_stress_over_rest():
     rest, stress = (fit(*simulate([flow], 0.2), "Rb-82") for flow in (0.9, 2.7))
-    assert flow_reserve(stress, rest) == pytest.approx(3.0, rel=0.08)
+    assert flow_reserve(stress.mbf_ml_min_g, rest.mbf_ml_min_g) == pytest.approx(3.0, rel=0.08)
+    assert np.isnan(flow_reserve([1.0], [0.0]))
+    with pytest.raises(InputError, match="same regions"):
+        flow_reserve([1.0, 2.0], [1.0])
 
 
 def test_units_of_activity_do_not_matter():
@@ -143,14 +151,18 @@ def test_impossible_input_is_refused():
     with pytest.raises(InputError, match="no activity"):
         fit(tissue, 0 * left, right, "N-13")
     with pytest.raises(InputError, match="8 time frames"):
-        fit_flow(tissue[:, :6], left[:6], frame_start_s=START[:6], frame_duration_s=DURATION[:6], tracer="N-13")
+        fit_flow(tissue[:, :6], left[:6], protocol=protocol("N-13", slice(6)))
     with pytest.raises(InputError, match="rising"):
-        fit_flow(tissue, left, frame_start_s=START[::-1], frame_duration_s=DURATION, tracer="N-13")
+        protocol("N-13", start=START[::-1])
     holed = np.where(np.arange(tissue.shape[1]) == 5, np.nan, tissue)
     for curves in ((holed, left, right), (tissue, holed[0], right), (tissue, left, holed[0])):
         with pytest.raises(InputError, match="finite"):
             fit(*curves, "N-13")
     with pytest.raises(InputError, match="finite start"):
-        fit_flow(tissue, left, frame_start_s=START * np.nan, frame_duration_s=DURATION, tracer="N-13")
+        protocol("N-13", start=START * np.nan)
+    with pytest.raises(InputError, match="overlap"):
+        protocol("N-13", start=0.5 * START)
+    with pytest.raises(InputError, match="start and a duration"):
+        DynamicProtocol(tracer="N-13", start_s=START[:-1], duration_s=DURATION)
     with pytest.raises(InputError, match="negative"):
         k1_from_flow(-1.0, "N-13")

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from myoperf.io import read_studies
+from myoperf.lv import LVFit
 from myoperf.pipeline import Models, Options, analyze, deliver
-from myoperf.pipeline.flow import flow_of, still_volume
+from myoperf.pipeline.flow import flow_of_scan, summed_volume
 from myoperf.pipeline.territories import NAMED
+from myoperf.polar import fit_surface
 from myoperf.segments import TERRITORIES
 from myoperf.types import Volume
 
@@ -67,7 +69,7 @@ def test_the_main_job_measures_flow_and_reserve(report):
 def test_the_ventricle_is_found_on_late_frames_and_that_is_said(report):
     result = report.results[0]
     (said,) = [f for f in result.findings if f.code == "late-frames-summed"]
-    assert said.message.startswith("The ventricle was found on time frames 16 to 18 of 18 (120 to 300 s after")
+    assert said.message.startswith("The ventricle was located on time frames 16 to 18 of 18 (120 to 300 s after")
     wall, blood = (result.volume.array[0][result.labels.array[0] == label].mean() for label in (1, 2))
     assert wall > blood
     assert not codes(result.findings) & {"flow-no-input", "flow-failed", "flow-no-times", "flow-fit-poor"}
@@ -102,13 +104,12 @@ def test_flow_stands_in_results_and_report(report, tmp_path):
     assert f"{flow['territories_ml_min_g']['LAD']:.2f} (" in page
 
 
-def one_scan(stress, **changes):
-    """Measure the flow of a changed scan, labelled as the true ventricle lies."""
+def one_scan(stress, *, rng=None, **changes):
+    """Measure the flow of a changed scan, labelled in the true pose."""
     scan = replace(stress.scans[0], **changes)
-    moving = scan.image
-    volume, _ = still_volume(scan, moving)
-    labels, _ = Models().segment_lv(volume, simulated.FRAME)
-    return flow_of(scan, moving, simulated.FRAME, labels, grid=(24, 72), territories=TERRITORIES)
+    labels, _ = Models().segment_lv(summed_volume(scan, scan.image)[0], simulated.FRAME)
+    fit, surface = LVFit(simulated.FRAME, labels, 1.0, ()), fit_surface(labels, simulated.FRAME)
+    return flow_of_scan(scan, scan.image, fit, surface, territories=TERRITORIES, rng=rng)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +180,7 @@ def test_a_segment_of_blood_has_no_flow(stress):
 
 def test_without_times_the_second_half_shows_the_ventricle(stress):
     scan = replace(stress.scans[0], frame_start_ms=None)
-    volume, findings = still_volume(scan, scan.image)
+    volume, findings = summed_volume(scan, scan.image)
     np.testing.assert_allclose(volume.array[0], scan.image.array[9:].mean(axis=0), rtol=1e-5)
     assert codes(findings) == {"late-frames-summed"}
 
@@ -189,16 +190,13 @@ def test_a_series_of_one_time_frame_stays_static(tmp_path):
     folder = simulated.write(tmp_path / "one", late, "stress", SeriesType=["DYNAMIC", "IMAGE"])
     (scan,) = read_studies([folder]).studies[0].scans
     assert (scan.framing, scan.image.frames, scan.frame_start_ms) == ("static", 1, None)
-    volume, findings = still_volume(scan, scan.image)
+    volume, findings = summed_volume(scan, scan.image)
     assert volume is scan.image
     assert findings == ()
 
 
 def test_the_fit_of_a_draw_differs_from_the_measurement(stress):
-    scan, frame = stress.scans[0], simulated.FRAME
-    labels, _ = Models().segment_lv(still_volume(scan, scan.image)[0], frame)
-    rng = np.random.default_rng(0)
-    drawn, _ = flow_of(scan, scan.image, frame, labels, grid=(24, 72), territories=TERRITORIES, rng=rng)
-    plain, _ = flow_of(scan, scan.image, frame, labels, grid=(24, 72), territories=TERRITORIES)
+    drawn, _ = one_scan(stress, rng=np.random.default_rng(0))
+    plain, _ = one_scan(stress)
     assert not np.array_equal(drawn.mbf_ml_min_g, plain.mbf_ml_min_g)
     assert drawn.mbf_ml_min_g == pytest.approx(plain.mbf_ml_min_g, rel=0.2)

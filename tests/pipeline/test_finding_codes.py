@@ -11,12 +11,13 @@ from myoperf.geometry import affine_from_axes
 from myoperf.lv.network import NetworkLV
 from myoperf.perfusion import choose_limits
 from myoperf.pipeline import Models, Options, analyze, load_models
-from myoperf.pipeline.flow import flow_of
+from myoperf.pipeline.flow import flow_of_scan
+from myoperf.polar import fit_surface
 from myoperf.segments import TERRITORIES
 from myoperf.types import Diagnosis, Finding, LVFrame, Scan, Study, Volume
 
 ROOT = Path(__file__).parents[2]
-CODE = re.compile(r'(?:Finding|_none|_doubtful)\(\s*"([a-z0-9]+(?:-[a-z0-9]+)*)"')
+CODE = re.compile(r'(?:Finding|_no_flow|_doubtful)\(\s*"([a-z0-9]+(?:-[a-z0-9]+)*)"')
 FRAME = LVFrame((32.0, -30.0, -24.0), (-8.0, 8.0, 6.0), (0.0, -0.5, 0.8))
 
 
@@ -88,7 +89,9 @@ def test_a_doubtful_series_gives_no_flow():
         frame_duration_ms=np.full(9, 1000.0),
         findings=(Finding("decay-doubtful", "warning", ""),),
     )
-    flow, findings = flow_of(scan, scan.image, FRAME, scan.image, grid=(24, 72), territories=TERRITORIES)
+    fit = Models().find_lv(scan.image)
+    surface = fit_surface(fit.labels, fit.frame)
+    flow, findings = flow_of_scan(scan, scan.image, fit, surface, territories=TERRITORIES)
     assert flow is None
     assert codes(findings) == {"flow-series-doubtful"}
 

@@ -1,4 +1,4 @@
-"""Scoring a study: rest is brought into step with stress, territories follow the options."""
+"""Scoring a study: the rest map is aligned with stress, territories follow the options."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from myoperf.perfusion import NormalLimits
-from myoperf.pipeline.scoring import score
+from myoperf.pipeline.scoring import match_limits, score
 from myoperf.segments import assign_segments, segment_map
 from myoperf.types import LVFrame, PolarMap, Scan, ScanResult, Study, Volume
 
@@ -35,16 +35,17 @@ def result(state, *, defect=(), turned=0):
 
 def scored(stress, rest, **options):
     study = Study((stress.scan, rest.scan))
-    return score(study, [stress, rest], (limits("stress"), limits("rest")), **options)
+    matched = match_limits(study, [stress, rest], (limits("stress"), limits("rest")))
+    return score([stress, rest], matched, **options)
 
 
-def test_a_turned_rest_map_is_brought_into_step_and_that_is_said():
+def test_a_rotated_rest_map_is_aligned_and_that_is_reported():
     fixed = (3, 4, 9, 10, 15)
     straight = scored(result("stress", defect=fixed), result("rest", defect=fixed))
     turned = scored(result("stress", defect=fixed), result("rest", defect=fixed, turned=2))
     assert "rest-turned" not in {f.code for f in straight.findings}
     assert [f.message for f in turned.findings if f.code == "rest-turned"] == [
-        "For scoring, the rest map was turned by -10 degrees to match stress."
+        "For scoring, the rest map was rotated by -10 degrees to match stress."
     ]
     assert turned.rest_scores == straight.rest_scores
     assert turned.tpd_rest_percent == pytest.approx(straight.tpd_rest_percent, abs=0.2)

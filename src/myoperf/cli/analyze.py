@@ -48,7 +48,7 @@ def analyze_paths(
     own = read_limits_folder(limits) if limits is not None else ()
     check_free(out, overwrite=overwrite)
     with stages(quiet=quiet) as progress:
-        clock = StageClock()
+        clock = StageClock(progress)
         with clock.stage("read"):
             read = read_studies(list(paths), state=_state(state))
         _say_skipped(read)
@@ -56,9 +56,9 @@ def analyze_paths(
         models = replace(models, limits=preferred_limits(own, models.limits))
         folders = [out] if len(read.studies) == 1 else [out / f"study-{i + 1}" for i in range(len(read.studies))]
         for study, folder in zip(read.studies, folders, strict=True):
-            report = analyze(study, models, options, clock=clock, progress=progress)
-            deliver(report, folder, formats=wanted, overwrite=overwrite, clock=clock, progress=progress)
-            clock = StageClock()
+            report = analyze(study, models, options, clock=clock)
+            deliver(report, folder, formats=wanted, overwrite=overwrite, clock=clock)
+            clock = StageClock(progress)
     for folder in folders:
         typer.echo(str(folder / ("report.html" if "html" in wanted else "results.json")))
 

@@ -26,10 +26,10 @@ def run_demo(out: Path, *, seed: int, overwrite: bool = False, quiet: bool = Fal
         progress("simulating a patient: projections of stress and rest")
         simulate_cohort(1, Path(scratch) / "cohort", seed=seed)
         patient = Path(scratch) / "cohort" / "patient-0001"
-        clock = StageClock()
+        clock = StageClock(progress)
         with clock.stage("read"):
             study = read_studies([patient / "dicom"]).studies[0]
         options = Options(command=f"myoperf demo --seed {seed}", seed=seed)
-        report = analyze(study, load_models(), options, clock=clock, progress=progress)
-        deliver(report, out, overwrite=overwrite, clock=clock, progress=progress, attach={"simulated": patient})
+        report = analyze(study, load_models(), options, clock=clock)
+        deliver(report, out, overwrite=overwrite, clock=clock, attach={"simulated": patient})
     typer.echo(f"{out / 'report.html'}  (a simulated patient; its files and truth stand in {out / 'simulated'})")

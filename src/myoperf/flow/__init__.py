@@ -1,7 +1,10 @@
 """Myocardial blood flow from dynamic PET."""
 
-from myoperf.flow.dynamic import blood_curves, late_frames, measure_flow, territory_means
+from myoperf.flow.dynamic import blood_curves, check_flow, late_frames, measure_flow, territory_means
 from myoperf.flow.kinetics import (
+    FEWEST_FRAMES,
+    HALF_LIFE_S,
+    DynamicProtocol,
     FlowFit,
     FlowTracer,
     fit_flow,
@@ -14,9 +17,13 @@ from myoperf.flow.kinetics import (
 )
 
 __all__ = [
+    "FEWEST_FRAMES",
+    "HALF_LIFE_S",
+    "DynamicProtocol",
     "FlowFit",
     "FlowTracer",
     "blood_curves",
+    "check_flow",
     "fit_flow",
     "flow_from_k1",
     "flow_reserve",

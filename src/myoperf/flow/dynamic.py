@@ -8,28 +8,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from myoperf.errors import AnalysisError, InputError
-from myoperf.flow.kinetics import FlowFit, FlowTracer, fit_flow, resample_blood, resample_residuals
+from myoperf.flow.kinetics import DynamicProtocol, fit_flow, resample_blood, resample_residuals
 from myoperf.geometry import sample, transform_points
 from myoperf.segments import TERRITORIES, Territories, segment_means
-from myoperf.types import BLOOD_POOL, Float, FlowResult, LVFrame, PolarMap, Volume
+from myoperf.types import BLOOD_POOL, Finding, Float, FlowResult, LVFrame, PolarMap, Volume
 
-__all__ = ["blood_curves", "late_frames", "measure_flow", "territory_means"]
+__all__ = ["blood_curves", "check_flow", "late_frames", "measure_flow", "territory_means"]
 
 
+# These limits are MyoPerf's own.
 _CORE_MM = 10.0
+"""Radius about the long axis in which the left blood pool is read."""
 _RIGHT_MM, _RIGHT_RADIUS_MM = 16.0, 7.0
+"""Distance of the right ventricle's sample beyond the outside of the septum, and the radius of that ball."""
 _AFTER_PEAK_S, _ENOUGH_S = 90.0, 60.0
+"""Late frames begin this long after the first pass, and last at least this long together."""
 _ARRIVED, _PEAK_RATIO = 0.5, 2.0
-MOST_BLOOD = 0.7
+"""A first pass: less than this share of the peak in the first frame, and a peak of this many times late activity."""
+_MOST_BLOOD = 0.7
 """Share of blood in a segment's activity above which its flow is not given: what is left of the wall's own would be
 multiplied by more than 3."""
+_POOR_PERCENT, _POOR_SEGMENTS = 25.0, 4
+"""A poor fit misses the mean activity by this much, in this many segments."""
 
 
 def late_frames(dynamic: Volume, frame_start_s: Float, frame_duration_s: Float) -> NDArray[np.bool_]:
-    """Choose the time frames in which the wall stands out from the blood: shape (frames,).
+    """Return which time frames show the wall against the blood: shape (frames,).
 
     Those that begin 90 s or more after the frame whose brightest thousandth of voxels is hottest (the blood's first
-    pass). Where these make less than 60 s, all from the last third of the scan's time.
+    pass). Where these make less than 60 s, all frames in the last third of the scan's time.
     """
     start, end = np.asarray(frame_start_s), np.asarray(frame_start_s) + np.asarray(frame_duration_s)
     level = np.percentile(dynamic.array.reshape(dynamic.frames, -1), 99.9, axis=1)
@@ -41,7 +48,7 @@ def late_frames(dynamic: Volume, frame_start_s: Float, frame_duration_s: Float) 
 
 
 def blood_curves(dynamic: Volume, labels: Volume, frame: LVFrame, polar: PolarMap) -> tuple[Float, Float]:
-    """Read the blood of both ventricles.
+    """Return the time-activity curves of the blood in both ventricles.
 
     Left: labelled blood pool in the basal half, within 10 mm of the long axis, where the wall spills in least.
     Right: a ball of 7 mm radius, 16 mm beyond the outside of the septum, 70 percent of the way from apex to base.
@@ -71,7 +78,7 @@ def blood_curves(dynamic: Volume, labels: Volume, frame: LVFrame, polar: PolarMa
 
 
 def _right_ball(frame: LVFrame, polar: PolarMap) -> Float:
-    """Give points (n, 3) in the right ventricle, found from the septum's mid-wall."""
+    """Return points (n, 3) in the right ventricle, placed from the septum's mid-wall."""
     ring, column = round(0.7 * polar.rings), round(0.25 * polar.angles)
     out = 0.5 * float(polar.thickness_mm[ring, column]) + _RIGHT_MM
     centre = polar.mid_wall_mm[ring, column] + out * frame.septal
@@ -87,7 +94,7 @@ def _check_input(left: Float) -> None:
     if not left[peak] > _PEAK_RATIO * late:
         raise AnalysisError(
             "No arterial input: the left ventricle's blood has no peak of twice its late activity; the dynamic series "
-            "must begin before the injection, and the ventricle must be found right."
+            "must begin before the injection, and the ventricle must be located correctly."
         )
     if left[0] > _ARRIVED * left[peak]:
         raise AnalysisError(
@@ -97,8 +104,11 @@ def _check_input(left: Float) -> None:
 
 
 def territory_means(values: Float, territories: Territories) -> dict[str, float]:
-    """Average 17 numbers over each vessel's segments and over all; NaN is left out, and a vessel without a number."""
-    parts = {vessel: np.asarray(values)[np.asarray(own, dtype=np.int64) - 1] for vessel, own in territories.items()}
+    """Return the mean of 17 numbers over each vessel's segments and over all (``"global"``).
+
+    NaN is left out, and so is a vessel that has nothing else.
+    """
+    parts = {v: np.asarray(values)[np.asarray(segments, dtype=np.int64) - 1] for v, segments in territories.items()}
     parts["global"] = np.asarray(values)
     return {name: float(np.nanmean(part)) for name, part in parts.items() if np.isfinite(part).any()}
 
@@ -109,9 +119,7 @@ def measure_flow(
     frame: LVFrame,
     polar: PolarMap,
     *,
-    frame_start_s: Float,
-    frame_duration_s: Float,
-    tracer: FlowTracer,
+    protocol: DynamicProtocol,
     territories: Territories = TERRITORIES,
     rng: np.random.Generator | None = None,
 ) -> FlowResult:
@@ -122,29 +130,25 @@ def measure_flow(
     dynamic
         Decay-corrected activity, one frame a time interval.
     labels, frame
-        Of the late frames' sum: labels on any grid, pose.
+        Of the late frames' mean: labels on any grid, pose.
     polar
         Mean over the wall of `dynamic`, shape (frames, rings, angles).
-    frame_start_s, frame_duration_s
-        Shape (frames,).
-    tracer
-        ``"N-13"`` or ``"Rb-82"``.
     territories
         Whose segments are averaged for the vessels' flow.
     rng
-        With it the segments' curves are drawn anew about their fit (`resample_residuals`), those of the blood about
+        With it the segments' curves are resampled about their fit (`resample_residuals`), those of the blood about
         themselves (`resample_blood`), and all is fitted again: one draw of what noise does to flow.
 
     Returns
     -------
-    Flow and K1 are NaN where more than `MOST_BLOOD` of a segment's activity is blood. Blood that spills into the
-    wall is fitted; what the wall loses outwards, to lung, is not: flow comes
-    out low by that share.
+    FlowResult
+        Flow and K1 are NaN where more than 70 % of a segment's activity is blood. Blood that spills into the
+        wall is fitted; what the wall loses outwards, to lung, is not: flow comes out low by that share.
 
     Raises
     ------
     InputError
-        When the polar map is not a mean, or has not a map a frame.
+        When the polar map is not a mean, or does not have one map for each frame.
     AnalysisError
         When the blood of a ventricle cannot be read, or does not show the tracer's first pass.
     """
@@ -156,33 +160,46 @@ def measure_flow(
     left, right = blood_curves(dynamic, labels, frame, polar)
     _check_input(left)
     wall = np.asarray(segment_means(np.asarray(polar.values, dtype=np.float64)).T)
-    start, duration = np.asarray(frame_start_s, dtype=np.float64), np.asarray(frame_duration_s, dtype=np.float64)
-
-    def fit(curves: Float, left: Float, right: Float) -> FlowFit:
-        return fit_flow(curves, left, right=right, frame_start_s=start, frame_duration_s=duration, tracer=tracer)
-
-    def anew(pool: Float, rng: np.random.Generator) -> Float:
-        return resample_blood(pool, rng, frame_start_s=start, frame_duration_s=duration, tracer=tracer)
-
-    found = fit(wall, left, right)
+    fit = fit_flow(wall, left, right=right, protocol=protocol)
     if rng is not None:
-        drawn = fit(resample_residuals(wall, found.fitted, rng), anew(left, rng), anew(right, rng))
-        found = replace(drawn, fitted=found.fitted)
-    blood = found.spill_lv + found.spill_rv > MOST_BLOOD
-    mbf, k1 = (np.where(blood, np.nan, values) for values in (found.mbf_ml_min_g, found.k1))
+        resampled = [resample_residuals(wall, fit.fitted, rng)]
+        resampled += [resample_blood(pool, rng, protocol=protocol) for pool in (left, right)]
+        fit = replace(fit_flow(*resampled[:2], right=resampled[2], protocol=protocol), fitted=fit.fitted)
+    blood = fit.spill_lv + fit.spill_rv > _MOST_BLOOD
+    mbf, k1 = (np.where(blood, np.nan, values) for values in (fit.mbf_ml_min_g, fit.k1))
     return FlowResult(
-        tracer=tracer,
+        tracer=protocol.tracer,
         mbf_ml_min_g=mbf,
         k1_ml_min_g=k1,
-        k2_per_min=found.k2,
-        spill_lv=found.spill_lv,
-        spill_rv=found.spill_rv,
-        residual_percent=found.residual_percent,
+        k2_per_min=fit.k2,
+        spill_lv=fit.spill_lv,
+        spill_rv=fit.spill_rv,
+        residual_percent=fit.residual_percent,
         territories_ml_min_g=territory_means(mbf, territories),
-        start_s=start,
-        duration_s=duration,
+        start_s=protocol.start_s,
+        duration_s=protocol.duration_s,
         left=left,
         right=right,
         wall=wall,
-        fitted=found.fitted,
+        fitted=fit.fitted,
     )
+
+
+def check_flow(flow: FlowResult) -> tuple[Finding, ...]:
+    """Return findings where the model does not describe the curves, and on segments without flow."""
+    findings = []
+    poor = int((flow.residual_percent > _POOR_PERCENT).sum())
+    if poor >= _POOR_SEGMENTS:
+        text = (
+            f"In {poor} of 17 segments the flow model misses the measured curve by more than {_POOR_PERCENT:.0f} % of "
+            "its mean: check for motion between time frames and for noise before relying on flow."
+        )
+        findings.append(Finding("flow-fit-poor", "warning", text))
+    without = np.flatnonzero(~np.isfinite(flow.mbf_ml_min_g)) + 1
+    if without.size:
+        text = (
+            f"More than {100 * _MOST_BLOOD:.0f} % of the activity in segment {', '.join(map(str, without))} is blood: "
+            "no flow is given there; check the contours."
+        )
+        findings.append(Finding("flow-segments-blood", "warning", text))
+    return tuple(findings)

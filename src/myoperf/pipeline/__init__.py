@@ -7,7 +7,6 @@ from myoperf.pipeline.clock import StageClock
 from myoperf.pipeline.delivery import FORMATS, check_free, deliver
 from myoperf.pipeline.models import load_models
 from myoperf.pipeline.options import Models, Options
-from myoperf.pipeline.scan import analyze_scan
 from myoperf.pipeline.territories import read_territories
 
 __all__ = [
@@ -16,7 +15,6 @@ __all__ = [
     "Options",
     "StageClock",
     "analyze",
-    "analyze_scan",
     "check_free",
     "deliver",
     "load_models",

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 from myoperf import __version__
 from myoperf.errors import MyoPerfError
 from myoperf.pipeline.clock import StageClock
 from myoperf.pipeline.options import Models, Options
-from myoperf.pipeline.scan import Located, locate_lv, measure_scan, settle_doubt
-from myoperf.pipeline.scoring import score
+from myoperf.pipeline.scan import (
+    UnrolledScan,
+    check_scan,
+    locate_ventricle,
+    measure_scan,
+    orient_scan,
+    reconstruct_scan,
+    transfer_uncertain_pose,
+    unroll,
+)
+from myoperf.pipeline.scoring import match_limits, score
 from myoperf.pipeline.territories import territories_record
 from myoperf.pipeline.uncertainty import measure_intervals
-from myoperf.types import Finding, Interval, Provenance, Report, Scan, ScanResult, Scores, Study
+from myoperf.types import Diagnosis, Finding, Provenance, Report, Scan, ScanResult, Study
 
 __all__ = ["analyze"]
 
+Before = TypeVar("Before")
+After = TypeVar("After")
 
-def analyze(
-    study: Study,
-    models: Models,
-    options: Options | None = None,
-    *,
-    clock: StageClock | None = None,
-    progress: Callable[[str], None] = lambda _: None,
-) -> Report:
-    """Analyse every scan of a study, score it and say how it was done.
+
+def analyze(study: Study, models: Models, options: Options | None = None, *, clock: StageClock | None = None) -> Report:
+    """Analyse every scan of a study, score and diagnose the study, and record how.
 
     Parameters
     ----------
@@ -36,55 +43,59 @@ def analyze(
     options
         Settings; the defaults when None.
     clock
-        Collects time and memory; one that already measured the reading goes on counting.
-    progress
-        Called with a short text before every stage.
+        Collects time and memory and announces the stages; one that already measured the reading keeps counting.
 
     Raises
     ------
     MyoPerfError
-        When no scan of the study could be analysed; a scan that fails beside one that does not
-        becomes a finding of the study.
+        When no scan of the study can be analysed. A scan that fails where another succeeds becomes a finding of the
+        study.
     """
-    options = options or Options()
-    clock = clock or StageClock()
-    located: list[Located] = []
-    results: list[ScanResult] = []
-    failed: list[tuple[str, MyoPerfError]] = []
-    for name, scan in zip(_scan_names(study.scans), study.scans, strict=True):
-        try:
-            located.append(locate_lv(scan, models, options, name=name, clock=clock, progress=progress))
-        except MyoPerfError as error:
-            failed.append((name, error))
+    options, clock = options or Options(), clock or StageClock()
+    failures: dict[str, MyoPerfError] = {}
+
+    def each(
+        stage: str, announced: str, function: Callable[[str, Before], After], scans: Mapping[str, Before]
+    ) -> Mapping[str, After]:
+        """Run one stage on every scan; a scan that fails is recorded and left out from there on."""
+        done: dict[str, After] = {}
+        for name, scan in scans.items():
+            try:
+                with clock.stage(stage, f"{name}: {announced}"):
+                    done[name] = function(name, scan)
+            except MyoPerfError as error:
+                failures[name] = error
+        return done
+
+    def measure(_: str, scan: UnrolledScan) -> ScanResult:
+        result = measure_scan(scan, options)
+        return replace(result, findings=(*result.findings, *check_scan(scan)))
+
+    scans = dict(zip(_scan_names(study.scans), study.scans, strict=True))
+    images = each("reconstruct", "reconstruction", lambda name, one: reconstruct_scan(one, options, name=name), scans)
+    located = each("orient", "left ventricle", lambda _, one: locate_ventricle(one, models, options), images)
     with clock.stage("orient"):
-        located = settle_doubt(located, models, options)
-    for found in located:
-        try:
-            results.append(measure_scan(found, models, options, clock=clock, progress=progress))
-        except MyoPerfError as error:
-            failed.append((found.name, error))
+        located = transfer_uncertain_pose(located, models, options)
+    oriented = each("segment", "short axis", lambda _, one: orient_scan(one, models, options), located)
+    unrolled = each("polar", "polar map", lambda _, one: unroll(one, options), oriented)
+    results = tuple(each("quantify", "measurement", measure, unrolled).values())
     if not results:
-        raise failed[0][1]
-    progress("perfusion scores")
-    with clock.stage("quantify"):
-        scores = score(study, results, models.limits, territories=options.territories)
-        intervals = _intervals(study, results, scores, models, options, progress)
+        raise next(iter(failures.values()))
+    with clock.stage("quantify", "perfusion scores"):
+        limits = match_limits(study, results, models.limits)
+        scores = score(results, limits, territories=options.territories)
+        intervals = measure_intervals(results, scores, limits, models, options, announce=clock.announce)
     diagnosis = None
     if models.classify is not None:
-        progress("diagnosis")
-        with clock.stage("diagnose"):
+        with clock.stage("diagnose", "diagnosis"):
             diagnosis = models.classify(study, results)
-    doubt: tuple[Finding, ...] = ()
-    if diagnosis is not None and diagnosis.reason:
-        simulated = Finding("diagnosis-simulated", "info", diagnosis.reason)
-        doubt = (Finding("diagnosis-doubt", "warning", diagnosis.reason) if diagnosis.abstained else simulated,)
-    findings = tuple(Finding("scan-failed", "failure", f"Scan {name}: {error}") for name, error in failed)
+    failed = (Finding("scan-failed", "failure", f"Scan {name}: {error}") for name, error in failures.items())
     return Report(
         study=study,
-        results=tuple(results),
+        results=results,
         scores=scores,
         diagnosis=diagnosis,
-        findings=(*study.findings, *findings, *scores.findings, *doubt),
+        findings=(*study.findings, *failed, *scores.findings, *_check_diagnosis(diagnosis)),
         provenance=Provenance(
             myoperf=__version__,
             weights=models.weights,
@@ -98,28 +109,13 @@ def analyze(
     )
 
 
-def _intervals(
-    study: Study,
-    results: Sequence[ScanResult],
-    scores: Scores,
-    models: Models,
-    options: Options,
-    progress: Callable[[str], None],
-) -> Mapping[str, Mapping[str, Interval]]:
-    """Measure the study anew as often as asked for."""
-    if options.interval_draws == 0:
-        return {}
-    return measure_intervals(
-        results,
-        scores,
-        rescore=lambda again: score(study, again, models.limits, territories=options.territories),
-        segment=models.segment_lv,
-        recon=options.recon,
-        territories=options.territories,
-        draws=options.interval_draws,
-        seed=options.seed or 0,
-        progress=progress,
-    )
+def _check_diagnosis(diagnosis: Diagnosis | None) -> tuple[Finding, ...]:
+    """Return what the reader has to know of a diagnosis: a reason to abstain, else what it was learned from."""
+    if diagnosis is None or not diagnosis.reason:
+        return ()
+    if diagnosis.abstained:
+        return (Finding("diagnosis-doubt", "warning", diagnosis.reason),)
+    return (Finding("diagnosis-simulated", "info", diagnosis.reason),)
 
 
 def _scan_names(scans: Sequence[Scan]) -> tuple[str, ...]:

@@ -1,11 +1,11 @@
-"""Time and peak memory of each stage, for the report's provenance."""
+"""Time and peak memory of each stage, for the report's provenance, and the announcement of stages as they start."""
 
 from __future__ import annotations
 
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def _reset_peak() -> None:
-    """Let the kernel count the peak resident memory from now on (Linux; elsewhere the peak is the process's)."""
+    """Start a new peak of resident memory (Linux; elsewhere the peak is that of the whole process)."""
     try:
         _CLEAR.write_text("5")
     except OSError:
@@ -36,15 +36,24 @@ def _peak_mb() -> float:
 
 @dataclass
 class StageClock:
-    """Collects wall seconds and peak resident megabytes by stage; a stage entered twice adds up."""
+    """Collects wall seconds and peak resident megabytes by stage; a stage entered twice adds up.
 
+    Parameters
+    ----------
+    announce
+        Called with a short text when a stage starts, e.g. to show progress.
+    """
+
+    announce: Callable[[str], None] = lambda _: None
     seconds: dict[str, float] = field(default_factory=dict)
     peak_mb: dict[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Measure what runs inside the block under `name`."""
+    def stage(self, name: str, announced: str = "") -> Iterator[None]:
+        """Measure what runs inside the block under `name`, after announcing it where there is a text."""
+        if announced:
+            self.announce(announced)
         _reset_peak()
         start = time.perf_counter()
         try:
@@ -54,10 +63,10 @@ class StageClock:
             self.peak_mb[name] = max(self.peak_mb.get(name, 0.0), _peak_mb())
 
     def timings(self) -> dict[str, float]:
-        """Seconds of every stage, 0 for one that did not run, with the total since the clock was made."""
+        """Return the seconds of every stage, 0 for one that did not run, and the total since the clock was made."""
         known = {name: self.seconds.get(name, 0.0) for name in STAGES if name != "total"}
         return {**known, "total": time.perf_counter() - self.started}
 
     def peaks(self) -> dict[str, float]:
-        """Peak resident memory of each stage that ran, in MB, with the highest of all as the total."""
+        """Return the peak resident memory of each stage that ran, in MB, with the highest of all as the total."""
         return {**self.peak_mb, "total": max(self.peak_mb.values(), default=_peak_mb())}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +29,6 @@ def deliver(
     formats: Collection[str] = FORMATS,
     overwrite: bool = False,
     clock: StageClock | None = None,
-    progress: Callable[[str], None] = lambda _: None,
     attach: Mapping[str, Path] | None = None,
 ) -> Report:
     """Write the chosen formats into `folder`, by way of a temporary folder beside it.
@@ -64,7 +63,7 @@ def deliver(
     clock = clock or StageClock()
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        report = _write_all(report, partial, formats, clock, progress)
+        report = _write_all(report, partial, formats, clock)
         for name, source in (attach or {}).items():
             shutil.copytree(source, partial / name)
         partial.chmod(0o755)
@@ -100,27 +99,25 @@ def _is_result(folder: Path) -> bool:
     return str(schema).startswith(_SCHEMA)
 
 
-def _write_all(
-    report: Report, folder: Path, formats: Collection[str], clock: StageClock, progress: Callable[[str], None]
-) -> Report:
-    """Write the large files first, then the pages, last the JSON with the times of all."""
+def _write_all(report: Report, folder: Path, formats: Collection[str], clock: StageClock) -> Report:
+    """Write the large files first, then the pages, last the JSON, which holds the time of all of it."""
     with clock.stage("report"):
         for result in report.results:
             if "nifti" in formats:
-                progress(f"{result.name}: volumes")
+                clock.announce(f"{result.name}: volumes")
                 _write_volumes(result, folder)
             if "polar" in formats:
-                progress(f"{result.name}: polar map")
+                clock.announce(f"{result.name}: polar map")
                 write_polar(result, folder, territories=report.scores.more.get("territories", TERRITORIES))
         report = _timed(report, clock)
         if "html" in formats:
-            progress("report.html")
+            clock.announce("report.html")
             write_html(report, folder / "report.html")
         if "pdf" in formats or "dicom" in formats:
-            progress("report.pdf")
+            clock.announce("report.pdf")
             write_pdf(report, folder / "report.pdf")
         if "dicom" in formats:
-            progress("DICOM objects")
+            clock.announce("DICOM objects")
             _write_dicom(report, folder, keep_pdf="pdf" in formats)
     report = _timed(report, clock)
     write_json(report, folder / "results.json")

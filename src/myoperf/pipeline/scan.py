@@ -1,8 +1,14 @@
-"""One scan: reconstructed, its ventricle found, unrolled and measured."""
+"""One scan through its stages: reconstructed, its ventricle found, turned and labelled, unrolled, measured, checked.
+
+Every stage is a function of the record of the stage before it, so that an operator's correction can enter where it
+belongs and everything after it is redone: a pose in place of `locate_ventricle`, other labels or limits of the wall
+before `unroll`. `myoperf.pipeline.uncertainty` repeats the same functions on resampled data.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,230 +18,290 @@ from myoperf.errors import AnalysisError, MyoPerfError
 from myoperf.gated import measure_function
 from myoperf.geometry import short_axis
 from myoperf.lv import LVFit, find_lv_like
-from myoperf.pipeline.clock import StageClock
-from myoperf.pipeline.flow import flow_of, still_volume
+from myoperf.pipeline.flow import flow_of_scan, summed_volume
 from myoperf.pipeline.options import Models, Options
-from myoperf.pipeline.uncertainty import lung_heart_of
-from myoperf.polar import check_rv_side, sample_polar_map, segments_percent
-from myoperf.quality import check_quality
-from myoperf.recon import ReconOptions, check_motion, correct_motion, estimate_motion, reconstruct
+from myoperf.polar import PolarPair, check_rv_side, sample_polar_map, segments_percent
+from myoperf.quality import check_quality, lung_heart_ratio
+from myoperf.recon import check_motion, correct_motion, estimate_motion, reconstruct
 from myoperf.types import (
     BLOOD_POOL,
     MYOCARDIUM,
     Finding,
     FunctionResult,
     LVFrame,
-    PolarMap,
     Projections,
     Scan,
     ScanResult,
     Volume,
 )
 
-__all__ = ["Located", "analyze_scan", "locate_lv", "measure_scan", "settle_doubt"]
+__all__ = [
+    "LocatedScan",
+    "OrientedScan",
+    "ReconstructedScan",
+    "Repetition",
+    "UnrolledScan",
+    "check_scan",
+    "locate_ventricle",
+    "measure_scan",
+    "orient_scan",
+    "reconstruct_scan",
+    "transfer_uncertain_pose",
+    "unroll",
+]
 
-_MOVED_MM = 6.4
+_MOTION_MM, _MOTION_VIEWS = 6.4, 12
+"""Patient motion from one pixel of a common camera on is corrected; it is estimated on 12 views or more."""
+_ROUNDS, _REPEATED_ROUNDS = 5, 2
+"""Rounds of the gated wall fit; two are enough for the spread of repeated measurements."""
 
 
-@dataclass(frozen=True, eq=False)
-class Located:
-    """A scan whose ventricle is found and labelled.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ReconstructedScan:
+    """A scan and the transaxial volumes that everything after is measured on.
 
     Attributes
     ----------
-    seen, scan
-        As read, and after views were moved back; the same where none was.
-    moving, volume
-        With all frames, and the still volume that the ventricle was found in.
+    name
+        Names the scan in the report and in its files.
+    acquired, corrected
+        The scan as read, and after patient motion was undone in its raw views; the same where nothing was undone.
+    frames
+        All gates or time frames; one frame of a static scan.
+    summed
+        One frame: the sum over gates, or the mean of a dynamic scan's late frames.
     record
-        How it was reconstructed; None when it came reconstructed.
-    fit
-        Pose and labels, with what was said of them.
-    findings
-        Of the frames, and of views that were moved.
+        How the scan was reconstructed; None when it was read as a volume.
+    image_findings
+        On motion correction and on the frames that `summed` holds.
     """
 
     name: str
-    seen: Scan
-    scan: Scan
-    moving: Volume
-    volume: Volume
+    acquired: Scan
+    corrected: Scan
+    frames: Volume
+    summed: Volume
     record: Mapping[str, Any] | None
+    image_findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LocatedScan(ReconstructedScan):
+    """A scan whose left ventricle is found: `fit` holds pose, labels of `summed` and findings."""
+
     fit: LVFit
-    findings: tuple[Finding, ...]
 
 
-def locate_lv(
-    scan: Scan,
-    models: Models,
-    options: Options,
-    *,
-    name: str,
-    clock: StageClock | None = None,
-    progress: Callable[[str], None] = lambda _: None,
-) -> Located:
-    """Reconstruct one scan and find and label its left ventricle."""
-    clock, seen = clock or StageClock(), scan
-    progress(f"{name}: reconstruction")
-    with clock.stage("reconstruct"):
-        scan, moved = _put_back(scan) if options.correct_motion else (scan, ())
-        moving, record = transaxial_volume(scan, options.recon)
-        volume, said_of_frames = still_volume(scan, moving)
-    progress(f"{name}: left ventricle")
-    if options.frame is None:
-        with clock.stage("orient"):
-            fit = models.find_lv(volume)
-    else:
-        with clock.stage("segment"):
-            fit = _labelled(volume, options.frame, models)
-    return Located(name, seen, scan, moving, volume, record, fit, (*said_of_frames, *moved))
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OrientedScan(LocatedScan):
+    """A scan turned to short axis; `gate_labels` are those of every gate, None where not labelled."""
+
+    short_axis: Volume
+    gate_labels: Volume | None = None
+    label_findings: tuple[Finding, ...] = ()
 
 
-def settle_doubt(located: Sequence[Located], models: Models, options: Options) -> list[Located]:
-    """Take a pose that is in doubt from the patient's other scan, where it was found without doubt.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class UnrolledScan(OrientedScan):
+    """A scan with the polar maps of `summed` and the wall surface they were sampled on."""
 
-    Where neither or both are in doubt, where the operator gave the pose, or where the two scans do not match, nothing
-    changes.
-    """
-    states: dict[str, Located] = {}
-    for one in located:
-        if one.scan.state is not None:
-            states.setdefault(one.scan.state, one)
-    doubted = [one for one in states.values() if any(f.code == "check-orientation" for f in one.fit.findings)]
-    if options.frame is not None or len(states) != 2 or len(doubted) != 1:
-        return list(located)
-    (other,) = (one for one in states.values() if one is not doubted[0])
-    try:
-        fit = find_lv_like(doubted[0].volume, other.volume, other.fit, models.segment_lv)
-    except AnalysisError:
-        return list(located)
-    return [replace(one, fit=fit) if one is doubted[0] else one for one in located]
+    maps: PolarPair
 
 
-def measure_scan(
-    found: Located,
-    models: Models,
-    options: Options,
-    *,
-    clock: StageClock | None = None,
-    progress: Callable[[str], None] = lambda _: None,
-) -> ScanResult:
-    """Turn, unroll and measure a scan; its function when it is gated, its flow when it is dynamic."""
-    clock = clock or StageClock()
-    name, scan, volume = found.name, found.scan, found.volume
-    frame, labels, findings = found.fit.frame, found.fit.labels, found.fit.findings
-    progress(f"{name}: polar map")
-    with clock.stage("segment"):
-        sliced = short_axis(volume, frame, spacing_mm=options.slice_mm)
-    with clock.stage("polar"):
-        maps = sample_polar_map(volume, labels, frame, rings=options.rings, angles=options.angles)
-    gated = found.moving if scan.framing == "gated" else None
-    gates: Volume | None = None
-    if gated is not None and options.gate_labels:
-        with clock.stage("segment"):
-            gates, said = _gate_labels(gated, frame, models)
-            findings += said
-    function: FunctionResult | None = None
-    if gated is not None:
-        progress(f"{name}: function")
-        with clock.stage("quantify"):
-            function, said = _function(scan, gated, frame, labels, maps.maximum)
-            findings += said
-    with clock.stage("quantify"):
-        grid = (options.rings, options.angles)
-        flow, said = flow_of(scan, found.moving, frame, labels, grid=grid, territories=options.territories)
-        findings += (*said, *found.findings, *check_rv_side(volume, maps.surface))
-        if isinstance(found.seen.image, Projections):
-            findings += check_motion(found.seen.image)
-        findings += check_quality(found.seen, volume, labels, frame, polar=maps.maximum)
-    return ScanResult(
+@dataclass(frozen=True, eq=False)
+class Repetition:
+    """A measurement repeated for intervals: what was measured the first time, and the source of random numbers."""
+
+    original: ScanResult
+    rng: np.random.Generator
+
+
+def reconstruct_scan(scan: Scan, options: Options, *, name: str) -> ReconstructedScan:
+    """Return a scan's volumes: reconstructed where it holds raw views, with patient motion undone, else as read."""
+    corrected, moved = undo_patient_motion(scan) if options.correct_motion else (scan, ())
+    frames, record = corrected.image, None
+    if isinstance(frames, Projections):
+        done = reconstruct(frames, options.recon)
+        frames, record = done.volume, done.record
+    summed, chosen = summed_volume(corrected, frames)
+    return ReconstructedScan(
         name=name,
-        scan=scan,
-        volume=volume,
-        frame=frame,
-        labels=labels,
-        short_axis=sliced,
-        polar=maps.maximum,
-        polar_mean=maps.mean,
-        segments_percent=segments_percent(maps.maximum),
-        myocardium_ml=labels.label_ml(MYOCARDIUM),
-        cavity_ml=labels.label_ml(BLOOD_POOL),
-        reconstruction=found.record,
-        function=function,
-        gated_volume=gated,
-        gate_labels=gates,
-        flow=flow,
-        lung_heart_ratio=lung_heart_of(scan, frame),
-        findings=(*scan.findings, *findings),
+        acquired=scan,
+        corrected=corrected,
+        frames=frames,
+        summed=summed,
+        record=record,
+        image_findings=(*chosen, *moved),
     )
 
 
-def analyze_scan(scan: Scan, models: Models, options: Options, *, name: str = "scan") -> ScanResult:
-    """Reconstruct, orient, segment, unroll and measure one scan by itself."""
-    return measure_scan(locate_lv(scan, models, options, name=name), models, options)
+def locate_ventricle(images: ReconstructedScan, models: Models, options: Options) -> LocatedScan:
+    """Find and label the left ventricle; where the operator gave its pose, only label it."""
+    if options.frame is None:
+        return LocatedScan(**vars(images), fit=models.find_lv(images.summed))
+    labels, findings = models.segment_lv(images.summed, options.frame)
+    note = Finding("frame-given", "info", "The operator gave the pose of the left ventricle; it was not estimated.")
+    return LocatedScan(**vars(images), fit=LVFit(options.frame, labels, 1.0, (note, *findings)))
 
 
-def _labelled(volume: Volume, frame: LVFrame, models: Models) -> LVFit:
-    """Label the ventricle in the operator's frame."""
-    labels, findings = models.segment_lv(volume, frame)
-    note = Finding("frame-given", "info", "The operator gave the frame of the left ventricle; nothing was estimated.")
-    return LVFit(frame, labels, 1.0, (note, *findings))
+def transfer_uncertain_pose(
+    located: Mapping[str, LocatedScan], models: Models, options: Options
+) -> Mapping[str, LocatedScan]:
+    """If the pose of one of stress and rest is uncertain, transfer the other's by rigid registration.
+
+    Nothing changes where both poses or neither are uncertain, where the operator gave the pose, or where the two scans
+    do not match. `located` maps names to scans, as does what is returned.
+    """
+    states: dict[str, LocatedScan] = {}
+    for one in located.values():
+        if one.corrected.state is not None:
+            states.setdefault(one.corrected.state, one)
+    uncertain = [one for one in states.values() if any(f.code == "check-orientation" for f in one.fit.findings)]
+    if options.frame is not None or len(states) != 2 or len(uncertain) != 1:
+        return located
+    (target,) = uncertain
+    (other,) = (one for one in states.values() if one is not target)
+    try:
+        fit = find_lv_like(target.summed, other.summed, other.fit, models.segment_lv)
+    except AnalysisError:
+        return located
+    return {**located, target.name: replace(target, fit=fit)}
 
 
-def transaxial_volume(scan: Scan, recon: ReconOptions) -> tuple[Volume, Mapping[str, Any] | None]:
-    """Give the scan's volume: reconstructed when raw (with the record of how), else as it was read."""
-    if isinstance(scan.image, Projections):
-        done = reconstruct(scan.image, recon)
-        return done.volume, done.record
-    return scan.image, None
+def orient_scan(located: LocatedScan, models: Models, options: Options) -> OrientedScan:
+    """Turn a scan to short axis and, where asked for, label every gate of a gated scan."""
+    frame = located.fit.frame
+    turned = short_axis(located.summed, frame, spacing_mm=options.slice_mm)
+    gates: Volume | None = None
+    findings: tuple[Finding, ...] = ()
+    if options.gate_labels and located.corrected.framing == "gated" and models.segment_gates is not None:
+        try:
+            gates = models.segment_gates(located.frames, frame)
+        except MyoPerfError as error:
+            message = f"The gates could not be labelled one by one: {error}"
+            findings = (Finding("gate-labels-failed", "warning", message),)
+    return OrientedScan(**vars(located), short_axis=turned, gate_labels=gates, label_findings=findings)
 
 
-def _put_back(scan: Scan) -> tuple[Scan, tuple[Finding, ...]]:
-    """Move raw views back to where most of them lie, where the patient moved by a pixel or more."""
-    if not isinstance(scan.image, Projections) or scan.image.views < 12:
+def unroll(oriented: OrientedScan, options: Options) -> UnrolledScan:
+    """Unroll the labelled wall of a scan to polar maps."""
+    fit = oriented.fit
+    maps = sample_polar_map(oriented.summed, fit.labels, fit.frame, rings=options.rings, angles=options.angles)
+    return UnrolledScan(**vars(oriented), maps=maps)
+
+
+def measure_scan(scan: UnrolledScan, options: Options, *, repetition: Repetition | None = None) -> ScanResult:
+    """Measure an unrolled scan: segments, volumes, function when it is gated, blood flow when it is dynamic.
+
+    Parameters
+    ----------
+    repetition
+        For intervals. Only what the original has is measured again, with fewer rounds of the gated wall fit, and the
+        time-activity curves are resampled.
+    """
+    original = repetition.original if repetition else None
+    frame, labels, maximum = scan.fit.frame, scan.fit.labels, scan.maps.maximum
+    gated = scan.frames if scan.corrected.framing == "gated" else None
+    function, flow = None, None
+    findings = (*scan.corrected.findings, *scan.fit.findings, *scan.label_findings)
+    if gated is not None and (original is None or original.function is not None):
+        function, more = _measure_function(scan, gated, rounds=_REPEATED_ROUNDS if original else _ROUNDS)
+        findings += more
+    if original is None or original.flow is not None:
+        flow, more = flow_of_scan(
+            scan.corrected,
+            scan.frames,
+            scan.fit,
+            scan.maps.surface,
+            territories=options.territories,
+            rng=repetition.rng if repetition else None,
+        )
+        findings += more
+    return ScanResult(
+        name=scan.name,
+        scan=scan.corrected,
+        volume=scan.summed,
+        frame=frame,
+        labels=labels,
+        short_axis=scan.short_axis,
+        polar=maximum,
+        polar_mean=scan.maps.mean,
+        segments_percent=segments_percent(maximum),
+        myocardium_ml=labels.label_ml(MYOCARDIUM),
+        cavity_ml=labels.label_ml(BLOOD_POOL),
+        reconstruction=scan.record,
+        function=function,
+        gated_volume=gated,
+        gate_labels=scan.gate_labels,
+        flow=flow,
+        lung_heart_ratio=_lung_heart_ratio(scan.corrected, frame),
+        findings=findings,
+    )
+
+
+def check_scan(scan: UnrolledScan) -> tuple[Finding, ...]:
+    """Return findings on the images' quality, for the reader of the numbers."""
+    findings = (*scan.image_findings, *check_rv_side(scan.summed, scan.maps.surface))
+    if isinstance(scan.acquired.image, Projections):
+        findings += check_motion(scan.acquired.image)
+    fit = scan.fit
+    return findings + check_quality(scan.acquired, scan.summed, fit.labels, fit.frame, polar=scan.maps.maximum)
+
+
+def undo_patient_motion(scan: Scan) -> tuple[Scan, tuple[Finding, ...]]:
+    """Shift raw views back where the patient moved by a pixel or more; return the scan as it is where not."""
+    if not isinstance(scan.image, Projections) or scan.image.views < _MOTION_VIEWS:
         return scan, ()
     motion = estimate_motion(scan.image)
-    if motion.largest_mm < _MOVED_MM:
+    if motion.largest_mm < _MOTION_MM:
         return scan, ()
     count = int((np.abs(motion.shift_mm).max(axis=1) > 0).sum())
     message = (
-        f"{count} of {scan.image.views} views were moved by up to {motion.largest_mm:.0f} mm to undo the patient's "
-        "movement; everything here is from the corrected views."
+        f"{count} of {scan.image.views} views were shifted by up to {motion.largest_mm:.0f} mm to undo the patient's "
+        "motion; all results are from the corrected views."
     )
     return replace(scan, image=correct_motion(scan.image, motion)), (Finding("motion-corrected", "info", message),)
 
 
-def _gate_labels(gated: Volume, frame: LVFrame, models: Models) -> tuple[Volume | None, tuple[Finding, ...]]:
-    """Label every gate in the summed volume's frame; where that fails, say so and go on."""
-    if models.segment_gates is None:
-        return None, ()
-    try:
-        return models.segment_gates(gated, frame), ()
-    except MyoPerfError as error:
-        return None, (Finding("gate-labels-failed", "warning", f"The gates were not labelled one by one: {error}"),)
-
-
-def _function(
-    scan: Scan, gated: Volume, frame: LVFrame, labels: Volume, polar: PolarMap
+def _measure_function(
+    scan: UnrolledScan, gated: Volume, *, rounds: int
 ) -> tuple[FunctionResult | None, tuple[Finding, ...]]:
-    """Measure a gated scan's function; where that fails, say so and go on."""
+    """Measure a gated scan's function; where that fails, return a finding instead."""
     try:
-        function = measure_function(gated, frame, labels, polar, frame_duration_ms=scan.frame_duration_ms)
-        return function, _phase_doubt(function)
+        function = measure_function(
+            gated,
+            scan.fit.frame,
+            scan.fit.labels,
+            scan.maps.maximum,
+            frame_duration_ms=scan.corrected.frame_duration_ms,
+            rounds=rounds,
+        )
     except MyoPerfError as error:
-        return None, (Finding("function-failed", "warning", f"Ventricular function was not measured: {error}"),)
+        return None, (Finding("function-failed", "warning", f"Ventricular function could not be measured: {error}"),)
+    return function, check_phase(function)
 
 
-def _phase_doubt(function: FunctionResult) -> tuple[Finding, ...]:
-    """Say where the phase is mostly noise, and where thickness and motion tell two phases."""
-    found = []
+def check_phase(function: FunctionResult) -> tuple[Finding, ...]:
+    """Return findings where the phase is mostly noise, and where thickening and motion disagree on it."""
+    findings = []
     if not function.more["phase_reliable"]:
         noise = float(function.more["phase_noise_deg"])
         cause = f"noise alone spreads it by {noise:.0f} degrees"
-        cause = cause if noise > 0 else "its noise cannot be told from so few gates"
-        message = f"The phase of contraction is not to be trusted here: {cause}. Do not read its SD, bandwidth or map."
-        found.append(Finding("phase-unreliable", "warning", message))
+        cause = cause if noise > 0 else "there are too few gates to tell it from noise"
+        message = f"The phase of contraction is unreliable: {cause}. Do not use its SD, bandwidth or map."
+        findings.append(Finding("phase-unreliable", "warning", message))
     if not function.more["phase_agrees"]:
-        message = "Thickening and motion of the wall tell different phases; what is shown lies between them."
-        found.append(Finding("phase-disagrees", "warning", message + " Look at the gated slices."))
-    return tuple(found)
+        message = (
+            "Wall thickening and wall motion give different phases of contraction; the values reported lie between "
+            "the two. Check the gated slices."
+        )
+        findings.append(Finding("phase-disagrees", "warning", message))
+    return tuple(findings)
+
+
+def _lung_heart_ratio(scan: Scan, frame: LVFrame) -> float | None:
+    """Return the lung-heart ratio of raw views; None where the heart or the lung lies outside the front view."""
+    if isinstance(scan.image, Projections):
+        with suppress(AnalysisError):
+            return lung_heart_ratio(scan.image, frame.centre_mm)
+    return None

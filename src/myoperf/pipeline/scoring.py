@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from myoperf.errors import MyoPerfError
 from myoperf.gated import static_cavities_ml
@@ -14,26 +14,23 @@ from myoperf.polar import register_polar
 from myoperf.segments import TERRITORIES, Territories
 from myoperf.types import Finding, PolarMap, ScanResult, Scores, State, Study
 
-__all__ = ["score"]
+__all__ = ["MatchedLimits", "match_limits", "score"]
 
 
-def score(
-    study: Study,
-    results: Sequence[ScanResult],
-    available: tuple[NormalLimits, ...],
-    *,
-    territories: Territories = TERRITORIES,
-) -> Scores:
-    """Score stress and rest against the nearest normal limits, with the cavity ratio of the two."""
-    by_state: dict[State, ScanResult] = {}
-    for result in results:
-        if result.state is not None:
-            by_state.setdefault(result.state, result)
-    stress, rest = by_state.get("stress"), by_state.get("rest")
-    limits: dict[State, NormalLimits | None] = {}
+@dataclass(frozen=True)
+class MatchedLimits:
+    """The normal limits that a study's scans are scored against, with findings on how well they fit."""
+
+    by_state: Mapping[State, NormalLimits | None]
+    findings: tuple[Finding, ...]
+
+
+def match_limits(study: Study, results: Sequence[ScanResult], available: Sequence[NormalLimits]) -> MatchedLimits:
+    """Return the available limits nearest to each state's scan, by sex, tracer, camera and modality."""
+    by_state: dict[State, NormalLimits | None] = {}
     findings: tuple[Finding, ...] = ()
-    for state, result in by_state.items():
-        limits[state], said = choose_limits(
+    for state, result in _first_of_each_state(results).items():
+        by_state[state], more = choose_limits(
             available,
             sex=study.sex,
             tracer=result.scan.tracer,
@@ -41,35 +38,55 @@ def score(
             camera=result.scan.camera,
             modality=result.scan.modality,
         )
-        findings += said
-    rest_polar, said = _in_step(stress, rest)
-    findings += said
+        findings += more
+    return MatchedLimits(by_state, findings)
+
+
+def score(results: Sequence[ScanResult], limits: MatchedLimits, *, territories: Territories = TERRITORIES) -> Scores:
+    """Score stress and rest against their normal limits, with the ratio of the cavities and the flow reserve.
+
+    The first scan of each state is scored.
+    """
+    scans = _first_of_each_state(results)
+    stress, rest = scans.get("stress"), scans.get("rest")
+    rest_polar, findings = _align_rest_to_stress(stress, rest)
     if stress and rest:
         findings += doubt_lengths(stress.frame, rest.frame)
     scores = score_perfusion(
         stress.polar if stress else None,
         rest_polar,
-        stress_limits=limits.get("stress"),
-        rest_limits=limits.get("rest"),
+        stress_limits=limits.by_state.get("stress"),
+        rest_limits=limits.by_state.get("rest"),
         territories=territories,
     )
-    ratio = _dilation(stress, rest) if stress and rest else None
-    return with_reserve(replace(scores, tid_ratio=ratio, findings=(*scores.findings, *findings)), results)
+    ratio = _cavity_ratio(stress, rest) if stress and rest else None
+    findings = (*scores.findings, *limits.findings, *findings)
+    return with_reserve(replace(scores, tid_ratio=ratio, findings=findings), results)
 
 
-def _in_step(stress: ScanResult | None, rest: ScanResult | None) -> tuple[PolarMap | None, tuple[Finding, ...]]:
-    """Turn the rest map by the few degrees that bring it into step with stress, and say so."""
+def _first_of_each_state(results: Sequence[ScanResult]) -> dict[State, ScanResult]:
+    scans: dict[State, ScanResult] = {}
+    for result in results:
+        if result.state is not None:
+            scans.setdefault(result.state, result)
+    return scans
+
+
+def _align_rest_to_stress(
+    stress: ScanResult | None, rest: ScanResult | None
+) -> tuple[PolarMap | None, tuple[Finding, ...]]:
+    """Return the rest map rotated by the few degrees that match it to stress, with a finding where it was rotated."""
     if stress is None or rest is None or stress.polar.values.shape != rest.polar.values.shape:
         return (rest.polar if rest else None), ()
-    found = register_polar(stress.polar, rest.polar)
-    if found.shift_deg == 0.0:
+    registered = register_polar(stress.polar, rest.polar)
+    if registered.shift_deg == 0.0:
         return rest.polar, ()
-    text = f"For scoring, the rest map was turned by {found.shift_deg:+.0f} degrees to match stress."
-    return found.polar, (Finding("rest-turned", "info", text),)
+    text = f"For scoring, the rest map was rotated by {registered.shift_deg:+.0f} degrees to match stress."
+    return registered.polar, (Finding("rest-turned", "info", text),)
 
 
-def _dilation(stress: ScanResult, rest: ScanResult) -> float | None:
-    """Compare the two cavities by a model wall; by the labels where the model cannot be fitted to both."""
+def _cavity_ratio(stress: ScanResult, rest: ScanResult) -> float | None:
+    """Return stress over rest cavity by a model of the wall, or by the labels where it cannot be fitted to both."""
     try:
         return tid_ratio(*static_cavities_ml([(r.volume, r.frame, r.polar) for r in (stress, rest)]))
     except MyoPerfError:

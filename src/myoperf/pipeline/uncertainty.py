@@ -1,158 +1,237 @@
 """How far every number of a report would move if the scan were taken again.
 
-Each draw takes the raw views' counts anew from Poisson's distribution, reconstructs, traces the ventricle
-again from a pose moved by what noise moves it, and measures and scores as the main job does. Where there are no
-raw views only the pose is moved, by an assumed amount. All scans of a study are drawn together, so that
-what compares stress and rest has an interval too.
+A study is analysed a few times more on resampled data, by the same functions as the main job; the spread of each number
+gives its interval. Raw views are resampled from Poisson's distribution and reconstructed, and the ventricle is labelled
+in a pose shifted by what noise shifts it. Where there are no raw views only the pose is varied, by an assumed amount.
+All scans of a study are resampled together, so that what compares stress and rest has an interval too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import stdtrit
 
-from myoperf.errors import AnalysisError, MyoPerfError
-from myoperf.gated import measure_function
-from myoperf.pipeline.flow import flow_of
-from myoperf.pipeline.intervals import interval_of_draws, jitter_frame, resample_counts
+from myoperf.errors import AnalysisError, InputError, MyoPerfError
+from myoperf.lv import LVFit
 from myoperf.pipeline.numbers import end_at_zero, numbers_of_scan, numbers_of_scores
-from myoperf.polar import sample_polar_map, segments_percent
-from myoperf.quality import lung_heart_ratio
-from myoperf.recon import ReconOptions, reconstruct
-from myoperf.segments import TERRITORIES, Territories
-from myoperf.types import (
-    BLOOD_POOL,
-    MYOCARDIUM,
-    Finding,
-    Interval,
-    LVFrame,
-    Projections,
-    Scan,
-    ScanResult,
-    Scores,
-    Volume,
-)
+from myoperf.pipeline.options import Models, Options
+from myoperf.pipeline.scan import OrientedScan, Repetition, measure_scan, unroll
+from myoperf.pipeline.scoring import MatchedLimits, score
+from myoperf.recon import reconstruct
+from myoperf.types import Interval, LVFrame, Projections, ScanResult, Scores
 
-__all__ = ["lung_heart_of", "measure_intervals"]
+__all__ = [
+    "PoseSpread",
+    "interval_from_outline",
+    "interval_of_draws",
+    "jitter_frame",
+    "measure_intervals",
+    "resample_views",
+]
 
-SegmentLV = Callable[[Volume, LVFrame], tuple[Volume, tuple[Finding, ...]]]
+Numbers = Mapping[str, float]
 
-_BY_NOISE = {"shift_mm": 0.4, "tilt_deg": 1.0, "valve_mm": 0.5}
-"""What noise moves a found pose by (SD), on simulated patients drawn twice; with raw views."""
-_ROUNDS = 2
+_FEWEST = 3
+"""Draws below which no interval is given."""
+_STREAM = 20261
+"""Keeps the random numbers of intervals apart from others of the same seed."""
 
 
-def lung_heart_of(scan: Scan, frame: LVFrame) -> float | None:
-    """Give the lung-heart ratio of raw views; None where the heart or the lung lies outside the front view."""
-    if isinstance(scan.image, Projections):
-        with suppress(AnalysisError):
-            return lung_heart_ratio(scan.image, frame.centre_mm)
-    return None
+@dataclass(frozen=True, kw_only=True)
+class PoseSpread:
+    """By how much a pose varies (standard deviations).
+
+    Attributes
+    ----------
+    shift_mm
+        Of apex and base together, along each axis.
+    tilt_deg
+        Of the long axis in two directions, and of the rotation about it.
+    valve_mm
+        Of the base along the long axis.
+    """
+
+    shift_mm: float = 2.0
+    tilt_deg: float = 3.0
+    valve_mm: float = 3.0
+
+
+ASSUMED_SPREAD = PoseSpread()
+"""How well a pose is taken to be known where there are no raw views: an assumption, not a measurement."""
+NOISE_SPREAD = PoseSpread(shift_mm=0.4, tilt_deg=1.0, valve_mm=0.5)
+"""What noise does to an estimated pose, measured on simulated patients acquired twice; used with raw views."""
 
 
 def measure_intervals(
     results: Sequence[ScanResult],
     scores: Scores,
+    limits: MatchedLimits,
+    models: Models,
+    options: Options,
     *,
-    rescore: Callable[[Sequence[ScanResult]], Scores],
-    segment: SegmentLV,
-    recon: ReconOptions,
-    territories: Territories = TERRITORIES,
-    draws: int,
-    seed: int,
-    progress: Callable[[str], None] = lambda _: None,
+    announce: Callable[[str], None] = lambda _: None,
 ) -> Mapping[str, Mapping[str, Interval]]:
-    """Repeat the measurement of a study and give the interval of every number.
+    """Repeat the analysis on resampled data to get an interval for every number.
 
     Parameters
     ----------
-    results, scores
-        Of the study as it is.
-    rescore
-        Scores a draw's results as the study's were.
-    segment
-        Labels the ventricle in a given pose.
-    recon
-        As the study was reconstructed.
-    territories
-        Whose segments a vessel's flow is averaged over.
-    draws
-        3 or more; n draws know an SD to about 1 / sqrt(2 (n - 1)).
+    results, scores, limits
+        Of the study itself.
+    options
+        As the study was analysed with. `interval_draws` n know a standard deviation to about 1 / sqrt(2 (n - 1)); with
+        0 nothing is done.
+    announce
+        Called with a short text before every draw.
 
     Returns
     -------
-    Scan's name and ``"scores"`` -> number -> interval; empty where no draw could be measured.
+    Name of a scan, or ``"scores"`` -> name of a number -> interval; empty where fewer than three draws succeeded.
     """
-    rng = np.random.default_rng([20261, seed])
-    seen: dict[str, list[dict[str, float]]] = {result.name: [] for result in results}
-    scored: list[dict[str, float]] = []
-    for draw in range(draws):
-        progress(f"intervals: draw {draw + 1} of {draws}")
+    rng = np.random.default_rng([_STREAM, options.seed or 0])
+    drawn: dict[str, list[Numbers]] = {result.name: [] for result in results}
+    drawn_scores: list[Numbers] = []
+    for draw in range(options.interval_draws):
+        announce(f"intervals: draw {draw + 1} of {options.interval_draws}")
         try:
-            again = [_again(result, segment, recon, territories, rng) for result in results]
+            repeated = [_remeasure(result, models, options, rng) for result in results]
         except MyoPerfError:
             continue
-        for result in again:
-            seen[result.name].append(numbers_of_scan(result))
-        scored.append(numbers_of_scores(rescore(again)))
-    out = {
-        result.name: interval_of_draws(numbers_of_scan(result), seen[result.name], source=_source(result))
+        for result in repeated:
+            drawn[result.name].append(numbers_of_scan(result))
+        drawn_scores.append(numbers_of_scores(score(repeated, limits, territories=options.territories)))
+    intervals = {
+        result.name: interval_of_draws(numbers_of_scan(result), drawn[result.name], source=_source(result))
         for result in results
     }
     sources = sorted({_source(result) for result in results})
-    out["scores"] = interval_of_draws(numbers_of_scores(scores), scored, source=" and ".join(sources))
+    intervals["scores"] = interval_of_draws(numbers_of_scores(scores), drawn_scores, source=" and ".join(sources))
     return {
-        name: {key: end_at_zero(key, interval) for key, interval in found.items()}
-        for name, found in out.items()
-        if found
+        name: {key: end_at_zero(key, interval) for key, interval in of_scan.items()}
+        for name, of_scan in intervals.items()
+        if of_scan
     }
 
 
 def _source(result: ScanResult) -> str:
+    """Return what is resampled for a scan's intervals."""
     if isinstance(result.scan.image, Projections):
         return "counts"
     return "outline" if result.flow is None else "outline and residuals"
 
 
-def _again(
-    result: ScanResult, segment: SegmentLV, recon: ReconOptions, territories: Territories, rng: np.random.Generator
-) -> ScanResult:
-    """Measure one scan on counts, and from a pose, drawn anew."""
-    scan, image = result.scan, result.scan.image
-    if isinstance(image, Projections):
-        image = resample_counts(image, rng)
-        scan = replace(scan, image=image)
-        moving = reconstruct(image, recon).volume
-        volume = moving.summed()
-        frame = jitter_frame(result.frame, rng, **_BY_NOISE)
-    else:
-        moving, volume = image, result.volume
-        frame = jitter_frame(result.frame, rng)
-    labels, _ = segment(volume, frame)
-    maps = sample_polar_map(volume, labels, frame, rings=result.polar.rings, angles=result.polar.angles)
-    function = None
-    if result.function is not None:
-        lengths = scan.frame_duration_ms
-        function = measure_function(moving, frame, labels, maps.maximum, frame_duration_ms=lengths, rounds=_ROUNDS)
-    flow = None
-    if result.flow is not None:
-        grid = (result.polar.rings, result.polar.angles)
-        flow, _ = flow_of(scan, moving, frame, labels, grid=grid, territories=territories, rng=rng)
-    return replace(
-        result,
-        scan=scan,
-        volume=volume,
-        frame=frame,
-        labels=labels,
-        polar=maps.maximum,
-        polar_mean=maps.mean,
-        segments_percent=segments_percent(maps.maximum),
-        myocardium_ml=labels.label_ml(MYOCARDIUM),
-        cavity_ml=labels.label_ml(BLOOD_POOL),
-        function=function,
-        flow=flow,
-        lung_heart_ratio=lung_heart_of(scan, frame),
+def _remeasure(result: ScanResult, models: Models, options: Options, rng: np.random.Generator) -> ScanResult:
+    """Measure a scan again on resampled counts, where it has raw views, and in a varied pose.
+
+    Volumes that were read and the short axis do not change from draw to draw: those of `result` are kept.
+    """
+    scan, frames, summed, spread = result.scan, result.scan.image, result.volume, ASSUMED_SPREAD
+    if isinstance(frames, Projections):
+        views = resample_views(frames, rng)
+        scan, frames = replace(scan, image=views), reconstruct(views, options.recon).volume
+        summed, spread = frames.summed(), NOISE_SPREAD
+    frame = jitter_frame(result.frame, rng, spread)
+    labels, _ = models.segment_lv(summed, frame)
+    oriented = OrientedScan(
+        name=result.name,
+        acquired=scan,
+        corrected=scan,
+        frames=frames,
+        summed=summed,
+        record=result.reconstruction,
+        fit=LVFit(frame, labels, 1.0, ()),
+        short_axis=result.short_axis,
+        gate_labels=result.gate_labels,
     )
+    repeated = measure_scan(unroll(oriented, options), options, repetition=Repetition(result, rng))
+    if result.function is not None and repeated.function is None:
+        raise AnalysisError("The resampled scan's function could not be measured.")
+    return repeated
+
+
+def resample_views(projections: Projections, rng: np.random.Generator) -> Projections:
+    """Draw every pixel from a Poisson distribution whose mean is its counts.
+
+    The measured counts stand in for the unknown mean (parametric bootstrap; Haynor and Woods, IEEE Trans Med Imaging
+    1989;8:73, for emission tomography), so a draw holds the noise twice: its spread is right, its mean may be biased
+    for numbers that noise inflates.
+
+    Raises
+    ------
+    InputError
+        When pixels are negative: such views have been corrected and are not counts.
+    """
+    if projections.array.min() < 0:
+        raise InputError("Counts cannot be negative; these views have been corrected and cannot be resampled.")
+    return replace(projections, array=rng.poisson(projections.array).astype(np.float32))
+
+
+def jitter_frame(frame: LVFrame, rng: np.random.Generator, spread: PoseSpread = ASSUMED_SPREAD) -> LVFrame:
+    """Return a pose varied at random: shifted, tilted, rotated about its axis, and with the valve moved along it."""
+    shift = rng.normal(0.0, spread.shift_mm, 3)
+    lean = np.tan(np.deg2rad(rng.normal(0.0, spread.tilt_deg, 2)))
+    turn = np.deg2rad(rng.normal(0.0, spread.tilt_deg))
+    half = 0.5 * frame.length_mm
+    side = half * (lean[0] * frame.anterior + lean[1] * frame.lateral)
+    base = frame.base_mm + shift + side + rng.normal(0.0, spread.valve_mm) * frame.axis
+    anterior = np.cos(turn) * frame.anterior + np.sin(turn) * frame.lateral
+    return LVFrame(frame.apex_mm + shift - side, base, anterior)
+
+
+def interval_from_outline(
+    frame: LVFrame,
+    measure: Callable[[LVFrame], Numbers],
+    *,
+    rng: np.random.Generator,
+    draws: int = 20,
+    level: float = 0.95,
+    spread: PoseSpread = ASSUMED_SPREAD,
+) -> dict[str, Interval]:
+    """Return the interval of every number that `measure` gives for a pose, from the uncertainty of the pose alone.
+
+    Parameters
+    ----------
+    measure
+        From a pose to named numbers: labelling and all that follows.
+    draws
+        20 know a standard deviation to about 16 percent.
+
+    Raises
+    ------
+    InputError
+        When fewer than three draws are asked for, or can be measured, or the level is not between 0 and 1.
+    """
+    if draws < _FEWEST or not 0.0 < level < 1.0:
+        raise InputError(f"An interval needs 3 draws or more and a level between 0 and 1; got {draws} and {level}.")
+
+    def measured() -> Iterator[Numbers]:
+        for _ in range(draws):
+            try:
+                yield measure(jitter_frame(frame, rng, spread))
+            except MyoPerfError:
+                continue
+
+    values, drawn = measure(frame), tuple(measured())
+    if len(drawn) < _FEWEST:
+        raise InputError(f"Only {len(drawn)} of {draws} draws could be measured; an interval needs 3.")
+    return interval_of_draws(values, drawn, level=level, source="outline")
+
+
+def interval_of_draws(
+    values: Numbers, drawn: Sequence[Numbers], *, level: float = 0.95, source: str
+) -> dict[str, Interval]:
+    """Return an interval for every number that three draws or more have: value -+ t(draws - 1) x SD.
+
+    A draw in which a number is missing or not finite does not count for that number.
+    """
+    out = {}
+    for name, value in values.items():
+        samples = [numbers[name] for numbers in drawn if np.isfinite(numbers.get(name, np.nan))]
+        if len(samples) < _FEWEST or not np.isfinite(value):
+            continue
+        sd = float(np.std(samples, ddof=1))
+        reach = float(stdtrit(len(samples) - 1, 0.5 + 0.5 * level)) * sd
+        out[name] = Interval(float(value), float(value) - reach, float(value) + reach, sd, len(samples), source)
+    return out

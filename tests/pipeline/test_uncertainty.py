@@ -1,4 +1,4 @@
-"""Intervals of a whole study, motion put back, and doubt about the phase, on small simulated scans."""
+"""Intervals of a whole study, patient motion undone, and checks of the phase, on small simulated scans."""
 
 from dataclasses import replace
 
@@ -9,8 +9,8 @@ from myoperf.errors import InputError
 from myoperf.gated import measure_synchrony
 from myoperf.lv import LVFit
 from myoperf.pipeline import Models, Options, analyze
-from myoperf.pipeline.scan import _phase_doubt, _put_back
-from myoperf.pipeline.scoring import _dilation
+from myoperf.pipeline.scan import check_phase, undo_patient_motion
+from myoperf.pipeline.scoring import _cavity_ratio
 from myoperf.quality.counts import place_in_views
 from myoperf.report.content import numbers_table
 from myoperf.report.contract import results_json
@@ -101,7 +101,7 @@ def test_tid_compares_model_walls_and_falls_back_on_labels(report):
     stress, rest = report.results
     assert report.scores.tid_ratio == pytest.approx(1.0, abs=0.1)
     short = replace(FRAME, base_mm=FRAME.apex_mm + 20.0 * FRAME.axis)
-    fallen = _dilation(replace(stress, frame=short, cavity_ml=90.0), replace(rest, cavity_ml=60.0))
+    fallen = _cavity_ratio(replace(stress, frame=short, cavity_ml=90.0), replace(rest, cavity_ml=60.0))
     assert fallen == pytest.approx(1.5)
 
 
@@ -113,10 +113,10 @@ def test_volumes_without_views_get_the_outline_s_doubt(report):
     assert "lung_heart_ratio" not in drawn
 
 
-def test_a_patient_who_moved_is_put_back_and_it_is_said():
+def test_patient_motion_is_undone_and_reported():
     spoilt, still = Scan(views(3, moved_mm=14.0)), Scan(views(3))
-    assert _put_back(still) == (still, ())
-    scan, (finding,) = _put_back(spoilt)
+    assert undo_patient_motion(still) == (still, ())
+    scan, (finding,) = undo_patient_motion(spoilt)
     assert finding.code == "motion-corrected"
     off = [np.abs(s.image.array - still.image.array).sum() for s in (spoilt, scan)]
     assert off[1] < 0.75 * off[0]
@@ -132,13 +132,13 @@ PHASE = {"phase_reliable": True, "phase_noise_deg": 3.0, "phase_agrees": True, "
 
 def test_a_phase_that_is_noise_is_a_finding():
     good = FunctionResult(100.0, 40.0, 60.0, more=PHASE)
-    assert _phase_doubt(good) == ()
+    assert check_phase(good) == ()
     bad = replace(good, more=PHASE | {"phase_reliable": False, "phase_noise_deg": 14.2})
-    (finding,) = _phase_doubt(bad)
+    (finding,) = check_phase(bad)
     assert (finding.code, finding.severity) == ("phase-unreliable", "warning")
     assert "14 degrees" in finding.message
     few = replace(good, more=PHASE | {"phase_reliable": False, "phase_noise_deg": 0.0})
-    assert "so few gates" in _phase_doubt(few)[0].message
+    assert "too few gates" in check_phase(few)[0].message
 
 
 def test_thickness_and_motion_of_two_phases_are_a_finding():
@@ -154,5 +154,5 @@ def test_thickness_and_motion_of_two_phases_are_a_finding():
     for sign in (1.0, -1.0):
         phase = measure_synchrony(1 + 0.2 * beating(20 * side) + noise, 3.0 * beating(sign * 20 * side))
         more = PHASE | {"phase_agrees": phase.agrees, "phase_disagreement": phase.disagreement}
-        told.append([f.code for f in _phase_doubt(FunctionResult(100.0, 40.0, 60.0, more=more))])
+        told.append([f.code for f in check_phase(FunctionResult(100.0, 40.0, 60.0, more=more))])
     assert told == [[], ["phase-disagrees"]]
