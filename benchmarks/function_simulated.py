@@ -35,7 +35,7 @@ from function_cohort import COHORTS, patient_of, views_of
 from myoperf.errors import MyoPerfError
 from myoperf.gated import measure_function
 from myoperf.gated.function import static_cavities_ml
-from myoperf.lv import doubt_lengths
+from myoperf.lv import check_lengths
 from myoperf.perfusion import tid_ratio
 from myoperf.phantom.motion import volumes
 from myoperf.phantom.truth import truth
@@ -111,7 +111,7 @@ def measure_patient(views: dict[str, Projections], again: str = "") -> dict[str,
     out["phase_reliable"] = float(result.more["phase_reliable"])
     told = result.more["phase_disagreement"]
     out["phase_disagreement"] = float("nan") if told is None else float(told)
-    unlike = doubt_lengths(stress.fit.frame, rest.fit.frame)
+    unlike = check_lengths(stress.fit.frame, rest.fit.frame)
     out["doubt"] = float(any(doubted((*one.fit.findings, *unlike)) for one in (stress, rest)))
     out["counts"] = float(views[f"stress{again}"].array.sum(dtype=np.float64))
     return out

@@ -18,7 +18,7 @@ from myoperf.geometry import rotate_frame, sample
 from myoperf.lv.find import LVFit
 from myoperf.types import Finding, Float, LVFrame, Volume
 
-__all__ = ["Match", "doubt_lengths", "find_lv_like", "match_scans"]
+__all__ = ["Match", "check_lengths", "find_lv_like", "match_scans"]
 
 
 REACH_MM, STEP_MM, SMOOTH_MM = 55.0, 6.0, 4.0
@@ -141,13 +141,13 @@ def _moved(points: Float, x: Float) -> Float:
     return np.asarray(turned + x[3:] * _UNIT[3:])
 
 
-def doubt_lengths(stress: LVFrame, rest: LVFrame) -> tuple[Finding, ...]:
-    """Say when the ventricles of stress and rest are too unlike in length to be one heart's."""
+def check_lengths(stress: LVFrame, rest: LVFrame) -> tuple[Finding, ...]:
+    """Return a finding where the ventricles of stress and rest differ more in length than one heart's can."""
     long, short = max(stress.length_mm, rest.length_mm), min(stress.length_mm, rest.length_mm)
     if long <= MOST_STRETCH * short:
         return ()
     text = (
-        f"The ventricle found is {stress.length_mm:.0f} mm long under stress and {rest.length_mm:.0f} mm at rest, more "
-        "than one heart changes: one of the two is hardly right. Look at both before comparing them."
+        f"The left ventricle measures {stress.length_mm:.0f} mm at stress and {rest.length_mm:.0f} mm at rest, a larger "
+        "difference than in one heart: one of the two contours is probably wrong. Check both before comparing the scans."
     )
     return (Finding("ventricles-differ", "warning", text),)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from myoperf.errors import MyoPerfError
 from myoperf.gated import static_cavities_ml
-from myoperf.lv import doubt_lengths
+from myoperf.lv import check_lengths
 from myoperf.perfusion import NormalLimits, choose_limits, score_perfusion, tid_ratio
 from myoperf.pipeline.flow import with_reserve
 from myoperf.polar import register_polar
@@ -51,7 +51,7 @@ def score(results: Sequence[ScanResult], limits: MatchedLimits, *, territories: 
     stress, rest = scans.get("stress"), scans.get("rest")
     rest_polar, findings = _align_rest_to_stress(stress, rest)
     if stress and rest:
-        findings += doubt_lengths(stress.frame, rest.frame)
+        findings += check_lengths(stress.frame, rest.frame)
     scores = score_perfusion(
         stress.polar if stress else None,
         rest_polar,
