@@ -147,7 +147,8 @@ def check_lengths(stress: LVFrame, rest: LVFrame) -> tuple[Finding, ...]:
     if long <= MOST_STRETCH * short:
         return ()
     text = (
-        f"The left ventricle measures {stress.length_mm:.0f} mm at stress and {rest.length_mm:.0f} mm at rest, a larger "
-        "difference than in one heart: one of the two contours is probably wrong. Check both before comparing the scans."
+        f"The left ventricle measures {stress.length_mm:.0f} mm at stress and {rest.length_mm:.0f} mm at rest, a "
+        "larger difference than in one heart: one of the two contours is probably wrong. Check both before comparing "
+        "the scans."
     )
     return (Finding("ventricles-differ", "warning", text),)
