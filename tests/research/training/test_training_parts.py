@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from myoperf.errors import InputError
-from myoperf.research.training.device import resolve_device, seeded
+from myoperf.research.training.device import seeded
 from myoperf.research.training.epochs import BestEpoch
 from myoperf.research.training.prediction import run_in_batches
 from myoperf.research.training.recipes import pick_recipe
@@ -94,19 +94,6 @@ def test_batches_do_not_change_a_prediction(batch):
     got = run_in_batches(lambda a, b: net(a) + b, first, second, batch=batch)
     assert torch.allclose(got, net(first) + second)
     assert not got.requires_grad
-
-
-def test_the_device_is_one_that_is_there():
-    assert resolve_device("cpu").type == "cpu"
-    assert resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    with pytest.raises(InputError, match="auto, cpu, cuda"):
-        resolve_device("tpu")
-
-
-def test_cuda_is_refused_where_there_is_none(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(InputError, match="no CUDA GPU"):
-        resolve_device("cuda")
 
 
 def test_a_seed_inside_changes_nothing_outside():

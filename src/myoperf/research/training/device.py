@@ -1,4 +1,4 @@
-"""The device to train on, and seeds."""
+"""Seeds of PyTorch's random numbers."""
 
 from __future__ import annotations
 
@@ -7,27 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from myoperf.errors import InputError
-
-__all__ = ["DEVICES", "resolve_device", "seeded"]
-
-DEVICES = ("auto", "cpu", "cuda")
-
-
-def resolve_device(name: str = "auto") -> torch.device:
-    """Return the device to train on; ``"auto"`` is a CUDA GPU where there is one, else the processor.
-
-    Raises
-    ------
-    InputError
-        For an unknown name, or ``"cuda"`` where PyTorch has no CUDA GPU.
-    """
-    if name not in DEVICES:
-        raise InputError(f"Unknown device {name!r}; choose from {', '.join(DEVICES)}.")
-    present = torch.cuda.is_available()
-    if name == "cuda" and not present:
-        raise InputError("PyTorch has no CUDA GPU on this machine; choose the device cpu or auto.")
-    return torch.device("cuda" if present and name != "cpu" else "cpu")
+__all__ = ["seeded"]
 
 
 @contextmanager
