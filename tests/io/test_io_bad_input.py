@@ -49,11 +49,11 @@ def exotic():
 BAD = {
     "ct": (ct, "modality CT"),
     "bone": (lambda: planar("WHOLE BODY"), "whole-body"),
-    "static": (lambda: planar("STATIC"), "planar picture"),
+    "static": (lambda: planar("STATIC"), "planar image"),
     "odd": (lambda: planar("ODD"), "Image Type value 3 is ODD"),
     "capture": (capture, "screen capture"),
     "mu": (transmission, "attenuation map"),
-    "one slice": (lambda: pet_slices(counts_of(1, 1, 8, 9))[0], "no volume"),
+    "one slice": (lambda: pet_slices(counts_of(1, 1, 8, 9))[0], "do not form a volume"),
     "empty": (lambda: raw_nm(np.zeros((1, 1, 9, 7, 8), dtype=int)), "no counts"),
 }
 

@@ -118,7 +118,7 @@ def test_decay_factors_that_rise_as_decay_does_are_no_doubt():
 def test_missing_time_frames_are_said(save, tmp_path):
     scan = read(save, tmp_path, series(NumberOfTimeSlices=6))
     assert [f.message for f in scan.findings if f.code == "time-frames-missing"] == [
-        "The dynamic series speaks of 6 time frames; 4 are there."
+        "The dynamic series should have 6 time frames; it has 4."
     ]
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from dicom_making import code, item
 from pydicom.sequence import Sequence
 
-from myoperf.io.header import age_years, camera_of, patient_of
+from myoperf.io.header import age_years, camera_of, study_of
 from myoperf.io.quirks import (
     first_start_angle,
     height_in_metres,
@@ -17,6 +18,7 @@ from myoperf.io.quirks import (
     view_ranks,
 )
 from myoperf.io.tracers import tracer_of
+from myoperf.types import Scan, Volume
 
 
 def test_start_angle_of_the_detector_wins():
@@ -57,8 +59,8 @@ def test_nuclide_in_the_window_name():
 
 
 def test_stretched_counts_only_at_the_full_range():
-    assert stretched_counts(32767.0) is not None
-    assert stretched_counts(32766.0) is None
+    assert [finding.code for finding in stretched_counts(32767.0)] == ["counts-stretched"]
+    assert stretched_counts(32766.0) == ()
 
 
 @pytest.mark.parametrize(("size", "metres"), [(1.7, 1.7), (170.0, 1.7), (0.0, None), (17.0, None), (None, None)])
@@ -98,8 +100,9 @@ def test_tracer(nuclide, agent, expected):
 
 
 def test_absent_attributes_are_none():
-    values = patient_of(item(PatientWeight=0, PatientSex=""))
-    assert set(values.values()) == {None}
+    study = study_of(item(PatientWeight=0, PatientSex=""), (Scan(Volume(np.ones((2, 3, 4)), np.eye(4))),))
+    names = ("study_uid", "patient_id", "sex", "age_years", "height_m", "weight_kg")
+    assert [getattr(study, name) for name in names] == [None] * 6
     assert camera_of(item()) is None
     assert camera_of(item(Manufacturer="Maker", ManufacturerModelName="Maker One")) == "Maker One"
     assert camera_of(item(Manufacturer="Maker", ManufacturerModelName="One")) == "Maker One"

@@ -1,7 +1,7 @@
-"""DICOM headers and pixels, and what a header says of the patient, the tracer and the camera.
+"""DICOM headers and pixels: read, decoded, encoded; single attributes; patient and camera.
 
-Everything of a patient that is read here goes into the records of `myoperf.types`; none of it into
-an error or a warning. pydicom's own warnings quote values and are kept quiet for that reason.
+A patient's data goes into the records of `myoperf.types`, never into an error or a warning. pydicom's
+own warnings quote values, so they are suppressed.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from myoperf.errors import InputError
 from myoperf.io.quirks import height_in_metres
+from myoperf.types import Finding, Scan, Study
 
 __all__ = [
     "age_years",
@@ -33,16 +34,16 @@ __all__ = [
     "items",
     "number",
     "numbers",
-    "patient_of",
     "read_frames",
     "read_header",
+    "study_of",
     "text_of",
 ]
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep pydicom's warnings and log from reaching the user: they quote the values they complain of."""
+    """Suppress pydicom's warnings and log, which quote the values they are about."""
     log = logging.getLogger("pydicom")
     level = log.level
     log.setLevel(logging.CRITICAL + 1)
@@ -55,7 +56,7 @@ def _quiet() -> Iterator[None]:
 
 
 def read_header(path: Path) -> Dataset:
-    """Read a DICOM file up to its pixels.
+    """Read a DICOM file without its pixels.
 
     Raises
     ------
@@ -72,8 +73,8 @@ def read_header(path: Path) -> Dataset:
     except FileNotFoundError:
         raise InputError(f"{path.name}: the file does not exist.") from None
     except PermissionError:
-        raise InputError(f"{path.name}: the file may not be read; check its permissions.") from None
-    except Exception:  # a parser meeting arbitrary bytes raises anything; its text may quote the file
+        raise InputError(f"{path.name}: the file cannot be read; check its permissions.") from None
+    except Exception:  # on arbitrary bytes a parser raises anything; its text may quote the file
         looks_dicom = False
     if not looks_dicom:
         raise InputError(f"{path.name}: neither DICOM nor NIfTI; give the files as the camera exported them.")
@@ -81,7 +82,7 @@ def read_header(path: Path) -> Dataset:
 
 
 def read_frames(path: Path) -> NDArray[Any]:
-    """Decode the pixels of a file: shape (frames, rows, columns), rescale slope and intercept not applied.
+    """Return a file's stored pixels, shape (frames, rows, columns), without rescale slope and intercept.
 
     Raises
     ------
@@ -92,7 +93,7 @@ def read_frames(path: Path) -> NDArray[Any]:
         with _quiet():
             dataset = pydicom.dcmread(path, force=True)
             if "PixelData" not in dataset:
-                raise InputError(f"{path.name}: no pixel data; the file is truncated or holds no image.")
+                raise InputError(f"{path.name}: no pixel data; the file is truncated or contains no image.")
             array = dataset.pixel_array
     except InputError:
         raise
@@ -101,12 +102,12 @@ def read_frames(path: Path) -> NDArray[Any]:
     frames = int(number(dataset, "NumberOfFrames") or 1)
     shape = (frames, int(dataset.Rows), int(dataset.Columns))
     if array.size != np.prod(shape):
-        raise InputError(f"{path.name}: {array.size} pixels decoded where {np.prod(shape)} are declared.")
+        raise InputError(f"{path.name}: {array.size} pixels decoded, {np.prod(shape)} declared; export the file again.")
     return cast("NDArray[Any]", array.reshape(shape))
 
 
 def _why_undecodable(path: Path, error: Exception) -> str:
-    """Say in one line why the pixels could not be had, without the decoder's own text."""
+    """Return in one line why the pixels could not be decoded, without the decoder's own text."""
     try:
         with _quiet():
             syntax = UID(pydicom.filereader.read_file_meta_info(path).get("TransferSyntaxUID", ""))
@@ -128,7 +129,7 @@ def _is_compressed(syntax: UID) -> bool:
 
 
 def encode_header(dataset: Dataset, name: str) -> bytes:
-    """Encode a header without pixels as a DICOM file, so that derived objects can refer to it.
+    """Return a header without pixels as the bytes of a DICOM file, so that derived objects can refer to it.
 
     Raises
     ------
@@ -160,7 +161,7 @@ _PIXEL_TAGS = {0x7FE00008, 0x7FE00009, 0x7FE00010}
 
 
 def text_of(dataset: Dataset, keyword: str) -> str:
-    """Give an attribute as text; empty where it is absent."""
+    """Return an attribute as text; empty where it is absent."""
     with _quiet():
         try:
             value = dataset.get(keyword, "")
@@ -170,7 +171,7 @@ def text_of(dataset: Dataset, keyword: str) -> str:
 
 
 def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
-    """Give an attribute's finite numbers; empty where it is absent or not numeric."""
+    """Return an attribute's numbers; empty where it is absent, not numeric or not finite."""
     with _quiet():
         try:
             value = dataset.get(keyword)
@@ -183,12 +184,12 @@ def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
 
 
 def number(dataset: Dataset, keyword: str) -> float | None:
-    """Give an attribute's first number, or None."""
+    """Return an attribute's first number, or None."""
     return next(iter(numbers(dataset, keyword)), None)
 
 
 def items(dataset: Dataset, keyword: str) -> tuple[Dataset, ...]:
-    """Give the items of a sequence; none where it is absent."""
+    """Return the items of a sequence; none where it is absent."""
     with _quiet():
         try:
             return tuple(dataset.get(keyword) or ())
@@ -197,25 +198,25 @@ def items(dataset: Dataset, keyword: str) -> tuple[Dataset, ...]:
 
 
 def camera_of(dataset: Dataset) -> str | None:
-    """Name the camera: manufacturer and model (alone where it begins with the manufacturer), or None."""
+    """Return manufacturer and model, or the model alone where it begins with the manufacturer; None where absent."""
     maker, model = text_of(dataset, "Manufacturer"), text_of(dataset, "ManufacturerModelName")
     parts = [model] if maker and model.lower().startswith(maker.lower()) else [maker, model]
     return " ".join(part for part in parts if part) or None
 
 
 def age_years(dataset: Dataset) -> float | None:
-    """Give the patient's age: Patient's Age (PS3.5 AS), or from birth and study dates; None where absent."""
+    """Return Patient's Age (PS3.5 AS), else the age from birth and study dates; None where absent."""
     match = re.fullmatch(r"(\d{1,3})([DWMY])", text_of(dataset, "PatientAge"))
     if match and int(match[1]) > 0:
         return int(match[1]) / {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0}[match[2]]
-    born, seen = _date(dataset, "PatientBirthDate"), _date(dataset, "StudyDate")
-    if born is None or seen is None or seen < born:
+    birth, study = _date(dataset, "PatientBirthDate"), _date(dataset, "StudyDate")
+    if birth is None or study is None or study < birth:
         return None
-    return float(seen.year - born.year - ((seen.month, seen.day) < (born.month, born.day)))
+    return float(study.year - birth.year - ((study.month, study.day) < (birth.month, birth.day)))
 
 
 def _date(dataset: Dataset, keyword: str) -> date | None:
-    """Read a DICOM date, or None where it is absent or impossible."""
+    """Return a DICOM date, or None where it is absent or impossible."""
     match = re.fullmatch(r"(\d{4})\.?(\d{2})\.?(\d{2})", text_of(dataset, keyword))
     try:
         return date(int(match[1]), int(match[2]), int(match[3])) if match else None
@@ -223,15 +224,17 @@ def _date(dataset: Dataset, keyword: str) -> date | None:
         return None
 
 
-def patient_of(dataset: Dataset) -> dict[str, Any]:
-    """Give a study's clinical values under the names of `myoperf.types.Study`; None where absent."""
+def study_of(dataset: Dataset, scans: tuple[Scan, ...], findings: tuple[Finding, ...] = ()) -> Study:
+    """Return the study of these scans, with the identifiers and clinical values of a header; None where absent."""
     sex = text_of(dataset, "PatientSex").upper()
     weight = number(dataset, "PatientWeight")
-    return {
-        "study_uid": text_of(dataset, "StudyInstanceUID") or None,
-        "patient_id": text_of(dataset, "PatientID") or None,
-        "sex": cast("Literal['M', 'F', 'O']", sex) if sex in ("M", "F", "O") else None,
-        "age_years": age_years(dataset),
-        "height_m": height_in_metres(number(dataset, "PatientSize")),
-        "weight_kg": weight if weight is not None and 1.0 <= weight <= 500.0 else None,
-    }
+    return Study(
+        scans,
+        study_uid=text_of(dataset, "StudyInstanceUID") or None,
+        patient_id=text_of(dataset, "PatientID") or None,
+        sex=cast("Literal['M', 'F', 'O']", sex) if sex in ("M", "F", "O") else None,
+        age_years=age_years(dataset),
+        height_m=height_in_metres(number(dataset, "PatientSize")),
+        weight_kg=weight if weight is not None and 1.0 <= weight <= 500.0 else None,
+        findings=findings,
+    )

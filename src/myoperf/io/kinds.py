@@ -1,28 +1,25 @@
-"""What kind of image a DICOM file holds, and which kinds MyoPerf does not analyse."""
+"""What kind of image a DICOM file contains: modality, raw or reconstructed, gated, short axis, prone, corrected."""
 
 from __future__ import annotations
 
 import re
 from typing import Literal
 
+from pydicom import uid
 from pydicom.dataset import Dataset
 
 from myoperf.errors import UnsupportedInputError
 from myoperf.io.header import items, number, text_of
 from myoperf.io.state import words_of
 
-__all__ = ["Kind", "image_words", "is_gated", "is_prone", "is_short_axis", "kind_of"]
+__all__ = ["Kind", "image_words", "is_attenuation_corrected", "is_gated", "is_prone", "is_short_axis", "kind_of"]
 
 Kind = Literal["nm-raw", "nm-volume", "pt"]
 
-_NM_STORAGE = "1.2.840.10008.5.1.4.1.1.20"
-_PET_STORAGE = "1.2.840.10008.5.1.4.1.1.128"
-_ENHANCED_PET = ("1.2.840.10008.5.1.4.1.1.130", "1.2.840.10008.5.1.4.1.1.128.1")
-_CAPTURES = "1.2.840.10008.5.1.4.1.1.7"
-_DICOMDIR = "1.2.840.10008.1.3.10"
+_ENHANCED_PET = (uid.EnhancedPETImageStorage, uid.LegacyConvertedEnhancedPETImageStorage)
 _EXPECTED = "MyoPerf reads NM tomography, PET slices and NIfTI volumes."
 _OTHER_NM = {
-    "STATIC": "a planar picture",
+    "STATIC": "a planar image",
     "WHOLE BODY": "a whole-body (bone) scan",
     "DYNAMIC": "a planar dynamic series",
     "GATED": "a planar gated (blood-pool) series",
@@ -32,7 +29,7 @@ _SHORT_AXIS_CODES = {"103340004", "G-A186"}
 
 
 def kind_of(dataset: Dataset, name: str) -> Kind:
-    """Tell a file's kind from its SOP class and Image Type (PS3.3 C.8.4.9, C.8.9.4).
+    """Return a file's kind, by its SOP class and Image Type (PS3.3 C.8.4.9, C.8.9.4).
 
     Parameters
     ----------
@@ -47,22 +44,23 @@ def kind_of(dataset: Dataset, name: str) -> Kind:
         For everything that is not a tomographic NM image or a classic PET slice.
     """
     sop_class, modality = text_of(dataset, "SOPClassUID"), text_of(dataset, "Modality")
-    if sop_class == _DICOMDIR:
+    if sop_class == uid.MediaStorageDirectoryStorage:
         raise UnsupportedInputError(f"{name}: an index (DICOMDIR), not an image; give the folder of the images.")
     if sop_class in _ENHANCED_PET:
         raise UnsupportedInputError(f"{name}: an enhanced multi-frame PET image; export it as classic PET slices.")
-    if sop_class not in (_NM_STORAGE, _PET_STORAGE):
-        what = "a screen capture (2D picture)" if sop_class.startswith(_CAPTURES) else f"modality {_safe(modality)}"
+    if sop_class not in (uid.NuclearMedicineImageStorage, uid.PositronEmissionTomographyImageStorage):
+        is_capture = sop_class.startswith(uid.SecondaryCaptureImageStorage)
+        what = "a screen capture (2D picture)" if is_capture else f"modality {_safe(modality)}"
         raise UnsupportedInputError(f"{name}: {what}, not a perfusion image. {_EXPECTED}")
     if number(dataset, "SamplesPerPixel") not in (None, 1.0):
         raise UnsupportedInputError(f"{name}: a colour picture, not counts. {_EXPECTED}")
-    if sop_class == _PET_STORAGE:
+    if sop_class == uid.PositronEmissionTomographyImageStorage:
         return "pt"
     return _nm_kind(dataset, name)
 
 
 def _nm_kind(dataset: Dataset, name: str) -> Kind:
-    """Tell raw from reconstructed NM by value 3 of Image Type."""
+    """Return whether an NM file is raw or reconstructed, by value 3 of Image Type."""
     values = [part.strip().upper() for part in _image_type(dataset)]
     third = values[2] if len(values) > 2 else ""
     if "TRANSMISSION" in values[3:] or {"umap", "mumap"} & set(image_words(dataset)):
@@ -85,12 +83,12 @@ def _image_type(dataset: Dataset) -> list[str]:
 
 
 def _safe(text: str) -> str:
-    """Quote a coded value for a message: upper case letters, blanks and underscores only."""
+    """Return a coded value for a message, which may quote upper case letters, digits, blanks and underscores only."""
     return text if re.fullmatch(r"[A-Z0-9 _]{1,16}", text) else "missing or unknown"
 
 
 def image_words(dataset: Dataset) -> list[str]:
-    """Give the words that name the image: Image ID and series description."""
+    """Return the words of Image ID and series description."""
     return words_of(text_of(dataset, "ImageID")) + words_of(text_of(dataset, "SeriesDescription"))
 
 
@@ -100,7 +98,7 @@ def is_gated(dataset: Dataset) -> bool:
 
 
 def is_short_axis(dataset: Dataset) -> bool:
-    """Whether a reconstruction is already turned to short axis, by view code or by its name."""
+    """Whether a reconstruction is already in short axis, by its view code or its name."""
     if _view_codes(dataset) & _SHORT_AXIS_CODES:
         return True
     words = image_words(dataset)
@@ -109,7 +107,7 @@ def is_short_axis(dataset: Dataset) -> bool:
 
 
 def _is_long_axis(dataset: Dataset) -> bool:
-    """Whether a reconstruction holds horizontal or vertical long-axis slices."""
+    """Whether a reconstruction consists of horizontal or vertical long-axis slices."""
     words = image_words(dataset)
     return (
         bool(_view_codes(dataset) & _LONG_AXIS_CODES)
@@ -119,13 +117,13 @@ def _is_long_axis(dataset: Dataset) -> bool:
 
 
 def _view_codes(dataset: Dataset) -> set[str]:
-    """Collect the codes of ViewCodeSequence, in the detector's item (PS3.3 C.8.4.11) or above it."""
+    """Return the codes of View Code Sequence, in the detector's item (PS3.3 C.8.4.11) or at the top level."""
     holders = (dataset, *items(dataset, "DetectorInformationSequence"))
     return {text_of(code, "CodeValue") for holder in holders for code in items(holder, "ViewCodeSequence")}
 
 
 def is_prone(dataset: Dataset) -> bool:
-    """Whether the patient lay prone, by the orientation's modifier code, Patient Position or the name."""
+    """Whether the patient lay prone, by the orientation's modifier code, Patient Position or the image's name."""
     codes = {
         text_of(modifier, "CodeValue")
         for item in items(dataset, "PatientOrientationCodeSequence")
@@ -133,3 +131,8 @@ def is_prone(dataset: Dataset) -> bool:
     }
     named = any(word in ("pron", "prone") for word in image_words(dataset))
     return bool(codes & {"F-10310", "1240000"}) or text_of(dataset, "PatientPosition").endswith("P") or named
+
+
+def is_attenuation_corrected(dataset: Dataset) -> bool:
+    """Whether Corrected Image says ATTN, or the file describes its attenuation correction."""
+    return "ATTN" in text_of(dataset, "CorrectedImage") or bool(items(dataset, "AttenuationCorrectionSourceSequence"))

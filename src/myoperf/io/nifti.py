@@ -1,4 +1,4 @@
-"""NIfTI volumes: RAS and (x, y, z) in the file, LPS and (plane, row, column) here."""
+"""NIfTI volumes: RAS and (x, y, z) in the file, LPS and (plane, row, column) in MyoPerf."""
 
 from __future__ import annotations
 
@@ -14,14 +14,19 @@ from myoperf.errors import GeometryError, InputError, UnsupportedInputError
 from myoperf.geometry import lps_from_ras
 from myoperf.types import Volume
 
-__all__ = ["is_nifti", "read_nifti", "write_nifti"]
+__all__ = ["is_nifti", "name_without_suffix", "read_nifti", "write_nifti"]
 
 _SCALE = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
 
 
 def is_nifti(path: Path) -> bool:
-    """Whether a file's name ends as NIfTI's does (.nii, .nii.gz)."""
+    """Whether a file's name ends in .nii or .nii.gz."""
     return re.search(r"\.nii(\.gz)?$", path.name, re.IGNORECASE) is not None
+
+
+def name_without_suffix(path: Path) -> str:
+    """Return a file's name up to .nii."""
+    return path.name.split(".nii")[0]
 
 
 def read_nifti(path: Path) -> Volume:
@@ -33,7 +38,7 @@ def read_nifti(path: Path) -> Volume:
     Raises
     ------
     InputError
-        When the file is damaged, or holds NaN or infinite values.
+        When the file is damaged, or contains NaN or infinite values.
     UnsupportedInputError
         When it is a 2D picture or has more than four axes.
     GeometryError
@@ -58,7 +63,7 @@ def read_nifti(path: Path) -> Volume:
     if not coded:
         raise GeometryError(f"{path.name}: neither sform nor qform is set; an affine is never invented.")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise InputError(f"{path.name}: the volume holds NaN or infinite values.")
+        raise InputError(f"{path.name}: the volume contains NaN or infinite values.")
     affine = np.asarray(image.affine, dtype=np.float64).copy()
     affine[:3] *= _SCALE.get(unit, 1.0)
     frames = array[None] if array.ndim == 3 else np.moveaxis(array, 3, 0)
@@ -81,7 +86,7 @@ def write_nifti(path: Path, volume: Volume, *, description: str = "") -> None:
     Raises
     ------
     InputError
-        When the values' type has no place in NIfTI (text, complex), or integers exceed 32 bits.
+        When NIfTI cannot hold the values: text, complex numbers, integers beyond 32 bits.
     """
     array = volume.array.transpose(0, 3, 2, 1)
     array = array[0] if volume.frames == 1 else np.moveaxis(array, 0, 3)
@@ -111,5 +116,5 @@ def _storable(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _reversed(affine: NDArray[Any]) -> NDArray[np.float64]:
-    """Exchange an affine between index orders (i, j, k) and (k, j, i)."""
+    """Return an affine with its index order reversed, (i, j, k) to (k, j, i)."""
     return np.asarray(affine, dtype=np.float64)[:, [2, 1, 0, 3]]

@@ -1,26 +1,27 @@
-"""Stacks of planes: orientation, position and step from the header to an affine."""
+"""Image planes: orientation and pixel spacing of NM and PET, as the header gives them."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
+from pydicom.dataset import Dataset
 
 from myoperf.errors import GeometryError
-from myoperf.geometry import affine_from_axes
+from myoperf.io.header import numbers
 from myoperf.types import Float
 
-__all__ = ["NOMINAL_SHORT_AXIS", "is_transaxial", "plane_axes", "stack_affine"]
+__all__ = ["NOMINAL_SHORT_AXIS", "is_transaxial", "pixel_spacing_mm", "plane_axes"]
 
 
 def plane_axes(cosines: ArrayLike, name: str) -> Float:
-    """Give the unit vectors (normal, down the rows, along the columns), shape (3, 3), of Image Orientation.
+    """Return the unit vectors (normal, down the rows, along the columns) of Image Orientation, shape (3, 3).
 
     The normal is the cross product of the direction along a row and down a column (PS3.3 C.7.6.2.1.1).
 
     Raises
     ------
     GeometryError
-        When the two directions are missing, no unit vectors or not at right angles.
+        When the two directions are missing, are not unit vectors or are not at right angles.
     """
     values = np.asarray(cosines, dtype=np.float64)
     if values.shape != (6,):
@@ -35,9 +36,18 @@ def plane_axes(cosines: ArrayLike, name: str) -> Float:
     return np.stack([np.cross(along, down), down, along])
 
 
-def stack_affine(axes: Float, origin_mm: ArrayLike, step_mm: float, spacing_mm: tuple[float, float]) -> Float:
-    """Lay planes along their normal; a negative step stacks against it (PS3.3 C.8.4.15, Spacing Between Slices)."""
-    return np.asarray(affine_from_axes(origin_mm, axes, (step_mm, *spacing_mm)), dtype=np.float64)
+def pixel_spacing_mm(dataset: Dataset, name: str) -> tuple[float, float]:
+    """Return (row, column) spacing; Pixel Spacing includes the zoom (PS3.3 C.8.4.8).
+
+    Raises
+    ------
+    GeometryError
+        When it is missing or not positive.
+    """
+    values = numbers(dataset, "PixelSpacing")
+    if len(values) != 2 or min(values) <= 0:
+        raise GeometryError(f"{name}: Pixel Spacing is missing or not positive; export the file with its geometry.")
+    return values[0], values[1]
 
 
 def is_transaxial(axes: Float) -> bool:
@@ -45,8 +55,8 @@ def is_transaxial(axes: Float) -> bool:
     return bool(abs(axes[0][2]) > np.cos(np.deg2rad(15.0)))
 
 
-def _nominal() -> Float:
-    """Build the axes (apex to base, anterior to inferior, septal to lateral) of an ordinary heart."""
+def _nominal_short_axis() -> Float:
+    """Return the axes (apex to base, anterior to inferior, septal to lateral) of a typical heart."""
     axis = np.array([-0.66, 0.62, 0.42])
     axis /= np.linalg.norm(axis)
     inferior = np.array([0.0, 0.0, -1.0])
@@ -55,10 +65,10 @@ def _nominal() -> Float:
     return np.stack([axis, inferior, np.cross(axis, -inferior)])
 
 
-NOMINAL_SHORT_AXIS = _nominal()
-"""Axes given to short-axis slices whose file has no patient space, rows (plane, row, column).
+NOMINAL_SHORT_AXIS = _nominal_short_axis()
+"""Axes assumed for short-axis slices whose file has no patient orientation: unit vectors (plane, row, column).
 
-The convention: planes from apex to base, rows from anterior to inferior, columns from septal to
-lateral; the apex points to the left, forwards and down as in most patients. Directions on the
-patient are nominal then, which a Finding says; everything measured within the heart is not touched.
+Planes run from apex to base, rows from anterior to inferior, columns from septal to lateral; the
+apex points to the left, forwards and down as in most patients. A finding says that directions in
+the patient are nominal then; what is measured within the heart does not depend on them.
 """

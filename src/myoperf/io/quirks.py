@@ -1,7 +1,7 @@
-"""What cameras and workstations write otherwise than the standard says: one function each.
+"""Ways in which cameras and workstations depart from the standard, one function each.
 
-Every function says whose habit it is and where it was seen, and does nothing to a file that follows
-DICOM PS3.3 C.8.4 (nuclear medicine).
+Every function names the source of the departure and leaves a file that follows DICOM PS3.3 C.8.4
+(nuclear medicine) as it is.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ __all__ = [
 
 
 def first_start_angle(of_detector: float | None, of_rotation: float | None, shift: float = 0.0) -> float | None:
-    """Prefer the Start Angle of the detector to that of the rotation.
+    """Return the detector's Start Angle, else the rotation's.
 
     Siemens (Symbia) writes one rotation for both heads and each head's own Start Angle in
     DetectorInformationSequence, where PS3.3 C.8.4.11 allows it; PyTomography's
-    ``parse_projection_dataset`` meets the same files.
+    ``parse_projection_dataset`` handles the same files.
 
     Parameters
     ----------
@@ -40,29 +40,29 @@ def first_start_angle(of_detector: float | None, of_rotation: float | None, shif
 
 
 def rotation_sign(direction: str) -> int | None:
-    """Turn Rotation Direction into the sign of the angle's step: CW falls, CC rises (PS3.3 C.8.4.12).
+    """Return the sign of the angle's step: Rotation Direction CW falls, CC rises (PS3.3 C.8.4.12).
 
-    Some exports write CCW for CC (PyTomography reads both). None for anything else.
+    Some exports write CCW for CC (PyTomography reads both). Anything else gives None.
     """
     return {"CW": -1, "CC": 1, "CCW": 1}.get(direction.strip().upper())
 
 
 def view_ranks(views: Sequence[int], *, own_start: bool) -> list[int]:
-    """Turn a detector's values of Angular View Vector into steps from its start angle.
+    """Return the steps from a detector's start angle to its views, given its values of Angular View Vector.
 
-    PS3.3 C.8.4.8 counts each detector's views from 1. Some exports count on over the second head
-    (33-64): with a start angle of its own, its first view is step 0 again; without, the numbers
-    already are steps from the common start.
+    PS3.3 C.8.4.8 counts each detector's views from 1. Some exports continue the count on the second
+    head (33-64). If that head has its own start angle, its first view is at step 0; if not, the
+    numbers count steps from the common start.
     """
     first = min(views) if own_start else 1
     return [view - first for view in views]
 
 
 def orbit_radii(values: Sequence[float], views: int) -> tuple[tuple[float, ...] | None, str]:
-    """Read Radial Position (0018,1142): one value, one a view, or none.
+    """Return the orbit's radii from Radial Position (0018,1142): one value, one a view, or none.
 
-    GE (Infinia, Discovery) often leaves it out or writes 0 for body contours. Values below 60 mm
-    cannot be an orbit round a chest; some exports write centimetres: both are not believed.
+    GE (Infinia, Discovery) often leaves it out or writes 0 for body contours. Values below 60 mm are
+    rejected: no orbit round a chest is that small, and some exports write centimetres.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def orbit_radii(values: Sequence[float], views: int) -> tuple[tuple[float, ...] 
 
 
 def nuclide_from_window_name(names: Sequence[str]) -> str | None:
-    """Read the radionuclide off the energy window's name where its code is empty.
+    """Return the radionuclide that an energy window is named after, for files whose code is empty.
 
     GE Discovery NM 530c files in the PhysioNet set (doi:10.13026/ce2z-dw74) have an empty
     RadionuclideCodeSequence and a window named ``Tc99m_EM``.
@@ -90,23 +90,23 @@ def nuclide_from_window_name(names: Sequence[str]) -> str | None:
     return None
 
 
-def stretched_counts(maximum: float) -> Finding | None:
-    """Notice a reconstruction stretched to the full range of 16 bits.
+def stretched_counts(maximum: float) -> tuple[Finding, ...]:
+    """Return a finding where a reconstruction was stretched to the full range of 16 bits.
 
     GE Xeleris and the PhysioNet set store every volume with a maximum of exactly 32767: the counts
     are lost, and stress and rest have no common scale.
     """
     if maximum != 32767.0:
-        return None
-    message = "The volume was stretched to 0-32767 by the workstation: counts are lost, and scans have no common scale."
-    return Finding("counts-stretched", "info", message)
+        return ()
+    message = "The workstation stretched the volume to 0-32767: counts are lost, and scans have no common scale."
+    return (Finding("counts-stretched", "info", message),)
 
 
 def height_in_metres(size: float | None) -> float | None:
-    """Read Patient's Size (0010,1020), metres by PS3.3 C.7.2.2.
+    """Return Patient's Size (0010,1020) in metres, the unit of PS3.3 C.7.2.2.
 
-    Heights typed in centimetres are common on consoles that pass the field through unchecked: 50 to
-    250 is read as centimetres, anything else outside 0.3 to 2.6 m as absent.
+    Consoles that do not check the field often hold heights in centimetres: 50 to 250 is read as
+    centimetres, anything else outside 0.3 to 2.6 m as absent.
     """
     if size is None:
         return None

@@ -1,7 +1,7 @@
-"""Whether a scan was made under stress or at rest, from what the file says.
+"""Whether a scan was made under stress or at rest, according to the file.
 
 Order of trust: the coded acquisition context, then Image ID, series, protocol and procedure
-descriptions, and last the study's description. A text that names both states, or neither, tells
+descriptions, and last the study's description. A text that names both states, or neither, decides
 nothing; an unknown state stays unknown.
 """
 
@@ -48,13 +48,13 @@ _SERIES_TEXTS = (
 
 
 def words_of(text: str) -> list[str]:
-    """Split a description into lower-case words: at signs, digits and a capital after a small letter."""
+    """Split a description into lower-case words, at signs, at digits and before a capital after a small letter."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", plain)]
 
 
 def state_in_text(text: str) -> State | None:
-    """Read the state off a description; None where it names both or neither.
+    """Return the state that a description names; None where it names both or neither.
 
     Examples
     --------
@@ -70,19 +70,19 @@ def state_in_text(text: str) -> State | None:
 
 
 def detect_state(dataset: Dataset) -> tuple[State | None, tuple[Finding, ...]]:
-    """Find a scan's state and say what the reader of the report must know about how.
+    """Return a scan's state and findings about how it was determined.
 
     Returns
     -------
-    (state or None, findings): ``state-conflict`` where code and text disagree (the code is taken),
-    ``state-from-study`` where only the study's description tells. ``state-unknown`` is left to the
-    caller, who may know from the user.
+    (state or None, findings): ``state-conflict`` where code and text disagree (the code is used),
+    ``state-from-study`` where only the study's description names the state. ``state-unknown`` is left
+    to the caller, since the user may have named it.
     """
     coded = _coded_state(dataset)
     written = next((s for s in (state_in_text(text_of(dataset, k)) for k in _SERIES_TEXTS) if s), None)
     if coded is not None:
         if written is not None and written != coded:
-            message = f"The acquisition context says {coded}, the series' text says {written}: {coded} was taken."
+            message = f"The acquisition context says {coded}, the series' description {written}; {coded} was used."
             return coded, (Finding("state-conflict", "warning", message),)
         return coded, ()
     if written is not None:
@@ -92,12 +92,12 @@ def detect_state(dataset: Dataset) -> tuple[State | None, tuple[Finding, ...]]:
     broad = next((s for s in map(state_in_text, texts) if s), None)
     if broad is None:
         return None, ()
-    message = f"Only the study's description tells the state ({broad}); check it."
+    message = f"Only the study's description names the state ({broad}); please check it."
     return broad, (Finding("state-from-study", "warning", message),)
 
 
 def _coded_state(dataset: Dataset) -> State | None:
-    """Read Patient State (DCM 109054) and its like from AcquisitionContextSequence (0040,0555)."""
+    """Return the state coded in Acquisition Context Sequence (0040,0555), as Patient State (DCM 109054) or similar."""
     for item in items(dataset, "AcquisitionContextSequence"):
         for code in items(item, "ConceptCodeSequence"):
             state = _CODES.get(text_of(code, "CodeValue"))

@@ -1,11 +1,11 @@
 """Which of several scans of the same state is analysed.
 
-One scan a state is used; the others are listed with the reason. A dynamic PET series, which alone gives
-flow, is kept beside them. In order of weight: a volume or
-projections of the heart as it lies (not already reoriented), raw projections before reconstructions
-(one known algorithm then makes both states alike), gated before static before dynamic (a gated
-scan's sum is the static one), supine before prone, SPECT without and PET with attenuation
-correction, then the lower series number and the file's name.
+One scan of each state is used; the others are listed with the reason. A dynamic PET series, which
+alone gives flow, is kept in addition. In order of weight: PET before SPECT, images not already in
+short axis, raw projections before reconstructions (the same algorithm then reconstructs both
+states), gated before static before dynamic (the sum of a gated scan is the static one), supine
+before prone, SPECT without and PET with attenuation correction, then the lower series number and
+the file's name.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Candidate:
     name
         Its first file's name.
     corrected
-        Whether it says to be corrected for attenuation.
+        Whether it is marked as corrected for attenuation.
     series
         Series number, 0 where absent.
     """
@@ -46,40 +46,34 @@ class Candidate:
 
     @property
     def origin(self) -> tuple[bool, bool, bool]:
-        """Where its images come from: the lowest is used."""
+        """Sort key of how its images were made: the lowest is used."""
         return self.modality != "PT", self.orientation == "short_axis", not self.raw
 
     @property
     def rank(self) -> tuple[bool | int | float | str, ...]:
         """Sort key: the lowest is used."""
-        plain = self.corrected if self.modality == "NM" else not self.corrected
-        return (
-            *self.origin,
-            _FRAMING_RANK[self.framing],
-            self.prone,
-            plain,
-            self.series,
-            self.name,
-        )
+        unwanted_correction = self.corrected == (self.modality == "NM")
+        framing = _FRAMING_RANK[self.framing]
+        return (*self.origin, framing, self.prone, unwanted_correction, self.series, self.name)
 
     @property
     def kind(self) -> str:
-        """Say what it is, in words."""
+        """What it is, in words."""
         origin = "raw" if self.raw else "short-axis" if self.orientation == "short_axis" else "reconstructed"
-        lying = " prone" if self.prone else ""
-        return f"{self.framing}{lying} {origin} {'PET' if self.modality == 'PT' else 'SPECT'}"
+        position = " prone" if self.prone else ""
+        return f"{self.framing}{position} {origin} {'PET' if self.modality == 'PT' else 'SPECT'}"
 
 
 def choose(candidates: Sequence[Candidate]) -> tuple[tuple[int, ...], ...]:
-    """Group a study's scans by state; order each group by preference.
+    """Group a study's scans by state and order each group by preference.
 
-    Scans of unknown state may be different states: each stays a group of its own, but where some
-    are raw, the reconstructions (and where some are transaxial, the short-axis ones) are taken for
-    their derivatives.
+    Scans of unknown state may be of different states, so each is a group. But where some are raw, the
+    reconstructions are assumed to be made from them, and where some are transaxial, the short-axis
+    ones.
 
     Returns
     -------
-    One tuple of positions a group: the first is used, the others, should it fail, stand in for it.
+    One tuple of positions for each group: the first is used; should it fail, the next.
     """
     groups = [
         [i for i, c in enumerate(candidates) if c.state == state and _for_flow(c) == flow]
@@ -91,12 +85,12 @@ def choose(candidates: Sequence[Candidate]) -> tuple[tuple[int, ...], ...]:
 
 
 def _for_flow(candidate: Candidate) -> bool:
-    """Whether a scan is one that flow is measured on."""
+    """Whether flow can be measured on a scan."""
     return candidate.modality == "PT" and candidate.framing == "dynamic"
 
 
 def _unknown_groups(candidates: Sequence[Candidate]) -> list[list[int]]:
-    """Group the scans of unknown state: one each, derivatives joined to the first of their origin."""
+    """Group the scans of unknown state: one each, those made from others with the first of these."""
     unknown = sorted((i for i, c in enumerate(candidates) if c.state is None), key=lambda i: candidates[i].rank)
     leading = [i for i in unknown if candidates[i].origin == candidates[unknown[0]].origin]
     derived = [i for i in unknown if i not in leading]

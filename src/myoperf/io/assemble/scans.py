@@ -1,4 +1,4 @@
-"""One scan from its files: pixels, geometry, state, tracer, camera and what reading noticed."""
+"""One scan from its files: image, state, tracer, camera and findings."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pydicom.dataset import Dataset
 
 from myoperf.errors import InputError, UnsupportedInputError
 from myoperf.io.header import camera_of, encode_header, read_frames
-from myoperf.io.kinds import is_gated, is_prone, kind_of
-from myoperf.io.nifti import read_nifti
+from myoperf.io.kinds import is_attenuation_corrected, is_gated, is_prone, kind_of
+from myoperf.io.nifti import name_without_suffix, read_nifti
 from myoperf.io.nm.frames import gate_duration_ms
 from myoperf.io.nm.projections import projections_from
 from myoperf.io.nm.volume import volume_from
-from myoperf.io.pet.slices import is_attenuation_corrected, slice_grid, volume_from_slices
+from myoperf.io.pet.slices import slice_grid, volume_from_slices
 from myoperf.io.state import detect_state, state_in_text, words_of
 from myoperf.io.tracers import tracer_of
 from myoperf.types import Finding, Framing, Orientation, Projections, Scan, State, Volume
@@ -29,9 +29,9 @@ def nm_scan(path: Path, header: Dataset, state: State | None = None) -> Scan:
     Parameters
     ----------
     header
-        As `read_header` gives it.
+        From `read_header`.
     state
-        The state decided on; None leaves it unknown with a finding.
+        The state to record; None leaves it unknown, with a finding.
     """
     kind = kind_of(header, path.name)
     pixels = read_frames(path)
@@ -41,6 +41,7 @@ def nm_scan(path: Path, header: Dataset, state: State | None = None) -> Scan:
         image, findings = projections_from(header, pixels, path.name)
     else:
         image, orientation, findings = volume_from(header, pixels, path.name)
+        _refuse_no_counts(image, path.name)
     gated = image.frames > 1
     duration = gate_duration_ms(header, image.frames) if gated else None
     what = "raw projections" if kind == "nm-raw" else "reconstruction"
@@ -70,12 +71,14 @@ def pt_scan(paths: Sequence[Path], headers: Sequence[Dataset], state: State | No
         if frames.shape[0] != 1:
             raise UnsupportedInputError(f"{path.name}: several frames in one PET file; export it as single slices.")
         pixels.append(frames[0])
+    volume = volume_from_slices(grid, headers, pixels)
+    _refuse_no_counts(volume, name)
     findings = grid.findings
     if not is_attenuation_corrected(headers[0]):
-        message = "The PET series is not said to be corrected for attenuation."
+        message = "The PET series is not marked as corrected for attenuation."
         findings += (Finding("pet-uncorrected", "warning", message),)
     return Scan(
-        image=volume_from_slices(grid, headers, pixels, name),
+        image=volume,
         state=state,
         modality="PT",
         framing=grid.framing,
@@ -91,68 +94,73 @@ def pt_scan(paths: Sequence[Path], headers: Sequence[Dataset], state: State | No
 
 
 def nifti_scan(path: Path, state: State | None = None) -> Scan:
-    """Read a NIfTI file as a scan; its name may tell the state, the framing and short-axis slices.
+    """Read a NIfTI file as a scan; its name may give the state, the framing and the short axis.
 
     Raises
     ------
     UnsupportedInputError
         When it looks like a label mask (whole numbers up to 3).
     InputError
-        When it holds no counts.
+        When it contains no counts.
     """
-    volume = read_nifti(path)
+    volume, stem = read_nifti(path), name_without_suffix(path)
+    _refuse_no_counts(volume, path.name)
     values = volume.array
-    if values.max() <= 0 or values.max() == values.min():
-        raise InputError(f"{path.name}: the volume holds no counts.")
     if values.max() <= 3 and np.array_equal(values, np.round(values)):
         raise UnsupportedInputError(f"{path.name}: a mask of labels, not counts; give the image.")
-    words = set(words_of(path.name.split(".nii")[0]))
+    words = set(words_of(stem))
     framing: Framing = "static"
     findings: tuple[Finding, ...] = ()
     if volume.frames > 1:
         framing = "dynamic" if words & {"dyn", "dynamic"} else "gated"
         if not words & {"dyn", "dynamic", "gated", "gate", "sgate", "rgate"}:
-            message = f"NIfTI does not tell what its {volume.frames} frames are: taken for gates of the heart beat."
+            message = f"A NIfTI file does not say what its {volume.frames} frames are: they are read as cardiac gates."
             findings = (Finding("framing-assumed", "warning", message),)
     return Scan(
         image=volume,
-        state=state or state_in_text(path.name.split(".nii")[0]),
+        state=state or state_in_text(stem),
         modality="PT" if words & {"pet", "pt"} else "NM",
         framing=framing,
         orientation="short_axis" if words & {"sa", "sax", "shortaxis"} or {"short", "axis"} <= words else "transaxial",
         description=f"{framing} NIfTI volume",
         source=(path.name,),
-        findings=findings + (() if state else _unknown(None)),
+        findings=findings + (() if state else _unknown_state()),
     )
 
 
+def _refuse_no_counts(volume: Volume, name: str) -> None:
+    """Refuse a volume that is empty or constant."""
+    if volume.array.max() <= 0 or volume.array.max() == volume.array.min():
+        raise InputError(f"{name}: the volume contains no counts.")
+
+
 def _gate_findings(header: Dataset, gated: bool, timed: bool) -> tuple[Finding, ...]:
-    """Say where the file calls itself gated and is not, or gives no duration."""
+    """Return findings where a file marked as gated is not, or gives no duration of its gates."""
     if is_gated(header) and not gated:
-        return (Finding("gated-single", "info", "The file calls itself gated but holds one frame; read as static."),)
+        return (
+            Finding("gated-single", "info", "The file is marked as gated but has one frame; it was read as static."),
+        )
     if gated and not timed:
-        return (Finding("gate-duration-missing", "info", "The file does not tell the length of the gates."),)
+        return (Finding("gate-duration-missing", "info", "The file does not give the duration of the gates."),)
     return ()
 
 
 def _common_findings(header: Dataset, state: State | None) -> tuple[Finding, ...]:
-    """Say what state and posture a reader must know of."""
-    told, findings = detect_state(header)
+    """Return findings about the state and a prone patient."""
+    in_file, findings = detect_state(header)
     if state is None:
-        findings = _unknown(told)
-    elif told is None:
+        findings = _unknown_state() if in_file is None else ()
+    elif in_file is None:
         findings = (Finding("state-given", "info", f"The state ({state}) was given by the user, not by the file."),)
-    elif told != state:
-        message = f"The user named the state {state}; the file says {told}."
+    elif in_file != state:
+        message = f"The user gave the state as {state}; the file says {in_file}."
         findings = (Finding("state-overridden", "warning", message),)
     if is_prone(header):
         findings += (Finding("prone", "info", "The patient lay prone."),)
     return findings
 
 
-def _unknown(told: State | None) -> tuple[Finding, ...]:
-    """Say that nothing tells the state."""
-    if told is not None:
-        return ()
-    message = "Nothing in the file tells stress from rest; name it with --state."
+def _unknown_state() -> tuple[Finding, ...]:
+    """Return the finding that the state is unknown."""
+    message = "The file does not say whether this is stress or rest; give the state with --state."
     return (Finding("state-unknown", "warning", message),)

@@ -1,4 +1,4 @@
-"""Files and folders to studies: find, sort by header, choose, then read each pixel once."""
+"""Files and folders to studies: list the files, sort them by header, choose scans, then read their pixels."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from pydicom.dataset import Dataset
 from myoperf.errors import InputError, MyoPerfError
 from myoperf.io.assemble.choice import Candidate, choose
 from myoperf.io.assemble.scans import nifti_scan, nm_scan, pt_scan
-from myoperf.io.header import number, numbers, patient_of, read_header, text_of
-from myoperf.io.kinds import image_words, is_gated, is_prone, is_short_axis, kind_of
-from myoperf.io.nifti import is_nifti
-from myoperf.io.pet.slices import is_attenuation_corrected
+from myoperf.io.header import number, numbers, read_header, study_of, text_of
+from myoperf.io.kinds import image_words, is_attenuation_corrected, is_gated, is_prone, is_short_axis, kind_of
+from myoperf.io.nifti import is_nifti, name_without_suffix
 from myoperf.io.state import detect_state, state_in_text
 from myoperf.types import Finding, Framing, Scan, State, Study
 
@@ -34,7 +33,7 @@ class Skipped:
 
 @dataclass(frozen=True, eq=False)
 class ReadResult:
-    """The studies found and the files left out."""
+    """Studies, and the files that are part of none."""
 
     studies: tuple[Study, ...]
     skipped: tuple[Skipped, ...] = ()
@@ -59,80 +58,76 @@ class _Series:
 
 
 def find_files(paths: Iterable[Path]) -> tuple[Path, ...]:
-    """List the files given and those in the folders given, recursively, hidden ones left out.
+    """Return the given files and those in the given folders, recursively, without hidden ones.
 
     Raises
     ------
     InputError
         When a path does not exist.
     """
-    found: dict[Path, None] = {}
+    files: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
             inside = sorted(p for p in path.rglob("*") if not any(x.startswith(".") for x in p.relative_to(path).parts))
-            found.update(dict.fromkeys(p for p in inside if p.is_file()))
+            files.update(dict.fromkeys(p for p in inside if p.is_file()))
         elif path.exists():
-            found[path] = None
+            files[path] = None
         else:
             raise InputError(f"{path.name}: no such file or folder.")
-    return tuple(found)
+    return tuple(files)
 
 
 def read_studies(paths: Sequence[Path], *, state: State | None = None, progress: Progress | None = None) -> ReadResult:
-    """Read files or folders into studies, at most one scan a known state each.
+    """Read files or folders into studies, each with one scan of each state and any dynamic PET.
 
     Parameters
     ----------
     paths
-        DICOM or NIfTI files, or folders of them, in any order and mixture.
+        DICOM or NIfTI files, or folders of them, in any order.
     state
-        The state the user names for scans whose files do not tell; where exactly one scan is read
-        it wins over the file.
+        The user's state for scans whose files give none; a study of one scan takes it even where the
+        file gives another.
     progress
-        Called with (files or scans done, of how many).
+        Called with the number of steps (files and studies) done and their total.
 
     Returns
     -------
     ReadResult
-        Studies by Study Instance UID (by Patient ID where there is none); NIfTI files of one folder
-        make a study where their names tell different states, else one each.
+        Studies by Study Instance UID (by Patient ID where there is none). Two NIfTI files of one
+        folder form a study where their names give stress and rest; else each is a study.
 
     Raises
     ------
     InputError
-        When a single given file cannot be used, or no study is left; otherwise files that cannot be
-        used are listed in ``skipped``.
+        When a single given file cannot be used, or no study can be read; otherwise files that cannot
+        be used are listed in ``skipped``.
     """
     paths = [Path(path) for path in paths]
     alone = len(paths) == 1 and paths[0].is_file()
     files = find_files(paths)
-    tell = progress or _silent
+    report = progress or (lambda done, total: None)
     skipped: list[Skipped] = []
-    series = _sort(files, skipped, tell, alone=alone)
+    series = _series_of(files, skipped, report, alone=alone)
     by_study: dict[tuple[str, str], list[_Series]] = {}
     for one in series:
         by_study.setdefault(one.study_key, []).append(one)
     studies = []
     for done, group in enumerate(by_study.values()):
-        tell(len(files) + done, len(files) + len(by_study))
+        report(len(files) + done, len(files) + len(by_study))
         study = _study(group, state, skipped, alone=alone)
         if study is not None:
             studies.append(study)
-    tell(len(files) + len(by_study), len(files) + len(by_study))
+    report(len(files) + len(by_study), len(files) + len(by_study))
     if not studies:
-        raise InputError(_nothing(files, skipped))
+        raise InputError(_why_no_study(files, skipped))
     return ReadResult(tuple(studies), tuple(skipped))
 
 
-def _silent(done: int, total: int) -> None:
-    """Report to nobody."""
-
-
-def _nothing(files: Sequence[Path], skipped: Sequence[Skipped]) -> str:
-    """Say in one line that nothing was usable and the commonest reason."""
+def _why_no_study(files: Sequence[Path], skipped: Sequence[Skipped]) -> str:
+    """Return in one line that no file was usable, and the most common reason."""
     if not files:
-        return "The folder holds no files; give the folder the camera's or the workstation's files are in."
-    reasons = Counter(_after_name(item) for item in skipped)
+        return "The folder holds no files; give the folder with the files of the camera or the workstation."
+    reasons = Counter(item.reason.removeprefix(f"{item.file}: ") for item in skipped)
     if not reasons:
         return f"None of {len(files)} file(s) is a perfusion study."
     reason, count = reasons.most_common(1)[0]
@@ -140,19 +135,14 @@ def _nothing(files: Sequence[Path], skipped: Sequence[Skipped]) -> str:
     return f"{which}{reason}"
 
 
-def _after_name(item: Skipped) -> str:
-    """Give a reason without the file's name before it."""
-    return item.reason.removeprefix(f"{item.file}: ")
-
-
-def _sort(files: Sequence[Path], skipped: list[Skipped], tell: Progress, *, alone: bool) -> list[_Series]:
-    """Read every header and group the files into series."""
+def _series_of(files: Sequence[Path], skipped: list[Skipped], report: Progress, *, alone: bool) -> list[_Series]:
+    """Read every header and group the files into series; files that cannot be used go to `skipped`."""
     series: list[_Series] = []
     slices: dict[tuple[str, str], list[tuple[Path, Dataset]]] = {}
-    seen: dict[str, str] = {}
+    name_by_uid: dict[str, str] = {}
     nifti = [path for path in files if is_nifti(path)]
     for done, path in enumerate(files):
-        tell(done, len(files))
+        report(done, len(files))
         try:
             if is_nifti(path):
                 series.append(_nifti_series(path, nifti))
@@ -160,9 +150,9 @@ def _sort(files: Sequence[Path], skipped: list[Skipped], tell: Progress, *, alon
             header = read_header(path)
             kind = kind_of(header, path.name)
             uid = text_of(header, "SOPInstanceUID")
-            if uid and uid in seen:
-                raise InputError(f"{path.name}: a copy of {seen[uid]} (same SOP Instance UID).")
-            seen[uid] = path.name
+            if uid and uid in name_by_uid:
+                raise InputError(f"{path.name}: a copy of {name_by_uid[uid]} (same SOP Instance UID).")
+            name_by_uid[uid] = path.name
             if kind == "pt":
                 key = (text_of(header, "StudyInstanceUID"), text_of(header, "SeriesInstanceUID"))
                 slices.setdefault(key, []).append((path, header))
@@ -177,7 +167,7 @@ def _sort(files: Sequence[Path], skipped: list[Skipped], tell: Progress, *, alon
 
 
 def _dicom_series(files: Sequence[tuple[Path, Dataset]], *, raw: bool) -> _Series:
-    """Describe the DICOM files of one scan."""
+    """Return the series of one scan's DICOM files."""
     first = files[0][1]
     pet = text_of(first, "Modality") == "PT" or text_of(first, "SeriesType") != ""
     words = set(image_words(first))
@@ -200,7 +190,7 @@ def _dicom_series(files: Sequence[tuple[Path, Dataset]], *, raw: bool) -> _Serie
 
 
 def _framing(headers: Sequence[Dataset], *, pet: bool) -> Framing:
-    """Tell the framing that headers declare (the frames themselves decide when the scan is read)."""
+    """Return the framing that headers declare; when the scan is read, its frames decide."""
     kind = text_of(headers[0], "SeriesType").upper()
     if ("GATED" in kind) if pet else is_gated(headers[0]):
         return "gated"
@@ -209,18 +199,17 @@ def _framing(headers: Sequence[Dataset], *, pet: bool) -> Framing:
 
 
 def _nifti_series(path: Path, all_nifti: Sequence[Path]) -> _Series:
-    """Describe a NIfTI file; files of one folder whose names tell different states are one study."""
-    stem = path.name.split(".nii")[0]
-    mine = state_in_text(stem)
-    beside = [state_in_text(p.name.split(".nii")[0]) for p in all_nifti if p.parent == path.parent]
-    paired = len(beside) == 2 and set(beside) == {"stress", "rest"}
+    """Return the series of a NIfTI file; a stress and a rest file alone in a folder are one study."""
+    state = state_in_text(name_without_suffix(path))
+    in_folder = [state_in_text(name_without_suffix(p)) for p in all_nifti if p.parent == path.parent]
+    paired = len(in_folder) == 2 and set(in_folder) == {"stress", "rest"}
     key = ("folder", str(path.parent)) if paired else ("file", str(path))
-    return _Series((path,), (), Candidate(path.name, mine, "NM", False, "static", "transaxial"), key)
+    return _Series((path,), (), Candidate(path.name, state, "NM", False, "static", "transaxial"), key)
 
 
 def _study(group: Sequence[_Series], state: State | None, skipped: list[Skipped], *, alone: bool) -> Study | None:
     """Choose and read a study's scans; None where none can be read."""
-    group = [replace(s, candidate=replace(s.candidate, state=_told(s.candidate, state, group))) for s in group]
+    group = [_with_user_state(series, state, only=len(group) == 1) for series in group]
     scans: list[tuple[_Series, Scan]] = []
     findings: list[Finding] = []
     for chosen in choose([one.candidate for one in group]):
@@ -234,21 +223,23 @@ def _study(group: Sequence[_Series], state: State | None, skipped: list[Skipped]
                 if alone:
                     raise
                 skipped.extend(Skipped(path.name, str(error)) for path in one.paths)
-        left = [group[position] for position in order]
+        set_aside = [group[position] for position in order]
         used = f"{one.candidate.name} ({one.candidate.kind}) is used"
-        for other in left:
+        for other in set_aside:
             skipped.extend(Skipped(p.name, f"set aside ({other.candidate.kind}): {used}") for p in other.paths)
-        if left:
+        if set_aside:
             what = f"{one.candidate.state} state" if one.candidate.state else "study"
-            kinds = ", ".join(other.candidate.kind for other in left)
+            kinds = ", ".join(other.candidate.kind for other in set_aside)
             message = f"Several scans of the {what}: {one.candidate.kind} used; set aside: {kinds}."
             findings.append(Finding("scans-set-aside", "info", message))
     if not scans:
         return None
     header = next((one.headers[0] for one, _ in scans if one.headers), Dataset())
-    return Study(scans=tuple(scan for _, scan in scans), findings=tuple(findings), **patient_of(header))
+    return study_of(header, tuple(scan for _, scan in scans), tuple(findings))
 
 
-def _told(candidate: Candidate, state: State | None, group: Sequence[_Series]) -> State | None:
-    """Let the user's state stand where the file tells none, and over the file where there is one scan only."""
-    return state if state is not None and (candidate.state is None or len(group) == 1) else candidate.state
+def _with_user_state(series: _Series, state: State | None, *, only: bool) -> _Series:
+    """Return the series with the user's state where its files give none, or where it is the study's only one."""
+    if state is None or not (series.candidate.state is None or only):
+        return series
+    return replace(series, candidate=replace(series.candidate, state=state))

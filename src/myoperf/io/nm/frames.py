@@ -1,7 +1,6 @@
-"""NM images: the frame vectors every multi-frame file is sorted by, and what all kinds share.
+"""Frames of an NM file: which energy window, detector, view, gate and slice each one is, and which to use.
 
-The order of an NM file's frames is told by vectors, one number a frame (PS3.3 C.8.4.8); position in
-the file means nothing.
+Vectors with one number a frame give the order (PS3.3 C.8.4.8); the position in the file means nothing.
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from myoperf.errors import GeometryError, InputError
+from myoperf.errors import InputError
 from myoperf.io.header import items, number, numbers
 from myoperf.io.tracers import NUCLIDES, nuclide_of
 from myoperf.types import Finding, Severity
 
-__all__ = ["FrameTable", "beat_choice", "frame_table", "gate_duration_ms", "pixel_spacing", "window_choice"]
+__all__ = ["FrameTable", "frame_table", "gate_duration_ms", "photopeak_frames", "rr_window_frames"]
 
 _VECTORS = {
     "window": "EnergyWindowVector",
@@ -34,15 +33,15 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class FrameTable:
-    """For every frame of the file: which window, detector, rotation, beat, slot, slice and view it is.
+    """Every frame's energy window, detector, rotation, R-R interval, time slot, slice and view.
 
     Parameters
     ----------
     index
-        Name to an array of shape (frames,), values from 1 as in the file; all 1 where a vector is
-        absent.
+        Name to an array of shape (frames,), values from 1 as in the file; all 1 where the file has
+        no such vector.
     present
-        The names whose vector the file has.
+        The names of the vectors in the file.
     """
 
     index: Mapping[str, Ints]
@@ -74,27 +73,13 @@ def frame_table(dataset: Dataset, name: str, frames: int) -> FrameTable:
     return FrameTable(index, frozenset(present))
 
 
-def pixel_spacing(dataset: Dataset, name: str) -> tuple[float, float]:
-    """Give (row, column) spacing in mm; Pixel Spacing includes the zoom (PS3.3 C.8.4.8).
-
-    Raises
-    ------
-    GeometryError
-        When it is missing or not positive.
-    """
-    values = numbers(dataset, "PixelSpacing")
-    if len(values) != 2 or min(values) <= 0:
-        raise GeometryError(f"{name}: Pixel Spacing is missing or not positive; export the file with its geometry.")
-    return values[0], values[1]
-
-
-def window_choice(
+def photopeak_frames(
     dataset: Dataset, table: FrameTable, pixels: NDArray[np.generic]
 ) -> tuple[NDArray[np.bool_], tuple[Finding, ...]]:
-    """Choose the frames of the photopeak among several energy windows.
+    """Select the frames of the photopeak among several energy windows.
 
-    The window whose limits hold the nuclide's photopeak is taken; where the nuclide or the limits
-    are not told, the one with most counts, with a warning.
+    That is the window whose limits contain the nuclide's photopeak; where nuclide or limits are
+    unknown, the one with most counts, with a warning.
 
     Returns
     -------
@@ -106,21 +91,21 @@ def window_choice(
     nuclide = NUCLIDES.get(nuclide_of(dataset) or "")
     peak = nuclide.photopeak_kev if nuclide else None
     limits = {int(w): _window_limits(dataset, int(w)) for w in windows}
-    holding = [w for w, lim in limits.items() if lim and peak and lim[0] <= peak <= lim[1]]
-    if holding:
-        chosen = min(holding, key=lambda w: limits[w][1] - limits[w][0])
+    candidates = [w for w, lim in limits.items() if lim and peak and lim[0] <= peak <= lim[1]]
+    if candidates:
+        chosen = min(candidates, key=lambda w: limits[w][1] - limits[w][0])
         severity: Severity = "info"
-        why = f"window {chosen} holds the photopeak and was used"
+        why = f"window {chosen} contains the photopeak and was used"
     else:
         chosen = max(limits, key=lambda w: float(pixels[table["window"] == w].sum(dtype=np.float64)))
         severity = "warning"
-        why = f"none is known to hold the photopeak: window {chosen}, with most counts, was used"
-    message = f"The file holds {windows.size} energy windows; {why}."
+        why = f"none is known to contain the photopeak, so window {chosen}, which has most counts, was used"
+    message = f"The file has {windows.size} energy windows; {why}."
     return table["window"] == chosen, (Finding("energy-windows", severity, message),)
 
 
 def _window_limits(dataset: Dataset, window: int) -> tuple[float, ...]:
-    """Give (lower, upper) keV of a window, or nothing."""
+    """Return a window's (lower, upper) limit in keV, or an empty tuple."""
     sequence = items(dataset, "EnergyWindowInformationSequence")
     if not 1 <= window <= len(sequence):
         return ()
@@ -131,22 +116,22 @@ def _window_limits(dataset: Dataset, window: int) -> tuple[float, ...]:
     return ()
 
 
-def beat_choice(
+def rr_window_frames(
     table: FrameTable, pixels: NDArray[np.generic], keep: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], tuple[Finding, ...]]:
-    """Choose one R-R interval window among several: the one with most counts."""
+    """Select the frames of one R-R interval window among several: the one with most counts."""
     beats = np.unique(table["beat"][keep])
     if beats.size == 1:
         return keep, ()
     counts = [float(pixels[keep & (table["beat"] == beat)].sum(dtype=np.float64)) for beat in beats]
     chosen = beats[int(np.argmax(counts))]
     share = 100.0 * max(counts) / max(sum(counts), 1e-9)
-    message = f"The file holds {beats.size} R-R interval windows; the one with most counts ({share:.0f} %) was used."
+    message = f"The file has {beats.size} R-R interval windows; the one with most counts ({share:.0f} %) was used."
     return keep & (table["beat"] == chosen), (Finding("rr-windows", "info", message),)
 
 
 def gate_duration_ms(dataset: Dataset, gates: int) -> NDArray[np.float64] | None:
-    """Give each gate's length, shape (gates,), from PS3.3 C.8.4.14 (NM Multi-gated); None where not told.
+    """Return each gate's length (PS3.3 C.8.4.14, NM Multi-gated), shape (gates,); None where the file gives none.
 
     Time Slot Time of every slot, else Frame Time, else the mean of the R-R limits or the heart rate
     divided by the number of gates.

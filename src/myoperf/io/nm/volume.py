@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from myoperf.errors import GeometryError, InputError
+from myoperf.geometry import affine_from_axes
 from myoperf.io.header import items, number, numbers
 from myoperf.io.kinds import is_short_axis
-from myoperf.io.nm.frames import beat_choice, frame_table, pixel_spacing, window_choice
-from myoperf.io.planes import NOMINAL_SHORT_AXIS, is_transaxial, plane_axes, stack_affine
+from myoperf.io.nm.frames import frame_table, photopeak_frames, rr_window_frames
+from myoperf.io.planes import NOMINAL_SHORT_AXIS, is_transaxial, pixel_spacing_mm, plane_axes
 from myoperf.io.quirks import stretched_counts
 from myoperf.types import Finding, Float, Orientation, Volume
 
@@ -22,7 +23,7 @@ __all__ = ["volume_from"]
 def volume_from(
     dataset: Dataset, pixels: NDArray[np.generic], name: str
 ) -> tuple[Volume, Orientation, tuple[Finding, ...]]:
-    """Build the volume of a reconstructed NM file.
+    """Return the volume of a reconstructed NM file.
 
     Parameters
     ----------
@@ -42,25 +43,23 @@ def volume_from(
     GeometryError
         When orientation, spacing or slice step is missing.
     InputError
-        When slices are missing or the volume holds no counts.
+        When slices are missing.
     """
     table = frame_table(dataset, name, pixels.shape[0])
     if "slice" not in table.present and pixels.shape[0] > 1:
         raise GeometryError(f"{name}: Slice Vector is missing; the order of the slices is unknown.")
-    keep, findings = window_choice(dataset, table, pixels)
-    keep, more = beat_choice(table, pixels, keep)
-    array = _gather(table["slot"][keep], table["slice"][keep], pixels[keep], name)
+    keep, window_findings = photopeak_frames(dataset, table, pixels)
+    keep, rr_findings = rr_window_frames(table, pixels, keep)
+    array = _stack(table["slot"][keep], table["slice"][keep], pixels[keep], name)
     slope, intercept = _scale(dataset)
     array = array * np.float32(slope) + np.float32(intercept)
-    if array.max() <= 0 or array.max() == array.min():
-        raise InputError(f"{name}: the volume holds no counts.")
-    affine, orientation, said = _geometry(dataset, array.shape[1:], name)
-    stretched = stretched_counts(float(pixels.max()))
-    return Volume(array, affine), orientation, (*findings, *more, *said, *((stretched,) if stretched else ()))
+    affine, orientation, geometry_findings = _geometry(dataset, array.shape[1:], name)
+    findings = window_findings + rr_findings + geometry_findings + stretched_counts(float(pixels.max()))
+    return Volume(array, affine), orientation, findings
 
 
 def _scale(dataset: Dataset) -> tuple[float, float]:
-    """Give slope and intercept: of the modality, else of the first real-world value mapping (PS3.3 C.7.6.16.2.11)."""
+    """Return slope and intercept: Rescale's, else the first Real World Value Mapping's (PS3.3 C.7.6.16.2.11)."""
     slope = number(dataset, "RescaleSlope")
     if slope:
         return slope, number(dataset, "RescaleIntercept") or 0.0
@@ -71,10 +70,8 @@ def _scale(dataset: Dataset) -> tuple[float, float]:
     return 1.0, 0.0
 
 
-def _gather(
-    slots: NDArray[np.int64], slices: NDArray[np.int64], pixels: NDArray[Any], name: str
-) -> NDArray[np.float32]:
-    """Put every frame at its (gate, slice), whatever its place in the file."""
+def _stack(slots: NDArray[np.int64], slices: NDArray[np.int64], pixels: NDArray[Any], name: str) -> NDArray[np.float32]:
+    """Return the frames stacked by gate and slice, whatever their position in the file."""
     gates, gate = np.unique(slots, return_inverse=True)
     planes, plane = np.unique(slices, return_inverse=True)
     if slots.size != gates.size * planes.size or np.unique(gate * planes.size + plane).size != slots.size:
@@ -88,11 +85,11 @@ def _gather(
 
 
 def _geometry(dataset: Dataset, shape: tuple[int, ...], name: str) -> tuple[Float, Orientation, tuple[Finding, ...]]:
-    """Find orientation, position and step: in the detector's item by PS3.3 C.8.4.11, else at the top level.
+    """Return affine and orientation, read from the detector's item (PS3.3 C.8.4.11), else from the top level.
 
-    Readers that look at the top level only find nothing in NM files (ClearCanvas issue 209).
+    Programs that read the top level alone find nothing in NM files (ClearCanvas issue 209).
     """
-    spacing = pixel_spacing(dataset, name)
+    spacing = pixel_spacing_mm(dataset, name)
     step, findings = _slice_step(dataset, name)
     holders = (*items(dataset, "DetectorInformationSequence")[:1], dataset)
     cosines = next((c for h in holders if len(c := numbers(h, "ImageOrientationPatient")) == 6), ())
@@ -102,8 +99,8 @@ def _geometry(dataset: Dataset, shape: tuple[int, ...], name: str) -> tuple[Floa
     if named_short_axis and (axes is None or is_transaxial(axes)):
         axes, step, position = NOMINAL_SHORT_AXIS, abs(step), ()
         message = (
-            "The short-axis slices carry no patient orientation: planes are taken from apex to base, rows from "
-            "anterior to inferior, columns from septal to lateral."
+            "The short-axis slices have no patient orientation: planes are assumed to run from apex to base, rows "
+            "from anterior to inferior, columns from septal to lateral."
         )
         findings += (Finding("orientation-nominal", "warning", message),)
     if axes is None:
@@ -111,24 +108,27 @@ def _geometry(dataset: Dataset, shape: tuple[int, ...], name: str) -> tuple[Floa
     oblique = not is_transaxial(axes)
     orientation: Orientation = "short_axis" if named_short_axis or oblique else "transaxial"
     if oblique and not named_short_axis:
-        message = "The planes are oblique to the patient: taken for a short-axis volume."
+        message = "The planes are oblique to the patient, so the volume is read as short-axis."
         findings += (Finding("oblique-planes", "info", message),)
     if not position:
         centre = np.array([step, *spacing]) * (np.asarray(shape) - 1) / 2.0
         position = tuple(-(centre @ axes))
         if not named_short_axis or oblique:
-            message = "The file gives no position: the volume's centre was put at the origin."
+            message = "The file gives no position, so the volume's centre was placed at the origin."
             findings += (Finding("position-missing", "warning", message),)
-    return stack_affine(axes, position, step, spacing), orientation, findings
+    affine = np.asarray(affine_from_axes(position, axes, (step, *spacing)), dtype=np.float64)
+    return affine, orientation, findings  # a negative step stacks planes against their normal
 
 
 def _slice_step(dataset: Dataset, name: str) -> tuple[float, tuple[Finding, ...]]:
-    """Give the signed distance between slices: Spacing Between Slices, else Slice Thickness with a word."""
+    """Return the signed distance between slices: Spacing Between Slices, else Slice Thickness with a finding."""
     step = number(dataset, "SpacingBetweenSlices")
     if step:
         return step, ()
     thickness = number(dataset, "SliceThickness")
     if thickness is None or thickness <= 0:
-        raise GeometryError(f"{name}: neither Spacing Between Slices nor Slice Thickness; the step is never guessed.")
-    message = "Spacing Between Slices is missing: the slice thickness was taken, and slices along their normal."
+        raise GeometryError(
+            f"{name}: Spacing Between Slices and Slice Thickness are both missing; the step is never guessed."
+        )
+    message = "Spacing Between Slices is missing: the slice thickness was used, with slices stacked along their normal."
     return thickness, (Finding("slice-step", "warning", message),)

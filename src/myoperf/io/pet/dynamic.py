@@ -1,4 +1,4 @@
-"""Time frames of dynamic PET: when each began, and decay and counts brought to one measure."""
+"""Time frames of dynamic PET: when each began, and the factors that make their values comparable."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from myoperf.types import Finding, Float
 __all__ = ["activity_factors", "frame_starts_ms"]
 
 
-_AGREE = 0.15
-_NOTABLE = 1.05
+_LARGEST_DISAGREEMENT = 0.15  # relative, between given and expected decay factors
+_NOTABLE_DECAY = 1.05  # below this ratio of decay factors, a missing correction would not be noticed
 
 
 def frame_starts_ms(headers: Sequence[Dataset], duration_ms: Float) -> Float | None:
-    """Give the start of every time frame after the first one's, in ms; None where nothing tells.
+    """Return each time frame's start in ms after the first frame's, or None where the headers give none.
 
-    Acquisition Date and Time (the start of a frame) and Frame Reference Time (0054,1300) are tried, the latter as a
-    frame's start and as its middle, because writers differ; the one whose frames follow each other with the
-    least gap and overlap is taken.
+    Candidates are Acquisition Date and Time (the start of a frame) and Frame Reference Time (0054,1300), the latter
+    as a frame's start and as its middle, because writers differ. The candidate with the least gaps and overlaps
+    between frames is returned.
 
     Parameters
     ----------
@@ -32,15 +32,15 @@ def frame_starts_ms(headers: Sequence[Dataset], duration_ms: Float) -> Float | N
     duration_ms
         Shape (frames,).
     """
-    tried: list[Float] = []
+    candidates: list[Float] = []
     acquired = [_moment_ms(header) for header in headers]
     if all(moment is not None for moment in acquired):
-        tried.append(np.asarray(acquired, dtype=np.float64))
+        candidates.append(np.asarray(acquired, dtype=np.float64))
     reference = [number(header, "FrameReferenceTime") for header in headers]
     if all(value is not None for value in reference):
-        told = np.asarray(reference, dtype=np.float64)
-        tried += [told, told - 0.5 * duration_ms]
-    rising = [starts - starts[0] for starts in tried if (np.diff(starts) > 0).all()]
+        moments = np.asarray(reference, dtype=np.float64)
+        candidates += [moments, moments - 0.5 * duration_ms]
+    rising = [starts - starts[0] for starts in candidates if (np.diff(starts) > 0).all()]
     if not rising:
         return None
     misfit = [round(float(np.abs(np.diff(starts) - duration_ms[:-1]).sum())) for starts in rising]
@@ -50,16 +50,16 @@ def frame_starts_ms(headers: Sequence[Dataset], duration_ms: Float) -> Float | N
 def activity_factors(
     headers: Sequence[Dataset], start_ms: Float, duration_ms: Float
 ) -> tuple[Float, tuple[Finding, ...]]:
-    """Give what each frame is to be multiplied with to hold activity, decay-corrected to the first frame.
+    """Return the factors that turn the frames' values into activity, decay-corrected to the start of the first frame.
 
-    Units of counts (CNTS, PROPCNTS; PS3.3 C.8.9.1.1.3) are divided by the frames' durations in seconds. Frames not
-    corrected for decay (Decay Correction NONE) are corrected by the half-life in the header. Where the Decay Factors
-    (0054,1321) of frames that are said to be corrected do not rise as decay does, nothing is changed and
-    ``decay-doubtful`` says so.
+    Values in counts (Units CNTS, PROPCNTS; PS3.3 C.8.9.1.1.3) are divided by the frames' durations in seconds. Frames
+    not corrected for decay (Decay Correction NONE) are corrected by the half-life in the header. Where the Decay
+    Factors (0054,1321) of corrected frames do not rise as decay requires, no decay correction is applied and the
+    finding ``decay-doubtful`` says so.
 
     Returns
     -------
-    (factors (frames,), findings).
+    (factors (frames,), findings)
     """
     first, done = headers[0], []
     factors = np.ones(len(headers))
@@ -75,45 +75,46 @@ def activity_factors(
         factors *= expected
         done.append("corrected for decay")
     elif corrected in ("", "NONE"):
-        return factors, _doubt("nothing tells whether its frames are corrected for decay, or with which half-life")
+        return factors, _doubt("the file gives neither the correction nor the half-life it needs")
     elif expected is not None and _disagree(headers, expected):
-        return factors, _doubt("its decay factors do not rise from frame to frame as decay does")
+        return factors, _doubt("its decay factors do not rise from frame to frame as decay requires")
     if not done:
         return factors, ()
     return factors, (Finding("frames-converted", "info", f"The time frames were {' and '.join(done)}."),)
 
 
 def _doubt(why: str) -> tuple[Finding, ...]:
+    """Return the finding that the decay correction is in doubt."""
     text = f"The decay correction of the dynamic series is in doubt: {why}."
     return (Finding("decay-doubtful", "warning", text),)
 
 
 def _disagree(headers: Sequence[Dataset], expected: Float) -> bool:
-    """Whether the decay factors are told, decay matters, and the two do not go together."""
-    told = [number(header, "DecayFactor") for header in headers]
-    if any(value is None or value <= 0 for value in told) or expected.max() / expected.min() < _NOTABLE:
+    """Whether decay matters, the headers give decay factors, and these differ from the expected ones."""
+    given = [number(header, "DecayFactor") for header in headers]
+    if any(value is None or value <= 0 for value in given) or expected.max() / expected.min() < _NOTABLE_DECAY:
         return False
-    factor = np.asarray(told, dtype=np.float64)
-    return bool((np.abs(factor / factor[0] * expected[0] / expected - 1.0) > _AGREE).any())
+    factor = np.asarray(given, dtype=np.float64)
+    return bool((np.abs(factor / factor[0] * expected[0] / expected - 1.0) > _LARGEST_DISAGREEMENT).any())
 
 
 def _decay(start_s: Float, duration_s: Float, half_life_s: float) -> Float:
-    """Correct a mean over each frame to time 0: exp(l t) l d / (1 - exp(-l d))."""
+    """Return the factor from a frame's mean activity to that at time 0: exp(l t) l d / (1 - exp(-l d))."""
     rate = np.log(2.0) / half_life_s
     return np.asarray(np.exp(rate * start_s) * rate * duration_s / -np.expm1(-rate * duration_s))
 
 
 def _half_life_s(header: Dataset) -> float | None:
-    """Read Radionuclide Half Life."""
+    """Return Radionuclide Half Life (0018,1075) in seconds."""
     for item in items(header, "RadiopharmaceuticalInformationSequence"):
-        told = number(item, "RadionuclideHalfLife")
-        if told is not None and told > 0:
-            return told
+        half_life = number(item, "RadionuclideHalfLife")
+        if half_life is not None and half_life > 0:
+            return half_life
     return None
 
 
 def _moment_ms(header: Dataset) -> float | None:
-    """Give Acquisition Date and Time (or the time alone, which may pass midnight nowhere) in ms."""
+    """Return Acquisition Date and Time in ms; without a date, the series must not pass midnight."""
     day, time = text_of(header, "AcquisitionDate"), text_of(header, "AcquisitionTime")
     for form in ("%Y%m%d%H%M%S.%f", "%Y%m%d%H%M%S"):
         try:

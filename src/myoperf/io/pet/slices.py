@@ -1,4 +1,4 @@
-"""PET slices to `Volume`: ordered by geometry, static, gated or dynamic."""
+"""PET slices to `Volume`: sorted by position and time; static, gated or dynamic."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from myoperf.errors import GeometryError, InputError, UnsupportedInputError
-from myoperf.io.header import items, number, numbers, text_of
-from myoperf.io.nm.frames import pixel_spacing
+from myoperf.geometry import affine_from_axes
+from myoperf.io.header import number, numbers, text_of
 from myoperf.io.pet.dynamic import activity_factors, frame_starts_ms
-from myoperf.io.planes import plane_axes, stack_affine
+from myoperf.io.planes import pixel_spacing_mm, plane_axes
 from myoperf.types import Finding, Float, Framing, Volume
 
 __all__ = ["SliceGrid", "slice_grid", "volume_from_slices"]
@@ -26,7 +26,7 @@ class SliceGrid:
     Parameters
     ----------
     order
-        Shape (frames, planes): the number of the slice in the list given.
+        Shape (frames, planes): each slice's position in the list of headers.
     lps_from_index
         Shape (4, 4).
     framing
@@ -36,9 +36,9 @@ class SliceGrid:
     start_ms
         Shape (frames,), of time frames; else None.
     factors
-        Shape (frames,): what the frames' values are multiplied with.
+        Shape (frames,): factors of the frames' values, or None.
     findings
-        What of the frames is to be known.
+        What the reader must know about the frames.
     """
 
     order: NDArray[np.int64]
@@ -51,12 +51,12 @@ class SliceGrid:
 
 
 def slice_grid(headers: Sequence[Dataset], name: str) -> SliceGrid:
-    """Order a series' slices by where they lie and when they were taken, never by their number in the series.
+    """Return a series' slices ordered by position and time, never by their number in the series.
 
     Parameters
     ----------
     headers
-        One a slice, in any order.
+        One for each slice, in any order.
     name
         A file's name, for messages.
 
@@ -65,22 +65,22 @@ def slice_grid(headers: Sequence[Dataset], name: str) -> SliceGrid:
     GeometryError
         When orientation, position or spacing is missing or differs, or slices are not evenly spaced.
     InputError
-        When the slices do not make whole frames.
+        When the slices do not form complete frames.
     """
     first = headers[0]
     axes = plane_axes(numbers(first, "ImageOrientationPatient"), name)
-    spacing = pixel_spacing(first, name)
+    spacing = pixel_spacing_mm(first, name)
     for header in headers:
         same = _same_orientation(header, first)
         if not same or any(number(header, side) != number(first, side) for side in ("Rows", "Columns")):
             raise GeometryError(f"{name}: the series' slices differ in orientation or size.")
         if len(numbers(header, "ImagePositionPatient")) != 3:
-            raise GeometryError(f"{name}: Image Position is missing in a slice; its place is never guessed.")
+            raise GeometryError(f"{name}: Image Position is missing in a slice; a position is never guessed.")
     positions = np.array([numbers(header, "ImagePositionPatient") for header in headers])
     depth = positions @ axes[0]
     planes, plane = _levels(depth)
     if planes.size < 3:
-        raise UnsupportedInputError(f"{name}: {planes.size} slice(s) are no volume; give the whole series.")
+        raise UnsupportedInputError(f"{name}: {planes.size} slice(s) do not form a volume; give the whole series.")
     steps = np.diff(planes)
     if np.ptp(steps) > 0.05 * np.median(steps) + 0.02:
         raise GeometryError(f"{name}: slices {steps.min():.2f} to {steps.max():.2f} mm apart; some are missing.")
@@ -89,59 +89,47 @@ def slice_grid(headers: Sequence[Dataset], name: str) -> SliceGrid:
     time, framing = _frame_times(headers, plane, planes.size, frames, name)
     order = np.empty((frames, planes.size), dtype=np.int64)
     order[time, plane] = np.arange(len(headers))
-    affine = stack_affine(axes, positions[order[0, 0]], float(steps.mean()), spacing)
+    affine = np.asarray(affine_from_axes(positions[order[0, 0]], axes, (float(steps.mean()), *spacing)))
     leading = [headers[i] for i in order[:, 0]]
     grid = SliceGrid(order, affine, framing, _durations(leading, framing))
-    return _timed(grid, leading) if framing == "dynamic" else grid
+    return _with_timing(grid, leading) if framing == "dynamic" else grid
 
 
-def _timed(grid: SliceGrid, leading: Sequence[Dataset]) -> SliceGrid:
-    """Add what makes time frames fit for flow: their starts, and decay and counts brought to one measure."""
+def _with_timing(grid: SliceGrid, leading: Sequence[Dataset]) -> SliceGrid:
+    """Return the grid with what flow needs of time frames: their starts and factors. `leading` are first slices."""
     findings: tuple[Finding, ...] = ()
-    told = number(leading[0], "NumberOfTimeSlices")
-    if told is not None and told != len(leading):
-        text = f"The dynamic series speaks of {told:.0f} time frames; {len(leading)} are there."
+    expected = number(leading[0], "NumberOfTimeSlices")
+    if expected is not None and expected != len(leading):
+        text = f"The dynamic series should have {expected:.0f} time frames; it has {len(leading)}."
         findings = (Finding("time-frames-missing", "warning", text),)
     starts = None if grid.duration_ms is None else frame_starts_ms(leading, grid.duration_ms)
     if starts is None or grid.duration_ms is None:
         return replace(grid, findings=findings)
-    factors, said = activity_factors(leading, starts, grid.duration_ms)
-    return replace(grid, start_ms=starts, factors=factors, findings=(*findings, *said))
+    factors, factor_findings = activity_factors(leading, starts, grid.duration_ms)
+    return replace(grid, start_ms=starts, factors=factors, findings=findings + factor_findings)
 
 
-def volume_from_slices(
-    grid: SliceGrid, headers: Sequence[Dataset], pixels: Sequence[NDArray[np.generic]], name: str
-) -> Volume:
-    """Stack decoded slices with each slice's own rescale slope and intercept (PS3.3 C.8.9.4).
-
-    Raises
-    ------
-    InputError
-        When the volume holds no counts.
-    """
+def volume_from_slices(grid: SliceGrid, headers: Sequence[Dataset], pixels: Sequence[NDArray[np.generic]]) -> Volume:
+    """Return the volume of decoded slices, each with its rescale slope and intercept (PS3.3 C.8.9.4)."""
     rows, columns = pixels[0].shape
     array = np.empty((*grid.order.shape, rows, columns), dtype=np.float32)
-    for place in np.ndindex(*grid.order.shape):
-        at = int(grid.order[place])
-        slope = number(headers[at], "RescaleSlope")
-        array[place] = pixels[at].astype(np.float64) * (1.0 if slope is None else slope) + (
-            number(headers[at], "RescaleIntercept") or 0.0
-        )
+    for index in np.ndindex(*grid.order.shape):
+        position = int(grid.order[index])
+        slope, intercept = (number(headers[position], f"Rescale{key}") for key in ("Slope", "Intercept"))
+        array[index] = pixels[position].astype(np.float64) * (1.0 if slope is None else slope) + (intercept or 0.0)
     if grid.factors is not None:
         array *= grid.factors.astype(np.float32)[:, None, None, None]
-    if array.max() <= 0 or array.max() == array.min():
-        raise InputError(f"{name}: the series holds no counts.")
     return Volume(array, grid.lps_from_index)
 
 
 def _same_orientation(header: Dataset, other: Dataset) -> bool:
-    """Whether two slices lie parallel."""
-    mine, its = numbers(header, "ImageOrientationPatient"), numbers(other, "ImageOrientationPatient")
-    return len(mine) == len(its) and np.allclose(mine, its, atol=1e-3)
+    """Whether two slices are parallel."""
+    first, second = (numbers(h, "ImageOrientationPatient") for h in (header, other))
+    return len(first) == len(second) and np.allclose(first, second, atol=1e-3)
 
 
 def _levels(depth: Float) -> tuple[Float, NDArray[np.int64]]:
-    """Group depths closer than 0.05 mm: (the levels, each slice's level)."""
+    """Group depths closer than 0.05 mm; return the levels and each slice's level."""
     order = np.argsort(depth)
     label = np.cumsum(np.diff(depth[order], prepend=depth[order][0]) > 0.05)
     level = np.empty(depth.size, dtype=np.int64)
@@ -152,15 +140,17 @@ def _levels(depth: Float) -> tuple[Float, NDArray[np.int64]]:
 def _refuse_whole_body(header: Dataset, length_mm: float, name: str) -> None:
     """Refuse a whole-body series longer than any heart study."""
     if text_of(header, "SeriesType").upper().find("WHOLE BODY") >= 0 and length_mm > 500.0:
-        raise UnsupportedInputError(f"{name}: a whole-body PET of {length_mm:.0f} mm, not a study of the heart.")
+        raise UnsupportedInputError(f"{name}: a whole-body PET of {length_mm:.0f} mm, not a cardiac study.")
 
 
 def _frame_times(
     headers: Sequence[Dataset], plane: NDArray[np.int64], planes: int, frames: int, name: str
 ) -> tuple[NDArray[np.int64], Framing]:
-    """Tell each slice's frame by the first attribute that sorts them into whole frames."""
+    """Return each slice's frame, by the first attribute that sorts them into complete frames, and the framing."""
     if frames * planes != len(headers) or (np.bincount(plane) != frames).any():
-        raise InputError(f"{name}: {len(headers)} slices at {planes} positions make no whole frames; some are missing.")
+        raise InputError(
+            f"{name}: {len(headers)} slices at {planes} positions do not form complete frames; some are missing."
+        )
     if frames == 1:
         return np.zeros(len(headers), dtype=np.int64), "static"
     kind = text_of(headers[0], "SeriesType").upper()
@@ -176,11 +166,11 @@ def _frame_times(
         distinct, frame = np.unique(moments, return_inverse=True)
         if distinct.size == frames and np.unique(frame * planes + plane).size == len(headers):
             return frame.astype(np.int64), "gated" if gated else "dynamic"
-    raise InputError(f"{name}: {frames} frames at one place and nothing to order them by; export it again.")
+    raise InputError(f"{name}: {frames} frames at one position and nothing to order them by; export the series again.")
 
 
 def _sortable(header: Dataset, keyword: str) -> float | None:
-    """Give a moment as a number; a DICOM time as seconds."""
+    """Return a moment as a number; a DICOM time in seconds."""
     if keyword != "AcquisitionTime":
         return number(header, keyword)
     text = text_of(header, keyword)
@@ -191,7 +181,7 @@ def _sortable(header: Dataset, keyword: str) -> float | None:
 
 
 def _durations(headers: Sequence[Dataset], framing: Framing) -> Float | None:
-    """Give the frames' lengths: Frame Time of a gate, Actual Frame Duration of a time frame, in ms."""
+    """Return the frames' durations in ms: Frame Time of gates, Actual Frame Duration of time frames."""
     if framing == "static":
         return None
     keyword = "FrameTime" if framing == "gated" else "ActualFrameDuration"
@@ -202,8 +192,3 @@ def _durations(headers: Sequence[Dataset], framing: Framing) -> Float | None:
     if framing == "gated" and beat and beat > 0:
         return np.full(len(headers), beat / len(headers))
     return None
-
-
-def is_attenuation_corrected(header: Dataset) -> bool:
-    """Whether Corrected Image says ATTN, or attenuation correction is described."""
-    return "ATTN" in text_of(header, "CorrectedImage") or bool(items(header, "AttenuationCorrectionSourceSequence"))

@@ -1,7 +1,6 @@
 """DICOM results to send back: Segmentation, Structured Report, Encapsulated PDF.
 
-All join the input's study, are marked as research, and are written by highdicom and pydicom.
-The codes are listed in `docs/dicom.md`.
+All belong to the input's study and are marked as research. `docs/dicom.md` lists the codes.
 """
 
 from __future__ import annotations

@@ -47,8 +47,8 @@ def build_seg(result: ScanResult, headers: Headers, *, study: Study, stamp: Stam
     labels = result.labels
     references, preserved = plane_references(result.scan, headers, labels)
     attributes = study_attributes(study, headers, stamp)
-    # Only a grid that lies where the headers say shares their frame of reference: not one reconstructed
-    # about the axis of rotation, nor one the reader had to place itself.
+    # A grid shares the headers' frame of reference only if it lies where they say: not if it was reconstructed
+    # about the axis of rotation, or placed by the reader for want of a position.
     reference_uid = headers[0].get("FrameOfReferenceUID") if preserved else None
     reference_uid = reference_uid or stamp.uid("frame of reference", result.name)
     carrier = _carrier(labels, attributes, reference_uid, stamp)
@@ -88,7 +88,7 @@ def build_seg(result: ScanResult, headers: Headers, *, study: Study, stamp: Stam
 
 
 def _segments(stamp: Stamp, name: str) -> list[Any]:
-    """Describe the two segments."""
+    """Return the descriptions of the two segments."""
     import highdicom as hd
 
     algorithm = hd.AlgorithmIdentificationSequence(
@@ -116,19 +116,18 @@ def _segments(stamp: Stamp, name: str) -> list[Any]:
 
 
 def _carrier(labels: Volume, attributes: Dataset, frame_of_reference_uid: str, stamp: Stamp) -> Dataset:
-    """Make the source image highdicom asks for: the labels' grid with functional groups.
+    """Return a source image for highdicom: the labels' grid as functional groups of an enhanced image.
 
-    A classic multi-frame NM keeps its geometry in the Detector Information Sequence and the
-    Spacing Between Slices, which highdicom does not read; raw projections have no such grid at
-    all. So the grid is handed over as an enhanced image would say it; the references to the real
-    source are written afterwards, by `_refer`.
+    A classic multi-frame NM image keeps its geometry in the Detector Information Sequence and Spacing
+    Between Slices, which highdicom does not read; raw projections have no such grid at all. The
+    references to the real source are written afterwards, by `_refer`.
     """
     try:
         grid = plane_geometry(labels)
     except GeometryError as error:
         raise AnalysisError(f"The labels cannot be written as DICOM. {error}") from None
     carrier = deepcopy(attributes)
-    carrier.PatientName = ""  # highdicom warns of, and so prints, a name it finds odd
+    carrier.PatientName = ""  # highdicom warns of, and so prints, an unusual name
     carrier.SOPClassUID, carrier.Modality = NuclearMedicineImageStorage, "NM"
     carrier.SOPInstanceUID, carrier.SeriesInstanceUID = stamp.uid("carrier"), stamp.uid("carrier series")
     carrier.FrameOfReferenceUID = frame_of_reference_uid
@@ -152,7 +151,7 @@ def _carrier(labels: Volume, attributes: Dataset, frame_of_reference_uid: str, s
 
 
 def _refer(seg: Dataset, references: list[list[Reference]], labels: Volume, *, preserved: bool) -> None:
-    """Point every frame at the images it was made from (PS3.3 C.7.6.16.2.6 and C.12.2), or at none."""
+    """Write references from every frame to the images it was made from (PS3.3 C.7.6.16.2.6 and C.12.2), if any."""
     origins = plane_origins(labels)
     derivations = [_derivation(plane, preserved=preserved) for plane in references]
     for frame in seg.PerFrameFunctionalGroupsSequence:
@@ -182,10 +181,11 @@ def _refer(seg: Dataset, references: list[list[Reference]], labels: Volume, *, p
 
 
 def _derivation(plane: list[Reference], *, preserved: bool) -> Dataset | None:
+    """Return the item that names the source images of a plane, or None where there are none."""
     if not plane:
         return None
     sources = []
-    # One item a frame: ReferencedFrameNumber may hold several, but not every reader takes that.
+    # One item for each frame: ReferencedFrameNumber may hold several, but not every program reads that.
     for reference, frame in ((r, f) for r in plane for f in (r.frames or (None,))):
         source = instance_reference(reference.instance)
         if frame is not None:

@@ -1,4 +1,4 @@
-"""Where DICOM results come from: the patient and study they join, the images they refer to."""
+"""What DICOM results take from their source: patient, study, and references to images and frames."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ _NEW_STUDY = "RESEARCH MyoPerf analysis of files without DICOM headers"
 
 @dataclass(frozen=True)
 class Stamp:
-    """Identity of one set of results: the seed of its UIDs and its time.
+    """Identity of one set of results: the seed of its UIDs, and its date and time.
 
     Parameters
     ----------
     key
-        The same key gives the same UIDs; random by default, since another run is another result.
+        The same key gives the same UIDs; random by default, since every run is a new result.
     when
         Date and time written into the objects.
     """
@@ -94,18 +94,18 @@ class Reference:
 
 
 def read_headers(scan: Scan) -> Headers:
-    """Decode a scan's DICOM headers: none for NIfTI, none without the identifiers a reference needs."""
+    """Return a scan's DICOM headers: none for NIfTI, none without the identifiers that a reference needs."""
     headers = [dcmread(BytesIO(header), stop_before_pixels=True) for header in scan.source_headers]
-    with disable_value_validation():  # decoding a faulty value would print it; `valid_text` judges it later
+    with disable_value_validation():  # decoding would print a faulty value; `valid_text` checks it later
         for header, name in itertools.product(headers, (*_IDENTIFIERS, *_ALWAYS, *_WHEN_FILLED)):
             header.get(name)
     return tuple(header for header in headers if all(header.get(name) for name in _IDENTIFIERS))
 
 
 def study_attributes(study: Study, headers: Iterable[Dataset], stamp: Stamp) -> Dataset:
-    """Give the patient and study attributes results share with their source.
+    """Return the patient and study attributes that results share with their source.
 
-    Without headers a new study is begun: nothing in it claims to come from a DICOM source.
+    Without headers a new study begins, and nothing in it claims to come from a DICOM source.
     """
     source = next(iter(headers), None)
     dataset = Dataset()
@@ -133,7 +133,7 @@ def study_attributes(study: Study, headers: Iterable[Dataset], stamp: Stamp) -> 
 
 
 def instance_of(header: Dataset) -> Dataset:
-    """Reduce a header to what a reference to it needs."""
+    """Return only those attributes of a header that a reference to it needs."""
     instance = Dataset()
     for name in (*_IDENTIFIERS, "Modality", "NumberOfFrames"):
         if header.get(name):
@@ -142,14 +142,14 @@ def instance_of(header: Dataset) -> Dataset:
 
 
 def plane_references(scan: Scan, headers: Headers, volume: Volume) -> tuple[list[list[Reference]], bool]:
-    """Find, for every plane of `volume`, the source images and frames that show the same place.
+    """Return, for every plane of `volume`, the source images and frames at the same position.
 
     Returns
     -------
     (references by plane, preserved)
-        `preserved` tells whether places were matched. It is False for raw projections, whose
-        views show no plane, and where the source's positions differ from the volume's; every
-        plane then refers to the whole of every source.
+        `preserved` is whether positions were matched. It is False for raw projections, whose views
+        show no plane, and where the source's positions differ from the volume's; every plane then
+        refers to every source as a whole.
     """
     planes = volume.grid_shape[0]
     whole = [[Reference(header) for header in headers] for _ in range(planes)]
@@ -173,7 +173,7 @@ def plane_references(scan: Scan, headers: Headers, volume: Volume) -> tuple[list
 
 
 def _slices(header: Dataset) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Give the LPS position of each frame's first pixel and the frame's number (0 in a single-frame file)."""
+    """Return the LPS position of each frame's first pixel, and the frame's number (0 in a single-frame file)."""
     none: NDArray[Any] = np.empty((0, 3))
     if header.get("ImagePositionPatient") and not header.get("SliceVector"):
         return np.array([header.ImagePositionPatient], dtype=np.float64), np.zeros(1, dtype=int)
