@@ -30,6 +30,12 @@ def test_bfloat16_is_chosen_only_where_the_processor_has_it(monkeypatch):
     assert engine.choose_engine("bfloat16") == "bfloat16"
 
 
+def test_a_gpu_runs_in_single_precision_unless_asked_otherwise(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    assert engine.choose_engine("auto", torch.device("cuda")) == "float32"
+    assert engine.choose_engine("bfloat16", torch.device("cuda")) == "bfloat16"
+
+
 def test_what_cannot_run_is_refused(monkeypatch):
     with pytest.raises(InputError, match="one of auto, float32"):
         engine.choose_engine("tensorrt")

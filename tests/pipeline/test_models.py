@@ -1,24 +1,53 @@
 """Which models the main job uses, and that it says how they ran."""
 
+import numpy as np
 import pytest
+import torch
 
 from myoperf.errors import InputError
 from myoperf.lv.engine import choose_engine
 from myoperf.pipeline import load_models
-from myoperf.types import VESSELS, Diagnosis
+from myoperf.types import VESSELS, Diagnosis, LVFrame, Volume
 
 
-def test_the_way_the_network_runs_is_told():
+def test_the_engine_of_the_network_is_recorded():
     assert load_models().engine == choose_engine("auto")
     assert load_models(engine="float32").engine == "float32"
     assert load_models(lv="classical").engine is None
 
 
-def test_an_unknown_way_or_finder_is_refused():
+def test_an_unknown_engine_or_finder_is_refused():
     with pytest.raises(InputError, match="got abacus"):
         load_models(engine="abacus")
     with pytest.raises(InputError, match="network or classical"):
         load_models(lv="abacus")
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match="no CUDA GPU"):
+        load_models(device="cuda")
+    with pytest.raises(InputError, match="auto, cpu, cuda"):
+        load_models(device="tpu", lv="classical")
+
+
+def test_openvino_runs_on_the_processor_even_where_there_is_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.raises(InputError, match="processor only"):
+        load_models(device="cuda", engine="openvino")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"install myoperf\[openvino\]"):
+        load_models(device="auto", engine="openvino")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch has no CUDA GPU here")
+def test_a_gpu_gives_what_the_processor_gives():
+    volume = Volume(np.random.default_rng(0).gamma(2.0, size=(40, 40, 40)).astype(np.float32), np.diag([4.0, 4, 4, 1]))
+    frame = LVFrame((60.0, 60.0, 100.0), (100.0, 90.0, 60.0), (0.0, 1.0, 0.0))
+    labels = [
+        load_models(device=device, engine="float32").segment_lv(volume, frame)[0].array for device in ("cpu", "cuda")
+    ]
+    assert (labels[0] != labels[1]).mean() < 1e-4
 
 
 class Given:
@@ -30,6 +59,9 @@ class Given:
         areas = {"n": 300, "classifier": {"auc": auc}, "tpd": {"auc": 0.7}, "classifier_against_tpd_p": p}
         patients = {"calibration": {"n": 40, "diseased": 30}}
         self.card = {"patients": patients, "metrics": {"test": {"patient": areas}}}
+
+    def to(self, device):
+        return self
 
     def classify(self, study, results):
         return Diagnosis("made", dict.fromkeys(VESSELS, 0.5), 0.5, (0.0, 1.0), False, None)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -110,6 +111,10 @@ class Classifier:
         """Name and version."""
         return f"{NAME}/{self.card.get('version', '0')}"
 
+    def to(self, device: torch.device) -> Classifier:
+        """Return the classifier with its networks on a device."""
+        return replace(self, networks=tuple(copy.deepcopy(net).to(device) for net in self.networks))
+
     def logits(self, stress: Float, rest: Float | None, clinical: Float) -> Float:
         """Return each network's log odds (networks, B, 3) for scaled maps (B, rings, angles), clinical rows (B, 8)."""
         maps = network_input(
@@ -118,9 +123,10 @@ class Classifier:
             _tensor(self.constants["normal_stress"]),
             _tensor(self.constants["normal_rest"]),
         )
-        values = _tensor(clinical)
+        device = next(self.networks[0].parameters()).device
+        placed, values = maps.to(device), _tensor(clinical).to(device)
         with torch.inference_mode():
-            return torch.stack([net(maps, values) for net in self.networks]).numpy().astype(np.float64)
+            return torch.stack([net(placed, values) for net in self.networks]).cpu().numpy().astype(np.float64)
 
     def read(self, stress: Float, rest: Float | None, clinical: Float) -> Reading:
         """Read maps (B, rings, angles) as they were sampled, with clinical rows (B, 8)."""

@@ -6,6 +6,7 @@ way costs and by how much its masks differ from single precision is measured by 
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import warnings
 from collections.abc import Callable
@@ -22,6 +23,8 @@ __all__ = ["ENGINES", "Engine", "Runner", "build_runner", "choose_engine", "cpu_
 
 Engine = Literal["auto", "float32", "bfloat16", "openvino", "openvino-bfloat16"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)
+
+CPU = torch.device("cpu")
 
 Runner = Callable[[Tensor], Tensor]
 """Crops (B, 1, D, H, W) in single precision -> logits (B, classes, D, H, W) in single precision."""
@@ -43,7 +46,7 @@ def cpu_has_bfloat16() -> bool:
     return any(bool(known.get(name, False)) for name in ("avx512_bf16", "amx_bf16"))
 
 
-def choose_engine(engine: Engine = "auto") -> Engine:
+def choose_engine(engine: Engine = "auto", device: torch.device = CPU) -> Engine:
     """Put a true way in the place of "auto": "bfloat16" where the processor has it, else "float32".
 
     Raises
@@ -54,13 +57,17 @@ def choose_engine(engine: Engine = "auto") -> Engine:
     if engine not in ENGINES:
         raise InputError(f"The network is run by one of {', '.join(ENGINES)}; got {engine}.")
     if engine == "auto":
-        return "bfloat16" if cpu_has_bfloat16() else "float32"
+        return "bfloat16" if device.type == "cpu" and cpu_has_bfloat16() else "float32"
+    if engine.startswith("openvino") and device.type != "cpu":
+        raise InputError("OpenVINO runs on the processor only; choose the device cpu, or another engine.")
     if engine.startswith("openvino") and importlib.util.find_spec("openvino") is None:
         raise InputError("OpenVINO was asked for but is not installed; install myoperf[openvino], or choose auto.")
     return engine
 
 
-def build_runner(net: LVCompact, engine: Engine = "auto", *, at_a_time: int = AT_A_TIME) -> Runner:
+def build_runner(
+    net: LVCompact, engine: Engine = "auto", *, device: torch.device = CPU, at_a_time: int = AT_A_TIME
+) -> Runner:
     """Give the function that labels crops; the network is not changed.
 
     Parameters
@@ -70,6 +77,8 @@ def build_runner(net: LVCompact, engine: Engine = "auto", *, at_a_time: int = AT
     engine
         See `choose_engine`. OpenVINO converts the network once, here (about a second), and keeps torch's number
         of threads.
+    device
+        Where it runs; crops and logits stay on the processor.
     at_a_time
         Crops a call of the network.
 
@@ -78,9 +87,9 @@ def build_runner(net: LVCompact, engine: Engine = "auto", *, at_a_time: int = AT
     InputError
         As `choose_engine`.
     """
-    chosen = choose_engine(engine)
+    chosen = choose_engine(engine, device)
     one = _openvino(net, low=chosen.endswith("bfloat16")) if chosen.startswith("openvino") else None
-    run = one or _eager(net, low=chosen == "bfloat16")
+    run = one or _eager(net, device, low=chosen == "bfloat16")
 
     def in_parts(crops: Tensor) -> Tensor:
         return torch.cat([run(crops[k : k + at_a_time]) for k in range(0, len(crops), at_a_time)])
@@ -88,11 +97,15 @@ def build_runner(net: LVCompact, engine: Engine = "auto", *, at_a_time: int = AT
     return in_parts
 
 
-def _eager(net: LVCompact, *, low: bool) -> Runner:
+def _eager(net: LVCompact, device: torch.device, *, low: bool) -> Runner:
+    placed = net if device.type == "cpu" else copy.deepcopy(net).to(device)
+
     def run(crops: Tensor) -> Tensor:
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=low):
-            logits: Tensor = net(crops)[0]
-        return logits.float()
+        # A GPU's TensorFloat-32 would round single precision to ten bits.
+        exact = torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False)
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=low), exact:
+            logits: Tensor = placed(crops.to(device))[0]
+        return logits.float().cpu()
 
     return run
 

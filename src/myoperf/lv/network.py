@@ -17,7 +17,7 @@ from torch import Tensor
 from myoperf.errors import AnalysisError, MissingWeightsError
 from myoperf.geometry import index_from_lps, transform_points
 from myoperf.lv.compact_network import LVCompact, matrix_from_six
-from myoperf.lv.engine import Engine, Runner, build_runner
+from myoperf.lv.engine import CPU, Engine, Runner, build_runner
 from myoperf.lv.find import LVFit, find_lv
 from myoperf.lv.mask import frame_from_mask
 from myoperf.lv.metrics import dice
@@ -229,13 +229,15 @@ class NetworkLV:
         return np.asarray(torch.stack(pulled).numpy())
 
 
-def load_network_lv(folder: Path, *, engine: Engine = "auto") -> NetworkLV:
+def load_network_lv(folder: Path, *, engine: Engine = "auto", device: torch.device = CPU) -> NetworkLV:
     """Read ``model.safetensors`` and ``card.json``.
 
     Parameters
     ----------
     engine
         How the U-Net is run: see `myoperf.lv.engine.choose_engine`.
+    device
+        Where the U-Net is run; the small localiser stays on the processor.
 
     Raises
     ------
@@ -252,7 +254,7 @@ def load_network_lv(folder: Path, *, engine: Engine = "auto") -> NetworkLV:
     net = LVCompact()
     net.load_state_dict(load_file(file), strict=True)
     net.eval()
-    return NetworkLV(net, json.loads((folder / "card.json").read_text()), build_runner(net, engine))
+    return NetworkLV(net, json.loads((folder / "card.json").read_text()), build_runner(net, engine, device=device))
 
 
 def _single(values: NDArray[Any]) -> Tensor:
