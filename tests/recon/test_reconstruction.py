@@ -250,6 +250,8 @@ def _explained(projections, psf):
     """Correlation, and ratio of sums, of the views and those of the image made from them."""
     image = reconstruct(projections, replace(PLAIN, psf=psf)).volume
     projector = Projector(SystemGeometry.of(projections, psf))
-    expected = projector.forward(projector.gather(image.array))[:, :, 0, 4:-4].transpose(0, 2, 1)
+    inside = np.moveaxis(image.array[:, :, projector.geometry.inside], 2, 0)
+    activity = np.pad(inside, ((0, 0), (0, 0), (projector.pad_planes, projector.pad_planes)))
+    expected = projector.forward(activity)[:, :, 0, 4:-4].transpose(0, 2, 1)
     measured = projections.array[0, :, 4:-4].astype(np.float64)
     return np.corrcoef(expected.ravel(), measured.ravel())[0, 1], expected.sum() / measured.sum()

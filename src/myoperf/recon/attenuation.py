@@ -1,4 +1,4 @@
-"""What share of the photons of a voxel reaches the camera, from a map of attenuation."""
+"""Attenuation: the share of each voxel's photons that reaches the camera, computed from an attenuation map."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from myoperf.types import Float64, Volume
 
 __all__ = ["attenuation_factors", "attenuation_on_grid"]
 
-_HIGHEST_PER_CM = 2.0  # cortical bone has 0.3 at 140 keV; beyond 2 the map is in other units
+_HIGHEST_PER_CM = 2.0  # cortical bone has 0.3 at 140 keV; a map with values beyond 2 is in other units
 
 
 def attenuation_on_grid(
     attenuation: Volume, geometry: SystemGeometry, axis_lps_mm: tuple[float, float, float]
 ) -> NDArray[np.float32]:
-    """Bring a map onto the grid of the reconstruction.
+    """Return an attenuation map resampled to the grid of the reconstruction.
 
     Parameters
     ----------
@@ -30,12 +30,12 @@ def attenuation_on_grid(
 
     Returns
     -------
-    (rows, columns, columns), 1/mm; air where the map does not reach.
+    (rows, columns, columns), 1/mm; 0 (air) outside the map.
 
     Raises
     ------
     InputError
-        When the map has several frames, negative values or values no tissue has (Hounsfield units).
+        When the map has several frames, or values of no tissue: negative, or in Hounsfield units.
     """
     low, high = float(attenuation.array.min()), float(attenuation.array.max())
     if attenuation.frames != 1 or low < 0 or high > _HIGHEST_PER_CM:
@@ -50,10 +50,10 @@ def attenuation_on_grid(
 def attenuation_factors(
     mu_per_mm: NDArray[np.floating], geometry: SystemGeometry, *, pad_planes: int = 0
 ) -> NDArray[np.float32]:
-    """Integrate a map from every voxel to the camera: ``exp(-integral of mu)``.
+    """Return the share of photons that reaches the camera from every voxel: ``exp(-integral of mu)``.
 
-    Each view's planes are turned so that the camera stands at the end of an axis, summed along it
-    (half of the voxel's own length counted) and turned back; both turns are bilinear.
+    For each view, planes are rotated so that the camera is at the end of an axis, summed along it
+    (a voxel itself counts by half) and rotated back; both rotations are bilinear.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def attenuation_factors(
     geometry
         Camera and grid.
     pad_planes
-        Planes added at both ends, each like the outermost.
+        Planes added at both ends, each a copy of the outermost.
 
     Returns
     -------
@@ -76,28 +76,28 @@ def attenuation_factors(
     for angle, out in zip(np.deg2rad(geometry.angles_deg), factors, strict=True):
         sine, cosine = np.sin(angle), np.cos(angle)
         depth, across = steps[:, None], steps[None, :]
-        turned = _bilinear(depth * cosine + across * sine, depth * sine - across * cosine, size) @ planes
-        stack = turned.reshape(side, side, -1)
-        beyond = np.cumsum(stack[::-1], axis=0)[::-1] - 0.5 * stack
-        back = _bilinear(x * sine + y * cosine, y * sine - x * cosine, side)
-        path = (back @ beyond.reshape(side * side, -1)) * np.float32(geometry.column_mm)
+        rotate = _bilinear(depth * cosine + across * sine, depth * sine - across * cosine, size)
+        rotated = (rotate @ planes).reshape(side, side, -1)
+        to_camera = np.cumsum(rotated[::-1], axis=0)[::-1] - 0.5 * rotated
+        rotate_back = _bilinear(x * sine + y * cosine, y * sine - x * cosine, side)
+        path = (rotate_back @ to_camera.reshape(side * side, -1)) * np.float32(geometry.column_mm)
         out[:] = np.exp(-np.pad(path, ((0, 0), (pad_planes, pad_planes)), mode="edge"))
     return factors
 
 
 def _bilinear(row: Float64, column: Float64, size: int) -> sparse.csr_array:
-    """Build the matrix that samples a (size, size) plane at places counted from its centre; 0 outside."""
+    """Return the matrix that samples a (size, size) plane at positions relative to its centre; 0 outside."""
     middle = 0.5 * (size - 1)
     row, column = row.ravel() + middle, column.ravel() + middle
     top, left = np.floor(row).astype(np.int64), np.floor(column).astype(np.int64)
-    place, index, weight = [], [], []
+    sample, pixel, weight = [], [], []
     for down in (0, 1):
         for right in (0, 1):
             r, c = top + down, left + right
             keep = (r >= 0) & (r < size) & (c >= 0) & (c < size)
             share = (1.0 - np.abs(row - r)) * (1.0 - np.abs(column - c))
-            place.append(np.flatnonzero(keep))
-            index.append((r * size + c)[keep])
+            sample.append(np.flatnonzero(keep))
+            pixel.append((r * size + c)[keep])
             weight.append(share[keep])
-    entries = np.concatenate(weight).astype(np.float32), (np.concatenate(place), np.concatenate(index))
+    entries = np.concatenate(weight).astype(np.float32), (np.concatenate(sample), np.concatenate(pixel))
     return sparse.coo_array(entries, shape=(row.size, size * size)).tocsr()

@@ -1,13 +1,13 @@
 """Depth-dependent collimator blur as a short sum of fixed blurs.
 
-A Gaussian of any width between two bounds is, closely, a weighted sum of three neighbours out of a
-few fixed Gaussians. So a view is blurred by sending each voxel, with its weights, to three of a few
-sparse projections and blurring those, instead of blurring every depth by itself.
+A Gaussian of any width between two bounds is closely approximated by a weighted sum of three
+neighbours among a few fixed Gaussians. So each voxel is added, with its weights, to three of a few
+sparse projections, and those are blurred instead of every depth.
 
 The blur on pixels is the discrete Gaussian ``T(n, t) = exp(-t) I_n(t)`` (Lindeberg, IEEE Trans
 Pattern Anal Mach Intell 12:234, 1990, doi:10.1109/34.49051): its variance is exactly t at any
 width, its sum exactly 1, and T(., s) * T(., t) = T(., s + t). The last makes the least-squares fit
-below closed form: the inner product of two such kernels is T(0, s + t).
+below closed-form: the inner product of two such kernels is T(0, s + t).
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from myoperf.types import Float64
 
 __all__ = ["BlurBank", "blur_bank", "discrete_gaussian"]
 
-_PARTS = 3
-_TOLERANCE = 5e-4
+_PARTS = 3  # fixed blurs summed for one width
+_TOLERANCE = 5e-4  # largest relative error of a kernel
 _MAXIMUM_NODES = 64
-_REACH_SIGMAS = 3.0
+_REACH_SIGMAS = 3.0  # activity farther beyond the detector's edge hardly blurs onto it
 
 
 def discrete_gaussian(inputs: int, outputs: int, variance: ArrayLike) -> Float64:
-    """Give the matrix that blurs `inputs` pixels onto the `outputs` in their middle.
+    """Return the matrix that blurs `inputs` pixels onto the `outputs` in their middle.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def discrete_gaussian(inputs: int, outputs: int, variance: ArrayLike) -> Float64
 
 @dataclass(frozen=True, eq=False)
 class BlurBank:
-    """A few fixed blurs between whose widths the others are interpolated.
+    """A few fixed blurs; blurs of other widths are interpolated between them.
 
     Parameters
     ----------
@@ -73,18 +73,18 @@ class BlurBank:
         return int(self.sigma_mm.size)
 
     def weights(self, sigma_mm: Float64, geometry: SystemGeometry) -> tuple[NDArray[np.int64], Float64]:
-        """Find, for widths of any shape (...), the nodes to sum and their weights, both (..., parts)."""
+        """Return, for widths of any shape (...), the nodes to sum and their weights, both (..., parts)."""
         node, weight, _ = _fit(self.sigma_mm, sigma_mm, geometry)
         return node, weight
 
 
 def blur_bank(geometry: SystemGeometry) -> BlurBank:
-    """Choose the fewest blurs that give every depth's kernel within 5e-4 (norm).
+    """Return the fewest blurs from which every depth's kernel follows within 5e-4 (norm).
 
     Parameters
     ----------
     geometry
-        With a response.
+        With a collimator response.
     """
     assert geometry.response is not None
     depth = geometry.depth_mm(tuple(range(len(geometry.angles_deg))))
@@ -102,23 +102,24 @@ def blur_bank(geometry: SystemGeometry) -> BlurBank:
 
 
 def _fit(nodes_mm: Float64, sigma_mm: Float64, geometry: SystemGeometry) -> tuple[NDArray[np.int64], Float64, Float64]:
-    """Fit kernels by least squares on their nearest nodes: nodes, weights (..., parts) and error (...)."""
+    """Fit kernels to their nearest nodes by least squares; return nodes, weights (..., parts) and error (...)."""
     parts = min(_PARTS, nodes_mm.size)
     if nodes_mm.size == 1:
         shape = (*sigma_mm.shape, 1)
         return np.zeros(shape, dtype=np.int64), np.ones(shape), np.zeros(sigma_mm.shape)
-    place = (sigma_mm - nodes_mm[0]) / (nodes_mm[1] - nodes_mm[0])
-    start = np.clip(np.rint(place).astype(np.int64) - 1, 0, nodes_mm.size - parts)
+    position = (sigma_mm - nodes_mm[0]) / (nodes_mm[1] - nodes_mm[0])
+    start = np.clip(np.rint(position).astype(np.int64) - 1, 0, nodes_mm.size - parts)
     node = start[..., None] + np.arange(parts)
-    near, own = np.square(nodes_mm[node]), np.square(sigma_mm)
+    node_variance, variance = np.square(nodes_mm[node]), np.square(sigma_mm)
 
-    def product(variance_mm2: Float64) -> Float64:
+    def inner_product(variance_mm2: Float64) -> Float64:
+        """T(0, s + t) across times along, for two kernels whose variances sum to this."""
         across = special.ive(0, variance_mm2 / geometry.column_mm**2)
         return np.asarray(across * special.ive(0, variance_mm2 / geometry.row_mm**2))
 
-    gram = product(near[..., :, None] + near[..., None, :])
-    target = product(near + own[..., None])
+    gram = inner_product(node_variance[..., :, None] + node_variance[..., None, :])
+    target = inner_product(node_variance + variance[..., None])
     weight = np.linalg.solve(gram, target[..., None])[..., 0]
-    whole = product(2.0 * own)
-    missed = np.maximum(whole - (weight * target).sum(axis=-1), 0.0)
-    return node, weight.astype(np.float64), np.sqrt(missed / whole)
+    norm = inner_product(2.0 * variance)
+    residual = np.maximum(norm - (weight * target).sum(axis=-1), 0.0)
+    return node, weight.astype(np.float64), np.sqrt(residual / norm)

@@ -1,4 +1,4 @@
-"""How sharp a parallel-hole camera sees at each distance."""
+"""Resolution of a parallel-hole collimator at each distance."""
 
 from __future__ import annotations
 
@@ -47,19 +47,19 @@ class CollimatorResponse:
             raise InputError(f"A collimator response needs non-negative lengths, not all zero; got {numbers}.")
 
     def fwhm_mm(self, distance_mm: ArrayLike) -> NDArray[np.float64]:
-        """Give the full width at half maximum at a distance from the collimator's face (0 when behind it)."""
+        """Return the full width at half maximum at a distance from the collimator's face (behind it: as on it)."""
         distance = np.maximum(np.asarray(distance_mm, dtype=np.float64), 0.0)
         return np.asarray(np.hypot(self.intrinsic_fwhm_mm, self.offset_mm + self.slope * distance))
 
     def sigma_mm(self, distance_mm: ArrayLike) -> NDArray[np.float64]:
-        """Give the Gaussian's standard deviation at a distance from the collimator's face."""
+        """Return the Gaussian's standard deviation at a distance from the collimator's face."""
         return np.asarray(self.fwhm_mm(distance_mm) / _FWHM_PER_SIGMA)
 
 
 def parallel_hole_response(
     name: str, *, hole_diameter_mm: float, hole_length_mm: float, intrinsic_fwhm_mm: float = 3.8, source: str
 ) -> CollimatorResponse:
-    """Derive the response of a parallel-hole collimator of lead from its holes, at 140 keV.
+    """Return the response of a parallel-hole collimator of lead at 140 keV, given its holes.
 
     Geometric resolution ``D (L_e + d) / L_e`` with effective length ``L_e = L - 2 / mu`` (Anger,
     J Nucl Med 1964; Cherry, Sorenson, Phelps, Physics in Nuclear Medicine, 4th ed., eq. 14-6);
@@ -68,7 +68,7 @@ def parallel_hole_response(
     Raises
     ------
     InputError
-        When the holes are shorter than what the septa let through.
+        When the holes are too short: photons penetrate the septa over their whole length.
     """
     effective_mm = hole_length_mm - 2.0 / _LEAD_MU_140_KEV_PER_MM
     if effective_mm <= 0 or hole_diameter_mm <= 0:

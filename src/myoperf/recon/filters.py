@@ -12,22 +12,22 @@ __all__ = ["butterworth", "nyquist_per_mm"]
 
 
 def nyquist_per_mm(volume: Volume) -> float:
-    """Give the Nyquist frequency of the transaxial pixels in cycles/mm: 1 / (2 pixel)."""
+    """Return the Nyquist frequency of the transaxial pixels in cycles/mm: 1 / (2 pixel)."""
     return float(0.5 / volume.spacing_mm[2])
 
 
 def butterworth(volume: Volume, *, order: float = 5.0, cutoff_nyquist: float = 0.5) -> Volume:
-    """Low-pass in three dimensions.
+    """Return a volume low-pass filtered in three dimensions.
 
-    The amplitude at frequency f (cycles/mm, its length in 3D) is ``1 / sqrt(1 + (f / fc)^(2 order))``,
-    0.707 at the cut-off fc. Some workstations leave the root out (0.5 at the cut-off), some call
+    The amplitude at frequency f (cycles/mm, magnitude in 3D) is ``1 / sqrt(1 + (f / fc)^(2 order))``,
+    0.707 at the cut-off fc. Some workstations omit the root (0.5 at the cut-off), some call
     2 x order the "power". Edges are mirrored (a cosine transform), so the filter neither
     darkens the first and last planes nor wraps around, and keeps the sum of each frame.
 
     Parameters
     ----------
     volume
-        Any number of frames, each filtered alone.
+        Any number of frames, each filtered separately.
     order
         Steepness.
     cutoff_nyquist

@@ -13,7 +13,7 @@ __all__ = ["interleaved_subsets", "osem"]
 
 
 def interleaved_subsets(views: int, subsets: int) -> tuple[tuple[int, ...], ...]:
-    """Deal the views out to subsets in turn; where they do not divide, sizes differ by one view."""
+    """Return subsets that take the views in turn; where they do not divide evenly, sizes differ by one view."""
     count = min(subsets, views)
     return tuple(tuple(range(first, views, count)) for first in range(count))
 
@@ -29,26 +29,26 @@ def osem(counts: Float32, projectors: Sequence[Projector], *, iterations: int) -
     counts
         (views, columns, frames, rows), not negative.
     projectors
-        One a subset, on one geometry.
+        One for each subset, all of one geometry.
     iterations
         Passes over all subsets.
 
     Returns
     -------
-    Activity (voxels, frames, planes), the planes beyond the detector included.
+    Activity (voxels, frames, planes), including the planes beyond the detector.
     """
     first = projectors[0]
     measured = [np.ascontiguousarray(counts[list(p.views)], dtype=np.float32) for p in projectors]
     inverse = [_inverse_sensitivity(p) for p in projectors]
     level = float(counts.mean())
-    # Below this an expected count is rounding error, and the ratio to it would be noise.
+    # A lower expected count is rounding error, and the ratio to it would be noise.
     floor = np.float32(1e-6 * level)
     activity = np.full((first.voxels, counts.shape[2], first.planes), level / first.geometry.columns, np.float32)
     for _ in range(iterations):
-        for projector, own, scale in zip(projectors, measured, inverse, strict=True):
+        for projector, subset_counts, scale in zip(projectors, measured, inverse, strict=True):
             expected = projector.forward(activity)
             np.maximum(expected, floor, out=expected)
-            np.divide(own, expected, out=expected)
+            np.divide(subset_counts, expected, out=expected)
             update = projector.back(expected)
             update *= scale
             activity *= update
@@ -56,7 +56,7 @@ def osem(counts: Float32, projectors: Sequence[Projector], *, iterations: int) -
 
 
 def _inverse_sensitivity(projector: Projector) -> Float32:
-    """Give 1 / (A^T 1), (voxels, 1, planes)."""
+    """Return 1 / (A^T 1), shape (voxels, 1, planes)."""
     shape = len(projector.views), projector.geometry.columns, 1, projector.geometry.rows
     sensitivity = projector.back(np.ones(shape, dtype=np.float32))
     # Planes beyond the detector that hardly reach it fade out instead of growing from noise.

@@ -1,4 +1,4 @@
-"""Project a volume onto views and back, each the exact transpose of the other."""
+"""Forward and back projection between a volume and its views, each the exact transpose of the other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
 from myoperf.recon.blur import blur_bank, discrete_gaussian
@@ -18,10 +17,10 @@ __all__ = ["Projector"]
 
 @dataclass(frozen=True, eq=False)
 class _Matrices:
-    """What is built once for some views of a geometry.
+    """Matrices for some views of a geometry, computed once.
 
-    ``across`` (columns, nodes * bins) blurs and sums the nodes, ``along`` (nodes, planes, rows) blurs
-    along the axis; both None without a collimator response.
+    ``across`` (columns, nodes * bins) blurs across the axis and sums the nodes, ``along`` (nodes,
+    planes, rows) blurs along the axis; both are None without a collimator response.
     """
 
     bins: sparse.csr_array
@@ -34,6 +33,7 @@ class _Matrices:
 
 @lru_cache(maxsize=32)
 def _matrices(geometry: SystemGeometry, views: tuple[int, ...]) -> _Matrices:
+    """Return the matrices of a geometry's views; `_Matrices` names their shapes."""
     if geometry.response is None:
         matrix, pad_planes, across, along = system_matrix(geometry, views), 0, None, None
     else:
@@ -105,12 +105,12 @@ class Projector:
         if self._attenuation is None:
             bins = self._matrices.bins @ activity.reshape(self.voxels, -1)
         else:
-            seen = zip(self._matrices.by_view, self._attenuation, strict=True)
-            bins = np.concatenate([m @ (a[:, None] * activity).reshape(self.voxels, -1) for m, a in seen])
+            views = zip(self._matrices.by_view, self._attenuation, strict=True)
+            bins = np.concatenate([m @ (a[:, None] * activity).reshape(self.voxels, -1) for m, a in views])
         return self._blur(bins.reshape(len(self.views), -1, frames, self.planes))
 
     def back(self, counts: Float32) -> Float32:
-        """Give the transpose of `forward`: counts to activity (voxels, frames, planes)."""
+        """Return activity (voxels, frames, planes) from counts: the transpose of `forward`."""
         frames = counts.shape[2]
         bins = self._unblur(counts)
         if self._attenuation is None:
@@ -118,12 +118,12 @@ class Projector:
             return np.asarray((self._matrices.voxels @ flat).reshape(self.voxels, frames, self.planes))
         activity = np.zeros((self.voxels, frames, self.planes), dtype=np.float32)
         for matrix, attenuation, view in zip(self._matrices.by_view, self._attenuation, bins, strict=True):
-            seen = matrix.T @ view.reshape(-1, frames * self.planes)
-            activity += attenuation[:, None] * seen.reshape(activity.shape)
+            unattenuated = matrix.T @ view.reshape(-1, frames * self.planes)
+            activity += attenuation[:, None] * unattenuated.reshape(activity.shape)
         return activity
 
     def _blur(self, bins: Float32) -> Float32:
-        """Blur (views, nodes * bins, frames, planes) onto the detector."""
+        """Return counts from bins (views, nodes * bins, frames, planes), blurred onto the detector."""
         across, along = self._matrices.across, self._matrices.along
         if across is None or along is None:
             return bins
@@ -132,7 +132,7 @@ class Projector:
         return np.asarray((across @ stacked.reshape(views, -1, frames * rows)).reshape(views, -1, frames, rows))
 
     def _unblur(self, counts: Float32) -> Float32:
-        """Give the transpose of `_blur`."""
+        """Return bins from counts: the transpose of `_blur`."""
         across, along = self._matrices.across, self._matrices.along
         if across is None or along is None:
             return counts
@@ -141,13 +141,8 @@ class Projector:
         blurred = stacked.reshape(views, len(along), -1, rows) @ along.swapaxes(1, 2)
         return np.asarray(blurred.reshape(views, -1, frames, self.planes))
 
-    def gather(self, array: NDArray[np.floating]) -> Float32:
-        """Turn a volume's array (frames, rows, columns, columns) into activity; planes beyond are empty."""
-        inner = np.moveaxis(np.asarray(array)[:, :, self.geometry.inside], 2, 0).astype(np.float32)
-        return np.pad(inner, ((0, 0), (0, 0), (self.pad_planes, self.pad_planes)))
-
     def scatter(self, activity: Float32) -> Float32:
-        """Turn activity into a volume's array (frames, rows, columns, columns), without the planes beyond."""
+        """Return activity as a volume's array (frames, rows, columns, columns), without the planes beyond."""
         rows, columns, frames = self.geometry.rows, self.geometry.columns, activity.shape[1]
         array = np.zeros((frames, rows, columns, columns), dtype=np.float32)
         planes = slice(self.pad_planes, self.pad_planes + rows)

@@ -1,4 +1,4 @@
-"""Where a rotating camera's bins and the reconstructed voxels lie, and the share of each voxel each bin sees."""
+"""Geometry of a rotating camera and the reconstructed grid, and the share of each voxel that falls on each bin."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ __all__ = ["SystemGeometry", "system_matrix"]
 
 @dataclass(frozen=True)
 class SystemGeometry:
-    """All a system matrix depends on: hashable, so matrices are built once per geometry.
+    """What a system matrix depends on; hashable, so that matrices are computed once per geometry.
 
     The grid has ``columns x columns`` voxels in a plane, of the detector's column width, centred on
     the axis of rotation; one plane per detector row, plane 0 nearest the head; rows of the grid run
     to the patient's back (+y), columns to the patient's left (+x). Only voxels within the circle
-    that every view sees are reconstructed.
+    covered by every view are reconstructed.
 
     Parameters
     ----------
     angles_deg
-        One a view, as in `myoperf.types.Projections`.
+        One for each view, as in `myoperf.types.Projections`.
     columns, rows
         Detector bins across and along the axis of rotation.
     column_mm, row_mm
         Their size.
     radius_mm
-        Axis to collimator face, one a view; needed with a response.
+        Axis to collimator face, one for each view; needed with a response.
     response
         Collimator blur, or None for a perfect collimator.
     """
@@ -52,13 +52,13 @@ class SystemGeometry:
     def __post_init__(self) -> None:
         if self.response is not None and (self.radius_mm is None or len(self.radius_mm) != len(self.angles_deg)):
             raise GeometryError(
-                "Collimator response needs the distance from the axis to the collimator for every view, and the "
-                "projections give none: reconstruct without it, or give radius_mm."
+                "A collimator response needs the distance from the axis to the collimator for every view, which the "
+                "projections do not give: reconstruct without the response, or give radius_mm."
             )
 
     @classmethod
     def of(cls, projections: Projections, response: CollimatorResponse | None = None) -> SystemGeometry:
-        """Take the geometry of measured projections."""
+        """Return the geometry of measured projections."""
         row_mm, column_mm = projections.pixel_mm
         radius = projections.radius_mm if response is not None else None
         return cls(
@@ -73,20 +73,20 @@ class SystemGeometry:
 
     @cached_property
     def inside(self) -> NDArray[np.bool_]:
-        """(columns, columns): the voxels that are reconstructed, a circle about the axis."""
+        """Mask (columns, columns) of the reconstructed voxels, a circle about the axis."""
         steps = np.arange(self.columns) - 0.5 * (self.columns - 1)
         return np.asarray(np.hypot(steps[:, None], steps[None, :]) <= 0.5 * self.columns)
 
     @cached_property
     def voxels_mm(self) -> tuple[Float64, Float64]:
-        """(x, y) of the voxels inside, from the axis."""
+        """(x, y) of the reconstructed voxels, relative to the axis."""
         rows, columns = np.nonzero(self.inside)
         middle = 0.5 * (self.columns - 1)
         x, y = (columns - middle) * self.column_mm, (rows - middle) * self.column_mm
         return x.astype(np.float64), y.astype(np.float64)
 
     def depth_mm(self, views: tuple[int, ...]) -> Float64:
-        """Give the distance from the collimator's face, (views, voxels), never negative."""
+        """Return the distance from the collimator's face, (views, voxels), never negative."""
         if self.radius_mm is None:
             raise GeometryError("The distance from the axis to the collimator is not known.")
         x, y = self.voxels_mm
@@ -95,7 +95,7 @@ class SystemGeometry:
         return np.asarray(np.maximum(radius - x * np.sin(angles) - y * np.cos(angles), 0.0))
 
     def lps_from_index(self, axis_lps_mm: tuple[float, float, float]) -> NDArray[np.floating]:
-        """Place the grid in the patient: its centre on the axis at the middle row."""
+        """Return the grid's affine in the patient: its centre is on the axis at the middle row."""
         half = 0.5 * (self.columns - 1) * self.column_mm
         origin = np.add(axis_lps_mm, (-half, -half, 0.5 * (self.rows - 1) * self.row_mm))
         axes = [(0.0, 0.0, -1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)]
@@ -103,7 +103,7 @@ class SystemGeometry:
 
 
 def _shadow_below(edge: Float64, wide: Float64, narrow: Float64) -> Float64:
-    """Share of a unit square's shadow (two boxes convolved: a trapezoid) that falls below an edge."""
+    """Return the share of a unit square's shadow (two boxes convolved: a trapezoid) that falls below an edge."""
 
     def ramp(shift: Float64) -> Float64:
         return np.square(np.maximum(edge + shift, 0.0))
@@ -115,7 +115,7 @@ def _shadow_below(edge: Float64, wide: Float64, narrow: Float64) -> Float64:
 def footprints(
     geometry: SystemGeometry, views: tuple[int, ...], pad: int = 0
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Find the bins each voxel's shadow falls on, exactly: the voxel is a square, the bin a strip.
+    """Return the bins that each voxel's shadow falls on, exactly: the voxel is a square, the bin a strip.
 
     Parameters
     ----------
@@ -152,15 +152,15 @@ def system_matrix(
     nodes: int = 1,
     node_weights: tuple[NDArray[np.int64], Float64] | None = None,
 ) -> sparse.csr_array:
-    """Build the sparse matrix from one plane of voxels to the bins of some views.
+    """Return the sparse matrix from one plane of voxels to the bins of some views.
 
     Parameters
     ----------
     geometry, views, pad
         As for `footprints`.
     nodes, node_weights
-        With a collimator bank: how many blurs it has, and for each (view, voxel) which of them the
-        voxel goes to and with what weight, both (views, voxels, parts).
+        With a bank of collimator blurs: how many it has, and which of them each voxel is added to in
+        each view and with what weight, both (views, voxels, parts).
 
     Returns
     -------
