@@ -1,11 +1,12 @@
-"""Write a report's files by the contract: all of them, or none."""
+"""Write a report's files: all of them, or none."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from myoperf.report import write_html, write_json, write_pdf, write_polar
 from myoperf.segments import TERRITORIES
 from myoperf.types import Report, ScanResult
 
-__all__ = ["FORMATS", "check_free", "deliver"]
+__all__ = ["FORMATS", "check_formats", "check_free", "deliver", "write_whole_folder"]
 
 FORMATS = ("html", "pdf", "json", "nifti", "polar", "dicom")
 _SCHEMA = "myoperf.report/"
@@ -31,7 +32,7 @@ def deliver(
     clock: StageClock | None = None,
     attach: Mapping[str, Path] | None = None,
 ) -> Report:
-    """Write the chosen formats into `folder`, by way of a temporary folder beside it.
+    """Write the chosen formats into `folder`: all of them, or nothing (`write_whole_folder`).
 
     Parameters
     ----------
@@ -40,38 +41,36 @@ def deliver(
     folder
         Must be absent or empty, or hold an earlier result when `overwrite` is true.
     formats
-        Any of `FORMATS`; ``json`` is always written, it is what marks a folder as a result.
+        Any of `FORMATS`; ``json`` is always written, as it marks a folder as a result.
     clock
-        Goes on counting; the written report's provenance takes its figures.
+        Goes on counting; its figures enter the written report's provenance.
     attach
-        Folders to copy in beside the results, by the name they get.
+        Folders to copy in next to the results, by the name they get.
 
     Returns
     -------
-    The report as written, its provenance holding the time of the writing too.
+    The report as written: its provenance holds the time of the writing too.
 
     Raises
     ------
     OutputExistsError
-        When the folder holds something that may not be replaced; nothing is touched.
+        When the folder holds something that may not be replaced; nothing is changed.
     """
-    unknown = set(formats) - set(FORMATS)
-    if unknown:
-        raise InputError(f"Unknown format {', '.join(sorted(unknown))}: choose from {', '.join(FORMATS)}.")
+    check_formats(formats)
     check_free(folder, overwrite=overwrite)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     clock = clock or StageClock()
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with write_whole_folder(folder) as partial:
         report = _write_all(report, partial, formats, clock)
         for name, source in (attach or {}).items():
             shutil.copytree(source, partial / name)
-        partial.chmod(0o755)
-        _put_in_place(partial, folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
     return report
+
+
+def check_formats(formats: Collection[str]) -> None:
+    """Raise unless every format is one of `FORMATS`."""
+    unknown = set(formats) - set(FORMATS)
+    if unknown:
+        raise InputError(f"Unknown format {', '.join(sorted(unknown))}; choose from {', '.join(FORMATS)}.")
 
 
 def check_free(folder: Path, *, overwrite: bool) -> None:
@@ -79,19 +78,54 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
     if not folder.exists():
         return
     if not folder.is_dir():
-        raise OutputExistsError(f"{folder.name} is a file; give a folder for the results.")
+        raise OutputExistsError(f"{folder.name} is a file; choose a folder for the results.")
     if not any(folder.iterdir()):
         return
     if not overwrite:
         raise OutputExistsError(
-            f"The folder {folder.name} is not empty; give another, or --overwrite to replace a result."
+            f"The folder {folder.name} is not empty; choose another, or --overwrite to replace an earlier result."
         )
     if not _is_result(folder):
         raise OutputExistsError(f"The folder {folder.name} holds no earlier MyoPerf result; it will not be replaced.")
 
 
+@contextmanager
+def write_whole_folder(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder that takes the place of `folder` when the block ends without an error.
+
+    A process that stops before leaves `folder` as it was. An earlier folder of that name is set aside under
+    ``NAME-earlier-...`` for the moment between two renames, and removed last.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        yield partial
+        partial.chmod(0o755)  # mkdtemp's folders are for the owner only
+        _put_in_place(partial, folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _put_in_place(partial: Path, folder: Path) -> None:
+    """Rename the finished folder to its name."""
+    if not folder.exists():
+        partial.rename(folder)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}-earlier-", dir=folder.parent)) / folder.name
+    folder.rename(aside)
+    try:
+        partial.rename(folder)
+    except OSError:
+        aside.rename(folder)
+        raise
+    finally:
+        if folder.exists():
+            shutil.rmtree(aside.parent, ignore_errors=True)
+
+
 def _is_result(folder: Path) -> bool:
-    """Whether a folder was written by `deliver`."""
+    """Return whether a folder was written by `deliver`."""
     try:
         schema = json.loads((folder / "results.json").read_text(encoding="utf-8")).get("schema", "")
     except (OSError, ValueError, AttributeError):
@@ -144,22 +178,7 @@ def _write_volumes(result: ScanResult, folder: Path) -> None:
 
 
 def _timed(report: Report, clock: StageClock) -> Report:
-    """Give the report with the clock's present figures."""
+    """Return the report with the clock's present figures."""
     return replace(
         report, provenance=replace(report.provenance, timings_s=clock.timings(), peak_memory_mb=clock.peaks())
     )
-
-
-def _put_in_place(partial: Path, folder: Path) -> None:
-    """Move the finished folder to its name; an earlier result is set aside first and removed last."""
-    if not folder.exists():
-        partial.rename(folder)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent)) / folder.name
-    folder.rename(aside)
-    try:
-        partial.rename(folder)
-    except OSError:
-        aside.rename(folder)
-        raise
-    shutil.rmtree(aside.parent, ignore_errors=True)
