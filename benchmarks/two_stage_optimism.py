@@ -1,9 +1,9 @@
-"""How optimistic 002's way is: the epoch chosen on the pictures that are reported.
+"""How optimistic the training of Hai et al. 2022 is: the epoch chosen on the pictures that are reported.
 
     python benchmarks/two_stage_optimism.py STUDY        # folder of myoperf study two-stage --scale small
 
-EfficientNet-Lite0 with ImageNet weights (extra ``pretrained``), stage 1, the study's simulated patients, split anew
-many times; each head is trained once and its epoch chosen twice, on validation and on test. Fresh patients, in no
+EfficientNet-Lite0 with ImageNet weights (extra ``pretrained``), stage 1, the study's simulated patients, split many
+times; each head is trained once and its epoch chosen twice, on validation and on test. Fresh patients, in no
 split, tell what either is worth. Writes ``docs/results/two_stage_optimism.csv`` and a table in ``docs/two-stage.md``.
 """
 
@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from myoperf.research.backbones.efficientnet_lite0 import EfficientNetLite0
-from myoperf.research.transfer_learning.study import LITE0, SCALES, make_backbone, split, to_range
-from myoperf.research.transfer_learning.training import backbone_features, warm_up
+from myoperf.research.backbones.efficientnet_lite0 import LITE0, EfficientNetLite0
+from myoperf.research.transfer_learning.data import split
+from myoperf.research.transfer_learning.study import RECIPES, make_backbone, to_range
+from myoperf.research.transfer_learning.training import Examples, backbone_features, warm_up
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results" / "two_stage_optimism.csv"
@@ -36,15 +37,16 @@ def measure(study: Path, splits: int) -> pd.DataFrame:
         count = len(kept["labels"])
     backbone = make_backbone(LITE0, "imagenet", discs.shape[1], 0)
     features = backbone_features(backbone, to_range(discs, EfficientNetLite0.input_range))
-    small = SCALES["small"].schedule
+    schedule = RECIPES["small"].schedule
     fresh = np.arange(count, len(labels))
     rows = []
     for number in range(splits):
-        train, validation, test = split(labels[:count].numpy(), number)
-        for choose, chosen in (("validation", validation), ("test", test)):
-            fitted = warm_up(features[train], labels[train], (features[chosen], labels[chosen]), small, seed=number)
+        rows_of = split(labels[:count].numpy(), number)
+        examples = {name: Examples((features[part],), labels[part]) for name, part in rows_of.items()}
+        for choose in ("validation", "test"):
+            fitted = warm_up(examples["train"], examples[choose], schedule, seed=number)
             row: dict[str, object] = {"split": number, "chosen_on": choose, "epoch": fitted.chosen_epoch}
-            for name, part in (("test", test), ("fresh", fresh)):
+            for name, part in (("test", rows_of["test"]), ("fresh", fresh)):
                 with torch.no_grad():
                     right = fitted.head.eval()(features[part]).argmax(1) == labels[part]
                 row |= {f"{name}_accuracy": float(right.float().mean()), f"n_{name}": len(part)}

@@ -22,7 +22,16 @@ from pathlib import Path
 import torch
 
 from myoperf.research.backbones.keras_backbones import KerasBackbone, build_backbone, load_keras
-from myoperf.research.transfer_learning.training import Schedule, _fit, backbone_features, make_head, warm_up
+from myoperf.research.transfer_learning.training import (
+    Examples,
+    Phase,
+    Schedule,
+    Trainee,
+    backbone_features,
+    make_head,
+    train_epochs,
+    warm_up,
+)
 
 ROOT = Path(__file__).parents[1]
 GOAL = 150
@@ -43,28 +52,19 @@ def seconds(*jobs: Callable[[], object], repeats: int) -> list[float]:
 def head_difference(backbone: KerasBackbone, images: torch.Tensor, epochs: int) -> float:
     """Train the head both ways; give the greatest difference of a weight."""
     labels = torch.arange(len(images)) % 2
-    schedule = Schedule(epochs, batch=4)
-    features = backbone_features(backbone, images, batch=4, graph=True)
-    once = warm_up(features, labels, (features, labels), schedule, seed=0)
+    schedule = Schedule(warm_epochs=epochs, batch=4)
+    features = Examples((backbone_features(backbone, images, batch=4, graph=True),), labels)
+    once = warm_up(features, features, schedule, seed=0)
     head = make_head(backbone.features, schedule, 0)
 
-    def every(parts: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    def forward(part: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            maps = backbone.eval()(parts[0]).mean(dim=(2, 3))
+            maps = backbone.eval()(part).mean(dim=(2, 3))
         return head(maps)
 
-    _fit(
-        (images,),
-        labels,
-        every,
-        [head],
-        list(head.parameters()),
-        ((images,), labels),
-        epochs=epochs,
-        rate=10.0**-schedule.rate_exponent,
-        batch=4,
-        seed=0,
-    )
+    pictures = Examples((images,), labels)
+    phase = Phase(epochs=epochs, rate=10.0**-schedule.rate_exponent, batch=4, seed=0)
+    train_epochs(Trainee(forward, [head], list(head.parameters())), pictures, pictures, phase)
     pairs = zip(once.head.parameters(), head.parameters(), strict=True)
     return max(float((a - b).detach().abs().max()) for a, b in pairs)
 
@@ -90,7 +90,8 @@ def measure(network: str, size: int, pictures: int, epochs: int, sample: int, re
         kept.copy_(backbone_features(backbone, images))
 
     def train_head() -> object:
-        return warm_up(kept, labels, (kept, labels), Schedule(epochs), seed=0)
+        examples = Examples((kept,), labels)
+        return warm_up(examples, examples, Schedule(warm_epochs=epochs), seed=0)
 
     as_it_comes()
     backbone_features(backbone, few[:2])

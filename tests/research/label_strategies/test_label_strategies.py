@@ -1,23 +1,18 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from myoperf.errors import InputError
 from myoperf.research.label_strategies import study as label_strategies
-from myoperf.research.label_strategies.cohort import CohortSize
-from myoperf.research.label_strategies.study import (
-    Job,
-    assign_roles,
-    list_jobs,
-    pseudo_labels,
-    read_jobs,
-    run,
-    run_jobs,
-    training_rows,
-)
+from myoperf.research.label_strategies.cohort import CohortSize, draw_cohort
+from myoperf.research.label_strategies.grid import Job, list_jobs
+from myoperf.research.label_strategies.roles import assign_roles, pseudo_labels, training_rows
+from myoperf.research.label_strategies.study import RECIPES, JobTrainer, job_file, run
 from myoperf.research.label_strategies.tables import optimism
+from myoperf.research.label_strategies.training import Fitted
 
-SIZE = CohortSize(141, 40, 100, 659, 0)
+SIZE = CohortSize(train=141, validation=40, test=100, expert=659, fresh=0)
 
 
 def test_the_grid_has_728_models_in_a_workable_order():
@@ -58,13 +53,12 @@ def test_roles_are_the_papers_and_do_not_overlap(cohort):
 def test_strategies_train_on_the_papers_numbers_and_never_on_the_test(cohort, strategy, train, validation):
     roles, ica, expert = cohort
     pseudo = np.full((659, 3), 7)
-    (rows, labels), (held, held_labels) = training_rows(strategy, roles, ica, expert, pseudo)
-    assert (len(rows), len(held)) == (train, validation)
-    assert len(labels) == train
-    assert len(held_labels) == validation
-    assert not set(roles.test) & (set(rows) | set(held))
-    assert not set(rows) & set(held)
-    assert (labels == 7).any() == (strategy in ("5", "6"))
+    learned, held = training_rows(strategy, roles, ica, expert, pseudo)
+    assert len(learned.rows) == len(learned.labels) == train
+    assert len(held.rows) == len(held.labels) == validation
+    assert not set(roles.test) & (set(learned.rows) | set(held.rows))
+    assert not set(learned.rows) & set(held.rows)
+    assert (learned.labels == 7).any() == (strategy in ("5", "6"))
 
 
 def test_angiography_is_never_read_where_there_was_none(cohort):
@@ -72,9 +66,7 @@ def test_angiography_is_never_read_where_there_was_none(cohort):
     ica = ica.copy()
     ica[roles.expert] = 99
     for strategy in ("1", "2", "3", "4"):
-        (_, labels), (_, held) = training_rows(strategy, roles, ica, expert)
-        assert labels.max() <= 1
-        assert held.max() <= 1
+        assert all(part.labels.max() <= 1 for part in training_rows(strategy, roles, ica, expert))
 
 
 def test_the_test_patients_are_as_often_diseased_as_the_others(cohort):
@@ -83,24 +75,27 @@ def test_the_test_patients_are_as_often_diseased_as_the_others(cohort):
     assert np.abs(ica[roles.test].mean(axis=0) - ica[rest].mean(axis=0)).max() < 0.03
 
 
-def test_a_stopped_run_goes_on_and_other_settings_are_refused(tmp_path):
-    jobs = list_jobs(networks=("CNN1",), inputs=("stress",), strategies=("1", "5"))
-    calls = []
+def test_strategies_start_from_the_weights_and_labels_of_the_one_before(tmp_path, monkeypatch):
+    recipe = RECIPES["smoke"]
+    size = recipe.cohort
+    cohort = draw_cohort(size, 0, tmp_path)
+    roles = assign_roles(cohort.cases.ica[: size.angiography], size, 0)
+    trainer = JobTrainer(recipe, cohort, roles, tmp_path, 0)
+    met = []
 
-    def train(job):
-        calls.append(job)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return {"test": np.full((4, 3), len(calls))}
+    def fit(net, data, train, validation, schedule, **_):
+        met.append((float(net.last.bias.detach().mean()), train))
+        torch.nn.init.constant_(net.last.bias, 50.0)
+        return Fitted((1.0,), 0, "epochs")
 
-    with pytest.raises(KeyboardInterrupt):
-        run_jobs(jobs, tmp_path, train, {"seed": 1})
-    with pytest.raises(InputError, match="has not run"):
-        read_jobs(jobs, tmp_path)
-    assert run_jobs(jobs, tmp_path, train, {"seed": 1}) == (2, 2)
-    assert [int(a["test"][0, 0]) for a in read_jobs(jobs, tmp_path)] == [1, 2, 4, 5]
-    with pytest.raises(InputError, match="other settings"):
-        run_jobs(jobs, tmp_path, train, {"seed": 2})
+    monkeypatch.setattr(label_strategies, "fit_polar", fit)
+    for strategy in ("task 1", "1", "4", "5"):
+        job = Job("CNN1", "stress", False, strategy)
+        trainer(job, job_file(tmp_path, job))
+    assert [bias == 50.0 for bias, _ in met] == [False, False, True, False]
+    pseudo = met[3][1].labels[np.isin(met[3][1].rows, roles.expert)]
+    assert len(pseudo) == size.expert
+    assert (pseudo == 1).all()
 
 
 def test_choosing_on_the_patients_reported_on_is_optimistic_and_other_ways_are_not():

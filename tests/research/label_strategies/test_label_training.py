@@ -6,15 +6,17 @@ from torch import nn
 from myoperf.errors import InputError
 from myoperf.research.label_strategies.otaki_cnn import OtakiCNN
 from myoperf.research.label_strategies.polar_fusion import INPUTS, PolarFusion
+from myoperf.research.label_strategies.roles import LabelledRows
 from myoperf.research.label_strategies.training import (
+    ImageNetInput,
     Inputs,
-    Rules,
-    _Plateau,
+    Schedule,
     fit_polar,
     frozen_features,
+    lower_on_plateau,
     predict_polar,
+    rotate_pictures,
     scale_clinical,
-    turn_pictures,
 )
 
 
@@ -31,27 +33,34 @@ def _cohort(n, side=16, seed=0):
 
 def _parts(labels, train):
     rows = np.arange(len(labels))
-    return (rows[:train], labels[:train]), (rows[train:], labels[train:])
+    return LabelledRows(rows[:train], labels[:train]), LabelledRows(rows[train:], labels[train:])
 
 
 def test_a_quarter_turn_is_a_quarter_turn():
     picture = torch.zeros(1, 1, 9, 9)
     picture[0, 0, 0, 4] = 1.0  # top
-    assert torch.allclose(turn_pictures(picture, torch.tensor([90.0])), torch.rot90(picture, 1, (2, 3)), atol=1e-5)
-    assert torch.allclose(turn_pictures(picture, torch.tensor([0.0])), picture, atol=1e-6)
+    assert torch.allclose(rotate_pictures(picture, torch.tensor([90.0])), torch.rot90(picture, 1, (2, 3)), atol=1e-5)
+    assert torch.allclose(rotate_pictures(picture, torch.tensor([0.0])), picture, atol=1e-6)
 
 
 def test_the_rate_falls_to_a_tenth_after_ten_epochs_without_better_accuracy_and_training_stops_at_the_lowest():
-    plateau, optimiser = _Plateau(Rules()), torch.optim.Adam([torch.zeros(1, requires_grad=True)], lr=1e-3)
-    epochs = 1
-    while plateau.step(0.5, optimiser):
-        epochs += 1
-    assert plateau.stopped == "rate"
-    assert epochs == 1 + 5 * 10  # the first epoch is the best; ten at each of 1e-3 ... 1e-7
-    assert sorted({f"{rate:.0e}" for rate in plateau.rates}) == ["1e-03", "1e-04", "1e-05", "1e-06", "1e-07"]
-    better = _Plateau(Rules())
-    assert all(better.step(0.01 * i, optimiser) for i in range(60))
-    assert set(better.rates) == {1e-3}
+    # All vessels are diseased and the network says so from the start: the accuracy never changes.
+    data, _ = _cohort(4)
+    rows = LabelledRows(np.arange(4), np.ones((4, 3)))
+    net = PolarFusion(OtakiCNN(1), 128, "stress")
+    torch.nn.init.constant_(net.last.bias, 50.0)
+    went = fit_polar(net, data, rows, rows, Schedule(batch=4), augmented=False, seed=0)
+    assert went.stopped == "rate"
+    assert len(went.accuracy) == 1 + 5 * 10  # the first epoch is the best; ten at each of 1e-3 ... 1e-7
+    optimiser = torch.optim.Adam([torch.zeros(1, requires_grad=True)], lr=1e-3)
+    for stalled, rates in ((True, ["1e-03", "1e-04", "1e-05", "1e-06", "1e-07", "1e-08"]), (False, ["1e-08"])):
+        scheduler, met = lower_on_plateau(optimiser, Schedule()), []
+        for epoch in range(51):
+            met.append(scheduler.optimizer.param_groups[0]["lr"])
+            optimiser.step()
+            scheduler.step(0.5 if stalled else 0.01 * epoch)
+        met.append(scheduler.get_last_lr()[0])
+        assert list(dict.fromkeys(f"{rate:.0e}" for rate in met)) == rates
 
 
 @pytest.mark.parametrize("augmented", [False, True])
@@ -59,12 +68,12 @@ def test_it_learns_which_vessel_and_keeps_the_best_epoch(augmented):
     data, labels = _cohort(120)
     train, held = _parts(labels, 90)
     net = PolarFusion(OtakiCNN(1), 128, "stress")
-    went = fit_polar(net, data, train, held, Rules(12, 8), augmented=augmented, seed=1)
-    seen = predict_polar(net, data, held[0])
-    accuracy = ((seen > 0.5) == held[1]).mean()
+    went = fit_polar(net, data, train, held, Schedule(epochs=12, batch=8), augmented=augmented, seed=1)
+    seen = predict_polar(net, data, held.rows)
+    accuracy = ((seen > 0.5) == held.labels).mean()
     assert accuracy == pytest.approx(max(went.accuracy)) == went.accuracy[went.chosen_epoch]
     assert accuracy > 0.9
-    assert len(went.rates) == len(went.accuracy) <= 12
+    assert len(went.accuracy) <= 12
 
 
 def test_the_same_seed_gives_the_same_network():
@@ -74,20 +83,19 @@ def test_the_same_seed_gives_the_same_network():
     for seed in (3, 3, 4):
         torch.manual_seed(0)
         net = PolarFusion(OtakiCNN(1), 128, "late")
-        fit_polar(net, data, train, held, Rules(2, 4), augmented=True, seed=seed)
-        seen.append(predict_polar(net, data, held[0]))
+        fit_polar(net, data, train, held, Schedule(epochs=2, batch=4), augmented=True, seed=seed)
+        seen.append(predict_polar(net, data, held.rows))
     assert np.array_equal(seen[0], seen[1])
     assert not np.array_equal(seen[0], seen[2])
 
 
-def test_training_can_start_from_other_weights():
+def test_training_starts_from_the_weights_of_the_network():
     data, labels = _cohort(24)
     train, held = _parts(labels, 16)
-    first = PolarFusion(OtakiCNN(1), 128, "stress")
-    start = {k: v.clone() for k, v in first.state_dict().items()}
-    second = PolarFusion(OtakiCNN(1), 128, "stress")
-    fit_polar(second, data, train, held, Rules(1, 8, rate=1e-12), augmented=False, seed=0, start=start)
-    assert all(torch.allclose(start[k], v, atol=1e-6) for k, v in second.state_dict().items() if "weight" in k)
+    net = PolarFusion(OtakiCNN(1), 128, "stress")
+    start = {k: v.clone() for k, v in net.state_dict().items()}
+    fit_polar(net, data, train, held, Schedule(epochs=1, batch=8, rate=1e-12), augmented=False, seed=0)
+    assert all(torch.allclose(start[k], v, atol=1e-6) for k, v in net.state_dict().items() if "weight" in k)
 
 
 class _Tiny(nn.Module):
@@ -104,7 +112,8 @@ def test_features_computed_once_give_what_the_whole_network_gives(fusion):
     backbone = _Tiny().eval()
     net = PolarFusion(backbone, 5, fusion, channels=3).eval()
     data, _ = _cohort(6)
-    features = frozen_features(backbone, data.versions[0], fusion, degrees=(0.0, 10.0), size=16, input_range=(0.0, 1.0))
+    frozen = PolarFusion(ImageNetInput(backbone, size=16, input_range=(0.0, 1.0)), 5, fusion)
+    features = frozen_features(frozen, data.versions[0], degrees=(0.0, 10.0))
     with torch.no_grad():
         whole = net(data.versions[0], data.clinical)
         kept = net.classify(features[0], data.clinical)
@@ -117,9 +126,8 @@ def test_early_fusion_of_a_three_channel_backbone_sees_both_states():
     data, _ = _cohort(4)
     changed = data.versions[0].clone()
     changed[:, 1] = 0.0
-    first, second = (
-        frozen_features(backbone, p, "early", size=16, input_range=(-1.0, 1.0)) for p in (data.versions[0], changed)
-    )
+    net = PolarFusion(ImageNetInput(backbone, size=16, input_range=(-1.0, 1.0)), 5, "early")
+    first, second = (frozen_features(net, p) for p in (data.versions[0], changed))
     assert first.shape == (1, 4, 5)
     assert not torch.allclose(first, second)
 
@@ -131,5 +139,5 @@ def test_clinical_values_are_scaled_by_the_training_patients():
 
 
 def test_rows_must_agree():
-    with pytest.raises(InputError, match="do not go together"):
+    with pytest.raises(InputError, match="Expected inputs"):
         Inputs(torch.zeros(1, 3, 2, 8, 8), torch.zeros(4, 4))

@@ -8,32 +8,35 @@ from myoperf.errors import InputError
 from myoperf.research.backbones.keras_backbones import TABLE_2, build_backbone
 from myoperf.research.transfer_learning import study
 from myoperf.research.transfer_learning import training as two_stage
+from myoperf.research.transfer_learning.data import simulate_discs, split
 from myoperf.research.transfer_learning.head_tuning import tune_head
 from myoperf.research.transfer_learning.study import (
     Run,
-    draw_discs,
     list_backbones,
     make_backbone,
     plan_runs,
     run,
-    split,
 )
 from myoperf.research.transfer_learning.training import (
-    Pictures,
+    Classifier,
+    Examples,
+    Phase,
     Schedule,
+    Trainee,
     backbone_features,
     fine_tune,
     fit_strategy,
     make_head,
+    train_epochs,
     warm_up,
 )
 
 
 @pytest.fixture(scope="module")
 def discs():
-    images, labels = draw_discs(8, 8, 48, 3)
+    images, labels = simulate_discs(8, 8, 48, 3)
     grey = torch.from_numpy(images)[:, None].repeat(1, 3, 1, 1)
-    return Pictures(grey, torch.from_numpy(labels))
+    return Examples((grey,), torch.from_numpy(labels))
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +52,8 @@ def test_the_list_names_the_papers_table():
 
 
 def test_discs_have_the_wanted_classes_and_are_reproducible():
-    images, labels = draw_discs(3, 5, 32, 1)
-    again, _ = draw_discs(3, 5, 32, 1)
+    images, labels = simulate_discs(3, 5, 32, 1)
+    again, _ = simulate_discs(3, 5, 32, 1)
     assert labels.sum() == 3
     assert len(labels) == 8
     assert images.min() >= 0
@@ -61,36 +64,26 @@ def test_discs_have_the_wanted_classes_and_are_reproducible():
 def test_a_patient_is_in_one_part_only():
     labels = np.repeat([0, 1], (106, 112))
     parts = split(labels, 0)
-    assert sorted(np.concatenate(parts).tolist()) == list(range(218))
-    assert len(parts[2]) == 45  # a fifth of each class, rounded up
-    assert 0.4 < labels[parts[1]].mean() < 0.6
+    assert sorted(np.concatenate(list(parts.values())).tolist()) == list(range(218))
+    assert len(parts["test"]) == 45  # a fifth of each class, rounded up
+    assert 0.4 < labels[parts["validation"]].mean() < 0.6
 
 
 @pytest.mark.parametrize("graph", [False, True])
 def test_features_once_give_the_same_head_as_features_every_epoch(discs, backbone, graph):
     schedule = Schedule(warm_epochs=4, batch=4, dropout=0.3)
-    features = backbone_features(backbone, discs.images, graph=graph)
-    once = warm_up(features, discs.labels, (features, discs.labels), schedule, seed=1)
+    features = Examples((backbone_features(backbone, discs.inputs[0], graph=graph),), discs.labels)
+    once = warm_up(features, features, schedule, seed=1)
 
     head = make_head(backbone.features, schedule, 1)
 
-    def recompute(parts):
+    def recompute(images):
         with torch.no_grad():
-            maps = backbone.eval()(parts[0]).mean(dim=(2, 3))
+            maps = backbone.eval()(images).mean(dim=(2, 3))
         return head(maps)
 
-    kept = two_stage._fit(
-        (discs.images,),
-        discs.labels,
-        recompute,
-        [head],
-        list(head.parameters()),
-        ((discs.images,), discs.labels),
-        epochs=4,
-        rate=1e-3,
-        batch=4,
-        seed=1,
-    )
+    trainee = Trainee(recompute, [head], list(head.parameters()))
+    kept = train_epochs(trainee, discs, discs, Phase(epochs=4, rate=1e-3, batch=4, seed=1))
     assert kept.epoch == once.chosen_epoch
     for a, b in zip(once.head.parameters(), head.parameters(), strict=True):
         assert torch.allclose(a, b, atol=1e-5)
@@ -100,9 +93,8 @@ def test_the_most_accurate_epoch_is_kept():
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(300, 8, generator=generator)
     labels = (features[:, 0] > 0).long()
-    fitted = warm_up(
-        features[:200], labels[:200], (features[200:], labels[200:]), Schedule(30, rate_exponent=2, units=16), seed=0
-    )
+    train, held = (Examples((features[rows],), labels[rows]) for rows in (slice(200), slice(200, None)))
+    fitted = warm_up(train, held, Schedule(warm_epochs=30, rate_exponent=2, units=16), seed=0)
     seen = (fitted.head(features[200:]).argmax(dim=1) == labels[200:]).float().mean()
     assert float(seen) == max(fitted.accuracy) == fitted.accuracy[fitted.chosen_epoch]
     assert max(fitted.accuracy) > 0.8
@@ -111,7 +103,7 @@ def test_the_most_accurate_epoch_is_kept():
 def test_stage_2_moves_the_top_only(discs):
     backbone = build_backbone("MobileNetV2", input_size=48)
     before = {k: v.clone() for k, v in backbone.state_dict().items()}
-    fit_strategy(5, backbone, discs, discs, Schedule(1, 2, rate_exponent=1, batch=8), seed=0)
+    fit_strategy(5, backbone, discs, discs, Schedule(fine_epochs=2, rate_exponent=1, batch=8), seed=0)
     moved = {k for k, v in backbone.state_dict().items() if not torch.equal(v, before[k])}
     trained = {id(p) for p in backbone.trainable_parameters()}
     names = {k for k, p in backbone.named_parameters() if id(p) in trained}
@@ -122,7 +114,8 @@ def test_stage_2_moves_the_top_only(discs):
 
 
 def test_the_activation_map_shows_what_the_head_looks_at(discs, backbone):
-    shown = two_stage.activation_map(backbone, make_head(backbone.features, Schedule(), 0), discs.images[0])
+    network = Classifier(backbone, make_head(backbone.features, Schedule(), 0))
+    shown = two_stage.activation_map(network, discs.inputs[0][0])
     assert shown.shape == (48, 48)
     assert 0 <= float(shown.min()) <= float(shown.max()) <= 1
 
@@ -131,9 +124,8 @@ def test_hyperband_finds_a_head_that_works():
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(80, 8, generator=generator)
     labels = (features[:, 0] > 0).long()
-    found = tune_head(
-        features[:60], labels[:60], (features[60:], labels[60:]), Schedule(warm_epochs=9), trials=4, seed=0
-    )
+    train, held = (Examples((features[rows],), labels[rows]) for rows in (slice(60), slice(60, None)))
+    found = tune_head(train, held, Schedule(warm_epochs=9), trials=4, seed=0)
     assert found["units"] in (32, 64, 128, 256, 512)
     assert found["accuracy"] > 0.7
 
@@ -146,15 +138,16 @@ def test_a_kept_trunk_gives_the_same_fine_tuning(name, discs):
     for keep in (True, False):
         backbone.load_state_dict(start)
         head = make_head(backbone.features, Schedule(), 0)
-        fine_tune(backbone, head, discs, discs, Schedule(1, 2, rate_exponent=1, batch=8), seed=0, keep=keep)
+        schedule = Schedule(fine_epochs=2, rate_exponent=1, batch=8)
+        fine_tune(Classifier(backbone, head), discs, discs, schedule, seed=0, keep=keep)
         ends.append([v.clone() for v in [*head.parameters(), *backbone.state_dict().values()]])
     assert backbone.halves() is not None
     assert all(torch.allclose(a.float(), b.float(), atol=1e-5) for a, b in zip(*ends, strict=True))
 
 
 def test_imaged_discs_show_disease():
-    images, labels = draw_discs(2, 2, 32, 1, imaged=True)
-    again, _ = draw_discs(2, 1, 32, 1, imaged=True)
+    images, labels = simulate_discs(2, 2, 32, 1, imaged=True)
+    again, _ = simulate_discs(2, 1, 32, 1, imaged=True)
     assert labels.sum() == 2
     assert 0.9 < images.max() <= 1.0
     assert np.array_equal(images[0], again[0])
@@ -183,7 +176,7 @@ def test_smoke_run_writes_its_tables_and_goes_on(tmp_path, monkeypatch):
 def test_unknown_scale_and_strategy_are_refused(discs, backbone, tmp_path):
     with pytest.raises(InputError, match="Unknown scale"):
         run("huge", tmp_path)
-    with pytest.raises(InputError, match="strategies 1 to 6"):
+    with pytest.raises(InputError, match="strategies are 1 to 6"):
         fit_strategy(7, backbone, discs, discs, Schedule(), seed=0)
 
 

@@ -16,8 +16,8 @@ from myoperf.errors import InputError
 from myoperf.research.screenshots.colour_scales import SCALES, colours_of
 from myoperf.research.screenshots.screen_folder import find_screens
 from myoperf.research.transfer_learning import study
-from myoperf.research.transfer_learning.data import Discs, given_discs
-from myoperf.research.transfer_learning.study import draw_discs, run
+from myoperf.research.transfer_learning.data import Discs, discs_from_screens, simulate_discs
+from myoperf.research.transfer_learning.study import run
 
 SIZE, EACH = 90, 12
 
@@ -41,7 +41,7 @@ def _page(discs, scale, path):
 def painted(tmp_path_factory):
     """24 patients, four of them with two pictures, their map first or second of its page; three rows are no map."""
     folder = tmp_path_factory.mktemp("screens")
-    images, labels = draw_discs(EACH, EACH, SIZE, 5)
+    images, labels = simulate_discs(EACH, EACH, SIZE, 5)
     rest = np.roll(images, 1, axis=0)
     rows = []
     for index, label in enumerate(labels.tolist()):
@@ -84,7 +84,7 @@ def done(painted, tmp_path_factory):
 def test_a_patient_is_on_one_side_and_classes_are_kept(painted, tmp_path):
     found = find_screens(painted)
     (tmp_path / "jobs").mkdir()
-    data = given_discs(found, side=32, seed=3, out=tmp_path)
+    data = discs_from_screens(found, side=32, seed=3, out=tmp_path)
     names = {part: data.names(part) for part in ("train", "validation", "test")}
     every = [name for part in names.values() for name in part]
     assert sorted(every) == sorted({s.patient for s in found.screens} - {"name-98"})
@@ -103,9 +103,9 @@ def test_a_patient_is_on_one_side_and_classes_are_kept(painted, tmp_path):
 
 
 def test_the_disc_is_the_patients_and_not_the_other_of_the_page(painted, tmp_path):
-    images, _ = draw_discs(EACH, EACH, SIZE, 5)
+    images, _ = simulate_discs(EACH, EACH, SIZE, 5)
     (tmp_path / "jobs").mkdir()
-    data = given_discs(find_screens(painted), side=SIZE, seed=0, out=tmp_path)
+    data = discs_from_screens(find_screens(painted), side=SIZE, seed=0, out=tmp_path)
     away = np.abs(data.discs[:, None] - images[None]).mean(axis=(2, 3))
     assert [f"name-{i:02d}" for i in away.argmin(axis=1)] == data.patients.tolist()
 

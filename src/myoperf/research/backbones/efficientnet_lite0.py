@@ -19,7 +19,10 @@ from torch.nn import functional
 
 from myoperf.errors import InputError, MissingWeightsError
 
-__all__ = ["EfficientNetLite0", "lite0_weights_file"]
+__all__ = ["LITE0", "EfficientNetLite0", "lite0_weights_file"]
+
+LITE0 = "EfficientNetLite0"
+"""The network's name in studies."""
 
 _STAGES = (  # repeats, kernel, stride, expansion, channels out
     (1, 3, 1, 1, 16),

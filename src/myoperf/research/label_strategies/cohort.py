@@ -1,4 +1,4 @@
-"""The simulated cohort of paper 001's study: patients with angiography, patients an expert read only, fresh ones."""
+"""The simulated cohort: patients with angiography, patients that only an expert read, and fresh ones."""
 
 from __future__ import annotations
 
@@ -9,36 +9,35 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 
 from myoperf.errors import InputError
 from myoperf.phantom.labels import expert_labels
 from myoperf.phantom.population import draw_patient
-from myoperf.phantom.records import PopulationOptions
-from myoperf.phantom.truth import truth, truth_polar
-from myoperf.polar import disc_image
-from myoperf.research.polar_classifier.cases import ANGLES, RINGS, SETS, PolarCases, draw_set, join_cases
-from myoperf.types import VESSELS, PolarMap
+from myoperf.phantom.truth import truth
+from myoperf.research.polar_classifier.cases import SETS, CaseSet, PolarCases, draw_set, join_cases
+from myoperf.research.polar_classifier.discs import blurred_map, draw_discs
+from myoperf.types import VESSELS
 
-__all__ = ["CohortSize", "StudyCohort", "draw_cohort", "draw_discs", "prevalence"]
+__all__ = ["CohortSize", "StudyCohort", "draw_cohort", "prevalence"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CohortSize:
-    """Patients by what is known of them.
+    """Numbers of patients by what is known of them.
 
     Attributes
     ----------
     train, validation, test
-        With angiography: 141, 40 and 100 in 001.
+        With angiography: 141, 40 and 100 in Hajianfar et al. 2025.
     expert
         With an expert's reading only: 659, of lower prevalence.
     fresh
-        Drawn as those with angiography, for judging what choosing a model on the test does; 001 had none.
+        Drawn as those with angiography, and used for nothing but to measure what choosing a model on the test
+        patients does; the paper had none.
     imaged
-        Imaged by the fast image-space model and unrolled on the ventricle as it is known to lie, with an error of
-        pose; otherwise the known perfusion, blurred.
+        Imaged by the fast image-space model and unrolled on the true ventricle with an error of pose; otherwise the
+        true perfusion, blurred.
     """
 
     train: int
@@ -50,7 +49,7 @@ class CohortSize:
 
     @property
     def angiography(self) -> int:
-        """Patients with angiography."""
+        """Patients with angiography that the paper's parts share."""
         return self.train + self.validation + self.test
 
 
@@ -73,46 +72,34 @@ class StudyCohort:
         return torch.from_numpy(discs)
 
 
-def draw_discs(maps: NDArray[Any], side: int) -> NDArray[np.float32]:
-    """Draw maps (n, rings, angles) as discs (n, side, side) from 0 to 1; 0 outside."""
-    nowhere, thick = np.zeros((*maps.shape[1:], 3)), np.ones(maps.shape[1:])
-    out = np.stack([disc_image(PolarMap(values / values.max(), nowhere, thick), side) for values in maps])
-    return np.nan_to_num(out).astype(np.float32)
-
-
 def draw_cohort(size: CohortSize, seed: int, folder: Path, *, quiet: bool = True) -> StudyCohort:
-    """Draw the cohort; imaged patients are kept in a folder in chunks, and chunks already there are read."""
+    """Draw the cohort; imaged patients are kept in a folder in chunks, and chunks that exist are read."""
     first, few = size.angiography + size.fresh, size.expert
-    if size.imaged:
-        if seed:
-            raise InputError(f"The imaged cohort is drawn with seed 0; got {seed}. The networks' seed is the study's.")
-        ica, expert = (draw_set(name, n, folder, quiet=quiet) for name, n in (("main", first), ("rarer", few)))
-    else:
-        ica, expert = (
-            _draw_blurred(n, SETS[name].seed + seed, SETS[name].options)
-            for name, n in (("main", first), ("rarer", few))
-        )
+    if size.imaged and seed:
+        raise InputError(f"The imaged cohort is drawn with seed 0; got {seed}. The networks' seed is the study's.")
+    ica, expert = (
+        draw_set(name, n, folder, quiet=quiet) if size.imaged else _draw_blurred(n, SETS[name], seed)
+        for name, n in (("main", first), ("rarer", few))
+    )
     cases = join_cases([ica.take(np.arange(size.angiography)), expert, ica.take(np.arange(size.angiography, first))])
     return StudyCohort(cases, np.arange(len(cases) - size.fresh, len(cases)))
 
 
-def _draw_blurred(n: int, seed: int, options: PopulationOptions | None) -> PolarCases:
-    """Draw patients without imaging them: known perfusion, blurred, with noise."""
+def _draw_blurred(n: int, plan: CaseSet, seed: int) -> PolarCases:
+    """Draw patients without imaging them."""
     rows: dict[str, list[Any]] = {k: [] for k in ("stress", "rest", "clinical", "ica", "expert", "edv_ml", "key")}
     for index in range(n):
-        rng = np.random.default_rng((seed, index))
-        patient = draw_patient(rng, options)
+        rng = np.random.default_rng((plan.seed + seed, index))
+        patient = draw_patient(rng, plan.options)
         known, form = truth(patient), patient.clinical
         read = expert_labels(known.expert_scores["stress"])
-        for state in ("stress", "rest"):
-            values = truth_polar(patient, state, RINGS, ANGLES)
-            grain = ndimage.gaussian_filter(rng.normal(0.0, 0.15, values.shape), (1.0, 2.0), mode=("nearest", "wrap"))
-            rows[state].append(ndimage.gaussian_filter(values, (1.5, 3.0), mode=("nearest", "wrap")) + grain)
+        rows["stress"].append(blurred_map(patient, "stress", rng))
+        rows["rest"].append(blurred_map(patient, "rest", rng))
         rows["clinical"].append((form.sex == "M", form.age_years, form.height_m, form.weight_kg))
         rows["ica"].append([known.ica[v] for v in VESSELS])
         rows["expert"].append([read[v] for v in VESSELS])
         rows["edv_ml"].append(known.edv_ml["stress"])
-        rows["key"].append((seed, index))
+        rows["key"].append((plan.seed + seed, index))
     arrays: dict[str, Any] = {
         name: np.asarray(values, np.int64 if name in ("ica", "expert", "key") else np.float32)
         for name, values in rows.items()
@@ -121,6 +108,6 @@ def _draw_blurred(n: int, seed: int, options: PopulationOptions | None) -> Polar
 
 
 def prevalence(labels: NDArray[Any]) -> dict[str, float]:
-    """Give the share of diseased vessels and patients, in percent."""
+    """Return the share of diseased vessels and patients, in percent, from labels (n, 3)."""
     share = {vessel: 100.0 * float(labels[:, i].mean()) for i, vessel in enumerate(VESSELS)}
     return share | {"patient": 100.0 * float(labels.max(axis=1).mean())}

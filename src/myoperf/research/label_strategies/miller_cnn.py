@@ -1,7 +1,7 @@
-"""CNN2 of paper 001, after Miller et al., J Nucl Med 2023;64:472 (doi:10.2967/jnumed.122.264423).
+"""CNN2 of Hajianfar et al. 2025, after Miller et al. 2023 (doi:10.2967/jnumed.122.264423).
 
-The published account gives the kind of network, not every width: deeper than CNN1, two convolutions a block.
-Widths, and the residual way round each block, are this package's choice.
+The publication describes the kind of network, but not every width: deeper than CNN1, two convolutions a block.
+The widths, and the shortcut around each block, are MyoPerf's choice.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class MillerCNN(nn.Module):
         self.blocks = nn.ModuleList(_Block(a, b) for a, b in pairwise(widths))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give the last feature maps."""
+        """Return the last feature maps."""
         for block in self.blocks:
             images = functional.max_pool2d(block(images), 2)
         return images

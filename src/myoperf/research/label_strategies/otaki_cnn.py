@@ -1,7 +1,7 @@
-"""CNN1 of paper 001, after Otaki et al., JACC Cardiovasc Imaging 2022;15:1091 (doi:10.1016/j.jcmg.2021.12.010).
+"""CNN1 of Hajianfar et al. 2025, after Otaki et al. 2022 (doi:10.1016/j.jcmg.2021.12.010).
 
-The published account gives the kind of network, not every width: blocks of convolution, batch normalisation,
-ReLU and pooling. The widths here are this package's choice.
+The publication describes the kind of network, but not every width: blocks of convolution, batch normalisation,
+ReLU and pooling. The widths are MyoPerf's choice.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class OtakiCNN(nn.Module):
         self.blocks = nn.ModuleList(_block(a, b) for a, b in pairwise(widths))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give the last feature maps."""
+        """Return the last feature maps."""
         for block in self.blocks:
             images = block(images)
         return images

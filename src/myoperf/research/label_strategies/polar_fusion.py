@@ -1,7 +1,7 @@
-"""Paper 001's networks: a backbone with one of four inputs, and an ending with clinical values for three vessels.
+"""The networks of Hajianfar et al. 2025: a backbone, one of four inputs, and a head with clinical values.
 
 Inputs: rest, stress, early fusion (stress and rest as two channels), late fusion (one backbone run on each, the
-element-wise maximum of the last maps, then 2D spatial pyramid pooling, He et al. 2014, arXiv:1406.4729). Ending:
+element-wise maximum of the last maps, then 2D spatial pyramid pooling, He et al. 2014, arXiv:1406.4729). Head:
 two dense layers of 128 (ReLU, dropout 0.3, L2 0.01), clinical values joined at the last layer, three logits.
 """
 
@@ -46,18 +46,22 @@ def pyramid_pool(maps: Tensor) -> Tensor:
 
 
 class PolarFusion(nn.Module):
-    """Pictures (B, 2, H, W), stress then rest, and clinical values (B, clinical) -> logits (B, 3), one a vessel.
+    """A network of polar maps and clinical values with one logit a vessel.
+
+    Pictures (B, 2, H, W), stress then rest, and clinical values (B, clinical) -> logits (B, 3).
 
     Parameters
     ----------
     backbone
         Takes 2 channels for early fusion, 1 (or 3, then the grey map is repeated) otherwise.
     features
-        Channels that the backbone gives.
+        Channels of the backbone's last maps.
     fusion
-        Which input.
+        Which input the backbone gets.
+    channels
+        Of the backbone's input, when it is one state.
     clinical
-        Number of clinical values: age, sex, weight, height in 001.
+        Number of clinical values; the paper's are age, sex, weight and height.
     """
 
     def __init__(
@@ -65,7 +69,7 @@ class PolarFusion(nn.Module):
     ) -> None:
         super().__init__()
         if fusion not in INPUTS:
-            raise InputError(f"Unknown input {fusion!r}; known are {', '.join(INPUTS)}.")
+            raise InputError(f"Unknown input {fusion!r}; choose from {', '.join(INPUTS)}.")
         self.backbone, self.fusion, self.channels = backbone, fusion, channels
         pooled = features * sum(side * side for side in _PYRAMID) if fusion == "late" else features
         self.first = nn.Linear(pooled, 128)
@@ -74,11 +78,11 @@ class PolarFusion(nn.Module):
         self.last = nn.Linear(128 + clinical, 3)
 
     def forward(self, pictures: Tensor, clinical: Tensor) -> Tensor:
-        """Give a logit a vessel, in the order of the labels it learned from."""
+        """Return a logit a vessel, in the order of the labels it learned from."""
         return self.classify(self.pooled(pictures), clinical)
 
     def classify(self, pooled: Tensor, clinical: Tensor) -> Tensor:
-        """Give the logits from what the backbone gave, pooled (B, pooled): the part trained on features kept."""
+        """Return the logits from the backbone's pooled features (B, pooled): the part trained on a frozen backbone."""
         hidden = self.dropout(functional.relu(self.first(pooled)))
         hidden = self.dropout(functional.relu(self.second(hidden)))
         logits: Tensor = self.last(torch.cat([hidden, clinical], dim=1))
@@ -89,8 +93,10 @@ class PolarFusion(nn.Module):
         stress, rest = pictures[:, :1], pictures[:, 1:2]
         if self.fusion == "late":
             return pyramid_pool(torch.maximum(self._maps(stress), self._maps(rest)))
-        given = {"stress": stress, "rest": rest, "early": pictures[:, :2]}[self.fusion]
-        maps = self.backbone(given) if self.fusion == "early" else self._maps(given)
+        if self.fusion == "early":
+            maps: Tensor = self.backbone(pictures[:, :2])
+        else:
+            maps = self._maps(stress if self.fusion == "stress" else rest)
         return torch.mean(maps, dim=(2, 3))
 
     def _maps(self, grey: Tensor) -> Tensor:
@@ -98,39 +104,31 @@ class PolarFusion(nn.Module):
         return maps
 
     def penalty(self) -> Tensor:
-        """Give 001's L2 term: 0.01 times the squared weights of the two dense layers."""
+        """Return the paper's L2 term: 0.01 times the squared weights of the two dense layers."""
         return 0.01 * (self.first.weight.square().sum() + self.second.weight.square().sum())
 
 
-def build_polar_fusion(
-    name: str,
-    fusion: FusionInput,
-    *,
-    input_size: int = 290,
-    weights: str | None = None,
-    clinical: int = 4,
-    width: int = 32,
-) -> PolarFusion:
-    """Build one of 001's thirteen networks with one of its inputs.
+def build_polar_fusion(name: str, fusion: FusionInput, *, input_size: int = 290, width: int = 32) -> PolarFusion:
+    """Build one of the paper's thirteen networks with one of its inputs, with random weights.
 
     Parameters
     ----------
+    input_size
+        Rows and columns of the pictures.
     width
         Channels of CNN2's first block.
 
     Raises
     ------
     InputError
-        For an unknown name, or ImageNet weights with two channels or for CNN1 and CNN2.
+        For an unknown name.
     """
     if name not in NETWORKS:
-        raise InputError(f"Unknown network {name!r}; 001 has {', '.join(NETWORKS)}.")
+        raise InputError(f"Unknown network {name!r}; choose from {', '.join(NETWORKS)}.")
     if name in ("CNN1", "CNN2"):
-        if weights is not None:
-            raise InputError(f"{name} has no ImageNet weights; use none.")
         channels = 2 if fusion == "early" else 1
         small = OtakiCNN(channels) if name == "CNN1" else MillerCNN(channels, width)
-        return PolarFusion(small, small.features, fusion, clinical=clinical)
+        return PolarFusion(small, small.features, fusion)
     channels = 2 if fusion == "early" else 3
-    backbone = build_backbone(name, weights=weights, input_size=input_size, channels=channels)
-    return PolarFusion(backbone, backbone.features, fusion, channels=channels, clinical=clinical)
+    backbone = build_backbone(name, input_size=input_size, channels=channels)
+    return PolarFusion(backbone, backbone.features, fusion, channels=channels)

@@ -1,12 +1,11 @@
-"""Tables of paper 001's study: best models, who beats whom, factors compared, and how optimistic its way is."""
+"""Tables of the label strategies: best models, comparisons, factors, and how optimistic choosing on the test is."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,9 @@ from numpy.typing import NDArray
 
 from myoperf import __version__
 from myoperf.research.label_strategies.cohort import StudyCohort, prevalence
+from myoperf.research.label_strategies.grid import Job
+from myoperf.research.label_strategies.roles import Roles
+from myoperf.research.training.tables import write_manifest, write_table
 from myoperf.stats import (
     adjust_p,
     beaten_by,
@@ -28,9 +30,6 @@ from myoperf.stats import (
 from myoperf.stats.evaluation import factor_table
 from myoperf.types import VESSELS, Float
 
-if TYPE_CHECKING:
-    from myoperf.research.label_strategies.study import Job, Roles
-
 __all__ = ["LEVELS", "optimism", "write_tables"]
 
 LEVELS = ("vessel", "patient")
@@ -42,10 +41,21 @@ _PAPER_PREVALENCE = {
     "expert only": {"LAD": 24.7, "LCX": 20.3, "RCA": 17.0, "patient": 43.2},
 }
 
+Results = Sequence[Mapping[str, NDArray[Any]]]
+"""The arrays of every job's file."""
+
 
 @dataclass(frozen=True, eq=False)
 class _Level:
-    """Scores of all models of a task at one level: truth (rows,), scores (models, rows), the patient of each row."""
+    """Scores of several models per vessel or per patient.
+
+    Attributes
+    ----------
+    truth, patient
+        (rows,), and whose row it is.
+    scores
+        (models, rows).
+    """
 
     name: str
     truth: NDArray[Any]
@@ -56,9 +66,8 @@ class _Level:
     def of(cls, name: str, truth: NDArray[Any], probability: Float) -> _Level:
         """Make it from labels (n, 3) and probabilities (models, n, 3)."""
         if name == "vessel":
-            return cls(
-                name, truth.ravel(), probability.reshape(len(probability), -1), np.repeat(np.arange(len(truth)), 3)
-            )
+            owner = np.repeat(np.arange(len(truth)), 3)
+            return cls(name, truth.ravel(), probability.reshape(len(probability), -1), owner)
         return cls(name, truth.max(axis=1), probability.max(axis=2), np.arange(len(truth)))
 
     def auc(self) -> Float:
@@ -71,96 +80,117 @@ class _Level:
         return resample_counts(self.truth, resamples=RESAMPLES, rng=rng, patient=self.patient)
 
 
-def _about(job: Job) -> dict[str, str]:
-    return {
-        "strategy": job.strategy,
-        "network": job.network,
-        "input": job.fusion,
-        "augmentation": "with" if job.augmented else "without",
-    }
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """All models of one task.
 
+    Attributes
+    ----------
+    truth
+        Labels (n, 3) of the parts ``"test"``, ``"validation"`` and ``"fresh"``.
+    """
 
-def _model_table(
-    jobs: Sequence[Job], arrays: Sequence[Mapping[str, NDArray[Any]]], truth: Mapping[str, NDArray[Any]], seed: int
-) -> pd.DataFrame:
-    """One row a model of one task: areas on test, validation and fresh patients, whom it beats, how it trained."""
-    table = pd.DataFrame([_about(job) for job in jobs])
-    stacks = {part: np.stack([a[part] for a in arrays]).astype(np.float64) for part in truth}
-    for name in LEVELS:
-        level = _Level.of(name, truth["test"], stacks["test"])
-        areas, samples = level.auc(), bootstrap_auc(level.truth, level.scores, level.counts(seed))
-        limits = [percentile_interval(sample) for sample in samples]
-        table[f"auc_{name}"] = areas
-        table[f"auc_{name}_lo"], table[f"auc_{name}_hi"] = [i.lo for i in limits], [i.hi for i in limits]
-        pairs = delong_pairs(delong_table(level.truth, level.scores))
-        table[f"beats_{name}"] = beaten_by(pairs, len(jobs))
-        table[f"beats_{name}_holm"] = beaten_by(pairs, len(jobs), p=adjust_p(pairs.p)) if len(jobs) > 1 else 0
-        for part in ("validation", "fresh"):
-            table[f"auc_{name}_{part}"] = _Level.of(name, truth[part], stacks[part]).auc()
-    for index, vessel in enumerate(VESSELS):
-        table[f"auc_{vessel}"] = delong_table(truth["test"][:, index], stacks["test"][:, :, index]).auc
-    table["epochs"] = [len(a["accuracy"]) for a in arrays]
-    table["chosen_epoch"] = [int(a["chosen_epoch"]) for a in arrays]
-    table["stopped_by"] = [str(a["stopped"]) for a in arrays]
-    table["seconds"] = [round(float(a["seconds"]), 2) for a in arrays]
-    return table
+    jobs: Sequence[Job]
+    results: Results
+    truth: Mapping[str, NDArray[Any]]
+    seed: int
 
+    def probability(self, part: str) -> Float:
+        """Probabilities of a part, (models, n, 3)."""
+        return np.stack([result[part] for result in self.results]).astype(np.float64)
 
-def _best(
-    jobs: Sequence[Job],
-    arrays: Sequence[Mapping[str, NDArray[Any]]],
-    truth: NDArray[Any],
-    table: pd.DataFrame,
-    seed: int,
-) -> pd.DataFrame:
-    """001's Tables 2 and 3: the two models of highest area of each strategy, with every metric at one half."""
-    rows = []
-    probability = np.stack([a["test"] for a in arrays]).astype(np.float64)
-    for name in LEVELS:
-        level = _Level.of(name, truth, probability)
-        counts = level.counts(seed)
-        for _, part in table.groupby("strategy", sort=False):
-            for model in part.sort_values(f"auc_{name}", ascending=False).index[:2]:
-                confusion, seen = measure_threshold(
-                    level.truth, level.scores[model], counts=counts, clustered=name == "vessel"
-                )
-                row: dict[str, Any] = {"level": name, **_about(jobs[model])}
-                row |= {"auc": table.loc[model, f"auc_{name}"]}
-                row |= {f"auc_{end}": table.loc[model, f"auc_{name}_{end}"] for end in ("lo", "hi")}
-                row |= {k: getattr(confusion, k) for k in ("tn", "tp", "fn", "fp")}
-                for metric in ("accuracy", "sensitivity", "specificity", "balanced_accuracy", "precision"):
-                    row |= {
-                        metric: seen[metric].value,
-                        f"{metric}_lo": seen[metric].interval.lo,
-                        f"{metric}_hi": seen[metric].interval.hi,
-                    }
-                rows.append(row)
-    return pd.DataFrame(rows)
+    def level(self, name: str, part: str = "test") -> _Level:
+        """Scores of a part, per vessel or per patient."""
+        return _Level.of(name, self.truth[part], self.probability(part))
 
+    def model_table(self) -> pd.DataFrame:
+        """One row a model: areas on test, validation and fresh patients, whom it beats, how it was trained."""
+        table = pd.DataFrame([job.factors for job in self.jobs])
+        for name in LEVELS:
+            level = self.level(name)
+            samples = bootstrap_auc(level.truth, level.scores, level.counts(self.seed))
+            areas = [
+                percentile_interval(sample).columns(f"auc_{name}", area)
+                for area, sample in zip(level.auc(), samples, strict=True)
+            ]
+            table = table.join(pd.DataFrame(areas))
+            pairs = delong_pairs(delong_table(level.truth, level.scores))
+            n = len(self.jobs)
+            table[f"beats_{name}"] = beaten_by(pairs, n)
+            table[f"beats_{name}_holm"] = beaten_by(pairs, n, p=adjust_p(pairs.p)) if n > 1 else 0
+            for part in ("validation", "fresh"):
+                table[f"auc_{name}_{part}"] = self.level(name, part).auc()
+        test = self.probability("test")
+        for index, vessel in enumerate(VESSELS):
+            table[f"auc_{vessel}"] = delong_table(self.truth["test"][:, index], test[:, :, index]).auc
+        table["epochs"] = [len(result["accuracy"]) for result in self.results]
+        table["chosen_epoch"] = [int(result["chosen_epoch"]) for result in self.results]
+        table["stopped_by"] = [str(result["stopped"]) for result in self.results]
+        table["seconds"] = [round(float(result["seconds"]), 2) for result in self.results]
+        return table
 
-def _factors(jobs: Sequence[Job], truth: NDArray[Any], probability: Float, seed: int) -> pd.DataFrame:
-    """Compare strategies, inputs, augmentation and networks: 001's pooled rank sum, and the matched permutation."""
-    about = [_about(job) for job in jobs]
-    factors = {name: [a[name] for a in about] for name in _FACTORS}
-    tables = []
-    for name in LEVELS:
-        level = _Level.of(name, truth, probability)
-        samples = bootstrap_auc(level.truth, level.scores, level.counts(seed))
-        found = factor_table(factors, level.auc(), samples, seed=seed)
-        found.insert(0, "level", name)
-        tables.append(found)
-    return pd.concat(tables, ignore_index=True)
+    def best_table(self, models: pd.DataFrame) -> pd.DataFrame:
+        """List the two models of highest area of each strategy with metrics at one half, as the paper's Tables 2 and 3.
+
+        Parameters
+        ----------
+        models
+            Of `model_table`.
+        """
+        rows = []
+        for name in LEVELS:
+            level = self.level(name)
+            counts = level.counts(self.seed)
+            for _, part in models.groupby("strategy", sort=False):
+                for model in part.sort_values(f"auc_{name}", ascending=False).index[:2]:
+                    confusion, measured = measure_threshold(
+                        level.truth, level.scores[model], counts=counts, clustered=name == "vessel"
+                    )
+                    row: dict[str, Any] = {"level": name, **self.jobs[model].factors}
+                    row |= {f"auc{end}": models.loc[model, f"auc_{name}{end}"] for end in ("", "_lo", "_hi")}
+                    row |= {k: getattr(confusion, k) for k in ("tn", "tp", "fn", "fp")}
+                    for metric in ("accuracy", "sensitivity", "specificity", "balanced_accuracy", "precision"):
+                        row |= measured[metric].columns(metric)
+                    rows.append(row)
+        return pd.DataFrame(rows)
+
+    def factor_table(self) -> pd.DataFrame:
+        """Compare strategies, inputs, augmentation and networks: the paper's pooled rank sum, and a permutation test.
+
+        The permutation test compares models that differ in the one factor only.
+        """
+        about = [job.factors for job in self.jobs]
+        factors = {name: [factor[name] for factor in about] for name in _FACTORS}
+        tables = []
+        for name in LEVELS:
+            level = self.level(name)
+            samples = bootstrap_auc(level.truth, level.scores, level.counts(self.seed))
+            table = factor_table(factors, level.auc(), samples, seed=self.seed)
+            table.insert(0, "level", name)
+            tables.append(table)
+        return pd.concat(tables, ignore_index=True)
+
+    def predictions(self) -> pd.DataFrame:
+        """One row a vessel of the test patients, for ``myoperf evaluate``."""
+        truth = self.truth["test"]
+        columns: dict[str, Any] = {
+            "patient": np.repeat([f"P{i:04d}" for i in range(len(truth))], 3),
+            "vessel": np.tile(VESSELS, len(truth)),
+            "truth": truth.ravel(),
+        }
+        scores = {job.key: result["test"].ravel() for job, result in zip(self.jobs, self.results, strict=True)}
+        return pd.DataFrame(columns | scores)
 
 
 def optimism(
     truth: Mapping[str, NDArray[Any]], probability: Mapping[str, Float], seed: int, *, repeats: int = RESAMPLES
 ) -> pd.DataFrame:
-    """Show what choosing the best of many models on the patients it is reported on does.
+    """Measure how optimistic it is to choose the best of many models on the patients it is reported on.
 
     Parameters
     ----------
     truth, probability
-        For ``"test"``, ``"validation"`` and ``"fresh"``: labels (n, 3) and probabilities (models, n, 3).
+        Of ``"test"``, ``"validation"`` and ``"fresh"``: labels (n, 3) and probabilities (models, n, 3).
 
     Returns
     -------
@@ -228,7 +258,7 @@ def _halves(name: str, truth: NDArray[Any], probability: Float, seed: int, repea
 
 
 def heat_map(table: pd.DataFrame) -> Figure:
-    """001's supplementary figure: areas by strategy (columns) and network, input, augmentation (rows)."""
+    """Draw areas by strategy (columns) and network, input, augmentation (rows), as the paper's supplement does."""
     from myoperf.report.style import house_style
 
     with house_style():
@@ -256,62 +286,43 @@ def heat_map(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _predictions(
-    jobs: Sequence[Job], arrays: Sequence[Mapping[str, NDArray[Any]]], truth: NDArray[Any]
-) -> pd.DataFrame:
-    """Give rows a vessel for ``myoperf evaluate``."""
-    n = len(truth)
-    columns: dict[str, Any] = {
-        "patient": np.repeat([f"P{i:04d}" for i in range(n)], 3),
-        "vessel": np.tile(VESSELS, n),
-        "truth": truth.ravel(),
-    }
-    columns |= {job.key: a["test"].ravel() for job, a in zip(jobs, arrays, strict=True)}
-    return pd.DataFrame(columns)
-
-
 def write_tables(
-    out: Path,
-    jobs: Sequence[Job],
-    arrays: Sequence[Mapping[str, NDArray[Any]]],
-    cohort: StudyCohort,
-    roles: Roles,
-    *,
-    seed: int,
+    out: Path, jobs: Sequence[Job], results: Results, cohort: StudyCohort, roles: Roles, *, seed: int
 ) -> list[dict[str, Any]]:
-    """Write every table of the study as CSV, the heat map, and predictions and factors for ``myoperf evaluate``."""
+    """Write every table of the study, the heat map, and predictions and factors for ``myoperf evaluate``.
+
+    Returns
+    -------
+    One row a model.
+    """
     cases = cohort.cases
-    tables: list[pd.DataFrame] = []
-    best: list[pd.DataFrame] = []
-    for first in (True, False):
-        rows = [i for i, job in enumerate(jobs) if (job.strategy == "task 1") == first]
-        labels = cases.expert if first else cases.ica
-        truth = {"test": labels[roles.test], "validation": labels[roles.ica_validation], "fresh": labels[cohort.fresh]}
-        own, given = [jobs[i] for i in rows], [arrays[i] for i in rows]
-        table = _model_table(own, given, truth, seed)
-        tables.append(table)
-        best.append(_best(own, given, truth["test"], table, seed))
-        name = "task1" if first else "task2"
-        _predictions(own, given, truth["test"]).to_csv(out / f"predictions_{name}.csv", index=False)
-        about = pd.DataFrame([{"model": job.key, **_about(job)} for job in own])
-        about.to_csv(out / f"factors_{name}.csv", index=False)
-        if not first:
-            stacks = {part: np.stack([a[part] for a in given]).astype(np.float64) for part in truth}
-            _factors(own, truth["test"], stacks["test"], seed).to_csv(out / "label_strategies_factors.csv", index=False)
-            optimism(truth, stacks, seed).to_csv(out / "label_strategies_optimism.csv", index=False)
-    models = pd.concat(tables, ignore_index=True)
-    models.to_csv(out / "label_strategies_models.csv", index=False)
-    pd.concat(best, ignore_index=True).to_csv(out / "label_strategies_best.csv", index=False)
-    _cohort_table(cohort, roles).to_csv(out / "label_strategies_cohort.csv", index=False)
-    heat_map(models).savefig(out / "label_strategies.png", dpi=150)
+    rows = {"test": roles.test, "validation": roles.ica_validation, "fresh": cohort.fresh}
+    models, best = [], []
+    for name, labels in (("task1", cases.expert), ("task2", cases.ica)):
+        chosen = [i for i, job in enumerate(jobs) if (job.strategy == "task 1") == (name == "task1")]
+        truth = {part: labels[index] for part, index in rows.items()}
+        task = _Task([jobs[i] for i in chosen], [results[i] for i in chosen], truth, seed)
+        models.append(task.model_table())
+        best.append(task.best_table(models[-1]))
+        task.predictions().to_csv(out / f"predictions_{name}.csv", index=False)
+        factors = pd.DataFrame([{"model": job.key, **job.factors} for job in task.jobs])
+        factors.to_csv(out / f"factors_{name}.csv", index=False)
+        if name == "task2":
+            write_table(out, "label_strategies_factors", task.factor_table())
+            probability = {part: task.probability(part) for part in rows}
+            write_table(out, "label_strategies_optimism", optimism(truth, probability, seed))
+    table = pd.concat(models, ignore_index=True)
+    write_table(out, "label_strategies_models", table)
+    write_table(out, "label_strategies_best", pd.concat(best, ignore_index=True))
+    write_table(out, "label_strategies_cohort", _cohort_table(cohort, roles))
+    heat_map(table).savefig(out / "label_strategies.png", dpi=150)
     manifest = {"myoperf": __version__, "seed": seed, "models": len(jobs), "patients": len(cases) - len(cohort.fresh)}
-    manifest |= {"fresh": len(cohort.fresh), "seconds": round(float(models["seconds"].sum()), 1)}
-    (out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    return [{str(k): v for k, v in row.items()} for row in models.to_dict("records")]
+    write_manifest(out, manifest | {"fresh": len(cohort.fresh), "seconds": round(float(table["seconds"].sum()), 1)})
+    return [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
 
 
 def _cohort_table(cohort: StudyCohort, roles: Roles) -> pd.DataFrame:
-    """Prevalence of each part, by angiography (by expert where there was none), beside 001's."""
+    """Prevalence of each part, by angiography (by the expert where there was none), and the paper's."""
     cases = cohort.cases
     train = np.concatenate([roles.ica_train, roles.ica_validation])
     rows = []

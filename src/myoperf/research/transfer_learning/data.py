@@ -1,11 +1,10 @@
-"""What paper 002's study learns from: simulated stress maps, or screens of a workstation with a class a patient."""
+"""Pictures to learn from: simulated stress maps, or screens of a workstation with a class a patient."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -20,29 +19,52 @@ from myoperf.phantom.fast import image_model
 from myoperf.phantom.labels import ica_labels
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.truth import truth_polar
-from myoperf.polar import disc_image
+from myoperf.pipeline.jobs import write_whole
 from myoperf.research.polar_classifier.cases import image_state
+from myoperf.research.polar_classifier.discs import draw_discs
 from myoperf.research.screenshots.screen_folder import LABELS, LabelledScreen, ReadScreens, ScreenFolder, read_screens
-from myoperf.types import PolarMap
+from myoperf.research.training.splits import split_rows
 
 __all__ = [
     "GIVEN",
     "LEAST_PATIENTS",
     "SIMULATED",
+    "CohortSize",
     "Discs",
-    "describe_given",
-    "draw_discs",
-    "given_discs",
+    "describe_screens",
+    "discs_from_screens",
     "require_patients",
+    "simulate_discs",
     "simulated_discs",
     "split",
 ]
 
 SIMULATED, GIVEN = "simulated patients", "pictures of the folder given"
-"""What tables and manifest call the data."""
+"""How tables and manifest name the data."""
 
 LEAST_PATIENTS = 10
 """Of each class in a folder of screens: fewer leave less than two in the test part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CohortSize:
+    """Numbers of simulated patients.
+
+    Attributes
+    ----------
+    diseased, healthy
+        Patients of each class.
+    fresh
+        Further patients of each class, in no part of the split.
+    imaged
+        Stress images corrected for attenuation, unrolled on the true ventricle with an error of pose; otherwise the
+        true perfusion, blurred.
+    """
+
+    diseased: int
+    healthy: int
+    fresh: int
+    imaged: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +87,7 @@ class Discs:
 
     discs: NDArray[np.float32]
     labels: NDArray[np.int64]
-    parts: Mapping[str, NDArray[np.int64]]
+    parts: Mapping[str, NDArray[np.intp]]
     patients: NDArray[np.str_]
     refused: int = 0
 
@@ -75,47 +97,38 @@ class Discs:
         return tuple(part for part in ("test", "fresh") if part in self.parts)
 
     def names(self, part: str) -> list[str]:
-        """Give the patients of a part, each once, in the order of their first disc."""
+        """Return the patients of a part, each once, in the order of their first disc."""
         return list(dict.fromkeys(self.patients[self.parts[part]].tolist()))
 
     def by_patient(self, part: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Give the mean of each patient's discs, in the order of `names`."""
+        """Return the mean of each patient's discs, in the order of `names`."""
         place = {name: i for i, name in enumerate(self.names(part))}
         owner = np.asarray([place[name] for name in self.patients[self.parts[part]].tolist()])
         mean: NDArray[np.float64] = np.bincount(owner, weights=values) / np.bincount(owner)
         return mean
 
     def truth(self, part: str) -> list[int]:
-        """Give each patient's label, in the order of `names`."""
+        """Return each patient's label, in the order of `names`."""
         return [int(label) for label in self.by_patient(part, self.labels[self.parts[part]].astype(np.float64))]
 
 
-def split(labels: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Split patients 64/16/20 within each class into training, validation and test rows."""
-    rng, parts = np.random.default_rng(seed), ([], [], [])  # type: ignore[var-annotated]
-    for label in (0, 1):
-        rows = rng.permutation(np.flatnonzero(labels == label))
-        test, valid = ceil(0.2 * rows.size), ceil(0.16 * rows.size)
-        for part, chosen in zip(parts, (rows[test + valid :], rows[test : test + valid], rows[:test]), strict=True):
-            part.extend(chosen.tolist())
-    train, valid_rows, test_rows = (np.sort(np.asarray(p, dtype=np.int64)) for p in parts)
-    return train, valid_rows, test_rows
+def split(labels: NDArray[np.int64], seed: int) -> dict[str, NDArray[np.intp]]:
+    """Split patients 64/16/20 within each class into the rows of train, validation and test."""
+    train, test, validation = split_rows(labels, 0.2, 0.16, rng=np.random.default_rng(seed))
+    return {"train": train, "validation": validation, "test": test}
 
 
-def draw_discs(
-    diseased: int, healthy: int, size: int, seed: int, *, imaged: bool = False
+def simulate_discs(
+    diseased: int, healthy: int, side: int, seed: int, *, imaged: bool = False
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Draw simulated stress maps as grey discs, (n, size, size) from 0 to 1, and their labels.
-
-    Labels: angiography, per patient.
+    """Draw simulated stress maps as grey discs, (n, side, side) from 0 to 1, and their labels by angiography.
 
     Parameters
     ----------
     imaged
-        By the fast image-space model with attenuation corrected, as 002's were, and unrolled on the known ventricle
-        with an error of pose; otherwise perfusion as it is, a little blurred and with noise.
+        See `CohortSize`; the pictures of Hai et al. 2022 were corrected for attenuation.
     """
-    left, discs, labels = [healthy, diseased], [], []
+    left, maps, labels = [healthy, diseased], [], []
     index = 0
     while sum(left):
         rng = np.random.default_rng((seed, index))
@@ -126,42 +139,38 @@ def draw_discs(
             continue
         left[label] -= 1
         if imaged:
-            values = image_state(patient, rng, replace(image_model("spect", rng), attenuated=0.0), "stress")
+            maps.append(image_state(patient, rng, replace(image_model("spect", rng), attenuated=0.0), "stress"))
         else:
             known = truth_polar(patient, "stress", 24, 72)
             values = ndimage.gaussian_filter(known, (1.5, 3.0), mode=("nearest", "wrap"))
-            values = np.maximum(values + ndimage.gaussian_filter(rng.normal(0.0, 0.15, values.shape), (1.0, 2.0)), 0.0)
-        polar = PolarMap(values / values.max(), np.zeros((24, 72, 3)), np.ones((24, 72)))
-        discs.append(np.nan_to_num(disc_image(polar, size)))
+            noise = ndimage.gaussian_filter(rng.normal(0.0, 0.15, values.shape), (1.0, 2.0))
+            maps.append(np.maximum(values + noise, 0.0))
         labels.append(label)
-    return np.stack(discs).astype(np.float32), np.asarray(labels)
+    return draw_discs(np.stack(maps), side), np.asarray(labels)
 
 
-def simulated_discs(
-    diseased: int, healthy: int, fresh: int, *, side: int, seed: int, imaged: bool, folder: Path
-) -> Discs:
-    """Draw simulated patients and `fresh` more of each class, or read those kept in a folder by a run that stopped."""
+def simulated_discs(size: CohortSize, *, side: int, seed: int, folder: Path) -> Discs:
+    """Draw simulated patients and fresh ones, or read those that an interrupted run kept in a folder."""
     path = folder / f"discs-{side}.npz"
     if not path.exists():
-        discs, labels = draw_discs(diseased, healthy, side, seed, imaged=imaged)
-        more, more_labels = draw_discs(fresh, fresh, side, 900_000 + seed, imaged=imaged)
+        discs, labels = simulate_discs(size.diseased, size.healthy, side, seed, imaged=size.imaged)
+        more, more_labels = simulate_discs(size.fresh, size.fresh, side, 900_000 + seed, imaged=size.imaged)
         _keep(path, discs=discs, labels=labels, more=more, more_labels=more_labels)
     with np.load(path) as kept:
         discs, labels, more, more_labels = (kept[k] for k in ("discs", "labels", "more", "more_labels"))
-    train, valid, test = split(labels, seed)
-    rest = np.arange(len(labels), len(labels) + len(more_labels))
+    n = len(labels) + len(more_labels)
     return Discs(
         np.concatenate([discs, more]),
         np.concatenate([labels, more_labels]),
-        {"train": train, "validation": valid, "test": test, "fresh": rest},
-        np.arange(len(labels) + len(more_labels)).astype(np.str_),
+        split(labels, seed) | {"fresh": np.arange(len(labels), n)},
+        np.arange(n).astype(np.str_),
     )
 
 
-def given_discs(found: ScreenFolder, *, side: int, seed: int, out: Path, quiet: bool = True) -> Discs:
-    """Read the screens of a folder, or the discs that a run that stopped kept; split them by patient.
+def discs_from_screens(found: ScreenFolder, *, side: int, seed: int, out: Path, quiet: bool = True) -> Discs:
+    """Read the screens of a folder, or the discs that an interrupted run kept; split them by patient.
 
-    What is no screen is listed with the reason in ``refused.csv`` of the study's folder and left out.
+    Pictures that show no polar map are left out and listed with the reason in ``refused.csv`` of the study's folder.
 
     Raises
     ------
@@ -183,20 +192,17 @@ def given_discs(found: ScreenFolder, *, side: int, seed: int, out: Path, quiet: 
         discs, rows = kept["discs"], kept["rows"]
     screens = [found.screens[row] for row in rows]
     label_of = {screen.patient: screen.label for screen in screens}
-    names = list(label_of)
-    owners = np.asarray([screen.patient for screen in screens])
+    names, owners = np.asarray(list(label_of)), np.asarray([screen.patient for screen in screens])
     parts = {
-        part: np.flatnonzero(np.isin(owners, [names[i] for i in chosen]))
-        for part, chosen in zip(
-            ("train", "validation", "test"), split(np.asarray(list(label_of.values())), seed), strict=True
-        )
+        part: np.flatnonzero(np.isin(owners, names[chosen]))
+        for part, chosen in split(np.asarray(list(label_of.values())), seed).items()
     }
     labels = np.asarray([screen.label for screen in screens])
     return Discs(discs, labels, parts, owners, refused=len(found.screens) - len(screens))
 
 
-def describe_given(data: Discs) -> dict[str, Any]:
-    """Say for the manifest what was read of a folder."""
+def describe_screens(data: Discs) -> dict[str, Any]:
+    """Return what the manifest says of the pictures read from a folder."""
     patients = {part: len(data.names(part)) for part in data.parts}
     return {"data": GIVEN, "pictures": len(data.discs), "refused": data.refused, "patients": patients}
 
@@ -225,7 +231,5 @@ def _write_refused(path: Path, read: ReadScreens) -> None:
 
 
 def _keep(path: Path, **arrays: NDArray[np.generic]) -> None:
-    """Write arrays so that a half-written file is never taken for a whole one."""
-    part = path.with_suffix(".part.npz")
-    np.savez_compressed(part, allow_pickle=False, **arrays)
-    part.replace(path)
+    with write_whole(path) as part, part.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)

@@ -1,33 +1,23 @@
-"""Paper 002's choice of the head by Hyperband, on features computed once."""
+"""Choose the head by Hyperband, as Hai et al. 2022 did, on features computed once."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
-from torch import Tensor
-
-from myoperf.research.transfer_learning.training import Schedule, warm_up
+from myoperf.research.transfer_learning.training import Examples, Schedule, warm_up
 
 __all__ = ["tune_head"]
 
 
-def tune_head(
-    features: Tensor,
-    labels: Tensor,
-    choose_on: tuple[Tensor, Tensor],
-    schedule: Schedule,
-    *,
-    trials: int,
-    seed: int,
-) -> dict[str, Any]:
+def tune_head(train: Examples, choose_on: Examples, schedule: Schedule, *, trials: int, seed: int) -> dict[str, Any]:
     """Choose units and dropout by Hyperband (Li et al. 2018, arXiv:1603.06560) on features computed once.
 
     Returns
     -------
     ``units``, ``dropout`` and the ``accuracy`` reached on the choosing pictures.
     """
-    import optuna
+    import optuna  # an extra of the package
 
     def objective(trial: Any) -> float:
         units = trial.suggest_categorical("units", [32, 64, 128, 256, 512])
@@ -35,7 +25,7 @@ def tune_head(
         best, epochs = 0.0, max(1, schedule.warm_epochs // 9)
         for rung in (1, 3, 9):
             tried = replace(schedule, warm_epochs=epochs * rung, units=units, dropout=dropout)
-            best = max(best, max(warm_up(features, labels, choose_on, tried, seed=seed).accuracy))
+            best = max(best, max(warm_up(train, choose_on, tried, seed=seed).accuracy))
             trial.report(best, rung)
             if trial.should_prune():
                 raise optuna.TrialPruned

@@ -1,8 +1,7 @@
-"""Tables of paper 002's study in the layout of its tables 3 and 4, with intervals, and its activation maps."""
+"""Tables 3 and 4 of Hai et al. 2022 with intervals, and activation maps."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from myoperf.research.training.tables import markdown_table, write_manifest
 from myoperf.stats import delong_pairs, delong_table, measure_threshold, resample_counts
 
 __all__ = ["TABLE_3", "TABLE_4", "write_tables"]
@@ -50,15 +50,14 @@ PARTS = ("test", "fresh")
 
 
 def _measure(truth: NDArray[Any], probability: NDArray[Any], seed: int) -> dict[str, float]:
-    """Give AUC and the metrics at one half, each with its interval."""
+    """Return AUC and the metrics at one half, each with its interval."""
     table = delong_table(truth, probability)
-    around = table.interval(0)
-    out = {"auc": float(table.auc[0]), "auc_lo": around.lo, "auc_hi": around.hi}
+    row = table.interval(0).columns("auc", float(table.auc[0]))
     counts = resample_counts(truth, resamples=1000, rng=np.random.default_rng(seed))
-    _, seen = measure_threshold(truth, probability, counts=counts)
+    _, measured = measure_threshold(truth, probability, counts=counts)
     for name in _METRICS:
-        out |= {name: seen[name].value, f"{name}_lo": seen[name].interval.lo, f"{name}_hi": seen[name].interval.hi}
-    return out
+        row |= measured[name].columns(name)
+    return row
 
 
 def write_tables(
@@ -79,65 +78,60 @@ def write_tables(
     how
         Goes into the manifest; ``choose_on``, ``data`` and, of a folder, ``refused`` go into the tables too.
     patients
-        Names of those judged; numbers where None.
+        Names of the patients predicted; numbers where None.
 
     Returns
     -------
     The rows of ``two_stage.csv``: one a model and part.
     """
-    table: list[dict[str, Any]] = []
     parts = [part for part in PARTS if part in rows[0]["truth"]]
-    for part in parts:
+    truths = {part: np.asarray(rows[0]["truth"][part]) for part in parts}
+    names = [f"{r['network']} {r['weights']} strategy {r['strategy']}" for r in rows]
+    table: list[dict[str, Any]] = []
+    pairs: list[dict[str, Any]] = []
+    for part, truth in truths.items():
         for row in rows:
-            truth = np.asarray(row["truth"][part])
             about = {k: row[k] for k in ("network", "strategy", "weights", "cpu_seconds", "chosen_epoch")}
             table.append({"part": part, "n": truth.size, **about, **_measure(truth, np.asarray(row[part]), seed)})
-    frame = pd.DataFrame(table)
-    frame.to_csv(out / "two_stage.csv", index=False)
-    names = [f"{r['network']} {r['weights']} strategy {r['strategy']}" for r in rows]
-    pairs = []
-    for part in parts:
-        tested = delong_pairs(delong_table(np.asarray(rows[0]["truth"][part]), np.asarray([r[part] for r in rows])))
+        tested = delong_pairs(delong_table(truth, np.asarray([row[part] for row in rows])))
         for a, b, difference, p in zip(tested.a, tested.b, tested.difference, tested.p, strict=True):
             pairs.append({"part": part, "a": names[a], "b": names[b], "difference": difference, "p": p})
+    frame = pd.DataFrame(table)
+    frame.to_csv(out / "two_stage.csv", index=False)
     pd.DataFrame(pairs, columns=["part", "a", "b", "difference", "p"]).to_csv(out / "two_stage_delong.csv", index=False)
-    truth = np.concatenate([rows[0]["truth"][part] for part in parts])
-    named = patients or [f"P{i:04d}" for i in range(len(truth))]
-    columns: dict[str, Any] = {"patient": named, "truth": truth}
+    truth = np.concatenate(list(truths.values()))
+    columns: dict[str, Any] = {"patient": patients or [f"P{i:04d}" for i in range(len(truth))], "truth": truth}
     columns |= {name: np.concatenate([row[part] for part in parts]) for name, row in zip(names, rows, strict=True)}
     pd.DataFrame(columns).to_csv(out / "predictions.csv", index=False)
     if (out / "jobs" / "cam.npz").exists():
         with np.load(out / "jobs" / "cam.npz") as stored:
             draw_activation_maps({k: stored[k] for k in stored.files}).savefig(out / "two_stage_cam.png", dpi=150)
-    (out / "two_stage.md").write_text(as_markdown(frame, how), encoding="utf-8")
-    (out / "manifest.json").write_text(json.dumps(dict(how), indent=1) + "\n", encoding="utf-8")
+    (out / "two_stage.md").write_text(_as_markdown(frame, how), encoding="utf-8")
+    write_manifest(out, how)
     return [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
 
 
-def as_markdown(frame: pd.DataFrame, how: Mapping[str, Any]) -> str:
+def _as_markdown(frame: pd.DataFrame, how: Mapping[str, Any]) -> str:
     """Write the rows of ``two_stage.csv`` as tables, one a part."""
-    parts = [part for part in PARTS if part in set(frame["part"])]
-    lines = [f"{str(how['data']).capitalize()}; epoch chosen on: {how['choose_on']}. 95 % intervals.", ""]
+    parts = list(dict.fromkeys(frame["part"]))
+    text = [f"{str(how['data']).capitalize()}; epoch chosen on: {how['choose_on']}. 95 % intervals."]
     if "fresh" not in parts:
-        lines += [
-            "Test part only: no fresh patients judge beside it. A patient's probability is the mean over the patient's "
-            f"pictures; pictures refused and left out (refused.csv): {how['refused']}.",
-            "",
-        ]
-    head = ("accuracy", "AUC", "precision", "sensitivity", "specificity", "F1")
+        text.append(
+            "Test part only; there are no fresh patients. A patient's probability is the mean over the patient's "
+            f"pictures; pictures refused and left out (refused.csv): {how['refused']}."
+        )
+    shown = ["network", "weights", "strategy"]
+    for name in ("accuracy", "auc", "precision", "sensitivity", "specificity", "f1"):
+        shown += [name, f"{name}_lo", f"{name}_hi"]
     for part in parts:
         chosen = frame[frame["part"] == part]
-        lines += [f"{part}, n {int(chosen['n'].iloc[0])}:", ""]
-        lines += ["| network | weights | strategy | " + " | ".join(head) + " |", "|---" * (3 + len(head)) + "|"]
-        for row in chosen.to_dict("records"):
-            cells = [f"{row[n.lower()]:.3f} ({row[f'{n.lower()}_lo']:.2f}-{row[f'{n.lower()}_hi']:.2f})" for n in head]
-            lines.append(f"| {row['network']} | {row['weights']} | {row['strategy']} | " + " | ".join(cells) + " |")
-        lines.append("")
-    return "\n".join(lines)
+        table = markdown_table(chosen[shown], titles={"auc": "AUC", "f1": "F1"})
+        text += [f"{part}, n {int(chosen['n'].iloc[0])}:", table]
+    return "\n\n".join(text)
 
 
 def draw_activation_maps(kept: Mapping[str, NDArray[Any]]) -> Figure:
-    """Show each picture beside its activation map with the probability, as 002 does."""
+    """Draw each picture above its activation map with the probability, as the paper does."""
     from myoperf.report.style import house_style
 
     with house_style():

@@ -1,4 +1,4 @@
-"""Paper 002's training: a head warmed up on a frozen backbone, then its top layers fine-tuned.
+"""The training of Hai et al. 2022: a head warmed up on a frozen backbone, then its top layers fine-tuned.
 
 With the backbone frozen (its batch norms too) and no random augmentation, its features of a picture never
 change, so they are computed once, not once an epoch; the head's weights come out the same. Stage 2 does so with
@@ -18,12 +18,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from myoperf.errors import InputError
+from myoperf.research.training.device import seeded
+from myoperf.research.training.epochs import BestEpoch, HasWeights
+from myoperf.research.training.prediction import run_in_batches
 
 __all__ = [
     "STRATEGIES",
     "Backbone",
+    "Classifier",
+    "Examples",
     "Fitted",
-    "Pictures",
     "Schedule",
     "Strategy",
     "activation_map",
@@ -31,12 +35,13 @@ __all__ = [
     "fine_tune",
     "fit_strategy",
     "make_head",
+    "predict",
     "warm_up",
 ]
 
 
-class Backbone(Protocol):
-    """What the training asks of a backbone: `KerasBackbone` and `EfficientNetLite0` are such."""
+class Backbone(HasWeights, Protocol):
+    """A network of pictures without its top, such as `KerasBackbone` and `EfficientNetLite0`."""
 
     features: int
 
@@ -49,14 +54,8 @@ class Backbone(Protocol):
     def eval(self) -> Any:
         """Set behaviour for use."""
 
-    def state_dict(self) -> Any:
-        """Give the weights."""
-
-    def load_state_dict(self, state_dict: Any, strict: bool = True) -> Any:
-        """Take weights."""
-
     def trainable_parameters(self) -> list[Tensor]:
-        """Give the parameters of open layers."""
+        """Return the parameters of open layers."""
 
     def freeze_first(self, share: float) -> None:
         """Freeze the first share of the layers and open the others."""
@@ -65,10 +64,18 @@ class Backbone(Protocol):
         """Open the layers of stage 2 and freeze the rest."""
 
     def halves(self) -> tuple[Callable[[Tensor], tuple[Tensor, ...]], Callable[[tuple[Tensor, ...]], Tensor]] | None:
-        """Give the frozen trunk and the open rest, or None."""
+        """Return the frozen trunk and the open rest, or None where there is no trunk."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """A backbone, and a head on the mean of its last maps with one logit a class."""
+
+    backbone: Backbone
+    head: nn.Module
+
+
+@dataclass(frozen=True, kw_only=True)
 class Schedule:
     """Epochs, learning rates 10^-a and 10^-(a + 2), and the head.
 
@@ -77,7 +84,7 @@ class Schedule:
     warm_epochs, fine_epochs, long_epochs
         Of stage 1, of stage 2, and of strategies 1 to 3.
     rate_exponent
-        002's a.
+        The paper's a.
     """
 
     warm_epochs: int = 100
@@ -89,9 +96,9 @@ class Schedule:
     dropout: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Strategy:
-    """One of 002's six.
+    """One of the paper's six.
 
     Attributes
     ----------
@@ -104,39 +111,48 @@ class Strategy:
     """
 
     pretrained: bool
-    frozen_first: float | None
-    warm: bool
-    fine: bool
+    frozen_first: float | None = None
+    warm: bool = False
+    fine: bool = False
 
 
 STRATEGIES: Mapping[int, Strategy] = MappingProxyType(
     {
-        1: Strategy(False, 0.0, False, False),
-        2: Strategy(True, 0.0, False, False),
-        3: Strategy(True, 200 / 564, False, False),
-        4: Strategy(True, None, True, False),
-        5: Strategy(True, None, False, True),
-        6: Strategy(True, None, True, True),
+        1: Strategy(pretrained=False, frozen_first=0.0),
+        2: Strategy(pretrained=True, frozen_first=0.0),
+        3: Strategy(pretrained=True, frozen_first=200 / 564),
+        4: Strategy(pretrained=True, warm=True),
+        5: Strategy(pretrained=True, fine=True),
+        6: Strategy(pretrained=True, warm=True, fine=True),
     }
 )
 """From scratch; all trainable; the first 200 of ResNet152V2's 564 layers frozen; stage 1 only; stage 2 only; both."""
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
-    """Pictures (n, 3, H, W) in the network's range, and labels (n,) 0 or 1."""
+class Examples:
+    """What a network or its head learns from.
 
-    images: Tensor
+    Attributes
+    ----------
+    inputs
+        Tensors of n rows each: one of pictures (n, 3, H, W) in the network's range or of features (n, features).
+    labels
+        (n,) 0 or 1.
+    """
+
+    inputs: tuple[Tensor, ...]
     labels: Tensor
 
     def __post_init__(self) -> None:
-        if self.images.ndim != 4 or len(self.images) != len(self.labels):
-            raise InputError(f"Pictures {tuple(self.images.shape)} and {len(self.labels)} labels do not go together.")
+        if any(len(rows) != len(self.labels) for rows in self.inputs):
+            shapes = ", ".join(str(tuple(rows.shape)) for rows in self.inputs)
+            raise InputError(f"Expected one label a row; got inputs {shapes} and {len(self.labels)} labels.")
 
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """What training gave: the head, and accuracy on the choosing pictures after every epoch.
+    """The result of a training: the head, and accuracy on the choosing pictures after every epoch.
 
     Attributes
     ----------
@@ -144,15 +160,14 @@ class Fitted:
         Index of the epoch whose weights were kept: the most accurate, of equals the lowest loss.
     """
 
-    head: nn.Sequential
+    head: nn.Module
     accuracy: tuple[float, ...]
     chosen_epoch: int
 
 
 def make_head(features: int, schedule: Schedule, seed: int) -> nn.Sequential:
-    """Make 002's head: dense ReLU, dropout, dense 2; the softmax is in the loss."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    """Make the paper's head: dense ReLU, dropout, dense 2; the softmax is in the loss."""
+    with seeded(seed):
         return nn.Sequential(
             nn.Linear(features, schedule.units), nn.ReLU(), nn.Dropout(schedule.dropout), nn.Linear(schedule.units, 2)
         )
@@ -174,15 +189,13 @@ def backbone_features(backbone: Backbone, images: Tensor, *, batch: int = 16, gr
     backbone.eval()
     if graph is None:
         graph = len(images) >= GRAPH_FROM and images.device.type == "cpu"
-    with torch.inference_mode():
-        run = _frozen_graph(backbone, images[:1]) if graph else backbone
-        parts = [run(part).mean(dim=(2, 3)) for part in torch.split(images, batch)]
-    return torch.cat(parts).clone()
+    run = _frozen_graph(backbone, images[:1]) if graph else backbone
+    return run_in_batches(lambda part: run(part).mean(dim=(2, 3)), images, batch=batch)
 
 
 def _frozen_graph(backbone: Backbone, image: Tensor) -> Callable[[Tensor], Tensor]:
     """Trace a network in evaluation mode, with its weights as they are now, and prepare it for the processor."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.no_grad():
         # What the tracer fixes (the picture's size, the kind of padding) is the same for every picture.
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(backbone, image, check_trace=False)  # type: ignore[no-untyped-call]
@@ -190,99 +203,84 @@ def _frozen_graph(backbone: Backbone, image: Tensor) -> Callable[[Tensor], Tenso
     return made
 
 
-class _Greedy:
-    """Keep the weights of the best epoch."""
+@dataclass(frozen=True, eq=False)
+class Trainee:
+    """What `train_epochs` trains.
 
-    def __init__(self) -> None:
-        self.accuracy: list[float] = []
-        self.best = (-1.0, 0.0)
-        self.epoch = 0
-        self.state: list[dict[str, Tensor]] = []
+    Attributes
+    ----------
+    forward
+        Inputs as in `Examples` -> logits (B, 2).
+    modules
+        Set to training and evaluation; the best epoch's weights of them are kept.
+    parameters
+        What the optimiser changes.
+    """
 
-    def see(self, logits: Tensor, labels: Tensor, modules: Sequence[Any]) -> None:
-        accuracy = float((logits.argmax(dim=1) == labels).float().mean())
-        score = (accuracy, -float(functional.cross_entropy(logits, labels)))
-        self.accuracy.append(accuracy)
-        if score > self.best:
-            self.best, self.epoch = score, len(self.accuracy) - 1
-            self.state = [{k: v.detach().clone() for k, v in m.state_dict().items()} for m in modules]
-
-    def restore(self, modules: Sequence[Any]) -> None:
-        for module, state in zip(modules, self.state, strict=True):
-            module.load_state_dict(state, strict=True)
+    forward: Callable[..., Tensor]
+    modules: Sequence[Any]
+    parameters: Sequence[Tensor]
 
 
-def _fit(
-    inputs: tuple[Tensor, ...],
-    labels: Tensor,
-    forward: Callable[[tuple[Tensor, ...]], Tensor],
-    modules: Sequence[Any],
-    parameters: Sequence[Tensor],
-    choose_on: tuple[tuple[Tensor, ...], Tensor],
-    *,
-    epochs: int,
-    rate: float,
-    batch: int,
-    seed: int,
-) -> _Greedy:
-    """Train with Adam and keep the best epoch; the order of pictures and the dropout follow the seed."""
-    generator, kept = torch.Generator().manual_seed(seed), _Greedy()
-    optimiser = torch.optim.Adam(list(parameters), lr=rate, fused=True)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        for _ in range(epochs):
-            for module in modules:
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """One run of Adam; the order of the pictures and the dropout follow the seed."""
+
+    epochs: int
+    rate: float
+    batch: int
+    seed: int
+
+
+def train_epochs(trainee: Trainee, train: Examples, choose_on: Examples, phase: Phase) -> BestEpoch:
+    """Train and keep the best epoch's weights; each score is accuracy and negative loss on `choose_on`."""
+    generator, best = torch.Generator().manual_seed(phase.seed), BestEpoch(*trainee.modules)
+    optimiser = torch.optim.Adam(list(trainee.parameters), lr=phase.rate, fused=True)
+    with seeded(phase.seed):
+        for _ in range(phase.epochs):
+            for module in trainee.modules:
                 module.train()
-            for rows in torch.split(torch.randperm(len(labels), generator=generator), batch):
-                loss = functional.cross_entropy(forward(tuple(part[rows] for part in inputs)), labels[rows])
+            for rows in torch.split(torch.randperm(len(train.labels), generator=generator), phase.batch):
+                logits = trainee.forward(*(part[rows] for part in train.inputs))
+                loss = functional.cross_entropy(logits, train.labels[rows])
                 optimiser.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
-            for module in modules:
+            for module in trainee.modules:
                 module.eval()
-            with torch.no_grad():
-                pieces = zip(*(torch.split(part, batch) for part in choose_on[0]), strict=True)
-                logits = torch.cat([forward(piece) for piece in pieces])
-            kept.see(logits, choose_on[1], modules)
-    kept.restore(modules)
-    return kept
+            logits = run_in_batches(trainee.forward, *choose_on.inputs, batch=phase.batch)
+            accuracy = float((logits.argmax(dim=1) == choose_on.labels).float().mean())
+            best.record(accuracy, -float(functional.cross_entropy(logits, choose_on.labels)))
+    best.restore()
+    return best
 
 
-def warm_up(
-    features: Tensor, labels: Tensor, choose_on: tuple[Tensor, Tensor], schedule: Schedule, *, seed: int
-) -> Fitted:
+def _fitted(head: nn.Module, best: BestEpoch) -> Fitted:
+    return Fitted(head, tuple(score[0] for score in best.scores), best.epoch)
+
+
+def warm_up(train: Examples, choose_on: Examples, schedule: Schedule, *, seed: int) -> Fitted:
     """Train the head on features computed once (stage 1).
 
     Parameters
     ----------
-    choose_on
-        Features and labels that choose the epoch: of validation pictures.
+    train, choose_on
+        Features with labels; the second, of validation pictures, choose the epoch.
     """
-    head = make_head(features.shape[1], schedule, seed)
-    kept = _fit(
-        (features,),
-        labels,
-        lambda parts: head(parts[0]),
-        [head],
-        list(head.parameters()),
-        ((choose_on[0],), choose_on[1]),
-        epochs=schedule.warm_epochs,
-        rate=10.0**-schedule.rate_exponent,
-        batch=schedule.batch,
-        seed=seed,
-    )
-    return Fitted(head, tuple(kept.accuracy), kept.epoch)
+    head = make_head(train.inputs[0].shape[1], schedule, seed)
+    phase = Phase(epochs=schedule.warm_epochs, rate=10.0**-schedule.rate_exponent, batch=schedule.batch, seed=seed)
+    return _fitted(head, train_epochs(Trainee(head, [head], list(head.parameters())), train, choose_on, phase))
 
 
 def fit_strategy(
-    number: int, backbone: Backbone, train: Pictures, choose_on: Pictures, schedule: Schedule, *, seed: int
+    number: int, backbone: Backbone, train: Examples, choose_on: Examples, schedule: Schedule, *, seed: int
 ) -> Fitted:
     """Train by one of the six strategies; the backbone is changed in place.
 
     Parameters
     ----------
     backbone
-        With pre-trained weights, but for strategy 1; whether it is so is the caller's to see to.
+        With pre-trained weights, but for strategy 1; the caller sees to that.
     choose_on
         Pictures that choose the epoch: validation ones. Giving the test pictures here repeats what the paper
         did, and makes its accuracy optimistic.
@@ -293,115 +291,88 @@ def fit_strategy(
         For a number other than 1 to 6.
     """
     if number not in STRATEGIES:
-        raise InputError(f"Paper 002 has strategies 1 to 6; got {number}.")
+        raise InputError(f"The strategies are 1 to 6; got {number}.")
     strategy = STRATEGIES[number]
-    head = make_head(backbone.features, schedule, seed)
-    accuracy: list[float] = []
-    chosen = 0
+    fitted = Fitted(make_head(backbone.features, schedule, seed), (), 0)
     if strategy.warm:
-        both = backbone_features(backbone, torch.cat([train.images, choose_on.images]), batch=schedule.batch)
-        features, held = both[: len(train.labels)], both[len(train.labels) :]
-        fitted = warm_up(features, train.labels, (held, choose_on.labels), schedule, seed=seed)
-        head, chosen = fitted.head, fitted.chosen_epoch
-        accuracy.extend(fitted.accuracy)
+        both = backbone_features(backbone, torch.cat([train.inputs[0], choose_on.inputs[0]]), batch=schedule.batch)
+        features, held = (
+            Examples((rows,), part.labels)
+            for rows, part in zip(
+                (both[: len(train.labels)], both[len(train.labels) :]), (train, choose_on), strict=True
+            )
+        )
+        fitted = warm_up(features, held, schedule, seed=seed)
     if strategy.fine:
-        kept = fine_tune(backbone, head, train, choose_on, schedule, seed=seed)
-        chosen = len(accuracy) + kept.chosen_epoch
-        accuracy.extend(kept.accuracy)
+        fine = fine_tune(Classifier(backbone, fitted.head), train, choose_on, schedule, seed=seed)
+        fitted = Fitted(fine.head, fitted.accuracy + fine.accuracy, len(fitted.accuracy) + fine.chosen_epoch)
     elif strategy.frozen_first is not None:
         backbone.freeze_first(strategy.frozen_first)
-        rate, epochs = 10.0**-schedule.rate_exponent, schedule.long_epochs
-        kept = _fit_open(backbone, head, train, choose_on, schedule, epochs=epochs, rate=rate, seed=seed, keep=False)
-        chosen, accuracy = kept.chosen_epoch, [*kept.accuracy]
-    return Fitted(head.eval(), tuple(accuracy), chosen)
+        phase = Phase(epochs=schedule.long_epochs, rate=10.0**-schedule.rate_exponent, batch=schedule.batch, seed=seed)
+        fitted = _fit_open(Classifier(backbone, fitted.head), train, choose_on, phase, keep=False)
+    fitted.head.eval()
+    return fitted
 
 
 def fine_tune(
-    backbone: Backbone,
-    head: nn.Sequential,
-    train: Pictures,
-    choose_on: Pictures,
-    schedule: Schedule,
-    *,
-    seed: int,
-    keep: bool = True,
+    network: Classifier, train: Examples, choose_on: Examples, schedule: Schedule, *, seed: int, keep: bool = True
 ) -> Fitted:
     """Train the top of the backbone with the head at a hundredth of the rate (stage 2), both in place.
 
     Parameters
     ----------
     keep
-        Run the frozen trunk once a picture and keep what it gives; the result is the same to rounding.
+        Run the frozen trunk once a picture and keep its output; the result is the same to rounding.
     """
-    backbone.open_top()
+    network.backbone.open_top()
     rate = 10.0 ** -(schedule.rate_exponent + 2)
-    return _fit_open(
-        backbone, head, train, choose_on, schedule, epochs=schedule.fine_epochs, rate=rate, seed=seed, keep=keep
-    )
+    phase = Phase(epochs=schedule.fine_epochs, rate=rate, batch=schedule.batch, seed=seed)
+    return _fit_open(network, train, choose_on, phase, keep=keep)
 
 
-def _fit_open(
-    backbone: Backbone,
-    head: nn.Sequential,
-    train: Pictures,
-    choose_on: Pictures,
-    schedule: Schedule,
-    *,
-    epochs: int,
-    rate: float,
-    seed: int,
-    keep: bool,
-) -> Fitted:
+def _fit_open(network: Classifier, train: Examples, choose_on: Examples, phase: Phase, *, keep: bool) -> Fitted:
     """Train the open layers of a backbone with the head."""
+    backbone, head = network.backbone, network.head
     backbone.eval()
     halves = backbone.halves() if keep else None
-    inputs: tuple[Tensor, ...] = (train.images,)
-    held: tuple[Tensor, ...] = (choose_on.images,)
-
     if halves is not None:
-        inputs, held = (_run_once(halves[0], p.images, schedule.batch) for p in (train, choose_on))
+        train, choose_on = (
+            Examples(_run_once(halves[0], part.inputs[0], phase.batch), part.labels) for part in (train, choose_on)
+        )
 
-    def forward(parts: tuple[Tensor, ...]) -> Tensor:
+    def forward(*parts: Tensor) -> Tensor:
         maps = backbone(parts[0]) if halves is None else halves[1](parts)
         logits: Tensor = head(maps.mean(dim=(2, 3)))
         return logits
 
-    kept = _fit(
-        inputs,
-        train.labels,
-        forward,
-        [backbone, head],
-        [*backbone.trainable_parameters(), *head.parameters()],
-        (held, choose_on.labels),
-        epochs=epochs,
-        rate=rate,
-        batch=schedule.batch,
-        seed=seed,
-    )
-    return Fitted(head, tuple(kept.accuracy), kept.epoch)
+    parameters = [*backbone.trainable_parameters(), *head.parameters()]
+    return _fitted(head, train_epochs(Trainee(forward, [backbone, head], parameters), train, choose_on, phase))
 
 
 def _run_once(trunk: Callable[[Tensor], tuple[Tensor, ...]], images: Tensor, batch: int) -> tuple[Tensor, ...]:
-    with torch.inference_mode():
-        pieces = [trunk(part) for part in torch.split(images, batch)]
-    return tuple(torch.cat([piece[i] for piece in pieces]).clone() for i in range(len(pieces[0])))
-
-
-def predict(backbone: Backbone, head: nn.Module, images: Tensor) -> Tensor:
-    """Give the probability of disease, (n,)."""
     with torch.no_grad():
-        logits: Tensor = head(backbone_features(backbone, images))
+        pieces = [trunk(part) for part in torch.split(images, batch)]
+    return tuple(torch.cat(parts) for parts in zip(*pieces, strict=True))
+
+
+def predict(network: Classifier, images: Tensor) -> Tensor:
+    """Return the probability of disease, (n,)."""
+    with torch.no_grad():
+        logits: Tensor = network.head(backbone_features(network.backbone, images))
     return torch.softmax(logits, dim=1)[:, 1]
 
 
-def activation_map(backbone: Backbone, head: nn.Module, image: Tensor) -> Tensor:
-    """Give the class activation map of disease, (H, W) from 0 to 1: gradients at the last feature maps (Grad-CAM)."""
-    backbone.eval()
-    head.eval()
+def activation_map(network: Classifier, image: Tensor) -> Tensor:
+    """Return the class activation map of disease (Grad-CAM), (H, W) from 0 to 1.
+
+    The gradients of the disease's logit at the last feature maps weigh the maps, as in the paper.
+    """
+    network.backbone.eval()
+    network.head.eval()
     with torch.no_grad():
-        maps = backbone(image[None])
+        maps = network.backbone(image[None])
     maps = maps.detach().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(head(maps.mean(dim=(2, 3)))[0, 1], maps)
+    (gradient,) = torch.autograd.grad(network.head(maps.mean(dim=(2, 3)))[0, 1], maps)
     heat = functional.relu((maps * gradient.mean(dim=(2, 3), keepdim=True)).sum(dim=1, keepdim=True)).detach()
     shown = functional.interpolate(heat, size=image.shape[-2:], mode="bilinear", align_corners=False)[0, 0]
     return shown / shown.max().clamp_min(1e-12)

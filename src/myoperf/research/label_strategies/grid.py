@@ -1,0 +1,65 @@
+"""The grid of models of Hajianfar et al. 2025: networks, inputs, augmentation and strategies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from myoperf.errors import InputError
+from myoperf.research.label_strategies.polar_fusion import INPUTS, NETWORKS, FusionInput
+
+__all__ = ["STRATEGIES", "Job", "list_jobs"]
+
+STRATEGIES = ("task 1", "1", "2", "3", "4", "5", "6")
+"""Task 1: expert labels. Task 2, angiography: 1 the 141 patients; 2 with the 659 expert-labelled ones; 3 those spread
+over training and validation; 4 as 1, started from task 1; 5 with the 659 pseudo-labelled by the model of 1; 6 by that
+of 4."""
+_FIRST = {"4": "task 1", "5": "1", "6": "4"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model of the grid."""
+
+    network: str
+    fusion: FusionInput
+    augmented: bool
+    strategy: str
+
+    @property
+    def key(self) -> str:
+        """The model's name in files and tables of predictions."""
+        name = f"{self.network}-{self.fusion}-{'augmented' if self.augmented else 'plain'}-{self.strategy}"
+        return name.replace(" ", "-").lower()
+
+    @property
+    def needs(self) -> Job | None:
+        """The job whose weights this one starts from (strategy 4) or whose labels it learns (5 and 6)."""
+        first = _FIRST.get(self.strategy)
+        return None if first is None else Job(self.network, self.fusion, self.augmented, first)
+
+    @property
+    def factors(self) -> dict[str, str]:
+        """The job's columns in tables."""
+        return {
+            "strategy": self.strategy,
+            "network": self.network,
+            "input": self.fusion,
+            "augmentation": "with" if self.augmented else "without",
+        }
+
+
+def list_jobs(
+    networks: Sequence[str] = NETWORKS,
+    inputs: Sequence[FusionInput] = INPUTS,
+    strategies: Sequence[str] = STRATEGIES,
+    augmented: Sequence[bool] = (False, True),
+) -> tuple[Job, ...]:
+    """List the grid in an order in which every job comes after the one it needs."""
+    jobs = [Job(n, i, a, s) for s, n, i, a in product(strategies, networks, inputs, augmented)]
+    place = {job: index for index, job in enumerate(jobs)}
+    for job in jobs:
+        if job.needs is not None and place.get(job.needs, len(jobs)) > place[job]:
+            raise InputError(f"Strategy {job.strategy} needs {job.needs.strategy} before it in the list.")
+    return tuple(jobs)

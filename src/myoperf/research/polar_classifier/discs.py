@@ -1,0 +1,35 @@
+"""Polar maps as pictures for networks of photographs, and simulated maps that need no image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from myoperf.geometry.disc import disc_places, sample_disc
+from myoperf.phantom.records import PatientModel
+from myoperf.phantom.truth import truth_polar
+from myoperf.research.polar_classifier.cases import ANGLES, RINGS
+from myoperf.types import State
+
+__all__ = ["blurred_map", "draw_discs"]
+
+
+def draw_discs(maps: NDArray[Any], side: int) -> NDArray[np.float32]:
+    """Draw polar maps (n, rings, angles), each by its own maximum, as discs (n, side, side); 0 outside the disc."""
+    radius, angle = disc_places(side)
+    discs = [np.where(radius <= 1.0, sample_disc(values / values.max(), radius, angle), 0.0) for values in maps]
+    return np.stack(discs).astype(np.float32)
+
+
+def blurred_map(patient: PatientModel, state: State, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return a patient's true perfusion, blurred and with noise, as a map (rings, angles): no image, so fast.
+
+    The blur is about that of a SPECT camera: 1.5 rings along the wall, 3 of 72 columns around it.
+    """
+    perfusion = truth_polar(patient, state, RINGS, ANGLES)
+    noise = ndimage.gaussian_filter(rng.normal(0.0, 0.15, perfusion.shape), (1.0, 2.0), mode=("nearest", "wrap"))
+    blurred: NDArray[np.float64] = ndimage.gaussian_filter(perfusion, (1.5, 3.0), mode=("nearest", "wrap")) + noise
+    return blurred
