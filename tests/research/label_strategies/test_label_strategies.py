@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +14,31 @@ from myoperf.research.label_strategies.study import RECIPES, JobTrainer, job_fil
 from myoperf.research.label_strategies.tables import optimism
 from myoperf.research.label_strategies.training import Fitted
 
+SETTINGS = {
+    "study": "label-strategies",
+    "scale": "smoke",
+    "seed": 0,
+    "plan": {
+        "cohort": {"train": 16, "validation": 8, "test": 16, "expert": 24, "fresh": 8, "imaged": False},
+        "networks": ["CNN1"],
+        "rules": {
+            "epochs": 2,
+            "batch": 8,
+            "rate": 1e-3,
+            "drop": 0.1,
+            "patience": 1,
+            "lowest": 1e-7,
+            "turn_deg": 10.0,
+        },
+        "side": 32,
+        "width": 32,
+        "inputs": ["stress", "late"],
+        "augmented": [False, True],
+        "frozen": [],
+        "frozen_side": 96,
+    },
+}
+"""As version 0.1.0 wrote them: its folders resume as long as nothing here changes."""
 SIZE = CohortSize(train=141, validation=40, test=100, expert=659, fresh=0)
 
 
@@ -124,6 +151,8 @@ def test_a_smoke_run_writes_its_tables_and_goes_on(tmp_path, monkeypatch):
     factors = pd.read_csv(tmp_path / "label_strategies_factors.csv")
     assert {"p_rank_sum", "p_paired"} <= set(factors.columns)
     assert (tmp_path / "label_strategies.png").stat().st_size > 5000
+    settings = json.loads((tmp_path / "jobs" / "settings.json").read_text())
+    assert {k: v for k, v in settings.items() if k != "myoperf"} == SETTINGS
 
     def fail(*_, **__):
         raise AssertionError("a job ran again")

@@ -32,6 +32,33 @@ from myoperf.research.transfer_learning.training import (
 )
 
 
+SETTINGS = {
+    "study": "two-stage",
+    "scale": "smoke",
+    "seed": 0,
+    "choose_on": "validation",
+    "plan": {
+        "diseased": 12,
+        "healthy": 12,
+        "fresh": 4,
+        "runs": [{"network": "MobileNetV2", "strategies": [4, 6], "weights": None}],
+        "schedule": {
+            "warm_epochs": 3,
+            "fine_epochs": 1,
+            "long_epochs": 1,
+            "rate_exponent": 3,
+            "batch": 8,
+            "units": 256,
+            "dropout": 0.0,
+        },
+        "input_size": 64,
+        "imaged": False,
+        "trials": 0,
+    },
+}
+"""As version 0.1.0 wrote them: its folders resume as long as nothing here changes."""
+
+
 @pytest.fixture(scope="module")
 def discs():
     images, labels = simulate_discs(8, 8, 48, 3)
@@ -163,6 +190,8 @@ def test_smoke_run_writes_its_tables_and_goes_on(tmp_path, monkeypatch):
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert (manifest["choose_on"], manifest["data"]) == ("validation", "simulated patients")
     assert not (tmp_path / "refused.csv").exists()
+    settings = json.loads((tmp_path / "jobs" / "settings.json").read_text())
+    assert {k: v for k, v in settings.items() if k != "myoperf"} == SETTINGS
 
     def fail(*_, **__):
         raise AssertionError("a job ran again")

@@ -125,9 +125,9 @@ def _as_markdown(frame: pd.DataFrame, how: Mapping[str, Any]) -> str:
         shown += [name, f"{name}_lo", f"{name}_hi"]
     for part in parts:
         chosen = frame[frame["part"] == part]
-        table = markdown_table(chosen[shown], titles={"auc": "AUC", "f1": "F1"})
-        text += [f"{part}, n {int(chosen['n'].iloc[0])}:", table]
-    return "\n\n".join(text)
+        text.append(f"{part}, n {int(chosen['n'].iloc[0])}:")
+        text.append(markdown_table(chosen[shown], titles={"auc": "AUC", "f1": "F1"}).strip())
+    return "\n\n".join(text) + "\n"
 
 
 def draw_activation_maps(kept: Mapping[str, NDArray[Any]]) -> Figure:
