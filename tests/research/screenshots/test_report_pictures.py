@@ -8,7 +8,7 @@ from PIL import Image
 from report_rendering import LAYOUTS, patient_stacks, render
 
 from myoperf.errors import InputError, UnsupportedInputError
-from myoperf.research.screenshots.colour_scales import SCALES, colours_of, intensity_of, recognise_scale
+from myoperf.research.screenshots.colour_scales import SCALES, colours_of, intensity_of, match_scale
 from myoperf.research.screenshots.report_pictures import read_report_picture
 from myoperf.research.slice_stacks import SliceStacks, resize_stack
 
@@ -169,7 +169,7 @@ def test_other_pictures_are_refused_with_a_reason(tmp_path, make):
 def test_no_picture_at_all(tmp_path):
     path = tmp_path / "report.jpg"
     path.write_text("not a picture")
-    with pytest.raises(InputError, match=r"'report.jpg' cannot be read as a picture"):
+    with pytest.raises(InputError, match=r"report.jpg cannot be read as a picture"):
         read_report_picture(path)
 
 
@@ -180,4 +180,4 @@ def test_colours_turn_back_to_intensity(name):
     assert np.abs(back - values).max() < 0.03
     assert distance.max() < 3
     noisy = colours_of(values, SCALES[name]) + np.random.default_rng(0).normal(0, 4, (200, 3))
-    assert recognise_scale(noisy[40:])[0] == name
+    assert match_scale(noisy[40:])[0] == name

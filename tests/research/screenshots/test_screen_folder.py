@@ -94,8 +94,8 @@ def test_the_fingerprint_follows_table_and_pictures(screens):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([("Doe", "a.png", 2, 1)], "line 2: label is 0 or 1"),
-        ([("Doe", "a.png", "", 1)], "line 2: label is 0 or 1; got nothing"),
+        ([("Doe", "a.png", 2, 1)], "line 2: label must be 0 or 1"),
+        ([("Doe", "a.png", "", 1)], "line 2: label must be 0 or 1; it is empty"),
         ([("Doe", "a.png", 1, 0)], "line 2: map is a number from 1"),
         ([("Doe", "a.png", 1, "first")], "line 2: map is a number from 1"),
         ([("Doe", "a.png", 1, 1), ("", "later/b.jpg", 0, 1)], "line 3: patient and file"),
@@ -109,7 +109,7 @@ def test_the_fingerprint_follows_table_and_pictures(screens):
         ([("Doe", "later/../../outside.png", 1, 1)], "line 2: file leads out of the folder"),
         ([("Doe", "/etc/hostname", 1, 1)], "line 2: file leads out of the folder"),
         ([("Doe", "link.png", 1, 1)], "line 2: file leads out of the folder"),
-        ([("Doe", "a\0.png", 1, 1)], "line 2: file is no path|cannot be read as a table"),
+        ([("Doe", "a\0.png", 1, 1)], "line 2: file is not a usable path|cannot be read as a table"),
         ([], "no rows"),
     ],
 )
@@ -128,10 +128,10 @@ def test_a_missing_table_or_column_is_refused(screens, tmp_path):
         find_screens(screens)
     with pytest.raises(InputError, match=r"needs a table labels\.csv"):
         find_screens(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="file and label is not there"):
+    with pytest.raises(InputError, match="file and label is missing"):
         find_screens(_folder(screens, [("A", "a.png", 1)], ("patient", "picture", "class")))
     (screens / LABELS).write_text("patient;file;label\nA;a.png;1\n")
-    with pytest.raises(InputError, match="set apart by commas"):
+    with pytest.raises(InputError, match="separated by commas"):
         find_screens(screens)
     (screens / LABELS).write_bytes("patient,file,label\nM\xfcller,a.png,1\n".encode("latin-1"))
     with pytest.raises(InputError, match="UTF-8"):

@@ -31,7 +31,6 @@ from myoperf.research.transfer_learning.training import (
     warm_up,
 )
 
-
 SETTINGS = {
     "study": "two-stage",
     "scale": "smoke",

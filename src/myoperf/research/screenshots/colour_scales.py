@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from myoperf.types import Float
+from myoperf.types import Float32
 
-__all__ = ["SCALES", "colours_of", "intensity_of", "recognise_scale"]
+__all__ = ["SCALES", "Anchors", "colours_of", "intensity_of", "match_scale"]
 
 Anchors = tuple[tuple[float, tuple[int, int, int]], ...]
 
 
 def _even(*colours: str) -> Anchors:
-    """Space hexadecimal colours evenly from 0 to 1."""
+    """Return the anchors of hexadecimal colours, evenly spaced from 0 to 1."""
     last = len(colours) - 1
     return tuple((i / last, (int(c[:2], 16), int(c[2:4], 16), int(c[4:], 16))) for i, c in enumerate(colours))
 
@@ -51,9 +51,10 @@ SCALES: Mapping[str, Anchors] = MappingProxyType(
 """Name -> ((position from 0 to 1, (red, green, blue)), ...)."""
 
 _STEPS = 256
+_COMPARED = 20_000
 
 
-def _table(anchors: Anchors) -> Float:
+def _table(anchors: Anchors) -> Float32:
     at = np.linspace(0.0, 1.0, _STEPS)
     places = [place for place, _ in anchors]
     return np.stack([np.interp(at, places, [c[i] for _, c in anchors]) for i in range(3)], axis=1).astype(np.float32)
@@ -66,7 +67,7 @@ def colours_of(intensity: NDArray[Any], anchors: Anchors) -> NDArray[np.uint8]:
     return painted
 
 
-def intensity_of(colours: NDArray[Any], anchors: Anchors) -> tuple[Float, Float]:
+def intensity_of(colours: NDArray[Any], anchors: Anchors) -> tuple[Float32, Float32]:
     """Find the nearest place on a scale.
 
     Parameters
@@ -93,16 +94,22 @@ def intensity_of(colours: NDArray[Any], anchors: Anchors) -> tuple[Float, Float]
     return place.reshape(shape), np.sqrt(np.maximum(squared, 0.0)).reshape(shape)
 
 
-def recognise_scale(colours: NDArray[Any]) -> tuple[str, float]:
-    """Name the scale that the pixels lie nearest to, with their 75th percentile distance from it.
+def match_scale(colours: NDArray[Any], given: Anchors | None = None) -> tuple[str, Anchors, float]:
+    """Find the scale that pixels are painted in.
 
     Parameters
     ----------
     colours
-        (pixels, 3), 0 to 255: of the slices, background left out.
+        (pixels, 3), 0 to 255, background left out; about 20,000 of them are compared.
+    given
+        The workstation's scale, where it is known.
+
+    Returns
+    -------
+    Name (``"given"`` for a given scale), anchors, and the 75th percentile of the pixels' distance from the scale.
     """
-    distances = {
-        name: float(np.percentile(intensity_of(colours, anchors)[1], 75.0)) for name, anchors in SCALES.items()
-    }
+    few = colours[:: max(1, len(colours) // _COMPARED)]
+    scales = SCALES if given is None else {"given": given}
+    distances = {name: float(np.percentile(intensity_of(few, anchors)[1], 75.0)) for name, anchors in scales.items()}
     best = min(distances, key=lambda name: distances[name])
-    return best, distances[best]
+    return best, scales[best], distances[best]

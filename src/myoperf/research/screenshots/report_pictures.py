@@ -1,10 +1,10 @@
-"""Read the slices back out of a picture of a perfusion report.
+"""Read the slices from a picture of a perfusion report.
 
-The public SPECT-MPI set (192 patients) is such pictures: rows of short-axis, horizontal and vertical
+The public SPECT-MPI set (192 patients) consists of such pictures: rows of short-axis, horizontal and vertical
 long-axis slices, stress above rest, painted in a colour scale, with slice numbers in the corners. Of the
-layout only this is taken for granted: square blocks of one pitch, rows in pairs of the two states,
-ventricles near the middle of their blocks, a dark background. The views are told by their shape (a ring;
-a horseshoe open below; one open to the left). What cannot be such a report is refused with the reason.
+layout only this is assumed: square blocks of one pitch, rows in pairs of the two states, ventricles near the
+centre of their blocks, a dark background. The views are recognised by their shape (a ring; a horseshoe open
+below; one open to the left). A picture that cannot be such a report is refused with the reason.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from scipy import ndimage
 
-from myoperf.errors import InputError, UnsupportedInputError
-from myoperf.research.screenshots.colour_scales import SCALES, Anchors, intensity_of, recognise_scale
-from myoperf.research.screenshots.report_views import tell_views
+from myoperf.errors import UnsupportedInputError
+from myoperf.research.screenshots.colour_scales import Anchors, intensity_of, match_scale
+from myoperf.research.screenshots.pictures import open_picture
+from myoperf.research.screenshots.report_views import recognise_views
 from myoperf.research.slice_stacks import SliceStacks, resize_stack
 from myoperf.types import Float, State
 
@@ -35,7 +35,7 @@ _TEXT_CONTRAST = 0.2
 
 @dataclass(frozen=True)
 class PictureGrid:
-    """Where the slices lie.
+    """The places of the slices.
 
     Attributes
     ----------
@@ -55,18 +55,18 @@ class PictureGrid:
 
 @dataclass(frozen=True, eq=False)
 class ReportPicture:
-    """What was read from a picture.
+    """The slices of a picture.
 
     Attributes
     ----------
     stacks
-        Stress then rest, resized to the shape asked for, each state scaled to its own 99.5th percentile.
+        Stress then rest, resized to the requested shape, each state scaled to its own 99.5th percentile.
     grid
-        Where it was found.
+        Where the slices are.
     scale
         Name of the colour scale, ``"given"`` when the caller gave one.
     slices
-        How many slices each (view, state) held before resizing.
+        Number of slices of each (view, state) before resizing.
     """
 
     stacks: SliceStacks
@@ -94,19 +94,19 @@ def read_report_picture(
     states
         Of the upper and the lower row of each pair.
     scale
-        The workstation's colour scale, when it is none of `colour_scales.SCALES`.
+        The workstation's colour scale; default: recognised among `colour_scales.SCALES`.
     order
-        Which long axis comes first below the short axis, ``("hla", "vla")`` or ``("vla", "hla")``; None: told by
-        the slices' shape.
+        Which long axis comes first below the short axis, ``("hla", "vla")`` or ``("vla", "hla")``; None:
+        recognised by the slices' shape.
 
     Raises
     ------
     InputError
-        When the file is no picture.
+        When the file cannot be read as a picture.
     UnsupportedInputError
-        When the picture is not such a report; the message says why.
+        When the picture is not such a report; the message gives the reason.
     """
-    picture = _open(Path(path))
+    picture = open_picture(path)
     name, anchors = ("given", scale) if scale is not None else _known_scale(picture)
     intensity = intensity_of(picture, anchors)[0]
     grid = find_grid(intensity, order=order)
@@ -115,46 +115,39 @@ def read_report_picture(
 
 
 def _known_scale(picture: NDArray[np.uint8]) -> tuple[str, Anchors]:
-    """Find the scale the picture is painted in; refuse one that none fits."""
+    """Return the colour scale of the picture; refuse a picture that none fits."""
     painted = picture[picture.max(axis=2) > 40]
     if len(painted) < 0.02 * picture[..., 0].size:
-        raise UnsupportedInputError("The picture is nearly black; a report of slices was expected.")
-    name, distance = recognise_scale(painted[:: max(1, len(painted) // 20000)])
+        raise UnsupportedInputError("The picture is nearly black; expected a report of slices.")
+    name, anchors, distance = match_scale(painted)
     if distance > _COLOUR_LIMIT:
         raise UnsupportedInputError(
             f"The picture's colours fit no known scale (nearest {name}, distance {distance:.0f}, "
-            f"at most {_COLOUR_LIMIT:.0f} was expected); give the workstation's scale."
+            f"expected at most {_COLOUR_LIMIT:.0f}); give the workstation's scale."
         )
-    return name, SCALES[name]
-
-
-def _open(path: Path) -> NDArray[np.uint8]:
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except (UnidentifiedImageError, OSError) as error:
-        raise InputError(f"{path.name!r} cannot be read as a picture; expected JPEG or PNG.") from error
+    return name, anchors
 
 
 def find_grid(intensity: Float, *, order: tuple[str, str] | None = None) -> PictureGrid:
-    """Find the blocks of slices in a picture whose colours were turned to intensity, (rows, columns), 0 to 1.
+    """Find the blocks of slices in a picture of intensities from 0 to 1, (rows, columns).
 
     Parameters
     ----------
     order
-        Views of the rows below the short axis, ``("hla", "vla")`` or ``("vla", "hla")``; None: told by their shape.
+        Views of the rows below the short axis, ``("hla", "vla")`` or ``("vla", "hla")``; None: recognised by
+        their shape.
 
     Raises
     ------
     UnsupportedInputError
-        When there are none, or they are not the rows of a perfusion report.
+        When it has none, or they are not the rows of a perfusion report.
     """
     if min(intensity.shape) < _SMALLEST:
         raise UnsupportedInputError(
             f"A report picture has at least {_SMALLEST} pixels a side; got {intensity.shape[1]} x {intensity.shape[0]}."
         )
     if float(np.median(intensity)) > 0.5:
-        raise UnsupportedInputError("The picture's background is bright; a report of slices on black was expected.")
+        raise UnsupportedInputError("The picture's background is bright; expected a report of slices on black.")
     shrunk = -(-max(intensity.shape) // _LARGEST)
     if shrunk > 1:
         small = find_grid(_shrink(intensity, shrunk), order=order)
@@ -167,15 +160,15 @@ def find_grid(intensity: Float, *, order: tuple[str, str] | None = None) -> Pict
     rows = _find_rows(bright, plain, pitch, columns) if len(columns) >= 4 else []
     if len(rows) < 6 or len(rows) % 2 or len(columns) < 4:
         raise UnsupportedInputError(
-            f"{len(rows)} rows of {len(columns)} blocks were found; a report has stress and rest rows of three views "
+            f"Found {len(rows)} rows of {len(columns)} blocks; a report has stress and rest rows of three views "
             "(6, 8 or more rows, an even number) of at least 4 slices."
         )
     tiles = np.stack([[_crop(bright, top, left, pitch) for left in columns] for top in rows])
-    return PictureGrid(pitch, tuple(columns), tuple(rows), tell_views(tiles, order=order))
+    return PictureGrid(pitch, tuple(columns), tuple(rows), recognise_views(tiles, order=order))
 
 
 def _find_pitch(bright: Float) -> float:
-    """Find the distance at which the picture, moved sideways, is most like itself."""
+    """Find the distance between blocks: that at which the picture, moved sideways, is most like itself."""
     low, high = _PITCHES[0], min(_PITCHES[1], bright.shape[1] // 4)
     content = bright - bright.mean()
     spectrum = np.fft.rfft(content, n=2 * content.shape[1], axis=1)
@@ -187,7 +180,9 @@ def _find_pitch(bright: Float) -> float:
     lags = np.arange(low, high)
     peaks = [int(lag) for lag in lags if similar[lag] >= similar[lag - 3 : lag + 4].max() and similar[lag] > _SIMILAR]
     if not peaks:
-        raise UnsupportedInputError("No blocks of equal pitch repeat across the picture; it is no report of slices.")
+        raise UnsupportedInputError(
+            "No blocks repeat across the picture at equal distances; it is not a report of slices."
+        )
     best = max(similar[lag] for lag in peaks)
     first = next(lag for lag in peaks if similar[lag] >= 0.85 * best)
     fine = np.arange(first - 0.6, first + 0.61, 0.05)
@@ -197,7 +192,7 @@ def _find_pitch(bright: Float) -> float:
 
 
 def _bump(pitch: float) -> Float:
-    """Weigh a block's middle against its edges; the sum is zero."""
+    """Return weights that compare a block's centre with its edges; their sum is zero."""
     count = round(pitch)
     weights = -np.cos(2 * np.pi * (np.arange(count) + 0.5) / count)
     return np.asarray(weights - weights.mean(), dtype=np.float32)
@@ -277,18 +272,18 @@ def _find_columns(bright: Float, intensity: Float, pitch: float) -> tuple[float,
     centred = tiles - tiles.mean(axis=1, keepdims=True)
     size_of = np.linalg.norm(centred, axis=1)
     units = centred / np.maximum(size_of, 1e-9)[:, None]
-    beside = np.abs(np.subtract.outer(np.arange(len(lefts)), np.arange(len(lefts)))) == 1
-    alike = np.where(beside, units @ units.T, -1.0).max(axis=1)  # a colour bar or a caption is unlike its neighbours
+    adjacent = np.abs(np.subtract.outer(np.arange(len(lefts)), np.arange(len(lefts)))) == 1
+    alike = np.where(adjacent, units @ units.T, -1.0).max(axis=1)  # a colour bar or a caption is unlike its neighbours
     good = (alike > 0.3) & (size_of > 0.25 * np.median(size_of[size_of > 0.1 * size_of.max()]))
     return pitch, [float(x) for x, keep in zip(lefts, good, strict=True) if keep]
 
 
 def _find_edges(bright: Float, intensity: Float, pitch: float) -> tuple[float, float]:
-    """Give the pitch and the first edge: by the seams between blocks, where they show, else by the hearts' places."""
+    """Return the pitch and the first edge, from the seams between blocks where they show, else from the hearts."""
     profile, seam = bright.mean(axis=0), _seams(intensity, 1)
     at = np.arange(len(profile))
     phase = np.exp(-2j * np.pi * (at + 0.5) / pitch) @ profile
-    rough = (-np.angle(phase) / (2 * np.pi) * pitch - 0.5 * pitch) % pitch  # hearts stand in the blocks' middle
+    rough = (-np.angle(phase) / (2 * np.pi) * pitch - 0.5 * pitch) % pitch  # hearts are in the centre of their blocks
     shifts = np.arange(-0.25 * pitch, 0.25 * pitch, 0.5)
     pitches = np.arange(0.98 * pitch, 1.02 * pitch, 0.1)
     sums = np.array(
@@ -297,11 +292,11 @@ def _find_edges(bright: Float, intensity: Float, pitch: float) -> tuple[float, f
             for step in pitches
         ]
     )
-    found = np.unravel_index(int(sums.argmax()), sums.shape)
+    best = np.unravel_index(int(sums.argmax()), sums.shape)
     if sums.max() < max(2.0 * float(np.median(sums)), 0.1):
         return pitch, float(rough)
-    step = float(pitches[found[0]])
-    return step, float((rough + shifts[found[1]]) % step)
+    step = float(pitches[best[0]])
+    return step, float((rough + shifts[best[1]]) % step)
 
 
 def _shrink(intensity: Float, by: int) -> Float:
@@ -322,7 +317,7 @@ def _crop(picture: Float, top: float, left: float, pitch: float, *, height: int 
 
 
 def _blocks(picture: Float, grid: PictureGrid) -> Float:
-    """Give (rows, columns, size, size)."""
+    """Cut all blocks, (rows, columns, size, size)."""
     return np.stack([[_crop(picture, top, left, grid.pitch) for left in grid.columns] for top in grid.rows])
 
 
@@ -344,7 +339,7 @@ def _without_numbers(block: Float) -> Float:
 def _collect(
     values: Float, grid: PictureGrid, *, states: tuple[State, State], shape: tuple[int, int, int], scale: str
 ) -> ReportPicture:
-    """Put the slices of each view and state together, blank blocks left out, and fit them to the shape."""
+    """Stack the slices of each view and state, without blank blocks, and resize them to the shape."""
     planes = shape[0] // 2
     stacks: dict[str, list[Float]] = {}
     counts: dict[tuple[str, State], int] = {}

@@ -1,7 +1,7 @@
-"""Tell which rows of a report's slices are short axis, horizontal and vertical long axis, by their shape.
+"""Recognise which rows of a report's slices are short axis, horizontal and vertical long axis, by their shape.
 
 A short-axis slice is a ring; a horizontal long-axis one a horseshoe open below, higher than broad; a vertical one a
-horseshoe open to the left, broader than high. What shows no such rows is refused with the reason.
+horseshoe open to the left, broader than high. A picture without such rows is refused with the reason.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from myoperf.errors import InputError, UnsupportedInputError
 from myoperf.research.slice_stacks import resize_stack
 from myoperf.types import Float
 
-__all__ = ["tell_views"]
+__all__ = ["recognise_views"]
 
 
 _TEMPLATE = 24
-_CLEAR = 0.5  # mean correlation of the rows with drawn ventricles
-_LEAN = 0.15  # what breadth over height counts beside that correlation
+_CLEAR = 0.5  # least mean correlation of the rows with drawn ventricles
+_LEAN = 0.15  # weight of breadth over height, added to that correlation
 _APART = 0.04  # by how much the long axes must resemble their own views more than each other's, mean of both
 _AGAINST = -0.08  # by how much one of them may resemble the other's view more: a large defect changes the shape
-_SAME = 0.95  # correlation of a row's ends with its middle from which on they are one picture
+_SAME = 0.95  # correlation of a row's ends with its middle from which they count as one picture
 _VIEWS = ("sa", "hla", "vla")
 _ORDERS = (("hla", "vla"), ("vla", "hla"))
 
 
-def tell_views(tiles: Float, *, order: tuple[str, str] | None = None) -> tuple[str, ...]:
-    """Name the view of each row: short-axis pairs first, then equally many of the two long axes in either order.
+def recognise_views(tiles: Float, *, order: tuple[str, str] | None = None) -> tuple[str, ...]:
+    """Return the view of each row: short-axis pairs first, then equally many of the two long axes in either order.
 
     Parameters
     ----------
@@ -41,15 +41,15 @@ def tell_views(tiles: Float, *, order: tuple[str, str] | None = None) -> tuple[s
     Raises
     ------
     InputError
-        When the order is none.
+        When the order is not one of the two.
     UnsupportedInputError
-        When the rows are not those of a perfusion report, or do not tell the long axes apart.
+        When the rows are not those of a perfusion report, or the long axes cannot be distinguished.
     """
     if order is not None and order not in _ORDERS:
         raise InputError(f"The order of the long axes is ('hla', 'vla') or ('vla', 'hla'); got {order}.")
     if _same(tiles) > _SAME:
         raise UnsupportedInputError(
-            "The blocks of a row are one picture again and again; slices that change from end to end were expected."
+            "The blocks of a row all show the same picture; expected slices that change from end to end."
         )
     third = tiles.shape[1] // 3
     middle = tiles[:, third : max(third + 1, tiles.shape[1] - third)]
@@ -71,13 +71,13 @@ def tell_views(tiles: Float, *, order: tuple[str, str] | None = None) -> tuple[s
     if clear < _CLEAR:
         raise UnsupportedInputError(
             "The rows do not look like short-axis rings followed by horizontal and vertical long-axis horseshoes "
-            f"(likeness {clear:.2f}, at least {_CLEAR} was expected)."
+            f"(likeness {clear:.2f}, expected at least {_CLEAR})."
         )
     apart = [_apart(scored, best, view) for view in ("hla", "vla")]
     if order is None and (float(np.mean(apart)) < _APART or min(apart) < _AGAINST):
         raise UnsupportedInputError(
-            "The rows below the short axis cannot be told apart as horizontal and vertical long axis; horseshoes open "
-            "below and to the left were expected. If this is a report of slices, give their order, as ('hla', 'vla')."
+            "The rows below the short axis cannot be distinguished as horizontal and vertical long axis; expected "
+            "horseshoes open below and to the left. If this is a report of slices, give their order: ('hla', 'vla')."
         )
     return tuple(view for view in best for _ in (0, 1))
 
@@ -91,7 +91,7 @@ def _same(tiles: Float) -> float:
 
 
 def _apart(scored: list[dict[str, float]], named: tuple[str, ...], view: str) -> float:
-    """Give by how much the rows called one long axis resemble it more than the other, mean over pairs."""
+    """Return how much more the rows named as one long axis resemble it than the other, mean over pairs."""
     other = "vla" if view == "hla" else "hla"
     return float(
         np.mean([score[view] - score[other] for score, name in zip(scored, named, strict=True) if name == view])
@@ -119,7 +119,7 @@ def _templates(view: str) -> Float:
 
 
 def _window() -> Float:
-    """Weigh the middle of a block, where the ventricle lies, against its corners."""
+    """Return weights of a block's pixels: its centre, where the ventricle lies, counts more than its corners."""
     y, x = np.mgrid[:_TEMPLATE, :_TEMPLATE] / (_TEMPLATE - 1) - 0.5
     return np.asarray(np.exp(-((np.hypot(y, x) / 0.42) ** 6)), dtype=np.float32)
 
@@ -132,7 +132,7 @@ def _resembles(block: Float, view: str) -> float:
 
 
 def _small(block: Float) -> Float:
-    """Fit a block to the templates' size and weigh it as they are."""
+    """Resize a block to the templates and weight it as they are."""
     return np.asarray(resize_stack(block[None], (1, _TEMPLATE, _TEMPLATE))[0] * _window(), dtype=np.float32)
 
 

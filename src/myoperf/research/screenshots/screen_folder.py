@@ -1,7 +1,7 @@
-"""Paper 002's kind of data in a folder: screens of a workstation, and a table with a class a patient.
+"""A folder of workstation screens with a table of classes, as Hai et al. 2022 (doi:10.32604/cmc.2022.031027) had.
 
-Layout: ``labels.csv`` with the columns patient, file (path of a picture inside the folder) and label (0 or 1), and, if
-wanted, map: which polar map of the page in reading order, counted from 1; 1 where left out or empty. A patient may
+Layout: ``labels.csv`` with the columns patient, file (path of a picture inside the folder) and label (0 or 1), and,
+optionally, map: which polar map of the page in reading order, counted from 1; 1 where left out or empty. A patient may
 have several pictures, all of one label.
 """
 
@@ -35,7 +35,7 @@ class LabelledScreen:
     file
         As the table names it.
     path
-        Where it lies.
+        Of the file.
     place
         Which map of the page in reading order, from 1.
     """
@@ -49,7 +49,7 @@ class LabelledScreen:
 
 @dataclass(frozen=True)
 class ScreenFolder:
-    """What a folder holds.
+    """The labelled screens of a folder.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class ScreenFolder:
 
 @dataclass(frozen=True, eq=False)
 class ReadScreens:
-    """Clean maps of the screens that could be read.
+    """The clean maps of the screens that could be read.
 
     Attributes
     ----------
@@ -83,29 +83,29 @@ class ReadScreens:
 
 
 def find_screens(folder: Path) -> ScreenFolder:
-    """Read a folder's table and find its pictures, without looking into them.
+    """Read a folder's table and find its pictures, without opening them.
 
     Raises
     ------
     InputError
         When the table lacks a column or contradicts itself, a label is neither 0 nor 1, or a picture is missing,
-        lies outside the folder or is listed twice; the message names the line, never the patient.
+        lies outside the folder or is listed twice; the message gives the line, never the patient.
     """
     screens: list[LabelledScreen] = []
     label_of: dict[str, int] = {}
-    seen: dict[tuple[str, int], int] = {}
+    line_of: dict[tuple[str, int], int] = {}
     digests: dict[Path, str] = {}
     for line, row in _rows(folder / LABELS):
         screen = _screen(folder, line, row)
         if label_of.setdefault(screen.patient, screen.label) != screen.label:
-            raise InputError(
-                f"{LABELS}, line {line}: the patient has another label in a line before; one was expected."
-            )
+            raise InputError(f"{LABELS}, line {line}: the patient has another label in an earlier line; expected one.")
         if screen.path not in digests:
             digests[screen.path] = hashlib.sha256(screen.path.read_bytes()).hexdigest()
-        before = seen.setdefault((digests[screen.path], screen.place), line)
+        before = line_of.setdefault((digests[screen.path], screen.place), line)
         if before != line:
-            raise InputError(f"{LABELS}, line {line}: the same picture and map as in line {before}; list each once.")
+            raise InputError(
+                f"{LABELS}, line {line}: the same picture and map as in line {before}; list each only once."
+            )
         screens.append(screen)
     table = (folder / LABELS).read_bytes()
     mark = hashlib.sha256(table + "".join(digests.values()).encode())
@@ -113,18 +113,18 @@ def find_screens(folder: Path) -> ScreenFolder:
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Read the table: (line, column -> text without blanks around)."""
+    """Read the table: (line, column -> text, stripped)."""
     if not path.is_file():
-        raise InputError(f"The folder needs a table {LABELS} with the columns {', '.join(_COLUMNS)}; it is not there.")
+        raise InputError(f"The folder needs a table {LABELS} with the columns {', '.join(_COLUMNS)}; it is missing.")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, restkey="", restval="")
             names = {str(name).strip().lower(): name for name in reader.fieldnames or ()}
-            lacking = [name for name in _COLUMNS if name not in names]
-            if lacking:
+            missing = [name for name in _COLUMNS if name not in names]
+            if missing:
                 raise InputError(
-                    f"{LABELS} needs the columns {', '.join(_COLUMNS)}, set apart by commas; "
-                    f"{' and '.join(lacking)} is not there."
+                    f"{LABELS} needs the columns {', '.join(_COLUMNS)}, separated by commas; "
+                    f"{' and '.join(missing)} is missing."
                 )
             rows = [
                 (reader.line_num, {name: row[names[name]].strip() for name in (*_COLUMNS, "map") if name in names})
@@ -135,7 +135,7 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
             f"{LABELS} cannot be read as a table ({type(error).__name__}); save it as CSV, UTF-8."
         ) from error
     if not rows:
-        raise InputError(f"{LABELS} has no rows; one a picture was expected.")
+        raise InputError(f"{LABELS} has no rows; expected one a picture.")
     return rows
 
 
@@ -145,17 +145,17 @@ def _screen(folder: Path, line: int, row: Mapping[str, str]) -> LabelledScreen:
     if not row["patient"] or not row["file"]:
         raise InputError(f"{where}: patient and file must not be empty.")
     if row["label"] not in ("0", "1"):
-        raise InputError(f"{where}: label is 0 or 1; got {'something else' if row['label'] else 'nothing'}.")
+        raise InputError(f"{where}: label must be 0 or 1{'' if row['label'] else '; it is empty'}.")
     place = row.get("map") or "1"
     if not re.fullmatch("[1-9][0-9]?", place):
-        raise InputError(f"{where}: map is a number from 1 to 99, in reading order; got something else.")
+        raise InputError(f"{where}: map is a number from 1 to 99, in reading order.")
     try:
         path = (folder / row["file"]).resolve()
         inside, there = path.is_relative_to(folder.resolve()), path.is_file()
     except (OSError, ValueError) as error:
-        raise InputError(f"{where}: file is no path that can be used ({type(error).__name__}).") from error
+        raise InputError(f"{where}: file is not a usable path ({type(error).__name__}).") from error
     if not inside:
-        raise InputError(f"{where}: file leads out of the folder; a path inside it was expected.")
+        raise InputError(f"{where}: file leads out of the folder; expected a path inside it.")
     if not there:
         raise InputError(f"{where}: the file is not in the folder.")
     return LabelledScreen(row["patient"], row["file"], path, int(row["label"]), int(place))
@@ -164,12 +164,12 @@ def _screen(folder: Path, line: int, row: Mapping[str, str]) -> LabelledScreen:
 def read_screens(
     found: ScreenFolder, *, size: int = 224, report: Callable[[int, int], None] | None = None
 ) -> ReadScreens:
-    """Read every picture and clean the map asked for.
+    """Read every picture and clean the map that the table names.
 
     Parameters
     ----------
     size
-        Rows and columns of the maps given.
+        Rows and columns of the maps.
     report
         Called with (pictures done, pictures in all).
     """
@@ -189,7 +189,7 @@ def read_screens(
             if screen.place <= len(maps):
                 discs[screen] = maps[screen.place - 1].disc
             else:
-                refused[screen] = reason or f"The page shows polar maps: {len(maps)}; map {screen.place} was asked for."
+                refused[screen] = reason or f"The page has no polar map {screen.place}; it shows {len(maps)}."
         if report is not None:
             report(done, len(listed))
     kept = tuple(screen for screen in found.screens if screen in discs)

@@ -1,9 +1,9 @@
-"""From a workstation's screen to clean polar maps: paper 002's picture pipeline.
+"""Clean polar maps from a workstation's screen, as Hai et al. 2022 (doi:10.32604/cmc.2022.031027) made them.
 
 A screen is a colour or grey picture with one or more polar maps drawn as discs, and text, colour bars, slices or
-curves beside and over them. Discs are found by their shape, text over them by being thin, and colours are turned
-back into counts by the scale they lie on. What a map shows (stress, rest, a difference) stands in the text only and
-is not read: the caller says which it is.
+curves around and over them. Discs are found by their shape, text over them by being thin, and colours are turned
+back into counts by the scale they lie on. What a map shows (stress, rest, a difference) stands only in the text, which
+is not read: the caller chooses the map.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from scipy import ndimage, spatial
 
 from myoperf.errors import InputError
-from myoperf.research.screenshots.colour_scales import SCALES, Anchors, intensity_of, recognise_scale
-from myoperf.types import Float
+from myoperf.research.screenshots.colour_scales import Anchors, intensity_of, match_scale
+from myoperf.research.screenshots.pictures import open_picture
+from myoperf.types import Float32
 
 __all__ = ["ScreenMap", "clean_screen", "read_screen"]
 
@@ -39,16 +39,16 @@ class ScreenMap:
     Attributes
     ----------
     disc
-        (size, size) float32 from 0 to 1, text taken away, 0 outside the disc, which touches the edges.
+        (size, size) float32 from 0 to 1, text removed, 0 outside the disc, which touches the edges.
     scale
         Name of the colour scale, or ``"given"``.
     centre, radius
         (row, column) and radius on the screen, pixels.
     repaired
-        Share of the disc that lay under text or lines and was filled from around.
+        Share of the disc that lay under text or lines and was filled from its surroundings.
     """
 
-    disc: Float
+    disc: Float32
     scale: str
     centre: tuple[float, float]
     radius: float
@@ -61,25 +61,20 @@ def read_screen(path: Path, *, size: int = 224, scale: Anchors | None = None) ->
     Raises
     ------
     InputError
-        When the file is no picture, or shows no polar map.
+        When the file cannot be read as a picture, or shows no polar map.
     """
-    try:
-        with Image.open(path) as picture:
-            pixels = np.asarray(picture.convert("RGB"))
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path.name} is no picture that can be read ({type(error).__name__}).") from error
-    return clean_screen(pixels, size=size, scale=scale)
+    return clean_screen(open_picture(path), size=size, scale=scale)
 
 
 def clean_screen(pixels: NDArray[Any], *, size: int = 224, scale: Anchors | None = None) -> tuple[ScreenMap, ...]:
-    """Find the polar maps of a screen and give each clean, in reading order.
+    """Return the clean polar maps of a screen, in reading order.
 
     Parameters
     ----------
     pixels
         (rows, columns, 3), 0 to 255.
     size
-        Rows and columns of the maps given.
+        Rows and columns of the maps.
     scale
         Colours of the workstation, see `myoperf.research.screenshots.colour_scales`; recognised where None.
 
@@ -96,18 +91,14 @@ def clean_screen(pixels: NDArray[Any], *, size: int = 224, scale: Anchors | None
     circles = _find_discs(picture)
     if not circles:
         raise InputError(
-            "The picture shows no polar map: no evenly round, filled disc was found; give a screen with a whole one."
+            "The picture shows no polar map: it has no evenly round, filled disc; give a screen with a complete one."
         )
     inside = np.concatenate([picture[_within(picture.shape[:2], c, 0.95)] for c in circles])
-    name, anchors = "given", scale
-    if anchors is None:
-        name, _ = recognise_scale(inside[:: max(1, len(inside) // 20000)])
-        anchors = SCALES[name]
-    distance = float(np.percentile(intensity_of(inside[:: max(1, len(inside) // 20000)], anchors)[1], 75.0))
+    name, anchors, distance = match_scale(inside, scale)
     if distance > _FARTHEST_COLOUR:
         raise InputError(
-            f"The disc's colours lie on no known colour scale (distance {distance:.0f}, at most "
-            f"{_FARTHEST_COLOUR:.0f} was expected); give the workstation's scale."
+            f"The disc's colours lie on no known colour scale (distance {distance:.0f}; expected "
+            f"at most {_FARTHEST_COLOUR:.0f}); give the workstation's scale."
         )
     return tuple(_clean(picture, circle, anchors, name, size) for circle in _reading_order(circles))
 
@@ -128,7 +119,7 @@ def _within(shape: tuple[int, ...], circle: _Circle, share: float) -> NDArray[np
 
 
 def _background(picture: NDArray[Any]) -> NDArray[np.float64]:
-    """Give the commonest colour of the picture's border."""
+    """Return the most frequent colour of the picture's border."""
     edge = np.concatenate([picture[:4].reshape(-1, 3), picture[-4:].reshape(-1, 3), picture[:, :4].reshape(-1, 3)])
     coarse = (edge // 16).astype(np.int64) @ (256, 16, 1)
     common = edge[coarse == np.bincount(coarse).argmax()]
@@ -147,21 +138,21 @@ def _find_discs(picture: NDArray[Any]) -> list[_Circle]:
     thin = max(2, round(0.005 * min(picture.shape[:2])))
     solid = ndimage.binary_opening(ndimage.binary_fill_holes(away), _ball(thin))
     parts, count = ndimage.label(solid)
-    found = []
+    circles = []
     for index, window in enumerate(ndimage.find_objects(parts), start=1):
         height, width = (s.stop - s.start for s in window)
         if min(height, width) < 2 * _LEAST_RADIUS or not 0.8 < height / width < 1.25 or index > count:
             continue
-        own = np.pad(ndimage.binary_fill_holes(parts[window] == index), 1)
-        circle = _fit_circle(own)
+        circle = _fit_circle(np.pad(ndimage.binary_fill_holes(parts[window] == index), 1))
         if circle is not None:
-            found.append(_Circle(circle.row + window[0].start - 1, circle.column + window[1].start - 1, circle.radius))
-    return found
+            row, column = circle.row + window[0].start - 1, circle.column + window[1].start - 1
+            circles.append(_Circle(row, column, circle.radius))
+    return circles
 
 
-def _fit_circle(own: NDArray[np.bool_]) -> _Circle | None:
+def _fit_circle(region: NDArray[np.bool_]) -> _Circle | None:
     """Fit a circle to a region's convex outline; None when it is not round or not filled."""
-    rim = np.argwhere(own & ~ndimage.binary_erosion(own)).astype(np.float64)
+    rim = np.argwhere(region & ~ndimage.binary_erosion(region)).astype(np.float64)
     points = rim[spatial.ConvexHull(rim).vertices]
     if len(points) < 8:
         return None
@@ -176,9 +167,8 @@ def _fit_circle(own: NDArray[np.bool_]) -> _Circle | None:
             break
         kept = chosen
     circle = _Circle(float(row), float(column), radius)
-    inside = _within(own.shape, circle, 1.0)
-    filled = (own & inside).sum() / max(np.pi * radius**2, 1.0)
-    outside = (own & ~_within(own.shape, circle, 1.03)).sum() / max(own.sum(), 1)
+    filled = (region & _within(region.shape, circle, 1.0)).sum() / max(np.pi * radius**2, 1.0)
+    outside = (region & ~_within(region.shape, circle, 1.03)).sum() / max(region.sum(), 1)
     spread = float(np.std(np.hypot(kept[:, 0] - row, kept[:, 1] - column))) / max(radius, 1.0)
     held = len(kept) / len(points)
     if radius < _LEAST_RADIUS or filled < 0.85 or outside > 0.03 or spread > _UNEVEN or held < 0.6:
@@ -197,18 +187,18 @@ def _reading_order(circles: Sequence[_Circle]) -> list[_Circle]:
 
 
 def _clean(picture: NDArray[Any], circle: _Circle, anchors: Anchors, name: str, size: int) -> ScreenMap:
-    """Turn one disc into counts, take text away and bring it to its size."""
+    """Turn one disc into counts, remove text and resample it to the size."""
     margin = 2
     top, left = (max(0, int(x - circle.radius) - margin) for x in (circle.row, circle.column))
     bottom, right = (int(x + circle.radius) + margin + 2 for x in (circle.row, circle.column))
-    own = _Circle(circle.row - top, circle.column - left, circle.radius)
+    moved = _Circle(circle.row - top, circle.column - left, circle.radius)
     part = picture[top:bottom, left:right]
     value, distance = intensity_of(part, anchors)
-    inside = _within(part.shape[:2], own, 1.0)
+    inside = _within(part.shape[:2], moved, 1.0)
     over = _overlay(value, distance, inside, circle.radius)
-    filled = _fill(value, inside & ~over, own.radius)
+    filled = _fill(value, inside & ~over, moved.radius)
     across = ((np.arange(size) + 0.5) * (2.0 / size) - 1.0) * circle.radius
-    rows, columns = np.meshgrid(own.row + across, own.column + across, indexing="ij")
+    rows, columns = np.meshgrid(moved.row + across, moved.column + across, indexing="ij")
     step = max(1.0, 2.0 * circle.radius / size)
     smooth = ndimage.gaussian_filter(filled, 0.4 * step) if step > 1.5 else filled
     disc = ndimage.map_coordinates(smooth, [rows, columns], order=1, mode="nearest")
@@ -219,8 +209,8 @@ def _clean(picture: NDArray[Any], circle: _Circle, anchors: Anchors, name: str, 
     )
 
 
-def _overlay(value: Float, distance: Float, inside: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
-    """Mark text and lines: colours off the scale, and what is much brighter or darker than around but thin."""
+def _overlay(value: Float32, distance: Float32, inside: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
+    """Mark text and lines: colours off the scale, and thin parts much brighter or darker than their surroundings."""
     wide = 2 * max(2, round(0.045 * radius)) + 1
     held = np.where(inside, value, np.nan)
     level = np.where(inside, value, float(np.nanmedian(held)))
@@ -233,8 +223,8 @@ def _overlay(value: Float, distance: Float, inside: NDArray[np.bool_], radius: f
     return around
 
 
-def _fill(value: Float, known: NDArray[np.bool_], radius: float) -> Float:
-    """Fill unknown places by the mean of the known ones around, nearer ones weighing more."""
+def _fill(value: Float32, known: NDArray[np.bool_], radius: float) -> Float32:
+    """Fill unknown pixels by the mean of the known ones around them, nearer ones weighing more."""
     out = np.where(known, value, 0.0).astype(np.float64)
     left = ~known
     sd = 0.02 * radius
