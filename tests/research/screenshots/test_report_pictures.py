@@ -162,7 +162,7 @@ def _stripes(rng):
 def test_other_pictures_are_refused_with_a_reason(tmp_path, make):
     path = tmp_path / "picture.png"
     Image.fromarray(make(np.random.default_rng(4))).save(path)
-    with pytest.raises(UnsupportedInputError, match=r"expected|no report|has at least|a report has"):
+    with pytest.raises(UnsupportedInputError, match=r"expected|not a report|has at least|a report has"):
         read_report_picture(path)
 
 
