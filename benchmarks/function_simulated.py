@@ -100,17 +100,20 @@ def measure_patient(views: dict[str, Projections], again: str = "") -> dict[str,
     stress, rest = located(views, again)
     maps = [sample_polar_map(one.summed, one.fit.labels, one.fit.frame).maximum for one in (stress, rest)]
     result = measure_function(stress.frames, stress.fit.frame, stress.fit.labels, maps[0])
-    out = {name: float(getattr(result, name)) for name in NUMBERS if name != "tid_ratio"}
+    synchrony = result.synchrony
+    assert synchrony is not None
+    holders = {name: synchrony if name.startswith("phase") else result for name in NUMBERS if name != "tid_ratio"}
+    out = {name: float(getattr(holder, name)) for name, holder in holders.items()}
     modelled = static_cavities_ml(
         [(one.frames, one.fit.frame, polar) for one, polar in zip((stress, rest), maps, strict=True)]
     )
     out["tid_ratio"] = tid_ratio(modelled[0], modelled[1]) or float("nan")
     out["tid_labels_ratio"] = tid_ratio(labelled_ml(stress), labelled_ml(rest)) or float("nan")
-    out["phase_noise_deg"] = float(result.more["phase_noise_deg"])
-    out["phase_sd_uncorrected_deg"] = float(result.more["phase_sd_uncorrected_deg"])
-    out["phase_reliable"] = float(result.more["phase_reliable"])
-    told = result.more["phase_disagreement"]
-    out["phase_disagreement"] = float("nan") if told is None else float(told)
+    out["phase_noise_deg"] = synchrony.phase_noise_deg
+    out["phase_sd_uncorrected_deg"] = synchrony.phase_sd_uncorrected_deg
+    out["phase_reliable"] = float(synchrony.phase_reliable)
+    told = synchrony.phase_disagreement
+    out["phase_disagreement"] = float("nan") if told is None else told
     unlike = check_lengths(stress.fit.frame, rest.fit.frame)
     out["doubt"] = float(any(doubted((*one.fit.findings, *unlike)) for one in (stress, rest)))
     out["counts"] = float(views[f"stress{again}"].array.sum(dtype=np.float64))

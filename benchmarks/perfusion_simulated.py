@@ -162,7 +162,7 @@ def scores_of(one: dict[str, Any], variant: str, own: OwnLimits) -> dict[str, fl
     scores = score_perfusion(maps["stress"], maps["rest"], stress_limits=limits["stress"], rest_limits=limits["rest"])
     out: dict[str, Any] = {"tpd_stress": scores.tpd_stress_percent, "tpd_rest": scores.tpd_rest_percent}
     out |= {"sss": scores.sss, "srs": scores.srs, "sds": scores.sds, "tpd_ischemic": scores.tpd_ischemic_percent}
-    out |= {f"extent_{state}": scores.more.get(f"{state}_extent_percent") for state in STATES}
+    out |= {f"extent_{state}": getattr(scores, f"{state}_extent_percent") for state in STATES}
     for vessel, part in scores.territories.items():
         out |= {f"tpd_{vessel}": part.tpd_stress_percent, f"sss_{vessel}": part.sss}
     return {key: round(float(value), 3) for key, value in out.items() if value is not None}

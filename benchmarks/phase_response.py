@@ -93,7 +93,7 @@ def main() -> None:
     for index in range(options.patients):
         patient, _ = patient_of("dyssynchrony", options.seed, index)
         thickness, motion, level = followed(patient, np.random.default_rng([options.seed, index, 7]))
-        whole = measure_synchrony(thickness, motion, level, response=PHASE_RESPONSE).sd_deg
+        whole = measure_synchrony(thickness, motion, level, response=PHASE_RESPONSE).phase_sd_deg
         true = true_terms(patient, basis)
         for name, one in zip(MAPS, _maps(thickness / thickness.mean(), motion, level, np.ones((4, 5))), strict=True):
             seen = fit_delay([one], basis, 0.0).terms

@@ -26,7 +26,7 @@ from scipy.stats import chi2
 from function_cohort import patient_of, views_of
 from myoperf.errors import MyoPerfError
 from myoperf.pipeline import Options, analyze, load_models
-from myoperf.pipeline.numbers import numbers_of_scan, numbers_of_scores
+from myoperf.quantities import numbers_of_scan, numbers_of_scores
 from myoperf.types import Projections, Scan, Study
 
 ROOT = Path(__file__).parents[1]

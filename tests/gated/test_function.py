@@ -1,6 +1,5 @@
 """Volumes and ejection fraction on closed-form beating ventricles, blurred as a scanner blurs."""
 
-import json
 from dataclasses import replace
 from functools import cache
 
@@ -138,26 +137,28 @@ def test_volumes_are_in_millilitres_on_any_scale_of_counts(normal):
     assert scaled.edv_ml == pytest.approx(normal[0].edv_ml, rel=1e-4)
 
 
-def test_more_holds_json_ready_numbers(normal):
-    more = json.loads(json.dumps(dict(normal[0].more)))
-    assert more["stroke_volume_ml"] == pytest.approx(normal[0].edv_ml - normal[0].esv_ml)
-    assert {len(more[key]) for key in ("thickening_percent", "motion_mm", "phase_segments_deg")} == {17}
-    assert more["ed_gate"] in (1, 8)
-    assert more["es_gate"] in (4, 5)
-    assert 0 < more["shape_index_es"] < more["shape_index_ed"] < 1
+def test_every_part_of_the_function_is_measured(normal):
+    function = normal[0]
+    curve, wall = function.curve, function.wall
+    assert function.stroke_volume_ml == pytest.approx(function.edv_ml - function.esv_ml)
+    segments = (wall.thickening_percent, wall.motion_mm, function.synchrony.phase_segments_deg)
+    assert {np.shape(values) for values in segments} == {(17,)}
+    assert wall.ed_gate in (1, 8)
+    assert wall.es_gate in (4, 5)
+    assert 0 < wall.shape_index_es < wall.shape_index_ed < 1
     # The fit of a cosine beat of 800 ms fills fastest a quarter of the beat after end systole.
-    assert more["ttpf_ms"] == pytest.approx(200.0, abs=60.0)
-    assert more["pfr_edv_per_s"] > more["mfr3_edv_per_s"] > 0
+    assert curve.ttpf_ms == pytest.approx(200.0, abs=60.0)
+    assert curve.pfr_edv_per_s > curve.mfr3_edv_per_s > 0
 
 
 def test_the_wall_thickens_and_moves_inwards_everywhere(normal):
-    assert min(normal[0].more["thickening_percent"]) > 10
-    assert min(normal[0].more["motion_mm"][:16]) > 2
+    assert min(normal[0].wall.thickening_percent) > 10
+    assert min(normal[0].wall.motion_mm[:16]) > 2
 
 
 def test_a_beat_in_step_has_a_narrow_phase(normal):
-    assert normal[0].phase_sd_deg < 6
-    assert normal[0].more["phase_mean_deg"] == pytest.approx(180.0, abs=12.0)
+    assert normal[0].synchrony.phase_sd_deg < 6
+    assert normal[0].synchrony.phase_mean_deg == pytest.approx(180.0, abs=12.0)
 
 
 def test_mass_is_that_of_the_assumed_wall():
@@ -165,14 +166,14 @@ def test_mass_is_that_of_the_assumed_wall():
     wall = half_ellipsoid_ml(RADIUS + WALL / 2, LENGTH + WALL / 2) - half_ellipsoid_ml(
         RADIUS - WALL / 2, LENGTH - WALL / 2
     )
-    assert result.more["mass_g"] == pytest.approx(1.05 * wall, rel=0.12)
+    assert result.wall.mass_g == pytest.approx(1.05 * wall, rel=0.12)
 
 
 def test_filling_rates_need_the_length_of_the_beat():
     volume, _, _ = heart()
-    more = measured(volume).more
-    assert more["pfr_edv_per_s"] is None
-    assert more["ttpf_ms"] is None
+    curve = measured(volume).curve
+    assert curve.pfr_edv_per_s is None
+    assert curve.ttpf_ms is None
 
 
 def test_volume_curve_of_a_known_beat():

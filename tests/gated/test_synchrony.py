@@ -26,25 +26,25 @@ def sideways(size):
 @pytest.mark.parametrize("gates", [8, 9, 16])
 def test_a_common_delay_is_found_in_degrees_of_the_cycle(gates):
     result = measure_synchrony(beating(140.0, gates))
-    assert result.mean_deg == pytest.approx(140.0, abs=0.1)
-    assert result.sd_deg == pytest.approx(0.0, abs=0.1)
-    assert result.amplitude_percent == pytest.approx(20.0, abs=0.1)
-    assert result.reliable
+    assert result.phase_mean_deg == pytest.approx(140.0, abs=0.1)
+    assert result.phase_sd_deg == pytest.approx(0.0, abs=0.1)
+    assert result.amplitude_map_percent == pytest.approx(20.0, abs=0.1)
+    assert result.phase_reliable
 
 
 @pytest.mark.parametrize("size", [8.0, 30.0])
 def test_spread_is_the_wall_s_and_the_septum_is_early(size):
     result = measure_synchrony(beating(sideways(size)))
-    assert result.sd_deg == pytest.approx(size, rel=0.03)
-    assert result.phase_deg == pytest.approx(sideways(size), abs=0.1 * size)
-    assert result.segments_deg[[1, 2, 7, 8, 13]].max() < 0 < result.segments_deg[[4, 5, 10, 11, 15]].min()
+    assert result.phase_sd_deg == pytest.approx(size, rel=0.03)
+    assert result.phase_map_deg == pytest.approx(sideways(size), abs=0.1 * size)
+    assert result.phase_segments_deg[[1, 2, 7, 8, 13]].max() < 0 < result.phase_segments_deg[[4, 5, 10, 11, 15]].min()
 
 
 def test_motion_alone_carries_the_phase_where_thickness_does_not():
     still = np.full((8, RINGS, ANGLES), 100.0) + beating(150.0, amplitude=1e-4) - 100
     motion = 3.0 * (beating(sideways(20.0)) / 100 - 1) / 0.2
-    assert measure_synchrony(still).sd_deg < 1
-    assert measure_synchrony(still, motion).sd_deg == pytest.approx(20.0, rel=0.1)
+    assert measure_synchrony(still).phase_sd_deg < 1
+    assert measure_synchrony(still, motion).phase_sd_deg == pytest.approx(20.0, rel=0.1)
 
 
 def test_noise_does_not_widen_the_spread():
@@ -52,9 +52,9 @@ def test_noise_does_not_widen_the_spread():
     truth, raw, found, noise = 12.0, [], [], []
     for _ in range(16):
         result = measure_synchrony(beating(sideways(truth)) + rng.normal(0, 60.0, (8, RINGS, ANGLES)))
-        raw.append(result.raw_sd_deg)
-        found.append(result.sd_deg)
-        noise.append(result.noise_deg)
+        raw.append(result.phase_sd_uncorrected_deg)
+        found.append(result.phase_sd_deg)
+        noise.append(result.phase_noise_deg)
     assert np.mean(raw) > truth + 2.5
     assert abs(np.mean(found) - truth) < 1.5
     assert np.mean(noise) > 2.0
@@ -64,8 +64,8 @@ def test_where_noise_says_all_the_spread_is_that_of_usual_hearts_and_not_of_nois
     rng = np.random.default_rng(4)
     for size in (200.0, 400.0):
         results = [measure_synchrony(beating(150.0) + rng.normal(0, size, (8, RINGS, ANGLES))) for _ in range(6)]
-        assert np.median([r.noise_deg for r in results]) > 12
-        assert 3 < np.median([r.sd_deg for r in results]) < 14
+        assert np.median([r.phase_noise_deg for r in results]) > 12
+        assert 3 < np.median([r.phase_sd_deg for r in results]) < 14
 
 
 def test_what_blur_hides_of_a_delay_is_put_back():
@@ -76,8 +76,8 @@ def test_what_blur_hides_of_a_delay_is_put_back():
         3.0 * (beating(150 + 0.9 * (sideways(20.0) - 150)) / 100 - 1) / 0.2,
         response=response,
     )
-    assert shown.sd_deg == pytest.approx(20.0, rel=0.05)
-    assert shown.phase_deg == pytest.approx(sideways(20.0), abs=2.0)
+    assert shown.phase_sd_deg == pytest.approx(20.0, rel=0.05)
+    assert shown.phase_map_deg == pytest.approx(sideways(20.0), abs=2.0)
 
 
 def test_thickness_and_motion_are_compared_against_noise():
@@ -88,13 +88,13 @@ def test_thickness_and_motion_are_compared_against_noise():
         return measure_synchrony(noisy, 3.0 * (beating(150 + sign * (sideways(20.0) - 150)) / 100 - 1) / 0.2)
 
     same, opposite = both(1), both(-1)
-    assert same.agrees
-    assert same.disagreement < 1.5
-    assert not opposite.agrees
-    assert opposite.disagreement > 3
+    assert same.phase_agrees
+    assert same.phase_disagreement < 1.5
+    assert not opposite.phase_agrees
+    assert opposite.phase_disagreement > 3
     alone = measure_synchrony(beating(sideways(20.0)))
-    assert alone.agrees
-    assert alone.disagreement is None
+    assert alone.phase_agrees
+    assert alone.phase_disagreement is None
 
 
 def test_a_place_without_counts_has_little_to_say():
@@ -102,19 +102,19 @@ def test_a_place_without_counts_has_little_to_say():
     level[:, :9] = 0.02
     counts = beating(150.0)
     counts[:, :, :9] = beating(230.0)[:, :, :9]
-    assert measure_synchrony(counts, level=level).sd_deg < 0.3 * measure_synchrony(counts).sd_deg
+    assert measure_synchrony(counts, level=level).phase_sd_deg < 0.3 * measure_synchrony(counts).phase_sd_deg
 
 
 def test_too_much_noise_is_said():
     rng = np.random.default_rng(5)
-    assert not measure_synchrony(beating(150.0, amplitude=0.02) + rng.normal(0, 30, (8, RINGS, ANGLES))).reliable
-    assert not measure_synchrony(beating(150.0, gates=6)).reliable
+    assert not measure_synchrony(beating(150.0, amplitude=0.02) + rng.normal(0, 30, (8, RINGS, ANGLES))).phase_reliable
+    assert not measure_synchrony(beating(150.0, gates=6)).phase_reliable
 
 
 def test_a_scar_without_thickening_does_not_widen_the_phase():
     counts = beating(150.0)
     counts[:, :8] = 50 + np.random.default_rng(1).normal(0, 1, (8, 8, ANGLES))
-    assert measure_synchrony(counts).sd_deg < 6
+    assert measure_synchrony(counts).phase_sd_deg < 6
 
 
 def test_bandwidth_holds_95_percent_across_the_seam():
@@ -134,8 +134,8 @@ def test_entropy_runs_from_none_to_all():
 
 def test_histogram_counts_every_place():
     result = measure_synchrony(beating(sideways(20.0)))
-    assert sum(result.histogram["counts"]) == RINGS * ANGLES
-    assert len(result.histogram["edges_deg"]) == 61
+    assert sum(result.phase_histogram.counts) == RINGS * ANGLES
+    assert len(result.phase_histogram.edges_deg) == 61
 
 
 def test_impossible_input_is_refused():

@@ -57,8 +57,8 @@ def test_the_severity_and_tpd_of_a_map_worked_by_hand():
     values[:6] = 0.7 * (1 - 0.35)  # limit 0.7; 35 % below it: severity 2 on a quarter of the map
     scores = perfusion.score_perfusion(polar(values), None, stress_limits=flat)
     assert scores.tpd_stress_percent == pytest.approx(100 * 2 * 0.25 / 4)
-    assert scores.more["stress_extent_percent"] == pytest.approx(25)
-    assert scores.more["stress_mean_severity"] == pytest.approx(2)
+    assert scores.stress_extent_percent == pytest.approx(25)
+    assert scores.stress_mean_severity == pytest.approx(2)
     assert scores.stress_scores[16] == 2  # the apex lies wholly inside
 
 
@@ -88,7 +88,7 @@ def test_what_fills_in_at_rest_is_reversible_and_what_worsens_is_not_negative():
     assert scores.sds == scores.sss == scores.territories["RCA"].sds
     assert scores.tpd_ischemic_percent == max(0, scores.tpd_stress_percent - scores.tpd_rest_percent)
     assert "reversible inferior defect, RCA" in scores.summary
-    assert scores.more["stress_percent_myocardium"] == pytest.approx(100 * scores.sss / 68)
+    assert scores.stress_percent_myocardium == pytest.approx(100 * scores.sss / 68)
 
 
 def test_a_fixed_defect_is_called_fixed():
@@ -108,8 +108,8 @@ def test_a_segment_given_to_another_vessel_takes_its_score_along():
     assert (moved.sss, moved.tpd_stress_percent) == (usual.sss, usual.tpd_stress_percent)
     assert "LAD" in moved.summary
     assert "LCX" in usual.summary
-    assert moved.more["territories"]["LAD"] == (1, 2, 7, 8, 13, 14, 16, 17)
-    assert "territories" not in usual.more
+    assert moved.territory_segments["LAD"] == (1, 2, 7, 8, 13, 14, 16, 17)
+    assert usual.territory_segments == {}
     with pytest.raises(InputError, match="once"):
         perfusion.score_perfusion(
             hurt, None, stress_limits=limits(), territories={"LAD": (1,), "LCX": (2,), "RCA": (3,)}
@@ -120,9 +120,9 @@ def test_twenty_segments_score_the_same_absent_wall_by_their_own_number():
     inside = np.isin(segment_map(RINGS, ANGLES, model=SEGMENTS20), (4, 10, 16, 20))
     values = np.where(inside, 0.0, normal_maps(1, seed=99)[0].values)
     scores = perfusion.score_perfusion(polar(values), None, stress_limits=limits())
-    held = perfusion.score_segments(scores.more["stress_severity"], model=SEGMENTS20)
+    held = perfusion.score_segments(scores.stress_severity, model=SEGMENTS20)
     assert np.flatnonzero(held).tolist() == [3, 9, 15, 19]
-    assert scores.more["sss_20"] == 16
+    assert scores.sss_20 == 16
 
 
 def test_without_limits_scores_come_from_the_maximum_and_say_so():

@@ -61,9 +61,9 @@ def test_the_main_job_measures_flow_and_reserve(report):
         assert np.median(result.flow.mbf_ml_min_g / truth) == pytest.approx(0.8, abs=0.1)
         assert np.corrcoef(result.flow.mbf_ml_min_g, truth)[0, 1] > 0.95
         assert result.flow.residual_percent.max() < 5
-    reserve = report.scores.more["flow_reserve"]
-    assert reserve["segments"] == pytest.approx(simulated.STRESS / simulated.REST, rel=0.15)
-    assert reserve["RCA"] < reserve["LAD"] == pytest.approx(2.4 / 0.9, rel=0.08)
+    reserve = report.scores.flow_reserve
+    assert reserve.segments == pytest.approx(simulated.STRESS / simulated.REST, rel=0.15)
+    assert reserve.territories["RCA"] < reserve.territories["LAD"] == pytest.approx(2.4 / 0.9, rel=0.08)
 
 
 def test_the_ventricle_is_found_on_late_frames_and_that_is_said(report):
@@ -94,7 +94,7 @@ def test_flow_stands_in_results_and_report(report, tmp_path):
     assert flow["tracer"] == "Rb-82"
     assert len(flow["mbf_ml_min_g"]) == len(flow["k2_per_min"]) == 17
     assert set(flow["territories_ml_min_g"]) == {"LAD", "LCX", "RCA", "global"}
-    assert out["scores"]["flow_reserve"]["global"] == pytest.approx(report.scores.more["flow_reserve"]["global"])
+    assert out["scores"]["flow_reserve"]["global"] == pytest.approx(report.scores.flow_reserve.territories["global"])
     used = out["provenance"]["settings"]["territories"]
     assert used["name"] == "segment-16-lad"
     assert 16 in used["LAD"]

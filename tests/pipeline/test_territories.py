@@ -13,7 +13,7 @@ from myoperf.cli import analyze as command
 from myoperf.errors import InputError
 from myoperf.io import write_nifti
 from myoperf.pipeline import read_territories
-from myoperf.pipeline.territories import NAMED, territories_record
+from myoperf.pipeline.territories import NAMED, territories_name
 from myoperf.report.bullseye import draw_disc, draw_key
 from myoperf.report.colours import PERFUSION
 from myoperf.segments import TERRITORIES, assign_segments
@@ -26,7 +26,7 @@ def test_names_give_the_published_variants():
     assert {4, 10} <= set(read_territories("left-dominant")["LCX"])
     for name, territories in NAMED.items():
         assert sorted(s for own in territories.values() for s in own) == list(range(1, 18))
-        assert territories_record(territories)["name"] == name
+        assert territories_name(territories) == name
 
 
 WHOLE = {"LAD": [1, 2, 3, 7, 8, 13, 14, 16, 17], "LCX": [5, 6, 11, 12], "RCA": [4, 9, 10, 15]}
@@ -40,7 +40,7 @@ def test_a_file_holds_all_segments_or_what_differs(tmp_path, text):
     assert {v: set(s) for v, s in found.items()} == {
         v: set(s) for v, s in assign_segments({16: "LAD", 3: "LAD"}).items()
     }
-    assert territories_record(found)["name"] == "own"
+    assert territories_name(found) == "own"
 
 
 @pytest.mark.parametrize(

@@ -127,18 +127,19 @@ def test_patient_motion_is_undone_and_reported():
     assert np.array_equal(kept.scan.image.array, spoilt.image.array)
 
 
-PHASE = {"phase_reliable": True, "phase_noise_deg": 3.0, "phase_agrees": True, "phase_disagreement": 0.9}
+def with_phase(**changes):
+    """Function of a beat whose wall contracts in step, with some numbers of its phase changed."""
+    beat = np.cos(2 * np.pi * (np.arange(8) + 0.5) / 8)[:, None, None] * np.ones((24, 36))
+    return FunctionResult(100.0, 40.0, 60.0, synchrony=replace(measure_synchrony(1 + 0.2 * beat), **changes))
 
 
 def test_a_phase_that_is_noise_is_a_finding():
-    good = FunctionResult(100.0, 40.0, 60.0, more=PHASE)
-    assert check_phase(good) == ()
-    bad = replace(good, more=PHASE | {"phase_reliable": False, "phase_noise_deg": 14.2})
-    (finding,) = check_phase(bad)
+    assert check_phase(with_phase()) == ()
+    (finding,) = check_phase(with_phase(phase_reliable=False, phase_noise_deg=14.2))
     assert (finding.code, finding.severity) == ("phase-unreliable", "warning")
     assert "14 degrees" in finding.message
-    few = replace(good, more=PHASE | {"phase_reliable": False, "phase_noise_deg": 0.0})
-    assert "too few gates" in check_phase(few)[0].message
+    (few,) = check_phase(with_phase(phase_reliable=False, phase_noise_deg=0.0))
+    assert "too few gates" in few.message
 
 
 def test_thickness_and_motion_of_two_phases_are_a_finding():
@@ -153,6 +154,5 @@ def test_thickness_and_motion_of_two_phases_are_a_finding():
     told = []
     for sign in (1.0, -1.0):
         phase = measure_synchrony(1 + 0.2 * beating(20 * side) + noise, 3.0 * beating(sign * 20 * side))
-        more = PHASE | {"phase_agrees": phase.agrees, "phase_disagreement": phase.disagreement}
-        told.append([f.code for f in check_phase(FunctionResult(100.0, 40.0, 60.0, more=more))])
+        told.append([f.code for f in check_phase(FunctionResult(100.0, 40.0, 60.0, synchrony=phase))])
     assert told == [[], ["phase-disagrees"]]

@@ -1,6 +1,5 @@
 """What comes out of a reconstruction: places, counts, profiles, likelihood, gates, refusals."""
 
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -179,8 +178,8 @@ def test_subsets_use_every_view_once_and_are_recorded(views, subsets):
     assert max(map(len, groups)) - min(map(len, groups)) <= 1
     projections = Projections(np.ones((1, views, 4, 8)), np.linspace(0, 180, views), (5.0, 5.0))
     record = reconstruct(projections, ReconOptions(subsets=subsets)).record
-    assert record["views_per_subset"] == [len(g) for g in groups]
-    assert record["subsets"] == min(views, subsets)
+    assert list(record.views_per_subset) == [len(g) for g in groups]
+    assert record.subsets == min(views, subsets)
 
 
 def test_butterworth_has_its_gain_at_the_cutoff_and_keeps_the_sum():
@@ -198,10 +197,10 @@ def test_butterworth_has_its_gain_at_the_cutoff_and_keeps_the_sum():
 
 def test_the_record_says_how_in_json():
     projections = point_projections((3.0, -8.0, 40.0), ARCS["RAO to LPO"])
-    record = json.loads(json.dumps(dict(reconstruct(projections, ReconOptions(psf=GE_LEHR)).record)))
-    assert_allclose(record["filter"]["cutoff_cycles_per_cm"], 0.5 / (2 * 0.6))
-    assert record["psf"]["kernel_error"] < 1e-3
-    assert record["attenuation"] is None
+    record = reconstruct(projections, ReconOptions(psf=GE_LEHR)).record
+    assert_allclose(record.filter.cutoff_cycles_per_cm, 0.5 / (2 * 0.6))
+    assert record.psf.kernel_error < 1e-3
+    assert record.attenuation is None
 
 
 def test_bad_input_is_refused():
@@ -238,7 +237,7 @@ def test_the_real_study_explains_its_views(psf):
     row, column = (float(s) for s in header.PixelSpacing)
     projections = Projections(header.pixel_array, angles, (row, column), np.full(30, float(rotation.RadialPosition)))
     result = reconstruct(projections, replace(PLAIN, psf=psf))
-    assert result.record["counts"] == float(header.CountsAccumulated)
+    assert result.record.counts == float(header.CountsAccumulated)
     agreement, balance = _explained(projections, psf)
     # Noise alone allows 0.98; the views also disagree by the attenuation that is not modelled here.
     assert agreement > 0.9

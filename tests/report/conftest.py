@@ -6,17 +6,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from dicom_fixtures import make_synchrony, make_wall
 
 from myoperf.geometry import affine_from_axes, short_axis, transform_points
 from myoperf.segments import segment_means
 from myoperf.types import (
     Diagnosis,
+    FilterRecord,
     Finding,
     FunctionResult,
     LVFrame,
     NormalLimitsInfo,
     PolarMap,
     Provenance,
+    ReconstructionRecord,
     Report,
     Scan,
     ScanResult,
@@ -24,10 +27,30 @@ from myoperf.types import (
     Study,
     TerritoryScores,
     Volume,
+    VolumeCurve,
     WeightsInfo,
 )
 
 LENGTH, RADIUS, HALF_WALL = 74.0, 27.0, 5.5
+RECONSTRUCTION = ReconstructionRecord(
+    method="OSEM",
+    iterations=4,
+    subsets=4,
+    subsets_asked=4,
+    views=64,
+    views_per_subset=(16, 16, 16, 16),
+    frames=1,
+    counts=4.2e6,
+    voxel_mm=(4.5, 4.5, 4.5),
+    filter=FilterRecord(
+        name="butterworth",
+        amplitude="1/sqrt(1+(f/fc)^(2n))",
+        order=5.0,
+        cutoff_fraction_of_nyquist=0.5,
+        cutoff_cycles_per_mm=0.0556,
+        cutoff_cycles_per_cm=0.556,
+    ),
+)
 SHAPE, SPACING = (36, 44, 40), 4.5
 
 
@@ -101,7 +124,7 @@ def make_result(name: str, *, depth: float, state: str | None, modality: str = "
         segments_percent=100.0 * segments / polar.values.max(),
         myocardium_ml=float((labels == 1).sum() * voxel),
         cavity_ml=float((labels == 2).sum() * voxel),
-        reconstruction={"method": "osem", "iterations": 4, "subsets": 4, "butterworth": {"order": 5, "cutoff": 0.5}},
+        reconstruction=RECONSTRUCTION,
         function=make_function(frames) if frames > 1 else None,
         gated_volume=gated if frames > 1 else None,
     )
@@ -119,22 +142,22 @@ def make_polar(frame: LVFrame, depth: float, rings: int = 24, angles: int = 72) 
 
 def make_function(frames: int) -> FunctionResult:
     volumes = 62.3 + 34.2 * np.cos(2 * np.pi * np.arange(frames) / frames)
-    rng = np.random.default_rng(3)
-    phase = 131.0 + 14.0 * rng.standard_normal((24, 72)) + 25.0 * np.cos(np.radians(np.arange(72) * 5 - 190.0))
+    time = (np.arange(360) + 0.5) / 360
+    curve = VolumeCurve(
+        time_cycles=time,
+        volume_ml=62.3 + 34.2 * np.cos(2 * np.pi * time),
+        pfr_edv_per_s=2.7,
+        ttpf_ms=171.0,
+        mfr3_edv_per_s=1.4,
+    )
     return FunctionResult(
         edv_ml=96.5,
         esv_ml=28.1,
         lvef_percent=70.9,
-        phase_sd_deg=21.4,
-        phase_bandwidth_deg=78.0,
-        phase_entropy_percent=47.6,
         volumes_ml=tuple(float(v) for v in volumes),
-        more={
-            "stroke_volume_ml": 68.4,
-            "peak_filling_rate_edv_per_s": 2.7,
-            "phase_deg": phase,
-            "thickening_percent": 20.0 + 4.0 * np.arange(17),
-        },
+        curve=curve,
+        wall=make_wall(),
+        synchrony=make_synchrony(),
     )
 
 
@@ -159,7 +182,8 @@ def make_scores(*, both: bool = True) -> Scores:
         stress_scores=(0, 0, 2, 4, 2, 0, 0, 0, 1, 3, 1, 0, 0, 0, 1, 0, 0),
         rest_scores=(0, 0, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0) if both else None,
         summary="Medium, mostly reversible inferior defect, RCA territory.",
-        more={"stress_severity": severity, **({"rest_severity": 0.3 * severity} if both else {})},
+        stress_severity=severity,
+        rest_severity=0.3 * severity if both else None,
     )
 
 

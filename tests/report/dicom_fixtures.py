@@ -22,6 +22,7 @@ from myoperf.types import (
     Finding,
     FunctionResult,
     LVFrame,
+    PhaseHistogram,
     PolarMap,
     Projections,
     Provenance,
@@ -30,8 +31,10 @@ from myoperf.types import (
     ScanResult,
     Scores,
     Study,
+    Synchrony,
     TerritoryScores,
     Volume,
+    WallFunction,
 )
 
 REAL = Path(__file__).parents[2] / "../shared/real"
@@ -138,8 +141,52 @@ def full_diagnosis(**changes):
     return Diagnosis(**{**values, **changes})
 
 
+def make_synchrony(**numbers):
+    """A phase map that is uneven by hand, with the numbers given."""
+    turn = np.radians(np.arange(72) * 5.0 - 190.0)
+    phase = 131.0 + 14.0 * np.random.default_rng(3).standard_normal((24, 72)) + 25.0 * np.cos(turn)
+    given = {
+        "phase_mean_deg": 131.0,
+        "phase_sd_deg": 21.4,
+        "phase_bandwidth_deg": 78.0,
+        "phase_entropy_percent": 47.6,
+        "phase_sd_uncorrected_deg": 27.3,
+        "phase_noise_deg": 6.2,
+        "phase_reliable": True,
+        "phase_disagreement": 0.9,
+        "phase_agrees": True,
+        "phase_skewness": -0.3,
+        "phase_kurtosis": 0.4,
+    }
+    return Synchrony(
+        **(given | numbers),
+        phase_histogram=PhaseHistogram((0.0, 180.0, 360.0), (1500.0, 228.0)),
+        phase_segments_deg=np.linspace(-20.0, 20.0, 17),
+        phase_map_deg=phase,
+        amplitude_map_percent=np.full((24, 72), 20.0),
+    )
+
+
+def make_wall(**numbers):
+    given = {
+        "ed_gate": 1,
+        "es_gate": 5,
+        "mass_g": 142.4,
+        "resolution_fwhm_mm": 14.2,
+        "fit_residual_mm": 1.3,
+        "shape_index_ed": 0.6449,
+        "shape_index_es": 0.512,
+        "eccentricity_ed": 0.841,
+        "eccentricity_es": 0.884,
+        "motion_mm": np.linspace(2.0, 9.0, 17),
+        "thickening_percent": 20.0 + 4.0 * np.arange(17),
+    }
+    return WallFunction(**(given | numbers))
+
+
 def function():
-    return FunctionResult(120.5, 48.25, 59.96, 14.5, 42.0, 37.5)
+    phase = make_synchrony(phase_sd_deg=14.5, phase_bandwidth_deg=42.0, phase_entropy_percent=37.5)
+    return FunctionResult(120.5, 48.25, 59.96, synchrony=phase)
 
 
 def nifti_report():

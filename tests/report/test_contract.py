@@ -70,8 +70,8 @@ def test_values_are_the_reports(full):
     stress, rest = out["scans"]
     assert stress["function"]["edv_ml"] == 96.5
     assert stress["function"].keys() >= FUNCTION
-    assert stress["function"]["stroke_volume_ml"] == 68.4
-    assert "phase_deg" not in stress["function"], "a whole map does not belong in the JSON"
+    assert stress["function"]["stroke_volume_ml"] == pytest.approx(68.4)
+    assert "phase_map_deg" not in stress["function"], "a whole map does not belong in the JSON"
     assert rest["function"] is None
     assert stress["lv_frame"]["apex_mm"] == pytest.approx(full.results[0].frame.apex_mm)
     assert out["scores"]["sds"] == 10
@@ -102,18 +102,16 @@ def test_round_trip_through_the_file(kind, request, tmp_path):
     assert json.loads(path.read_text(encoding="utf-8")) == results_json(report)
 
 
-def test_numpy_becomes_plain_and_nan_becomes_null(bare):
-    function = FunctionResult(
-        np.float32(90.5), np.float64("nan"), 60.0, more={"beats": np.int64(12), "map": np.ones((3, 4))}
-    )
-    result = replace(bare.results[0], function=function, reconstruction={"cutoff": np.float64(0.5), "size": (3, 4)})
+def test_numpy_becomes_plain_and_nan_becomes_null(full, bare):
+    function = FunctionResult(np.float32(90.5), np.float64("nan"), 60.0)
+    record = replace(full.results[0].reconstruction, counts=np.float64(7.5), voxel_mm=(np.float32(0.5), 3, 4))
+    result = replace(bare.results[0], function=function, reconstruction=record)
     out = results_json(replace(bare, results=(result,), scores=Scores(sss=np.int64(3))))
     function_out = out["scans"][0]["function"]
     assert function_out["edv_ml"] == 90.5
     assert function_out["esv_ml"] is None
-    assert function_out["beats"] == 12
-    assert "map" not in function_out
-    assert out["scans"][0]["reconstruction"] == {"cutoff": 0.5, "size": [3, 4]}
+    assert out["scans"][0]["reconstruction"]["counts"] == 7.5
+    assert out["scans"][0]["reconstruction"]["voxel_mm"] == [0.5, 3, 4]
     assert type(out["scores"]["sss"]) is int
     json.dumps(out, allow_nan=False)
 

@@ -8,9 +8,9 @@ from conftest import make_report
 
 from myoperf.report import results_json
 from myoperf.report.content import flow_table, numbers_table, provenance_facts
-from myoperf.types import FlowResult, Interval
+from myoperf.types import FlowReserve, FlowResult, Interval, Settings
 
-MORE = {
+EXTENTS = {
     "stress_extent_percent": 23.4,
     "rest_extent_percent": 4.2,
     "stress_mean_severity": 2.13,
@@ -22,8 +22,6 @@ MORE = {
     "category": "severely abnormal",
     "tpd_category": "severely abnormal",
     "sss_20": 18,
-    "flow_reserve": {"segments": np.linspace(1.2, 3.0, 17), "LAD": 2.2, "LCX": 2.4, "RCA": 1.31, "global": 2.05},
-    "territories": {"LAD": (1,)},
 }
 
 
@@ -43,11 +41,12 @@ def report():
     made = make_report()
     stress, rest = made.results
     results = (replace(stress, flow=flow(2.0), lung_heart_ratio=0.371), replace(rest, flow=flow(1.0)))
-    settings = {"territories": {"name": "segment-16-lad", "LAD": [1, 16], "LCX": [5], "RCA": [4]}}
+    settings = Settings("segment-16-lad", {"LAD": (1, 16), "LCX": (5,), "RCA": (4,)}, None)
+    reserve = FlowReserve(np.linspace(1.2, 3.0, 17), {"LAD": 2.2, "LCX": 2.4, "RCA": 1.31, "global": 2.05})
     return replace(
         made,
         results=results,
-        scores=replace(made.scores, more={**made.scores.more, **MORE}),
+        scores=replace(made.scores, **EXTENTS, flow_reserve=reserve, territory_segments={"LAD": (1,)}),
         provenance=replace(made.provenance, settings=settings),
         intervals={
             "stress": {"flow.LAD": Interval(1.6, 1.2, 2.0, 0.14, 5, "outline and residuals")},
@@ -67,8 +66,8 @@ def test_extent_severity_and_reversibility_have_rows(report):
 
 def test_they_stand_in_results_json(report):
     out = results_json(report)
-    for name in set(MORE) - {"flow_reserve", "territories"}:
-        assert out["scores"][name] == MORE[name]
+    for name, value in EXTENTS.items():
+        assert out["scores"][name] == value
     assert out["scores"]["flow_reserve"]["RCA"] == 1.31
     assert out["scores"]["summary"] == report.scores.summary
     assert len(out["scores"]["stress_scores"]) == 17
@@ -93,8 +92,5 @@ def test_the_territories_in_use_are_named(report):
 
 
 def test_shape_between_nought_and_one_has_two_digits(report):
-    stress, *others = report.results
-    function = replace(stress.function, more={**stress.function.more, "shape_index_ed": 0.6449})
-    shaped = replace(report, results=(replace(stress, function=function), *others))
-    rows = {row[0]: row[1:] for row in numbers_table(shaped).rows}
+    rows = {row[0]: row[1:] for row in numbers_table(report).rows}
     assert rows["Shape index, end diastole"][0] == "0.64"

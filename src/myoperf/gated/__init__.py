@@ -1,12 +1,10 @@
 """Volumes, ejection fraction, wall motion and synchrony of gated scans."""
 
 from myoperf.gated.function import measure_function, static_cavities_ml, static_cavity_ml
-from myoperf.gated.synchrony import Synchrony, measure_synchrony
-from myoperf.gated.volume_curve import VolumeCurve, fit_volume_curve
+from myoperf.gated.synchrony import measure_synchrony
+from myoperf.gated.volume_curve import fit_volume_curve
 
 __all__ = [
-    "Synchrony",
-    "VolumeCurve",
     "fit_volume_curve",
     "measure_function",
     "measure_synchrony",

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from myoperf.errors import InputError
 from myoperf.gated.regional import PHASE_RESPONSE, moving_wall, regional, shape_numbers
-from myoperf.gated.synchrony import Synchrony, measure_synchrony
+from myoperf.gated.synchrony import measure_synchrony
 from myoperf.gated.tracking import Tracking, track_wall, track_walls
-from myoperf.gated.volume_curve import VolumeCurve, fit_volume_curve
-from myoperf.types import Float, FunctionResult, LVFrame, PolarMap, Volume
+from myoperf.gated.volume_curve import fit_volume_curve
+from myoperf.types import Float, FunctionResult, LVFrame, PolarMap, Volume, VolumeCurve, WallFunction
 from myoperf.ventricle.rays import cavity_ml, mid_wall_area_mm2
 
 __all__ = ["WALL_G_PER_ML", "measure_function", "static_cavities_ml", "static_cavity_ml"]
@@ -52,11 +51,6 @@ def measure_function(
     rounds
         Of fitting the model wall; 2 do for the spread of repeated draws.
 
-    Returns
-    -------
-    FunctionResult
-        ``more`` is described in docs/function.md.
-
     Raises
     ------
     InputError
@@ -73,21 +67,14 @@ def measure_function(
     volumes = cavity_ml(wall.rays, inner, wall.shell.rim_mm)
     beat = None if frame_duration_ms is None else float(np.sum(frame_duration_ms))
     curve = fit_volume_curve(volumes, beat_ms=beat)
-    phase = measure_synchrony(*moving_wall(wall), response=PHASE_RESPONSE)
     return FunctionResult(
         edv_ml=curve.edv_ml,
         esv_ml=curve.esv_ml,
         lvef_percent=100.0 * (1.0 - curve.esv_ml / curve.edv_ml),
-        phase_sd_deg=phase.sd_deg,
-        phase_bandwidth_deg=phase.bandwidth_deg,
-        phase_entropy_percent=phase.entropy_percent,
         volumes_ml=tuple(float(v) for v in volumes),
-        more={
-            **_curve_numbers(curve),
-            **_wall_numbers(wall, curve),
-            **regional(wall, _nearest_gate(curve.ed_time, gated.frames), _nearest_gate(curve.es_time, gated.frames)),
-            **_phase_numbers(phase),
-        },
+        curve=curve,
+        wall=_wall_function(wall, curve),
+        synchrony=measure_synchrony(*moving_wall(wall), response=PHASE_RESPONSE),
     )
 
 
@@ -128,47 +115,28 @@ def static_cavities_ml(
 
 
 def _nearest_gate(time: float, gates: int) -> int:
-    """Give the gate that a time in cycles falls into."""
+    """Return the gate that a time in cycles falls into."""
     return min(int(time * gates), gates - 1)
 
 
-def _curve_numbers(curve: VolumeCurve) -> Mapping[str, Any]:
-    return {
-        "stroke_volume_ml": curve.edv_ml - curve.esv_ml,
-        "pfr_edv_per_s": curve.pfr_edv_per_s,
-        "ttpf_ms": curve.ttpf_ms,
-        "mfr3_edv_per_s": curve.mfr3_edv_per_s,
-        "volume_curve": {"time_cycles": curve.time[::5].tolist(), "volume_ml": curve.volume_ml[::5].tolist()},
-    }
-
-
-def _wall_numbers(wall: Tracking, curve: VolumeCurve) -> Mapping[str, Any]:
+def _wall_function(wall: Tracking, curve: VolumeCurve) -> WallFunction:
+    """Measure the wall between the gates of end diastole and end systole."""
     gates = wall.shell.middle_mm.shape[0]
-    first, last = _nearest_gate(curve.ed_time, gates), _nearest_gate(curve.es_time, gates)
+    ed, es = _nearest_gate(curve.ed_cycles, gates), _nearest_gate(curve.es_cycles, gates)
     area = mid_wall_area_mm2(wall.rays, wall.shell.middle_mm, wall.shell.rim_mm)
     thick = wall.shell.thickness_mm.mean(axis=(1, 2))
-    return {
-        "ed_gate": first + 1,
-        "es_gate": last + 1,
-        "mass_g": float(np.median(area * thick) / 1000.0 * WALL_G_PER_ML),
-        "resolution_fwhm_mm": wall.sigma_mm * 2.3548,
-        "fit_residual_mm": wall.residual_mm,
-        **shape_numbers(wall, first, last),
-    }
-
-
-def _phase_numbers(phase: Synchrony) -> Mapping[str, Any]:
-    return {
-        "phase_mean_deg": phase.mean_deg,
-        "phase_sd_uncorrected_deg": phase.raw_sd_deg,
-        "phase_noise_deg": phase.noise_deg,
-        "phase_reliable": phase.reliable,
-        "phase_disagreement": phase.disagreement,
-        "phase_agrees": phase.agrees,
-        "phase_skewness": phase.skewness,
-        "phase_kurtosis": phase.kurtosis,
-        "phase_histogram": dict(phase.histogram),
-        "phase_segments_deg": phase.segments_deg.tolist(),
-        "phase_map_deg": phase.phase_deg.tolist(),
-        "amplitude_map_percent": phase.amplitude_percent.tolist(),
-    }
+    (shape_ed, eccentricity_ed), (shape_es, eccentricity_es) = shape_numbers(wall, ed), shape_numbers(wall, es)
+    motion, thickening = regional(wall, ed, es)
+    return WallFunction(
+        ed_gate=ed + 1,
+        es_gate=es + 1,
+        mass_g=float(np.median(area * thick) / 1000.0 * WALL_G_PER_ML),
+        resolution_fwhm_mm=wall.sigma_mm * 2.3548,  # of a Gaussian: 2 sqrt(2 ln 2) sigma
+        fit_residual_mm=wall.residual_mm,
+        shape_index_ed=shape_ed,
+        shape_index_es=shape_es,
+        eccentricity_ed=eccentricity_ed,
+        eccentricity_es=eccentricity_es,
+        motion_mm=motion,
+        thickening_percent=thickening,
+    )

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from myoperf.gated.tracking import Tracking
@@ -89,8 +86,8 @@ def moving_wall(wall: Tracking) -> tuple[Float, Float, Float]:
     return thickness, motion, level.mean(axis=0)
 
 
-def regional(wall: Tracking, ed: int, es: int) -> Mapping[str, Any]:
-    """Give inward endocardial motion (mm) and thickening (percent) of the 17 segments between two gates.
+def regional(wall: Tracking, ed: int, es: int) -> tuple[Float, Float]:
+    """Measure inward endocardial motion (mm) and thickening (percent) of the 17 segments between two gates.
 
     Motion runs along the rays. Thickening is the rise of the wall's peak counts: below the
     resolution of the image counts rise in proportion to thickness (partial volume; Galt et al.,
@@ -99,33 +96,27 @@ def regional(wall: Tracking, ed: int, es: int) -> Mapping[str, Any]:
     shell = wall.shell
     inner = shell.inner_mm(wall.rays)
     motion = unroll(wall.rays, inner[ed] - inner[es], shell.middle_mm[ed], shell.rim_mm[ed])
-    thicker = []
-    for gate in (ed, es):
-        thicker.append(segment_means(unroll(wall.rays, wall.peak[gate], shell.middle_mm[gate], shell.rim_mm[gate])))
-    floor = 0.02 * float(np.max(thicker[0]))
-    return {
-        "motion_mm": segment_means(motion).tolist(),
-        "thickening_percent": (100.0 * (thicker[1] / np.maximum(thicker[0], floor) - 1.0)).tolist(),
-    }
+    before, after = (
+        segment_means(unroll(wall.rays, wall.peak[gate], shell.middle_mm[gate], shell.rim_mm[gate]))
+        for gate in (ed, es)
+    )
+    # A segment without counts at end diastole would thicken without bound.
+    floor = 0.02 * float(np.max(before))
+    return segment_means(motion), 100.0 * (after / np.maximum(before, floor) - 1.0)
 
 
-def shape_numbers(wall: Tracking, ed: int, es: int) -> Mapping[str, float]:
-    """Give shape index and eccentricity at end diastole and end systole.
+def shape_numbers(wall: Tracking, gate: int) -> tuple[float, float]:
+    """Measure shape index and eccentricity at a gate.
 
     Shape index: largest inner diameter across over inner length from apex to valve (1 is a sphere;
     Abidov et al., J Nucl Cardiol 2006;13:652). Eccentricity: sqrt(1 - (diameter / (2 length))^2) of the
     half ellipsoid with the mid-wall's length and largest radius; 0 is half a sphere.
     """
-    out: dict[str, float] = {}
     shell, rays = wall.shell, wall.rays
-    inner = shell.inner_mm(rays)
-    for name, gate in (("ed", ed), ("es", es)):
-        rim = float(shell.rim_mm[gate].mean())
-        rows = slice(rays.cap_rings, rays.cap_rings + max(1, int(rim / TUBE_STEP_MM)))
-        tip = float(inner[gate, 0].mean() * np.cos(rays.turn_rad[0]))
-        across = 2.0 * float(inner[gate, rows].mean(axis=1).max())
-        out[f"shape_index_{name}"] = across / (tip + rim)
-        middle = float(shell.middle_mm[gate, 0].mean()) + rim
-        radius = float(shell.middle_mm[gate, rows].mean(axis=1).max())
-        out[f"eccentricity_{name}"] = float(np.sqrt(max(0.0, 1.0 - (radius / middle) ** 2)))
-    return out
+    inner, rim = shell.inner_mm(rays)[gate], float(shell.rim_mm[gate].mean())
+    rows = slice(rays.cap_rings, rays.cap_rings + max(1, int(rim / TUBE_STEP_MM)))
+    tip = float(inner[0].mean() * np.cos(rays.turn_rad[0]))
+    across = 2.0 * float(inner[rows].mean(axis=1).max())
+    middle = float(shell.middle_mm[gate, 0].mean()) + rim
+    radius = float(shell.middle_mm[gate, rows].mean(axis=1).max())
+    return across / (tip + rim), float(np.sqrt(max(0.0, 1.0 - (radius / middle) ** 2)))

@@ -10,18 +10,15 @@ noise: a smooth field of delay is fitted to all places, both harmonics, counts a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from myoperf.errors import InputError
 from myoperf.gated.delay import Delay, Harmonic, delay_terms, fit_delay, posterior_spread, smoothed
 from myoperf.segments import segment_map
-from myoperf.types import Float
+from myoperf.types import Float, PhaseHistogram, Synchrony
 
-__all__ = ["Synchrony", "measure_synchrony", "phase_bandwidth_deg", "phase_entropy_percent"]
+__all__ = ["measure_synchrony", "phase_bandwidth_deg", "phase_entropy_percent"]
 
 
 BIN_DEG = 6.0
@@ -36,56 +33,6 @@ _MOTION_TRUST = 2.0
 """What motion counts for in the fit beyond its noise: thickness has faults of its own that noise does not tell."""
 _DISAGREES = 2.0
 _MOTION_RINGS = (0.25, 0.92)
-
-
-@dataclass(frozen=True, eq=False)
-class Synchrony:
-    """Phase of contraction over the wall, the noise of the counts allowed for.
-
-    Attributes
-    ----------
-    phase_deg
-        Shape (rings, angles): 0 to 360, where in the cycle (from the R wave) the wall is at its most contracted:
-        the likeliest field, scaled to the spread that is reported.
-    amplitude_percent
-        Shape (rings, angles): first harmonic of the thickness against its mean there.
-    mean_deg, sd_deg, bandwidth_deg, skewness, kurtosis, entropy_percent
-        Of that field, every place of the polar map alike. Kurtosis is excess (0 for a Gaussian).
-    raw_sd_deg
-        SD of the first harmonic's phase place by place, noise left in, weighed with its amplitude.
-    noise_deg
-        SD that noise alone would give the field that data alone give; 0 where it cannot be told (fewer than 7 gates).
-    reliable
-        Whether the noise has been measured and is below 10 degrees.
-    disagreement
-        How far thickness and motion tell different fields, against noise: root mean square of the five
-        terms' differences over what noise makes of them, about 1 where only noise differs; None without motion or
-        noise.
-    histogram
-        ``edges_deg`` (61,) and ``counts`` (60,), bins of 6 degrees.
-    segments_deg
-        Shape (17,): mean phase of each segment minus the wall's mean.
-    """
-
-    phase_deg: Float
-    amplitude_percent: Float
-    mean_deg: float
-    sd_deg: float
-    bandwidth_deg: float
-    skewness: float
-    kurtosis: float
-    entropy_percent: float
-    raw_sd_deg: float
-    noise_deg: float
-    reliable: bool
-    disagreement: float | None
-    histogram: Mapping[str, list[float]]
-    segments_deg: Float
-
-    @property
-    def agrees(self) -> bool:
-        """Whether thickness and motion tell one field but for noise (`disagreement` below 2), or cannot be compared."""
-        return self.disagreement is None or self.disagreement < _DISAGREES
 
 
 def measure_synchrony(
@@ -148,21 +95,24 @@ def measure_synchrony(
     edges = np.arange(0.0, 360.0 + 0.5 * BIN_DEG, BIN_DEG)
     index = segment_map(*phase.shape)
     first, mean = smoothed(maps[0].values), smoothed(values.mean(axis=0).astype(np.complex128)).real
+    disagreement = _disagreement(delay, maps, noise)
+    counts = np.histogram(whole, edges)[0].astype(float)
     return Synchrony(
-        phase_deg=whole,
-        amplitude_percent=100.0 * np.abs(first) / np.maximum(mean, 1e-3 * mean.max()),
-        mean_deg=centre % 360.0,
-        sd_deg=spread,
-        bandwidth_deg=phase_bandwidth_deg(phase),
-        skewness=float((scaled**3).mean()),
-        kurtosis=float((scaled**4).mean() - 3.0) if spread > 0 else 0.0,
-        entropy_percent=phase_entropy_percent(whole),
-        raw_sd_deg=_raw_sd_deg(first),
-        noise_deg=noise_deg if noise > 0 else 0.0,
-        reliable=values.shape[0] >= 7 and noise_deg < _RELIABLE_DEG,
-        disagreement=_disagreement(delay, maps, noise),
-        histogram={"edges_deg": edges.tolist(), "counts": np.histogram(whole, edges)[0].astype(float).tolist()},
-        segments_deg=np.array([phase[index == s].mean() for s in range(1, 18)]),
+        phase_mean_deg=centre % 360.0,
+        phase_sd_deg=spread,
+        phase_bandwidth_deg=phase_bandwidth_deg(phase),
+        phase_entropy_percent=phase_entropy_percent(whole),
+        phase_sd_uncorrected_deg=_raw_sd_deg(first),
+        phase_noise_deg=noise_deg if noise > 0 else 0.0,
+        phase_reliable=values.shape[0] >= 7 and noise_deg < _RELIABLE_DEG,
+        phase_disagreement=disagreement,
+        phase_agrees=disagreement is None or disagreement < _DISAGREES,
+        phase_skewness=float((scaled**3).mean()),
+        phase_kurtosis=float((scaled**4).mean() - 3.0) if spread > 0 else 0.0,
+        phase_histogram=PhaseHistogram(tuple(edges.tolist()), tuple(counts.tolist())),
+        phase_segments_deg=np.array([phase[index == s].mean() for s in range(1, 18)]),
+        phase_map_deg=whole,
+        amplitude_map_percent=100.0 * np.abs(first) / np.maximum(mean, 1e-3 * mean.max()),
     )
 
 

@@ -1,51 +1,22 @@
-"""Numbers of a volume curve: a Fourier fit, and how fast the ventricle fills."""
+"""The volume curve of a beat: a Fourier fit through the gates' volumes, and how fast the ventricle fills."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 
 from myoperf.errors import InputError
 from myoperf.gated.tracking import time_basis
-from myoperf.types import Float
+from myoperf.types import Float, VolumeCurve
 
-__all__ = ["VolumeCurve", "fit_volume_curve"]
+__all__ = ["fit_volume_curve"]
 
 
 _FINE = 360
-
-
-@dataclass(frozen=True, eq=False)
-class VolumeCurve:
-    """A periodic curve through the gates' volumes.
-
-    Attributes
-    ----------
-    time
-        Shape (360,): in cycles from the R wave.
-    volume_ml
-        Shape (360,).
-    edv_ml, esv_ml, ed_time, es_time
-        Largest and smallest volume of the fit and when.
-    pfr_edv_per_s, ttpf_ms, mfr3_edv_per_s
-        Peak filling rate, time from end systole to it, and mean filling rate of the first third of
-        diastole; None where the length of the beat is not known.
-    """
-
-    time: Float
-    volume_ml: Float
-    edv_ml: float
-    esv_ml: float
-    ed_time: float
-    es_time: float
-    pfr_edv_per_s: float | None
-    ttpf_ms: float | None
-    mfr3_edv_per_s: float | None
+"""Samples of the fitted curve: one a degree of the cycle, so that times are good to 1/360 of the beat."""
 
 
 def fit_volume_curve(volumes_ml: Float, *, beat_ms: float | None = None) -> VolumeCurve:
-    """Fit Fourier harmonics (2 up to 11 gates, 3 from 12) to a volume a gate.
+    """Fit Fourier harmonics (2 up to 11 gates, 3 from 12) to the volumes of the gates.
 
     The k-th volume stands for the middle of its gate, (k + 0.5) / gates of the beat.
 
@@ -78,13 +49,9 @@ def fit_volume_curve(volumes_ml: Float, *, beat_ms: float | None = None) -> Volu
     per_second = None if beat_ms is None else 1000.0 / beat_ms
     edv = float(fine[top])
     return VolumeCurve(
-        time,
-        fine,
-        edv,
-        float(fine[bottom]),
-        float(time[top]),
-        float(time[bottom]),
-        None if per_second is None else float(after[peak]) * per_second / edv,
-        None if beat_ms is None else peak / _FINE * beat_ms,
-        None if per_second is None else rise / (third / _FINE) * per_second / edv,
+        time_cycles=time,
+        volume_ml=fine,
+        pfr_edv_per_s=None if per_second is None else float(after[peak]) * per_second / edv,
+        ttpf_ms=None if beat_ms is None else peak / _FINE * beat_ms,
+        mfr3_edv_per_s=None if per_second is None else rise / (third / _FINE) * per_second / edv,
     )

@@ -4,14 +4,14 @@ Severity of a sample is 0 at the abnormal limit and rises linearly to 4 at 70 % 
 mean's limit; TPD = 100 * sum of severities / (4 * samples) (Slomka et al. 2005,
 doi:10.1016/j.nuclcard.2004.10.006). Segment scores are 0-4 from the segment's mean severity; SSS,
 SRS and SDS are their sums, SDS of the differences floored at 0; % myocardium = 100 S / 68 (Hachamovitch
-et al. 2003, doi:10.1161/01.CIR.0000072790.23090.41). These are own definitions: they are not equal
-to any vendor's.
+et al. 2003, doi:10.1161/01.CIR.0000072790.23090.41). The definitions are MyoPerf's own and differ from
+every vendor's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +56,7 @@ _TPD_CATEGORIES = ((5.0, "normal"), (10.0, "abnormal"))
 
 @dataclass(frozen=True, eq=False)
 class Perfusion:
-    """One state measured.
+    """Perfusion of one state.
 
     Attributes
     ----------
@@ -82,12 +82,17 @@ class Perfusion:
         inside = np.isin(segment_map(*self.severity.shape), territories[vessel])
         return float(100.0 * self.severity[inside].sum() / (4.0 * self.severity.size))
 
+    @property
+    def sum_20(self) -> int | None:
+        """Sum of the scores of the model of 20 segments; None without limits."""
+        return None if self.severity is None else int(score_segments(self.severity, model=SEGMENTS20).sum())
+
 
 def measure_perfusion(polar: PolarMap, limits: NormalLimits | None) -> Perfusion:
     """Measure one static map, against limits where there are any.
 
     Without limits a segment's score comes from its share of the map's maximum: 70, 60, 50 and 40 %
-    are the edges of 1 to 4: MyoPerf's own stopgap, which knows no normal variation.
+    are the edges of 1 to 4: MyoPerf's own makeshift, which ignores normal variation.
 
     Raises
     ------
@@ -132,7 +137,7 @@ def score_perfusion(
     rest_limits: NormalLimits | None = None,
     territories: Territories = TERRITORIES,
 ) -> Scores:
-    """Score a study's static maps; what a missing state leaves open stays None.
+    """Score the static maps of a study; numbers that need a missing state are None.
 
     Parameters
     ----------
@@ -145,10 +150,7 @@ def score_perfusion(
 
     Returns
     -------
-    Scores, with a summary in words only where limits stand behind every number of it. `more` holds
-    ``stress_severity`` and ``rest_severity`` (rings, angles), extents, mean severities, percent
-    myocardium, the categories of the SSS and of stress TPD, the sums of 20 segments (``sss_20``,
-    ``srs_20``) and, where they are not the default, the territories.
+    Scores, with a summary in words only where normal limits stand behind every number of it.
 
     Raises
     ------
@@ -160,7 +162,6 @@ def score_perfusion(
     at_rest = measure_perfusion(rest, rest_limits) if rest else None
     both = at_stress is not None and at_rest is not None
     difference = np.maximum(at_stress.scores - at_rest.scores, 0) if both else None  # type: ignore[union-attr]
-    findings = _findings(at_stress, at_rest)
     known = stress_limits or rest_limits
     scores = Scores(
         sss=_sum(at_stress.scores if at_stress else None),
@@ -173,10 +174,11 @@ def score_perfusion(
         normal_limits=known.info if known else None,
         stress_scores=tuple(at_stress.scores.tolist()) if at_stress else None,
         rest_scores=tuple(at_rest.scores.tolist()) if at_rest else None,
-        findings=findings,
-        more=_more(at_stress, at_rest, difference)
-        | ({} if dict(territories) == dict(TERRITORIES) else {"territories": dict(territories)}),
+        findings=_findings(at_stress, at_rest),
+        convention=CONVENTION,
+        territory_segments={} if dict(territories) == dict(TERRITORIES) else dict(territories),
     )
+    scores = _with_extents(scores, at_stress, at_rest)
     measured = [state for state in (at_stress, at_rest) if state is not None]
     if any(state.severity is None for state in measured):
         return scores
@@ -219,40 +221,54 @@ def _territory(
     )
 
 
-def _more(stress: Perfusion | None, rest: Perfusion | None, difference: NDArray[np.int64] | None) -> dict[str, Any]:
-    """Collect what the contract has no key for."""
-    more: dict[str, Any] = {"convention": CONVENTION}
-    for name, state in (("stress", stress), ("rest", rest)):
-        if state is None:
-            continue
-        more[f"{name}_percent_myocardium"] = 100.0 * float(state.scores.sum()) / 68.0
-        if state.severity is not None:
-            more[f"{name}_severity"] = state.severity
-            more[f"{name}_extent_percent"] = state.extent_percent
-            more[f"{name}_mean_severity"] = state.mean_severity
-            more["sss_20" if name == "stress" else "srs_20"] = int(
-                score_segments(state.severity, model=SEGMENTS20).sum()
-            )
-    if stress is not None:
-        total = int(stress.scores.sum())
-        if stress.severity is not None:
-            more["category"] = next((word for edge, word in _CATEGORIES if total < edge), "severely abnormal")
-            tpd = float(stress.tpd_percent or 0.0)
-            more["tpd_category"] = next((word for edge, word in _TPD_CATEGORIES if tpd < edge), "severely abnormal")
-        if difference is not None:
-            more["reversible_share_percent"] = 100.0 * float(difference.sum()) / total if total else 0.0
-            more["ischemic_percent_myocardium"] = 100.0 * float(difference.sum()) / 68.0
-    return more
+def _with_extents(scores: Scores, stress: Perfusion | None, rest: Perfusion | None) -> Scores:
+    """Add what follows from the maps and sums of each state: extents, shares of the myocardium, categories."""
+    if rest is not None:
+        scores = replace(
+            scores,
+            rest_percent_myocardium=_percent_myocardium(scores.srs),
+            rest_severity=rest.severity,
+            rest_extent_percent=rest.extent_percent,
+            rest_mean_severity=rest.mean_severity,
+            srs_20=rest.sum_20,
+        )
+    if stress is None:
+        return scores
+    total = int(stress.scores.sum())
+    limited = stress.severity is not None
+    reversible = None if scores.sds is None else 100.0 * scores.sds / total if total else 0.0
+    return replace(
+        scores,
+        category=_category(total, _CATEGORIES) if limited else None,
+        tpd_category=_category(stress.tpd_percent or 0.0, _TPD_CATEGORIES) if limited else None,
+        stress_percent_myocardium=_percent_myocardium(scores.sss),
+        stress_severity=stress.severity,
+        stress_extent_percent=stress.extent_percent,
+        stress_mean_severity=stress.mean_severity,
+        sss_20=stress.sum_20,
+        ischemic_percent_myocardium=_percent_myocardium(scores.sds),
+        reversible_share_percent=reversible,
+    )
+
+
+def _percent_myocardium(score: int | None) -> float | None:
+    """Return a summed score in percent of the largest possible one, 68."""
+    return None if score is None else 100.0 * score / 68.0
+
+
+def _category(value: float, categories: Sequence[tuple[float, str]]) -> str:
+    """Return the first category whose upper edge lies above a value."""
+    return next((word for edge, word in categories if value < edge), "severely abnormal")
 
 
 def _findings(stress: Perfusion | None, rest: Perfusion | None) -> tuple[Finding, ...]:
-    """Say when scores had to do without limits or without a state."""
+    """Report scores without normal limits, and scans of unknown state."""
     findings = []
     if any(state is not None and state.severity is None for state in (stress, rest)):
-        text = "Segment scores come from the share of the maximum, without normal limits; read them with care."
+        text = "Segment scores come from uptake relative to the maximum, without normal limits: read them with caution."
         findings.append(Finding("scores-without-limits", "warning", text))
     if stress is None and rest is None:
         findings.append(
-            Finding("no-known-state", "warning", "No scan is known to be stress or rest; nothing was scored.")
+            Finding("no-known-state", "warning", "No scan is known to be stress or rest, so nothing was scored.")
         )
     return tuple(findings)

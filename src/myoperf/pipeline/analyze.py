@@ -21,9 +21,9 @@ from myoperf.pipeline.scan import (
     unroll,
 )
 from myoperf.pipeline.scoring import match_limits, score
-from myoperf.pipeline.territories import territories_record
+from myoperf.pipeline.territories import territories_name
 from myoperf.pipeline.uncertainty import measure_intervals
-from myoperf.types import Diagnosis, Finding, Provenance, Report, Scan, ScanResult, Study
+from myoperf.types import Diagnosis, Finding, Provenance, Report, Scan, ScanResult, Settings, Study
 
 __all__ = ["analyze"]
 
@@ -103,7 +103,7 @@ def analyze(study: Study, models: Models, options: Options | None = None, *, clo
             seed=options.seed,
             timings_s=clock.timings(),
             peak_memory_mb=clock.peaks(),
-            settings={"territories": territories_record(options.territories), "engine": models.engine},
+            settings=Settings(territories_name(options.territories), options.territories, models.engine),
         ),
         intervals=intervals,
     )

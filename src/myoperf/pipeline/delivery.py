@@ -142,7 +142,7 @@ def _write_all(report: Report, folder: Path, formats: Collection[str], clock: St
                 _write_volumes(result, folder)
             if "polar" in formats:
                 clock.announce(f"{result.name}: polar map")
-                write_polar(result, folder, territories=report.scores.more.get("territories", TERRITORIES))
+                write_polar(result, folder, territories=report.scores.territory_segments or TERRITORIES)
         report = _timed(report, clock)
         if "html" in formats:
             clock.announce("report.html")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -23,9 +21,9 @@ from myoperf.lv import LVFit
 from myoperf.perfusion import isotope_of
 from myoperf.polar import WallSurface, sample_surface
 from myoperf.segments import Territories
-from myoperf.types import Finding, Float, FlowResult, Scan, ScanResult, Scores, State, Volume
+from myoperf.types import Finding, Float, FlowReserve, FlowResult, Scan, ScanResult, State, Volume
 
-__all__ = ["flow_of_scan", "summed_volume", "with_reserve"]
+__all__ = ["flow_of_scan", "reserve_of_scans", "summed_volume"]
 
 _TRACERS: Mapping[str, FlowTracer] = {"Rb-82": "Rb-82", "N-13": "N-13"}
 _UNRELIABLE = ("decay-doubtful", "time-frames-missing")
@@ -121,20 +119,22 @@ def _times_s(scan: Scan) -> tuple[Float, Float] | None:
     return scan.frame_start_ms / 1000.0, scan.frame_duration_ms / 1000.0
 
 
-def with_reserve(scores: Scores, results: Sequence[ScanResult]) -> Scores:
-    """Add the myocardial flow reserve to a study's scores, where stress and rest have flow.
+def reserve_of_scans(results: Sequence[ScanResult]) -> FlowReserve | None:
+    """Return the myocardial flow reserve of a study; None unless the first scans of stress and of rest have flow.
 
-    It holds 17 ``segments``, each vessel's and ``global``. A vessel's is its mean flow at stress over that at rest; NaN
-    where rest has none.
+    A vessel's is its mean flow at stress over that at rest.
     """
     flows: dict[State, FlowResult] = {}
     for result in results:
         if result.state is not None and result.flow is not None:
             flows.setdefault(result.state, result.flow)
     if len(flows) < 2:
-        return scores
+        return None
     stress, rest = flows["stress"], flows["rest"]
-    reserve: dict[str, Any] = {"segments": flow_reserve(stress.mbf_ml_min_g, rest.mbf_ml_min_g)}
-    for name, flow in stress.territories_ml_min_g.items():
-        reserve[name] = float(flow_reserve(flow, rest.territories_ml_min_g.get(name, 0.0)))
-    return replace(scores, more={**scores.more, "flow_reserve": reserve})
+    below = rest.territories_ml_min_g
+    return FlowReserve(
+        segments=flow_reserve(stress.mbf_ml_min_g, rest.mbf_ml_min_g),
+        territories={
+            name: float(flow_reserve(flow, below.get(name, 0.0))) for name, flow in stress.territories_ml_min_g.items()
+        },
+    )

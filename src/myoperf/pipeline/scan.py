@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -30,6 +29,7 @@ from myoperf.types import (
     FunctionResult,
     LVFrame,
     Projections,
+    ReconstructionRecord,
     Scan,
     ScanResult,
     Volume,
@@ -81,7 +81,7 @@ class ReconstructedScan:
     corrected: Scan
     frames: Volume
     summed: Volume
-    record: Mapping[str, Any] | None
+    record: ReconstructionRecord | None
     image_findings: tuple[Finding, ...] = ()
 
 
@@ -283,14 +283,16 @@ def _measure_function(
 
 def check_phase(function: FunctionResult) -> tuple[Finding, ...]:
     """Return findings where the phase is mostly noise, and where thickening and motion disagree on it."""
-    findings = []
-    if not function.more["phase_reliable"]:
-        noise = float(function.more["phase_noise_deg"])
+    synchrony, findings = function.synchrony, []
+    if synchrony is None:
+        return ()
+    if not synchrony.phase_reliable:
+        noise = synchrony.phase_noise_deg
         cause = f"noise alone spreads it by {noise:.0f} degrees"
         cause = cause if noise > 0 else "there are too few gates to tell it from noise"
         message = f"The phase of contraction is unreliable: {cause}. Do not use its SD, bandwidth or map."
         findings.append(Finding("phase-unreliable", "warning", message))
-    if not function.more["phase_agrees"]:
+    if not synchrony.phase_agrees:
         message = (
             "Wall thickening and wall motion give different phases of contraction; the values reported lie between "
             "the two. Check the gated slices."

@@ -9,7 +9,7 @@ from myoperf.errors import MyoPerfError
 from myoperf.gated import static_cavities_ml
 from myoperf.lv import check_lengths
 from myoperf.perfusion import NormalLimits, choose_limits, score_perfusion, tid_ratio
-from myoperf.pipeline.flow import with_reserve
+from myoperf.pipeline.flow import reserve_of_scans
 from myoperf.polar import register_polar
 from myoperf.segments import TERRITORIES, Territories
 from myoperf.types import Finding, PolarMap, ScanResult, Scores, State, Study
@@ -61,7 +61,7 @@ def score(results: Sequence[ScanResult], limits: MatchedLimits, *, territories: 
     )
     ratio = _cavity_ratio(stress, rest) if stress and rest else None
     findings = (*scores.findings, *limits.findings, *findings)
-    return with_reserve(replace(scores, tid_ratio=ratio, findings=findings), results)
+    return replace(scores, tid_ratio=ratio, findings=findings, flow_reserve=reserve_of_scans(results))
 
 
 def _first_of_each_state(results: Sequence[ScanResult]) -> dict[State, ScanResult]:

@@ -12,7 +12,7 @@ from myoperf.errors import InputError
 from myoperf.segments import TERRITORIES, Territories, assign_segments
 from myoperf.types import VESSELS
 
-__all__ = ["NAMED", "read_territories", "territories_record"]
+__all__ = ["NAMED", "read_territories", "territories_name"]
 
 NAMED: Mapping[str, Territories] = MappingProxyType(
     {
@@ -67,12 +67,10 @@ def _territories(held: Any, name: str) -> Territories:
         raise wanted from None
 
 
-def territories_record(territories: Territories) -> dict[str, Any]:
-    """Give what a report says of the territories in use: their name (``own`` where they have none) and segments."""
-    held = {vessel: list(segments) for vessel, segments in territories.items()}
-    name = next((n for n, t in NAMED.items() if {v: sorted(s) for v, s in t.items()} == _sorted(held)), "own")
-    return {"name": name, **held}
+def territories_name(territories: Territories) -> str:
+    """Return the name in `NAMED` of an assignment of segments to vessels; ``"own"`` where it has none."""
+    return next((name for name, named in NAMED.items() if _as_sets(named) == _as_sets(territories)), "own")
 
 
-def _sorted(held: Mapping[str, list[int]]) -> dict[str, list[int]]:
-    return {vessel: sorted(segments) for vessel, segments in held.items()}
+def _as_sets(territories: Territories) -> dict[str, set[int]]:
+    return {vessel: set(segments) for vessel, segments in territories.items()}

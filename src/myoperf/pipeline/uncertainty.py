@@ -16,10 +16,10 @@ from scipy.special import stdtrit
 
 from myoperf.errors import AnalysisError, InputError, MyoPerfError
 from myoperf.lv import LVFit
-from myoperf.pipeline.numbers import end_at_zero, numbers_of_scan, numbers_of_scores
 from myoperf.pipeline.options import Models, Options
 from myoperf.pipeline.scan import OrientedScan, Repetition, measure_scan, unroll
 from myoperf.pipeline.scoring import MatchedLimits, score
+from myoperf.quantities import end_at_zero, numbers_of_scan, numbers_of_scores
 from myoperf.recon import reconstruct
 from myoperf.types import Interval, LVFrame, Projections, ScanResult, Scores
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +14,7 @@ from myoperf.recon.filters import butterworth, nyquist_per_mm
 from myoperf.recon.osem import interleaved_subsets, osem
 from myoperf.recon.projector import Projector
 from myoperf.recon.system import SystemGeometry
-from myoperf.types import Projections, Volume
+from myoperf.types import CollimatorRecord, FilterRecord, Projections, ReconstructionRecord, Volume
 
 __all__ = ["ReconOptions", "Reconstruction", "reconstruct"]
 
@@ -59,11 +57,11 @@ class Reconstruction:
     volume
         Transaxial, float32, the projections' frames kept; plane 0 is nearest the head.
     record
-        Method and every parameter with its unit, ready for JSON.
+        Method and every parameter.
     """
 
     volume: Volume
-    record: Mapping[str, Any]
+    record: ReconstructionRecord
 
 
 def reconstruct(
@@ -115,47 +113,47 @@ def reconstruct(
 
 def _record(
     projections: Projections, options: ReconOptions, geometry: SystemGeometry, attenuated: bool, volume: Volume
-) -> dict[str, Any]:
-    """Write down every parameter of a reconstruction."""
+) -> ReconstructionRecord:
+    """Record every parameter of a reconstruction."""
     subsets = interleaved_subsets(projections.views, options.subsets)
     cutoff = options.butterworth_cutoff * nyquist_per_mm(volume)
-    smoothing = {
-        "name": "butterworth",
-        "amplitude": "1/sqrt(1+(f/fc)^(2n))",
-        "order": options.butterworth_order,
-        "cutoff_fraction_of_nyquist": options.butterworth_cutoff,
-        "cutoff_cycles_per_mm": cutoff,
-        "cutoff_cycles_per_cm": 10.0 * cutoff,
-    }
-    return {
-        "method": "OSEM",
-        "iterations": options.iterations,
-        "subsets": len(subsets),
-        "subsets_asked": options.subsets,
-        "views": projections.views,
-        "views_per_subset": [len(views) for views in subsets],
-        "frames": projections.frames,
-        "counts": float(projections.array.sum(dtype=np.float64)),
-        "voxel_mm": [float(step) for step in volume.spacing_mm],
-        "filter": smoothing if options.post_filter else None,
-        "psf": _psf_record(options.psf, geometry),
-        "attenuation": "map in 1/cm, every plane and view" if attenuated else None,
-    }
+    smoothing = FilterRecord(
+        name="butterworth",
+        amplitude="1/sqrt(1+(f/fc)^(2n))",
+        order=options.butterworth_order,
+        cutoff_fraction_of_nyquist=options.butterworth_cutoff,
+        cutoff_cycles_per_mm=cutoff,
+        cutoff_cycles_per_cm=10.0 * cutoff,
+    )
+    return ReconstructionRecord(
+        method="OSEM",
+        iterations=options.iterations,
+        subsets=len(subsets),
+        subsets_asked=options.subsets,
+        views=projections.views,
+        views_per_subset=tuple(len(views) for views in subsets),
+        frames=projections.frames,
+        counts=float(projections.array.sum(dtype=np.float64)),
+        voxel_mm=tuple(float(step) for step in volume.spacing_mm),
+        filter=smoothing if options.post_filter else None,
+        psf=_psf_record(options.psf, geometry),
+        attenuation="map in 1/cm, every plane and view" if attenuated else None,
+    )
 
 
-def _psf_record(response: CollimatorResponse | None, geometry: SystemGeometry) -> dict[str, Any] | None:
-    """Write down the collimator response and how closely it is modelled."""
+def _psf_record(response: CollimatorResponse | None, geometry: SystemGeometry) -> CollimatorRecord | None:
+    """Record the collimator response and how closely it is modelled."""
     if response is None:
         return None
     bank = blur_bank(replace(geometry, response=response))
-    return {
-        "name": response.name,
-        "fwhm_mm": "sqrt(intrinsic^2 + (offset + slope * distance)^2)",
-        "intrinsic_fwhm_mm": response.intrinsic_fwhm_mm,
-        "offset_mm": response.offset_mm,
-        "slope": response.slope,
-        "fwhm_mm_at_100_mm": float(response.fwhm_mm(100.0)),
-        "source": response.source,
-        "blurs": bank.nodes,
-        "kernel_error": bank.error,
-    }
+    return CollimatorRecord(
+        name=response.name,
+        fwhm_mm="sqrt(intrinsic^2 + (offset + slope * distance)^2)",
+        intrinsic_fwhm_mm=response.intrinsic_fwhm_mm,
+        offset_mm=response.offset_mm,
+        slope=response.slope,
+        fwhm_mm_at_100_mm=float(response.fwhm_mm(100.0)),
+        source=response.source,
+        blurs=bank.nodes,
+        kernel_error=bank.error,
+    )

@@ -16,12 +16,12 @@ from myoperf.report.content import number, state_title
 from myoperf.report.figures import MM
 from myoperf.report.overlays import draw_outline
 from myoperf.report.tiles import extent_of, label_on_short_axis, plane_tiles, views_of
-from myoperf.types import BLOOD_POOL, MYOCARDIUM, Float, FunctionResult, Report, ScanResult, Volume
+from myoperf.types import BLOOD_POOL, MYOCARDIUM, FunctionResult, Report, ScanResult, Synchrony, Volume
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Page", "draw_function", "function_figure", "function_height_mm", "phase_map", "tidy"]
+__all__ = ["Page", "draw_function", "function_figure", "function_height_mm", "tidy"]
 
 Box = tuple[float, float, float, float]
 
@@ -61,15 +61,6 @@ def tidy(ax: Axes, xlabel: str, ylabel: str, title: str, *, size_pt: float = 6.0
 # --- function -------------------------------------------------------------------------------------
 
 
-def phase_map(function: FunctionResult) -> Float | None:
-    """Give the map of phases in degrees, shape (rings, angles), where the result carries one."""
-    for key in ("phase_deg", "phase_map_deg"):
-        values = function.more.get(key)
-        if values is not None and np.ndim(values) == 2:
-            return np.asarray(values, dtype=np.float64)
-    return None
-
-
 def _panels(result: ScanResult) -> list[str]:
     """List what can be shown of a gated scan, in order."""
     function = result.function
@@ -80,9 +71,10 @@ def _panels(result: ScanResult) -> list[str]:
         shown.append("curve")
         if result.gated_volume is not None and result.gated_volume.frames == len(function.volumes_ml):
             shown += ["ed", "es"]
-    if phase_map(function) is not None:
+    if function.synchrony is not None:
         shown += ["histogram", "phase"]
-    shown += [key for key in _SEGMENT_MAPS if np.size(function.more.get(key, ())) == 17]
+    if function.wall is not None:
+        shown += list(_SEGMENT_MAPS)
     return shown
 
 
@@ -113,20 +105,19 @@ def draw_function(fig: Figure, box_mm: Box, report: Report) -> None:
 def _draw_panel(ax: Axes, result: ScanResult, panel: str) -> None:
     function = result.function
     assert function is not None
+    synchrony, wall = function.synchrony, function.wall
     if panel == "curve":
         _draw_curve(ax, result, function)
     elif panel in ("ed", "es"):
         _draw_gate(ax, result, function, panel)
-    elif panel == "histogram":
-        _draw_histogram(ax, function)
-    elif panel == "phase":
-        phases = phase_map(function)
-        assert phases is not None
-        picture = disc_image(phases % 360.0, size=256, order=0)
+    elif panel == "histogram" and synchrony is not None:
+        _draw_histogram(ax, synchrony)
+    elif panel == "phase" and synchrony is not None:
+        picture = disc_image(synchrony.phase_map_deg % 360.0, order=0)
         draw_disc(ax, picture, title="Phase °", cmap=mpl.colormaps["twilight_shifted"], limits=(0, 360), size_pt=5.0)
-    else:
+    elif wall is not None:
         title, limits = _SEGMENT_MAPS[panel]
-        values = np.asarray(function.more[panel], dtype=np.float64).ravel()
+        values = wall.motion_mm if panel == "motion_mm" else wall.thickening_percent
         labels = [number(v, 0) for v in values]
         draw_disc(ax, segment_disc(values), title=title, cmap=_DEPTH, limits=limits, labels=labels, size_pt=5.0)
 
@@ -146,7 +137,7 @@ def _draw_curve(ax: Axes, result: ScanResult, function: FunctionResult) -> None:
 
 
 def _draw_gate(ax: Axes, result: ScanResult, function: FunctionResult, panel: str) -> None:
-    """Draw the middle VLA slice at end-diastole or end-systole, with contours where the gates have labels."""
+    """Draw the middle VLA slice at end diastole or end systole, outlined where the gates have labels."""
     gated = result.gated_volume
     assert gated is not None
     index = int(np.argmax(function.volumes_ml) if panel == "ed" else np.argmin(function.volumes_ml))
@@ -157,8 +148,8 @@ def _draw_gate(ax: Axes, result: ScanResult, function: FunctionResult, panel: st
     view = views_of(short_axis(Volume(gated.array[index], gated.lps_from_index), result.frame))["vla"]
     cut = plane_tiles(view, result.frame.centre_mm, np.zeros(1), **args)[0]
     ax.imshow(cut, cmap=PERFUSION, vmin=0, vmax=max(float(cut.max()), 1e-9), extent=box, interpolation="bilinear")
-    labels = function.more.get("gated_labels")
-    if isinstance(labels, Volume) and labels.frames == gated.frames:
+    labels = result.gate_labels
+    if labels is not None and labels.frames == gated.frames:
         gate = Volume(labels.array[index], labels.lps_from_index)
         for label, colour in ((MYOCARDIUM, "#ffffff"), (BLOOD_POOL, "#35c4ff")):
             mask = views_of(label_on_short_axis(result, label, gate))["vla"]
@@ -169,16 +160,13 @@ def _draw_gate(ax: Axes, result: ScanResult, function: FunctionResult, panel: st
     ax.set_title(f"{name}, VLA", fontsize=6.5, fontweight="bold", pad=3, color=INK)
 
 
-def _draw_histogram(ax: Axes, function: FunctionResult) -> None:
-    phases = phase_map(function)
-    assert phases is not None
-    ax.hist(phases.ravel() % 360.0, bins=60, range=(0, 360), color="#7a4fa3")
+def _draw_histogram(ax: Axes, synchrony: Synchrony) -> None:
+    ax.hist(synchrony.phase_map_deg.ravel() % 360.0, bins=60, range=(0, 360), color="#7a4fa3")
     ax.set_xlim(0, 360)
     ax.set_xticks([0, 90, 180, 270, 360])
     ax.set_yticks([])
-    text = f"SD {number(function.phase_sd_deg)}°\nbandwidth {number(function.phase_bandwidth_deg, 0)}°"
-    if function.phase_sd_deg is not None:
-        ax.text(0.98, 0.98, text, transform=ax.transAxes, fontsize=5, ha="right", va="top", color=INK)
+    text = f"SD {number(synchrony.phase_sd_deg)}°\nbandwidth {number(synchrony.phase_bandwidth_deg, 0)}°"
+    ax.text(0.98, 0.98, text, transform=ax.transAxes, fontsize=5, ha="right", va="top", color=INK)
     tidy(ax, "phase °", "", "Phase histogram")
 
 

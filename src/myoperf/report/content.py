@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
-
 from myoperf.report.contract import TIMED_STAGES, findings_of_study
 from myoperf.report.numbers import (
     flow_table,
     numbers_table,
     segments_table,
-    split_numbers,
     territories_table,
     with_interval,
 )
 from myoperf.report.tables import ABSENT, Fact, Table, number, state_title, without_empty_columns
-from myoperf.types import VESSELS, Finding, Report, ScanResult
+from myoperf.types import VESSELS, FilterRecord, Finding, Float, Report, ScanResult
 
 __all__ = [
     "ABSENT",
@@ -37,7 +31,6 @@ __all__ = [
     "provenance_facts",
     "reconstruction_text",
     "segments_table",
-    "split_numbers",
     "state_title",
     "summary_lines",
     "territories_table",
@@ -49,15 +42,6 @@ RESEARCH_BAND = "Research use only - not for clinical decisions"
 SIMULATED_BAND = "Simulated data - no patient"
 _SEVERITIES = ("failure", "warning", "info")
 _SEX = {"M": "male", "F": "female", "O": "other"}
-_RECONSTRUCTION = (
-    ("iterations", "iterations", ""),
-    ("subsets", "subsets", ""),
-    ("views", "", " views"),
-    ("counts", "", " counts"),
-    ("voxel_mm", "voxel", " mm"),
-    ("psf", "collimator response", ""),
-    ("attenuation", "attenuation", ""),
-)
 
 
 def display_groups(report: Report) -> tuple[tuple[ScanResult, ...], ...]:
@@ -113,48 +97,39 @@ def _acquisition(result: ScanResult) -> str:
 
 
 def reconstruction_text(result: ScanResult) -> str:
-    """Tell how the volume was reconstructed, as the stage recorded it; or that it came reconstructed."""
-    if not result.reconstruction:
-        return "reconstructed before" if not result.scan.is_raw else "reconstruction not recorded"
-    record = dict(result.reconstruction)
-    method = str(record.pop("method", record.pop("algorithm", "reconstructed"))).upper()
-    parts = [
-        f"{label} {_short(record[key])}".strip() + unit
-        for key, label, unit in _RECONSTRUCTION
-        if _short(record.get(key))
+    """Describe how the volume was reconstructed, or say that it came reconstructed."""
+    record = result.reconstruction
+    if record is None:
+        return "reconstruction not recorded" if result.scan.is_raw else "reconstructed before"
+    said = [
+        record.method.upper(),
+        f"iterations {record.iterations}",
+        f"subsets {record.subsets}",
+        f"{record.views} views",
+        f"{record.counts:.4g} counts",
+        f"voxel {' x '.join(f'{step:.4g}' for step in record.voxel_mm)} mm",
     ]
-    said = [_filter_text(record["filter"])] if isinstance(record.get("filter"), Mapping) else []
-    return ", ".join([method, *parts, *said])
+    if record.psf is not None:
+        said.append(f"collimator response {record.psf.name}")
+    if record.attenuation is not None:
+        said.append(f"attenuation {record.attenuation}")
+    if record.filter is not None:
+        said.append(_filter_text(record.filter))
+    return ", ".join(said)
 
 
-def _filter_text(settings: Mapping[str, Any]) -> str:
-    """Tell the post-filter with its cut-off in both units."""
-    text = f"{str(settings.get('name', 'filter')).capitalize()} order {_short(settings.get('order'))}"
-    cutoff, per_cm = settings.get("cutoff_fraction_of_nyquist"), settings.get("cutoff_cycles_per_cm")
-    if cutoff is not None:
-        text += f" at {_short(cutoff)} of Nyquist"
-    return text + (f" ({float(per_cm):.3f} cycles/cm)" if per_cm is not None else "")
-
-
-def _short(value: Any) -> str:
-    """Write a recorded setting; nothing for what is absent."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float | np.floating):
-        return f"{float(value):.4g}"
-    if isinstance(value, Mapping):
-        return " ".join(f"{key.replace('_', ' ')} {_short(entry)}" for key, entry in value.items() if _short(entry))
-    if isinstance(value, tuple | list | np.ndarray):
-        return " x ".join(_short(entry) for entry in value)
-    return str(value)
+def _filter_text(record: FilterRecord) -> str:
+    """Describe the filter with its cut-off in both units."""
+    return (
+        f"{record.name.capitalize()} order {record.order:.4g} at {record.cutoff_fraction_of_nyquist:.4g} of Nyquist "
+        f"({record.cutoff_cycles_per_cm:.3f} cycles/cm)"
+    )
 
 
 def geometry_table(report: Report) -> Table:
     """Lay out where each ventricle was found."""
 
-    def point(values: Any, digits: int) -> str:
+    def point(values: Float, digits: int) -> str:
         return ", ".join(number(float(v), digits) for v in values)
 
     rows = [
@@ -181,9 +156,9 @@ def summary_lines(report: Report) -> tuple[str, ...]:
                 f"{state_title(result)} LVEF {number(function.lvef_percent, 0)} % "
                 f"(EDV {number(function.edv_ml, 0)} ml, ESV {number(function.esv_ml, 0)} ml)."
             )
-    reserve = report.scores.more.get("flow_reserve", {})
-    if reserve:
-        lines.append(f"Myocardial flow reserve {number(reserve['global'], 2)} over the whole ventricle.")
+    reserve = report.scores.flow_reserve
+    if reserve is not None:
+        lines.append(f"Myocardial flow reserve {number(reserve.territories['global'], 2)} over the whole ventricle.")
     if report.diagnosis is not None:
         lines.append(_diagnosis_line(report))
     return tuple(line for line in lines if line)
@@ -220,9 +195,10 @@ def provenance_facts(report: Report) -> tuple[Fact, ...]:
         facts.append(Fact("Weights", "none: classical methods only"))
     if limits is not None:
         facts.append(Fact("Normal limits", f"{limits.name}, version {limits.version}, n = {limits.n}"))
-    if used := provenance.settings.get("territories"):
-        held = "; ".join(f"{vessel} {' '.join(map(str, used[vessel]))}" for vessel in VESSELS if vessel in used)
-        facts.append(Fact("Territories", f"{used['name']} ({held})"))
+    if (settings := provenance.settings) is not None:
+        segments = settings.territory_segments
+        held = "; ".join(f"{vessel} {' '.join(map(str, segments[vessel]))}" for vessel in VESSELS if vessel in segments)
+        facts.append(Fact("Territories", f"{settings.territories} ({held})"))
     if report.study.study_uid:
         facts.append(Fact("Study", report.study.study_uid))
     return tuple(facts)

@@ -11,18 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from myoperf.types import VESSELS, Diagnosis, Finding, FunctionResult, Report, ScanResult, Scores, TerritoryScores
+from myoperf.quantities import quantities
+from myoperf.types import VESSELS, Diagnosis, Finding, Report, ScanResult, Scores, Settings, TerritoryScores
 
 __all__ = ["SCHEMA", "TIMED_STAGES", "findings_of_study", "plain", "results_json", "write_json"]
 
 SCHEMA = "myoperf.report/1"
 TIMED_STAGES = ("read", "reconstruct", "orient", "segment", "polar", "quantify", "diagnose", "report", "total")
-_LONGEST_LIST = 72
-_UNFIT = object()
+_CURVE_STEP = 5
+"""Of the 360 samples of the volume curve every fifth is written."""
 
 
 def results_json(report: Report) -> dict[str, Any]:
-    """Give everything measured as plain Python values, ready for ``json.dumps(..., allow_nan=False)``.
+    """Return everything measured as plain Python values, ready for ``json.dumps(..., allow_nan=False)``.
 
     Parameters
     ----------
@@ -32,12 +33,10 @@ def results_json(report: Report) -> dict[str, Any]:
     Returns
     -------
     A dictionary with exactly the contract's keys; what was not measured, or is not finite, is None.
-    Where numbers have intervals, ``"intervals"`` stands beside them: scan's name or ``"scores"`` -> number ->
-    ``{"value", "low", "high", "sd", "draws", "source"}``.
-    Findings of the study as a whole stand under ``"findings"``; peak memory by stage (MB) and settings under
-    ``"provenance"``; further scalars and short lists of a gated scan under its ``"function"``. Where they were
-    measured, flow and the lung-heart ratio stand under their scan, and extent, mean severity, percent myocardium,
-    category, 17 scores, summary and flow reserve under ``"scores"``.
+    Numbers with an interval have it under ``"intervals"``: name of a scan or ``"scores"`` -> number ->
+    ``{"value", "low", "high", "sd", "draws", "source"}``. Findings about the study as a whole are under
+    ``"findings"``. The numbers are those of `myoperf.quantities`; the optional ones are left out where they were
+    not measured.
     """
     study = report.study
     return {
@@ -58,7 +57,7 @@ def results_json(report: Report) -> dict[str, Any]:
 
 
 def write_json(report: Report, path: Path | str) -> Path:
-    """Write `results_json` as UTF-8 text with two-space indents; give the path."""
+    """Write `results_json` as UTF-8 text with two-space indents; return the path."""
     path = Path(path)
     text = json.dumps(results_json(report), indent=2, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
@@ -66,7 +65,7 @@ def write_json(report: Report, path: Path | str) -> Path:
 
 
 def findings_of_study(report: Report) -> tuple[Finding, ...]:
-    """Give the findings about the study as a whole, each once: those of no scan in particular."""
+    """Return the findings about the study as a whole, each once: those of no scan in particular."""
     everything = (*report.findings, *report.study.findings, *report.scores.findings)
     of_scans = {f for result in report.results for f in result.findings}
     return tuple(f for f in dict.fromkeys(everything) if f not in of_scans)
@@ -98,14 +97,14 @@ def _finding(finding: Finding) -> dict[str, str]:
 
 
 def _scan(result: ScanResult) -> dict[str, Any]:
-    frame = result.frame
+    frame, flow = result.frame, result.flow
     return {
         "name": result.name,
         "state": result.state,
         "modality": result.scan.modality,
         "framing": result.scan.framing,
         "source": list(result.scan.source),
-        "reconstruction": None if result.reconstruction is None else plain(result.reconstruction),
+        "reconstruction": None if result.reconstruction is None else plain(asdict(result.reconstruction)),
         "lv_frame": {
             "apex_mm": plain(frame.apex_mm),
             "base_mm": plain(frame.base_mm),
@@ -113,66 +112,51 @@ def _scan(result: ScanResult) -> dict[str, Any]:
         },
         "volumes_ml": {"myocardium": plain(result.myocardium_ml), "cavity": plain(result.cavity_ml)},
         "segments_percent": plain(np.asarray(result.segments_percent, dtype=np.float64)),
-        "function": None if result.function is None else _function(result.function),
+        "function": None if result.function is None else _function(result),
         **({} if result.lung_heart_ratio is None else {"lung_heart_ratio": plain(result.lung_heart_ratio)}),
-        **({} if result.flow is None else {"flow": plain(asdict(result.flow))}),
+        **({} if flow is None else {"flow": plain(asdict(flow))}),
         "findings": [_finding(f) for f in result.findings],
     }
 
 
-def _function(function: FunctionResult) -> dict[str, Any]:
-    """Give the contract's numbers, the volume curve, and what else of the result is small enough to list."""
-    named = {
-        "edv_ml": plain(function.edv_ml),
-        "esv_ml": plain(function.esv_ml),
-        "lvef_percent": plain(function.lvef_percent),
-        "phase_sd_deg": plain(function.phase_sd_deg),
-        "phase_bandwidth_deg": plain(function.phase_bandwidth_deg),
-        "phase_entropy_percent": plain(function.phase_entropy_percent),
-        "volumes_ml": plain(function.volumes_ml),
-    }
-    more = {key: _small(value) for key, value in function.more.items() if key not in named}
-    return {**named, **{key: value for key, value in more.items() if value is not _UNFIT}}
-
-
-def _small(value: Any) -> Any:
-    """Give a scalar, string or short flat list (or a mapping of these) as plain values; maps and volumes are unfit."""
-    if isinstance(value, Mapping):
-        entries = {str(key): _small(entry) for key, entry in value.items()}
-        return {key: entry for key, entry in entries.items() if entry is not _UNFIT}
-    try:
-        given = plain(value)
-    except TypeError:
-        return _UNFIT
-    if isinstance(given, list) and (len(given) > _LONGEST_LIST or any(isinstance(e, list | dict) for e in given)):
-        return _UNFIT
-    return given
+def _function(result: ScanResult) -> dict[str, Any]:
+    """Return the numbers of a gated scan's function, its volume curve and its phase histogram; no maps."""
+    numbers = {q.name: plain(q.read(result)) for q in quantities("scan") if q.path.startswith("function.")}
+    function = result.function
+    assert function is not None
+    curve, synchrony = function.curve, function.synchrony
+    if curve is not None:
+        thinned = {"time_cycles": curve.time_cycles[::_CURVE_STEP], "volume_ml": curve.volume_ml[::_CURVE_STEP]}
+        numbers["volume_curve"] = plain(thinned)
+    if synchrony is not None:
+        numbers["phase_reliable"], numbers["phase_agrees"] = synchrony.phase_reliable, synchrony.phase_agrees
+        numbers["phase_histogram"] = plain(asdict(synchrony.phase_histogram))
+    return numbers
 
 
 def _intervals(report: Report) -> dict[str, Any]:
-    """Give the intervals of every scan and of the scores; nothing where there are none."""
+    """Return the intervals of every scan and of the scores; nothing where there are none."""
     if not report.intervals:
         return {}
     return {
         "intervals": {
-            name: {key: plain(asdict(found)) for key, found in numbers.items()}
+            name: {key: plain(asdict(interval)) for key, interval in numbers.items()}
             for name, numbers in report.intervals.items()
         }
     }
 
 
 def _scores(scores: Scores) -> dict[str, Any]:
-    names = ("sss", "srs", "sds", "tpd_stress_percent", "tpd_rest_percent", "tpd_ischemic_percent", "tid_ratio")
-    limits = scores.normal_limits
-    more = {key: _small(value) for key, value in scores.more.items() if key != "territories"}
+    limits, reserve = scores.normal_limits, scores.flow_reserve
+    words = {name: getattr(scores, name) for name in ("convention", "category", "tpd_category")}
+    values = {q.name: (q.read(scores), q.optional) for q in quantities("study") if q.name != "flow_reserve"}
     return {
-        **{key: value for key, value in more.items() if value is not _UNFIT},
-        **{name: plain(getattr(scores, name)) for name in names},
+        **{name: word for name, word in words.items() if word is not None},
+        **{name: plain(value) for name, (value, optional) in values.items() if value is not None or not optional},
+        **({} if reserve is None else {"flow_reserve": plain({"segments": reserve.segments, **reserve.territories})}),
         "territories": {v: plain(asdict(scores.territories.get(v, TerritoryScores()))) for v in VESSELS},
         "normal_limits": None if limits is None else plain(asdict(limits)),
         "summary": scores.summary or None,
-        "stress_scores": plain(scores.stress_scores),
-        "rest_scores": plain(scores.rest_scores),
     }
 
 
@@ -190,7 +174,7 @@ def _diagnosis(diagnosis: Diagnosis | None) -> dict[str, Any] | None:
 
 
 def _provenance(report: Report) -> dict[str, Any]:
-    provenance = report.provenance
+    provenance, settings = report.provenance, report.provenance.settings
     return {
         "myoperf": provenance.myoperf,
         "weights": [{"name": w.name, "sha256": w.sha256} for w in provenance.weights],
@@ -198,5 +182,10 @@ def _provenance(report: Report) -> dict[str, Any]:
         "seed": provenance.seed,
         "timings_s": {stage: plain(provenance.timings_s.get(stage)) for stage in TIMED_STAGES},
         "peak_memory_mb": plain(provenance.peak_memory_mb),
-        "settings": plain(provenance.settings),
+        "settings": {} if settings is None else _settings(settings),
     }
+
+
+def _settings(settings: Settings) -> dict[str, Any]:
+    territories = {"name": settings.territories, **settings.territory_segments}
+    return {"territories": plain(territories), "engine": settings.engine}

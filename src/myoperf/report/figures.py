@@ -225,7 +225,7 @@ def _bull_eye_panels(results: tuple[ScanResult, ...], scores: Scores) -> list[tu
             )
         )
     for result in results:
-        severity = scores.more.get(f"{result.state}_severity")
+        severity = {"stress": scores.stress_severity, "rest": scores.rest_severity}.get(result.state or "")
         if severity is not None:
             panels.append(("disc", _blackout(result, np.asarray(severity, dtype=np.float64), scores)))
     if len(results) == 2:
@@ -275,7 +275,7 @@ def draw_bull_eyes(
     width, height = (float(v) / MM for v in fig.get_size_inches())
     left, bottom, box_width, box_height = box_mm
     panels = _bull_eye_panels(results, scores)
-    territories = scores.more.get("territories", TERRITORIES)
+    territories = scores.territory_segments or TERRITORIES
     bars = 10.0
     columns = min((1, 2, 3, 4, 5, 6), key=lambda c: -min(box_width / c, (box_height - bars) / np.ceil(len(panels) / c)))
     rows = int(np.ceil(len(panels) / columns))

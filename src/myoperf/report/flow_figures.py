@@ -45,9 +45,9 @@ def draw_flow(fig: Any, box_mm: tuple[float, float, float, float], report: Repor
     left, bottom, box_width, box_height = box_mm
     results = _with_flow(report)[:2]
     discs = [(f"{state_title(r)}: flow, ml/min/g", r.flow.mbf_ml_min_g, _FLOW_TOP) for r in results if r.flow]
-    reserve = report.scores.more.get("flow_reserve", {}).get("segments")
+    reserve = report.scores.flow_reserve
     if reserve is not None:
-        discs.append(("Flow reserve", np.asarray(reserve, dtype=np.float64), _RESERVE_TOP))
+        discs.append(("Flow reserve", reserve.segments, _RESERVE_TOP))
     part = box_width / (len(discs) + len(results))
 
     def place(i: int, *, inset: float = 0.0) -> Any:
@@ -63,7 +63,7 @@ def draw_flow(fig: Any, box_mm: tuple[float, float, float, float], report: Repor
             cmap=PERFUSION,
             limits=(0.0, top),
             labels=[number(float(v), 1) for v in values],
-            territories=report.scores.more.get("territories", TERRITORIES),
+            territories=report.scores.territory_segments or TERRITORIES,
         )
     for i, result in enumerate(results, start=len(discs)):
         _draw_curves(place(i, inset=9.0), result)

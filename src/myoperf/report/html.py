@@ -46,7 +46,6 @@ def render_html(report: Report) -> str:
     """Give the report as the text of an HTML page."""
     groups = [_group(report, results) for results in content.display_groups(report)]
     findings = content.all_findings(report)
-    numbers, technical = content.split_numbers(content.numbers_table(report))
     return (
         _environment()
         .get_template("report.html.j2")
@@ -59,8 +58,8 @@ def render_html(report: Report) -> str:
             findings=findings,
             summary=content.summary_lines(report),
             groups=groups,
-            numbers=numbers,
-            technical=technical,
+            numbers=content.numbers_table(report, "numbers"),
+            technical=content.numbers_table(report, "technical"),
             territories=content.territories_table(report),
             flow=content.flow_table(report),
             flow_picture=_optional(lambda: flow_figure(report), 130),

@@ -23,8 +23,29 @@ from myoperf.types.basics import (
     State,
 )
 from myoperf.types.image import Projections, Volume
-from myoperf.types.report import Diagnosis, NormalLimitsInfo, Provenance, Report, Scores, TerritoryScores, WeightsInfo
-from myoperf.types.results import FlowResult, FunctionResult, ScanResult
+from myoperf.types.report import (
+    Diagnosis,
+    NormalLimitsInfo,
+    Provenance,
+    Report,
+    Scores,
+    Settings,
+    TerritoryScores,
+    WeightsInfo,
+)
+from myoperf.types.results import (
+    CollimatorRecord,
+    FilterRecord,
+    FlowReserve,
+    FlowResult,
+    FunctionResult,
+    PhaseHistogram,
+    ReconstructionRecord,
+    ScanResult,
+    Synchrony,
+    VolumeCurve,
+    WallFunction,
+)
 from myoperf.types.study import Scan, Study
 from myoperf.types.ventricle import LVFrame, PolarMap
 
@@ -33,11 +54,14 @@ __all__ = [
     "BLOOD_POOL",
     "MYOCARDIUM",
     "VESSELS",
+    "CollimatorRecord",
     "Diagnosis",
+    "FilterRecord",
     "Finding",
     "Float",
     "Float32",
     "Float64",
+    "FlowReserve",
     "FlowResult",
     "Framing",
     "FunctionResult",
@@ -46,17 +70,23 @@ __all__ = [
     "Modality",
     "NormalLimitsInfo",
     "Orientation",
+    "PhaseHistogram",
     "PolarMap",
     "Projections",
     "Provenance",
+    "ReconstructionRecord",
     "Report",
     "Scan",
     "ScanResult",
     "Scores",
+    "Settings",
     "Severity",
     "State",
     "Study",
+    "Synchrony",
     "TerritoryScores",
     "Volume",
+    "VolumeCurve",
+    "WallFunction",
     "WeightsInfo",
 ]

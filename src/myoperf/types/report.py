@@ -1,21 +1,29 @@
-"""What a study gave: scores, diagnosis, provenance, and all of it together."""
+"""Results of a study: scores, diagnosis, provenance, and the report that holds them all."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from myoperf.types.basics import Finding, Float, Interval, State
-from myoperf.types.results import ScanResult
+from myoperf.types.results import FlowReserve, ScanResult
 from myoperf.types.study import Study
 
-__all__ = ["Diagnosis", "NormalLimitsInfo", "Provenance", "Report", "Scores", "TerritoryScores", "WeightsInfo"]
+__all__ = [
+    "Diagnosis",
+    "NormalLimitsInfo",
+    "Provenance",
+    "Report",
+    "Scores",
+    "Settings",
+    "TerritoryScores",
+    "WeightsInfo",
+]
 
 
 @dataclass(frozen=True)
 class NormalLimitsInfo:
-    """Which normal limits a score was measured against."""
+    """The normal limits that scores were measured against, and how many people they come from."""
 
     name: str
     version: str
@@ -43,6 +51,18 @@ class Scores:
     ----------
     stress_scores, rest_scores
         Shape (17,), 0 (normal) to 4 (absent), AHA order.
+    summary
+        The perfusion finding in words; empty where no normal limits applied.
+    convention
+        Name of the definitions that the scores follow.
+    category, tpd_category
+        Of the summed stress score and of the stress TPD: ``"normal"`` to ``"severely abnormal"``.
+    stress_severity, rest_severity
+        Shape (rings, angles), 0 (at the normal limit or above) to 4.
+    flow_reserve
+        Of dynamic scans at stress and at rest.
+    territory_segments
+        Vessel -> its segments, as scored; empty for the default.
     """
 
     sss: int | None = None
@@ -58,17 +78,37 @@ class Scores:
     rest_scores: tuple[int, ...] | None = None
     summary: str = ""
     findings: tuple[Finding, ...] = ()
-    more: Mapping[str, Any] = field(default_factory=dict)
+    convention: str | None = None
+    category: str | None = None
+    tpd_category: str | None = None
+    stress_extent_percent: float | None = None
+    rest_extent_percent: float | None = None
+    stress_mean_severity: float | None = None
+    rest_mean_severity: float | None = None
+    stress_percent_myocardium: float | None = None
+    rest_percent_myocardium: float | None = None
+    ischemic_percent_myocardium: float | None = None
+    reversible_share_percent: float | None = None
+    sss_20: int | None = None
+    srs_20: int | None = None
+    stress_severity: Float | None = None
+    rest_severity: Float | None = None
+    flow_reserve: FlowReserve | None = None
+    territory_segments: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class Diagnosis:
-    """Probability of obstructive coronary disease, with its doubt.
+    """Probability of obstructive coronary disease, with its uncertainty.
 
     Attributes
     ----------
+    interval
+        (low, high) of the patient's probability.
+    abstained, reason
+        Whether the model declines to judge the study, and why, or what limits its judgement.
     explanation
-        Per vessel, shape (rings, angles): how much each place of the stress map counts for it.
+        Vessel -> shape (rings, angles): how much each sample of the stress map contributes to its probability.
     """
 
     model: str
@@ -82,15 +122,34 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class WeightsInfo:
-    """Name and SHA-256 of weights a result came from."""
+    """Name and SHA-256 of the weights behind a result."""
 
     name: str
     sha256: str
 
 
+@dataclass(frozen=True)
+class Settings:
+    """Choices of an analysis.
+
+    Attributes
+    ----------
+    territories
+        Name of the assignment of segments to vessels; ``"own"`` for the user's.
+    territory_segments
+        Vessel -> its segments.
+    engine
+        What runs the ventricle's network; None without a network.
+    """
+
+    territories: str
+    territory_segments: Mapping[str, tuple[int, ...]]
+    engine: str | None
+
+
 @dataclass(frozen=True, eq=False)
 class Provenance:
-    """How a report was made, enough to make it again; `settings` holds what was chosen and has no place elsewhere."""
+    """How a report was made: enough to repeat it. `settings` holds the choices recorded nowhere else."""
 
     myoperf: str
     weights: tuple[WeightsInfo, ...] = ()
@@ -98,17 +157,17 @@ class Provenance:
     seed: int | None = None
     timings_s: Mapping[str, float] = field(default_factory=dict)
     peak_memory_mb: Mapping[str, float] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Settings | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What `analyze` gives: the study and everything measured on it.
+    """The study and everything measured on it, as `analyze` returns it.
 
     Parameters
     ----------
     intervals
-        Scan's name, or ``"scores"`` -> number -> its interval; empty where none were asked for. The values of a
+        Name of a scan, or ``"scores"`` -> number -> its interval; empty where none were requested. The values of a
         list are numbered from 1: ``"segments_percent.1"``.
     """
 
@@ -121,5 +180,5 @@ class Report:
     intervals: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
 
     def result(self, state: State) -> ScanResult | None:
-        """Give the first result of a state, or None."""
+        """Return the first result of a state, or None."""
         return next((r for r in self.results if r.state == state), None)

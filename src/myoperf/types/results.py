@@ -1,31 +1,184 @@
-"""What a scan gave."""
+"""What was measured on a scan."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from myoperf.types.basics import Finding, Float, State
 from myoperf.types.image import Volume
 from myoperf.types.study import Scan
 from myoperf.types.ventricle import LVFrame, PolarMap
 
-__all__ = ["FlowResult", "FunctionResult", "ScanResult"]
+__all__ = [
+    "CollimatorRecord",
+    "FilterRecord",
+    "FlowReserve",
+    "FlowResult",
+    "FunctionResult",
+    "PhaseHistogram",
+    "ReconstructionRecord",
+    "ScanResult",
+    "Synchrony",
+    "VolumeCurve",
+    "WallFunction",
+]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class VolumeCurve:
+    """A periodic curve through the volumes of the gates, and how fast the ventricle fills.
+
+    Attributes
+    ----------
+    time_cycles
+        Shape (samples,): in cycles from the R wave.
+    volume_ml
+        Shape (samples,).
+    pfr_edv_per_s, ttpf_ms, mfr3_edv_per_s
+        Peak filling rate, time from end systole to it, and mean filling rate of the first third of
+        diastole; None where the length of the beat is not known.
+    """
+
+    time_cycles: Float
+    volume_ml: Float
+    pfr_edv_per_s: float | None = None
+    ttpf_ms: float | None = None
+    mfr3_edv_per_s: float | None = None
+
+    @property
+    def edv_ml(self) -> float:
+        """Largest volume of the curve."""
+        return float(self.volume_ml.max())
+
+    @property
+    def esv_ml(self) -> float:
+        """Smallest volume of the curve."""
+        return float(self.volume_ml.min())
+
+    @property
+    def ed_cycles(self) -> float:
+        """Time of the largest volume."""
+        return float(self.time_cycles[self.volume_ml.argmax()])
+
+    @property
+    def es_cycles(self) -> float:
+        """Time of the smallest volume."""
+        return float(self.time_cycles[self.volume_ml.argmin()])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WallFunction:
+    """Shape, motion and thickening of the wall between end diastole and end systole, and how well it was fitted.
+
+    Attributes
+    ----------
+    ed_gate, es_gate
+        Gates of end diastole and end systole, from 1.
+    mass_g
+        Mass of the myocardium.
+    resolution_fwhm_mm, fit_residual_mm
+        Blur of the fitted model wall; root mean square distance of its peaks from those of the image.
+    shape_index_ed, shape_index_es
+        Largest inner diameter over inner length, apex to valve; 1 is a sphere.
+    eccentricity_ed, eccentricity_es
+        Of the half ellipsoid with the mid-wall's length and largest radius; 0 is half a sphere.
+    motion_mm, thickening_percent
+        Shape (17,), AHA order: inward motion of the endocardium, rise of the wall's peak counts.
+    """
+
+    ed_gate: int
+    es_gate: int
+    mass_g: float
+    resolution_fwhm_mm: float
+    fit_residual_mm: float
+    shape_index_ed: float
+    shape_index_es: float
+    eccentricity_ed: float
+    eccentricity_es: float
+    motion_mm: Float
+    thickening_percent: Float
+
+
+@dataclass(frozen=True)
+class PhaseHistogram:
+    """Histogram of the phase over the wall: edges of the bins in degrees, one more than counts."""
+
+    edges_deg: tuple[float, ...]
+    counts: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Synchrony:
+    """Phase of contraction over the wall, the noise of the counts allowed for.
+
+    Attributes
+    ----------
+    phase_mean_deg, phase_sd_deg, phase_bandwidth_deg, phase_entropy_percent, phase_skewness, phase_kurtosis
+        Of the map, every sample weighted alike. Kurtosis is excess (0 for a normal distribution).
+    phase_sd_uncorrected_deg
+        Amplitude-weighted SD of the first harmonic's phase over single places, noise not removed.
+    phase_noise_deg
+        SD that noise alone would give the fitted field; 0 where it is unknown (fewer than 7 gates).
+    phase_reliable
+        Whether the noise is known and below 10 degrees.
+    phase_disagreement
+        Difference between the fields from thickness and from motion over its noise: root mean square of the five
+        terms' standardised differences, about 1 where only noise differs; None without motion or noise.
+    phase_agrees
+        Whether the two agree within noise, or cannot be compared.
+    phase_histogram
+        Of the map, bins of 6 degrees.
+    phase_segments_deg
+        Shape (17,): mean phase of each segment minus the wall's mean.
+    phase_map_deg
+        Shape (rings, angles): 0 to 360, where in the cycle (from the R wave) the wall is most contracted: the
+        likeliest field, scaled to the spread that is reported.
+    amplitude_map_percent
+        Shape (rings, angles): first harmonic of the thickness over its mean there.
+    """
+
+    phase_mean_deg: float
+    phase_sd_deg: float
+    phase_bandwidth_deg: float
+    phase_entropy_percent: float
+    phase_sd_uncorrected_deg: float
+    phase_noise_deg: float
+    phase_reliable: bool
+    phase_disagreement: float | None
+    phase_agrees: bool
+    phase_skewness: float
+    phase_kurtosis: float
+    phase_histogram: PhaseHistogram
+    phase_segments_deg: Float
+    phase_map_deg: Float
+    amplitude_map_percent: Float
 
 
 @dataclass(frozen=True, eq=False)
 class FunctionResult:
-    """Ventricular function and synchrony of a gated scan; None where not measured."""
+    """Ventricular function and synchrony of a gated scan; None where not measured.
+
+    Attributes
+    ----------
+    edv_ml, esv_ml, lvef_percent
+        End-diastolic and end-systolic volume of the fitted curve, and ejection fraction.
+    volumes_ml
+        Volume at each gate.
+    """
 
     edv_ml: float
     esv_ml: float
     lvef_percent: float
-    phase_sd_deg: float | None = None
-    phase_bandwidth_deg: float | None = None
-    phase_entropy_percent: float | None = None
     volumes_ml: tuple[float, ...] = ()
-    more: Mapping[str, Any] = field(default_factory=dict)
+    curve: VolumeCurve | None = None
+    wall: WallFunction | None = None
+    synchrony: Synchrony | None = None
+
+    @property
+    def stroke_volume_ml(self) -> float:
+        """End-diastolic minus end-systolic volume."""
+        return self.edv_ml - self.esv_ml
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +222,79 @@ class FlowResult:
 
 
 @dataclass(frozen=True, eq=False)
+class FlowReserve:
+    """Myocardial flow reserve: flow at stress over flow at rest; NaN where rest has none.
+
+    Attributes
+    ----------
+    segments
+        Shape (17,), AHA order.
+    territories
+        Vessel, and ``"global"`` -> ratio of its mean flows.
+    """
+
+    segments: Float
+    territories: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilterRecord:
+    """The low-pass filter applied after reconstruction: name, formula, order and cut-off."""
+
+    name: str
+    amplitude: str
+    order: float
+    cutoff_fraction_of_nyquist: float
+    cutoff_cycles_per_mm: float
+    cutoff_cycles_per_cm: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollimatorRecord:
+    """The collimator response modelled in a reconstruction, and how closely."""
+
+    name: str
+    fwhm_mm: str
+    intrinsic_fwhm_mm: float
+    offset_mm: float
+    slope: float
+    fwhm_mm_at_100_mm: float
+    source: str
+    blurs: int
+    kernel_error: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReconstructionRecord:
+    """How a volume was reconstructed from raw views; the fields are the keys of results.json.
+
+    Attributes
+    ----------
+    subsets, subsets_asked
+        Used and requested: there are never more subsets than views.
+    counts
+        Sum of all views.
+    filter, psf, attenuation
+        None where not applied.
+    """
+
+    method: str
+    iterations: int
+    subsets: int
+    subsets_asked: int
+    views: int
+    views_per_subset: tuple[int, ...]
+    frames: int
+    counts: float
+    voxel_mm: tuple[float, ...]
+    filter: FilterRecord | None = None
+    psf: CollimatorRecord | None = None
+    attenuation: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class ScanResult:
-    """All that was made of one scan.
+    """Everything derived from one scan.
 
     Parameters
     ----------
@@ -107,7 +331,7 @@ class ScanResult:
     segments_percent: Float
     myocardium_ml: float
     cavity_ml: float
-    reconstruction: Mapping[str, Any] | None = None
+    reconstruction: ReconstructionRecord | None = None
     function: FunctionResult | None = None
     gated_volume: Volume | None = None
     gated_polar: PolarMap | None = None

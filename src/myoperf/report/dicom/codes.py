@@ -1,4 +1,6 @@
-"""The coded words of the DICOM results, standard where one exists, else of the scheme 99MYOPERF.
+"""Coded concepts of the DICOM results, standard where one exists, else of the scheme 99MYOPERF.
+
+The codes of the numbers themselves are part of `myoperf.quantities`.
 
 Sources: CID 3717 (the 17 segments), CID 18, CID 3101, SNOMED CT and LOINC as pydicom's copy of
 PS3.16 gives them; units are UCUM. `docs/dicom.md` explains every private code.
@@ -11,7 +13,7 @@ from types import MappingProxyType
 
 from pydicom.sr.coding import Code
 
-from myoperf import dicom
+from myoperf import dicom, quantities
 
 __all__ = [
     "BLOOD",
@@ -23,7 +25,7 @@ __all__ = [
     "PRIVATE_UID",
     "SEGMENTS",
     "STATES",
-    "UNITS",
+    "concept",
     "private",
 ]
 
@@ -31,18 +33,6 @@ PRIVATE_SCHEME = "99MYOPERF"
 PRIVATE_UID = "2.25.203176490913540152734918806374420516213"
 
 _PRIVATE = {
-    "SSS": "Summed stress score",
-    "SRS": "Summed rest score",
-    "SDS": "Summed difference score",
-    "SEGMENT_SCORE": "Segmental perfusion score, 0 normal to 4 absent",
-    "TPD_STRESS": "Total perfusion deficit at stress",
-    "TPD_REST": "Total perfusion deficit at rest",
-    "TPD_ISCHEMIC": "Ischemic total perfusion deficit",
-    "REL_UPTAKE": "Regional tracer uptake relative to the maximum",
-    "PHASE_SD": "Standard deviation of the left ventricular phase",
-    "PHASE_BANDWIDTH": "Bandwidth of the left ventricular phase",
-    "PHASE_ENTROPY": "Entropy of the left ventricular phase",
-    "CAD_PROBABILITY": "Estimated probability of obstructive coronary disease",
     "CAD_PROB_LOW": "Lower bound of the estimated probability",
     "CAD_PROB_HIGH": "Upper bound of the estimated probability",
     "FINDING": "Quality finding",
@@ -83,18 +73,13 @@ CORONARY: Mapping[str, Code] = MappingProxyType(
 )
 PATIENT_STATE = Code(*dicom.PATIENT_STATE)
 STATES: Mapping[str, Code] = MappingProxyType({state: Code(*code) for state, code in dicom.STATE_CODES.items()})
-UNITS: Mapping[str, Code] = MappingProxyType(
-    {
-        "percent": Code("%", "UCUM", "Percent"),
-        "ml": Code("ml", "UCUM", "Milliliter"),
-        "deg": Code("deg", "UCUM", "Degrees of plane angle"),
-        "score": Code("{score}", "UCUM", "Score"),
-        "ratio": Code("{ratio}", "UCUM", "Ratio"),
-        "one": Code("1", "UCUM", "No units"),
-    }
-)
+
+
+def concept(code: quantities.Code) -> Code:
+    """Return a code of the table of quantities as pydicom's."""
+    return Code(code.value, code.scheme, code.meaning)
 
 
 def private(value: str) -> Code:
-    """Give a code of MyoPerf's own scheme."""
+    """Return a code of MyoPerf's own scheme."""
     return Code(value, PRIVATE_SCHEME, _PRIVATE[value])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -14,6 +14,7 @@ from pydicom.sr.coding import Code
 from pydicom.uid import NuclearMedicineImageStorage
 
 from myoperf import __version__
+from myoperf.quantities import UNIT_CODES, Quantity, quantities
 from myoperf.report.dicom import codes as words
 from myoperf.report.dicom.source import Headers, Stamp, instance_of, study_attributes
 from myoperf.types import Finding, Report, ScanResult
@@ -21,12 +22,9 @@ from myoperf.types import Finding, Report, ScanResult
 __all__ = ["build_sr"]
 
 _SERIES_NUMBER = 9101
-_EJECTION_FRACTION = Code("70822001", "SCT", "Cardiac ejection fraction")
-_END_DIASTOLIC = Code("8821-1", "LN", "Left Ventricular ED Volume")
-_END_SYSTOLIC = Code("8823-7", "LN", "Left Ventricular ES Volume")
-_TID_RATIO = Code("428832008", "SCT", "Transient ischemic dilation ratio")
-_VOLUME = Code("118565006", "SCT", "Volume")
 _STUDY = Code("252432008", "SCT", "Radionuclide myocardial perfusion study")
+_VOLUMES = {"myocardium_ml": words.LV_MYOCARDIUM, "cavity_ml": words.LEFT_VENTRICLE}
+"""The volumes share one code; their site tells them apart."""
 
 
 def build_sr(
@@ -48,10 +46,9 @@ def build_sr(
     sources = [[instance_of(header) for header in some] for some in headers]
     groups: list[Any] = []
     for index, (result, images) in enumerate(zip(report.results, sources, strict=True)):
-        scores = _scores_of(report, result)
         seg = segmentations[index] if index < len(segmentations) else None
         volumes = _volume_groups(result, seg, images) if seg is not None and images else []
-        groups.append(_scan_group(result, scores, images, stamp, with_volumes=not volumes))
+        groups.append(_scan_group(report, result, images, stamp, with_volumes=not volumes))
         groups += volumes
     groups += _study_groups(report, stamp)
     content = hd.sr.MeasurementReport(
@@ -104,38 +101,19 @@ def _observer() -> Any:
     )
 
 
-def _scan_group(
-    result: ScanResult, scores: tuple[int, ...] | None, images: list[Dataset], stamp: Stamp, *, with_volumes: bool
-) -> Any:
-    """Tell what was measured on one scan: the 17 segments, function, and volumes no group of their own holds."""
-    site = [words.LEFT_VENTRICLE]
-    numbers = [
-        _number(words.private("REL_UPTAKE"), value, "percent", [segment])
-        for segment, value in zip(words.SEGMENTS, result.segments_percent, strict=True)
-    ]
-    if scores is not None:
-        numbers += [
-            _number(words.private("SEGMENT_SCORE"), value, "score", [segment])
-            for segment, value in zip(words.SEGMENTS, scores, strict=True)
-        ]
-    if with_volumes:
-        numbers += [
-            _number(_VOLUME, result.myocardium_ml, "ml", [words.LV_MYOCARDIUM]),
-            _number(_VOLUME, result.cavity_ml, "ml", site),
-        ]
-    function = result.function
-    if function is not None:
-        numbers += [
-            _number(_END_DIASTOLIC, function.edv_ml, "ml"),
-            _number(_END_SYSTOLIC, function.esv_ml, "ml"),
-            _number(_EJECTION_FRACTION, function.lvef_percent, "percent"),
-            _number(words.private("PHASE_SD"), function.phase_sd_deg, "deg"),
-            _number(words.private("PHASE_BANDWIDTH"), function.phase_bandwidth_deg, "deg"),
-            _number(words.private("PHASE_ENTROPY"), function.phase_entropy_percent, "percent"),
-        ]
+def _scan_group(report: Report, result: ScanResult, images: list[Dataset], stamp: Stamp, *, with_volumes: bool) -> Any:
+    """Report the numbers of one scan: the 17 segments, function, and volumes that have no group of their own."""
+    of_scan = quantities("scan")
+    numbers = [m for q in of_scan if q.per for m in _measurements(q, result)]
+    if result.state is not None and report.result(result.state) is result:  # the scores are of a state's first scan
+        of_study = [q for q in quantities("study") if q.per and q.state == result.state]
+        numbers += [m for q in of_study for m in _measurements(q, report.scores)]
+    for q in of_scan:
+        if not q.per and (with_volumes or q.name not in _VOLUMES):
+            numbers += _measurements(q, result, _VOLUMES.get(q.name))
     evaluations = [_evaluation(words.PATIENT_STATE, words.STATES[result.state])] if result.state else []
     evaluations += _findings((*result.scan.findings, *result.findings))
-    return _group(f"{result.name} perfusion", numbers, evaluations, stamp, site=site, images=images)
+    return _group(f"{result.name} perfusion", numbers, evaluations, stamp, site=[words.LEFT_VENTRICLE], images=images)
 
 
 def _volume_groups(result: ScanResult, seg: Dataset, images: list[Dataset]) -> list[Any]:
@@ -143,8 +121,8 @@ def _volume_groups(result: ScanResult, seg: Dataset, images: list[Dataset]) -> l
     import highdicom as hd
 
     groups = []
-    kinds = (words.LV_MYOCARDIUM, result.myocardium_ml), (words.BLOOD, result.cavity_ml)
-    for segment, (kind, volume_ml) in enumerate(kinds, start=1):
+    volumes = [q for q in quantities("scan") if q.name in _VOLUMES]
+    for segment, (kind, quantity) in enumerate(zip((words.LV_MYOCARDIUM, words.BLOOD), volumes, strict=True), start=1):
         description = seg.SegmentSequence[segment - 1]
         groups.append(
             hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
@@ -160,7 +138,7 @@ def _volume_groups(result: ScanResult, seg: Dataset, images: list[Dataset]) -> l
                 finding_type=kind,
                 finding_sites=[hd.sr.FindingSite(words.LEFT_VENTRICLE)],
                 algorithm_id=_algorithm(),
-                measurements=[_measurement(_VOLUME, volume_ml, "ml")],
+                measurements=_measurements(quantity, result),
             )
         )
     return groups
@@ -178,45 +156,30 @@ def _segment_source(images: list[Dataset]) -> dict[str, Any]:
 
 
 def _study_groups(report: Report, stamp: Stamp) -> list[Any]:
-    """Tell the scores of the whole study, of each artery's territory, and the estimated probabilities."""
+    """Report the scores of the whole study and of each artery's territory, and the estimated probabilities."""
     scores = report.scores
-    numbers = [
-        *_summed(scores),
-        _number(words.private("TPD_ISCHEMIC"), scores.tpd_ischemic_percent, "percent"),
-        _number(_TID_RATIO, scores.tid_ratio, "ratio"),
-    ]
+    numbers = [m for q in quantities("study") if not q.per for m in _measurements(q, scores)]
     for vessel, territory in scores.territories.items():
-        numbers += _summed(territory, [words.CORONARY[vessel]])
+        numbers += [m for q in quantities("territory") for m in _measurements(q, territory, words.CORONARY[vessel])]
     evaluations = [_evaluation(words.private("USE"), words.private("RESEARCH_ONLY"))]
     evaluations += _findings((*report.study.findings, *scores.findings, *report.findings))
     groups = [_group("perfusion scores", numbers, evaluations, stamp, site=[words.LEFT_VENTRICLE])]
     diagnosis = report.diagnosis
     if diagnosis is not None and not diagnosis.abstained:
-        low, high = diagnosis.interval
-        probability = words.private("CAD_PROBABILITY")
-        chances = [_number(probability, diagnosis.per_patient, "one")]
-        chances += [
-            _number(words.private("CAD_PROB_LOW"), low, "one"),
-            _number(words.private("CAD_PROB_HIGH"), high, "one"),
+        patient, vessels = quantities("diagnosis")
+        ends = zip(("CAD_PROB_LOW", "CAD_PROB_HIGH"), diagnosis.interval, strict=True)
+        chances = [
+            *_measurements(patient, diagnosis),
+            *(_measurement(words.private(name), end, patient.unit) for name, end in ends),
+            *_measurements(vessels, diagnosis),
         ]
-        chances += [_number(probability, p, "one", [words.CORONARY[v]]) for v, p in diagnosis.per_vessel.items()]
         groups.append(_group("estimated probability of coronary disease", chances, [], stamp, model=diagnosis.model))
     return groups
 
 
-def _summed(scores: Any, site: list[Code] | None = None) -> list[Any]:
-    return [
-        _number(words.private("SSS"), scores.sss, "score", site),
-        _number(words.private("SRS"), scores.srs, "score", site),
-        _number(words.private("SDS"), scores.sds, "score", site),
-        _number(words.private("TPD_STRESS"), scores.tpd_stress_percent, "percent", site),
-        _number(words.private("TPD_REST"), scores.tpd_rest_percent, "percent", site),
-    ]
-
-
 def _group(
     name: str,
-    numbers: Iterable[Any],
+    numbers: Sequence[Any],
     evaluations: list[Any],
     stamp: Stamp,
     *,
@@ -224,35 +187,43 @@ def _group(
     images: list[Dataset] | None = None,
     model: str | None = None,
 ) -> Any:
-    """Make a measurement group (TID 1501); numbers that were not measured (None) are left out."""
+    """Make a measurement group (TID 1501)."""
     import highdicom as hd
 
     return hd.sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=hd.sr.TrackingIdentifier(uid=stamp.uid("group", name), identifier=name),
         algorithm_id=_algorithm(model),
         finding_sites=[hd.sr.FindingSite(s) for s in site] if site else None,
-        measurements=[number for number in numbers if number is not None],
+        measurements=numbers,
         qualitative_evaluations=evaluations or None,
         source_images=[hd.sr.SourceImageForMeasurementGroup(i.SOPClassUID, i.SOPInstanceUID) for i in images or ()]
         or None,
     )
 
 
-def _number(name: Code, value: float | None, unit: str, sites: list[Code] | None = None) -> Any:
-    """Make a measurement, or None where there is no finite value."""
-    if value is None or not math.isfinite(value):
-        return None
-    return _measurement(name, value, unit, sites)
+def _measurements(quantity: Quantity, record: object, site: Code | None = None) -> list[Any]:
+    """Make the measurements of a number, one a segment or vessel for a list; none where it is not coded or finite."""
+    value = quantity.read(record)
+    if quantity.code is None or value is None:
+        return []
+    name, values = words.concept(quantity.code), list(quantity.numbers(record).values())
+    if isinstance(value, Mapping):
+        sites: Sequence[Code | None] = [words.CORONARY[vessel] for vessel in value]
+    else:
+        sites = words.SEGMENTS if quantity.per == "segment" else [site]
+    pairs = zip(values, sites, strict=True)
+    return [_measurement(name, number, quantity.unit, place) for number, place in pairs if math.isfinite(number)]
 
 
-def _measurement(name: Code, value: float, unit: str, sites: list[Code] | None = None) -> Any:
+def _measurement(name: Code, value: float, unit: str, site: Code | None = None) -> Any:
     import highdicom as hd
 
+    unit_code = words.concept(UNIT_CODES[unit])
     return hd.sr.Measurement(
         name=name,
-        value=int(value) if unit == "score" else round(float(value), 4),
-        unit=words.UNITS[unit],
-        finding_sites=[hd.sr.FindingSite(site) for site in sites] if sites else None,
+        value=int(value) if unit_code.value == "{score}" else round(float(value), 4),
+        unit=unit_code,
+        finding_sites=[hd.sr.FindingSite(site)] if site is not None else None,
     )
 
 
@@ -275,13 +246,6 @@ def _findings(findings: Iterable[Finding]) -> list[Any]:
         for finding in dict.fromkeys(findings)
         if finding.severity != "info"
     ]
-
-
-def _scores_of(report: Report, result: ScanResult) -> tuple[int, ...] | None:
-    """Give the 17 scores of a scan; they belong to the first scan of each state."""
-    if result.state is None or report.result(result.state) is not result:
-        return None
-    return report.scores.stress_scores if result.state == "stress" else report.scores.rest_scores
 
 
 def _with_attributes(evidence: list[Dataset], attributes: Dataset, stamp: Stamp) -> list[Dataset]:
