@@ -93,7 +93,7 @@ def test_missing_slice_is_refused(save):
 def test_gate_without_all_slices_is_refused(save):
     dataset = recon_nm(counts_of(2, 7, 8, 9))
     dataset.TimeSlotVector = [1] * 8 + [2] * 6
-    with pytest.raises(InputError, match="do not make"):
+    with pytest.raises(InputError, match="1 slices are missing and 1 appear more than once"):
         read(save(dataset))
 
 

@@ -20,7 +20,6 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from myoperf.errors import InputError
@@ -65,10 +64,7 @@ def read_header(path: Path) -> Dataset:
     """
     try:
         with _quiet():
-            try:
-                dataset = pydicom.dcmread(path, stop_before_pixels=True)
-            except InvalidDicomError:  # old exports lack the 128-byte preamble
-                dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+            dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)  # old exports lack the preamble
             looks_dicom = "SOPClassUID" in dataset and bool(str(dataset.SOPClassUID))
     except FileNotFoundError:
         raise InputError(f"{path.name}: the file does not exist.") from None
@@ -115,17 +111,12 @@ def _why_undecodable(path: Path, error: Exception) -> str:
         syntax = UID("")
     if not syntax.is_transfer_syntax and syntax:
         return f"{path.name}: an unknown transfer syntax; export it uncompressed, RLE or JPEG lossless."
-    if not _is_compressed(syntax) or isinstance(error, (ValueError, EOFError)):
+    if not (syntax and syntax.is_compressed) or isinstance(error, (ValueError, EOFError)):
         return f"{path.name}: the pixel data is incomplete or damaged; export the file again."
     return (
         f"{path.name}: no installed decoder reads its pixels ({syntax.name}, {syntax}); "
         "export it uncompressed, RLE or JPEG lossless."
     )
-
-
-def _is_compressed(syntax: UID) -> bool:
-    """Whether a transfer syntax compresses the pixels; an absent or unknown one does not."""
-    return syntax.is_transfer_syntax and syntax.is_compressed
 
 
 def encode_header(dataset: Dataset, name: str) -> bytes:

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 
 from myoperf.dicom import PATIENT_STATE, STATE_CODES, age_string, code_item, decimal_string, uid_from
 from myoperf.errors import InputError
-from myoperf.io.tracers import AGENTS, NUCLIDES, Nuclide
+from myoperf.io.tracers import AGENTS, NUCLIDES
 from myoperf.types import Projections, State, Volume
 
 __all__ = ["SimulatedHeader", "add_pixels", "gate_duration_ms", "scaled_to_integers", "start_dataset"]
@@ -64,18 +64,13 @@ class SimulatedHeader:
     def __post_init__(self) -> None:
         if not self.patient_id:
             raise InputError("A simulated header needs a patient_id; got an empty one.")
-        if self.nuclide_name not in NUCLIDES:
+        if self.nuclide not in NUCLIDES:
             raise InputError(f"The tracer must start with one of {', '.join(NUCLIDES)}; got {self.tracer!r}.")
 
     @property
-    def nuclide_name(self) -> str:
+    def nuclide(self) -> str:
         """First word of the tracer, such as ``"Tc-99m"``."""
         return self.tracer.partition(" ")[0]
-
-    @property
-    def nuclide(self) -> Nuclide:
-        """The tracer's radionuclide."""
-        return NUCLIDES[self.nuclide_name]
 
 
 def start_dataset(header: SimulatedHeader, sop_class: str, *kind: str) -> Dataset:
@@ -136,7 +131,8 @@ def _radiopharmaceutical(header: SimulatedHeader) -> Dataset:
     """Return the item of nuclide and agent (PS3.3 C.8.4.10, C.8.9.2)."""
     item = Dataset()
     item.Radiopharmaceutical = header.tracer
-    item.RadionuclideCodeSequence = [code_item(header.nuclide.codes[0], "SCT", header.nuclide.meaning)]
+    nuclide = NUCLIDES[header.nuclide]
+    item.RadionuclideCodeSequence = [code_item(nuclide.codes[0], "SCT", nuclide.meaning)]
     agent = AGENTS.get(header.tracer.partition(" ")[2])
     if agent is not None and agent.code:
         item.RadiopharmaceuticalCodeSequence = [code_item(agent.code, "SCT", agent.meaning)]

@@ -17,7 +17,7 @@ from myoperf.io.header import items, number, numbers
 from myoperf.io.tracers import NUCLIDES, nuclide_of
 from myoperf.types import Finding, Severity
 
-__all__ = ["FrameTable", "frame_table", "gate_duration_ms", "photopeak_frames", "rr_window_frames"]
+__all__ = ["FrameTable", "frame_table", "gate_duration_ms", "select_frames", "stack_frames"]
 
 _VECTORS = {
     "window": "EnergyWindowVector",
@@ -73,18 +73,33 @@ def frame_table(dataset: Dataset, name: str, frames: int) -> FrameTable:
     return FrameTable(index, frozenset(present))
 
 
-def photopeak_frames(
+def select_frames(
     dataset: Dataset, table: FrameTable, pixels: NDArray[np.generic]
 ) -> tuple[NDArray[np.bool_], tuple[Finding, ...]]:
-    """Select the frames of the photopeak among several energy windows.
+    """Select the frames of one energy window and one R-R interval window.
 
-    That is the window whose limits contain the nuclide's photopeak; where nuclide or limits are
-    unknown, the one with most counts, with a warning.
+    The energy window is the one whose limits contain the nuclide's photopeak; where nuclide or limits
+    are unknown, the one with most counts, with a warning. The R-R window is the one with most counts.
 
     Returns
     -------
     (which frames to keep, findings)
     """
+    keep, findings = _photopeak_frames(dataset, table, pixels)
+    beats = np.unique(table["beat"][keep])
+    if beats.size == 1:
+        return keep, findings
+    counts = [float(pixels[keep & (table["beat"] == beat)].sum(dtype=np.float64)) for beat in beats]
+    chosen = beats[int(np.argmax(counts))]
+    share = 100.0 * max(counts) / max(sum(counts), 1e-9)
+    message = f"The file has {beats.size} R-R interval windows; the one with most counts ({share:.0f} %) was used."
+    return keep & (table["beat"] == chosen), (*findings, Finding("rr-windows", "info", message))
+
+
+def _photopeak_frames(
+    dataset: Dataset, table: FrameTable, pixels: NDArray[np.generic]
+) -> tuple[NDArray[np.bool_], tuple[Finding, ...]]:
+    """Select the frames of the photopeak among several energy windows."""
     windows = np.unique(table["window"])
     if windows.size == 1:
         return np.ones(table["window"].size, dtype=bool), ()
@@ -116,18 +131,36 @@ def _window_limits(dataset: Dataset, window: int) -> tuple[float, ...]:
     return ()
 
 
-def rr_window_frames(
-    table: FrameTable, pixels: NDArray[np.generic], keep: NDArray[np.bool_]
-) -> tuple[NDArray[np.bool_], tuple[Finding, ...]]:
-    """Select the frames of one R-R interval window among several: the one with most counts."""
-    beats = np.unique(table["beat"][keep])
-    if beats.size == 1:
-        return keep, ()
-    counts = [float(pixels[keep & (table["beat"] == beat)].sum(dtype=np.float64)) for beat in beats]
-    chosen = beats[int(np.argmax(counts))]
-    share = 100.0 * max(counts) / max(sum(counts), 1e-9)
-    message = f"The file has {beats.size} R-R interval windows; the one with most counts ({share:.0f} %) was used."
-    return keep & (table["beat"] == chosen), (Finding("rr-windows", "info", message),)
+def stack_frames(
+    pixels: NDArray[np.generic], slot: Ints, position: Ints, name: str, *, things: str
+) -> NDArray[np.float32]:
+    """Return frames stacked by time slot and position, shape (gates, positions, rows, columns).
+
+    Parameters
+    ----------
+    pixels
+        Shape (frames, rows, columns).
+    slot
+        Each frame's time slot, as in the file.
+    position
+        Each frame's view or slice, from 0, every number in use.
+    things
+        What the positions are, for the message.
+
+    Raises
+    ------
+    InputError
+        When a gate lacks a position, or has it more than once.
+    """
+    gates, gate = np.unique(slot, return_inverse=True)
+    filled = np.zeros((gates.size, int(position.max()) + 1), dtype=np.int64)
+    np.add.at(filled, (gate, position), 1)
+    if (filled != 1).any():
+        counts = f"{int((filled == 0).sum())} {things} are missing and {int((filled > 1).sum())} appear more than once"
+        raise InputError(f"{name}: going by the frame vectors, {counts}; export the file again.")
+    array = np.empty((*filled.shape, *pixels.shape[1:]), dtype=np.float32)
+    array[gate, position] = pixels
+    return array
 
 
 def gate_duration_ms(dataset: Dataset, gates: int) -> NDArray[np.float64] | None:

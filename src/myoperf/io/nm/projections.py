@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 
 from myoperf.errors import GeometryError, InputError
 from myoperf.io.header import items, number, numbers, text_of
-from myoperf.io.nm.frames import FrameTable, frame_table, photopeak_frames, rr_window_frames
+from myoperf.io.nm.frames import FrameTable, frame_table, select_frames, stack_frames
 from myoperf.io.planes import pixel_spacing_mm
 from myoperf.io.quirks import first_start_angle, orbit_radii, rotation_sign, view_ranks
 from myoperf.types import Finding, Projections
@@ -77,18 +77,21 @@ def projections_from(
     if not pixels.any():
         raise InputError(f"{name}: no counts in any projection.")
     table = frame_table(dataset, name, pixels.shape[0])
-    keep, window_findings = photopeak_frames(dataset, table, pixels)
-    keep, rr_findings = rr_window_frames(table, pixels, keep)
+    keep, frame_findings = select_frames(dataset, table, pixels)
     spacing = pixel_spacing_mm(dataset, name)
     views = _all_views(dataset, table, keep, name)
-    array = _stack(table, pixels, keep, views, name)
+    keys = [(part.rotation, part.detector, label) for part in views for label in part.labels]
+    index = {key: position for position, key in enumerate(keys)}
+    frame_keys = zip(*(table[key][keep].tolist() for key in ("rotation", "detector", "view")), strict=True)
+    position = np.array([index[key] for key in frame_keys])
+    array = stack_frames(pixels[keep], table["slot"][keep], position, name, things="views")
     angles = np.concatenate([part.angles_deg for part in views])
     order = _along_orbit(angles, views[0].sign)
     flip, axis_z = _rows_and_height(dataset, spacing[0], pixels.shape[1])
     array = array[:, order, ::-1] if flip else array[:, order]
     radius, radius_findings = _radius(views, order)
     projections = Projections(array, angles[order] % 360.0, spacing, radius, (0.0, 0.0, axis_z))
-    findings = window_findings + rr_findings + radius_findings
+    findings = frame_findings + radius_findings
     return projections, findings + _orientation_finding(dataset, views) + _arc_finding(angles)
 
 
@@ -149,29 +152,6 @@ def _check_arc(arc: float | None, step: float, views: int, total: int, name: str
         raise GeometryError(
             f"{name}: {views} views {step:g} degrees apart exceed a full turn, and no scan arc is given."
         )
-
-
-def _stack(
-    table: FrameTable, pixels: NDArray[np.generic], keep: NDArray[np.bool_], views: list[_Views], name: str
-) -> NDArray[np.float32]:
-    """Return the frames stacked by gate and view, shape (gates, views, rows, columns)."""
-    slots = np.unique(table["slot"][keep])
-    total = sum(len(part.labels) for part in views)
-    array = np.zeros((slots.size, total, *pixels.shape[1:]), dtype=np.float32)
-    filled = np.zeros((slots.size, total), dtype=np.int64)
-    offset, place = 0, {}
-    for part in views:
-        place.update({(part.rotation, part.detector, label): offset + k for k, label in enumerate(part.labels)})
-        offset += len(part.labels)
-    for frame in np.flatnonzero(keep):
-        key = (int(table["rotation"][frame]), int(table["detector"][frame]), int(table["view"][frame]))
-        at = int(np.searchsorted(slots, table["slot"][frame])), place[key]
-        array[at] = pixels[frame]
-        filled[at] += 1
-    if (filled != 1).any():
-        message = f"{int((filled == 0).sum())} views are missing and {int((filled > 1).sum())} appear more than once"
-        raise InputError(f"{name}: {message}, going by the frame vectors; export the file again.")
-    return array
 
 
 def _along_orbit(angles: NDArray[np.float64], sign: int) -> NDArray[np.int64]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
@@ -12,7 +10,7 @@ from myoperf.errors import GeometryError, InputError
 from myoperf.geometry import affine_from_axes
 from myoperf.io.header import items, number, numbers
 from myoperf.io.kinds import is_short_axis
-from myoperf.io.nm.frames import frame_table, photopeak_frames, rr_window_frames
+from myoperf.io.nm.frames import frame_table, select_frames, stack_frames
 from myoperf.io.planes import NOMINAL_SHORT_AXIS, is_transaxial, pixel_spacing_mm, plane_axes
 from myoperf.io.quirks import stretched_counts
 from myoperf.types import Finding, Float, Orientation, Volume
@@ -48,13 +46,15 @@ def volume_from(
     table = frame_table(dataset, name, pixels.shape[0])
     if "slice" not in table.present and pixels.shape[0] > 1:
         raise GeometryError(f"{name}: Slice Vector is missing; the order of the slices is unknown.")
-    keep, window_findings = photopeak_frames(dataset, table, pixels)
-    keep, rr_findings = rr_window_frames(table, pixels, keep)
-    array = _stack(table["slot"][keep], table["slice"][keep], pixels[keep], name)
+    keep, frame_findings = select_frames(dataset, table, pixels)
+    planes, plane = np.unique(table["slice"][keep], return_inverse=True)
+    if planes[-1] - planes[0] + 1 != planes.size:
+        raise InputError(f"{name}: slices are missing between {planes[0]} and {planes[-1]}; export the file again.")
+    array = stack_frames(pixels[keep], table["slot"][keep], plane, name, things="slices")
     slope, intercept = _scale(dataset)
     array = array * np.float32(slope) + np.float32(intercept)
     affine, orientation, geometry_findings = _geometry(dataset, array.shape[1:], name)
-    findings = window_findings + rr_findings + geometry_findings + stretched_counts(float(pixels.max()))
+    findings = frame_findings + geometry_findings + stretched_counts(float(pixels.max()))
     return Volume(array, affine), orientation, findings
 
 
@@ -68,20 +68,6 @@ def _scale(dataset: Dataset) -> tuple[float, float]:
         if slope:
             return slope, number(mapping, "RealWorldValueIntercept") or 0.0
     return 1.0, 0.0
-
-
-def _stack(slots: NDArray[np.int64], slices: NDArray[np.int64], pixels: NDArray[Any], name: str) -> NDArray[np.float32]:
-    """Return the frames stacked by gate and slice, whatever their position in the file."""
-    gates, gate = np.unique(slots, return_inverse=True)
-    planes, plane = np.unique(slices, return_inverse=True)
-    if slots.size != gates.size * planes.size or np.unique(gate * planes.size + plane).size != slots.size:
-        message = f"{slots.size} frames do not make {gates.size} gates of {planes.size} slices"
-        raise InputError(f"{name}: {message}; export the file again.")
-    if planes[-1] - planes[0] + 1 != planes.size:
-        raise InputError(f"{name}: slices are missing between {planes[0]} and {planes[-1]}; export the file again.")
-    array = np.empty((gates.size, planes.size, *pixels.shape[1:]), dtype=np.float32)
-    array[gate, plane] = pixels
-    return array
 
 
 def _geometry(dataset: Dataset, shape: tuple[int, ...], name: str) -> tuple[Float, Orientation, tuple[Finding, ...]]:

@@ -29,6 +29,7 @@ __all__ = ["write_projections", "write_volume"]
 
 _LARGEST_COUNT = 65535
 _VIEW_DURATION_MS = 20000
+_WINDOWS_KEV = {"Tc-99m": (126.0, 154.0), "Tl-201": (63.0, 77.0)}
 
 
 def write_projections(
@@ -144,15 +145,16 @@ def write_volume(
 
 def _start(header: SimulatedHeader, origin: str, kind: str, orientation: str = "") -> Dataset:
     """Return an NM dataset with its image type and energy window (PS3.3 C.8.4.9, C.8.4.10)."""
-    window_kev = header.nuclide.window_kev
-    if window_kev is None:
-        raise InputError(f"NM images are written for nuclides of SPECT; got the tracer {header.tracer!r}.")
+    if header.nuclide not in _WINDOWS_KEV:
+        raise InputError(f"NM images are written for {', '.join(_WINDOWS_KEV)}; got the tracer {header.tracer!r}.")
     dataset = start_dataset(header, NuclearMedicineImageStorage, kind + orientation)
     dataset.Modality, dataset.ImageType = "NM", [origin, "PRIMARY", kind, "EMISSION"]
     dataset.ImageID = f"{header.state or 'mps'} {'gated' if 'GATED' in kind else 'static'}".upper()
     limits, window = Dataset(), Dataset()
-    limits.EnergyWindowLowerLimit, limits.EnergyWindowUpperLimit = (decimal_string(v) for v in window_kev)
-    window.EnergyWindowName = header.nuclide_name
+    limits.EnergyWindowLowerLimit, limits.EnergyWindowUpperLimit = (
+        decimal_string(v) for v in _WINDOWS_KEV[header.nuclide]
+    )
+    window.EnergyWindowName = header.nuclide
     window.EnergyWindowRangeSequence = [limits]
     dataset.NumberOfEnergyWindows = 1
     dataset.EnergyWindowInformationSequence = [window]

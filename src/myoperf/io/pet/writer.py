@@ -25,6 +25,8 @@ from myoperf.types import Volume
 __all__ = ["write_pet"]
 
 _LARGEST = 32767
+_HALF_LIFE_S = {"N-13": 597.9, "Rb-82": 76.4}
+_POSITRON_FRACTION = {"N-13": 0.998, "Rb-82": 0.954}
 
 
 def write_pet(
@@ -75,9 +77,9 @@ def write_pet(
 def _series(header: SimulatedHeader, volume: Volume, gate_ms: float | None) -> Dataset:
     """Return what a series' slices share."""
     nuclide, grid = header.nuclide, plane_geometry(volume)
-    if nuclide.half_life_s is None or nuclide.positron_fraction is None:
-        raise InputError(f"PET is written for N-13 and Rb-82; got the tracer {header.tracer!r}.")
-    series = start_dataset(header, PositronEmissionTomographyImageStorage, "PT", header.nuclide_name)
+    if nuclide not in _HALF_LIFE_S:
+        raise InputError(f"PET is written for {', '.join(_HALF_LIFE_S)}; got the tracer {header.tracer!r}.")
+    series = start_dataset(header, PositronEmissionTomographyImageStorage, "PT", nuclide)
     series.Modality, series.ImageType = "PT", ["ORIGINAL", "PRIMARY"]
     series.Units, series.CountsSource = "PROPCNTS", "EMISSION"
     series.SeriesType = ["STATIC" if gate_ms is None else "GATED", "IMAGE"]
@@ -91,8 +93,8 @@ def _series(header: SimulatedHeader, volume: Volume, gate_ms: float | None) -> D
         series.NominalInterval = round(volume.frames * gate_ms)
         series.IntervalsAcquired = series.IntervalsRejected = None
     isotope = series.RadiopharmaceuticalInformationSequence[0]
-    isotope.RadionuclideHalfLife = decimal_string(nuclide.half_life_s)
-    isotope.RadionuclidePositronFraction = decimal_string(nuclide.positron_fraction)
+    isotope.RadionuclideHalfLife = decimal_string(_HALF_LIFE_S[nuclide])
+    isotope.RadionuclidePositronFraction = decimal_string(_POSITRON_FRACTION[nuclide])
     isotope.RadionuclideTotalDose, isotope.RadiopharmaceuticalStartTime = None, ""  # no dose was given
     series.ImageOrientationPatient, series.PixelSpacing = grid.orientation, grid.pixel_spacing
     series.SliceThickness = grid.thickness
