@@ -18,7 +18,7 @@ import numpy as np
 from scipy import ndimage
 
 from myoperf.errors import AnalysisError
-from myoperf.geometry import reslice, transform_points
+from myoperf.geometry import largest_piece, reslice, transform_points
 from myoperf.io import read_nifti, read_studies
 from myoperf.lv import find_lv, frame_from_mask
 from myoperf.types import Volume
@@ -31,9 +31,7 @@ START, END = "<!-- lv_real: start -->", "<!-- lv_real: end -->"
 
 def largest(mask: Volume) -> Volume:
     """Keep the largest connected piece."""
-    pieces, count = ndimage.label(mask.array[0] > 0, np.ones((3, 3, 3)))
-    keep = 1 + int(np.argmax(np.bincount(pieces.ravel())[1:])) if count else 0
-    return mask.with_array((pieces == keep).astype(np.uint8) * (count > 0))
+    return mask.with_array(largest_piece(mask.array[0]).astype(np.uint8))
 
 
 def wiped(volume: Volume, wall: np.ndarray) -> Volume:

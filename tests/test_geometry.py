@@ -130,3 +130,25 @@ def test_linear_reslicing_agrees_with_scipy(euler):
 def test_numba_is_not_loaded_before_something_is_resampled():
     code = "import sys, myoperf.geometry, myoperf.cli.main; sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("axis", [(-0.58, 0.70, 0.42), (0.9, 0.1, -0.3), (0.0, 0.0, 2.0)])
+def test_anterior_direction_is_the_projected_direction_to_the_head(axis):
+    up = geometry.anterior_direction(axis)
+    assert np.linalg.norm(up) == pytest.approx(1.0)
+    assert up @ np.array(axis) == pytest.approx(0.0, abs=1e-12)
+    if axis[:2] == (0.0, 0.0):  # an upright heart: the anterior wall faces the chest
+        np.testing.assert_allclose(up, (0.0, -1.0, 0.0))
+    else:
+        assert up[2] == pytest.approx(np.sqrt(1.0 - geometry.unit(axis)[2] ** 2))
+
+
+def test_largest_piece_counts_corners_only_when_wanted():
+    mask = np.zeros((4, 5, 6), dtype=np.uint8)
+    mask[0, 0, 0] = mask[1, 1, 1] = 2  # touch at a corner: together two voxels
+    mask[3, 4, 0:2] = 1
+    mask[3, 0, 5] = 1
+    mask[2, 2, 2] = 1  # a third voxel of the diagonal chain
+    assert np.argwhere(geometry.largest_piece(mask)).tolist() == [[0, 0, 0], [1, 1, 1], [2, 2, 2]]
+    assert np.argwhere(geometry.largest_piece(mask, corners=False)).tolist() == [[3, 4, 0], [3, 4, 1]]
+    assert not geometry.largest_piece(np.zeros((2, 3))).any()

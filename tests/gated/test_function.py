@@ -98,7 +98,7 @@ def normal():
 def test_rays_integrate_a_half_ellipsoid_exactly():
     rays = lay_rays(FRAME)
     start = rays.height_mm - LENGTH / 2
-    across, along = np.sin(rays.turn_rad), -np.cos(rays.turn_rad)
+    across, along = np.sin(rays.tilt_rad), -np.cos(rays.tilt_rad)
     a = (across / RADIUS) ** 2 + (along / LENGTH) ** 2
     b, c = 2 * start * along / LENGTH**2, (start / LENGTH) ** 2 - 1
     distance = (-b + np.sqrt(np.maximum(b * b - 4 * a * c, 0))) / (2 * a)

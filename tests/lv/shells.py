@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from myoperf.geometry import affine_from_axes, transform_points
+from myoperf.geometry import affine_from_axes, anterior_direction, transform_points
 from myoperf.types import LVFrame, Volume
-from myoperf.ventricle.bullet import anterior_direction
 
 AXES = np.array([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
 

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from myoperf.errors import AnalysisError, InputError
-from myoperf.geometry import affine_from_axes, rotate_frame, transform_points
+from myoperf.geometry import affine_from_axes, anterior_direction, rotate_frame, transform_points
 from myoperf.lv import cavity_from_wall, find_lv, frame_from_mask, segment_lv
 from myoperf.types import LVFrame, Volume
-from myoperf.ventricle.bullet import anterior_direction
 
 sys.path.insert(0, str(Path(__file__).parent))
 from shells import Shell, grid, make

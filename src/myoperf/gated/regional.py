@@ -7,12 +7,11 @@ import numpy as np
 from myoperf.gated.tracking import Tracking
 from myoperf.segments import segment_means
 from myoperf.types import Float
-from myoperf.ventricle.rays import TUBE_STEP_MM, Rays
+from myoperf.ventricle.rays import Rays, at_rings, equal_arc_rings
 
 __all__ = ["PHASE_RESPONSE", "moving_wall", "regional", "shape_numbers", "unroll"]
 
-
-_RINGS, _ANGLES = 24, 36
+_RINGS = 24
 
 PHASE_RESPONSE: Float = np.array(
     [
@@ -29,7 +28,7 @@ noiseless images of simulated patients (``benchmarks/phase_response.py``), round
 
 
 def unroll(rays: Rays, values: Float, middle_mm: Float, rim_mm: Float) -> Float:
-    """Read a field on the rays of one gate at equal steps of the mid-wall's arc from apex to valve.
+    """Resample a field on the rays of one gate at equal steps of the mid-wall's arc from apex to valve.
 
     Parameters
     ----------
@@ -42,20 +41,7 @@ def unroll(rays: Rays, values: Float, middle_mm: Float, rim_mm: Float) -> Float:
     -------
     Shape (24, angles), as a polar map.
     """
-    radius = middle_mm * np.sin(rays.turn_rad)[:, None]
-    height = rays.height_mm[:, None] - middle_mm * np.cos(rays.turn_rad)[:, None]
-    arc = np.concatenate(
-        [
-            np.zeros((1, middle_mm.shape[1])),
-            np.cumsum(np.hypot(np.diff(radius, axis=0), np.diff(height, axis=0)), axis=0),
-        ]
-    )
-    arc = arc + radius[:1]
-    out = np.empty((_RINGS, middle_mm.shape[1]))
-    for a in range(middle_mm.shape[1]):
-        whole = np.interp(rim_mm[a], rays.height_mm[rays.cap_rings :], arc[rays.cap_rings :, a])
-        out[:, a] = np.interp((np.arange(_RINGS) + 0.5) / _RINGS * whole, arc[:, a], values[:, a])
-    return out
+    return at_rings(values, equal_arc_rings(rays, middle_mm, rings=_RINGS, rim_mm=rim_mm))
 
 
 def moving_wall(wall: Tracking) -> tuple[Float, Float, Float]:
@@ -114,8 +100,8 @@ def shape_numbers(wall: Tracking, gate: int) -> tuple[float, float]:
     """
     shell, rays = wall.shell, wall.rays
     inner, rim = shell.inner_mm(rays)[gate], float(shell.rim_mm[gate].mean())
-    rows = slice(rays.cap_rings, rays.cap_rings + max(1, int(rim / TUBE_STEP_MM)))
-    tip = float(inner[0].mean() * np.cos(rays.turn_rad[0]))
+    rows = slice(rays.cap_rings, rays.cap_rings + max(1, int(rim / rays.tube_step_mm)))
+    tip = float(inner[0].mean() * np.cos(rays.tilt_rad[0]))
     across = 2.0 * float(inner[rows].mean(axis=1).max())
     middle = float(shell.middle_mm[gate, 0].mean()) + rim
     radius = float(shell.middle_mm[gate, rows].mean(axis=1).max())

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from myoperf.errors import InputError
-from myoperf.gated.tracking import time_basis
 from myoperf.types import Float, VolumeCurve
+from myoperf.ventricle.fit import beat_basis
 
 __all__ = ["fit_volume_curve"]
-
 
 _FINE = 360
 """Samples of the fitted curve: one a degree of the cycle, so that times are good to 1/360 of the beat."""
@@ -33,10 +32,10 @@ def fit_volume_curve(volumes_ml: Float, *, beat_ms: float | None = None) -> Volu
     values = np.asarray(volumes_ml, dtype=np.float64)
     if values.ndim != 1 or values.size < 4 or not (values > 0).all():
         raise InputError(f"A volume curve needs 4 positive volumes or more; got {values.size} gates.")
-    basis = time_basis(values.size)
+    basis = beat_basis(values.size)
     terms = np.linalg.lstsq(basis, values, rcond=None)[0]
     time = (np.arange(_FINE) + 0.5) / _FINE
-    fine = time_basis(_FINE)[:, : terms.size] @ terms
+    fine = beat_basis(_FINE)[:, : terms.size] @ terms
     top, bottom = int(fine.argmax()), int(fine.argmin())
     rate = (np.roll(fine, -1) - np.roll(fine, 1)) * (0.5 * _FINE)  # ml a beat
     filling = (top - bottom) % _FINE

@@ -17,8 +17,10 @@ from myoperf.types import Float, LVFrame, Volume
 
 __all__ = [
     "affine_from_axes",
+    "anterior_direction",
     "horizontal_long_axis",
     "index_from_lps",
+    "largest_piece",
     "lps_from_ras",
     "reslice",
     "rotate_frame",
@@ -26,11 +28,64 @@ __all__ = [
     "short_axis",
     "short_axis_grid",
     "transform_points",
+    "unit",
     "vertical_long_axis",
 ]
 
 
 _RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_HEAD, _FRONT = np.array([0.0, 0.0, 1.0]), np.array([0.0, -1.0, 0.0])
+"""LPS directions towards the patient's head and chest."""
+
+
+def unit(vectors: ArrayLike) -> Float:
+    """Return vectors of shape (..., 3) scaled to length one."""
+    array = np.asarray(vectors, dtype=np.float64)
+    return np.asarray(array / np.linalg.norm(array, axis=-1, keepdims=True))
+
+
+def anterior_direction(axis: ArrayLike) -> Float:
+    """Return the anterior direction that belongs to a long axis in a patient lying straight.
+
+    Clinical reorientation turns the transaxial stack about the patient's length (azimuth) and then
+    tilts it (elevation); there is no third turn. "Up" in the short-axis image is then the
+    projection of the direction to the head onto the short-axis plane. For a left ventricle that
+    points left, forward and down this puts the septum to the patient's right and front and the
+    lateral wall to the left and back. The right ventricle is not consulted
+    (`myoperf.polar.check_rv_side` does that).
+
+    Parameters
+    ----------
+    axis
+        (3,) LPS direction from apex to base.
+
+    Returns
+    -------
+    (3,) unit vector at right angles to the axis.
+    """
+    long_axis = unit(axis)
+    up = _HEAD - long_axis * (_HEAD @ long_axis)
+    if np.linalg.norm(up) < 1e-3:  # upright heart: the anterior wall faces the front
+        up = _FRONT - long_axis * (_FRONT @ long_axis)
+    return unit(up)
+
+
+def largest_piece(mask: NDArray[Any], *, corners: bool = True) -> NDArray[np.bool_]:
+    """Return the largest connected piece of a mask; all False where the mask is empty.
+
+    Parameters
+    ----------
+    mask
+        Any number of dimensions; nonzero inside.
+    corners
+        Whether voxels that share only an edge or a corner are connected (26 neighbours in 3D), or
+        only those that share a face (6).
+    """
+    inside = np.asarray(mask) != 0
+    pieces, count = ndimage.label(inside, ndimage.generate_binary_structure(inside.ndim, inside.ndim if corners else 1))
+    if count == 0:
+        return inside
+    return np.asarray(pieces == 1 + int(np.argmax(np.bincount(pieces.ravel())[1:])))
 
 
 def lps_from_ras(affine: ArrayLike) -> Float:

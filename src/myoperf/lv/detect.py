@@ -70,11 +70,9 @@ def _template(axis: Float, radius: float) -> tuple[Float, Float]:
     line = np.arange(-half, half + 1) * GRID_MM
     z, y, x = np.meshgrid(line, line, line, indexing="ij")
     points = np.stack([x, y, z], axis=-1)
-    along = points @ axis + 0.5 * length - cap  # from the hub
-    across = np.linalg.norm(points - (points @ axis)[..., None] * axis, axis=-1)
-    scaled = np.hypot(across / radius, np.minimum(along, 0) / cap)
-    reach = np.hypot(across, np.minimum(along, 0)) / np.maximum(scaled, 1e-6)
-    distance = (scaled - 1) * np.where(scaled > 1e-6, reach, radius)
+    hub = (cap - 0.5 * length) * axis
+    distance = Bullet(hub, axis, radius, cap, length - cap).distance_mm(points)
+    along = (points - hub) @ axis
     wall = np.exp(-0.5 * (distance / WALL_SIGMA_MM) ** 2)
     wall = wall / (1 + np.exp((along - (length - cap)) / 3.0))
     support = (distance < SUPPORT_MM) & (along < length - cap + SUPPORT_MM)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from myoperf.errors import AnalysisError
-from myoperf.geometry import index_from_lps, transform_points
+from myoperf.geometry import anterior_direction, index_from_lps, transform_points
 from myoperf.lv.detect import candidates, prepare
 from myoperf.lv.labels import paint_labels
 from myoperf.lv.quality import check_wall, rate
 from myoperf.lv.refine import fit_bullet, refine, score_bullets
 from myoperf.types import Finding, Float, LVFrame, Volume
-from myoperf.ventricle.bullet import Bullet, anterior_direction
-from myoperf.ventricle.tracing import Surfaces, trace_wall
+from myoperf.ventricle.bullet import Bullet
+from myoperf.ventricle.tracing import TracedWall, trace_wall
 
 __all__ = ["LVFit", "find_lv", "segment_lv"]
-
 
 LOWEST_SCORE = 0.08
 TRACE_MM, TRACE_SIGMA_MM = 3.0, 1.5  # finer and less smoothed than the image used for searching
@@ -77,11 +76,10 @@ def find_lv(volume: Volume) -> LVFit:
         )
     rivals = [s for s, other in rough if np.linalg.norm(other.hub_mm - bullet.hub_mm) > 30.0]
     sharp = prepare(volume, spacing_mm=TRACE_MM, sigma_mm=TRACE_SIGMA_MM)
-    surfaces = _settle(sharp, bullet)
-    labels = paint_labels(volume.summed(), surfaces)
-    frame = _frame_of(surfaces)
-    confidence, doubts = rate(surfaces, score, max(rivals, default=0.0))
-    return LVFit(frame, labels, confidence, doubts + check_wall(surfaces, labels, sharp))
+    wall = _fit_to_wall(sharp, bullet)
+    labels = _label(volume, wall)
+    confidence, findings = rate(wall, score, max(rivals, default=0.0))
+    return LVFit(_frame_of(wall), labels, confidence, findings + check_wall(wall, labels, sharp))
 
 
 def segment_lv(volume: Volume, frame: LVFrame) -> tuple[Volume, tuple[Finding, ...]]:
@@ -104,45 +102,40 @@ def segment_lv(volume: Volume, frame: LVFrame) -> tuple[Volume, tuple[Finding, .
     image = prepare(volume)
     bullet = _shape_in_frame(image, frame)
     sharp = prepare(volume, spacing_mm=TRACE_MM, sigma_mm=TRACE_SIGMA_MM)
-    surfaces = trace_wall(sharp, bullet, frame.anterior, rim_mm=np.array(bullet.base_mm))
-    if not float(surfaces.counts.max()) > 0:
+    wall = trace_wall(sharp, bullet, frame.anterior, rim_mm=bullet.base_mm)
+    if not float(wall.counts.max()) > 0:
         raise AnalysisError("There are no counts at the given pose; check the pose and the file.")
-    labels = paint_labels(volume.summed(), surfaces)
-    return labels, check_wall(surfaces, labels, sharp)
+    labels = _label(volume, wall)
+    return labels, check_wall(wall, labels, sharp)
 
 
-def _settle(image: Volume, bullet: Bullet) -> Surfaces:
-    """Trace the wall, fit the bullet to it, and trace again."""
+def _label(volume: Volume, wall: TracedWall) -> Volume:
+    return paint_labels(volume.summed(), wall.rays, inner_mm=wall.inner_mm, outer_mm=wall.outer_mm, rim_mm=wall.rim_mm)
+
+
+def _fit_to_wall(image: Volume, bullet: Bullet) -> TracedWall:
+    """Trace the wall, fit the bullet to what was traced, and trace along its rays, twice."""
     for _ in range(2):
-        surfaces = trace_wall(image, bullet, anterior_direction(bullet.axis))
-        along = np.arange(len(surfaces.nodes.depth_mm)) >= surfaces.nodes.cap_rings
-        depth = surfaces.nodes.depth_mm - surfaces.nodes.depth_mm[surfaces.nodes.cap_rings]
-        used = (surfaces.weight > 0.15) & ~(along[:, None] & (depth[:, None] > surfaces.rim_mm))
+        wall = trace_wall(image, bullet, anterior_direction(bullet.axis))
+        used = (wall.weight > 0.15) & wall.below_valve
         if used.sum() < 60:
             break
-        weight = (surfaces.weight * np.maximum(np.sin(_tilts(surfaces)), 0.1)[:, None])[used]
-        start = Bullet(bullet.hub_mm, bullet.axis, bullet.radius_mm, bullet.cap_mm, float(surfaces.rim_mm.mean()))
-        _, fitted = fit_bullet(surfaces.middle_points()[used], start, weights=weight)
+        # Rays near the pole stand for little area.
+        weight = (wall.weight * np.maximum(np.sin(wall.rays.tilt_rad), 0.1)[:, None])[used]
+        start = replace(bullet, base_mm=float(wall.rim_mm.mean()))
+        _, fitted = fit_bullet(wall.rays.points(wall.middle_mm)[used], start, weights=weight)
         if np.linalg.norm(fitted.hub_mm - bullet.hub_mm) > 20.0 or fitted.axis @ bullet.axis < 0.85:
             break
         bullet = fitted
     return trace_wall(image, bullet, anterior_direction(bullet.axis))
 
 
-def _tilts(surfaces: Surfaces) -> Float:
-    """Angle of each ring's rays to the long axis."""
-    rays = surfaces.nodes.directions[:, 0] @ surfaces.bullet.axis
-    return np.arccos(np.clip(-rays, -1, 1))
-
-
-def _frame_of(surfaces: Surfaces) -> LVFrame:
-    """Give the pose of traced surfaces: apex at the traced mid-wall, base at the middle of the rim."""
-    bullet = surfaces.bullet
-    tip = float(surfaces.middle_mm[0].mean())
-    length = max(float(surfaces.rim_mm.mean()), 2.0 - tip)
-    return LVFrame(
-        bullet.hub_mm - tip * bullet.axis, bullet.hub_mm + length * bullet.axis, surfaces.nodes.directions[-1, 0]
-    )
+def _frame_of(wall: TracedWall) -> LVFrame:
+    """Return the pose of a traced wall: apex at the traced mid-wall, base at the middle of the rim."""
+    rays = wall.rays
+    tip = float(wall.middle_mm[0].mean())
+    length = max(float(wall.rim_mm.mean()), 2.0 - tip)
+    return LVFrame(rays.hub_mm - tip * rays.axis, rays.hub_mm + length * rays.axis, rays.spokes[0])
 
 
 def _shape_in_frame(image: Volume, frame: LVFrame) -> Bullet:

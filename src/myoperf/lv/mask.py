@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from myoperf.errors import AnalysisError, InputError
-from myoperf.geometry import index_from_lps, transform_points
-from myoperf.lv.labels import paint_labels, wall_coordinates
+from myoperf.geometry import index_from_lps, largest_piece, transform_points
+from myoperf.lv.labels import paint_labels
 from myoperf.lv.refine import fit_bullet
 from myoperf.types import BLOOD_POOL, MYOCARDIUM, Float, LVFrame, Volume
-from myoperf.ventricle.bullet import ANGLES, Bullet, bullet_nodes
-from myoperf.ventricle.tracing import Surfaces, smooth_surface
+from myoperf.ventricle.bullet import Bullet, rays_over_bullet
+from myoperf.ventricle.fit import bend_sheet
 
 __all__ = ["cavity_from_wall", "frame_from_mask"]
-
 
 MOST_FROM_POSE = 4000
 """Voxels that a fit from a known pose uses; few volumes have more in the wall."""
@@ -24,11 +22,10 @@ def _wall_points(mask: Volume) -> Float:
     """LPS positions of the largest connected piece of the wall."""
     if mask.frames != 1:
         raise InputError(f"A wall mask has one frame; got {mask.frames}.")
-    pieces, count = ndimage.label(mask.array[0] == MYOCARDIUM, np.ones((3, 3, 3)))
-    if count == 0:
+    piece = largest_piece(mask.array[0] == MYOCARDIUM)
+    if not piece.any():
         raise AnalysisError("The mask of the wall is empty; no pose can be taken from it.")
-    largest = 1 + int(np.argmax(np.bincount(pieces.ravel())[1:]))
-    points = transform_points(mask.lps_from_index, np.argwhere(pieces == largest))
+    points = transform_points(mask.lps_from_index, np.argwhere(piece))
     if len(points) < 50 or np.linalg.matrix_rank(points - points.mean(axis=0), tol=1.0) < 3:
         raise AnalysisError(f"A wall of {len(points)} voxels is too small to take a pose from; 50 are needed.")
     return points
@@ -92,7 +89,7 @@ def frame_from_mask(mask: Volume, *, near: LVFrame | None = None) -> LVFrame:
     A bullet (half ellipsoid and cylinder) is fitted to all wall voxels by robust least squares,
     started from both ends of each principal axis; the closed end is the apex. The apex is the
     bullet's tip (mid-wall), the base the median over sectors of where the wall ends, and the anterior
-    direction follows from the patient's axes (`myoperf.ventricle.bullet.anterior_direction`).
+    direction follows from the patient's axes (`myoperf.geometry.anterior_direction`).
 
     Parameters
     ----------
@@ -138,28 +135,17 @@ def cavity_from_wall(mask: Volume, frame: LVFrame) -> Volume:
     cap = float(np.clip((fitted.hub_mm - frame.apex_mm) @ frame.axis, 5.0, 0.9 * frame.length_mm))
     hub = frame.apex_mm + cap * frame.axis
     bullet = Bullet(hub, frame.axis, fitted.radius_mm, cap, frame.length_mm - cap)
-    nodes = bullet_nodes(bullet, frame.anterior, step_mm=3.0)
-    flat = Surfaces(
-        bullet,
-        nodes,
-        nodes.radius_mm,
-        nodes.radius_mm,
-        nodes.radius_mm,
-        nodes.radius_mm,
-        nodes.radius_mm,
-        np.full(ANGLES, bullet.base_mm),
-    )
-    ring, turn, distance, along = wall_coordinates(flat, points)
-    rows = np.clip(np.rint(ring).astype(int), 0, len(nodes.depth_mm) - 1)
-    kept = along <= bullet.base_mm
-    cell = (rows * ANGLES + np.rint(turn).astype(int) % ANGLES)[kept]
-    size = nodes.radius_mm.size
-    hits = np.bincount(cell, minlength=size).astype(np.float64)
-    total = np.bincount(cell, weights=distance[kept], minlength=size)
-    middle = np.where(hits > 0, total / np.maximum(hits, 1), nodes.radius_mm.ravel()).reshape(nodes.radius_mm.shape)
-    middle = smooth_surface(middle, np.minimum(hits, 3).reshape(middle.shape), nodes.radius_mm, stiffness=1.0)
-    closed = Surfaces(bullet, nodes, middle, middle, middle, middle, middle, np.full(ANGLES, bullet.base_mm))
-    inside = paint_labels(mask, closed).array[0] > 0
+    rays = rays_over_bullet(bullet, frame.anterior, step_mm=3.0)
+    shape = bullet.radius_along(rays)
+    ring, angle, distance, height = rays.locate(points)
+    cell = np.rint(ring).astype(int) * rays.angles + np.rint(angle).astype(int) % rays.angles
+    kept = height <= bullet.base_mm
+    hits = np.bincount(cell[kept], minlength=shape.size).reshape(shape.shape)
+    total = np.bincount(cell[kept], weights=distance[kept], minlength=shape.size).reshape(shape.shape)
+    middle = np.where(hits > 0, total / np.maximum(hits, 1), shape)
+    middle = bend_sheet(middle, np.minimum(hits, 3), shape, stiffness=1.0)
+    rim = np.full(rays.angles, bullet.base_mm)
+    inside = paint_labels(mask, rays, inner_mm=middle, outer_mm=middle, rim_mm=rim).array[0] > 0
     wall = mask.array[0] == MYOCARDIUM
     labels = np.where(wall, MYOCARDIUM, np.where(inside, BLOOD_POOL, 0)).astype(np.uint8)
     return mask.with_array(labels)

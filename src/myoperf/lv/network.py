@@ -11,11 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
-from scipy import ndimage
 from torch import Tensor
 
 from myoperf.errors import AnalysisError, MissingWeightsError
-from myoperf.geometry import index_from_lps, transform_points
+from myoperf.geometry import index_from_lps, largest_piece, transform_points
 from myoperf.lv.compact_network import LVCompact, matrix_from_six
 from myoperf.lv.engine import CPU, Engine, Runner, build_runner
 from myoperf.lv.find import LVFit, find_lv
@@ -292,11 +291,10 @@ def _box_points(volume: Volume, pose: _Pose) -> tuple[Tensor, tuple[slice, slice
 def _labels(chance: NDArray[Any]) -> NDArray[np.uint8]:
     """Take the likeliest class; keep the largest piece of the ventricle."""
     labels = chance.argmax(0).astype(np.uint8)
-    pieces, count = ndimage.label(labels > 0)
-    if count == 0:
+    piece = largest_piece(labels, corners=False)
+    if not piece.any():
         raise AnalysisError("No left ventricle was found: the network labelled no voxel; check the file.")
-    labels[pieces != 1 + int(np.argmax(np.bincount(pieces.ravel())[1:]))] = 0
-    return np.asarray(labels)
+    return np.where(piece, labels, np.uint8(0))
 
 
 def _pose_of(frame: LVFrame) -> _Pose:

@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from myoperf.geometry import sample
 from myoperf.types import MYOCARDIUM, Finding, Volume
-from myoperf.ventricle.tracing import Surfaces
+from myoperf.ventricle.tracing import TracedWall
 
 __all__ = ["check_wall", "rate"]
 
@@ -15,7 +15,7 @@ __all__ = ["check_wall", "rate"]
 EXPECTED_SCORE = 0.45  # half-way mark of a clear ventricle's score
 
 
-def rate(surfaces: Surfaces, score: float, rival: float) -> tuple[float, tuple[Finding, ...]]:
+def rate(wall: TracedWall, score: float, rival: float) -> tuple[float, tuple[Finding, ...]]:
     """Turn a match into a confidence of 0 to 1, with a warning when it is below one half.
 
     Three things must hold: the wall stands out (score), no other place matches as well (margin),
@@ -28,8 +28,8 @@ def rate(surfaces: Surfaces, score: float, rival: float) -> tuple[float, tuple[F
     """
     clear = 1 / (1 + np.exp(-(score - EXPECTED_SCORE) / 0.08))
     alone = 1 / (1 + np.exp(-(score - rival - 0.05) / 0.05))
-    outer = float(np.median(surfaces.outer_mm[surfaces.nodes.cap_rings :]))
-    length = float(surfaces.middle_mm[0].mean() + surfaces.rim_mm.mean())
+    outer = float(np.median(wall.outer_mm[wall.rays.cap_rings :]))
+    length = float(wall.middle_mm[0].mean() + wall.rim_mm.mean())
     usual = float(np.exp(-0.5 * (max(0.0, abs(np.log(outer / 36.0)) - 0.35) / 0.15) ** 2))
     usual *= float(np.exp(-0.5 * (max(0.0, abs(np.log(length / 75.0)) - 0.4) / 0.15) ** 2))
     confidence = float(clear * alone * usual)
@@ -45,16 +45,14 @@ def rate(surfaces: Surfaces, score: float, rival: float) -> tuple[float, tuple[F
     return confidence, (Finding("lv-uncertain", "warning", message),)
 
 
-def check_wall(surfaces: Surfaces, labels: Volume, image: Volume) -> tuple[Finding, ...]:
+def check_wall(wall: TracedWall, labels: Volume, image: Volume) -> tuple[Finding, ...]:
     """Look for what spoils a wall: activity next to it, gaps, and the edge of the volume."""
     found: list[Finding] = []
-    depth = surfaces.nodes.depth_mm - surfaces.nodes.depth_mm[surfaces.nodes.cap_rings]
-    wall = depth[:, None] <= surfaces.rim_mm
-    usual = float(np.percentile(surfaces.counts[wall], 75))
-    ahead = surfaces.outer_mm[..., None] + np.array([6.0, 10.0, 14.0])
-    points = surfaces.nodes.origins[..., None, :] + ahead[..., None] * surfaces.nodes.directions[..., None, :]
-    outside = sample(image, points)[0].max(axis=-1)
-    hot = float(np.mean((outside > 0.9 * usual)[wall]))
+    below = wall.below_valve
+    usual = float(np.percentile(wall.counts[below], 75))
+    ahead = wall.outer_mm + np.array([6.0, 10.0, 14.0])[:, None, None]
+    outside = sample(image, wall.rays.points(ahead))[0].max(axis=0)
+    hot = float(np.mean((outside > 0.9 * usual)[below]))
     if hot > 0.02:
         found.append(
             Finding(
@@ -63,7 +61,7 @@ def check_wall(surfaces: Surfaces, labels: Volume, image: Volume) -> tuple[Findi
                 f"Activity as hot as the wall lies within 15 mm of {100 * hot:.0f} % of it; its counts may be raised.",
             )
         )
-    unseen = float(np.mean((surfaces.weight < 0.1)[wall]))
+    unseen = float(np.mean((wall.weight < 0.1)[below]))
     if unseen > 0.15:
         found.append(
             Finding(
@@ -73,11 +71,9 @@ def check_wall(surfaces: Surfaces, labels: Volume, image: Volume) -> tuple[Findi
             )
         )
     marked = labels.array[0] == MYOCARDIUM
-    border = np.zeros(marked.shape, dtype=bool)
-    for axis in range(3):
-        edge = np.moveaxis(border, axis, 0)
-        edge[[0, -1]] = True
-    rim = ndimage.binary_dilation(marked) & border
+    inner = np.zeros(marked.shape, dtype=bool)
+    inner[1:-1, 1:-1, 1:-1] = True
+    rim = ndimage.binary_dilation(marked) & ~inner
     if rim.any() or not marked.any():
         found.append(
             Finding(

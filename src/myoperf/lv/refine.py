@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy import optimize
 
-from myoperf.geometry import sample
+from myoperf.geometry import anterior_direction, sample, unit
 from myoperf.types import Float, Volume
-from myoperf.ventricle.bullet import TYPICAL_AXIS, Bullet, anterior_direction, unit
+from myoperf.ventricle.bullet import TYPICAL_AXIS, Bullet
 
 __all__ = ["fit_bullet", "refine", "score_bullets"]
-
 
 REACH_MM = 13.0  # from mid-wall to where cavity and surroundings are looked at
 GAIN = 0.25  # contrast a stretch of wall must have to be worth adding
@@ -160,16 +159,9 @@ def fit_bullet(points_mm: Float, start: Bullet, *, weights: Float | None = None)
         return Bullet(hub, turned, radius, radius * float(np.exp(x[6])), max(base, 1.0))
 
     def residual(x: Float) -> Float:
-        bullet = build(x)
-        offset = points_mm - bullet.hub_mm
-        along = offset @ bullet.axis
-        across = np.linalg.norm(offset - along[:, None] * bullet.axis, axis=1)
-        behind = np.minimum(along, 0.0)
-        scaled = np.hypot(across / bullet.radius_mm, behind / bullet.cap_mm)
-        reach = np.hypot(across, behind)
-        distance = (scaled - 1) * np.where(scaled > 0.05, reach / np.maximum(scaled, 0.05), bullet.radius_mm)
+        # A cap of 1.25 radii is the usual shape where the points leave it open.
         prior = (x[6] - np.log(1.25)) * 0.1 * np.sqrt(len(points_mm))
-        return np.concatenate([root * distance, [prior]])
+        return np.concatenate([root * build(x).distance_mm(points_mm), [prior]])
 
     x0 = np.zeros(7)
     x0[5], x0[6] = np.log(start.radius_mm), np.log(start.cap_mm / start.radius_mm)

@@ -97,7 +97,7 @@ def check_hot_gut(volume: Volume, labels: Volume, frame: LVFrame) -> tuple[Findi
     """
     rays = lay_rays(frame)
     length = np.arange(2.0, 75.0, 2.0)
-    points = rays.points(np.broadcast_to(length[:, None, None], (length.size, *rays.direction.shape[:2])))
+    points = rays.sweep(length)
     wall = sample(labels, points, order=0)[0] == MYOCARDIUM
     counts = sample(volume.summed(), points)[0].astype(np.float64)
     if not wall.any():
@@ -108,7 +108,7 @@ def check_hot_gut(volume: Volume, labels: Volume, frame: LVFrame) -> tuple[Findi
     outside = np.clip(last[None] + steps[:, None, None], 0, length.size - 1)
     beyond = np.take_along_axis(counts, outside, axis=0).max(axis=0)
     angle = np.rad2deg(rays.angle_rad)
-    side = (rays.height_mm <= rays.base_mm) & (rays.turn_rad > 0.25 * np.pi)
+    side = (rays.height_mm <= rays.base_mm) & (rays.tilt_rad > 0.25 * np.pi)
     below = (np.abs(angle - 180.0) <= 45.0)[None] & wall.any(axis=0) & side[:, None]
     if not below.any() or usual <= 0:
         return ()

@@ -1,7 +1,7 @@
-"""The shape looked for: a bullet, that is half an ellipsoid (the apex) going over into a cylinder (the base).
+"""The shape of a left ventricle's mid-wall: a bullet, half an ellipsoid (apex) that continues as a cylinder (base).
 
-All lengths are millimetres, all positions LPS. The bullet describes the mid-wall; its axial
-coordinate is 0 at the hub (the centre of the half ellipsoid), negative towards the apex.
+All lengths are millimetres, all positions LPS. Heights along the axis are measured from the hub,
+the centre of the half ellipsoid, and are negative towards the apex.
 """
 
 from __future__ import annotations
@@ -11,47 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from myoperf.geometry import anterior_direction, unit
 from myoperf.types import Float, LVFrame
+from myoperf.ventricle.rays import Rays, lay_rays
 
-__all__ = ["ANGLES", "HEAD", "TYPICAL_AXIS", "Bullet", "Nodes", "anterior_direction", "bullet_nodes", "unit"]
-
-
-HEAD = np.array([0.0, 0.0, 1.0])
-"""LPS direction towards the patient's head."""
+__all__ = ["TYPICAL_AXIS", "Bullet", "rays_over_bullet"]
 
 TYPICAL_AXIS = np.array([-0.58, 0.70, 0.42]) / np.linalg.norm([0.58, 0.70, 0.42])
 """Apex to base in a typical chest: to the right, back and up (45 degrees of azimuth, some 25 of elevation)."""
 
 ANGLES = 32
-"""Samples round the long axis."""
-
-
-def unit(vector: ArrayLike) -> Float:
-    """Scale vectors (..., 3) to length one."""
-    array = np.asarray(vector, dtype=np.float64)
-    return np.asarray(array / np.linalg.norm(array, axis=-1, keepdims=True))
-
-
-def anterior_direction(axis: ArrayLike) -> Float:
-    """Give the anterior direction of a long axis from the patient's axes alone.
-
-    Clinical reorientation turns the transaxial stack about the patient's length (azimuth) and then
-    tilts it (elevation); there is no third turn. The picture's "up" is then the projection of the
-    direction to the head onto the short-axis plane, and that is the rule here. For a left ventricle
-    that points left, forward and down it puts the septum to the patient's right and front and the
-    lateral wall to the left and back. It does not look for the right ventricle.
-
-    Parameters
-    ----------
-    axis
-        (3,) LPS direction from apex to base.
-    """
-    long_axis = unit(axis)
-    up = HEAD - long_axis * (HEAD @ long_axis)
-    if np.linalg.norm(up) < 1e-3:  # upright heart: the anterior wall faces the front
-        front = np.array([0.0, -1.0, 0.0])
-        up = front - long_axis * (front @ long_axis)
-    return unit(up)
+"""Rays round the long axis in the search for a ventricle."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,66 +48,51 @@ class Bullet:
     cap_mm: float
     base_mm: float
 
-    @property
-    def length_mm(self) -> float:
-        """Apex to mitral plane."""
-        return self.cap_mm + self.base_mm
-
-    def frame(self) -> LVFrame:
-        """Give the pose with the anterior direction of `anterior_direction`."""
+    def frame(self, anterior: ArrayLike | None = None) -> LVFrame:
+        """Return the pose; the anterior direction is that of `anterior_direction` unless given."""
         axis = unit(self.axis)
         apex, base = self.hub_mm - self.cap_mm * axis, self.hub_mm + self.base_mm * axis
-        return LVFrame(apex, base, anterior_direction(axis))
+        return LVFrame(apex, base, anterior_direction(axis) if anterior is None else np.asarray(anterior))
+
+    def distance_mm(self, points_mm: Float) -> Float:
+        """Return the signed distance of points (..., 3) from the surface, negative inside: shape (...).
+
+        Exact on the cylinder; on the ellipsoid measured towards the hub, a little longer than the
+        shortest distance. The mitral plane is not a boundary.
+        """
+        offset = points_mm - self.hub_mm
+        along = offset @ self.axis
+        across = np.linalg.norm(offset - along[..., None] * self.axis, axis=-1)
+        behind = np.minimum(along, 0.0)
+        scaled = np.hypot(across / self.radius_mm, behind / self.cap_mm)  # 1 on the surface
+        reach = np.hypot(across, behind)
+        # At the hub itself the direction is undefined; the radius stands for the distance there.
+        return np.asarray((scaled - 1) * np.where(scaled > 0.05, reach / np.maximum(scaled, 0.05), self.radius_mm))
+
+    def radius_along(self, rays: Rays) -> Float:
+        """Return where rays from this hub meet the surface: shape (rings, angles)."""
+        radius = 1.0 / np.hypot(np.cos(rays.tilt_rad) / self.cap_mm, np.sin(rays.tilt_rad) / self.radius_mm)
+        return np.repeat(radius[:, None], rays.angles, axis=1)
 
 
-@dataclass(frozen=True, eq=False)
-class Nodes:
-    """Rays through the wall: every wall point is ``origins + radius * directions``.
+def rays_over_bullet(bullet: Bullet, anterior: ArrayLike, *, step_mm: float = 4.0, past_base_mm: float = 0.0) -> Rays:
+    """Lay rays from a bullet's hub so that they meet its surface about `step_mm` apart.
 
     Parameters
     ----------
-    origins, directions
-        (rings, angles, 3). Ring 0 points at the apex; rays fan out from the hub over the cap and stand
-        at right angles to the axis beyond it. Angle 0 is anterior and rises through the septum.
-    radius_mm
-        (rings, angles) of the bullet.
-    depth_mm
-        (rings,): arc length along the bullet from the apex.
-    cap_rings
-        How many rings fan out from the hub.
+    anterior
+        (3,) direction of angle 0.
+    step_mm
+        Between rings along the wall; exact on the cylinder.
+    past_base_mm
+        How far the rings run on past the mitral plane.
     """
-
-    origins: Float
-    directions: Float
-    radius_mm: Float
-    depth_mm: Float
-    cap_rings: int
-
-
-def bullet_nodes(bullet: Bullet, anterior: ArrayLike, *, step_mm: float = 4.0, beyond_mm: float = 0.0) -> Nodes:
-    """Lay rays over a bullet, `beyond_mm` past its mitral plane, about `step_mm` apart along the wall."""
-    axis, up = unit(bullet.axis), unit(anterior)
-    lateral = np.cross(axis, up)
-    turn = np.arange(ANGLES) * (2 * np.pi / ANGLES)
-    spoke = np.cos(turn)[:, None] * up - np.sin(turn)[:, None] * lateral
+    # Arc of a quarter of an ellipse, to about 5 % by the root mean square of its half axes.
     arc = 0.5 * np.pi * np.sqrt(0.5 * (bullet.radius_mm**2 + bullet.cap_mm**2))
-    cap_rings = max(4, round(arc / step_mm))
-    rim = max(1, 1 + int((bullet.base_mm + beyond_mm) / step_mm))
-    tilt = np.linspace(0.0, np.pi / 2, cap_rings, endpoint=False)
-    fan = -np.cos(tilt)[:, None, None] * axis + np.sin(tilt)[:, None, None] * spoke
-    fan_radius = 1.0 / np.sqrt((np.cos(tilt) / bullet.cap_mm) ** 2 + (np.sin(tilt) / bullet.radius_mm) ** 2)
-    shift = np.arange(rim) * step_mm
-    origins = np.concatenate(
-        [
-            np.broadcast_to(bullet.hub_mm, (cap_rings, ANGLES, 3)),
-            np.broadcast_to((bullet.hub_mm + shift[:, None] * axis)[:, None], (rim, ANGLES, 3)),
-        ]
+    return lay_rays(
+        bullet.frame(anterior),
+        angles=ANGLES,
+        hub_mm=bullet.cap_mm,
+        cap_tilt_rad=np.linspace(0.0, 0.5 * np.pi, max(4, round(arc / step_mm)), endpoint=False),
+        tube_height_mm=np.arange(max(1, 1 + int((bullet.base_mm + past_base_mm) / step_mm))) * step_mm,
     )
-    directions = np.concatenate([fan, np.broadcast_to(spoke, (rim, ANGLES, 3))])
-    radius = np.concatenate([fan_radius, np.full(rim, bullet.radius_mm)])
-    points = np.stack([fan_radius * np.cos(tilt), fan_radius * np.sin(tilt)], axis=1)
-    points = np.concatenate([points, [[0.0, bullet.radius_mm]]])
-    steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
-    depth = np.concatenate([[0.0], np.cumsum(steps)])
-    depth = np.concatenate([depth, depth[-1] + shift[1:]])
-    return Nodes(origins, directions, np.repeat(radius[:, None], ANGLES, axis=1), depth, cap_rings)

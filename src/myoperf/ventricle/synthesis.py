@@ -22,8 +22,10 @@ __all__ = ["Shell", "crop", "shell_image"]
 
 _DEPTHS = np.array([-0.774597, 0.0, 0.774597])
 _DEPTH_WEIGHTS = np.array([5.0, 8.0, 5.0]) / 18.0
+"""Gauss-Legendre points and weights across the wall: exact to the fifth power of depth."""
 _TUBE_RINGS = 18
 _FINE_MM = 3.6
+"""Voxels are split until they are about this small, before points are spread over them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,13 +50,13 @@ class Shell:
     uptake: Float
 
     def inner_mm(self, rays: Rays) -> Float:
-        """Give the endocardium along the rays, never nearer the hub than a tenth of the mid-wall."""
+        """Return the endocardium along the rays, shape (gates, rings, angles), at least a tenth of the mid-wall."""
         half = 0.5 * self.thickness_mm * slant(rays, self.middle_mm)
         return np.asarray(np.maximum(self.middle_mm - half, 0.1 * self.middle_mm))
 
 
 def crop(volume: Volume, points_mm: Float, *, margin_mm: float) -> Volume:
-    """Cut a volume to the box that holds points with a margin."""
+    """Crop a volume to the box that holds LPS points (..., 3) with a margin."""
     index = transform_points(index_from_lps(volume.lps_from_index), points_mm.reshape(-1, 3))
     margin = margin_mm / volume.spacing_mm
     low = np.maximum(np.floor(index.min(axis=0) - margin), 0).astype(int)
@@ -64,32 +66,25 @@ def crop(volume: Volume, points_mm: Float, *, margin_mm: float) -> Volume:
     return Volume(volume.array[:, low[0] : high[0], low[1] : high[1], low[2] : high[2]], affine)
 
 
-def _nodes(rays: Rays, shell: Shell, gate: int) -> tuple[Float, Float]:
-    """Give quadrature points (n, 3) in LPS and their counts (n,) of one gate's wall."""
-    middle, thick, rim = shell.middle_mm[gate], shell.thickness_mm[gate], shell.rim_mm[gate]
-    cap, angles = rays.cap_rings, rays.direction.shape[1]
-    oblique = slant(rays, middle)
-    step = 2.0 * np.pi / angles
-    edges = np.linspace(0.0, 0.5 * np.pi, cap + 1)
-    solid = (np.cos(edges[:-1]) - np.cos(edges[1:]))[:, None] * step
-    shift = _DEPTHS[:, None, None] * (0.5 * thick * oblique)
-    far = np.maximum(middle + shift, 1.0)
-    depth = (thick * oblique) * _DEPTH_WEIGHTS[:, None, None] * shell.uptake
-    ball = rays.points(far)[:, :cap]
-    ball_counts = (far**2 * depth)[:, :cap] * solid
-    share = (np.arange(_TUBE_RINGS) + 0.5) / _TUBE_RINGS
-    height = share[:, None] * np.maximum(rim, 1.0)
-    place = np.clip(height / (rays.height_mm[cap + 1] - rays.height_mm[cap]), 0, rays.height_mm.size - cap - 1.001)
-    low, column = place.astype(int), np.arange(angles)
+def _wall_points(rays: Rays, shell: Shell, gate: int) -> tuple[Float, Float]:
+    """Return quadrature points (n, 3) in LPS and their counts (n,) of one gate's wall."""
+    middle, rim = shell.middle_mm[gate], np.maximum(shell.rim_mm[gate], 1.0)
+    cap, column = rays.cap_rings, np.arange(rays.angles)
+    across = shell.thickness_mm[gate] * slant(rays, middle)  # thickness along the ray
+    distance = np.maximum(middle + _DEPTHS[:, None, None] * 0.5 * across, 1.0)
+    content = across * _DEPTH_WEIGHTS[:, None, None] * shell.uptake
+    ball = rays.points(distance)[:, :cap]
+    ball_counts = (distance**2 * content)[:, :cap] * rays.cap_solid_angle
+    # The tube is cut anew from hub to valve plane, so that its last ring ends at the rim.
+    height = ((np.arange(_TUBE_RINGS) + 0.5) / _TUBE_RINGS)[:, None] * rim
+    place = np.clip(height / rays.tube_step_mm, 0, rays.height_mm.size - cap - 1.001)
+    low = place.astype(int)
     part = place - low
-    far_tube = far[:, cap:][:, low, column] * (1 - part) + far[:, cap:][:, low + 1, column] * part
-    depth_tube = depth[:, cap:][:, low, column] * (1 - part) + depth[:, cap:][:, low + 1, column] * part
-    tube = (
-        rays.frame.centre_mm
-        + height[..., None] * rays.frame.axis
-        + far_tube[..., None] * rays.direction[-1][None, None]
+    far, depth = (
+        v[:, cap:][:, low, column] * (1 - part) + v[:, cap:][:, low + 1, column] * part for v in (distance, content)
     )
-    tube_counts = far_tube * depth_tube * step * (np.maximum(rim, 1.0) / _TUBE_RINGS)
+    tube = rays.hub_mm + height[..., None] * rays.axis + far[..., None] * rays.spokes
+    tube_counts = far * depth * (2.0 * np.pi / rays.angles) * (rim / _TUBE_RINGS)
     return (
         np.concatenate([ball.reshape(-1, 3), tube.reshape(-1, 3)]),
         np.concatenate([ball_counts.ravel(), tube_counts.ravel()]) / 1000.0,
@@ -97,7 +92,7 @@ def _nodes(rays: Rays, shell: Shell, gate: int) -> tuple[Float, Float]:
 
 
 def shell_image(rays: Rays, shell: Shell, grid: Volume, *, sigma_mm: float) -> Volume:
-    """Give the shell's image, blurred by a Gaussian, on a grid: float32, one frame a gate, counts per voxel.
+    """Simulate the shell's image, blurred by a Gaussian, on a grid: float32, one frame a gate, counts per voxel.
 
     Parameters
     ----------
@@ -113,7 +108,7 @@ def shell_image(rays: Rays, shell: Shell, grid: Volume, *, sigma_mm: float) -> V
     sigma = np.sqrt(np.maximum((sigma_mm / grid.spacing_mm * factor) ** 2 - 1.0 / 6.0, 0.01))
     out = np.empty((shell.middle_mm.shape[0], *grid.grid_shape), dtype=np.float32)
     for gate, image in enumerate(out):
-        points, counts = _nodes(rays, shell, gate)
+        points, counts = _wall_points(rays, shell, gate)
         fine = _splat(
             transform_points(to_index, points) * factor, counts, (int(shape[0]), int(shape[1]), int(shape[2]))
         )

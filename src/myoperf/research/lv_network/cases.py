@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from myoperf.errors import InputError
-from myoperf.geometry import index_from_lps
+from myoperf.geometry import index_from_lps, largest_piece
 from myoperf.io.assemble.scans import nm_scan
 from myoperf.io.header import read_header
 from myoperf.io.nifti import read_nifti
@@ -53,10 +53,10 @@ class Case:
 
 
 def _largest(mask: NDArray[Any]) -> NDArray[np.uint8]:
-    pieces, count = ndimage.label(mask > 0, np.ones((3, 3, 3)))
-    if count == 0:
+    piece = largest_piece(mask)
+    if not piece.any():
         raise InputError("A mask of the wall is empty; check the file.")
-    return np.asarray(pieces == 1 + int(np.argmax(np.bincount(pieces.ravel())[1:])), dtype=np.uint8)
+    return piece.astype(np.uint8)
 
 
 def _placed(mask: Volume, image: Volume) -> NDArray[np.uint8]:
