@@ -16,7 +16,6 @@ from myoperf.gated import (
 )
 from myoperf.gated.tracking import track_walls
 from myoperf.types import LVFrame, PolarMap, Volume
-from myoperf.ventricle.rays import cavity_ml, lay_rays, mid_wall_area_mm2
 
 LENGTH, RADIUS, WALL = 82.0, 27.0, 9.0
 FRAME = LVFrame(
@@ -93,21 +92,6 @@ def measured(volume, **options):
 def normal():
     volume, edv, esv = heart()
     return measured(volume, frame_duration_ms=np.full(GATES, 100.0)), edv, esv
-
-
-def test_rays_integrate_a_half_ellipsoid_exactly():
-    rays = lay_rays(FRAME)
-    start = rays.height_mm - LENGTH / 2
-    across, along = np.sin(rays.tilt_rad), -np.cos(rays.tilt_rad)
-    a = (across / RADIUS) ** 2 + (along / LENGTH) ** 2
-    b, c = 2 * start * along / LENGTH**2, (start / LENGTH) ** 2 - 1
-    distance = (-b + np.sqrt(np.maximum(b * b - 4 * a * c, 0))) / (2 * a)
-    distance = np.repeat(distance[:, None], 36, axis=1)
-    rim = np.full(36, LENGTH / 2)
-    assert cavity_ml(rays, distance, rim) == pytest.approx(half_ellipsoid_ml(RADIUS, LENGTH), rel=3e-3)
-    e = np.sqrt(1 - (RADIUS / LENGTH) ** 2)
-    area = np.pi * RADIUS**2 * (1 + LENGTH / (RADIUS * e) * np.arcsin(e))
-    assert mid_wall_area_mm2(rays, distance, rim) == pytest.approx(area, rel=3e-3)
 
 
 def test_volumes_of_a_blurred_beating_shell(normal):
