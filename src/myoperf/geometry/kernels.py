@@ -3,6 +3,8 @@
 Same values as `scipy.ndimage` with ``order=1, mode="grid-constant"``: positions and weights in double
 precision, the value beyond the grid blended in over the last voxel. Imported on first use, since
 numba itself takes some tenths of a second to load; the machine code is kept on disk.
+
+Images are read through a flat view with strides worked out once, which keeps the inner loop short.
 """
 
 from __future__ import annotations
@@ -18,38 +20,41 @@ __all__ = ["sample_grid", "sample_points"]
 
 
 @njit(cache=True, nogil=True)
-def _at(image: Any, place: int, stride: int, shape: Any, z: float, y: float, x: float, outside: float) -> float:
-    """Blend the eight neighbours of (z, y, x), each checked against the grid; `image` is flat, `place` its first."""
+def _blend_checked(
+    flat: Any, frame_start: int, shape: Any, plane: float, row: float, column: float, outside: float
+) -> float:
+    """Blend the eight neighbours of a position, each checked against the grid; beyond it `outside` counts."""
     planes, rows, columns = shape
-    if not (-1.0 < z < planes and -1.0 < y < rows and -1.0 < x < columns):
+    if not (-1.0 < plane < planes and -1.0 < row < rows and -1.0 < column < columns):
         return outside
-    i, j, k = int(np.floor(z)), int(np.floor(y)), int(np.floor(x))
-    c, b, a = z - i, y - j, x - k
+    i, j, k = int(np.floor(plane)), int(np.floor(row)), int(np.floor(column))
     total = 0.0
     for di in range(2):
-        wz = c if di else 1.0 - c
+        along_planes = plane - i if di else 1.0 - (plane - i)
         for dj in range(2):
-            wy = wz * (b if dj else 1.0 - b)
+            along_rows = along_planes * (row - j if dj else 1.0 - (row - j))
             for dk in range(2):
-                weight = wy * (a if dk else 1.0 - a)
+                weight = along_rows * (column - k if dk else 1.0 - (column - k))
                 inside = 0 <= i + di < planes and 0 <= j + dj < rows and 0 <= k + dk < columns
-                value = image[place + (i + di) * stride + (j + dj) * columns + k + dk] if inside else outside
-                total += weight * value
+                voxel = frame_start + ((i + di) * rows + j + dj) * columns + k + dk
+                total += weight * (flat[voxel] if inside else outside)
     return total
 
 
 @njit(cache=True, nogil=True)
-def _within(image: Any, place: int, stride: int, columns: int, z: float, y: float, x: float) -> float:
-    """Blend the eight neighbours of a position known to have all of them."""
-    i, j, k = int(z), int(y), int(x)
-    c, b, a = z - i, y - j, x - k
-    p = place + i * stride + j * columns + k
-    q = p + stride
-    low = (1.0 - b) * ((1.0 - a) * image[p] + a * image[p + 1])
-    low += b * ((1.0 - a) * image[p + columns] + a * image[p + columns + 1])
-    high = (1.0 - b) * ((1.0 - a) * image[q] + a * image[q + 1])
-    high += b * ((1.0 - a) * image[q + columns] + a * image[q + columns + 1])
-    return float((1.0 - c) * low + c * high)
+def _blend_inside(
+    flat: Any, frame_start: int, rows: int, columns: int, plane: float, row: float, column: float
+) -> float:
+    """Blend the eight neighbours of a position known to have all of them: no checks, the common and fast case."""
+    i, j, k = int(plane), int(row), int(column)
+    to_plane, to_row, to_column = plane - i, row - j, column - k
+    near = frame_start + (i * rows + j) * columns + k
+    far = near + rows * columns
+    near_value = (1.0 - to_row) * ((1.0 - to_column) * flat[near] + to_column * flat[near + 1])
+    near_value += to_row * ((1.0 - to_column) * flat[near + columns] + to_column * flat[near + columns + 1])
+    far_value = (1.0 - to_row) * ((1.0 - to_column) * flat[far] + to_column * flat[far + 1])
+    far_value += to_row * ((1.0 - to_column) * flat[far + columns] + to_column * flat[far + columns + 1])
+    return float((1.0 - to_plane) * near_value + to_plane * far_value)
 
 
 @njit(cache=True, nogil=True)
@@ -71,25 +76,27 @@ def sample_points(image: Float32, matrix: Float, points: Float, outside: float, 
     """
     frames, planes, rows, columns = image.shape
     flat = image.ravel()
-    stride = rows * columns
-    size = planes * stride
+    size = planes * rows * columns
     shape = (planes, rows, columns)
     for n in range(points.shape[0]):
-        u, v, w = points[n, 0], points[n, 1], points[n, 2]
-        z = matrix[0, 0] * u + matrix[0, 1] * v + matrix[0, 2] * w + matrix[0, 3]
-        y = matrix[1, 0] * u + matrix[1, 1] * v + matrix[1, 2] * w + matrix[1, 3]
-        x = matrix[2, 0] * u + matrix[2, 1] * v + matrix[2, 2] * w + matrix[2, 3]
-        if 0.0 <= z < planes - 1 and 0.0 <= y < rows - 1 and 0.0 <= x < columns - 1:
+        x, y, z = points[n, 0], points[n, 1], points[n, 2]
+        plane = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2] * z + matrix[0, 3]
+        row = matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2] * z + matrix[1, 3]
+        column = matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2] * z + matrix[2, 3]
+        if 0.0 <= plane < planes - 1 and 0.0 <= row < rows - 1 and 0.0 <= column < columns - 1:
             for f in range(frames):
-                out[f, n] = _within(flat, f * size, stride, columns, z, y, x)
+                out[f, n] = _blend_inside(flat, f * size, rows, columns, plane, row, column)
         else:
             for f in range(frames):
-                out[f, n] = _at(flat, f * size, stride, shape, z, y, x, outside)
+                out[f, n] = _blend_checked(flat, f * size, shape, plane, row, column, outside)
 
 
 @njit(cache=True, nogil=True)
 def _inner_run(start: float, step: float, size: int, columns: int) -> tuple[int, int]:
-    """Give the columns [first, end) whose position surely lies within [0, size - 1), a column short at either end."""
+    """Return the columns [first, end) of a grid line that surely lie within [0, size - 1) of one image axis.
+
+    The position at column c is start + c * step; a column is left out at either end against round-off.
+    """
     if step == 0.0:
         return (0, columns) if 0.0 <= start < size - 1 else (0, 0)
     one, other = -start / step, (size - 1 - start) / step
@@ -103,6 +110,9 @@ def _inner_run(start: float, step: float, size: int, columns: int) -> tuple[int,
 def sample_grid(image: Float32, matrix: Float, out: Float32) -> None:
     """Interpolate every frame on a grid, 0 beyond the image.
 
+    Along a line of the grid the position moves by one step a column, so the run of columns that
+    needs no checks is known before the line starts.
+
     Parameters
     ----------
     image
@@ -114,27 +124,24 @@ def sample_grid(image: Float32, matrix: Float, out: Float32) -> None:
     """
     frames, planes, rows, columns = image.shape
     flat = image.ravel()
-    stride = rows * columns
     shape = (planes, rows, columns)
-    dz, dy, dx = matrix[0, 2], matrix[1, 2], matrix[2, 2]
+    plane_step, row_step, column_step = matrix[0, 2], matrix[1, 2], matrix[2, 2]
     width = out.shape[3]
     for f in range(frames):
-        place = f * planes * stride
+        frame_start = f * planes * rows * columns
         for p in range(out.shape[1]):
             for r in range(out.shape[2]):
-                z0 = matrix[0, 0] * p + matrix[0, 1] * r + matrix[0, 3]
-                y0 = matrix[1, 0] * p + matrix[1, 1] * r + matrix[1, 3]
-                x0 = matrix[2, 0] * p + matrix[2, 1] * r + matrix[2, 3]
-                first, end = _inner_run(z0, dz, planes, width)
-                second, stop = _inner_run(y0, dy, rows, width)
-                third, last = _inner_run(x0, dx, columns, width)
-                first, end = max(first, second, third), min(end, stop, last)
-                if end <= first:
-                    first = end = width
+                plane = matrix[0, 0] * p + matrix[0, 1] * r + matrix[0, 3]
+                row = matrix[1, 0] * p + matrix[1, 1] * r + matrix[1, 3]
+                column = matrix[2, 0] * p + matrix[2, 1] * r + matrix[2, 3]
+                first, end = _inner_run(plane, plane_step, planes, width)
+                first_row, end_row = _inner_run(row, row_step, rows, width)
+                first_column, end_column = _inner_run(column, column_step, columns, width)
+                first, end = max(first, first_row, first_column), min(end, end_row, end_column)
                 line = out[f, p, r]
-                for c in range(first):
-                    line[c] = _at(flat, place, stride, shape, z0 + c * dz, y0 + c * dy, x0 + c * dx, 0.0)
-                for c in range(first, end):
-                    line[c] = _within(flat, place, stride, columns, z0 + c * dz, y0 + c * dy, x0 + c * dx)
-                for c in range(end, width):
-                    line[c] = _at(flat, place, stride, shape, z0 + c * dz, y0 + c * dy, x0 + c * dx, 0.0)
+                for c in range(width):
+                    z, y, x = plane + c * plane_step, row + c * row_step, column + c * column_step
+                    if first <= c < end:
+                        line[c] = _blend_inside(flat, frame_start, rows, columns, z, y, x)
+                    else:
+                        line[c] = _blend_checked(flat, frame_start, shape, z, y, x, 0.0)
