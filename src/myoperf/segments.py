@@ -2,8 +2,9 @@
 
 17 segments: Cerqueira et al., AHA 2002, doi:10.1161/hc0402.102975. 20 segments: the older model of
 six distal, six mid, six basal and two apical segments, numbered as Berman et al. do (J Nucl Cardiol
-2006;13:768, which also compares the two). Territories: the assignment used for expert labels
-in paper 001 (LAD 1 2 7 8 13 14 17; RCA 3 4 9 10 15; LCX 5 6 11 12 16); `assign_segments` makes another.
+2006;13:768, which also compares the two). Territories: the assignment that Hajianfar et al. 2025
+(doi:10.1007/s00259-025-07145-x) used for expert labels (LAD 1 2 7 8 13 14 17; RCA 3 4 9 10 15; LCX 5 6 11 12 16);
+`assign_segments` changes it.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class SegmentModel:
         (number of sectors, number of the anterior segment) of each level, from the apex.
         The sectors rise from the anterior one through the septum.
     territories
-        The default assignment to vessels.
+        The usual assignment to vessels.
     """
 
     name: str
@@ -102,11 +103,11 @@ SEGMENTS20 = SegmentModel(
         {"LAD": (1, 2, 3, 7, 8, 13, 14, 19, 20), "LCX": (5, 6, 11, 12, 17, 18), "RCA": (4, 9, 10, 15, 16)}
     ),
 )
-"""Its territories follow the 17 segments': distal septum and apex to the LAD. The apex ends where it does there."""
+"""Territories as of the 17 segments: distal septum and apex to the LAD. The apex ends at the same level as there."""
 
 
 def segment_of(fraction: ArrayLike, angle_deg: ArrayLike, *, model: SegmentModel = AHA17) -> NDArray[np.int64]:
-    """Give the segment (from 1) at places of the polar map.
+    """Return the number (from 1) of the segment at places of the polar map.
 
     Parameters
     ----------
@@ -128,7 +129,7 @@ def segment_of(fraction: ArrayLike, angle_deg: ArrayLike, *, model: SegmentModel
 
 
 def segment_map(rings: int, angles: int, *, model: SegmentModel = AHA17) -> NDArray[np.int64]:
-    """Give the segment (from 1) of every sample of a (rings, angles) polar map.
+    """Return the number (from 1) of the segment of every sample of a (rings, angles) polar map.
 
     Ring i covers the fraction (i + 0.5) / rings of the wall from apex to base.
     """
@@ -162,14 +163,14 @@ def segment_means(values: Float, *, model: SegmentModel = AHA17) -> Float:
 def assign_segments(
     changes: Mapping[int, str], *, territories: Territories = TERRITORIES, model: SegmentModel = AHA17
 ) -> Territories:
-    """Give territories with some segments moved to other vessels, e.g. ``{16: "LAD"}``.
+    """Return territories with some segments moved to other vessels, such as ``{16: "LAD"}``.
 
     Parameters
     ----------
     changes
-        Segment -> vessel.
+        Segment -> its new vessel.
     territories
-        To start from.
+        The assignment to change.
 
     Raises
     ------
@@ -183,16 +184,18 @@ def assign_segments(
                 f"got {segment}: {vessel}."
             )
     moved = {
-        vessel: tuple(s for s in range(1, model.count + 1) if changes.get(s, vessel if s in own else None) == vessel)
-        for vessel, own in territories.items()
+        vessel: tuple(
+            s for s in range(1, model.count + 1) if changes.get(s, vessel if s in members else None) == vessel
+        )
+        for vessel, members in territories.items()
     }
-    if sorted(s for own in moved.values() for s in own) != list(range(1, model.count + 1)):
+    if sorted(s for members in moved.values() for s in members) != list(range(1, model.count + 1)):
         raise InputError(f"Territories must hold each of the {model.count} segments once.")
     return MappingProxyType(moved)
 
 
 def territory_of(segment: int, territories: Territories = TERRITORIES) -> str:
-    """Name the territory (LAD, LCX or RCA) a segment belongs to."""
+    """Return the territory (LAD, LCX or RCA) to which a segment belongs."""
     for vessel, segments in territories.items():
         if segment in segments:
             return vessel

@@ -12,7 +12,6 @@ from myoperf.gated import (
     fit_volume_curve,
     measure_function,
     static_cavities_ml,
-    static_cavity_ml,
 )
 from myoperf.gated.tracking import track_walls
 from myoperf.types import LVFrame, PolarMap, Volume
@@ -173,7 +172,7 @@ def test_the_cavity_of_an_ungated_image_lies_between_the_extremes_and_grows_with
     cavity = []
     for strength in (0.12, 0.3):
         volume, edv, esv = heart(strength=strength)
-        cavity.append(static_cavity_ml(volume, FRAME, polar_map()))
+        cavity.append(static_cavities_ml([(volume, FRAME, polar_map())])[0])
         assert esv < cavity[-1] < 1.02 * edv
     assert cavity[1] < 0.97 * cavity[0]
 
@@ -183,10 +182,10 @@ def test_scans_of_one_camera_share_their_resolution_and_those_of_two_do_not():
     walls = track_walls(scans)
     assert walls[0].sigma_mm == walls[1].sigma_mm
     together = static_cavities_ml(scans)
-    alone = [static_cavity_ml(*scan) for scan in scans]
+    alone = [static_cavities_ml([scan])[0] for scan in scans]
     assert together[0] / together[1] == pytest.approx(alone[0] / alone[1], rel=0.03)
     other = (heart(2, strength=0.3, spacing=5.0)[0].summed(), FRAME, polar_map())
-    assert static_cavities_ml([scans[0], other]) == (alone[0], static_cavity_ml(*other))
+    assert static_cavities_ml([scans[0], other]) == (alone[0], *static_cavities_ml([other]))
 
 
 def test_noise_moves_cavities_that_share_their_resolution_less_against_each_other():
@@ -196,7 +195,7 @@ def test_noise_moves_cavities_that_share_their_resolution_less_against_each_othe
         noisy = [v.with_array(rng.poisson(100.0 * v.array).astype(np.float32)) for v in still]
         scans = [(v, FRAME, polar_map()) for v in noisy]
         shared.append(np.divide(*static_cavities_ml(scans)))
-        apart.append(np.divide(*(static_cavity_ml(*scan) for scan in scans)))
+        apart.append(np.divide(*(static_cavities_ml([scan])[0] for scan in scans)))
     assert np.std(shared) < 0.9 * np.std(apart)
 
 

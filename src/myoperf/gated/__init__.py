@@ -1,6 +1,6 @@
 """Volumes, ejection fraction, wall motion and synchrony of gated scans."""
 
-from myoperf.gated.function import measure_function, static_cavities_ml, static_cavity_ml
+from myoperf.gated.function import measure_function, static_cavities_ml
 from myoperf.gated.synchrony import measure_synchrony
 from myoperf.gated.volume_curve import fit_volume_curve
 
@@ -9,5 +9,4 @@ __all__ = [
     "measure_function",
     "measure_synchrony",
     "static_cavities_ml",
-    "static_cavity_ml",
 ]

@@ -14,7 +14,7 @@ from myoperf.gated.volume_curve import fit_volume_curve
 from myoperf.types import Float, FunctionResult, LVFrame, PolarMap, Volume, VolumeCurve, WallFunction
 from myoperf.ventricle.rays import cavity_ml, mid_wall_area_mm2
 
-__all__ = ["WALL_G_PER_ML", "measure_function", "static_cavities_ml", "static_cavity_ml"]
+__all__ = ["WALL_G_PER_ML", "measure_function", "static_cavities_ml"]
 
 
 WALL_G_PER_ML = 1.05
@@ -78,32 +78,30 @@ def measure_function(
     )
 
 
-def static_cavity_ml(volume: Volume, frame: LVFrame, polar: PolarMap, *, thickness_mm: float = 9.5) -> float:
-    """Measure the cavity of an ungated image as `measure_function` measures every gate's.
-
-    Parameters
-    ----------
-    volume
-        Gates are summed.
-    polar
-        Of the summed volume.
-
-    Raises
-    ------
-    AnalysisError
-        When there are no counts along the wall.
-    """
-    return static_cavities_ml(((volume, frame, polar),), thickness_mm=thickness_mm)[0]
-
-
 def static_cavities_ml(
     scans: Sequence[tuple[Volume, LVFrame, PolarMap]], *, thickness_mm: float = 9.5
 ) -> tuple[float, ...]:
     """Measure the cavities of scans of one patient with one camera and reconstruction, as stress and rest for TID.
 
-    The resolution is fitted to all of them at once: what noise does to it then moves all cavities alike and drops
-    out of their ratio. Scans whose voxels differ by more than a tenth are not of one camera: each is fitted alone.
-    Parameters and errors are those of `static_cavity_ml`, ``(volume, frame, polar)`` for every scan.
+    Gates are summed; the cavity is measured as `measure_function` measures every gate's. The resolution is fitted to
+    all scans at once: what noise does to it then affects all cavities alike and cancels in their ratio. Scans whose
+    voxels differ in size by more than a tenth are not of one camera: each is fitted alone.
+
+    Parameters
+    ----------
+    scans
+        ``(volume, frame, polar)`` of each: the polar map is that of the summed volume.
+    thickness_mm
+        Assumed mean wall thickness at end diastole.
+
+    Returns
+    -------
+    Millilitres of each.
+
+    Raises
+    ------
+    AnalysisError
+        When there are no counts along a wall.
     """
     summed = [(volume.summed(), frame, polar) for volume, frame, polar in scans]
     sizes = np.array([float(np.prod(volume.spacing_mm)) ** (1.0 / 3.0) for volume, _, _ in summed])

@@ -250,7 +250,7 @@ def _trust(rays: Rays, counts: Float, curvature: Float, rim_mm: Float) -> Float:
     usual = np.percentile(counts, 75)
     clear = np.clip(counts.mean(axis=0) / (0.6 * usual), 0.0, 1.0) ** 2 * (curvature.mean(axis=0) > 0)
     past = 1.0 / (1.0 + np.exp(np.clip((rays.height_mm[:, None] - rim_mm.mean(axis=0)) / 3.0, -30, 30)))
-    return np.maximum(clear * past * np.maximum(np.sin(rays.tilt_rad), 0.15)[:, None], 1e-6)
+    return np.asarray(np.maximum(clear * past * np.maximum(np.sin(rays.tilt_rad), 0.15)[:, None], 1e-6))
 
 
 def _smooth_in_time(values: Float) -> Float:

@@ -84,12 +84,12 @@ def largest_piece(mask: NDArray[Any], *, corners: bool = True) -> NDArray[np.boo
     inside = np.asarray(mask) != 0
     pieces, count = ndimage.label(inside, ndimage.generate_binary_structure(inside.ndim, inside.ndim if corners else 1))
     if count == 0:
-        return inside
+        return np.zeros(inside.shape, dtype=np.bool_)
     return np.asarray(pieces == 1 + int(np.argmax(np.bincount(pieces.ravel())[1:])))
 
 
 def lps_from_ras(affine: ArrayLike) -> Float:
-    """Turn a world affine from RAS (NIfTI) to LPS (DICOM), or back: the step is its own inverse."""
+    """Convert a world affine from RAS (NIfTI) to LPS (DICOM), or back: the conversion is its own inverse."""
     return _RAS_LPS @ np.asarray(affine, dtype=np.float64)
 
 
@@ -112,7 +112,7 @@ def affine_from_axes(origin_mm: ArrayLike, axes: ArrayLike, spacing_mm: ArrayLik
 
 
 def index_from_lps(lps_from_index: ArrayLike) -> Float:
-    """Invert an affine."""
+    """Return the inverse of an affine (4, 4)."""
     affine = np.asarray(lps_from_index, dtype=np.float64)
     try:
         return np.linalg.inv(affine)
@@ -182,7 +182,7 @@ def reslice(volume: Volume, lps_from_index: ArrayLike, shape: tuple[int, int, in
 def short_axis_grid(
     frame: LVFrame, *, spacing_mm: float = 4.0, field_mm: float = 160.0, margin_mm: float = 24.0
 ) -> tuple[Float, tuple[int, int, int]]:
-    """Lay a grid of short-axis planes over the left ventricle.
+    """Return a grid of short-axis planes over the left ventricle.
 
     Planes run from apex to base (reaching `margin_mm` past both), rows from anterior to inferior,
     columns from septal to lateral; the long axis passes through the middle of every plane.
@@ -200,22 +200,22 @@ def short_axis_grid(
 
 
 def short_axis(volume: Volume, frame: LVFrame, *, spacing_mm: float = 4.0, order: int = 1) -> Volume:
-    """Turn a volume to short axis: see `short_axis_grid`."""
+    """Reslice a volume to short axis, on the grid of `short_axis_grid`."""
     return reslice(volume, *short_axis_grid(frame, spacing_mm=spacing_mm), order=order)
 
 
 def vertical_long_axis(short_axis_volume: Volume) -> Volume:
-    """View a short-axis volume as VLA: planes septal to lateral, rows anterior to inferior, columns base to apex."""
+    """Return a short-axis volume as VLA: planes septal to lateral, rows anterior to inferior, columns base to apex."""
     return _permuted(short_axis_volume, (2, 1, 0), flip=(False, False, True))
 
 
 def horizontal_long_axis(short_axis_volume: Volume) -> Volume:
-    """View a short-axis volume as HLA: planes inferior to anterior, rows apex to base, columns septal to lateral."""
+    """Return a short-axis volume as HLA: planes inferior to anterior, rows apex to base, columns septal to lateral."""
     return _permuted(short_axis_volume, (1, 0, 2), flip=(True, False, False))
 
 
 def _permuted(volume: Volume, order: tuple[int, int, int], *, flip: tuple[bool, bool, bool]) -> Volume:
-    """Give the same voxels with index axes in another order; axes of the result marked in `flip` run backwards."""
+    """Return the same voxels with index axes in another order; axes of the result marked in `flip` run backwards."""
     array = volume.array.transpose(0, *(axis + 1 for axis in order))
     steps = volume.lps_from_index[:3, :3][:, order].copy()
     origin = volume.lps_from_index[:3, 3].copy()
@@ -231,7 +231,7 @@ def _permuted(volume: Volume, order: tuple[int, int, int], *, flip: tuple[bool, 
 
 
 def rotate_frame(frame: LVFrame, lps_from_lps: ArrayLike) -> LVFrame:
-    """Move a frame by a rigid world transform of shape (4, 4)."""
+    """Return a frame moved by a rigid world transform of shape (4, 4)."""
     matrix = np.asarray(lps_from_lps, dtype=np.float64)
     apex, base = transform_points(matrix, np.stack([frame.apex_mm, frame.base_mm]))
     return LVFrame(apex, base, matrix[:3, :3] @ frame.anterior)

@@ -1,4 +1,4 @@
-"""Where a left ventricle may be: matched filters over places, sizes and directions of the long axis."""
+"""Candidates for the left ventricle: matched filters over places, sizes and directions of the long axis."""
 
 from __future__ import annotations
 
@@ -16,15 +16,20 @@ __all__ = ["axis_directions", "candidates", "prepare"]
 
 
 GRID_MM = 8.0
-WALL_SIGMA_MM = 6.5  # a 10 mm wall seen with 10-13 mm resolution
+"""Spacing of the coarse grid on which places are compared."""
+WALL_SIGMA_MM = 6.5
+"""SD of a 10 mm wall's profile at 10 to 13 mm resolution."""
 SUPPORT_MM = 15.0
+"""How far from the mid-wall the image is compared."""
 RADII_MM = (16.0, 20.0, 25.0, 31.0, 38.0)
-CAP_RATIO, LENGTH_RATIO = 1.3, 2.6  # cap and whole length over the mid-wall radius
+CAP_RATIO, LENGTH_RATIO = 1.3, 2.6
+"""Cap and whole length over the mid-wall radius."""
 CONE_DEG = 65.0
+"""Largest angle of a long axis to the typical one."""
 
 
 def axis_directions(total: int = 90) -> Float:
-    """Spread apex-to-base directions evenly over a cone about the typical one.
+    """Return apex-to-base directions spread evenly over a cone about the typical one.
 
     Parameters
     ----------
@@ -45,7 +50,7 @@ def axis_directions(total: int = 90) -> Float:
 
 
 def prepare(volume: Volume, *, spacing_mm: float = 4.0, sigma_mm: float = 3.0) -> Volume:
-    """Give the static, non-negative image on cubes along the patient's axes, spikes removed, lightly smoothed.
+    """Resample to the static, non-negative image on cubes along the patient's axes, without spikes, lightly smoothed.
 
     A median over a voxel and its six neighbours takes out single hot voxels and lines but keeps
     sheets, even when the wall is one voxel thick.
@@ -64,7 +69,7 @@ def prepare(volume: Volume, *, spacing_mm: float = 4.0, sigma_mm: float = 3.0) -
 
 
 def _template(axis: Float, radius: float) -> tuple[Float, Float]:
-    """Give (wall weights, support) of one bullet on the coarse grid, centred on the middle of its long axis."""
+    """Return wall weights and support of a bullet on the coarse grid, centred on the middle of its long axis."""
     cap, length = CAP_RATIO * radius, LENGTH_RATIO * radius
     half = int(np.ceil((0.5 * length + SUPPORT_MM) / GRID_MM)) + 1
     line = np.arange(-half, half + 1) * GRID_MM
@@ -92,7 +97,7 @@ def _correlate(spectrum: NDArray[Any], kernel: Float, shape: tuple[int, ...], gr
 
 
 def candidates(image: Volume, *, count: int = 24) -> list[tuple[float, Bullet]]:
-    """List places, sizes and directions that look like a left ventricle.
+    """Return places, sizes and directions that look like a left ventricle.
 
     The image's square root (so that hot liver or bowel counts for less) is compared with each
     bullet by normalised cross-correlation: the local mean and spread drop out.
@@ -100,13 +105,13 @@ def candidates(image: Volume, *, count: int = 24) -> list[tuple[float, Bullet]]:
     Parameters
     ----------
     image
-        Of `prepare`.
+        From `prepare`.
     count
-        The best so many, at least 20 mm apart or of another size or direction.
+        How many at most; they differ by 16 mm, 40 degrees or a third in size.
 
     Returns
     -------
-    (correlation, bullet), best first.
+    Correlation and bullet of each, best first.
     """
     step = round(GRID_MM / float(image.spacing_mm[0]))
     smooth = ndimage.uniform_filter(image.array[0], step)[step // 2 :: step, step // 2 :: step, step // 2 :: step]
@@ -145,7 +150,7 @@ def candidates(image: Volume, *, count: int = 24) -> list[tuple[float, Bullet]]:
 
 
 def _differ(one: Bullet, two: Bullet) -> bool:
-    """Whether two candidates are worth refining apart."""
+    """Return whether two candidates differ enough to refine both."""
     far = np.linalg.norm(one.hub_mm - two.hub_mm) > 16.0
     turned = float(one.axis @ two.axis) < np.cos(np.deg2rad(40.0))
     sized = abs(np.log(one.radius_mm / two.radius_mm)) > 0.3

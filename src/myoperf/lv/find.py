@@ -19,14 +19,16 @@ from myoperf.ventricle.tracing import TracedWall, trace_wall
 __all__ = ["LVFit", "find_lv", "segment_lv"]
 
 LOWEST_SCORE = 0.08
-TRACE_MM, TRACE_SIGMA_MM = 3.0, 1.5  # finer and less smoothed than the image used for searching
+"""Score of `myoperf.lv.refine.score_bullets` below which nothing in the image is a left ventricle."""
+TRACE_MM, TRACE_SIGMA_MM = 3.0, 1.5
+"""Spacing and smoothing of the image for tracing: finer than the one for searching."""
 
 
 @dataclass(frozen=True, eq=False)
 class LVFit:
-    """A left ventricle that was found.
+    """Pose and labels of a left ventricle.
 
-    Parameters
+    Attributes
     ----------
     frame
         Its pose.
@@ -35,7 +37,7 @@ class LVFit:
     confidence
         0 to 1; below 0.5 a warning is among the findings.
     findings
-        What the reader has to know.
+        For the report's reader.
     """
 
     frame: LVFrame
@@ -47,14 +49,14 @@ class LVFit:
 def find_lv(volume: Volume) -> LVFit:
     """Find, turn and segment the left ventricle of a transaxial volume.
 
-    Matched filters propose places (`myoperf.lv.detect`), the best are refined
-    (`myoperf.lv.refine`), the wall is traced along rays (`myoperf.ventricle.tracing`) and the pose is
-    fitted anew to the traced mid-wall. Gates are summed first.
+    Matched filters propose places (`myoperf.lv.detect`), the best are refined (`myoperf.lv.refine`),
+    the wall is traced along rays (`myoperf.ventricle.tracing`) and the pose follows from a fit to the
+    traced mid-wall. Gates are summed first. MyoPerf's own method; it needs no trained weights.
 
     Parameters
     ----------
     volume
-        Any spacing; LPS by its affine.
+        Transaxial, any spacing.
 
     Raises
     ------
@@ -72,7 +74,7 @@ def find_lv(volume: Volume) -> LVFit:
     if score < LOWEST_SCORE:
         raise AnalysisError(
             f"No left ventricle was found: the best match scores {score:.2f}, at least {LOWEST_SCORE} was expected; "
-            "check that the volume is a transaxial perfusion study or give the pose by hand."
+            "check that the volume is a transaxial perfusion study, or enter the pose by hand."
         )
     rivals = [s for s, other in rough if np.linalg.norm(other.hub_mm - bullet.hub_mm) > 30.0]
     sharp = prepare(volume, spacing_mm=TRACE_MM, sigma_mm=TRACE_SIGMA_MM)
@@ -83,13 +85,23 @@ def find_lv(volume: Volume) -> LVFit:
 
 
 def segment_lv(volume: Volume, frame: LVFrame) -> tuple[Volume, tuple[Finding, ...]]:
-    """Label the left ventricle whose pose is given (by an operator or a network).
+    """Label the left ventricle in a pose given by an operator or a network.
 
-    The pose is kept; radius and shape of the apex are fitted, then the wall is traced.
+    The pose is kept; the radius and the shape of the apex are fitted, then the wall is traced.
+
+    Parameters
+    ----------
+    volume
+        Transaxial, any spacing; gates are summed.
+    frame
+        Pose in the volume's LPS millimetres.
 
     Returns
     -------
-    (labels on the input's grid, findings)
+    labels
+        uint8 on the input's grid, one frame: 1 myocardium, 2 blood pool.
+    findings
+        Of `myoperf.lv.quality.check_wall`.
 
     Raises
     ------
@@ -98,7 +110,7 @@ def segment_lv(volume: Volume, frame: LVFrame) -> tuple[Volume, tuple[Finding, .
     """
     index = transform_points(index_from_lps(volume.lps_from_index), frame.centre_mm)
     if (index < -0.5).any() or (index > np.array(volume.grid_shape) - 0.5).any():
-        raise AnalysisError("The given pose lies outside the volume; give the pose in this volume's LPS millimetres.")
+        raise AnalysisError("The given pose lies outside the volume; enter it in this volume's LPS millimetres.")
     image = prepare(volume)
     bullet = _shape_in_frame(image, frame)
     sharp = prepare(volume, spacing_mm=TRACE_MM, sigma_mm=TRACE_SIGMA_MM)
@@ -139,7 +151,7 @@ def _frame_of(wall: TracedWall) -> LVFrame:
 
 
 def _shape_in_frame(image: Volume, frame: LVFrame) -> Bullet:
-    """Fit radius and cap of a bullet whose apex, base and axis are given."""
+    """Fit the radius and the cap of a bullet whose apex, base and axis are known, by search over a grid."""
 
     def bullets(radius: Float, ratio: Float) -> Float:
         cap = np.minimum(radius * ratio, 0.8 * frame.length_mm)

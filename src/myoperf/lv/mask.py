@@ -15,11 +15,11 @@ from myoperf.ventricle.fit import bend_sheet
 __all__ = ["cavity_from_wall", "frame_from_mask"]
 
 MOST_FROM_POSE = 4000
-"""Voxels that a fit from a known pose uses; few volumes have more in the wall."""
+"""Most voxels that a fit from a known pose uses; few walls have more."""
 
 
 def _wall_points(mask: Volume) -> Float:
-    """LPS positions of the largest connected piece of the wall."""
+    """Return the LPS positions (n, 3) of the largest connected piece of the wall."""
     if mask.frames != 1:
         raise InputError(f"A wall mask has one frame; got {mask.frames}.")
     piece = largest_piece(mask.array[0] == MYOCARDIUM)
@@ -32,10 +32,10 @@ def _wall_points(mask: Volume) -> Float:
 
 
 def _thinned(mask: Volume, points: Float) -> Float:
-    """Leave out voxels where there are too many: whole diagonal layers.
+    """Leave out whole diagonal layers of voxels where there are too many.
 
-    By place, not by count: leaving out every n-th of a list, one voxel more at its start would choose all others
-    anew, which moved the long axis by up to 2 degrees.
+    Layers depend on a voxel's place alone. Leaving out every n-th of a list would select different voxels
+    as soon as one is added at its start, which moved the long axis by up to 2 degrees.
     """
     every = -(-len(points) // MOST_FROM_POSE)
     if every == 1:
@@ -45,7 +45,7 @@ def _thinned(mask: Volume, points: Float) -> Float:
 
 
 def _fit(points: Float, near: LVFrame | None = None) -> Bullet:
-    """Fit a bullet to wall points from a pose, or from both ends of each principal axis as the apex."""
+    """Fit a bullet to wall points, started from a pose, or else from both ends of each principal axis as the apex."""
     centre = points.mean(axis=0)
     _, vectors = np.linalg.eigh(np.cov((points - centre).T))
     best: tuple[float, Bullet] | None = None
@@ -67,7 +67,7 @@ def _fit(points: Float, near: LVFrame | None = None) -> Bullet:
 
 
 def _rim(points: Float, bullet: Bullet) -> Float:
-    """Where the wall ends in each of 12 sectors, along the axis from the hub; NaN where a sector is bare."""
+    """Return the height above the hub at which the wall ends in each of 12 sectors; NaN where a sector is bare."""
     offset = points - bullet.hub_mm
     along = offset @ bullet.axis
     radial = offset - along[:, None] * bullet.axis
@@ -84,7 +84,7 @@ def _rim(points: Float, bullet: Bullet) -> Float:
 
 
 def frame_from_mask(mask: Volume, *, near: LVFrame | None = None) -> LVFrame:
-    """Take the pose from the geometry of a wall mask.
+    """Estimate the pose from the geometry of a wall mask.
 
     A bullet (half ellipsoid and cylinder) is fitted to all wall voxels by robust least squares,
     started from both ends of each principal axis; the closed end is the apex. The apex is the
@@ -94,9 +94,10 @@ def frame_from_mask(mask: Volume, *, near: LVFrame | None = None) -> LVFrame:
     Parameters
     ----------
     mask
-        One frame; 1 in the wall. The largest connected piece counts.
+        One frame; 1 in the wall. Only its largest connected piece is used.
     near
-        Start from this pose alone: several times faster. Of more than 4,000 voxels, layers are left out.
+        A pose close to the true one: the fit starts only from there, which is several times faster. Of
+        more than 4,000 voxels, layers are left out.
 
     Raises
     ------
@@ -114,7 +115,7 @@ def frame_from_mask(mask: Volume, *, near: LVFrame | None = None) -> LVFrame:
 
 
 def cavity_from_wall(mask: Volume, frame: LVFrame) -> Volume:
-    """Close a wall to labels of wall (1) and blood pool (2).
+    """Return labels of wall (1) and blood pool (2) from a mask of the wall alone.
 
     The pool is what lies inside the mid-wall surface and apical to the mitral plane of `frame`. Gaps in
     the wall (a defect that was not drawn) are bridged by a smooth surface.
@@ -124,11 +125,11 @@ def cavity_from_wall(mask: Volume, frame: LVFrame) -> Volume:
     mask
         One frame; 1 in the wall.
     frame
-        Its pose, e.g. of `frame_from_mask`.
+        Its pose, for instance from `frame_from_mask`.
 
     Returns
     -------
-    uint8 on the mask's grid; the wall is kept as given (largest piece).
+    uint8 on the mask's grid; the wall is kept as given.
     """
     points = _wall_points(mask)
     fitted = _fit(points)

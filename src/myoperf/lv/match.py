@@ -1,7 +1,7 @@
-"""The pose of a ventricle that is hard to find, taken from another scan of the same patient.
+"""The pose of a ventricle that is hard to find, transferred from another scan of the same patient.
 
-Stress and rest show one heart. Where it was found without doubt in one of them, the other is laid over it by a rigid
-movement, and its pose follows.
+Stress and rest show one heart. If its pose is certain in one scan and uncertain in the other, rigid registration of the
+two scans transfers it.
 """
 
 from __future__ import annotations
@@ -25,20 +25,21 @@ REACH_MM, STEP_MM, SMOOTH_MM = 55.0, 6.0, 4.0
 COARSE_MM = np.arange(-48.0, 48.1, 12.0)
 STARTS, LOWEST = 4, 0.6
 MOST_STRETCH = 1.2
-"""Ratio of the long axes of stress and rest beyond which one ventricle is doubted: 1.7 times the volume."""
+"""Ratio of the long axes of stress and rest beyond which they cannot be one heart's: 1.7 times the volume."""
 _UNIT = np.array([0.1, 0.1, 0.1, 4.0, 4.0, 4.0])
+"""Steps of the search: radians of turn, then millimetres of shift."""
 
 
 @dataclass(frozen=True, eq=False)
 class Match:
-    """How one scan lies to another.
+    """Rigid registration of two scans.
 
     Attributes
     ----------
     moving_from_reference
         Shape (4, 4): rigid, LPS mm to LPS mm.
     correlation
-        Of the two scans within 55 mm of the ventricle's centre, laid over each other.
+        Of the registered scans within 55 mm of the ventricle's centre.
     """
 
     moving_from_reference: Float
@@ -46,10 +47,10 @@ class Match:
 
 
 def match_scans(reference: Volume, moving: Volume, frame: LVFrame) -> Match:
-    """Lay a scan over another of the same patient, around the left ventricle.
+    """Register a scan rigidly to another of the same patient, around the left ventricle.
 
-    The rigid movement with the highest correlation of the smoothed counts within 55 mm of the ventricle's centre:
-    shifts of up to 48 mm a direction are tried, the best four are refined with turns (Powell's method).
+    Maximises the correlation of the smoothed counts within 55 mm of the ventricle's centre: of shifts up
+    to 48 mm in each direction the best four are refined, with turns, by Powell's method.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ def match_scans(reference: Volume, moving: Volume, frame: LVFrame) -> Match:
     wanted = sample(still, frame.centre_mm + ball)[0].astype(np.float64)
     wanted -= wanted.mean()
     if not wanted.any() or not other.array.any():
-        raise AnalysisError("The scans hold no counts around the left ventricle, so they cannot be matched.")
+        raise AnalysisError("The scans hold no counts around the left ventricle, so they cannot be registered.")
     wanted /= np.linalg.norm(wanted)
 
     def missed(x: Float) -> float:
@@ -94,40 +95,45 @@ def match_scans(reference: Volume, moving: Volume, frame: LVFrame) -> Match:
 def find_lv_like(
     volume: Volume,
     other: Volume,
-    found: LVFit,
+    certain: LVFit,
     segment: Callable[[Volume, LVFrame], tuple[Volume, tuple[Finding, ...]]],
 ) -> LVFit:
-    """Find and label the ventricle of a scan in the pose that another scan of the patient gives.
+    """Label the ventricle of a scan in the pose that registration to another scan of the patient gives.
 
     Parameters
     ----------
     volume
-        The scan whose own pose is in doubt.
-    other, found
-        The scan in which the ventricle was found without doubt, and what was found.
+        The scan whose pose is uncertain.
+    other, certain
+        The scan whose pose is certain, and its ventricle.
     segment
-        Labels the ventricle in a given pose.
+        Labels the ventricle in a given pose, as `myoperf.lv.segment_lv` does.
+
+    Returns
+    -------
+    LVFit
+        With a warning ``frame-from-other-scan``.
 
     Raises
     ------
     AnalysisError
-        When the scans do not match (correlation below 0.6), or no wall is seen at the pose.
+        When the scans do not match (correlation below 0.6), or there is no wall at the pose.
     """
-    match = match_scans(other, volume, found.frame)
+    match = match_scans(other, volume, certain.frame)
     if match.correlation < LOWEST:
         raise AnalysisError(
             f"The scans do not match around the left ventricle: correlation {match.correlation:.2f}, "
             f"{LOWEST:.1f} is needed."
         )
-    frame = rotate_frame(found.frame, match.moving_from_reference)
+    frame = rotate_frame(certain.frame, match.moving_from_reference)
     labels, findings = segment(volume, frame)
     note = Finding(
         "frame-from-other-scan",
         "warning",
-        "The left ventricle's pose was in doubt; it was taken from the patient's other scan, laid over this one "
-        f"(correlation {match.correlation:.2f}). Check the contours.",
+        "The left ventricle's pose was uncertain in this scan and was transferred from the patient's other scan by "
+        f"rigid registration (correlation {match.correlation:.2f}). Check the contours.",
     )
-    return LVFit(frame, labels, min(found.confidence, match.correlation), (note, *findings))
+    return LVFit(frame, labels, min(certain.confidence, match.correlation), (note, *findings))
 
 
 def _smoothed(volume: Volume) -> Volume:
@@ -136,7 +142,7 @@ def _smoothed(volume: Volume) -> Volume:
 
 
 def _moved(points: Float, x: Float) -> Float:
-    """Turn points about the origin and shift them; `x` in units of a tenth of a radian and 4 mm."""
+    """Turn points about the origin and shift them; `x` is in steps of `_UNIT`."""
     turned = points @ Rotation.from_rotvec(x[:3] * _UNIT[:3]).as_matrix().T
     return np.asarray(turned + x[3:] * _UNIT[3:])
 

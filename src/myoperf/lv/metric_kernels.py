@@ -15,7 +15,7 @@ Flat = NDArray[np.int64]
 
 @njit(cache=True, nogil=True)
 def mark_edges(mask: Any, margin: Any, marked: Any, places: Flat) -> int:
-    """Mark voxels of a mask with a face on the outside (or on the array's end) -> their number.
+    """Mark the voxels of a mask that have a face on the outside or on the array's end; return their number.
 
     Parameters
     ----------
@@ -26,11 +26,11 @@ def mark_edges(mask: Any, margin: Any, marked: Any, places: Flat) -> int:
     marked
         uint8, the mask's shape and `margin` on each side; written.
     places
-        Flat positions in `marked` of the voxels found; written, long enough for all of the mask.
+        Flat positions in `marked` of those voxels; written, long enough for all of the mask.
     """
     planes, rows, columns = mask.shape
     high, wide = marked.shape[1], marked.shape[2]
-    found = 0
+    count = 0
     for i in range(planes):
         for j in range(rows):
             for k in range(columns):
@@ -45,14 +45,14 @@ def mark_edges(mask: Any, margin: Any, marked: Any, places: Flat) -> int:
                         and mask[i, j, k + 1]
                     ):
                         marked[i + margin[0], j + margin[1], k + margin[2]] = 1
-                        places[found] = ((i + margin[0]) * high + j + margin[1]) * wide + k + margin[2]
-                        found += 1
-    return found
+                        places[count] = ((i + margin[0]) * high + j + margin[1]) * wide + k + margin[2]
+                        count += 1
+    return count
 
 
 @njit(cache=True, nogil=True)
 def search_nearby(places: Flat, marked: Any, steps: Flat, distances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the distance from each place to the nearest marked voxel; -1 where none lies within the steps.
+    """Return the distance from each place to the nearest marked voxel; -1 where none lies within the steps.
 
     Parameters
     ----------
@@ -63,10 +63,10 @@ def search_nearby(places: Flat, marked: Any, steps: Flat, distances: NDArray[np.
     steps, distances
         (M,), flat steps to the neighbours and how long they are, shortest first.
     """
-    found = np.full(places.size, -1.0)
+    nearest = np.full(places.size, -1.0)
     for n in range(places.size):
         for m in range(steps.size):
             if marked[places[n] + steps[m]]:
-                found[n] = distances[m]
+                nearest[n] = distances[m]
                 break
-    return found
+    return nearest

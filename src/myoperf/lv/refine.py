@@ -1,4 +1,4 @@
-"""Turning a rough candidate into the bullet that fits best: a score of bounded contrasts and a search over it."""
+"""From a rough candidate to the bullet that fits best: a score of bounded contrasts and a search over it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from myoperf.ventricle.bullet import TYPICAL_AXIS, Bullet
 
 __all__ = ["fit_bullet", "refine", "score_bullets"]
 
-REACH_MM = 13.0  # from mid-wall to where cavity and surroundings are looked at
-GAIN = 0.25  # contrast a stretch of wall must have to be worth adding
+REACH_MM = 13.0
+"""Distance from mid-wall at which cavity and surroundings are sampled."""
+GAIN = 0.25
+"""Contrast above which a stretch of wall adds to the score."""
 RADIUS_MM = (13.0, 48.0)
 CAP_RATIO = (0.7, 2.0)
 BASE_RATIO = (0.3, 2.2)
+"""Limits of the mid-wall radius, and of cap and base over it."""
 _TILTS = np.deg2rad([8.0, 24.0, 40.0, 56.0, 72.0, 86.0])
 _SHARES = (np.arange(5) + 0.5) / 5
 _TURNS = np.arange(16) * (2 * np.pi / 16)
@@ -33,13 +36,13 @@ def score_bullets(image: Volume, parameters: Float) -> Float:
     Parameters
     ----------
     image
-        Of `myoperf.lv.detect.prepare`.
+        From `myoperf.lv.detect.prepare`.
     parameters
         (n, 9): hub (3), axis (3), log radius, cap over radius, base over radius.
 
     Returns
     -------
-    Shape (n,); about 0.5 and more for a left ventricle, below 0.2 for nothing.
+    Shape (n,); about 0.5 and more for a left ventricle, below 0.2 elsewhere.
     """
     hub, axis = parameters[:, :3], unit(parameters[:, 3:6])
     radius, cap_ratio, base_ratio = np.exp(parameters[:, 6]), parameters[:, 7], parameters[:, 8]
@@ -102,17 +105,17 @@ def refine(image: Volume, bullet: Bullet, *, rounds: int, seed: int = 0, width: 
     Parameters
     ----------
     image
-        Of `myoperf.lv.detect.prepare`.
+        From `myoperf.lv.detect.prepare`.
     rounds
-        Of 64 draws.
+        Number of rounds of 64 draws.
     seed
-        Of the draws; the same seed gives the same bullet.
+        The same seed gives the same bullet.
     width
-        Scale of the first draw's spread (8 mm, 14 degrees, a fifth of the size).
+        Scale of the first round's spread (8 mm, 14 degrees, a fifth of the size).
 
     Returns
     -------
-    (score, bullet)
+    Score (`score_bullets`) and bullet.
     """
     rng = np.random.default_rng(seed)
     centre = _pack(bullet)
@@ -138,13 +141,13 @@ def fit_bullet(points_mm: Float, start: Bullet, *, weights: Float | None = None)
     points_mm
         (n, 3) mid-wall points, or all points of a wall mask.
     start
-        Where to begin; its base length is kept.
+        First guess; its mitral plane stays in place.
     weights
-        (n,) or None.
+        (n,) or None for equal weights.
 
     Returns
     -------
-    (mean absolute distance in mm, bullet)
+    Mean absolute distance in mm, and the bullet.
     """
     axis = unit(start.axis)
     up = anterior_direction(axis)

@@ -1,4 +1,4 @@
-"""The left ventricle's wall unrolled: surface, polar map, display, registration, orientation check."""
+"""Polar maps of the left ventricle's wall: sampling, display, registration, check of the orientation."""
 
 from myoperf.polar.align import Registration, register_polar
 from myoperf.polar.display import Weighting, disc_coordinates, disc_image, ring_radii, segments_percent

@@ -1,4 +1,4 @@
-"""Bring two polar maps into step."""
+"""Registration of two polar maps about the long axis."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ __all__ = ["Registration", "register_polar"]
 
 _STEP_DEG = 1.0
 _MIN_GAIN = 0.01
+"""Gain in correlation below which a map is left as it is: the pattern then has no landmarks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +26,7 @@ class Registration:
     polar
         The moving map, turned.
     shift_deg
-        By how much it was turned; positive moves the pattern from anterior towards the septum.
+        Angle by which it was turned; positive moves the pattern from anterior towards the septum.
     correlation_before, correlation
         With the reference, before and after.
     """
@@ -39,11 +40,19 @@ class Registration:
 def register_polar(reference: PolarMap, moving: PolarMap, *, max_shift_deg: float = 15.0) -> Registration:
     """Turn a map about the long axis by the small angle that best matches a reference.
 
-    Stress and rest read through their own `LVFrame` already share apex, base and anterior; what is
-    left is a few degrees of doubt in the anterior direction. The angle with the highest correlation
-    of uptake and wall thickness is taken, in steps of one degree, and only if the correlation gains
-    at least 0.01 or half of what it lacks: a defect present in one state alone must not turn the map.
-    Values between samples are interpolated linearly. A perfusion pattern without landmarks gives no shift.
+    Stress and rest, each in its `LVFrame`, already share apex, base and anterior; a few degrees of
+    uncertainty in the anterior direction remain. The angle with the highest correlation of uptake and
+    wall thickness is taken, in steps of one degree, and only if the correlation gains at least 0.01 or
+    half of what it lacks from 1: a defect present in one state alone must not turn the map. Values
+    between samples are interpolated linearly. A perfusion pattern without landmarks gives no shift.
+    MyoPerf's own method.
+
+    Parameters
+    ----------
+    reference, moving
+        Ungated, on the same grid.
+    max_shift_deg
+        Largest angle, 0 to 45 degrees.
 
     Raises
     ------
@@ -82,7 +91,7 @@ def register_polar(reference: PolarMap, moving: PolarMap, *, max_shift_deg: floa
 
 
 def _turn(values: Float, shift_deg: float) -> Float:
-    """Move a (..., rings, angles) pattern towards higher angles, linearly interpolated."""
+    """Shift a (..., rings, angles) pattern towards higher angles, linearly interpolated."""
     steps = shift_deg * values.shape[-1] / 360.0
     whole = int(np.floor(steps))
     part = steps - whole

@@ -1,8 +1,8 @@
-"""Where the right ventricle's wall joins the left: the landmark that tells septum from lateral wall.
+"""Where the right ventricle's wall joins the left: the landmark that distinguishes septum from lateral wall.
 
-Just outside the left ventricle's septal wall lies the right ventricle's blood, and where its free wall
-leaves the left ventricle, in front and below, there is more activity: two peaks with a dip between them round
-the short axis. Beyond the free lateral wall lies lung.
+Just outside the septal wall lies the right ventricle's blood pool; where the right ventricle's free wall joins
+the left ventricle, anteriorly and inferiorly, there is more activity: two peaks with a dip between them round the
+short axis. Outside the lateral wall lies lung.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ __all__ = ["RVInsertions", "check_rv_side", "find_rv_insertions"]
 
 
 _ROWS = (0.45, 0.9)
+"""Part of the arc from apex to base beside which the right ventricle lies."""
 _NEAR_MM, _WIDE_MM = np.arange(8.0, 23.0, 2.0), np.arange(6.0, 31.0, 3.0)
+"""Distances outside the epicardium: where its wall joins, and where all of its activity lies."""
 _SMOOTH_DEG = 10.0
 _RISE = 1.15
 _FAINT = 0.05
-"""Share of the wall's counts below which what lies outside it says nothing of the right ventricle."""
+"""Share of the wall's counts below which activity outside it is no sign of the right ventricle."""
 _USUAL_DEG, _OFF_DEG = 95.0, 45.0
+"""Usual middle of the septum, and how far from it raises a warning."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class RVInsertions:
 
     @property
     def septum_deg(self) -> float:
-        """The middle between the insertions: about 95 degrees in hearts whose anterior direction is right."""
+        """Angle half-way between the insertions: about 95 degrees in hearts whose anterior direction is correct."""
         return 0.5 * (self.anterior_deg + self.inferior_deg)
 
 
@@ -54,9 +57,9 @@ def find_rv_insertions(volume: Volume, surface: WallSurface, *, about_deg: float
     """Find the two insertion points of the right ventricle on the middle and basal wall.
 
     The counts 8 to 22 mm outside the epicardium are averaged from 45 to 90 % of the arc and smoothed
-    round the axis. The lowest within 35 degrees of `about_deg` is the dip; on either side of it, 15 degrees
-    away or more and within 95 degrees of `about_deg`, the highest peak is an insertion if it rises 15 % above the
-    dip and reaches a twentieth of the wall's counts. MyoPerf's own rule.
+    round the axis. The minimum within 35 degrees of `about_deg` is the dip. On either side of it, at least
+    15 degrees away and within 95 degrees of `about_deg`, the highest peak is an insertion if it exceeds the dip by
+    15 % and reaches a twentieth of the wall's counts. MyoPerf's own rule.
 
     Parameters
     ----------
@@ -65,11 +68,12 @@ def find_rv_insertions(volume: Volume, surface: WallSurface, *, about_deg: float
     surface
         Its wall.
     about_deg
-        Where the septum is looked for; 270 asks whether the lateral wall looks like a septum.
+        Expected middle of the septum; 270 tests whether the lateral wall looks like a septum.
 
     Returns
     -------
-    None where there are no such peaks.
+    RVInsertions
+        None where there are no such peaks.
     """
     profile = _outside(volume, surface, _NEAR_MM)
     step = 360.0 / profile.size
@@ -93,23 +97,23 @@ def find_rv_insertions(volume: Volume, surface: WallSurface, *, about_deg: float
 
 
 def check_rv_side(volume: Volume, surface: WallSurface) -> tuple[Finding, ...]:
-    """Check that the right ventricle lies where the frame says the septum is.
+    """Check that the right ventricle lies on the septal side of the pose.
 
-    Insertions found on the septal side settle it, unless their middle is more than 45 degrees from the
-    usual 95. Without them there is doubt when between 6 and 30 mm outside the lateral quadrant shows more
-    counts than the septal one and has insertions, or shows more than 1.5 times its counts (and a twentieth
-    of the wall's). The inferior quadrant is left out for the sake of liver and bowel.
+    Insertions on the septal side confirm it, unless their middle is more than 45 degrees from the usual 95.
+    Without them there is a warning where, 6 to 30 mm outside the wall, the lateral quadrant has more counts than the
+    septal one and has insertions, or has more than 1.5 times its counts (and a twentieth of the wall's). The
+    inferior quadrant is left out, since liver and bowel lie there. MyoPerf's own rule.
 
     Returns
     -------
-    One warning ``orientation-doubt``, or nothing.
+    One warning ``orientation-doubt``, or none.
     """
-    found = find_rv_insertions(volume, surface)
-    if found is not None:
-        off = found.septum_deg - _USUAL_DEG
+    insertions = find_rv_insertions(volume, surface)
+    if insertions is not None:
+        off = insertions.septum_deg - _USUAL_DEG
         if abs(off) <= _OFF_DEG:
             return ()
-        text = f"The right ventricle joins the wall {abs(off):.0f} degrees from where it usually does"
+        text = f"The right ventricle joins the left {abs(off):.0f} degrees from its usual position"
     else:
         wide = _outside(volume, surface, _WIDE_MM)
         angle = np.arange(wide.size) * (360.0 / wide.size)
@@ -119,13 +123,13 @@ def check_rv_side(volume: Volume, surface: WallSurface) -> tuple[Finding, ...]:
         joined = lateral > septal and find_rv_insertions(volume, surface, about_deg=270.0) is not None
         if not more and not joined:
             return ()
-        text = "The activity beyond the wall puts the right ventricle on the lateral rather than the septal side"
-    message = f"{text}: check the anterior direction and that the volume is not mirrored."
+        text = "Activity outside the wall suggests that the right ventricle lies on the lateral, not the septal, side"
+    message = f"{text}. Check the anterior direction and that the volume is not mirrored."
     return (Finding("orientation-doubt", "warning", message),)
 
 
 def _outside(volume: Volume, surface: WallSurface, distance_mm: Float) -> Float:
-    """Average the counts at distances outside the epicardium, as a share of the wall's: shape (angles,)."""
+    """Return the mean counts at distances outside the epicardium, as a share of the wall's: shape (angles,)."""
     rings = surface.thickness_mm.shape[0]
     rows = slice(int(_ROWS[0] * rings), int(_ROWS[1] * rings) + 1)
     reach = 0.5 * surface.thickness_mm[rows, :, None, None] + distance_mm[:, None]

@@ -16,11 +16,12 @@ __all__ = ["PolarPair", "sample_polar_map", "sample_surface"]
 
 
 _MAX_OUTSIDE = 0.25
+"""Share of the wall outside the volume above which frame and volume cannot belong together."""
 
 
 @dataclass(frozen=True, eq=False)
 class PolarPair:
-    """The two polar maps of one volume, and the surface they were sampled on.
+    """The two polar maps of one volume and the surface on which they were sampled.
 
     Attributes
     ----------
@@ -41,7 +42,7 @@ class PolarPair:
 def sample_polar_map(
     volume: Volume, labels: Volume, frame: LVFrame, *, rings: int = 24, angles: int = 72, samples: int = 16
 ) -> PolarPair:
-    """Unroll the left ventricle's wall.
+    """Sample the left ventricle's wall as polar maps of its maximum and mean counts.
 
     Parameters
     ----------
@@ -55,10 +56,6 @@ def sample_polar_map(
         Grid of the map; ring i stands for the fraction (i + 0.5) / rings of the arc from apex to mitral plane.
     samples
         Points over the wall from its inner to its outer edge.
-
-    Returns
-    -------
-    PolarPair
 
     Raises
     ------
@@ -89,9 +86,9 @@ def sample_polar_map(
 
 
 def sample_surface(volume: Volume, surface: WallSurface, *, samples: int = 16) -> PolarPair:
-    """Sample a volume on a surface fitted before: rest on the surface of stress, or every gate on one.
+    """Sample a volume across the wall of a surface that was fitted before, as all frames of a series on one.
 
-    Sound only where both volumes lie in the same place (registered, or read in one frame).
+    Valid only where volume and surface are in the same place. Parameters and errors are those of `sample_polar_map`.
     """
     if samples < 1:
         raise InputError(f"A polar map needs at least one sample across the wall; got {samples}.")
@@ -120,7 +117,7 @@ def _polar(values: Float, surface: WallSurface, statistic: Any) -> PolarMap:
 
 
 def _mean_surface(surfaces: list[WallSurface]) -> WallSurface:
-    """Average gates, each of which has its samples at the same fractions of arc and angles."""
+    """Average the surfaces of gates, which all have their samples at the same fractions of arc and angles."""
     normal = np.mean([s.normal for s in surfaces], axis=0)
     return WallSurface(
         np.mean([s.mid_wall_mm for s in surfaces], axis=0),
@@ -131,12 +128,15 @@ def _mean_surface(surfaces: list[WallSurface]) -> WallSurface:
 
 
 def _findings(surface: WallSurface, outside: float) -> tuple[Finding, ...]:
-    found = []
+    findings = []
     missing = 1.0 - float(surface.measured.mean())
     if missing > 0.15:
-        message = f"{100 * missing:.0f} % of the left ventricle's wall has no label; the polar map's surface was "
-        found.append(Finding("wall-incomplete", "warning", message + "interpolated there."))
+        message = (
+            f"{100 * missing:.0f} % of the left ventricle's wall has no label; the polar map is interpolated there."
+        )
+        findings.append(Finding("wall-incomplete", "warning", message))
     if outside > 0:
-        message = f"{100 * max(outside, 0.01):.0f} % of the wall lies beyond the volume's edge; the nearest voxel "
-        found.append(Finding("wall-outside-volume", "warning", message + "stands in for it."))
-    return tuple(found)
+        share = 100 * max(outside, 0.01)
+        message = f"{share:.0f} % of the wall lies outside the volume; the counts of the nearest voxel are used there."
+        findings.append(Finding("wall-outside-volume", "warning", message))
+    return tuple(findings)

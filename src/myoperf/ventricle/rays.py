@@ -93,7 +93,7 @@ class Rays:
         """Shape (cap rings, 1): solid angle (sr) that each ray of the cap stands for."""
         tilt = self.tilt_rad[: self.cap_rings]
         edges = np.concatenate([[0.0], 0.5 * (tilt[:-1] + tilt[1:]), [0.5 * np.pi]])
-        return (np.cos(edges[:-1]) - np.cos(edges[1:]))[:, None] * (2.0 * np.pi / self.angles)
+        return np.asarray(-np.diff(np.cos(edges))[:, None] * (2.0 * np.pi / self.angles))
 
     def points(self, distance_mm: Float) -> Float:
         """Return LPS points at distances (..., rings, angles) along the rays: (..., rings, angles, 3)."""

@@ -101,7 +101,7 @@ def _clearness(profiles: Float, place_mm: Float, height: Float) -> Float:
     cavity = np.where(steps <= place_mm, profiles, np.inf).min(axis=0)
     usual = np.percentile(height, 75) + 1e-12
     clear = np.clip((height - cavity) / (0.4 * usual), 0, 1) * np.clip(height / (0.6 * usual), 0, 1) ** 2
-    return np.where(height > 1.7 * usual, 0.2 * clear, clear)  # hotter than this is rarely wall
+    return np.asarray(np.where(height > 1.7 * usual, 0.2 * clear, clear))  # hotter than this is rarely wall
 
 
 def _edge(profiles: Float, middle_mm: Float, weight: Float, side: int) -> Float:
@@ -134,4 +134,5 @@ def _valve_plane(counts: Float, rays: Rays, bullet: Bullet) -> Float:
         rounds=10,
         most_tilt_mm=0.4 * bullet.radius_mm,
     )
-    return find_valve_plane(counts[None], rays, np.full((1, rays.angles), bullet.base_mm), search)[0]
+    expected = np.full((1, rays.angles), bullet.base_mm)
+    return np.asarray(find_valve_plane(counts[None], rays, expected, search)[0])
