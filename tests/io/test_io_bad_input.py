@@ -6,13 +6,23 @@ import io
 
 import numpy as np
 import pytest
-from dicom_making import CT_STORAGE, NM_STORAGE, PATIENT_ID, PATIENT_NAME, base, counts_of, pet_slices, raw_nm, recon_nm
 from pydicom import dcmread
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGLosslessSV1, RLELossless
 
 from myoperf.errors import InputError, UnsupportedInputError
 from myoperf.io import read_studies
+from support.dicom import (
+    CT_STORAGE,
+    NM_STORAGE,
+    PATIENT_ID,
+    PATIENT_NAME,
+    base,
+    counts_of,
+    pet_slices,
+    raw_nm,
+    recon_nm,
+)
 
 
 def ct():

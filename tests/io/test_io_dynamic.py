@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from dicom_making import counts_of, item, pet_slices
 from pydicom.sequence import Sequence
 
 from myoperf.io import read_studies
 from myoperf.io.pet.dynamic import activity_factors, frame_starts_ms
+from support.dicom import counts_of, item, pet_slices
 
 DURATION = np.array([5000.0, 5000.0, 10000.0, 30000.0])
 START = np.array([0.0, 5000.0, 10000.0, 20000.0])

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from dicom_making import counts_of, pet_slices, recon_nm
 
 from myoperf.io import read_studies, write_nifti
 from myoperf.types import Volume
+from support.dicom import counts_of, pet_slices, recon_nm
 
 
 def codes(*paths):

@@ -6,13 +6,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
-from dicom_making import counts_of
 from scipy.spatial.transform import Rotation
 
 from myoperf.errors import GeometryError, InputError, UnsupportedInputError
 from myoperf.geometry import affine_from_axes, transform_points
 from myoperf.io import read_nifti, read_studies, write_nifti
 from myoperf.types import Volume
+from support.dicom import counts_of
 
 
 def oblique(frames: int = 1, *, mirrored: bool = False) -> Volume:

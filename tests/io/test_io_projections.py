@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from dicom_making import counts_of, item, raw_nm
 from pydicom.sequence import Sequence
 
 from myoperf.errors import GeometryError, InputError
 from myoperf.io import read_studies
 from myoperf.types import Projections, Scan
+from support.dicom import counts_of, item, raw_nm
 
 
 def read(path) -> Scan:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from dicom_making import code, item
 from pydicom.sequence import Sequence
 
+from myoperf.dicom import code_item
 from myoperf.io.header import age_years, camera_of, study_of
 from myoperf.io.quirks import (
     first_start_angle,
@@ -19,6 +19,7 @@ from myoperf.io.quirks import (
 )
 from myoperf.io.tracers import tracer_of
 from myoperf.types import Scan, Volume
+from support.dicom import item
 
 
 def test_start_angle_of_the_detector_wins():
@@ -95,7 +96,7 @@ def test_age(values, age):
     ],
 )
 def test_tracer(nuclide, agent, expected):
-    drug = item(Radiopharmaceutical=agent, RadionuclideCodeSequence=Sequence([code(*nuclide)]))
+    drug = item(Radiopharmaceutical=agent, RadionuclideCodeSequence=Sequence([code_item(*nuclide)]))
     assert tracer_of(item(RadiopharmaceuticalInformationSequence=Sequence([drug]))) == expected
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from dicom_making import counts_of
 from scipy.spatial.transform import Rotation
 
 from myoperf.geometry import affine_from_axes
@@ -12,6 +11,7 @@ from myoperf.io import read_studies
 from myoperf.io.nm.writer import write_projections, write_volume
 from myoperf.io.simulated_header import SimulatedHeader
 from myoperf.types import Projections, Volume
+from support.dicom import counts_of
 
 
 @pytest.mark.parametrize("gates", [1, 8])

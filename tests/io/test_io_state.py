@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from dicom_making import code, counts_of, item, raw_nm
 from pydicom.sequence import Sequence
 
+from myoperf.dicom import code_item
 from myoperf.io import read_studies
 from myoperf.io.state import detect_state, state_in_text
+from support.dicom import counts_of, item, raw_nm
 
 
 @pytest.mark.parametrize(
@@ -61,14 +62,14 @@ def test_words(text, state):
 )
 def test_acquisition_context(value, scheme, state):
     context = item(
-        ConceptNameCodeSequence=Sequence([code("109054", "DCM", "Patient State")]),
-        ConceptCodeSequence=Sequence([code(value, scheme, "as coded")]),
+        ConceptNameCodeSequence=Sequence([code_item("109054", "DCM", "Patient State")]),
+        ConceptCodeSequence=Sequence([code_item(value, scheme, "as coded")]),
     )
     assert detect_state(item(AcquisitionContextSequence=Sequence([context])))[0] == state
 
 
 def test_code_wins_over_words_and_the_conflict_is_said():
-    context = item(ConceptCodeSequence=Sequence([code("F-05019", "SRT", "Cardiac Stress State")]))
+    context = item(ConceptCodeSequence=Sequence([code_item("F-05019", "SRT", "Cardiac Stress State")]))
     state, findings = detect_state(item(AcquisitionContextSequence=Sequence([context]), ImageID="ReconRest"))
     assert state == "stress"
     assert [(f.code, f.severity) for f in findings] == [("state-conflict", "warning")]

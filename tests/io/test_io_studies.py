@@ -6,12 +6,13 @@ import io
 
 import numpy as np
 import pytest
-from dicom_making import PATIENT_ID, STUDY_UID, code, counts_of, item, pet_slices, raw_nm, recon_nm
 from pydicom import dcmread
 from pydicom.sequence import Sequence
 
+from myoperf.dicom import code_item
 from myoperf.io import read_studies
 from myoperf.io.assemble.choice import Candidate, choose
+from support.dicom import PATIENT_ID, STUDY_UID, counts_of, item, pet_slices, raw_nm, recon_nm
 
 
 def test_a_study_carries_the_patient_and_its_scans(save, tmp_path):
@@ -94,7 +95,7 @@ def test_scans_of_unknown_state_are_all_kept(save, tmp_path):
 
 def test_prone_is_said_and_comes_after_supine(save, tmp_path):
     prone = raw_nm(counts_of(1, 1, 9, 7, 8))
-    modifier = item(PatientOrientationModifierCodeSequence=Sequence([code("F-10310", "SRT", "prone")]))
+    modifier = item(PatientOrientationModifierCodeSequence=Sequence([code_item("F-10310", "SRT", "prone")]))
     prone.PatientOrientationCodeSequence = Sequence([modifier])
     path = save(prone, "a.dcm")
     assert "prone" in [f.code for f in read_studies([path]).studies[0].scans[0].findings]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from dicom_making import code, counts_of, pet_slices, recon_nm
 from pydicom.sequence import Sequence
 
+from myoperf.dicom import code_item
 from myoperf.errors import GeometryError, InputError, UnsupportedInputError
 from myoperf.geometry import transform_points
 from myoperf.io import read_studies
 from myoperf.types import Scan
+from support.dicom import counts_of, pet_slices, recon_nm
 
 
 def read(*paths) -> Scan:
@@ -112,7 +113,7 @@ def test_oblique_short_axis_lies_where_the_file_says(save):
 
 def test_short_axis_by_view_code_without_patient_space_is_nominal_and_said(save):
     dataset = recon_nm(counts_of(1, 7, 8, 9))
-    view = Sequence([code("G-A186", "SRT", "Short Axis")])
+    view = Sequence([code_item("G-A186", "SRT", "Short Axis")])
     dataset.DetectorInformationSequence[0].ViewCodeSequence = view
     scan = read(save(dataset))
     assert scan.orientation == "short_axis"

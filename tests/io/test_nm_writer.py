@@ -1,7 +1,5 @@
 """What the NM writer puts into a file: counts, angles, geometry and validity, read back with pydicom."""
 
-import shutil
-import subprocess
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +11,7 @@ from myoperf.errors import GeometryError, InputError, OutputExistsError
 from myoperf.io.nm.writer import write_projections, write_volume
 from myoperf.io.simulated_header import SimulatedHeader
 from myoperf.types import Projections, Volume
+from support.dicom import dciodvfy_errors, nm_affine, oblique_affine
 
 HEADER = SimulatedHeader(
     "SIM-0001", sex="F", age_years=61.4, height_m=1.6532, weight_kg=71.25, state="stress", uid_key="seed-7"
@@ -27,40 +26,6 @@ def _projections(frames=1, *, radius=True, angles=ANGLES, seed=3):
     return Projections(
         generator.poisson(12.0, (frames, views, 7, 9)), angles, (6.8, 6.4), radius_mm, axis_lps_mm=(3.0, -8.0, 140.0)
     )
-
-
-def _oblique_affine(*, backwards=False):
-    rotation = np.linalg.qr(np.random.default_rng(5).normal(size=(3, 3)))[0]
-    # Plane, row, column is left-handed when the planes follow DICOM's normal (row vector x column vector).
-    if (np.linalg.det(rotation) > 0) != backwards:
-        rotation[:, 0] *= -1
-    affine = np.eye(4)
-    affine[:3, :3] = rotation * (4.5, 3.0, 3.5)
-    affine[:3, 3] = (-101.123456, 55.5, 1402.25)
-    return affine
-
-
-def _affine_of(dataset):
-    """Rebuild lps_from_index the way PS3.3 C.7.6.2 and (0018,0088) of an NM image say."""
-    detector = dataset.DetectorInformationSequence[0]
-    row_vector, column_vector = np.array(detector.ImageOrientationPatient, float).reshape(2, 3)
-    down, across = map(float, dataset.PixelSpacing)
-    affine = np.eye(4)
-    affine[:3, 0] = np.cross(row_vector, column_vector) * float(dataset.SpacingBetweenSlices)
-    affine[:3, 1] = column_vector * down
-    affine[:3, 2] = row_vector * across
-    affine[:3, 3] = np.array(detector.ImagePositionPatient, float)
-    return affine
-
-
-def _errors(path):
-    tool = shutil.which("dciodvfy")
-    if tool is None:
-        pytest.skip("dciodvfy (Debian package dicom3tools) is not installed")
-    said = subprocess.run([tool, str(path)], capture_output=True, text=True, check=False)
-    lines = (said.stdout + said.stderr).splitlines()
-    assert "NMImage" in lines
-    return [line for line in lines if line.startswith("Error")]
 
 
 def test_static_views_keep_counts_angles_and_radius(tmp_path):
@@ -113,18 +78,18 @@ def test_two_detectors_have_their_own_starts(tmp_path):
 @pytest.mark.parametrize("frames", [1, 3])
 def test_volume_lies_where_its_affine_says(tmp_path, backwards, frames):
     array = np.random.default_rng(1).random((frames, 7, 8, 9)) * 3.7e6
-    volume = Volume(array, _oblique_affine(backwards=backwards))
+    volume = Volume(array, oblique_affine(mirrored=backwards))
     path = write_volume(tmp_path / "v.dcm", volume, HEADER, frame_duration_ms=100.0)
     dataset = pydicom.dcmread(path)
     assert (float(dataset.SpacingBetweenSlices) < 0) == backwards
-    assert _affine_of(dataset) == pytest.approx(volume.lps_from_index, abs=1e-6)
+    assert nm_affine(dataset) == pytest.approx(volume.lps_from_index, abs=1e-6)
     slope = dataset.RealWorldValueMappingSequence[0].RealWorldValueSlope
     assert dataset.pixel_array.reshape(array.shape) * slope == pytest.approx(array, abs=0.51 * slope)
     assert slope == pytest.approx(array.max() / 65535)
 
 
 def test_short_axis_says_so(tmp_path):
-    volume = Volume(np.ones((7, 8, 9)), _oblique_affine())
+    volume = Volume(np.ones((7, 8, 9)), oblique_affine())
     dataset = pydicom.dcmread(write_volume(tmp_path / "s.dcm", volume, HEADER, orientation="short_axis"))
     assert dataset.DetectorInformationSequence[0].ViewCodeSequence[0].CodeValue == "103340004"
     assert dataset.SliceProgressionDirection == "APEX_TO_BASE"
@@ -138,16 +103,16 @@ def test_every_kind_passes_dciodvfy(tmp_path, state):
         write_projections(tmp_path / "tomo.dcm", _projections(), header),
         write_projections(tmp_path / "bare.dcm", _projections(radius=False), header),
         write_projections(tmp_path / "gated.dcm", _projections(frames=8), header, frame_duration_ms=100.0),
-        write_volume(tmp_path / "recon.dcm", Volume(np.ones((7, 8, 9)), _oblique_affine()), header),
+        write_volume(tmp_path / "recon.dcm", Volume(np.ones((7, 8, 9)), oblique_affine()), header),
         write_volume(
             tmp_path / "sa.dcm",
-            Volume(np.ones((8, 7, 8, 9)), _oblique_affine(backwards=True)),
+            Volume(np.ones((8, 7, 8, 9)), oblique_affine(mirrored=True)),
             HEADER,
             orientation="short_axis",
             frame_duration_ms=62.5,
         ),
     ]
-    assert [_errors(path) for path in paths] == [[]] * len(paths)
+    assert [dciodvfy_errors(path, "NMImage") for path in paths] == [[]] * len(paths)
 
 
 def test_same_header_same_bytes_and_other_seed_other_identifiers(tmp_path):
@@ -258,7 +223,7 @@ def test_volumes_round_trip_through_the_reader(tmp_path, backwards):
     affine[:3, :3] = np.diag([3.5, 3.0, -4.0 if backwards else 4.0])[:, ::-1]
     affine[:3, 3] = (-101.5, 55.5, 1402.25)
     transaxial = write_volume(tmp_path / "t.dcm", Volume(array, affine), HEADER, frame_duration_ms=100.0)
-    oblique = Volume(array[:1], _oblique_affine(backwards=backwards))
+    oblique = Volume(array[:1], oblique_affine(mirrored=backwards))
     rest = replace(HEADER, state="rest")
     short_axis = write_volume(tmp_path / "s.dcm", oblique, rest, orientation="short_axis")
     scans = {scan.state: scan for scan in _read(transaxial, short_axis).scans}

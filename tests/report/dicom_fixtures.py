@@ -1,17 +1,14 @@
 """Reports made by hand for the tests of the DICOM results: a shell and its cavity on any grid."""
 
-import io
 import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import ExplicitVRLittleEndian
 
 from myoperf.dicom import save_dataset
+from myoperf.io.header import encode_header
 from myoperf.report.dicom import Stamp
 from myoperf.report.dicom.pdf import build_pdf_object
 from myoperf.report.dicom.seg import build_seg
@@ -36,43 +33,10 @@ from myoperf.types import (
     Volume,
     WallFunction,
 )
+from support.dicom import nm_affine, oblique_affine
 
 REAL = Path(__file__).parents[2] / "../shared/real"
 PDF = b"%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n"
-
-
-def header_bytes(dataset):
-    """Encode a dataset without its pixels, as a scan keeps it."""
-    copy = pydicom.Dataset({e.tag: e for e in dataset if e.tag != 0x7FE00010})
-    copy.file_meta = pydicom.dataset.FileMetaDataset()
-    copy.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    copy.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-    copy.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    stream = io.BytesIO()
-    copy.save_as(stream, enforce_file_format=True)
-    return stream.getvalue()
-
-
-def nm_affine(dataset):
-    """Give lps_from_index of an NM reconstruction, straight from the standard's words."""
-    detector = dataset.DetectorInformationSequence[0]
-    across, down = np.array(detector.ImageOrientationPatient, float).reshape(2, 3)
-    affine = np.eye(4)
-    affine[:3, 0] = np.cross(across, down) * float(dataset.SpacingBetweenSlices)
-    affine[:3, 1] = down * float(dataset.PixelSpacing[0])
-    affine[:3, 2] = across * float(dataset.PixelSpacing[1])
-    affine[:3, 3] = np.array(detector.ImagePositionPatient, float)
-    return affine
-
-
-def oblique_affine(*, mirrored=False, seed=5):
-    rotation = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0]
-    if (np.linalg.det(rotation) > 0) != mirrored:
-        rotation[:, 0] *= -1
-    affine = np.eye(4)
-    affine[:3, :3] = rotation * (4.5, 3.0, 3.5)
-    affine[:3, 3] = (-101.123456789, 55.5, 1402.25)
-    return affine
 
 
 def labels_on(shape, seed=0):
@@ -209,7 +173,7 @@ def physionet_result(name="P17_ReconStress_gate.dcm", *, state="stress"):
         Volume(dataset.pixel_array.astype(np.float32), nm_affine(dataset)),
         state=state,
         source=(name,),
-        source_headers=(header_bytes(dataset),),
+        source_headers=(encode_header(dataset, "source"),),
     )
     return make_result(state, scan)
 
@@ -221,7 +185,7 @@ def ge_result():
         Projections(dataset.pixel_array.astype(np.float32), angles % 360, (6.799385, 6.799385)),
         state="stress",
         source=("stress_tomo.dcm",),
-        source_headers=(header_bytes(dataset),),
+        source_headers=(encode_header(dataset, "source"),),
     )
     affine = np.eye(4)
     affine[:3, :3] = np.array([[0, 0, 6.8], [0, 6.8, 0], [-6.8, 0, 0]])
@@ -241,7 +205,7 @@ def gated_nm_result(frames=3, shape=(7, 8, 9)):
     dataset.NumberOfFrames = planes * frames
     dataset.SliceVector = [int(i) for i in np.tile(np.arange(1, planes + 1), frames)]
     volume = Volume(np.ones((frames, *shape), np.float32), nm_affine(dataset))
-    scan = Scan(volume, state="rest", framing="gated", source_headers=(header_bytes(dataset),))
+    scan = Scan(volume, state="rest", framing="gated", source_headers=(encode_header(dataset, "source"),))
     return make_result("rest", scan, function=function())
 
 
@@ -254,7 +218,7 @@ def pet_result(shape=(7, 8, 9)):
         origin = volume.lps_from_index @ (plane, 0, 0, 1)
         dataset.ImagePositionPatient = [f"{v:.6f}" for v in origin[:3]]
         uids[int(plane)] = dataset.SOPInstanceUID
-        headers.append(header_bytes(dataset))
+        headers.append(encode_header(dataset, "source"))
     scan = Scan(volume, state="stress", modality="PT", source_headers=tuple(headers))
     return make_result("stress", scan), uids
 
@@ -295,14 +259,3 @@ def write_sr(report, path):
 def write_pdf_object(report, pdf, path):
     headers = tuple(header for result in report.results for header in read_headers(result.scan))
     return save_dataset(build_pdf_object(report.study, pdf, headers, stamp=Stamp()), path)
-
-
-def dciodvfy_errors(path):
-    """Give dciodvfy's error lines; it must have recognised the object."""
-    tool = shutil.which("dciodvfy")
-    if tool is None:
-        pytest.skip("dciodvfy (Debian package dicom3tools) is not installed")
-    said = subprocess.run([tool, str(path)], capture_output=True, text=True, errors="replace", check=False)
-    lines = (said.stdout + said.stderr).splitlines()
-    assert {"Segmentation", "Comprehensive3DSR", "EncapsulatedPDF"} & set(lines), lines
-    return [line for line in lines if line.startswith("Error")]

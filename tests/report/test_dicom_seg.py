@@ -15,8 +15,6 @@ from dicom_fixtures import (
     make_report,
     make_result,
     nifti_report,
-    nm_affine,
-    oblique_affine,
     pet_result,
     physionet_result,
     require_real,
@@ -26,6 +24,7 @@ from dicom_fixtures import (
 from myoperf.errors import AnalysisError, OutputExistsError
 from myoperf.report.dicom import Stamp
 from myoperf.types import Scan, Study, Volume
+from support.dicom import nm_affine, oblique_affine
 
 
 def _read_back(path, labels):

@@ -1,13 +1,19 @@
-"""Small DICOM files made in memory, with unequal axes so that no two can be taken for each other."""
+"""Small DICOM datasets made in memory, their axes of unequal length so that none can be mistaken for another."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
+
+from myoperf.dicom import code_item
 
 NM_STORAGE = "1.2.840.10008.5.1.4.1.1.20"
 PET_STORAGE = "1.2.840.10008.5.1.4.1.1.128"
@@ -17,18 +23,15 @@ STUDY_UID = "1.2.826.0.1.3680043.8.498.1"
 
 
 def item(**values: Any) -> Dataset:
+    """Return a dataset of these attributes."""
     dataset = Dataset()
     for keyword, value in values.items():
         setattr(dataset, keyword, value)
     return dataset
 
 
-def code(value: str, scheme: str, meaning: str) -> Dataset:
-    return item(CodeValue=value, CodingSchemeDesignator=scheme, CodeMeaning=meaning)
-
-
 def base(sop_class: str, modality: str, pixels: np.ndarray) -> Dataset:
-    """Give a dataset with patient, study and pixels of shape (frames, rows, columns), uint16."""
+    """Return a dataset with patient, study and pixels of shape (frames, rows, columns), uint16."""
     dataset = item(
         SOPClassUID=sop_class,
         SOPInstanceUID=generate_uid(),
@@ -69,7 +72,7 @@ def raw_nm(
     shuffle: int | None = None,
     detector_starts: tuple[float, ...] = (),
 ) -> Dataset:
-    """Give raw NM tomography from counts of shape (gates, detectors, views, rows, columns)."""
+    """Return raw NM tomography from counts of shape (gates, detectors, views, rows, columns)."""
     gates, heads, views = counts.shape[:3]
     gate, head, view = (v.ravel() + 1 for v in np.indices((gates, heads, views)))
     order = np.arange(gate.size) if shuffle is None else np.random.default_rng(shuffle).permutation(gate.size)
@@ -100,7 +103,7 @@ def raw_nm(
     dataset.RotationInformationSequence = Sequence([rotation])
     tracer = item(
         Radiopharmaceutical="Sestamibi",
-        RadionuclideCodeSequence=Sequence([code("C-163A8", "SRT", "^99m^Technetium")]),
+        RadionuclideCodeSequence=Sequence([code_item("C-163A8", "SRT", "^99m^Technetium")]),
     )
     dataset.RadiopharmaceuticalInformationSequence = Sequence([tracer])
     dataset.ImageID = "SGATE"
@@ -108,7 +111,7 @@ def raw_nm(
 
 
 def recon_nm(values: np.ndarray, *, spacing: float = -5.0, shuffle: int | None = None) -> Dataset:
-    """Give reconstructed NM tomography from values of shape (gates, slices, rows, columns)."""
+    """Return reconstructed NM tomography from values of shape (gates, slices, rows, columns)."""
     gates, slices = values.shape[:2]
     gate, plane = (v.ravel() + 1 for v in np.indices((gates, slices)))
     order = np.arange(gate.size) if shuffle is None else np.random.default_rng(shuffle).permutation(gate.size)
@@ -126,7 +129,7 @@ def recon_nm(values: np.ndarray, *, spacing: float = -5.0, shuffle: int | None =
 
 
 def pet_slices(values: np.ndarray, *, kind: str = "STATIC", step: float = 3.0) -> list[Dataset]:
-    """Give PET slices from values of shape (frames, slices, rows, columns)."""
+    """Return PET slices from values of shape (frames, slices, rows, columns)."""
     series, slices = generate_uid(), []
     for frame, plane in np.ndindex(*values.shape[:2]):
         dataset = base(PET_STORAGE, "PT", values[frame, plane])
@@ -147,5 +150,40 @@ def pet_slices(values: np.ndarray, *, kind: str = "STATIC", step: float = 3.0) -
 
 
 def counts_of(*shape: int, seed: int = 5) -> np.ndarray:
-    """Give whole numbers, no two neighbours alike."""
+    """Return whole numbers, no two neighbours alike."""
     return np.random.default_rng(seed).integers(1, 4000, size=shape)
+
+
+def nm_affine(dataset: Dataset) -> np.ndarray:
+    """Return lps_from_index of an NM reconstruction, straight from PS3.3 C.7.6.2 and (0018,0088)."""
+    detector = dataset.DetectorInformationSequence[0]
+    across, down = np.array(detector.ImageOrientationPatient, float).reshape(2, 3)
+    affine = np.eye(4)
+    affine[:3, 0] = np.cross(across, down) * float(dataset.SpacingBetweenSlices)
+    affine[:3, 1] = down * float(dataset.PixelSpacing[0])
+    affine[:3, 2] = across * float(dataset.PixelSpacing[1])
+    affine[:3, 3] = np.array(detector.ImagePositionPatient, float)
+    return affine
+
+
+def oblique_affine(*, mirrored: bool = False, seed: int = 5) -> np.ndarray:
+    """Return an anisotropic grid turned at random; where mirrored, its planes run along DICOM's normal reversed."""
+    rotation = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0]
+    # Plane, row, column is left-handed when the planes follow DICOM's normal (row vector x column vector).
+    if (np.linalg.det(rotation) > 0) != mirrored:
+        rotation[:, 0] *= -1
+    affine = np.eye(4)
+    affine[:3, :3] = rotation * (4.5, 3.0, 3.5)
+    affine[:3, 3] = (-101.123456789, 55.5, 1402.25)
+    return affine
+
+
+def dciodvfy_errors(path: Path, iod: str) -> list[str]:
+    """Return dciodvfy's error lines; it must recognise the object as an `iod` of its own names."""
+    tool = shutil.which("dciodvfy")
+    if tool is None:
+        pytest.skip("dciodvfy (Debian package dicom3tools) is not installed")
+    output = subprocess.run([tool, str(path)], capture_output=True, text=True, errors="replace", check=False)
+    lines = (output.stdout + output.stderr).splitlines()
+    assert iod in lines, lines
+    return [line for line in lines if line.startswith("Error")]
