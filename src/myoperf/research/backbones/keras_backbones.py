@@ -1,16 +1,20 @@
-"""The image backbones of papers 001 and 002: `keras.applications` on the torch backend.
+"""Image backbones from `keras.applications` on the torch backend.
+
+They are the networks of Hajianfar et al. 2025 (doi:10.1007/s00259-025-07145-x) and of Hai et al. 2022
+(doi:10.32604/cmc.2022.031027).
 
 Networks are built channels first where Keras can, so torch's convolutions need no transposition; input and output
 are (batch, channels, rows, columns) always. Weights are Keras' own and do not depend on that order.
 
-Paper 002's second stage trains the top of each network. Its Table 2 gives no list of layers; the rules below
-meet every printed count to the unit with Keras 3.15. They are of three kinds: a plain tail; a tail whose batch
+The second stage of Hai et al. trains the top of each network. Their Table 2 gives no list of layers; the rules below
+match every printed count exactly with Keras 3.15. They are of three kinds: a plain tail; a tail whose batch
 normalisations stay frozen; a tail, less its batch normalisations, with all batch normalisations of the network.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -53,9 +57,10 @@ class BackboneSpec:
     input_size
         Rows and columns of the papers' input.
     input_range
-        Values the ImageNet weights expect; networks given [0, 255] scale inside or, as VGG, are fed so by 002.
+        Values the ImageNet weights expect. Networks with [0, 255] scale them themselves, except VGG, which Hai et al.
+        fed in this range.
     rate_exponent
-        002's a: learning rate 10^-a in stage 1, 10^-(a + 2) in stage 2.
+        Hai et al.'s a: learning rate 10^-a in stage 1, 10^-(a + 2) in stage 2.
     tail
         Last layers of the backbone trained in stage 2.
     norms
@@ -75,7 +80,7 @@ class BackboneSpec:
         return f"last {self.tail} backbone layers; batch norms {self.norms}"
 
 
-_SPECS = (
+_SPECS = (  # name, input size, input range, rate exponent, tail, norms
     BackboneSpec("VGG16", 224, (0, 255), 3, 3),
     BackboneSpec("VGG19", 224, (0, 255), 3, 3),
     BackboneSpec("Xception", 299, (-1, 1), 4, 16, "all trained"),
@@ -94,7 +99,7 @@ _SPECS = (
     BackboneSpec("EfficientNetB3", 290, (0, 255)),
 )
 BACKBONES: Mapping[str, BackboneSpec] = MappingProxyType({spec.name: spec for spec in _SPECS})
-"""002's fifteen, and EfficientNetB3, which only 001 has (no stage-2 rule)."""
+"""The fifteen of Hai et al., and EfficientNetB3, which only Hajianfar et al. used (no stage-2 rule)."""
 
 TABLE_2: Mapping[str, tuple[int, int]] = MappingProxyType(
     {
@@ -115,11 +120,11 @@ TABLE_2: Mapping[str, tuple[int, int]] = MappingProxyType(
         "ResNet152V2": (4989698, 53867008),
     }
 )
-"""Trainable and non-trainable parameters at stage 2 as paper 002 prints them."""
+"""Trainable and non-trainable parameters at stage 2 as Hai et al. print them."""
 
 HEAD_UNITS, CLASSES = 256, 2
 MOST_CUT = 8
-"""Tensors at the cut of `KerasBackbone.halves` beyond which keeping them costs more than it saves."""
+"""Tensors at the cut of `KerasBackbone.halves` above which keeping them costs more than it saves."""
 Trunk = Callable[[Tensor], tuple[Tensor, ...]]
 Top = Callable[[tuple[Tensor, ...]], Tensor]
 _COUNTS = "keras_layer_counts.json"
@@ -144,9 +149,9 @@ def load_keras() -> Any:
 
 
 def get_spec(name: str) -> BackboneSpec:
-    """Look a backbone up by name; InputError names the known ones."""
+    """Return a backbone's settings; InputError names the known backbones."""
     if name not in BACKBONES:
-        raise InputError(f"Unknown backbone {name!r}; known are {', '.join(BACKBONES)}.")
+        raise InputError(f"Unknown backbone {name!r}; choose from {', '.join(BACKBONES)}.")
     return BACKBONES[name]
 
 
@@ -157,6 +162,8 @@ def build_backbone(
 
     Parameters
     ----------
+    name
+        A key of `BACKBONES`.
     weights
         None for random ones, ``"imagenet"`` for Keras' download (or its cache), or a ``.h5`` file of Keras
         for the network without top.
@@ -168,7 +175,7 @@ def build_backbone(
     Raises
     ------
     MissingWeightsError
-        When the weights are neither on this machine nor to be had.
+        When the weights are neither on this machine nor available for download.
     """
     spec, keras = get_spec(name), load_keras()
     if weights is not None and channels != 3:
@@ -180,7 +187,7 @@ def build_backbone(
     order = keras.config.image_data_format()
     keras.config.set_image_data_format("channels_first" if first else "channels_last")
     try:
-        with warnings.catch_warnings():  # two channels are what 001 asks for
+        with warnings.catch_warnings():  # two channels are early fusion
             warnings.filterwarnings("ignore", message="This model usually expects 1 or 3 input channels")
             model = getattr(keras.applications, name)(
                 include_top=False,
@@ -191,8 +198,8 @@ def build_backbone(
         if weights is None:
             raise
         raise MissingWeightsError(
-            f"ImageNet weights of {name} could not be loaded ({type(error).__name__}). Without network, give "
-            f"--weights a folder with the file that Keras publishes for it without top, named {name}.h5, or none."
+            f"ImageNet weights of {name} could not be loaded ({type(error).__name__}). Without a network "
+            f"connection, set --weights to none or to a folder with Keras' file of it without top, named {name}.h5."
         ) from error
     finally:
         keras.config.set_image_data_format(order)
@@ -200,16 +207,16 @@ def build_backbone(
 
 
 class KerasBackbone(nn.Module):
-    """A Keras network as a torch module: (B, channels, H, W) -> (B, features, h, w), whatever its own order of axes.
+    """A Keras network as a torch module: (B, channels, H, W) -> (B, features, h, w), whatever Keras' order of axes.
 
     Attributes
     ----------
     model
-        The Keras network. Its `trainable` flags rule what `trainable_parameters` gives.
+        The Keras network. Its `trainable` flags decide what `trainable_parameters` returns.
     features
         Channels out.
     spec
-        What the papers say of it.
+        Its settings in the papers.
     """
 
     def __init__(self, model: Any, channels_first: bool, spec: BackboneSpec) -> None:
@@ -220,7 +227,7 @@ class KerasBackbone(nn.Module):
         self.features = int(model.output_shape[1 if channels_first else -1])
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give the last feature maps; layers that are trained use their training behaviour in training mode."""
+        """Return the last feature maps; layers that are trained use their training behaviour in training mode."""
         if self.channels_first:
             out: Tensor = self.model(images, training=self.training)
             return out
@@ -228,7 +235,7 @@ class KerasBackbone(nn.Module):
         return out.permute(0, 3, 1, 2)
 
     def trainable_parameters(self) -> list[Tensor]:
-        """Give the torch parameters of layers that are to be trained."""
+        """Return the torch parameters of open layers."""
         return [variable.value for variable in self.model.trainable_variables]
 
     def freeze_first(self, share: float) -> None:
@@ -237,7 +244,7 @@ class KerasBackbone(nn.Module):
         train_only(self, layers[round(share * len(layers)) :])
 
     def open_top(self) -> None:
-        """Open what 002's second stage trains and freeze the rest."""
+        """Open the layers that the second stage trains and freeze the rest."""
         train_only(self, stage2_layers(self, self.spec))
 
     def halves(self) -> tuple[Trunk, Top] | None:
@@ -251,11 +258,11 @@ class KerasBackbone(nn.Module):
         first = next((i for i, layer in enumerate(layers) if layer.trainable and layer.trainable_weights), len(layers))
         rest = {id(layer) for layer in layers[first:]}
         # A layer also keeps the nodes of other networks that it is part of.
-        own = {id(node) for row in self.model._nodes_by_depth.values() for node in row}
+        nodes = {id(node) for row in self.model._nodes_by_depth.values() for node in row}
         cut: dict[int, Any] = {}
         for layer in layers[first:]:
             for node in layer._inbound_nodes:
-                for tensor in node.input_tensors if id(node) in own else ():
+                for tensor in node.input_tensors if id(node) in nodes else ():
                     if id(tensor._keras_history.operation) not in rest:
                         cut[id(tensor)] = tensor
         made = list(cut.values())
@@ -278,9 +285,9 @@ class KerasBackbone(nn.Module):
 
 
 def stage2_layers(backbone: KerasBackbone, spec: BackboneSpec) -> list[Any]:
-    """Give the backbone's layers that 002's second stage trains."""
+    """Return the backbone's layers that the second stage of Hai et al. trains."""
     if not spec.tail:
-        raise InputError(f"{spec.name} is not among paper 002's networks: it has no stage-2 rule.")
+        raise InputError(f"{spec.name} is not one of the networks of Hai et al. 2022: it has no stage-2 rule.")
     layers = list(backbone.model.layers)
     norm = load_keras().layers.BatchNormalization
     tail = layers[len(layers) - spec.tail :]
@@ -292,48 +299,39 @@ def stage2_layers(backbone: KerasBackbone, spec: BackboneSpec) -> list[Any]:
 
 def train_only(backbone: KerasBackbone, layers: Sequence[Any]) -> None:
     """Open some layers for training and freeze all others; frozen batch norms keep their statistics."""
-    backbone.model.trainable = True  # of a frozen network Keras gives no trainable variable at all
+    backbone.model.trainable = True  # Keras lists no trainable variables of a frozen network
     opened = {id(layer) for layer in layers}
     for layer in backbone.model.layers:
         layer.trainable = id(layer) in opened
 
 
-def _sizes(variables: list[Any]) -> int:
-    total = 0
-    for variable in variables:
-        size = 1
-        for side in variable.shape:
-            size *= int(side)
-        total += size
-    return total
+def _parameters(variables: Sequence[Any]) -> int:
+    return sum(math.prod(variable.shape) for variable in variables)
 
 
 def count_parameters(name: str) -> dict[str, int]:
-    """Build a backbone and count: layers, channels out, parameters, and those of stage 2 with 002's head."""
+    """Build a backbone and count its layers, features and parameters, and those of stage 2 with the paper's head."""
     spec, backbone = get_spec(name), build_backbone(name)
-    out = backbone.features
-    head = out * HEAD_UNITS + HEAD_UNITS + HEAD_UNITS * CLASSES + CLASSES
-    total = _sizes(backbone.model.weights)
-    counts = {"layers": len(backbone.model.layers), "features": out, "parameters": total}
+    features = backbone.features
+    head = features * HEAD_UNITS + HEAD_UNITS + HEAD_UNITS * CLASSES + CLASSES
+    total = _parameters(backbone.model.weights)
+    counts = {"layers": len(backbone.model.layers), "features": features, "parameters": total}
     if spec.tail:
-        opened = _sizes([w for layer in stage2_layers(backbone, spec) for w in layer.trainable_weights])
-        counts |= {
-            "opened_layers": len(stage2_layers(backbone, spec)),
-            "trainable": opened + head,
-            "non_trainable": total - opened,
-        }
+        layers = stage2_layers(backbone, spec)
+        opened = _parameters([w for layer in layers for w in layer.trainable_weights])
+        counts |= {"opened_layers": len(layers), "trainable": opened + head, "non_trainable": total - opened}
     return counts
 
 
 def read_layer_counts() -> dict[str, dict[str, int]]:
-    """Read the counts that running this module as a script wrote; building every backbone takes minutes."""
+    """Read the counts that `write_layer_counts` wrote; building every backbone takes minutes."""
     text = resources.files("myoperf.research.backbones").joinpath(_COUNTS).read_text(encoding="utf-8")
     counts: dict[str, dict[str, int]] = json.loads(text)
     return counts
 
 
 def write_layer_counts() -> Path:
-    """Count every backbone anew and write the file beside this module."""
+    """Build and count every backbone and write the file that `read_layer_counts` reads."""
     path = Path(__file__).with_name(_COUNTS)
     counts = {name: count_parameters(name) for name in BACKBONES}
     path.write_text(json.dumps(counts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
