@@ -12,16 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
-from scipy import ndimage
 
 from myoperf.errors import InputError
 from myoperf.phantom.fast import image_model
 from myoperf.phantom.labels import ica_labels
 from myoperf.phantom.population import draw_patient
-from myoperf.phantom.truth import truth_polar
 from myoperf.pipeline.jobs import write_whole
 from myoperf.research.polar_classifier.cases import image_state
-from myoperf.research.polar_classifier.discs import draw_discs
+from myoperf.research.polar_classifier.discs import blurred_map, draw_discs
 from myoperf.research.screenshots.screen_folder import LABELS, LabelledScreen, ReadScreens, ScreenFolder, read_screens
 from myoperf.research.training.splits import split_rows
 
@@ -141,10 +139,7 @@ def simulate_discs(
         if imaged:
             maps.append(image_state(patient, rng, replace(image_model("spect", rng), attenuated=0.0), "stress"))
         else:
-            known = truth_polar(patient, "stress", 24, 72)
-            values = ndimage.gaussian_filter(known, (1.5, 3.0), mode=("nearest", "wrap"))
-            noise = ndimage.gaussian_filter(rng.normal(0.0, 0.15, values.shape), (1.0, 2.0))
-            maps.append(np.maximum(values + noise, 0.0))
+            maps.append(np.maximum(blurred_map(patient, "stress", rng), 0.0))
         labels.append(label)
     return draw_discs(np.stack(maps), side), np.asarray(labels)
 
