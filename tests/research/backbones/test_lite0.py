@@ -74,7 +74,7 @@ def test_missing_or_other_weights_are_refused(tmp_path, monkeypatch):
     with pytest.raises(MissingWeightsError, match="does not exist"):
         EfficientNetLite0(tmp_path / "none.pth")
     torch.save({"a": torch.zeros(1)}, tmp_path / "other.pth")
-    with pytest.raises(InputError, match="does not hold the parameters"):
+    with pytest.raises(InputError, match="does not have the parameters"):
         EfficientNetLite0(tmp_path / "other.pth")
     monkeypatch.setattr(efficientnet_lite0, "_PACKAGE", "no_such_package_here")
     with pytest.raises(MissingWeightsError, match="pretrained"):
