@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,19 +21,19 @@ __all__ = ["ReconOptions", "Reconstruction", "reconstruct"]
 
 @dataclass(frozen=True)
 class ReconOptions:
-    """How to reconstruct.
+    """Settings of a reconstruction.
 
     Parameters
     ----------
     iterations, subsets
-        Of OSEM. Where the subsets do not divide the views, their sizes differ by one view; there are
-        never more subsets than views.
+        Of OSEM. Where the subsets do not divide the views evenly, their sizes differ by one view; there
+        are never more subsets than views.
     post_filter
         Whether to smooth with the Butterworth filter.
     butterworth_order, butterworth_cutoff
         Order, and cut-off as a fraction of the Nyquist frequency: see `myoperf.recon.butterworth`.
     psf
-        Collimator response to undo, or None.
+        Collimator response to correct for, or None.
     """
 
     iterations: int = 4
@@ -55,7 +55,7 @@ class Reconstruction:
     Attributes
     ----------
     volume
-        Transaxial, float32, the projections' frames kept; plane 0 is nearest the head.
+        Transaxial, float32, with the projections' frames; plane 0 is nearest the head.
     record
         Method and every parameter.
     """
@@ -67,7 +67,7 @@ class Reconstruction:
 def reconstruct(
     projections: Projections, options: ReconOptions | None = None, *, attenuation: Volume | None = None
 ) -> Reconstruction:
-    """Reconstruct by OSEM and smooth.
+    """Reconstruct raw projections by OSEM and smooth the volume.
 
     Parameters
     ----------
@@ -81,20 +81,22 @@ def reconstruct(
     Returns
     -------
     Reconstruction
-        The grid has one plane a detector row and its columns' pixels, centred on
-        ``projections.axis_lps_mm``. Values the filter made negative are 0.
+        The grid has one plane for each detector row, pixels as wide as the detector's columns, and its
+        centre at ``projections.axis_lps_mm``. Values made negative by the filter are 0.
 
     Raises
     ------
     InputError
         When there are no counts, negative counts, or the attenuation map is not in 1/cm.
     GeometryError
-        When a collimator response is asked for and the projections give no radius.
+        When a collimator response is given but the projections have no radius.
     """
     options = options or ReconOptions()
     total = float(projections.array.sum(dtype=np.float64))
     if projections.array.min() < 0 or total <= 0:
-        raise InputError("Projections need counts: found none, or negative ones (already corrected views?).")
+        raise InputError(
+            "Projections need positive counts; these have none, or negative ones (already corrected views?)."
+        )
     geometry = SystemGeometry.of(projections, options.psf)
     subsets = interleaved_subsets(projections.views, options.subsets)
     factors = None
@@ -136,16 +138,17 @@ def _record(
         counts=float(projections.array.sum(dtype=np.float64)),
         voxel_mm=tuple(float(step) for step in volume.spacing_mm),
         filter=smoothing if options.post_filter else None,
-        psf=_psf_record(options.psf, geometry),
+        psf=_psf_record(geometry),
         attenuation="map in 1/cm, every plane and view" if attenuated else None,
     )
 
 
-def _psf_record(response: CollimatorResponse | None, geometry: SystemGeometry) -> CollimatorRecord | None:
+def _psf_record(geometry: SystemGeometry) -> CollimatorRecord | None:
     """Record the collimator response and how closely it is modelled."""
+    response = geometry.response
     if response is None:
         return None
-    bank = blur_bank(replace(geometry, response=response))
+    bank = blur_bank(geometry)
     return CollimatorRecord(
         name=response.name,
         fwhm_mm="sqrt(intrinsic^2 + (offset + slope * distance)^2)",

@@ -80,11 +80,7 @@ def projections_from(
     keep, frame_findings = select_frames(dataset, table, pixels)
     spacing = pixel_spacing_mm(dataset, name)
     views = _all_views(dataset, table, keep, name)
-    keys = [(part.rotation, part.detector, label) for part in views for label in part.labels]
-    index = {key: position for position, key in enumerate(keys)}
-    frame_keys = zip(*(table[key][keep].tolist() for key in ("rotation", "detector", "view")), strict=True)
-    position = np.array([index[key] for key in frame_keys])
-    array = stack_frames(pixels[keep], table["slot"][keep], position, name, things="views")
+    array = stack_frames(pixels[keep], table["slot"][keep], _positions(table, keep, views), name, things="views")
     angles = np.concatenate([part.angles_deg for part in views])
     order = _along_orbit(angles, views[0].sign)
     flip, axis_z = _rows_and_height(dataset, spacing[0], pixels.shape[1])
@@ -152,6 +148,14 @@ def _check_arc(arc: float | None, step: float, views: int, total: int, name: str
         raise GeometryError(
             f"{name}: {views} views {step:g} degrees apart exceed a full turn, and no scan arc is given."
         )
+
+
+def _positions(table: FrameTable, keep: NDArray[np.bool_], views: list[_Views]) -> NDArray[np.int64]:
+    """Return every kept frame's position among the views of all detectors and rotations."""
+    keys = [(part.rotation, part.detector, label) for part in views for label in part.labels]
+    position = {key: index for index, key in enumerate(keys)}
+    frames = zip(*(table[name][keep].tolist() for name in ("rotation", "detector", "view")), strict=True)
+    return np.array([position[frame] for frame in frames], dtype=np.int64)
 
 
 def _along_orbit(angles: NDArray[np.float64], sign: int) -> NDArray[np.int64]:
