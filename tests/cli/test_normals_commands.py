@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from myoperf.cli import analyze as analyze_command
 from myoperf.cli.main import app
 from myoperf.errors import InputError
 from myoperf.perfusion import (
@@ -46,7 +45,7 @@ def own_limits(folder: Path, state: State = "stress") -> None:
     ],
 )
 def test_what_cannot_be_built_is_refused_at_once(tmp_path, monkeypatch, patients, name, out, said):
-    monkeypatch.setattr("myoperf.cli.normals.measure_normals", lambda *_, **__: pytest.fail("began to work"))
+    monkeypatch.setattr("myoperf.pipeline.normals.measure_normals", lambda *_, **__: pytest.fail("began to work"))
     folder = tmp_path / "normal studies"
     folder.mkdir()
     (tmp_path / "file").write_text("mine")
@@ -88,9 +87,9 @@ def test_own_limits_reach_the_main_job_and_replace_the_package_s_of_their_state(
         studies = ("a study",)
         skipped = ()
 
-    monkeypatch.setattr(analyze_command, "read_studies", lambda *_, **__: Read)
-    monkeypatch.setattr(analyze_command, "analyze", lambda study, models, *_, **__: seen.append(models.limits))
-    monkeypatch.setattr(analyze_command, "deliver", lambda *_, **__: None)
+    monkeypatch.setattr("myoperf.io.read_studies", lambda *_, **__: Read)
+    monkeypatch.setattr("myoperf.pipeline.analyze", lambda study, models, *_, **__: seen.append(models.limits))
+    monkeypatch.setattr("myoperf.pipeline.deliver", lambda *_, **__: None)
     done = call(
         "analyze", tmp_path, "-o", tmp_path / "out", "--limits", tmp_path / "own", "--lv", "classical", "--quiet"
     )

@@ -52,7 +52,7 @@ def test_modality_arc_and_pixels_reach_the_files(tmp_path, monkeypatch):
     from myoperf.cli.main import app
 
     seen = []
-    monkeypatch.setattr("myoperf.cli.simulate.simulate_cohort", lambda n, out, **given: seen.append(given) or out)
+    monkeypatch.setattr("myoperf.phantom.cohort.simulate_cohort", lambda n, out, **given: seen.append(given) or out)
     words = ["simulate", "1", "-o", str(tmp_path / "c"), "--quiet"]
     flags = ("--arc", "360", "--pixel", "6.4", "--attenuation-map", "--misregistration", "5")
     assert CliRunner().invoke(app, [*words, *flags]).exit_code == 0

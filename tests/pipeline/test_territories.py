@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from myoperf.cli import analyze as command
+from myoperf.cli.analyze import analyze as command
 from myoperf.errors import InputError
 from myoperf.io import write_nifti
 from myoperf.pipeline import read_territories
@@ -46,7 +46,7 @@ def test_a_file_holds_all_segments_or_what_differs(tmp_path, text):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "no JSON"),
+        ("{", "cannot be read as JSON"),
         ("[]", "expected"),
         ("{}", "expected"),
         ('{"LAD": [1], "LCX": [2], "RCA": [3]}', "expected"),
@@ -76,14 +76,14 @@ def test_the_command_hands_them_to_the_main_job(tmp_path, monkeypatch):
     class StoppedError(Exception):
         pass
 
-    def analyze(study, models, options, **_):
+    def stop(study, models, options, **_):
         raise StoppedError(options.territories)
 
     volume = Volume(np.random.default_rng(0).random((8, 9, 10)).astype(np.float32), np.diag([4.0, 4.0, 4.0, 1.0]))
     write_nifti(tmp_path / "stress.nii.gz", volume)
-    monkeypatch.setattr(command, "analyze", analyze)
+    monkeypatch.setattr("myoperf.pipeline.analyze", stop)
     with pytest.raises(StoppedError) as seen:
-        command.analyze_paths(
+        command(
             [tmp_path / "stress.nii.gz"], tmp_path / "out", territories="segment-16-lad", lv="classical", quiet=True
         )
     assert 16 in seen.value.args[0]["LAD"]

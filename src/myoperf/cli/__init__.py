@@ -1,1 +1,1 @@
-"""The command line: thin shells that parse, call and write."""
+"""The command line: each command parses its options, calls the package and writes."""

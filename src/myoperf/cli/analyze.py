@@ -1,85 +1,100 @@
-"""``myoperf analyze``: read, analyse, write; one folder a study."""
+"""``myoperf analyze``: read, analyse, write; one folder for each study."""
 
 from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from myoperf.cli.console import stages
+from myoperf.cli.app import Out, Overwrite, Quiet, app
+from myoperf.cli.console import one_of, stages
 from myoperf.errors import InputError
-from myoperf.io import ReadResult, read_studies
-from myoperf.perfusion import preferred_limits, read_limits_folder
-from myoperf.pipeline import FORMATS, Options, StageClock, analyze, check_free, deliver, load_models, read_territories
-from myoperf.types import LVFrame, State
 
-__all__ = ["analyze_paths"]
+if TYPE_CHECKING:
+    from myoperf.types import LVFrame
+
+__all__ = ["analyze"]
 
 
-def analyze_paths(
-    paths: Sequence[Path],
-    out: Path,
-    *,
-    state: str | None = None,
-    formats: str = "all",
-    frame: str | None = None,
-    territories: str = "default",
-    limits: Path | None = None,
-    lv: str = "network",
-    engine: str = "auto",
-    device: str = "cpu",
-    diagnosis: bool = True,
-    overwrite: bool = False,
-    quiet: bool = False,
+@app.command()
+def analyze(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files or folders: NM/PT DICOM, NIfTI.")],
+    out: Out = Path("myoperf-report"),
+    state: Annotated[str | None, typer.Option(help="stress or rest, where the files do not say.")] = None,
+    formats: Annotated[
+        str, typer.Option(help="What to write, comma-separated: html, pdf, json, nifti, polar, dicom; or all.")
+    ] = "all",
+    frame: Annotated[
+        str | None,
+        typer.Option(help="Pose of the left ventricle, used as given: 'apex;base;anterior', each x,y,z in LPS mm."),
+    ] = None,
+    territories: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FILE", help="Segments of each artery: default, segment-16-lad, left-dominant, or a JSON file."
+        ),
+    ] = "default",
+    limits: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Your own normal limits (myoperf normals build), instead of those of the package."
+        ),
+    ] = None,
+    lv: Annotated[str, typer.Option(help="What locates the left ventricle: network or classical.")] = "network",
+    engine: Annotated[
+        str, typer.Option(help="How the network runs: auto, float32, bfloat16, openvino, openvino-bfloat16.")
+    ] = "auto",
+    device: Annotated[
+        str, typer.Option(help="What the networks run on: auto (a CUDA GPU where there is one), cpu or cuda.")
+    ] = "auto",
+    diagnosis: Annotated[
+        bool, typer.Option(help="Report the classifier's probabilities of disease (trained on simulated patients).")
+    ] = True,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Analyse what lies at `paths`; several studies get a folder each (``study-1`` ...) below `out`."""
-    wanted = FORMATS if formats == "all" else tuple(part.strip() for part in formats.split(",") if part.strip())
-    options = Options(
+    """Analyse the studies in files and folders and write their reports."""
+    from myoperf import pipeline
+    from myoperf.io import read_studies
+    from myoperf.perfusion import preferred_limits, read_limits_folder
+
+    named = tuple(part.strip() for part in formats.split(",") if part.strip())
+    wanted = pipeline.FORMATS if formats == "all" else named
+    pipeline.check_formats(wanted)
+    options = pipeline.Options(
         frame=_frame(frame) if frame else None,
-        territories=read_territories(territories),
+        territories=pipeline.read_territories(territories),
         gate_labels="nifti" in wanted,
-        command=_command(),
+        command=_command_line(),
     )
+    given = None if state is None else one_of("--state", state, ("stress", "rest"))
     own = read_limits_folder(limits) if limits is not None else ()
-    check_free(out, overwrite=overwrite)
-    with stages(quiet=quiet) as progress:
-        clock = StageClock(progress)
-        with clock.stage("read"):
-            read = read_studies(list(paths), state=_state(state))
-        _say_skipped(read)
-        models = load_models(device=device, diagnosis=diagnosis, lv=lv, engine=engine)
+    pipeline.check_free(out, overwrite=overwrite)
+    with stages(quiet=quiet) as announce:
+        clock = pipeline.StageClock(announce)
+        with clock.stage("read", "reading"):
+            read = read_studies(paths, state=given)
+        for skipped in read.skipped:
+            typer.echo(f"skipped {skipped.file}: {skipped.reason}", err=True)
+        models = pipeline.load_models(device=device, diagnosis=diagnosis, lv=lv, engine=engine)
         models = replace(models, limits=preferred_limits(own, models.limits))
         folders = [out] if len(read.studies) == 1 else [out / f"study-{i + 1}" for i in range(len(read.studies))]
         for study, folder in zip(read.studies, folders, strict=True):
-            report = analyze(study, models, options, clock=clock)
-            deliver(report, folder, formats=wanted, overwrite=overwrite, clock=clock)
-            clock = StageClock(progress)
+            report = pipeline.analyze(study, models, options, clock=clock)
+            pipeline.deliver(report, folder, formats=wanted, overwrite=overwrite, clock=clock)
+            clock = pipeline.StageClock(announce)
     for folder in folders:
         typer.echo(str(folder / ("report.html" if "html" in wanted else "results.json")))
 
 
-def _say_skipped(read: ReadResult) -> None:
-    """List on standard error the files that were not used and why."""
-    for skipped in read.skipped:
-        typer.echo(f"skipped {skipped.file}: {skipped.reason}", err=True)
-
-
-def _state(text: str | None) -> State | None:
-    """Check ``--state``."""
-    if text is None:
-        return None
-    if text in ("stress", "rest"):
-        return cast(State, text)
-    raise InputError(f"--state is stress or rest; got {text}.")
-
-
 def _frame(text: str) -> LVFrame:
     """Read ``--frame``: apex, base and anterior, nine numbers."""
+    from myoperf.types import LVFrame
+
     try:
         numbers = [float(part) for part in text.replace(";", ",").split(",")]
     except ValueError:
@@ -89,7 +104,7 @@ def _frame(text: str) -> LVFrame:
     return LVFrame(numbers[:3], numbers[3:6], numbers[6:])  # type: ignore[arg-type]
 
 
-def _command() -> str:
-    """Give the command line without folders, which may carry a patient's name."""
+def _command_line() -> str:
+    """Return the command line without folders, which may carry a patient's name."""
     words = [Path(word).name if "/" in word or "\\" in word else word for word in sys.argv[1:]]
     return shlex.join(["myoperf", *words])

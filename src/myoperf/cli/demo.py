@@ -1,35 +1,47 @@
-"""``myoperf demo``: simulate one patient as DICOM, read the files back, analyse, write."""
+"""``myoperf demo``: simulate one patient as DICOM, read the files, analyse, write."""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from myoperf.cli.app import Out, Overwrite, Quiet, app
 from myoperf.cli.console import stages
-from myoperf.io import read_studies
-from myoperf.phantom.cohort import simulate_cohort
-from myoperf.pipeline import Options, StageClock, analyze, check_free, deliver, load_models
 
-__all__ = ["run_demo"]
+__all__ = ["demo"]
 
 
-def run_demo(out: Path, *, seed: int, overwrite: bool = False, quiet: bool = False) -> None:
-    """Simulate patient 1 of the cohort `seed`, analyse it, and keep its files under ``simulated/``."""
-    check_free(out, overwrite=overwrite)
+@app.command()
+def demo(
+    out: Out = Path("myoperf-demo"),
+    seed: Annotated[int, typer.Option(help="Which simulated patient.")] = 11,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate one patient as DICOM, then analyse it; needs no file and no network.
+
+    The patient's files and known truth are kept under simulated/ in the results.
+    """
+    from myoperf import pipeline
+    from myoperf.io import read_studies
+    from myoperf.phantom.cohort import simulate_cohort
+
+    pipeline.check_free(out, overwrite=overwrite)
     out.parent.mkdir(parents=True, exist_ok=True)
     with (
-        stages(quiet=quiet) as progress,
+        stages(quiet=quiet) as announce,
         tempfile.TemporaryDirectory(prefix=f".{out.name}-simulated-", dir=out.parent) as scratch,
     ):
-        progress("simulating a patient: projections of stress and rest")
+        announce("simulating a patient: projections of stress and rest")
         simulate_cohort(1, Path(scratch) / "cohort", seed=seed)
         patient = Path(scratch) / "cohort" / "patient-0001"
-        clock = StageClock(progress)
-        with clock.stage("read"):
+        clock = pipeline.StageClock(announce)
+        with clock.stage("read", "reading"):
             study = read_studies([patient / "dicom"]).studies[0]
-        options = Options(command=f"myoperf demo --seed {seed}", seed=seed)
-        report = analyze(study, load_models(), options, clock=clock)
-        deliver(report, out, overwrite=overwrite, clock=clock, attach={"simulated": patient})
-    typer.echo(f"{out / 'report.html'}  (a simulated patient; its files and truth stand in {out / 'simulated'})")
+        options = pipeline.Options(command=f"myoperf demo --seed {seed}", seed=seed)
+        report = pipeline.analyze(study, pipeline.load_models(), options, clock=clock)
+        pipeline.deliver(report, out, overwrite=overwrite, clock=clock, attach={"simulated": patient})
+    typer.echo(f"{out / 'report.html'}  (a simulated patient; its files and known truth are in {out / 'simulated'})")

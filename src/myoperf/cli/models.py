@@ -1,17 +1,21 @@
-"""``myoperf models``: what weights ship and what their cards say."""
+"""``myoperf models``: the shipped weights and their cards."""
 
 from __future__ import annotations
 
 import json
 from importlib import resources
+from typing import Annotated
 
 import typer
 
-__all__ = ["show_models"]
+from myoperf.cli.app import app
+
+__all__ = ["models"]
 
 
-def show_models(*, as_json: bool = False) -> None:
-    """Print a line a model, or the cards whole."""
+@app.command()
+def models(as_json: Annotated[bool, typer.Option("--json", help="Whole cards as JSON.")] = False) -> None:
+    """List the shipped weights and their cards."""
     folder = resources.files("myoperf") / "weights"
     homes = sorted((f for f in folder.iterdir() if f.is_dir()), key=lambda f: f.name) if folder.is_dir() else []
     cards = [json.loads((home / "card.json").read_text(encoding="utf-8")) for home in homes]

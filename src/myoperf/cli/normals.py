@@ -1,36 +1,45 @@
-"""``myoperf normals``: build limits from a folder of normal studies, show those there are."""
+"""``myoperf normals``: build normal limits from a folder of normal studies, and list limits."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from myoperf.cli.app import Quiet, app
+from myoperf.cli.console import counting
 from myoperf.errors import InputError, OutputExistsError
-from myoperf.perfusion import read_limits_folder, shipped_limits, write_limits
-from myoperf.perfusion.normal_limits import MIN_MAPS
-from myoperf.pipeline.normals import measure_normals, patient_folders, pool_normals
 
 __all__ = ["build", "show"]
 
+normals = typer.Typer(help="Normal limits: build them from normal studies, list them.", no_args_is_help=True)
+app.add_typer(normals, name="normals")
 
+
+@normals.command()
 def build(
-    folder: Path,
-    out: Path,
-    *,
-    name: str,
-    version: str,
-    tracer: str | None,
-    camera: str | None,
-    provenance: str,
-    licence: str,
-    workers: int,
-    quiet: bool,
+    folder: Annotated[Path, typer.Argument(help="One sub-folder for each patient with a low likelihood of disease.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the limits.")],
+    name: Annotated[str, typer.Option(help="Name of the limits in reports.")],
+    provenance: Annotated[str, typer.Option(help="Where the studies come from; say so when they are simulated.")],
+    licence: Annotated[str, typer.Option(help="Terms under which the limits may be used.")],
+    version: Annotated[str, typer.Option(help="Version of the limits.")] = "1",
+    tracer: Annotated[
+        str | None, typer.Option(help="Tracer the limits hold for, e.g. Tc-99m; by default each tracer in the files.")
+    ] = None,
+    camera: Annotated[
+        str | None, typer.Option(help="Camera the limits hold for, or each: limits for every camera in the files.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
+    quiet: Quiet = False,
 ) -> None:
-    """Build limits from the sub-folders of `folder`, one patient or one simulated cohort each, into `out`."""
+    """Pool normal polar maps into mean and spread, by sex and state."""
+    from myoperf.perfusion import write_limits
+    from myoperf.perfusion.normal_limits import MIN_MAPS
+    from myoperf.pipeline.normals import measure_normals, patient_folders, pool_normals
+
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise InputError(f"--name starts the files' names: letters, digits, '.', '_' and '-' only; got {name!r}.")
     if out.exists() and not out.is_dir():
@@ -39,19 +48,18 @@ def build(
     if len(folders) < MIN_MAPS:
         raise InputError(f"Normal limits need {MIN_MAPS} patients or more; {folder.name} has {len(folders)}.")
     if out.exists() and any(out.glob(f"{name}-*.npz")):
-        raise OutputExistsError(f"{out.name} already holds limits named {name}; give another --name or folder.")
-    columns = (TextColumn("normals"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
-        task = bar.add_task("", total=len(folders))
-        pooled = measure_normals(folders, workers=workers, progress=lambda n: bar.update(task, completed=n))
-    said = f"{provenance}; {pooled.studies} studies, {pooled.failed} failed, {pooled.doubtful} left out as doubtful"
+        raise OutputExistsError(f"{out.name} already holds limits named {name}; choose another --name or folder.")
+    with counting("normals", quiet=quiet, total=len(folders)) as progress:
+        pooled = measure_normals(folders, workers=workers, progress=progress)
+    counts = f"{pooled.failed} failed, {pooled.doubtful} left out as doubtful"
+    source = f"{provenance}; {pooled.studies} studies, {counts}"
     limits = pool_normals(
-        pooled, name=name, version=version, tracer=tracer, camera=camera, provenance=said, licence=licence
+        pooled, name=name, version=version, tracer=tracer, camera=camera, provenance=source, licence=licence
     )
     if not limits:
         raise InputError(
             f"No state has {MIN_MAPS} maps, too few for normal limits: {len(pooled.maps)} maps of {pooled.studies} "
-            f"patients, {pooled.failed} failed, {pooled.doubtful} left out as doubtful."
+            f"patients, {counts}."
         )
     out.mkdir(parents=True, exist_ok=True)
     for one in limits:
@@ -59,10 +67,15 @@ def build(
         typer.echo(f"{one.name}: n = {one.n}")
 
 
-def show(folder: Path | None = None) -> None:
-    """List the limits in the package, or in a folder."""
-    held = shipped_limits() if folder is None else read_limits_folder(folder)
-    for one in held:
+@normals.command()
+def show(
+    folder: Annotated[Path | None, typer.Argument(help="Folder of your limits; by default the package's.")] = None,
+) -> None:
+    """List the limits of the package, or those in a folder."""
+    from myoperf.perfusion import read_limits_folder, shipped_limits
+
+    limits = shipped_limits() if folder is None else read_limits_folder(folder)
+    for one in limits:
         typer.echo(f"{one.name}  version {one.version}  n = {one.n}  {one.provenance}  licence {one.licence}")
-    if not held:
-        typer.echo("no normal limits in the package")
+    if not limits:
+        typer.echo("The package has no normal limits.")

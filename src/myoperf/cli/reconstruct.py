@@ -3,63 +3,62 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from myoperf.cli.console import stages
+from myoperf.cli.app import Overwrite, Quiet, app
+from myoperf.cli.console import one_of, stages
 from myoperf.errors import InputError, OutputExistsError
-from myoperf.io import read_nifti, read_studies, write_nifti
-from myoperf.recon import GE_LEHR, SIEMENS_LEHR, CollimatorResponse, ReconOptions, reconstruct
-from myoperf.types import Projections
 
-__all__ = ["reconstruct_file"]
-
-_RESPONSES = {"ge-lehr": GE_LEHR, "siemens-lehr": SIEMENS_LEHR}
+__all__ = ["reconstruct"]
 
 
-def reconstruct_file(
-    file: Path,
-    out: Path,
-    *,
-    iterations: int,
-    subsets: int,
-    cutoff: float,
-    order: int,
-    psf: str | None = None,
-    attenuation: Path | None = None,
-    overwrite: bool = False,
-    quiet: bool = False,
+@app.command()
+def reconstruct(
+    file: Annotated[Path, typer.Argument(help="Raw projections: NM DICOM.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="NIfTI file to write (.nii.gz).")],
+    iterations: Annotated[int, typer.Option(min=1, help="Iterations of OSEM.")] = 4,
+    subsets: Annotated[int, typer.Option(min=1, help="Subsets of OSEM.")] = 4,
+    cutoff: Annotated[
+        float, typer.Option(help="Cut-off of the Butterworth filter, as a fraction of Nyquist; 0 for no filter.")
+    ] = 0.5,
+    order: Annotated[int, typer.Option(min=1, help="Order of the Butterworth filter.")] = 5,
+    psf: Annotated[
+        str | None, typer.Option(help="Collimator whose response is corrected: ge-lehr or siemens-lehr.")
+    ] = None,
+    attenuation: Annotated[
+        Path | None, typer.Option(help="Attenuation map: NIfTI in 1/cm, in the space of the projections.")
+    ] = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Reconstruct one file of raw projections."""
+    """Reconstruct raw projections to a transaxial volume; gates are kept."""
+    from myoperf import recon
+    from myoperf.io import read_nifti, read_studies, write_nifti
+    from myoperf.types import Projections
+
+    responses = {"ge-lehr": recon.GE_LEHR, "siemens-lehr": recon.SIEMENS_LEHR}
     if not out.name.endswith((".nii", ".nii.gz")):
         raise InputError(f"The output must end in .nii.gz or .nii; got {out.name}.")
     if out.exists() and not overwrite:
-        raise OutputExistsError(f"{out.name} exists; give another name or --overwrite.")
-    with stages(quiet=quiet) as progress:
-        study = read_studies([file]).studies[0]
-        image = study.scans[0].image
+        raise OutputExistsError(f"{out.name} exists; choose another name, or --overwrite.")
+    options = recon.ReconOptions(
+        iterations=iterations,
+        subsets=subsets,
+        post_filter=cutoff > 0,
+        butterworth_cutoff=cutoff or 0.5,
+        butterworth_order=order,
+        psf=None if psf is None else responses[one_of("--psf", psf, tuple(responses))],
+    )
+    with stages(quiet=quiet) as announce:
+        announce("reading")
+        image = read_studies([file]).studies[0].scans[0].image
         if not isinstance(image, Projections):
-            raise InputError(f"{file.name} is already reconstructed; give raw projections (NM TOMO).")
-        progress("reconstruction")
-        options = ReconOptions(
-            iterations=iterations,
-            subsets=subsets,
-            post_filter=cutoff > 0,
-            butterworth_cutoff=cutoff or 0.5,
-            butterworth_order=order,
-            psf=_response(psf),
-        )
+            raise InputError(f"{file.name} is already reconstructed; choose raw projections (NM TOMO).")
+        announce("reconstruction")
         density = read_nifti(attenuation) if attenuation else None
-        volume = reconstruct(image, options, attenuation=density).volume
+        volume = recon.reconstruct(image, options, attenuation=density).volume
         out.parent.mkdir(parents=True, exist_ok=True)
         write_nifti(out, volume)
     typer.echo(str(out))
-
-
-def _response(name: str | None) -> CollimatorResponse | None:
-    """Look a collimator up by the name of ``--psf``."""
-    if name is None:
-        return None
-    if name not in _RESPONSES:
-        raise InputError(f"--psf is one of {', '.join(_RESPONSES)}; got {name}.")
-    return _RESPONSES[name]

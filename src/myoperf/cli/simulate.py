@@ -4,87 +4,91 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from myoperf.cli.app import Quiet, app
+from myoperf.cli.console import counting, one_of
 from myoperf.errors import InputError
-from myoperf.phantom.acquire import Protocol
-from myoperf.phantom.cohort import CohortOptions, simulate_cohort
-from myoperf.phantom.records import PopulationOptions, Tracer
+
+if TYPE_CHECKING:
+    from myoperf.phantom.records import PopulationOptions
 
 __all__ = ["simulate"]
 
 
+@app.command()
 def simulate(
-    n: int,
-    out: Path,
-    *,
-    seed: int,
-    as_: str,
-    modality: str,
-    tracer: str,
-    fast: bool,
-    reconstructed: bool,
-    attenuation_map: bool,
-    misregistration: float,
-    normal: bool,
-    male: float,
-    gates: int,
-    views: int,
-    arc: int,
-    pixel: float,
-    dose: str,
-    prevalence: str | None,
-    workers: int,
-    quiet: bool = False,
+    n: Annotated[int, typer.Argument(min=1, help="How many patients.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the cohort; must be new or empty.")],
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
+    as_: Annotated[
+        str, typer.Option("--as", help="What to write: dicom, nifti (volumes) or arrays (for training).")
+    ] = "dicom",
+    modality: Annotated[str, typer.Option(help="spect (raw views), czt or pet (reconstructed).")] = "spect",
+    tracer: Annotated[str, typer.Option(help="Tracer of PET: N-13 or Rb-82.")] = "N-13",
+    fast: Annotated[bool, typer.Option("--fast", help="Make SPECT volumes by the fast model, without views.")] = False,
+    reconstructed: Annotated[
+        bool,
+        typer.Option("--reconstructed", help="With raw views: also the reconstruction, as NM DICOM and NIfTI."),
+    ] = False,
+    attenuation_map: Annotated[
+        bool, typer.Option("--attenuation-map", help="With raw views: also the attenuation map, NIfTI in 1/cm.")
+    ] = False,
+    misregistration: Annotated[
+        float, typer.Option(min=0, help="Standard deviation of the attenuation map's displacement, mm.")
+    ] = 0.0,
+    normal: Annotated[bool, typer.Option("--normal", help="Only patients without coronary disease.")] = False,
+    male: Annotated[float, typer.Option(min=0, max=1, help="Share of men.")] = 0.75,
+    gates: Annotated[int, typer.Option(min=1, help="Gates of raw studies: 8, 16 or 32; 1 for ungated.")] = 8,
+    views: Annotated[int, typer.Option(min=8, help="Number of views over the arc.")] = 60,
+    arc: Annotated[int, typer.Option(help="Degrees that the views cover: 180 or 360.")] = 180,
+    pixel: Annotated[float, typer.Option(min=2, max=12, help="Pixel size of the views, mm (64 x 64 pixels).")] = 6.6,
+    dose: Annotated[str, typer.Option(help="full, half or quarter of the clinical counts.")] = "full",
+    prevalence: Annotated[
+        str | None,
+        typer.Option(
+            help="Shares with obstructive disease, 'LAD,LCX,RCA,patient'; by default those of an angiography cohort."
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
+    quiet: Quiet = False,
 ) -> None:
-    """Simulate `n` patients into `out`."""
-    _one_of("--as", as_, ("dicom", "nifti", "arrays"))
-    _one_of("--modality", modality, ("spect", "czt", "pet"))
-    _one_of("--tracer", tracer, ("N-13", "Rb-82"))
-    _one_of("--arc", str(arc), ("180", "360"))
+    """Simulate patients whose truth is known: images, truth files and a table."""
+    from myoperf.phantom.acquire import Protocol
+    from myoperf.phantom.cohort import CohortOptions, simulate_cohort
+    from myoperf.phantom.records import PopulationOptions
+
+    pet_tracer = one_of("--tracer", tracer, ("N-13", "Rb-82"))
+    population = PopulationOptions(normal=normal, male=male, tracer=pet_tracer if modality == "pet" else "Tc-99m")
     options = CohortOptions(
-        as_=cast(Literal["dicom", "nifti", "arrays"], as_),
-        modality=cast(Literal["spect", "czt", "pet"], modality),
+        as_=one_of("--as", as_, ("dicom", "nifti", "arrays")),
+        modality=one_of("--modality", modality, ("spect", "czt", "pet")),
         fast=fast,
         reconstructed=reconstructed,
         attenuation_map=attenuation_map,
         misregistration_mm=misregistration,
-        population=_population(
-            normal=normal, male=male, prevalence=prevalence, tracer=tracer if modality == "pet" else "Tc-99m"
-        ),
+        population=_with_prevalence(population, prevalence),
         protocol=Protocol(
             gates=gates,
             views=views,
-            arc_deg=cast(Literal[180, 360], arc),
+            arc_deg=one_of("--arc", arc, (180, 360)),
             pixel_mm=pixel,
-            dose=cast(Literal["full", "half", "quarter"], dose),
+            dose=one_of("--dose", dose, ("full", "half", "quarter")),
         ),
     )
-    columns = (TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
-        task = bar.add_task("", total=n)
-        table = simulate_cohort(
-            n, out, seed=seed, options=options, workers=workers, progress=lambda done: bar.update(task, completed=done)
-        )
+    with counting("simulating", quiet=quiet, total=n) as progress:
+        table = simulate_cohort(n, out, seed=seed, options=options, workers=workers, progress=progress)
     typer.echo(str(table))
 
 
-def _one_of(flag: str, given: str, known: tuple[str, ...]) -> None:
-    if given not in known:
-        raise InputError(f"{flag} is {', '.join(known[:-1])} or {known[-1]}; got {given}.")
-
-
-def _population(*, normal: bool, male: float, prevalence: str | None, tracer: str) -> PopulationOptions:
-    """Read ``--prevalence``: the shares of LAD, LCX, RCA and of patients with any."""
-    given = PopulationOptions(normal=normal, male=male, tracer=cast(Tracer, tracer))
-    if prevalence is None:
-        return given
+def _with_prevalence(population: PopulationOptions, shares: str | None) -> PopulationOptions:
+    """Read ``--prevalence``: the shares of patients with disease of LAD, LCX, RCA and of any vessel."""
+    if shares is None:
+        return population
     try:
-        lad, lcx, rca, anyone = (float(part) for part in prevalence.split(","))
+        lad, lcx, rca, anyone = (float(part) for part in shares.split(","))
     except ValueError:
         raise InputError("--prevalence needs four shares, 'LAD,LCX,RCA,patient', e.g. 0.25,0.2,0.17,0.43.") from None
-    return replace(given, prevalence={"LAD": lad, "LCX": lcx, "RCA": rca}, patient_prevalence=anyone)
+    return replace(population, prevalence={"LAD": lad, "LCX": lcx, "RCA": rca}, patient_prevalence=anyone)

@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-from myoperf.errors import InputError, OutputExistsError
+from myoperf.cli.app import app
+from myoperf.cli.console import check_new, one_of
+from myoperf.cli.train import SCALES
+from myoperf.errors import InputError
 
-__all__ = ["STUDIES", "list_backbones", "run_study"]
+__all__ = ["STUDIES", "study"]
 
 STUDIES: Mapping[str, str] = MappingProxyType(
     {
@@ -23,46 +26,72 @@ STUDIES: Mapping[str, str] = MappingProxyType(
         "multi-branch-mit": "myoperf.research.slice_transformer.study",
     }
 )
-"""Where the ``run(scale, out, seed)`` of each study stands."""
-
-_GOES_ON = ("label-strategies", "ms-st-unet", "two-stage", "multi-branch-mit")
-"""Studies that go on from a folder of their own and refuse one of other settings."""
-
-_SCALES = ("smoke", "small", "full")
-
+"""Module with the ``run(scale, out, seed)`` of each study."""
 
 _OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"two-stage": ("weights", "choose_on", "data"), "multi-branch-mit": ("weights",)}
 )
-"""What only some studies take."""
+"""Options that only some studies take."""
 
 
-def run_study(name: str, out: Path, *, scale: str, seed: int, **options: str | None) -> None:
-    """Run one experiment into a new folder; `options` that are None are left out."""
-    if scale not in _SCALES:
-        raise InputError(f"--scale is {', '.join(_SCALES)}; got {scale}.")
-    goes_on = name in _GOES_ON and (out / "jobs" / "settings.json").is_file()
-    if out.exists() and not goes_on and (not out.is_dir() or any(out.iterdir())):
-        raise OutputExistsError(f"{out.name} exists and is not an empty folder; give another with -o.")
-    if name not in STUDIES:
-        raise InputError(f"The study is one of {', '.join(STUDIES)}; got {name}.")
-    given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+@app.command()
+def study(
+    name: Annotated[str, typer.Argument(help="two-stage, label-strategies, ms-st-unet or multi-branch-mit.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--out", help="Folder for the tables; new or empty, or one where the same study was interrupted."
+        ),
+    ] = Path("myoperf-study"),
+    scale: Annotated[str, typer.Option(help="Size of the study: smoke, small or full.")] = "smoke",
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same patients.")] = 0,
+    list_: Annotated[bool, typer.Option("--list", help="For two-stage: list the backbones and stop.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The list as JSON.")] = False,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="For multi-branch-mit: a UniMiSS checkpoint. For two-stage: none, imagenet or a folder of NETWORK.h5."
+        ),
+    ] = None,
+    choose_on: Annotated[
+        str | None,
+        typer.Option(help="For two-stage, what the epoch is chosen on: validation, or test as in the paper."),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="For two-stage: screenshots (JPEG, PNG) and labels.csv with columns patient, file, label (0 or 1), "
+            "and map where it is not the first map of its page.",
+        ),
+    ] = None,
+) -> None:
+    """Run a paper's experiment, on simulated patients or on your data; write its tables as CSV and Markdown."""
+    if list_:
+        _list_backbones(name, as_json=as_json)
+        return
+    one_of("--scale", scale, SCALES)
+    module = STUDIES[one_of("The study", name, tuple(STUDIES))]
+    if not (out / "jobs" / "settings.json").is_file():  # the mark of an interrupted study
+        check_new(out)
+    options = {"weights": weights, "choose_on": choose_on, "data": data}
+    given: dict[str, Any] = {option: value for option, value in options.items() if value is not None}
     strange = set(given) - set(_OPTIONS.get(name, ()))
     if strange:
         raise InputError(f"--{min(strange).replace('_', '-')} is not for {name}.")
     if name == "multi-branch-mit" and "weights" in given:
         given["weights"] = Path(given["weights"])
-    import_module(STUDIES[name]).run(scale, out, seed, **given)
+    import_module(module).run(scale, out, seed, **given)
     typer.echo(str(out))
 
 
-def list_backbones(name: str, *, as_json: bool) -> None:
+def _list_backbones(name: str, *, as_json: bool) -> None:
     """List two-stage's backbones with their parameter counts."""
     if name != "two-stage":
         raise InputError(f"--list is for two-stage; got {name}.")
-    from myoperf.research.transfer_learning.study import list_backbones as rows_of
+    from myoperf.research.transfer_learning.study import list_backbones
 
-    rows = rows_of()
+    rows = list_backbones()
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
+from typing import Annotated
 
 import typer
 
-from myoperf.errors import InputError, OutputExistsError
+from myoperf.cli.app import Quiet, app
+from myoperf.cli.console import check_new, one_of
+from myoperf.errors import InputError
 
-__all__ = ["RECIPES", "run_recipe"]
+__all__ = ["RECIPES", "SCALES", "train"]
 
 RECIPES: Mapping[str, str] = MappingProxyType(
     {
@@ -21,33 +24,38 @@ RECIPES: Mapping[str, str] = MappingProxyType(
         "unimiss": "myoperf.research.slice_transformer.unimiss.recipe",
     }
 )
-"""Where the ``run(scale, out, seed, *, data, resume, quiet)`` of each recipe stands."""
+"""Module with the ``run(scale, out, seed, *, data, resume, quiet)`` of each recipe."""
+SCALES = ("smoke", "small", "full")
 
-_SCALES = ("smoke", "small", "full")
 
-
-def run_recipe(
-    name: str,
-    out: Path,
-    *,
-    scale: str,
-    seed: int,
-    data: Path | None,
-    resume: bool,
-    quiet: bool,
-    weights: Path | None = None,
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="lv, polar, slices or unimiss.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for weights, card and log.")] = Path(
+        "myoperf-training"
+    ),
+    scale: Annotated[str, typer.Option(help="Size of the training: smoke, small or full.")] = "small",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of patients, weights and augmentation.")] = 0,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of real data to train on as well; what it holds depends on the recipe."),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="For slices: UniMiSS checkpoint (the authors' or your own) to start from."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint in the folder.")] = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Train by one recipe into a folder, new unless it goes on from there; `weights` are for the recipe slices."""
-    if name not in RECIPES:
-        raise InputError(f"The recipe is one of {', '.join(RECIPES)}; got {name}.")
-    if scale not in _SCALES:
-        raise InputError(f"--scale is {', '.join(_SCALES)}; got {scale}.")
+    """Train a model by its committed recipe; writes weights and a card."""
+    module = RECIPES[one_of("The recipe", recipe, tuple(RECIPES))]
+    one_of("--scale", scale, SCALES)
     if data is not None and not data.exists():
         raise InputError("The path of --data does not exist.")
-    if weights is not None and name != "slices":
-        raise InputError(f"--weights is for the recipe slices; got {name}.")
-    if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputExistsError(f"{out.name} exists and is not an empty folder; give another with -o, or --resume.")
+    if weights is not None and recipe != "slices":
+        raise InputError(f"--weights is for the recipe slices; got {recipe}.")
+    if not resume:
+        check_new(out, advice="choose another with -o, or --resume")
     start = {} if weights is None else {"weights": weights}
-    import_module(RECIPES[name]).run(scale, out, seed, data=data, resume=resume, quiet=quiet, **start)
+    import_module(module).run(scale, out, seed, data=data, resume=resume, quiet=quiet, **start)
     typer.echo(str(out))

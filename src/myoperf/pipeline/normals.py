@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -22,12 +23,12 @@ __all__ = ["EACH", "NormalMap", "Pooled", "measure_normals", "patient_folders", 
 
 
 EACH = "each"
-"""As a camera: limits for each kind of camera by itself."""
+"""As a camera: separate limits for each kind of camera."""
 
 
 @dataclass(frozen=True)
 class NormalMap:
-    """One normal scan's polar map and what it is of; tracer and camera as the file names them."""
+    """The polar map of one normal scan, and which scan it is; tracer and camera as the file names them."""
 
     polar: PolarMap
     state: State
@@ -38,7 +39,7 @@ class NormalMap:
 
 @dataclass(frozen=True)
 class Pooled:
-    """Maps of all studies, and how many studies failed or were doubtful and so left out."""
+    """Maps of all studies, and how many studies failed, or were left out because the ventricle was doubtful."""
 
     maps: tuple[NormalMap, ...]
     studies: int
@@ -47,7 +48,7 @@ class Pooled:
 
 
 def patient_folders(folder: Path) -> tuple[Path, ...]:
-    """List the sub-folders, one a patient; those of a simulated cohort (with a ``cohort.csv``) give their patients.
+    """Return the sub-folders, one for each patient; a simulated cohort (with a ``cohort.csv``) holds its patients'.
 
     Raises
     ------
@@ -60,14 +61,14 @@ def patient_folders(folder: Path) -> tuple[Path, ...]:
             found += patient_folders(inner) if (inner / "cohort.csv").is_file() else [inner]
     if not found:
         what = "has no sub-folders" if folder.is_dir() else "is no folder"
-        raise InputError(f"{folder.name} {what}; expected a folder with one sub-folder a patient.")
+        raise InputError(f"{folder.name} {what}; expected a folder with one sub-folder for each patient.")
     return tuple(found)
 
 
 def measure_normals(
     folders: Sequence[Path], *, workers: int = 1, progress: Callable[[int], None] = lambda _: None
 ) -> Pooled:
-    """Analyse one study a folder and keep the static maps of scans without a warning on the ventricle.
+    """Analyse the study in each folder and return the static maps of scans without a warning on the ventricle.
 
     Parameters
     ----------
@@ -84,38 +85,34 @@ def measure_normals(
         When no folder gives a map.
     """
     done: list[tuple[NormalMap, ...] | str] = []
-    if workers == 1:
-        for folder in folders:
-            done.append(_measure(folder))
+    with ProcessPoolExecutor(workers) if workers > 1 else nullcontext() as pool:
+        for maps_or_reason in (pool.map if pool else map)(_measure, folders):
+            done.append(maps_or_reason)
             progress(len(done))
-    else:
-        with ProcessPoolExecutor(workers) as pool:
-            for maps in pool.map(_measure, folders):
-                done.append(maps)
-                progress(len(done))
-    maps = tuple(m for found in done if not isinstance(found, str) for m in found)
-    reasons = [found for found in done if isinstance(found, str)]
+    maps = tuple(one for of_folder in done if not isinstance(of_folder, str) for one in of_folder)
+    reasons = [reason for reason in done if isinstance(reason, str)]
     if not maps:
-        why = f"The first that failed: {reasons[0]}" if reasons else "The ventricle was in doubt in all."
+        why = f"The first that failed: {reasons[0]}" if reasons else "The ventricle was doubtful in all."
         raise InputError(f"No study in the folder gave a normal polar map. {why}")
     return Pooled(
         maps=maps,
         studies=len(folders),
         failed=len(reasons),
-        doubtful=sum(not found for found in done),
+        doubtful=sum(not of_folder for of_folder in done),
     )
 
 
 @cache
 def _models() -> Models:
-    """Give what a patient is analysed with, less the limits and the classifier."""
+    """Return the models without normal limits and classifier; cached once for each process."""
     return replace(load_models(), limits=(), classify=None)
 
 
 def _measure(folder: Path) -> tuple[NormalMap, ...] | str:
-    """Give a patient's usable maps, one a state, none where the ventricle is in doubt; else why there are none.
+    """Return a patient's usable maps, at most one for each state, or the reason why no study could be analysed.
 
-    Stress and rest of two days are two studies: all in the folder are taken.
+    A state whose ventricle is doubtful has no map. Stress and rest of two days are two studies: all in the folder
+    count.
     """
     usable: dict[State, NormalMap] = {}
     analysed, reason = False, "it holds no study"
@@ -131,22 +128,22 @@ def _measure(folder: Path) -> tuple[NormalMap, ...] | str:
             continue
         analysed = True
         for result in report.results:
-            if result.state is not None and not any(_doubts(f) for f in result.findings):
+            if result.state is not None and not any(_is_doubtful(f) for f in result.findings):
                 scan = result.scan
                 one = NormalMap(result.polar, result.state, study.sex, scan.tracer, scan.camera)
                 usable.setdefault(result.state, one)
     return tuple(usable.values()) if analysed else reason
 
 
-def _doubts(finding: Finding) -> bool:
-    """Whether a finding puts the ventricle in doubt."""
+def _is_doubtful(finding: Finding) -> bool:
+    """Return whether a finding makes the ventricle doubtful."""
     return finding.severity != "info" and (finding.code.startswith("lv-") or finding.code == "check-orientation")
 
 
 def pool_normals(
     pooled: Pooled, *, name: str, version: str, tracer: str | None, camera: str | None, provenance: str, licence: str
 ) -> tuple[NormalLimits, ...]:
-    """Pool the maps of each state: women, men, and both together (used where the sex is not known).
+    """Return limits for each state: of women, of men, and of both together (used where the sex is not known).
 
     Parameters
     ----------
@@ -155,9 +152,10 @@ def pool_normals(
     name
         Start of the limits' names; tracer and camera are added where there are several.
     tracer
-        What the limits hold for. None: each tracer that the files name gets limits of its own.
+        Which tracer the limits hold for; None builds separate limits for each tracer that the files name.
     camera
-        What the limits hold for; None for any; "each": every camera the files name, solid-state ones together.
+        Which camera the limits hold for; None for any; "each" builds separate limits for each camera that the files
+        name, solid-state cameras together.
     """
     groups: dict[tuple[str | None, str | None], list[NormalMap]] = {}
     for one in pooled.maps:
@@ -174,7 +172,7 @@ def pool_normals(
 
 
 def _by_sex_and_state(maps: list[NormalMap], name: str, build: Callable[..., NormalLimits]) -> list[NormalLimits]:
-    """Build what there are at least ten maps for."""
+    """Build the limits that there are enough maps for."""
     out = []
     for state in ("stress", "rest"):
         for sex, word in (("F", "women"), ("M", "men"), (None, "all")):
@@ -185,5 +183,5 @@ def _by_sex_and_state(maps: list[NormalMap], name: str, build: Callable[..., Nor
 
 
 def _slug(text: str) -> str:
-    """Make a name fit for a file."""
+    """Return a name that is safe in a file name."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

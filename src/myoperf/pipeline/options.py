@@ -1,4 +1,4 @@
-"""What the main job may call, and how to run it."""
+"""What the main job calls, and its settings."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ __all__ = ["Models", "Options"]
 
 @dataclass(frozen=True)
 class Models:
-    """What the main job may call; the defaults need no weights.
+    """What the main job calls; the defaults need no weights.
 
     Parameters
     ----------
     find_lv
-        Finds and labels the left ventricle in a transaxial volume.
+        Locates and labels the left ventricle in a transaxial volume.
     segment_lv
-        Labels the left ventricle in a frame that the operator gave.
+        Labels the left ventricle in a given pose.
     segment_gates
-        Labels every gate of a gated volume in the frame of its sum, or None where nothing can.
+        Labels every gate of a gated volume in the pose of its sum; None where nothing can.
     classify
-        Gives the diagnosis from the scans' results and the study, or None for no classifier.
+        Returns the diagnosis of a study from its scans' results; None for no classifier.
     limits
         Normal limits to choose from.
     weights
@@ -48,14 +48,14 @@ class Models:
 
 @dataclass(frozen=True)
 class Options:
-    """How to run the main job.
+    """Settings of the main job.
 
     Parameters
     ----------
     recon
         Reconstruction of raw projections.
     frame
-        The operator's frame; it wins over any estimate, for every scan.
+        Pose given by the operator: used for every scan, in place of an estimate.
     rings, angles
         Grid of the polar map.
     slice_mm
@@ -63,12 +63,14 @@ class Options:
     territories
         Which of the 17 segments belong to which vessel.
     interval_draws
-        How often the analysis is repeated for the intervals (see `myoperf.pipeline.uncertainty`): 0 for none, else 3
-        or more. Five know an SD to a third, and Student's quantile makes up for it; 20 are for research.
+        How often the analysis is repeated for intervals (see `myoperf.pipeline.uncertainty`): 0 for none, else 3
+        or more. Five know a standard deviation to a third, for which Student's quantile allows; 20 are for research.
     gate_labels
         Whether the gates of a gated scan are labelled one by one.
     correct_motion
-        Whether views between which the patient moved by 6.4 mm or more are put back before reconstruction.
+        Whether patient motion of 6.4 mm or more between raw views is undone before reconstruction.
+    command, seed
+        Recorded in the report; `seed` is also that of the intervals.
     """
 
     recon: ReconOptions = field(default_factory=ReconOptions)

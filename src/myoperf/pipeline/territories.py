@@ -26,10 +26,10 @@ in ``left-dominant`` the basal and mid inferior segments are the LCX's."""
 
 
 def read_territories(text: str) -> Territories:
-    """Give the territories of a name in `NAMED` or of a JSON file.
+    """Return the territories of a name in `NAMED` or of a JSON file.
 
-    The file holds either every segment, ``{"LAD": [1, 2, ...], "LCX": [...], "RCA": [...]}``, or what differs from
-    the default, ``{"16": "LAD"}``.
+    The file holds either every segment, ``{"LAD": [1, 2, ...], "LCX": [...], "RCA": [...]}``, or the segments that
+    differ from the default, ``{"16": "LAD"}``.
 
     Raises
     ------
@@ -42,29 +42,29 @@ def read_territories(text: str) -> Territories:
     if not path.is_file():
         raise InputError(f"Territories are one of {', '.join(NAMED)} or a JSON file; got {path.name}.")
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
-        raise InputError(f"{path.name} is no JSON file that can be read: {type(error).__name__}.") from None
-    return _territories(held, path.name)
+        raise InputError(f"{path.name} cannot be read as JSON: {type(error).__name__}.") from None
+    return _territories(content, path.name)
 
 
-def _territories(held: Any, name: str) -> Territories:
-    """Check what a file holds."""
-    wanted = InputError(
+def _territories(content: Any, name: str) -> Territories:
+    """Check what the file `name` holds, and return the territories."""
+    refused = InputError(
         f'{name}: expected {{"LAD": [segments], "LCX": [...], "RCA": [...]}} with each of 1 to 17 once, or '
         'changes such as {"16": "LAD"}.'
     )
-    if not isinstance(held, dict) or not held:
-        raise wanted
+    if not isinstance(content, dict) or not content:
+        raise refused
     try:
-        if set(held) == set(VESSELS):
-            given = {vessel: tuple(int(s) for s in held[vessel]) for vessel in VESSELS}
-            if sorted(s for own in given.values() for s in own) != list(range(1, 18)):
-                raise wanted
+        if set(content) == set(VESSELS):
+            given = {vessel: tuple(int(s) for s in content[vessel]) for vessel in VESSELS}
+            if sorted(s for segments in given.values() for s in segments) != list(range(1, 18)):
+                raise refused
             return assign_segments({}, territories=given)
-        return assign_segments({int(segment): str(vessel) for segment, vessel in held.items()})
+        return assign_segments({int(segment): str(vessel) for segment, vessel in content.items()})
     except (ValueError, TypeError):
-        raise wanted from None
+        raise refused from None
 
 
 def territories_name(territories: Territories) -> str:

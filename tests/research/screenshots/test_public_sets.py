@@ -161,5 +161,5 @@ def test_every_set_says_where_it_is_and_its_terms():
         assert entry.home.startswith("https://")
         assert entry.licence
         assert "doi:" in entry.cite
-    with pytest.raises(InputError, match="physionet-mps, spect-mpi; got other"):
+    with pytest.raises(InputError, match="physionet-mps or spect-mpi; got other"):
         fetch("other", None, quiet=True)

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from myoperf.cli.study import run_study
-from myoperf.cli.train import run_recipe
+from myoperf.cli.study import study
+from myoperf.cli.train import train
 from myoperf.errors import InputError, MissingWeightsError
 from myoperf.research.slice_transformer.mit import MiTConfig, build_mit
 from myoperf.research.slice_transformer.mit_weights import read_checkpoint, read_config, write_checkpoint
@@ -106,12 +106,12 @@ def test_a_folder_of_pictures_is_read_and_an_empty_one_refused(tmp_path):
 def test_weights_are_refused_before_anything_is_simulated(tmp_path):
     given = {"scale": "smoke", "seed": 0, "data": None, "resume": False, "quiet": True}
     with pytest.raises(InputError, match="--weights is for the recipe slices"):
-        run_recipe("polar", tmp_path / "out", **given, weights=tmp_path / "w.pth")
+        train("polar", tmp_path / "out", **given, weights=tmp_path / "w.pth")
     with pytest.raises(InputError, match="--weights is not for label-strategies"):
-        run_study("label-strategies", tmp_path / "out", scale="smoke", seed=0, weights=tmp_path / "w.pth")
+        study("label-strategies", tmp_path / "out", scale="smoke", seed=0, weights=tmp_path / "w.pth")
     for run in (
-        lambda path: run_recipe("slices", tmp_path / "out", **given, weights=path),
-        lambda path: run_study("multi-branch-mit", tmp_path / "out", scale="smoke", seed=0, weights=path),
+        lambda path: train("slices", tmp_path / "out", **given, weights=path),
+        lambda path: study("multi-branch-mit", tmp_path / "out", scale="smoke", seed=0, weights=path),
     ):
         with pytest.raises(MissingWeightsError, match=r"absent\.pth"):
             run(tmp_path / "absent.pth")
@@ -135,7 +135,7 @@ def test_branches_start_from_the_student(tmp_path):
 @pytest.mark.slow
 def test_recipe_slices_writes_weights_card_and_the_comparison(tmp_path):
     out = tmp_path / "slices"
-    run_recipe("slices", out, scale="smoke", seed=3, data=None, resume=False, quiet=True)
+    train("slices", out, scale="smoke", seed=3, data=None, resume=False, quiet=True)
     network = build_multi_branch(MultiBranchConfig(encoder=SCALES["smoke"].encoder))
     network.load_state_dict(load_file(out / "model.safetensors"))
     card = json.loads((out / "card.json").read_text())
@@ -163,7 +163,7 @@ def test_real_volumes_give_stacks_of_three_views(tmp_path):
 @pytest.mark.slow
 def test_recipe_unimiss_writes_weights_that_start_a_classifier(tmp_path):
     out = tmp_path / "unimiss"
-    run_recipe("unimiss", out, scale="smoke", seed=3, data=None, resume=False, quiet=True)
+    train("unimiss", out, scale="smoke", seed=3, data=None, resume=False, quiet=True)
     epochs = pd.read_csv(out / "epochs.csv")
     assert list(epochs["kind"]) == ["before", "2D", "3D"]
     assert np.isfinite(epochs["rank"]).all()

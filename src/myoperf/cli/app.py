@@ -1,0 +1,23 @@
+"""The application that every command registers with, and the options that commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["Out", "Overwrite", "Quiet", "Seed", "app"]
+
+app = typer.Typer(
+    name="myoperf",
+    help="Myocardial perfusion SPECT and PET: from the camera's files to the report. Research use only.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Out = Annotated[Path, typer.Option("-o", "--out", help="Folder for the results; must be new or empty.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in the folder.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers: the same seed gives the same result.")]
