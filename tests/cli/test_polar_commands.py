@@ -13,7 +13,7 @@ from myoperf.errors import InputError, OutputExistsError
 @pytest.mark.parametrize("name", ["two-stage", "label-strategies"])
 def test_the_studies_of_polar_maps_can_be_run(name, tmp_path):
     module = import_module(STUDIES[name])
-    assert set(module.SCALES) == {"smoke", "small", "full"}
+    assert set(module.RECIPES) == {"smoke", "small", "full"}
     assert list(signature(module.run).parameters)[:3] == ["scale", "out", "seed"]
     (tmp_path / "other.txt").write_text("not a study")
     with pytest.raises(OutputExistsError):
