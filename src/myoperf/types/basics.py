@@ -13,6 +13,7 @@ __all__ = [
     "BLOOD_POOL",
     "MYOCARDIUM",
     "VESSELS",
+    "Array",
     "Finding",
     "Float",
     "Float32",
@@ -25,7 +26,9 @@ __all__ = [
     "State",
 ]
 
-Float = NDArray[np.floating[Any]]  # the only Any of the records: NumPy's own parameter for the precision
+# NumPy's parameter for the kind of number is the only Any of the records.
+Array = NDArray[Any]  # type: ignore[explicit-any]
+Float = NDArray[np.floating[Any]]  # type: ignore[explicit-any]
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 State = Literal["stress", "rest"]

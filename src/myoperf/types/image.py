@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from myoperf.errors import GeometryError, InputError
-from myoperf.types.basics import Float
+from myoperf.types.basics import Array, Float
 
 __all__ = ["Projections", "Volume"]
 
@@ -33,7 +32,7 @@ class Volume:
         When the affine is not a finite, invertible 4 x 4 matrix.
     """
 
-    array: NDArray[Any]
+    array: Array
     lps_from_index: Float
 
     def __post_init__(self) -> None:
@@ -81,7 +80,7 @@ class Volume:
         """Volume in millilitres of the voxels that hold a label, over all frames."""
         return float(np.count_nonzero(self.array == label)) * self.voxel_ml
 
-    def with_array(self, array: NDArray[Any]) -> Self:
+    def with_array(self, array: Array) -> Self:
         """Give a volume on the same grid with other values."""
         return replace(self, array=array)
 
@@ -120,7 +119,7 @@ class Projections:
         puts its grid's centre here.
     """
 
-    array: NDArray[Any]
+    array: Array
     angles_deg: Float
     pixel_mm: tuple[float, float]
     radius_mm: Float | None = None
