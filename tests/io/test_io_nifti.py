@@ -117,3 +117,11 @@ def test_label_masks_are_no_scans(tmp_path):
     write_nifti(tmp_path / "mask.nii.gz", oblique().with_array(oblique().array % 3))
     with pytest.raises(UnsupportedInputError, match="mask of labels"):
         read_studies([tmp_path / "mask.nii.gz"])
+
+
+def test_same_volume_same_bytes_and_the_description_is_kept(tmp_path):
+    volume = Volume(counts_of(2, 3, 4, 5).astype(np.float32), np.diag([4.0, 3.0, 2.0, 1.0]))
+    for name in ("a.nii.gz", "b.nii.gz"):
+        write_nifti(tmp_path / name, volume, description="simulated: image")
+    assert (tmp_path / "a.nii.gz").read_bytes() == (tmp_path / "b.nii.gz").read_bytes()
+    assert nib.load(tmp_path / "a.nii.gz").header["descrip"].item() == b"simulated: image"

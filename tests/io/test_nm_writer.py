@@ -6,7 +6,6 @@ import numpy as np
 import pydicom
 import pytest
 
-from myoperf.dicom import uid_from
 from myoperf.errors import GeometryError, InputError, OutputExistsError
 from myoperf.io.nm.writer import write_projections, write_volume
 from myoperf.io.simulated_header import SimulatedHeader
@@ -137,11 +136,6 @@ def test_stress_and_rest_share_the_study_only(tmp_path):
     assert stress.StudyInstanceUID == rest.StudyInstanceUID
     assert stress.SeriesInstanceUID != rest.SeriesInstanceUID
     assert stress.FrameOfReferenceUID != rest.FrameOfReferenceUID
-
-
-def test_uids_are_valid():
-    assert pydicom.uid.UID(uid_from("a", 1)).is_valid
-    assert uid_from("a", "b") != uid_from("ab")
 
 
 def test_refuses_what_it_cannot_hold(tmp_path):
