@@ -1,6 +1,8 @@
-"""Findings on a scan's quality: what the reader has to know before trusting a number."""
+"""Findings on a scan's quality: what the reader has to know before relying on a number."""
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 import numpy as np
 
@@ -13,19 +15,28 @@ from myoperf.ventricle.rays import lay_rays
 
 __all__ = ["check_attenuation", "check_hot_gut", "check_orientation", "check_quality"]
 
-
 _USUAL_APEXWARD = np.array([0.64, -0.60, -0.48])
+"""Usual direction from base to apex in LPS: to the patient's left, forward and down."""
+_FARTHEST_DEG = 70.0
+_ANTERIOR_SIDE = np.array([0.0, -0.55, 0.84])
+"""Forward and up: the side on which the anterior wall lies."""
+_GUT_INFO, _GUT_WARNING = 0.7, 1.0
+"""Activity next to the inferior wall, as a share of the wall's, from which it is reported."""
+_FREE_WALL_RAD, _INFERIOR_DEG = 0.25 * np.pi, 45.0
+"""Rays of `check_hot_gut`: away from the apex by more than this, and within this of the inferior direction."""
+_STEP_MM, _REACH_MM, _BEYOND_STEPS = 2.0, 75.0, np.arange(4, 14)
+"""Samples along those rays, and those counted beyond the wall: 8 to 26 mm."""
 
 
 def check_quality(
     scan: Scan, volume: Volume, labels: Volume, frame: LVFrame, *, polar: PolarMap | None = None
 ) -> tuple[Finding, ...]:
-    """Look at a scan and what was made of it.
+    """Return findings on a scan and on what was measured on it.
 
     Parameters
     ----------
     scan
-        As read: raw views are judged where they are there.
+        As read; raw views are checked where it holds them.
     volume
         The transaxial volume, one frame or the gates.
     labels
@@ -33,7 +44,7 @@ def check_quality(
     frame
         Pose of the left ventricle.
     polar
-        Of the summed volume; the attenuation pattern is judged on it.
+        Of the summed volume; checked for the pattern of attenuation.
 
     Returns
     -------
@@ -43,7 +54,8 @@ def check_quality(
     if isinstance(scan.image, Projections):
         found += check_views(scan.image)
         found += check_truncation(scan.image, frame.centre_mm)
-        found += _of_the_heart(scan.image, frame)
+        with suppress(AnalysisError):  # of a heart outside the view, which check_truncation reports
+            found += check_heart_counts(scan.image, frame.centre_mm)
     if scan.framing == "gated":
         found += check_gates(scan.image.array.sum(axis=(1, 2, 3), dtype=np.float64))
     if scan.orientation == "transaxial":
@@ -54,41 +66,36 @@ def check_quality(
     return tuple(found)
 
 
-def _of_the_heart(projections: Projections, frame: LVFrame) -> tuple[Finding, ...]:
-    """Judge the heart's counts; where it lies outside the view, heart-truncated says so."""
-    try:
-        return check_heart_counts(projections, frame.centre_mm)
-    except AnalysisError:
-        return ()
-
-
 def check_orientation(frame: LVFrame) -> tuple[Finding, ...]:
-    """Check that the long axis and the anterior wall point where hearts' do.
+    """Check that the long axis and the anterior wall have the usual direction.
 
-    The apex lies to the left, in front of and below the base; the anterior wall looks forward and up.
+    The apex lies to the left, in front of and below the base; the anterior wall faces forward and up.
 
     Returns
     -------
-    ``orientation-doubt`` when the axis is more than 70 degrees off the usual, or the anterior wall looks back
-    and down.
+    ``orientation-doubt`` when the axis is more than 70 degrees off the usual, or the anterior wall faces back
+    or down.
     """
     off = float(np.rad2deg(np.arccos(np.clip(-frame.axis @ _USUAL_APEXWARD / np.linalg.norm(_USUAL_APEXWARD), -1, 1))))
-    if off > 70.0:
+    if off > _FARTHEST_DEG:
         message = (
-            f"The long axis lies {off:.0f} degrees off the usual direction: check the pose, the patient's position "
-            "and that the volume is not mirrored."
+            f"The long axis of the left ventricle deviates by {off:.0f} degrees from the usual direction: check its "
+            "pose, the patient's position and that the volume is not mirrored."
         )
         return (Finding("orientation-doubt", "warning", message),)
-    if float(frame.anterior @ np.array([0.0, -0.55, 0.84])) < 0.0:
-        message = "The wall taken as anterior looks back or down: check the pose and that the volume is not mirrored."
+    if float(frame.anterior @ _ANTERIOR_SIDE) < 0.0:
+        message = (
+            "The wall taken as anterior faces back or down: check the pose of the left ventricle and that the volume "
+            "is not mirrored."
+        )
         return (Finding("orientation-doubt", "warning", message),)
     return ()
 
 
 def check_hot_gut(volume: Volume, labels: Volume, frame: LVFrame) -> tuple[Finding, ...]:
-    """Look for liver, stomach or bowel as bright as the wall next to the inferior wall.
+    """Check for liver, stomach or bowel next to the inferior wall that is as bright as the wall.
 
-    Along rays between 45 degrees to both sides of the inferior direction, the counts 8 to 26 mm outside the
+    Along rays within 45 degrees of the inferior direction, the counts 8 to 26 mm outside the
     labelled wall are compared with the wall's 75th percentile.
 
     Returns
@@ -96,7 +103,7 @@ def check_hot_gut(volume: Volume, labels: Volume, frame: LVFrame) -> tuple[Findi
     ``hot-gut``: info from 0.7, warning from 1.0 of the wall in an eighth of those rays.
     """
     rays = lay_rays(frame)
-    length = np.arange(2.0, 75.0, 2.0)
+    length = np.arange(_STEP_MM, _REACH_MM, _STEP_MM)
     points = rays.sweep(length)
     wall = sample(labels, points, order=0)[0] == MYOCARDIUM
     counts = sample(volume.summed(), points)[0].astype(np.float64)
@@ -104,30 +111,29 @@ def check_hot_gut(volume: Volume, labels: Volume, frame: LVFrame) -> tuple[Findi
         return ()
     usual = float(np.percentile(np.where(wall, counts, -np.inf).max(axis=0)[wall.any(axis=0)], 75))
     last = length.size - 1 - np.argmax(wall[::-1], axis=0)
-    steps = np.arange(4, 14)
-    outside = np.clip(last[None] + steps[:, None, None], 0, length.size - 1)
+    outside = np.clip(last[None] + _BEYOND_STEPS[:, None, None], 0, length.size - 1)
     beyond = np.take_along_axis(counts, outside, axis=0).max(axis=0)
     angle = np.rad2deg(rays.angle_rad)
-    side = (rays.height_mm <= rays.base_mm) & (rays.tilt_rad > 0.25 * np.pi)
-    below = (np.abs(angle - 180.0) <= 45.0)[None] & wall.any(axis=0) & side[:, None]
+    side = (rays.height_mm <= rays.base_mm) & (rays.tilt_rad > _FREE_WALL_RAD)
+    below = (np.abs(angle - 180.0) <= _INFERIOR_DEG)[None] & wall.any(axis=0) & side[:, None]
     if not below.any() or usual <= 0:
         return ()
     ratio = float(np.percentile(beyond[below], 87.5)) / usual
-    if ratio < 0.7:
+    if ratio < _GUT_INFO:
         return ()
     message = (
-        f"Activity {100 * ratio:.0f} % as bright as the wall lies next to the inferior wall (liver, stomach or bowel): "
-        "it can hide a defect there, or make one elsewhere by scaling."
+        f"Next to the inferior wall there is activity of {100 * ratio:.0f} % of the wall's (liver, stomach or bowel): "
+        "it can hide an inferior defect, or simulate a defect elsewhere when the map is scaled to its maximum."
     )
-    return (Finding("hot-gut", "warning" if ratio >= 1.0 else "info", message),)
+    return (Finding("hot-gut", "warning" if ratio >= _GUT_WARNING else "info", message),)
 
 
 def check_attenuation(polar: PolarMap) -> tuple[Finding, ...]:
-    """Point out a pattern that attenuation makes as well as disease: a weak inferior or anterior wall.
+    """Check for a pattern that attenuation causes as well as disease: a weak inferior or anterior wall.
 
     Returns
     -------
-    ``attenuation-pattern`` (info) when the basal and mid inferior wall hold less than 80 % of the anterior,
+    ``attenuation-pattern`` (info) when the basal and mid inferior wall have less than 80 % of the anterior's counts,
     or the other way round.
     """
     values = polar.values if polar.values.ndim == 2 else polar.values.sum(axis=0)
@@ -140,7 +146,8 @@ def check_attenuation(polar: PolarMap) -> tuple[Finding, ...]:
         return ()
     weak, cause = ("inferior", "the diaphragm") if ratio < 1 else ("anterior", "breast tissue")
     message = (
-        f"The {weak} wall holds {100 * min(ratio, 1 / ratio):.0f} % of the counts opposite: attenuation by {cause} "
-        "looks like this, and so does disease; compare with the other state, a prone scan or corrected images."
+        f"The {weak} wall has {100 * min(ratio, 1 / ratio):.0f} % of the counts of the opposite wall: attenuation by "
+        f"{cause} can cause this, and so can disease; compare with the other state, a prone scan or "
+        "attenuation-corrected images."
     )
     return (Finding("attenuation-pattern", "info", message),)

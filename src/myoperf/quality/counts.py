@@ -1,4 +1,4 @@
-"""What the raw views say: counts, gates, truncation, and the lungs against the heart."""
+"""Checks of raw views: counts, gates, truncation; and the lung-heart ratio."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ __all__ = [
 
 
 _HEART_MM = 45.0
+"""Radius about the ventricle's centre that holds the heart in a view."""
 _ENOUGH, _FEW = 100.0, 40.0
+"""Counts of the heart's hottest pixel (mean of 3 x 3) below which `check_heart_counts` informs and warns."""
 
 
 def place_in_views(projections: Projections, point_mm: Float) -> tuple[Float, Float]:
-    """Give (row, column), each (views,), at which a point in LPS falls; see `myoperf.types.Projections`."""
+    """Return the (row, column) of a point in LPS, each (views,); see `myoperf.types.Projections`."""
     offset = np.asarray(point_mm, dtype=np.float64) - np.asarray(projections.axis_lps_mm)
     angle = np.deg2rad(projections.angles_deg)
     rows, columns = projections.array.shape[-2:]
@@ -35,12 +37,12 @@ def place_in_views(projections: Projections, point_mm: Float) -> tuple[Float, Fl
 
 
 def _front_view(projections: Projections) -> int:
-    """Index of the view nearest the front (180 degrees)."""
+    """Return the index of the view nearest the front (180 degrees)."""
     return int(np.abs((projections.angles_deg - 180.0 + 180.0) % 360.0 - 180.0).argmin())
 
 
 def _heart_patch(projections: Projections, centre_mm: Float) -> tuple[Float, NDArray[np.bool_], float, float]:
-    """Give the front view, the mask of the heart in it, and the heart's row and column."""
+    """Return the front view, the mask of the heart in it, and the heart's row and column."""
     view = _front_view(projections)
     image = projections.summed().array[0, view].astype(np.float64)
     row, column = (place[view] for place in place_in_views(projections, centre_mm))
@@ -49,7 +51,7 @@ def _heart_patch(projections: Projections, centre_mm: Float) -> tuple[Float, NDA
     near = far <= _HEART_MM
     if not near.any():
         raise AnalysisError(
-            "The left ventricle lies outside the raw views; check that frame and views belong together."
+            "The left ventricle lies outside the raw views; check that pose and views belong to the same scan."
         )
     return image, near, float(row), float(column)
 
@@ -57,9 +59,9 @@ def _heart_patch(projections: Projections, centre_mm: Float) -> tuple[Float, NDA
 def check_heart_counts(projections: Projections, centre_mm: Float) -> tuple[Finding, ...]:
     """Check the counts of the left ventricle in the front view, all gates summed.
 
-    The hottest pixel, as the mean of 3 x 3, is asked to hold 100 counts; below 40 numbers of single
-    segments and gates are mostly noise. MyoPerf's own limits: guidelines ask for 100 to 200 in the
-    single hottest pixel, which lies higher than this mean.
+    The hottest pixel, as the mean of 3 x 3, should hold 100 counts; below 40 the numbers of single
+    segments and gates are mostly noise. These limits are MyoPerf's own: guidelines require 100 to 200 in the
+    single hottest pixel, which is higher than this mean.
 
     Returns
     -------
@@ -71,17 +73,17 @@ def check_heart_counts(projections: Projections, centre_mm: Float) -> tuple[Find
         return ()
     grave = hottest < _FEW
     message = (
-        f"The heart's hottest pixel in the front view holds {hottest:.0f} counts, fewer than "
-        f"{_FEW if grave else _ENOUGH:.0f}: noise may look like disease and widens every number."
+        f"The heart's hottest pixel in the front view has {hottest:.0f} counts, fewer than "
+        f"{_FEW if grave else _ENOUGH:.0f}: noise may look like disease and makes every number less precise."
     )
     return (Finding("low-counts", "warning" if grave else "info", message),)
 
 
 def check_gates(counts: Float) -> tuple[Finding, ...]:
-    """Check that every gate holds about the same counts.
+    """Check that every gate has about the same counts.
 
     Irregular beats empty the last gates (Nichols et al., J Nucl Cardiol 2001;8:19). Ten percent below
-    or above the median gate is taken as an error.
+    or above the median gate counts as an error.
 
     Parameters
     ----------
@@ -100,14 +102,15 @@ def check_gates(counts: Float) -> tuple[Finding, ...]:
     if off[worst] <= 0.10:
         return ()
     message = (
-        f"Gate {worst + 1} of {values.size} holds {100 * values[worst] / np.median(values):.0f} % of the median gate's "
-        "counts: an irregular heartbeat or wrong gating; volumes and phase may be wrong."
+        f"Gate {worst + 1} of {values.size} has {100 * values[worst] / np.median(values):.0f} % of the counts of the "
+        "median gate: the heartbeat was irregular or the gating failed; volumes, ejection fraction and phase may be "
+        "wrong."
     )
     return (Finding("gating-error", "warning", message),)
 
 
 def check_views(projections: Projections) -> tuple[Finding, ...]:
-    """Check each view's counts against its neighbours': a view that flickers makes streaks.
+    """Check each view's counts against its neighbours': a view with too few or too many causes streaks.
 
     Returns
     -------
@@ -123,8 +126,8 @@ def check_views(projections: Projections) -> tuple[Finding, ...]:
     if not bad.size:
         return ()
     message = (
-        f"{bad.size} of {total.size} views hold counts more than 10 % off their neighbours' "
-        f"(the worst {100 * off.max():.0f} %): rejected beats or a camera fault; streaks are possible."
+        f"The counts of {bad.size} of {total.size} views differ by more than 10 % from their neighbours' (at most "
+        f"{100 * off.max():.0f} %): beats were rejected or the camera failed; streaks are possible."
     )
     return (Finding("view-counts", "warning", message),)
 
@@ -146,25 +149,26 @@ def check_truncation(projections: Projections, centre_mm: Float, *, reach_mm: fl
     if side.min() < reach_mm or end.min() < 0.5 * reach_mm:
         lost = int(((side < reach_mm) | (end < 0.5 * reach_mm)).sum())
         message = (
-            f"The heart reaches the edge of the field of view in {lost} of {row.size} views: counts may be missing."
+            f"The heart reaches the edge of the field of view in {lost} of {row.size} views; its counts may be "
+            "incomplete."
         )
         found.append(Finding("heart-truncated", "warning", message))
     profile = projections.array.sum(axis=(0, 2), dtype=np.float64)
     edge = np.maximum(profile[:, 0], profile[:, -1])
     cut = float((edge > 0.1 * np.maximum(profile.max(axis=1), 1e-9)).mean())
     if cut >= 0.25:
-        message = f"The body reaches the side of the field of view in {100 * cut:.0f} % of the views."
+        message = f"The body extends beyond the side of the field of view in {100 * cut:.0f} % of the views."
         found.append(Finding("body-truncated", "info", message))
     return tuple(found)
 
 
 def lung_heart_ratio(projections: Projections, centre_mm: Float) -> float:
-    """Give mean counts of the lung above the heart over mean counts of the heart, in the front view.
+    """Return mean counts of the lung above the heart over mean counts of the heart, in the front view.
 
     Heart: the pixels above 70 % of the hottest (3 x 3 mean) within 45 mm of the ventricle's centre.
     Lung: a square of 30 mm whose centre lies 75 mm above the ventricle's. With Tc-99m sestamibi after
-    stress 0.44 is a published upper limit (Bacher-Stier et al., J Nucl Med 2000;41:1190), for other
-    regions than these: it does not carry over, and no finding is made of the ratio.
+    stress 0.44 is a published upper limit (Bacher-Stier et al., J Nucl Med 2000;41:1190), but for other
+    regions than these: it does not carry over, so the ratio gives no finding.
 
     Raises
     ------
@@ -175,7 +179,7 @@ def lung_heart_ratio(projections: Projections, centre_mm: Float) -> float:
     smooth = ndimage.uniform_filter(image, 3)
     hottest = float(smooth[near].max())
     if hottest <= 0:
-        raise AnalysisError("The heart holds no counts in the front view, so it has no lung-heart ratio.")
+        raise AnalysisError("The heart has no counts in the front view, so there is no lung-heart ratio.")
     heart = float(image[near & (smooth >= 0.7 * hottest)].mean())
     grid = np.indices(image.shape)
     above = row - 75.0 / projections.pixel_mm[0]
