@@ -79,7 +79,7 @@ def claim_folder(folder: Path, settings: Mapping[str, Any]) -> None:
 
 @contextmanager
 def write_whole(path: Path) -> Iterator[Path]:
-    """Give a path to write to; the file moves to `path` when the block ends, so that a stop leaves no half a file.
+    """Yield a path to write to; the file moves to `path` when the block ends, so that a stop leaves no partial file.
 
     The path ends in ``.part``: open it for functions that add an ending of their own, such as `numpy.savez`.
     """

@@ -116,7 +116,7 @@ def test_pictures_of_a_patient_are_judged_together():
     assert data.names("test") == ["b", "a"]
     assert data.by_patient("test", np.asarray([0.2, 0.5, 0.6])).tolist() == pytest.approx([0.4, 0.5])
     assert data.truth("test") == [1, 0]
-    assert data.judged == ("test",)
+    assert data.tested == ("test",)
 
 
 def test_the_study_says_what_it_was_run_on(painted, done):

@@ -162,7 +162,7 @@ def _screen(folder: Path, line: int, row: Mapping[str, str]) -> LabelledScreen:
 
 
 def read_screens(
-    found: ScreenFolder, *, size: int = 224, report: Callable[[int, int], None] | None = None
+    folder: ScreenFolder, *, size: int = 224, report: Callable[[int, int], None] | None = None
 ) -> ReadScreens:
     """Read every picture and clean the map that the table names.
 
@@ -174,7 +174,7 @@ def read_screens(
         Called with (pictures done, pictures in all).
     """
     listed: dict[Path, list[LabelledScreen]] = {}
-    for screen in found.screens:
+    for screen in folder.screens:
         listed.setdefault(screen.path, []).append(screen)
     discs: dict[LabelledScreen, NDArray[np.float32]] = {}
     refused: dict[LabelledScreen, str] = {}
@@ -192,6 +192,6 @@ def read_screens(
                 refused[screen] = reason or f"The page has no polar map {screen.place}; it shows {len(maps)}."
         if report is not None:
             report(done, len(listed))
-    kept = tuple(screen for screen in found.screens if screen in discs)
+    kept = tuple(screen for screen in folder.screens if screen in discs)
     stack = np.stack([discs[s] for s in kept]) if kept else np.zeros((0, size, size), np.float32)
-    return ReadScreens(stack, kept, {s: refused[s] for s in found.screens if s in refused})
+    return ReadScreens(stack, kept, {s: refused[s] for s in folder.screens if s in refused})

@@ -6,9 +6,9 @@
 - `epochs.BestEpoch`: keeps the weights of the best epoch.
 - `weights`: weights as safetensors, a model with its card, checkpoints to resume from.
 - `prediction.run_in_batches`: batched prediction without gradients.
-- `device`: seeds of PyTorch's random numbers; the device is chosen by `myoperf.pipeline.device`.
+- `device.seeded`: PyTorch's random numbers from a seed; the device is chosen by `myoperf.pipeline.device`.
 - `splits.split_rows`: deal patients to parts, each class in the same proportion.
 - `tables`: tables as CSV and Markdown with a manifest.
 
-Jobs that resume are `myoperf.pipeline.jobs`; resampling by patient is `myoperf.stats`.
+Jobs that resume are in `myoperf.pipeline.jobs`, resampling by patient in `myoperf.stats`.
 """

@@ -55,6 +55,6 @@ class BestEpoch:
             self._weights = [{k: v.detach().clone() for k, v in m.state_dict().items()} for m in self._modules]
 
     def restore(self) -> None:
-        """Give the modules the weights of the best epoch."""
+        """Load the weights of the best epoch into the modules."""
         for module, weights in zip(self._modules, self._weights, strict=True):
             module.load_state_dict(weights, strict=True)

@@ -90,8 +90,8 @@ class Discs:
     refused: int = 0
 
     @property
-    def judged(self) -> tuple[str, ...]:
-        """Parts that nothing is trained on."""
+    def tested(self) -> tuple[str, ...]:
+        """Names of the parts that nothing is trained or chosen on."""
         return tuple(part for part in ("test", "fresh") if part in self.parts)
 
     def names(self, part: str) -> list[str]:
@@ -162,7 +162,7 @@ def simulated_discs(size: CohortSize, *, side: int, seed: int, folder: Path) -> 
     )
 
 
-def discs_from_screens(found: ScreenFolder, *, side: int, seed: int, out: Path, quiet: bool = True) -> Discs:
+def discs_from_screens(folder: ScreenFolder, *, side: int, seed: int, out: Path, quiet: bool = True) -> Discs:
     """Read the screens of a folder, or the discs that an interrupted run kept; split them by patient.
 
     Pictures that show no polar map are left out and listed with the reason in ``refused.csv`` of the study's folder.
@@ -177,15 +177,15 @@ def discs_from_screens(found: ScreenFolder, *, side: int, seed: int, out: Path, 
         with Progress(console=Console(stderr=True), disable=quiet) as bar:
             task = bar.add_task("reading screens", total=None)
             read = read_screens(
-                found, size=side, report=lambda done, total: bar.update(task, completed=done, total=total)
+                folder, size=side, report=lambda done, total: bar.update(task, completed=done, total=total)
             )
         _write_refused(out / "refused.csv", read)
         require_patients(read.screens, "of the pictures that could be read; refused.csv names the others and why")
-        place = {screen: row for row, screen in enumerate(found.screens)}
+        place = {screen: row for row, screen in enumerate(folder.screens)}
         _keep(path, discs=read.discs, rows=np.asarray([place[screen] for screen in read.screens]))
     with np.load(path) as kept:
         discs, rows = kept["discs"], kept["rows"]
-    screens = [found.screens[row] for row in rows]
+    screens = [folder.screens[row] for row in rows]
     label_of = {screen.patient: screen.label for screen in screens}
     names, owners = np.asarray(list(label_of)), np.asarray([screen.patient for screen in screens])
     parts = {
@@ -193,7 +193,7 @@ def discs_from_screens(found: ScreenFolder, *, side: int, seed: int, out: Path, 
         for part, chosen in split(np.asarray(list(label_of.values())), seed).items()
     }
     labels = np.asarray([screen.label for screen in screens])
-    return Discs(discs, labels, parts, owners, refused=len(found.screens) - len(screens))
+    return Discs(discs, labels, parts, owners, refused=len(folder.screens) - len(screens))
 
 
 def describe_screens(data: Discs) -> dict[str, Any]:

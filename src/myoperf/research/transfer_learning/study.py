@@ -150,10 +150,7 @@ def list_backbones() -> list[dict[str, Any]]:
             "name": name,
             "input_size": BACKBONES[name].input_size,
             "input_range": list(BACKBONES[name].input_range),
-            "trainable": counts[name]["trainable"],
-            "non_trainable": counts[name]["non_trainable"],
-            "layers": counts[name]["layers"],
-            "opened_layers": counts[name]["opened_layers"],
+            **{k: counts[name][k] for k in ("trainable", "non_trainable", "layers", "opened_layers")},
             "stage2_rule": BACKBONES[name].stage2_rule,
             "rate_exponent": BACKBONES[name].rate_exponent,
             "matches_paper": (counts[name]["trainable"], counts[name]["non_trainable"]) == TABLE_2[name],
@@ -272,12 +269,12 @@ class _Trainings:
             "chosen_epoch": fitted.chosen_epoch,
         }
         network = Classifier(backbone, fitted.head)
-        for part in data.judged:
+        for part in data.tested:
             probability = predict(network, _pictures(data, part, name).inputs[0])
             row[part] = data.by_patient(part, probability.double().numpy()).tolist()
         if show:
             self._show(network, data, _pictures(data, "test", name))
-        return row | {"truth": {part: data.truth(part) for part in data.judged}}
+        return row | {"truth": {part: data.truth(part) for part in data.tested}}
 
     def _show(self, network: Classifier, data: Discs, pictures: Examples) -> None:
         """Keep the activation maps of three patients with and three without disease."""
@@ -301,11 +298,11 @@ class _Trainings:
         return {"network": first.network, "trials": trials, **head}
 
 
-def _settings(recipe: Recipe, found: ScreenFolder | None) -> dict[str, Any]:
+def _settings(recipe: Recipe, screens: ScreenFolder | None) -> dict[str, Any]:
     """Return the settings that must match for a run to resume in a folder, apart from the command's options."""
     plan = json.loads(json.dumps(asdict(recipe), default=lambda file: file.name))
     patients = plan.pop("patients")
-    return {"plan": plan | patients} if found is None else {"plan": plan, "data_sha256": found.fingerprint}
+    return {"plan": plan | patients} if screens is None else {"plan": plan, "data_sha256": screens.fingerprint}
 
 
 def _write_row(job: Callable[[], dict[str, Any]], path: Path) -> None:
@@ -355,26 +352,26 @@ def run(
     if choose_on not in get_args(Choice):
         raise InputError(f"The epoch is chosen on {' or '.join(get_args(Choice))}; got {choose_on}.")
     recipe = replace(recipe, runs=plan_runs(recipe.runs, weights))
-    found = None if data is None else find_screens(Path(data))
-    if found is not None:
-        require_patients(found.screens)
+    screens = None if data is None else find_screens(Path(data))
+    if screens is not None:
+        require_patients(screens.screens)
     how = {"myoperf": __version__, "study": "two-stage", "scale": scale, "seed": seed, "choose_on": choose_on}
     folder = out / "jobs"
-    claim_folder(folder, how | _settings(recipe, found))
+    claim_folder(folder, how | _settings(recipe, screens))
 
     @cache
     def discs(side: int) -> Discs:
-        if found is not None:
-            return discs_from_screens(found, side=side, seed=seed, out=out, quiet=quiet)
+        if screens is not None:
+            return discs_from_screens(screens, side=side, seed=seed, out=out, quiet=quiet)
         return simulated_discs(recipe.patients, side=side, seed=seed, folder=folder)
 
     trainings = _Trainings(recipe, discs, folder, "validation" if choose_on == "validation" else "test", seed)
     about: dict[str, Any] = {"data": SIMULATED}
     patients = None
-    if found is not None:
+    if screens is not None:
         # All pages are read, at every size, before anything is trained.
         read, *_ = [trainings.data(chosen.network) for chosen in recipe.runs]
-        about, patients = describe_screens(read) | {"data_sha256": found.fingerprint}, read.names("test")
+        about, patients = describe_screens(read) | {"data_sha256": screens.fingerprint}, read.names("test")
     jobs = trainings.jobs()
     run_jobs(jobs, _write_row, title="training", quiet=quiet)
     rows = [json.loads(path.read_text(encoding="utf-8")) for path in jobs if path.stem != "hyperband"]
