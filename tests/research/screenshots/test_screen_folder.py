@@ -65,7 +65,11 @@ def test_pages_give_the_map_asked_for_and_the_rest_is_refused_with_a_reason(scre
     # the lower half shows which map it is
     assert [round(float(disc[30:42, 14:34].mean()), 1) for disc in read.discs] == [0.3, 0.6, 0.3]
     assert [screen.file for screen in read.refused] == ["later/b.jpg", "blank.png", "text.jpg"]
-    for reason, word in zip(read.refused.values(), ("maps: 2; map 3", "no polar map", "no picture"), strict=True):
+    for reason, word in zip(
+        read.refused.values(),
+        ("no polar map 3; it shows 2", "no polar map", "cannot be read as a picture"),
+        strict=True,
+    ):
         assert word in reason
 
 
