@@ -14,7 +14,7 @@ from myoperf.errors import InputError
 from myoperf.io import write_nifti
 from myoperf.pipeline import read_territories
 from myoperf.pipeline.territories import NAMED, territories_name
-from myoperf.report.bullseye import draw_disc, draw_key
+from myoperf.report.bullseye import BullEye, draw_disc, draw_key
 from myoperf.report.colours import PERFUSION
 from myoperf.segments import TERRITORIES, assign_segments
 from myoperf.types import Volume
@@ -92,7 +92,8 @@ def test_the_command_hands_them_to_the_main_job(tmp_path, monkeypatch):
 def bold_length(territories) -> float:
     """Length of the borders that are drawn boldly."""
     ax = Figure().add_subplot()
-    draw_disc(ax, np.zeros((32, 32)), title="", cmap=PERFUSION, limits=(0, 1), territories=territories)
+    disc = BullEye(picture=np.zeros((32, 32)), title="", cmap=PERFUSION, limits=(0, 1))
+    draw_disc(ax, disc, territories=territories)
     bold = max(ax.collections, key=lambda lines: lines.get_linewidths()[0])
     return sum(float(np.linalg.norm(np.diff(path.vertices, axis=0), axis=1).sum()) for path in bold.get_paths())
 

@@ -7,6 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from myoperf import polar
 from myoperf.geometry import rotate_frame
+from myoperf.geometry.disc import disc_image
 from myoperf.segments import segment_means
 from myoperf.types import Volume
 
@@ -64,7 +65,7 @@ def test_the_disc_has_the_anterior_wall_on_top_and_the_septum_on_the_left():
     values = np.full(17, 100.0)
     values[[0, 6, 12]] = 40.0
     values[[1, 2, 7, 8, 13]] = 70.0
-    disc = polar.disc_image(sampled(make_phantom(values=values)).maximum, 101)
+    disc = disc_image(sampled(make_phantom(values=values)).maximum.values, 101)
     assert np.nanmean(disc[15:25, 45:56]) < 60
     assert 55 < np.nanmean(disc[45:56, 15:25]) < 85
     assert np.nanmean(disc[45:56, 76:86]) > 90

@@ -9,8 +9,9 @@ import pytest
 from conftest import HALF_WALL, LENGTH, RADIUS, make_result
 from matplotlib.figure import Figure
 
+from myoperf.geometry.disc import disc_image
 from myoperf.report import write_polar
-from myoperf.report.bullseye import disc_image, segment_centre, segment_disc
+from myoperf.report.bullseye import segment_centre, segment_disc
 from myoperf.report.charts import function_figure
 from myoperf.report.colours import GREY, PERFUSION
 from myoperf.report.content import number, numbers_table

@@ -6,9 +6,36 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import ndimage
 
+from myoperf.errors import InputError
 from myoperf.types import Float
 
-__all__ = ["disc_places", "sample_disc"]
+__all__ = ["disc_image", "disc_places", "sample_disc"]
+
+
+def disc_image(values: ArrayLike, size: int = 256, *, order: int = 1, edges: Float | None = None) -> Float:
+    """Draw a polar map as a picture of shape (size, size), row 0 on top, NaN outside the disc.
+
+    Parameters
+    ----------
+    values
+        Shape (rings, angles), ring 0 in the middle.
+    order
+        1 smooth, 0 for values that must not be mixed (phases, numbers of segments).
+    edges
+        Shape (rings + 1,): radius of the edges of the rings, 0 in the middle to 1 at the rim
+        (`myoperf.polar.ring_radii`); rings of equal width by default.
+
+    Raises
+    ------
+    InputError
+        For a gated map: its gates are drawn one by one.
+    """
+    grid = np.asarray(values, dtype=np.float64)
+    if grid.ndim != 2:
+        raise InputError(f"A disc shows one polar map (rings, angles); got shape {grid.shape}.")
+    radius, angle = disc_places(size)
+    fraction = radius if edges is None else np.interp(radius, edges, np.linspace(0.0, 1.0, grid.shape[0] + 1))
+    return np.where(radius <= 1.0, sample_disc(grid, fraction, angle, order=order), np.nan)
 
 
 def disc_places(size: int) -> tuple[Float, Float]:

@@ -1,7 +1,7 @@
 """Polar maps of the left ventricle's wall: sampling, display, registration, check of the orientation."""
 
 from myoperf.polar.align import Registration, register_polar
-from myoperf.polar.display import Weighting, disc_coordinates, disc_image, ring_radii, segments_percent
+from myoperf.polar.display import Weighting, ring_radii, segments_percent
 from myoperf.polar.right_ventricle import RVInsertions, check_rv_side, find_rv_insertions
 from myoperf.polar.sampling import PolarPair, sample_polar_map, sample_surface
 from myoperf.ventricle.surface import WallSurface, fit_surface
@@ -13,8 +13,6 @@ __all__ = [
     "WallSurface",
     "Weighting",
     "check_rv_side",
-    "disc_coordinates",
-    "disc_image",
     "find_rv_insertions",
     "fit_surface",
     "register_polar",

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from myoperf.errors import AnalysisError, InputError
-from myoperf.geometry.disc import disc_places, sample_disc
 from myoperf.segments import segment_means
 from myoperf.types import Float, PolarMap
 
-__all__ = ["Weighting", "disc_coordinates", "disc_image", "ring_radii", "segments_percent"]
+__all__ = ["Weighting", "ring_radii", "segments_percent"]
 
 Weighting = Literal["distance", "volume", "slice"]
 
@@ -52,39 +50,6 @@ def ring_radii(polar: PolarMap, weighting: Weighting = "distance") -> Float:
         edges[-1] += 0.5 * (height[-1] - height[-2])
         return np.asarray((edges - edges[0]) / (edges[-1] - edges[0]))
     raise InputError(f'The weighting of a polar map is "distance", "volume" or "slice"; got {weighting!r}.')
-
-
-def disc_coordinates(polar: PolarMap, size: int, weighting: Weighting = "distance") -> tuple[Float, Float]:
-    """Give each pixel's fraction from apex (0) to mitral plane (1) and its angle in degrees.
-
-    Feed them to `myoperf.segments.segment_of` to draw segments and territories on a disc.
-
-    Returns
-    -------
-    (fraction, angle_deg), each (size, size); fraction is NaN outside the disc.
-    """
-    if size < 8:
-        raise InputError(f"A disc needs at least 8 pixels; got {size}.")
-    radius, angle = disc_places(size)
-    fraction = np.interp(radius, ring_radii(polar, weighting), np.arange(polar.rings + 1) / polar.rings)
-    return np.where(radius <= 1.0, fraction, np.nan), angle
-
-
-def disc_image(polar: PolarMap, size: int = 256, weighting: Weighting = "distance") -> NDArray[np.float32]:
-    """Draw the polar map as a (size, size) picture in the map's own unit, NaN outside the disc.
-
-    Values between samples are interpolated linearly, periodic in the angle.
-
-    Raises
-    ------
-    InputError
-        For a gated map (draw its gates one by one) or an unknown weighting.
-    """
-    if polar.values.ndim != 2:
-        raise InputError(f"A disc shows one polar map; got {polar.values.shape[0]} gates.")
-    fraction, angle = disc_coordinates(polar, size, weighting)
-    image = sample_disc(polar.values, np.nan_to_num(fraction), angle)
-    return np.where(np.isnan(fraction), np.nan, image).astype(np.float32)
 
 
 def segments_percent(polar: PolarMap) -> Float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.patheffects import withStroke
 
-from myoperf.geometry.disc import disc_places, sample_disc
+from myoperf.geometry.disc import disc_places
 from myoperf.report.colours import INK, VESSEL_COLOURS
 from myoperf.segments import LEVEL_EDGES, TERRITORIES, Territories, segment_of, territory_of
 from myoperf.types import Float
@@ -18,34 +19,35 @@ from myoperf.types import Float
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["disc_image", "draw_disc", "draw_key", "segment_centre", "segment_disc"]
+__all__ = ["BullEye", "draw_disc", "draw_key", "segment_centre", "segment_disc"]
 
 
-_SIDES = ((0.0, 1.0, "ANT"), (-1.0, 0.0, "SEPT"), (0.0, -1.0, "INF"), (1.0, 0.0, "LAT"))
+_SIDES = ((0.0, 1.0, "ANT", 0), (-1.0, 0.0, "SEPT", 90), (0.0, -1.0, "INF", 0), (1.0, 0.0, "LAT", -90))
+"""Position on the unit disc, name and rotation of the text."""
 
 
-def disc_image(values: Float, *, size: int = 256, order: int = 1) -> Float:
-    """Draw a polar map as a picture.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BullEye:
+    """What a bull's eye shows.
 
     Parameters
     ----------
-    values
-        Shape (rings, angles), ring 0 at the apex (middle), angle 0 anterior (top), rising through
-        the septum (left). A gated map (frames, rings, angles) is averaged over its frames.
-    size
-        Side of the picture.
-    order
-        1 smooth, 0 for values that must not be mixed (phases, segment numbers).
-
-    Returns
-    -------
-    Array of shape (size, size), row 0 on top; NaN outside the disc.
+    picture
+        From `myoperf.geometry.disc.disc_image` or `segment_disc`.
+    limits
+        Values at both ends of the colour scale.
+    labels
+        17 texts, one a segment; None for none.
+    light
+        Whether the colours are light, so that outlines and texts are dark.
     """
-    grid = np.asarray(values, dtype=np.float64)
-    grid = grid.mean(axis=0) if grid.ndim == 3 else grid
-    radius, angle = disc_places(size)
-    picture = sample_disc(grid, radius, angle, order=order)
-    return np.where(radius <= 1.0, picture, np.nan)
+
+    picture: Float
+    title: str
+    cmap: Colormap
+    limits: tuple[float, float]
+    labels: Sequence[str] | None = None
+    light: bool = False
 
 
 def segment_disc(values: Sequence[float] | Float, *, size: int = 256) -> Float:
@@ -56,7 +58,7 @@ def segment_disc(values: Sequence[float] | Float, *, size: int = 256) -> Float:
 
 
 def segment_centre(segment: int) -> tuple[float, float]:
-    """Give (x, y) of a segment's middle on the unit disc, y up."""
+    """Return (x, y) of a segment's middle on the unit disc, y up."""
     if segment == 17:
         return 0.0, 0.0
     edges = (*LEVEL_EDGES, 1.0)
@@ -96,75 +98,34 @@ def _draw_outlines(ax: Axes, *, thin: str, thick: str, territories: Territories)
     ax.plot(np.cos(rim), np.sin(rim), color=INK, linewidth=0.8)
 
 
-def _frame_axes(ax: Axes, title: str, *, sides: bool, size_pt: float) -> None:
+def _frame_axes(ax: Axes, title: str, *, size_pt: float) -> None:
     ax.set_xlim(-1.24, 1.24)
     ax.set_ylim(-1.24, 1.24)
     ax.set_aspect("equal")
     ax.set_axis_off()
     ax.set_title(title, fontsize=size_pt + 1.5, fontweight="bold", pad=2, color=INK, parse_math=False)
-    if sides:
-        for x, y, name in _SIDES:
-            turn = 0 if x == 0 else 90 if x < 0 else -90
-            ax.text(
-                1.12 * x,
-                1.12 * y,
-                name,
-                fontsize=size_pt - 1.2,
-                color="#5a6472",
-                ha="center",
-                va="center",
-                rotation=turn,
-            )
+    style: dict[str, Any] = {"fontsize": size_pt - 1.2, "color": "#5a6472", "ha": "center", "va": "center"}
+    for x, y, name, rotation in _SIDES:
+        ax.text(1.12 * x, 1.12 * y, name, rotation=rotation, **style)
 
 
-def draw_disc(
-    ax: Axes,
-    picture: Float,
-    *,
-    title: str,
-    cmap: Colormap,
-    limits: tuple[float, float],
-    labels: Sequence[str] | None = None,
-    sides: bool = True,
-    size_pt: float = 6.0,
-    light: bool = False,
-    territories: Territories = TERRITORIES,
-) -> Any:
-    """Draw one bull's eye and give the picture's mappable.
-
-    Parameters
-    ----------
-    picture
-        From `disc_image` or `segment_disc`.
-    limits
-        Values at both ends of the colour scale.
-    labels
-        17 texts, one a segment; None for none.
-    light
-        Whether the colours are light, so that outlines and texts are dark.
-    territories
-        Whose borders are drawn boldly.
-    """
-    image = ax.imshow(
-        np.ma.masked_invalid(picture),
-        cmap=cmap,
-        vmin=limits[0],
-        vmax=limits[1],
+def draw_disc(ax: Axes, disc: BullEye, *, size_pt: float = 6.0, territories: Territories = TERRITORIES) -> None:
+    """Draw one bull's eye, the borders of the territories boldly."""
+    ink, halo = (INK, "#ffffff") if disc.light else ("#ffffff", "#000000")
+    ax.imshow(
+        np.ma.masked_invalid(disc.picture),
+        cmap=disc.cmap,
+        vmin=disc.limits[0],
+        vmax=disc.limits[1],
         extent=(-1, 1, -1, 1),
         interpolation="bilinear",
     )
-    _draw_outlines(
-        ax, thin="#404a58" if light else "#8a909a", thick=INK if light else "#ffffff", territories=territories
-    )
-    _frame_axes(ax, title, sides=sides, size_pt=size_pt)
-    for segment, text in enumerate(labels or (), start=1):
-        x, y = segment_centre(segment)
-        ink, halo = (INK, "#ffffff") if light else ("#ffffff", "#000000")
-        label = ax.text(
-            x, y, text, fontsize=size_pt, color=ink, ha="center", va="center", fontweight="bold", parse_math=False
-        )
+    _draw_outlines(ax, thin="#404a58" if disc.light else "#8a909a", thick=ink, territories=territories)
+    _frame_axes(ax, disc.title, size_pt=size_pt)
+    for segment, text in enumerate(disc.labels or (), start=1):
+        style: dict[str, Any] = {"ha": "center", "va": "center", "fontweight": "bold", "parse_math": False}
+        label = ax.text(*segment_centre(segment), text, fontsize=size_pt, color=ink, **style)
         label.set_path_effects([withStroke(linewidth=1.3, foreground=halo)])
-    return image
 
 
 def draw_key(
@@ -174,7 +135,7 @@ def draw_key(
     size_pt: float = 6.0,
     territories: Territories = TERRITORIES,
 ) -> None:
-    """Draw the key: the 17 segments' numbers on the territories' colours, the vessels named beside the rim."""
+    """Draw the key: numbers of the 17 segments on the territories' colours, names of the vessels at the rim."""
     vessel_of = [list(TERRITORIES).index(territory_of(s, territories)) for s in range(1, 18)]
     cmap = ListedColormap([VESSEL_COLOURS[v] + "66" for v in TERRITORIES])
     ax.imshow(
@@ -186,7 +147,7 @@ def draw_key(
         interpolation="nearest",
     )
     _draw_outlines(ax, thin="#404a58", thick=INK, territories=territories)
-    _frame_axes(ax, title, sides=True, size_pt=size_pt)
+    _frame_axes(ax, title, size_pt=size_pt)
     for segment in range(1, 18):
         ax.text(*segment_centre(segment), str(segment), fontsize=size_pt, color=INK, ha="center", va="center")
     for vessel, (x, y) in {"LAD": (-0.98, 0.9), "LCX": (0.98, 0.9), "RCA": (-0.98, -0.9)}.items():

@@ -10,7 +10,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from myoperf.geometry import short_axis
-from myoperf.report.bullseye import disc_image, draw_disc, segment_disc
+from myoperf.geometry.disc import disc_image
+from myoperf.report.bullseye import BullEye, draw_disc, segment_disc
 from myoperf.report.colours import INK, PERFUSION
 from myoperf.report.content import number, state_title
 from myoperf.report.figures import MM
@@ -114,12 +115,14 @@ def _draw_panel(ax: Axes, result: ScanResult, panel: str) -> None:
         _draw_histogram(ax, synchrony)
     elif panel == "phase" and synchrony is not None:
         picture = disc_image(synchrony.phase_map_deg % 360.0, order=0)
-        draw_disc(ax, picture, title="Phase °", cmap=mpl.colormaps["twilight_shifted"], limits=(0, 360), size_pt=5.0)
+        disc = BullEye(picture=picture, title="Phase °", cmap=mpl.colormaps["twilight_shifted"], limits=(0, 360))
+        draw_disc(ax, disc, size_pt=5.0)
     elif wall is not None:
         title, limits = _SEGMENT_MAPS[panel]
         values = wall.motion_mm if panel == "motion_mm" else wall.thickening_percent
         labels = [number(v, 0) for v in values]
-        draw_disc(ax, segment_disc(values), title=title, cmap=_DEPTH, limits=limits, labels=labels, size_pt=5.0)
+        disc = BullEye(picture=segment_disc(values), title=title, cmap=_DEPTH, limits=limits, labels=labels)
+        draw_disc(ax, disc, size_pt=5.0)
 
 
 def _draw_curve(ax: Axes, result: ScanResult, function: FunctionResult) -> None:

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from scipy.spatial import cKDTree
 
 from myoperf.geometry import index_from_lps, transform_points
-from myoperf.report.bullseye import disc_image, draw_disc
+from myoperf.geometry.disc import disc_image
+from myoperf.report.bullseye import BullEye, draw_disc
 from myoperf.report.charts import Page, tidy
 from myoperf.report.colours import GREY, INK, VESSEL_COLOURS, WEIGHT
 from myoperf.report.content import state_title
@@ -176,7 +177,8 @@ def _draw_bull_eye(ax: Axes, result: ScanResult, weights: Float, highest: float,
     grey = np.ma.masked_invalid(disc_image(percent_map(result)))
     ax.imshow(grey, cmap=GREY, vmin=0, vmax=115, extent=(-1, 1, -1, 1))
     title = f"{state_title(result)} bull's eye" if first else ""
-    draw_disc(ax, disc_image(np.maximum(weights, 0.0)), title=title, cmap=WEIGHT, limits=(0, highest), size_pt=5.0)
+    disc = BullEye(picture=disc_image(np.maximum(weights, 0.0)), title=title, cmap=WEIGHT, limits=(0, highest))
+    draw_disc(ax, disc, size_pt=5.0)
 
 
 def _draw_scale(fig: Figure, ax: Axes, highest: float) -> None:

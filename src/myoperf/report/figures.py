@@ -9,7 +9,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 
-from myoperf.report.bullseye import disc_image, draw_disc, draw_key
+from myoperf.geometry.disc import disc_image
+from myoperf.report.bullseye import BullEye, draw_disc, draw_key
 from myoperf.report.colours import DIFFERENCE, INK, PERFUSION, STATE_COLOURS
 from myoperf.report.content import state_title
 from myoperf.report.tiles import extent_of, lv_maximum, plane_tiles, views_of
@@ -207,57 +208,52 @@ def blacken(ax: Axes) -> None:
 # --- bull's eyes ----------------------------------------------------------------------------------
 
 
-def _bull_eye_panels(results: tuple[ScanResult, ...], scores: Scores) -> list[tuple[str, dict[str, Any]]]:
-    """List the bull's eyes to draw: (kind, arguments of `draw_disc`); the key comes last."""
-    panels: list[tuple[str, dict[str, Any]]] = []
-    for result in results:
-        labels = [f"{v:.0f}" for v in result.segments_percent]
-        panels.append(
-            (
-                "disc",
-                {
-                    "picture": disc_image(percent_map(result)),
-                    "title": f"{state_title(result)}: uptake %",
-                    "cmap": PERFUSION,
-                    "limits": (0.0, 100.0),
-                    "labels": labels,
-                },
-            )
-        )
-    for result in results:
-        severity = {"stress": scores.stress_severity, "rest": scores.rest_severity}.get(result.state or "")
-        if severity is not None:
-            panels.append(("disc", _blackout(result, np.asarray(severity, dtype=np.float64), scores)))
-    if len(results) == 2:
-        change = np.asarray(results[1].segments_percent, float) - np.asarray(results[0].segments_percent, float)
-        panels.append(
-            (
-                "disc",
-                {
-                    "picture": disc_image(percent_map(results[1])) - disc_image(percent_map(results[0])),
-                    "title": "Rest - stress: reversible %",
-                    "cmap": DIFFERENCE,
-                    "limits": (-50.0, 50.0),
-                    "labels": [f"{v:+z.0f}" for v in change],
-                    "light": True,
-                },
-            )
-        )
-    return [*panels, ("key", {})]
+def _uptake(result: ScanResult, title: str, *, size: int = 256) -> BullEye:
+    """Show a scan's uptake with the percentages of its segments."""
+    picture, labels = disc_image(percent_map(result), size), [f"{v:.0f}" for v in result.segments_percent]
+    return BullEye(picture=picture, title=title, cmap=PERFUSION, limits=(0.0, 100.0), labels=labels)
 
 
-def _blackout(result: ScanResult, severity: Float, scores: Scores) -> dict[str, Any]:
-    """Give the bull's eye in which what lies below the normal limits is black."""
-    picture = disc_image(percent_map(result))
-    below = disc_image(severity, order=1) > 0.5 * max(float(severity[severity > 0].min(initial=1.0)), 1e-6)
-    state_scores = scores.stress_scores if result.state == "stress" else scores.rest_scores
-    return {
-        "picture": np.where(below, 0.0, picture),
-        "title": f"{state_title(result)}: below limits black",
-        "cmap": PERFUSION,
-        "limits": (0.0, 100.0),
-        "labels": None if state_scores is None else [str(s) for s in state_scores],
+def _below_limits(result: ScanResult, scores: Scores) -> BullEye | None:
+    """Show what lies below the normal limits in black; None where there are no limits."""
+    held = {
+        "stress": (scores.stress_severity, scores.stress_scores),
+        "rest": (scores.rest_severity, scores.rest_scores),
     }
+    severity, segments = held.get(result.state or "", (None, None))
+    if severity is None:
+        return None
+    below = disc_image(severity) > 0.5 * max(float(severity[severity > 0].min(initial=1.0)), 1e-6)
+    return BullEye(
+        picture=np.where(below, 0.0, disc_image(percent_map(result))),
+        title=f"{state_title(result)}: below limits black",
+        cmap=PERFUSION,
+        limits=(0.0, 100.0),
+        labels=None if segments is None else [str(score) for score in segments],
+    )
+
+
+def _difference(stress: ScanResult, rest: ScanResult) -> BullEye:
+    """Show rest minus stress."""
+    change = np.asarray(rest.segments_percent, float) - np.asarray(stress.segments_percent, float)
+    return BullEye(
+        picture=disc_image(percent_map(rest)) - disc_image(percent_map(stress)),
+        title="Rest - stress: reversible %",
+        cmap=DIFFERENCE,
+        limits=(-50.0, 50.0),
+        labels=[f"{v:+z.0f}" for v in change],
+        light=True,
+    )
+
+
+def _bull_eyes(results: tuple[ScanResult, ...], scores: Scores) -> list[BullEye]:
+    """List the bull's eyes to draw."""
+    limited = (_below_limits(result, scores) for result in results)
+    return [
+        *(_uptake(result, f"{state_title(result)}: uptake %") for result in results),
+        *(disc for disc in limited if disc is not None),
+        *([_difference(*results)] if len(results) == 2 else []),
+    ]
 
 
 def draw_bull_eyes(
@@ -274,21 +270,22 @@ def draw_bull_eyes(
     """
     width, height = (float(v) / MM for v in fig.get_size_inches())
     left, bottom, box_width, box_height = box_mm
-    panels = _bull_eye_panels(results, scores)
+    discs = _bull_eyes(results, scores)
+    count = len(discs) + 1  # the key comes last
     territories = scores.territory_segments or TERRITORIES
     bars = 10.0
-    columns = min((1, 2, 3, 4, 5, 6), key=lambda c: -min(box_width / c, (box_height - bars) / np.ceil(len(panels) / c)))
-    rows = int(np.ceil(len(panels) / columns))
+    columns = min((1, 2, 3, 4, 5, 6), key=lambda c: -min(box_width / c, (box_height - bars) / np.ceil(count / c)))
+    rows = int(np.ceil(count / columns))
     side_x, side_y = box_width / columns, (box_height - bars) / rows
-    for i, (kind, arguments) in enumerate(panels):
+    for i in range(count):
         x = left + (i % columns) * side_x
         y = bottom + bars + (rows - 1 - i // columns) * side_y
         ax = fig.add_axes((x / width, y / height, side_x * 0.98 / width, (side_y - 4.5) / height))
         size = float(np.clip(min(side_x, side_y) / 7.6, 5.0, 8.0))
-        if kind == "key":
-            draw_key(ax, size_pt=size, territories=territories)
+        if i < len(discs):
+            draw_disc(ax, discs[i], size_pt=size, territories=territories)
         else:
-            draw_disc(ax, **arguments, size_pt=size, territories=territories)
+            draw_key(ax, size_pt=size, territories=territories)
     thirds = ((PERFUSION, (0, 100), "uptake, % of the map's maximum"), (DIFFERENCE, (-50, 50), "rest - stress, %"))
     shown = thirds if len(results) == 2 else thirds[:1]
     for i, (cmap, limits, label) in enumerate(shown):
@@ -311,18 +308,7 @@ def polar_figure(result: ScanResult, *, side_mm: float = 90.0, territories: Terr
     """Draw one scan's bull's eye with its segment values and colour bar."""
     fig = Figure(figsize=(side_mm * MM, (side_mm + 10) * MM))
     ax = fig.add_axes((0.02, 0.13, 0.96, 0.81))
-    labels = [f"{v:.0f}" for v in result.segments_percent]
-    title = f"{state_title(result)}: uptake, % of maximum"
-    picture = disc_image(percent_map(result), size=400)
-    draw_disc(
-        ax,
-        picture,
-        title=title,
-        cmap=PERFUSION,
-        limits=(0, 100),
-        labels=labels,
-        size_pt=8.0,
-        territories=territories,
-    )
+    disc = _uptake(result, f"{state_title(result)}: uptake, % of maximum", size=400)
+    draw_disc(ax, disc, size_pt=8.0, territories=territories)
     _bar(fig, fig.add_axes((0.2, 0.085, 0.6, 0.022)), PERFUSION, (0, 100), "% of the map's maximum", size_pt=6.5)
     return fig

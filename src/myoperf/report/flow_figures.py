@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from myoperf.report.bullseye import draw_disc, segment_disc
+from myoperf.report.bullseye import BullEye, draw_disc, segment_disc
 from myoperf.report.colours import INK, PERFUSION
 from myoperf.report.content import number, state_title
 from myoperf.report.figures import MM
@@ -56,15 +56,9 @@ def draw_flow(fig: Any, box_mm: tuple[float, float, float, float], report: Repor
 
     for i, (title, values, top) in enumerate(discs):
         shown = np.nan_to_num(values)
-        draw_disc(
-            place(i),
-            segment_disc(shown),
-            title=title,
-            cmap=PERFUSION,
-            limits=(0.0, top),
-            labels=[number(float(v), 1) for v in values],
-            territories=report.scores.territory_segments or TERRITORIES,
-        )
+        labels = [number(float(v), 1) for v in values]
+        disc = BullEye(picture=segment_disc(shown), title=title, cmap=PERFUSION, limits=(0.0, top), labels=labels)
+        draw_disc(place(i), disc, territories=report.scores.territory_segments or TERRITORIES)
     for i, result in enumerate(results, start=len(discs)):
         _draw_curves(place(i, inset=9.0), result)
 

@@ -6,10 +6,9 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import gaussian_filter
 
 from myoperf.errors import InputError
-from myoperf.polar import disc_image
+from myoperf.geometry.disc import disc_image
 from myoperf.research.screenshots.colour_scales import SCALES, colours_of
 from myoperf.research.screenshots.screens import clean_screen, read_screen
-from myoperf.types import PolarMap
 
 
 def _map(seed, defect=0.6):
@@ -18,8 +17,7 @@ def _map(seed, defect=0.6):
     values = np.full((24, 72), 0.9) + gaussian_filter(rng.normal(0, 0.5, (24, 72)), (3, 5), mode=("nearest", "wrap"))
     where = np.exp(-(((np.arange(24)[:, None] - 15) / 5) ** 2) - (((np.arange(72) - rng.integers(20, 50)) / 9) ** 2))
     values = np.clip(values * (1 - defect * where), 0.05, None)
-    polar = PolarMap(values / values.max(), np.zeros((24, 72, 3)), np.ones((24, 72)))
-    return lambda size: np.nan_to_num(disc_image(polar, size))
+    return lambda size: np.nan_to_num(disc_image(values / values.max(), size))
 
 
 def _screen(maps, scale, *, shape=(1068, 1640), quality=90, lines=True, seed=0, background=0, font=22):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from myoperf.geometry.disc import disc_places, sample_disc
+from myoperf.geometry.disc import disc_image
 from myoperf.phantom.records import PatientModel
 from myoperf.phantom.truth import truth_polar
 from myoperf.research.polar_classifier.cases import ANGLES, RINGS
@@ -19,9 +19,8 @@ __all__ = ["blurred_map", "draw_discs"]
 
 def draw_discs(maps: NDArray[Any], side: int) -> NDArray[np.float32]:
     """Draw polar maps (n, rings, angles), each by its own maximum, as discs (n, side, side); 0 outside the disc."""
-    radius, angle = disc_places(side)
-    discs = [np.where(radius <= 1.0, sample_disc(values / values.max(), radius, angle), 0.0) for values in maps]
-    return np.stack(discs).astype(np.float32)
+    discs = [disc_image(values / values.max(), side) for values in maps]
+    return np.nan_to_num(np.stack(discs)).astype(np.float32)
 
 
 def blurred_map(patient: PatientModel, state: State, rng: np.random.Generator) -> NDArray[np.float64]:
