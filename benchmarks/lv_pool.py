@@ -22,6 +22,7 @@ from scipy import ndimage
 from myoperf.phantom.population import draw_patient
 from myoperf.research.lv_network.cases import Case, read_cases
 from myoperf.research.lv_network.simulated import KINDS
+from myoperf.stats import bootstrap_statistic, percentile_interval
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "ms-st-unet.md"
@@ -78,10 +79,8 @@ def rows_of(training: Path) -> pd.DataFrame:
 
 
 def interval(values: np.ndarray) -> str:
-    rng = np.random.default_rng(0)
-    means = values[rng.integers(values.size, size=(2000, values.size))].mean(1)
-    low, high = np.percentile(means, (2.5, 97.5))
-    return f"{values.mean():.3f} ({low:.3f} to {high:.3f})"
+    ends = percentile_interval(bootstrap_statistic(values, rng=np.random.default_rng(0)))
+    return f"{values.mean():.3f} ({ends.lo:.3f} to {ends.hi:.3f})"
 
 
 def groups(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

@@ -21,6 +21,7 @@ from myoperf.errors import AnalysisError
 from myoperf.geometry import largest_piece, reslice, transform_points
 from myoperf.io import read_nifti, read_studies
 from myoperf.lv import find_lv, frame_from_mask
+from myoperf.stats import bootstrap_statistic, percentile_interval, wilson_interval
 from myoperf.types import Volume
 
 ROOT = Path(__file__).parents[1]
@@ -82,24 +83,17 @@ def measure(row: dict[str, str], folder: Path) -> dict[str, Any]:
 
 def wilson(hits: int, n: int) -> str:
     """Write a share with its 95 % Wilson interval."""
-    p, z = hits / n, 1.959964
-    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return f"{hits}/{n} = {100 * p:.1f} % ({100 * max(middle - half, 0):.1f}-{100 * min(middle + half, 1):.1f})"
+    ends = wilson_interval(hits, n)
+    return f"{hits}/{n} = {100 * hits / n:.1f} % ({100 * ends.lo:.1f}-{100 * ends.hi:.1f})"
 
 
 def interval(rows: list[dict[str, Any]], key: str, digits: int) -> str:
     """Write a median with its 95 % interval, resampling patients."""
-    rng = np.random.default_rng(0)
-    groups: dict[str, list[float]] = {}
-    for row in rows:
-        groups.setdefault(row["patient"], []).append(float(row[key]))
-    sets = list(groups.values())
-    draws = [np.median(np.concatenate([sets[i] for i in rng.integers(len(sets), size=len(sets))])) for _ in range(1000)]
-    values = np.array([float(row[key]) for row in rows])
-    low, high = np.percentile(draws, (2.5, 97.5))
+    values, patients = np.array([float(row[key]) for row in rows]), [row["patient"] for row in rows]
+    samples = bootstrap_statistic(values, np.median, rng=np.random.default_rng(0), resamples=1000, patient=patients)
+    ends = percentile_interval(samples)
     middle, worst = float(np.median(values)), _worst(values, key)
-    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f}); worst {worst:.{digits}f}"
+    return f"{middle:.{digits}f} ({ends.lo:.{digits}f} to {ends.hi:.{digits}f}); worst {worst:.{digits}f}"
 
 
 def _worst(values: np.ndarray, key: str) -> float:

@@ -47,7 +47,7 @@ from myoperf.pipeline.flow import flow_of_scan, summed_volume
 from myoperf.pipeline.uncertainty import interval_of_draws, jitter_frame
 from myoperf.polar import fit_surface, sample_polar_map
 from myoperf.segments import TERRITORIES, segment_means
-from myoperf.stats import wilson_interval
+from myoperf.stats import bootstrap_statistic, percentile_interval, wilson_interval
 from myoperf.types import Finding, FlowResult, Scan, State, Volume
 
 ROOT = Path(__file__).parents[1]
@@ -338,15 +338,15 @@ def save(rows: list[dict[str, Any]]) -> None:
 def measured(table: pd.DataFrame, name: str, rng: np.random.Generator) -> dict[str, str]:
     """Give bias, SD and r of relative differences with 95 % intervals, patients drawn anew 500 times."""
     table = table.dropna(subset=[name])
-    groups = [one[[name, f"{name}_known"]].to_numpy() for _, one in table.groupby("patient")]
 
-    def numbers(chosen: list[Any]) -> Any:
-        seen, known = np.concatenate(chosen).T
-        off = 100.0 * (seen / known - 1.0)
-        return np.array([off.mean(), off.std(ddof=1), np.corrcoef(seen, known)[0, 1]])
+    def numbers(rows: Any) -> Any:
+        measured, known = rows.T
+        off = 100.0 * (measured / known - 1.0)
+        return np.array([off.mean(), off.std(ddof=1), np.corrcoef(measured, known)[0, 1]])
 
-    value = numbers(groups)
-    drawn = [numbers([groups[i] for i in rng.integers(0, len(groups), len(groups))]) for _ in range(500)]
+    rows = table[[name, f"{name}_known"]].to_numpy()
+    value = numbers(rows)
+    drawn = bootstrap_statistic(rows, numbers, rng=rng, resamples=500, patient=table["patient"])
     low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
     texts = [f"{v:.{d}f} ({a:.{d}f} to {b:.{d}f})" for v, a, b, d in zip(value, low, high, (1, 1, 3), strict=True)]
     return dict(zip(("bias", "sd", "r"), texts, strict=True))
@@ -358,10 +358,8 @@ def covered(table: pd.DataFrame, name: str, rng: np.random.Generator) -> str:
     held = (there[f"{name}_lo"] <= there[f"{name}_known"]) & (there[f"{name}_known"] <= there[f"{name}_hi"])
     if there["region"].nunique() == 1:
         return share(int(held.sum()), len(held))
-    groups = [one.to_numpy() for _, one in held.groupby(there["patient"])]
-    drawn = [np.concatenate([groups[i] for i in rng.integers(0, len(groups), len(groups))]).mean() for _ in range(500)]
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return f"{100 * held.mean():.0f} ({100 * low:.0f} to {100 * high:.0f})"
+    ends = percentile_interval(bootstrap_statistic(held, rng=rng, resamples=500, patient=there["patient"]))
+    return f"{100 * held.mean():.0f} ({100 * ends.lo:.0f} to {100 * ends.hi:.0f})"
 
 
 def repeated(table: pd.DataFrame, name: str) -> str:

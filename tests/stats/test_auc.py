@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from myoperf.errors import InputError
-from myoperf.stats.auc import delong_pairs, delong_table, delong_unpaired
+from myoperf.stats.auc import delong_pairs, delong_table
 from myoperf.stats.bootstrap import bootstrap_auc, percentile_interval, resample_counts
 
 PROC = """
@@ -49,17 +49,6 @@ def test_areas_variances_intervals_and_p_values_equal_proc(kind, seed):
         assert abs(ours.interval(model).hi - one[model, 4]) < 1e-8
     assert np.abs(pairs.z - two[:, 0]).max() < 1e-8
     assert np.abs(pairs.p - two[:, 1]).max() < 1e-8
-
-
-def test_independent_groups_compare_as_in_proc():
-    (truth_a, a), (truth_b, b) = scores("tied", 7), scores("random", 8)
-    code = f"""suppressMessages(library(pROC))
-    a <- roc(c({",".join(map(str, truth_a))}), c({",".join(map(repr, map(float, a[0])))}), quiet=TRUE, direction="<")
-    b <- roc(c({",".join(map(str, truth_b))}), c({",".join(map(repr, map(float, b[0])))}), quiet=TRUE, direction="<")
-    t <- roc.test(a, b, method="delong", paired=FALSE); cat(sprintf("%.15g %.15g", t$statistic, t$p.value))"""
-    done = subprocess.run(["Rscript", "-e", code], capture_output=True, text=True, check=True)
-    t, p = map(float, done.stdout.split())
-    assert delong_unpaired(delong_table(truth_a, a[0]), delong_table(truth_b, b[0])) == pytest.approx((t, p), abs=1e-8)
 
 
 def test_with_one_diseased_patient_there_is_no_interval_and_no_test_as_in_proc():

@@ -175,3 +175,31 @@ def test_net_benefit_of_a_sure_model_is_the_prevalence():
 def test_scores_beyond_one_have_no_calibration():
     with pytest.raises(InputError, match="0 to 1"):
         stats.measure_calibration([0, 1], [0.2, 3.0])
+
+
+def test_the_bootstrap_of_a_mean_spreads_by_its_standard_error():
+    values = np.random.default_rng(1).normal(size=400)
+    samples = stats.bootstrap_statistic(values, rng=np.random.default_rng(2))
+    assert samples.shape == (2000,)
+    assert samples.std() == pytest.approx(values.std() / 20, rel=0.1)
+    assert samples.mean() == pytest.approx(values.mean(), abs=0.01)
+
+
+def test_rows_of_one_patient_are_drawn_together():
+    values, patient = np.repeat([0.0, 1.0, 2.0], [1, 2, 5]), np.repeat(["a", "b", "c"], [1, 2, 5])
+    sizes = {1: 0.0, 2: 1.0, 5: 2.0}
+
+    def whole(rows):
+        counts = {value: int((rows == value).sum()) for value in (0.0, 1.0, 2.0)}
+        assert all(counts[value] % size == 0 for size, value in sizes.items())
+        return np.median(rows)
+
+    drawn = stats.bootstrap_statistic(values, whole, rng=np.random.default_rng(0), resamples=200, patient=patient)
+    assert len(set(drawn)) > 1
+
+
+def test_a_statistic_of_several_columns_keeps_its_shape():
+    rows = np.arange(12.0).reshape(6, 2)
+    drawn = stats.bootstrap_statistic(rows, lambda r: r.mean(axis=0), rng=np.random.default_rng(0), resamples=7)
+    assert drawn.shape == (7, 2)
+    assert drawn[:, 1] - drawn[:, 0] == pytest.approx(np.ones(7))

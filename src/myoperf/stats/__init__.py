@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from myoperf.stats.auc import AucTable, ConfidenceInterval, DelongPairs, delong_pairs, delong_table, delong_unpaired
-from myoperf.stats.bootstrap import bootstrap_auc, bootstrap_p, percentile_interval, resample_counts
+from myoperf.stats.auc import AucTable, ConfidenceInterval, DelongPairs, delong_pairs, delong_table
+from myoperf.stats.bootstrap import (
+    bootstrap_auc,
+    bootstrap_p,
+    bootstrap_statistic,
+    percentile_interval,
+    resample_counts,
+)
 from myoperf.stats.calibration import (
     Calibration,
     average_precision,
@@ -36,11 +42,11 @@ __all__ = [
     "beaten_by",
     "bootstrap_auc",
     "bootstrap_p",
+    "bootstrap_statistic",
     "compare_levels",
     "decision_curve",
     "delong_pairs",
     "delong_table",
-    "delong_unpaired",
     "measure_calibration",
     "measure_threshold",
     "percentile_interval",

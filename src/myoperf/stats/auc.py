@@ -17,15 +17,7 @@ from scipy import stats as distributions
 from myoperf.errors import InputError
 from myoperf.types import Float
 
-__all__ = [
-    "AucTable",
-    "ConfidenceInterval",
-    "DelongPairs",
-    "check_scores",
-    "delong_pairs",
-    "delong_table",
-    "delong_unpaired",
-]
+__all__ = ["AucTable", "ConfidenceInterval", "DelongPairs", "check_scores", "delong_pairs", "delong_table"]
 
 
 _NO_VARIANCE = 1e-15
@@ -106,7 +98,7 @@ class DelongPairs:
 
 
 def check_scores(truth: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.bool_], Float]:
-    """Check labels and scores; give them as (patients,) bool and (models, patients) float64.
+    """Check labels and scores; return them as (patients,) bool and (models, patients) float64.
 
     Raises
     ------
@@ -138,9 +130,13 @@ def delong_table(truth: ArrayLike, scores: ArrayLike) -> AucTable:
     positive, matrix = check_scores(truth, scores)
     cases, controls = matrix[:, positive], matrix[:, ~positive]
     m, n = cases.shape[1], controls.shape[1]
-    everyone = _midranks(np.concatenate([cases, controls], axis=1))
-    above = (everyone[:, :m] - _midranks(cases)) / n  # (models, m): share of controls below each case
-    below = 1.0 - (everyone[:, m:] - _midranks(controls)) / m  # (models, n): share of cases above each control
+    everyone = distributions.rankdata(np.concatenate([cases, controls], axis=1), axis=1)
+    above = (
+        everyone[:, :m] - distributions.rankdata(cases, axis=1)
+    ) / n  # (models, m): share of controls below each case
+    below = (
+        1.0 - (everyone[:, m:] - distributions.rankdata(controls, axis=1)) / m
+    )  # (models, n): share of cases above each control
     auc = above.mean(axis=1)
     if min(m, n) < 2:
         return AucTable(auc, np.full((len(auc), len(auc)), np.nan), m, n)
@@ -162,47 +158,10 @@ def delong_pairs(table: AucTable) -> DelongPairs:
     return DelongPairs(a, b, difference, *_z_and_p(difference, spread))
 
 
-def delong_unpaired(first: AucTable, second: AucTable) -> tuple[float, float]:
-    """Compare the first model's area on two independent groups of patients.
-
-    Returns
-    -------
-    (t, p): the statistic and its two-sided p by Student's t with Satterthwaite's degrees of freedom,
-    as pROC's ``roc.test(method="delong", paired=FALSE)``.
-    """
-    variances = np.array([first.variance[0], second.variance[0]])
-    sizes = np.array([t.n_positive + t.n_negative for t in (first, second)])
-    total = float(variances.sum())
-    difference = float(first.auc[0] - second.auc[0])
-    if total <= _NO_VARIANCE:
-        return (0.0, 1.0) if abs(difference) <= _NO_VARIANCE else (float(np.copysign(np.inf, difference)), 0.0)
-    t = difference / np.sqrt(total)
-    freedom = total**2 / float((variances**2 / (sizes - 1)).sum())
-    return float(t), float(2.0 * distributions.t.sf(abs(t), freedom))
-
-
 def _z_and_p(difference: Float, variance: Float) -> tuple[Float, Float]:
-    """Give the normal statistic and its two-sided p; no difference gives (0, 1), a sure one (inf, 0)."""
+    """Return the normal statistic and its two-sided p: (0, 1) for no difference, (inf, 0) for one without variance."""
     sure = variance <= _NO_VARIANCE
     same = np.abs(difference) <= _NO_VARIANCE
     z = np.divide(difference, np.sqrt(np.where(sure, 1.0, variance)))
     z = np.where(sure, np.where(same, 0.0, np.copysign(np.inf, difference)), z)
     return z, 2.0 * special.ndtr(-np.abs(z))
-
-
-def _midranks(values: Float) -> Float:
-    """Ranks from 1 along the last axis, ties sharing their mean rank.
-
-    One sort for the matrix; runs of equal values get the mean of the first and the last rank of the run.
-    """
-    order = np.argsort(values, axis=1)
-    ordered = np.take_along_axis(values, order, axis=1)
-    rows, columns = values.shape
-    starts = np.ones((rows, columns + 1), dtype=bool)
-    np.not_equal(ordered[:, 1:], ordered[:, :-1], out=starts[:, 1:columns])
-    place = np.arange(columns)
-    first = np.maximum.accumulate(np.where(starts[:, :columns], place, 0), axis=1)
-    last = np.minimum.accumulate(np.where(starts[:, 1:], place, columns)[:, ::-1], axis=1)[:, ::-1]
-    ranks = np.empty((rows, columns))
-    np.put_along_axis(ranks, order, 0.5 * (first + last) + 1.0, axis=1)
-    return ranks

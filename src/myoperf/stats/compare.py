@@ -26,7 +26,7 @@ class FactorPair:
     median_difference
         Median area of `a` minus that of `b` over the pooled bootstraps.
     p_rank_sum
-        Wilcoxon rank-sum over pooled bootstraps as if independent, as paper 001 does it. Every
+        Wilcoxon rank-sum over pooled bootstraps as if independent, as Hajianfar et al. 2025 do it. Every
         resample of every model counts as an observation, which overstates significance.
     p_paired
         Sign-flip permutation over models matched on the other factors (each contributes one
@@ -61,16 +61,16 @@ def adjust_p(p: ArrayLike, *, method: str = "holm") -> Float:
     values = given[made]
     if given.ndim != 1 or not ((values >= 0) & (values <= 1)).all():
         raise InputError("p values must be a list of numbers from 0 to 1.")
-    order = np.argsort(values)
-    n = values.size
     if method == "holm":
-        stepped = np.maximum.accumulate(values[order] * (n - np.arange(n)))
+        order, steps = np.argsort(values), np.arange(values.size, 0, -1)
+        adjusted = np.empty_like(values)
+        adjusted[order] = np.minimum(np.maximum.accumulate(values[order] * steps), 1.0)
     elif method == "benjamini-hochberg":
-        stepped = np.minimum.accumulate((values[order] * n / (np.arange(n) + 1))[::-1])[::-1]
+        adjusted = distributions.false_discovery_control(values)
     else:
         raise InputError(f"Unknown correction {method}: holm or benjamini-hochberg.")
     out = np.full(given.size, np.nan)
-    out[np.flatnonzero(made)[order]] = np.minimum(stepped, 1.0)
+    out[made] = adjusted
     return out
 
 

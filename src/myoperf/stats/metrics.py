@@ -1,8 +1,8 @@
-"""What a threshold makes of probabilities: counts, proportions, and their intervals.
+"""Sensitivity, specificity and the like at a threshold, with their intervals.
 
 Wilson, JASA 1927, doi:10.1080/01621459.1927.10502953, for proportions of patients; the percentile
 bootstrap by patient where a number is no plain proportion (balanced accuracy, F1) or where several
-rows of one patient hang together.
+rows belong to one patient.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Measured:
-    """A number, its interval and how many it rests on; NaN where nothing was there to divide by."""
+    """A number, its interval and how many patients it rests on; NaN where the denominator is zero."""
 
     value: float
     interval: ConfidenceInterval
@@ -61,18 +61,12 @@ def wilson_interval(successes: int, n: int, *, level: float = 0.95) -> Confidenc
         raise InputError(f"A proportion needs 0 <= successes <= n; got {successes} of {n}.")
     if n == 0:
         return ConfidenceInterval(float("nan"), float("nan"), level)
-    z = float(distributions.norm.ppf(0.5 + level / 2))
-    share = successes / n
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    # At 0 and 1 rounding may leave an end beyond the share itself.
-    return ConfidenceInterval(
-        max(0.0, min(share, float(centre - half))), min(1.0, max(share, float(centre + half))), level
-    )
+    ends = distributions.binomtest(successes, n).proportion_ci(level, method="wilson")
+    return ConfidenceInterval(float(ends.low), float(ends.high), level)
 
 
 def threshold_for_sensitivity(truth: ArrayLike, scores: ArrayLike, sensitivity: float) -> float:
-    """Give the highest threshold whose sensitivity reaches the wish (choose it on validation data)."""
+    """Return the highest threshold that still reaches the requested sensitivity; choose it on validation data."""
     positive, matrix = check_scores(truth, scores)
     if not 0 < sensitivity <= 1:
         raise InputError(f"A sensitivity lies between 0 and 1; got {sensitivity}.")
@@ -98,7 +92,7 @@ def measure_threshold(
     counts
         (resamples, rows) from `resample_counts`, for the intervals that are bootstrapped.
     clustered
-        Rows of a patient hang together (per vessel): every interval is bootstrapped.
+        Several rows belong to one patient (one per vessel): every interval is bootstrapped.
 
     Returns
     -------
