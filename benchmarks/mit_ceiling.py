@@ -28,9 +28,9 @@ from torch.nn import functional as F
 from myoperf.diagnosis.classifier import load_classifier
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.truth import truth
-from myoperf.research.slice_transformer.cases import PAPER_POPULATION, SliceCases, collect_cases
+from myoperf.research.slice_transformer.cases import SPECT_MPI_POPULATION, SliceCases, collect_cases
 from myoperf.research.slice_transformer.recipe import polar_probability
-from myoperf.research.slice_transformer.study import SCALES
+from myoperf.research.slice_transformer.study import RECIPES
 from myoperf.research.slice_transformer.training import balanced_order
 from myoperf.segments import TERRITORIES
 from myoperf.stats import bootstrap_auc, delong_table, percentile_interval, resample_counts
@@ -105,7 +105,7 @@ def true_uptake(n: int) -> Float:
     """Give how far the worst territory's true stress uptake falls below what a reader calls normal, (n,)."""
     scores = []
     for index in range(n):
-        patient = draw_patient(np.random.default_rng((SEED, index)), PAPER_POPULATION)
+        patient = draw_patient(np.random.default_rng((SEED, index)), SPECT_MPI_POPULATION)
         uptake = np.asarray(truth(patient).segments_percent["stress"])
         missing = 1.0 - uptake / uptake.max()
         worst = [missing[[s - 1 for s in segments]] for segments in TERRITORIES.values()]
@@ -157,8 +157,8 @@ def main() -> None:
     parser.add_argument("--patients", type=int, default=PATIENTS)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    shape = SCALES["small"].encoder.volume_shape
-    cases = collect_cases(given.folder / "patients", given.patients, SEED, shape=shape, options=PAPER_POPULATION)
+    shape = RECIPES["small"].encoder.volume_shape
+    cases = collect_cases(given.folder / "patients", given.patients, SEED, shape=shape, quiet=False)
     table = measure(cases)
     if given.patients == PATIENTS:
         table.to_csv(RESULTS / "mit_ceiling.csv", index=False, float_format="%.5g")

@@ -17,10 +17,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from myoperf.research.slice_transformer.cases import PAPER_POPULATION, collect_cases
-from myoperf.research.slice_transformer.mit_weights import read_checkpoint, read_config
+from myoperf.research.slice_transformer.cases import collect_cases
+from myoperf.research.slice_transformer.mit_weights import read_checkpoint
 from myoperf.research.slice_transformer.multi_branch import MultiBranchConfig, build_multi_branch, load_branches
-from myoperf.research.slice_transformer.study import SCALES
+from myoperf.research.slice_transformer.study import RECIPES
 from myoperf.research.slice_transformer.training import FitOptions, fit, predict, split_patients
 from myoperf.stats import delong_table
 
@@ -35,10 +35,10 @@ def curve(
     """Train on 70 % of the patients; measure the others after every third epoch and the last (frozen: the last)."""
     train, test = split_patients(truth.tolist(), share=0.3, rng=np.random.default_rng(SEED))
     chosen = [VIEWS.index(view) for view in views]
-    encoder = SCALES["small"].encoder
+    encoder = RECIPES["small"].encoder
     network = build_multi_branch(MultiBranchConfig(views=views, encoder=encoder), seed=0)
     if weights is not None:
-        load_branches(network, read_checkpoint(weights, "teacher"), published=read_config(weights))
+        load_branches(network, read_checkpoint(weights, "teacher"))
     rows, began = [], time.process_time()
 
     def measure(epoch: int, loss: float) -> None:
@@ -67,8 +67,8 @@ def main() -> None:
     parser.add_argument("--weights", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    shape = SCALES["small"].encoder.volume_shape
-    cases = collect_cases(given.folder / "patients", PATIENTS, SEED, shape=shape, options=PAPER_POPULATION)
+    shape = RECIPES["small"].encoder.volume_shape
+    cases = collect_cases(given.folder / "patients", PATIENTS, SEED, shape=shape, quiet=False)
     for rate in given.rates:
         options = FitOptions(epochs=given.epochs, batch=16, learning_rate=rate, cosine=True, frozen=given.frozen)
         found = curve(cases.stacks.astype(np.float32), cases.expert, tuple(given.views), options, given.weights)

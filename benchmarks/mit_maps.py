@@ -16,14 +16,14 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from myoperf.research.slice_transformer.cases import PAPER_POPULATION, draw_slice_cases
+from myoperf.research.slice_transformer.cases import draw_slice_cases
 from myoperf.research.slice_transformer.multi_branch import (
     MultiBranchConfig,
     attention_maps,
     build_multi_branch,
     grad_cam,
 )
-from myoperf.research.slice_transformer.recipe import SCALES
+from myoperf.research.slice_transformer.recipe import RECIPES
 from myoperf.research.slice_transformer.training import predict
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
@@ -32,7 +32,7 @@ SEED, PLANES = 77, (2, 4, 6)
 
 def draw_stacks() -> None:
     """Draw all planes of one patient, stress above rest."""
-    cases = draw_slice_cases(6, SEED, options=PAPER_POPULATION)
+    cases = draw_slice_cases(6, SEED)
     stacks = cases.stacks[int(np.flatnonzero(cases.expert & cases.ica)[0])].astype(np.float32)
     half = stacks.shape[1] // 2
     figure, axes = plt.subplots(6, half, figsize=(half * 0.95, 6.0))
@@ -49,10 +49,10 @@ def draw_stacks() -> None:
 
 def draw_maps(folder: Path) -> None:
     """Draw Grad-CAM, and attention where it tells places apart, on some planes."""
-    network = build_multi_branch(MultiBranchConfig(encoder=SCALES["small"].encoder))
+    network = build_multi_branch(MultiBranchConfig(encoder=RECIPES["small"].encoder))
     network.load_state_dict(load_file(folder / "slices" / "model.safetensors"))
     network.eval()
-    cases = draw_slice_cases(6, SEED, options=PAPER_POPULATION)
+    cases = draw_slice_cases(6, SEED)
     index = int(np.flatnonzero(cases.expert & cases.ica)[0])
     stacks = cases.stacks[index : index + 1].astype(np.float32)
     probability = predict(network, stacks)[0]

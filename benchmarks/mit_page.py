@@ -14,7 +14,7 @@ import pandas as pd
 
 from myoperf.research.slice_transformer import recipe as slices_recipe
 from myoperf.research.slice_transformer.baselines import BASELINES
-from myoperf.research.slice_transformer.study import ARMS, SCALES
+from myoperf.research.slice_transformer.study import ARMS, RECIPES
 from myoperf.research.slice_transformer.tables import markdown
 from myoperf.research.slice_transformer.unimiss import recipe as unimiss_recipe
 
@@ -238,7 +238,7 @@ def ship() -> dict[str, str]:
 
 def main() -> None:
     """Fill the page's text, which stands beside this script."""
-    small, fit, learned = SCALES["small"], slices_recipe.SCALES["small"], unimiss_recipe.SCALES["small"]
+    small, fit, learned = RECIPES["small"], slices_recipe.RECIPES["small"], unimiss_recipe.RECIPES["small"]
     trained = small.patients - round(small.test_share * small.patients)
     settings = {
         "patients": small.patients,

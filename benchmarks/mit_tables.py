@@ -1,4 +1,4 @@
-"""Tables 3 to 6 of paper 000 at scale small, pre-training and the comparison with polar maps, in slices of time.
+"""Tables 3 to 6 of Zhao et al. at scale small, pre-training and the comparison with polar maps, in slices of time.
 
     python benchmarks/mit_tables.py FOLDER --minutes 10       # again until it says that all is done
     python benchmarks/mit_tables.py FOLDER --part study       # one part: patients, unimiss, slices or study
@@ -19,9 +19,8 @@ from pathlib import Path
 import torch
 
 from myoperf.research.slice_transformer import recipe as slices_recipe
-from myoperf.research.slice_transformer.baselines import keras_baselines
-from myoperf.research.slice_transformer.cases import PAPER_POPULATION, collect_cases
-from myoperf.research.slice_transformer.study import SCALES, run
+from myoperf.research.slice_transformer.cases import collect_cases
+from myoperf.research.slice_transformer.study import RECIPES, run
 from myoperf.research.slice_transformer.unimiss import recipe as unimiss_recipe
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
@@ -37,11 +36,20 @@ def copy(source: Path, names: dict[str, str]) -> None:
         shutil.copyfile(source / name, RESULTS / to)
 
 
+def share_patients(folder: Path, out: Path, *, name: str = "patients") -> Path:
+    """Link the folder of simulated patients into a run's folder, and return the run's folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    link = out / name
+    if not link.exists():
+        link.symlink_to((folder / "patients").resolve(), target_is_directory=True)
+    return out
+
+
 def pre_train(folder: Path) -> None:
     """Pre-train and probe; a run that stopped goes on after its last epoch."""
     out, seed = folder / "unimiss", SEED - unimiss_recipe.PROBE_OFFSET
     if not (out / "card.json").exists():
-        unimiss_recipe.run("small", out, seed, data=None, resume=True, quiet=True, patients=folder / "patients")
+        unimiss_recipe.run("small", share_patients(folder, out), seed, data=None, resume=True, quiet=True)
     copy(out, {"epochs.csv": "mit_unimiss.csv", "probe.csv": "mit_probe.csv"})
 
 
@@ -49,7 +57,7 @@ def pre_train_with(folder: Path, data: Path) -> None:
     """Pre-train on the volumes of a folder beside the simulated ones, and probe."""
     out, seed = folder / "unimiss-real", SEED - unimiss_recipe.PROBE_OFFSET
     if not (out / "card.json").exists():
-        unimiss_recipe.run("small", out, seed, data=data, resume=True, quiet=True, patients=folder / "patients")
+        unimiss_recipe.run("small", share_patients(folder, out), seed, data=data, resume=True, quiet=True)
     card = json.loads((out / "card.json").read_text(encoding="utf-8"))
     copy(out, {"epochs.csv": "mit_unimiss_real.csv", "probe.csv": "mit_probe_real.csv"})
     said = {name: card[name] for name in ("training_data", "not_read_of_data", "command")}
@@ -58,17 +66,8 @@ def pre_train_with(folder: Path, data: Path) -> None:
 
 def train_study(folder: Path, minutes: float) -> bool:
     """Train the study's models until time is up; tell whether all are done."""
-    size, out, weights = SCALES["small"], folder / "study", folder / "unimiss" / "unimiss.pt"
-    done = run(
-        "small",
-        out,
-        SEED,
-        weights=weights if weights.exists() else None,
-        baselines=keras_baselines(epochs=size.baseline_epochs, batch=16, side=size.baseline_side),
-        minutes=minutes,
-        patients=folder / "patients",
-        report=lambda line: print(line, flush=True),
-    )
+    out, weights = share_patients(folder, folder / "study", name="cohort"), folder / "unimiss" / "unimiss.pt"
+    done = run("small", out, SEED, weights=weights if weights.exists() else None, minutes=minutes)
     if (out / "table.csv").exists():
         copy(out, {"table.csv": "mit_tables.csv", "answers.csv": "mit_answers.csv"})
     return done is not None
@@ -78,7 +77,7 @@ def compare_with_polar(folder: Path) -> None:
     """Train the recipe and compare it with the classifier of polar maps."""
     out = folder / "slices"
     if not (out / "card.json").exists():
-        slices_recipe.run("small", out, SEED, data=None, resume=True, quiet=True, patients=folder / "patients")
+        slices_recipe.run("small", share_patients(folder, out), SEED, data=None, resume=True, quiet=True)
     copy(out, {"held_out.csv": "mit_held_out.csv", "versus_polar.csv": "mit_versus_polar.csv"})
 
 
@@ -91,9 +90,9 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     RESULTS.mkdir(parents=True, exist_ok=True)
-    began, size = time.monotonic(), SCALES["small"]
-    shape = size.encoder.volume_shape
-    collect_cases(given.folder / "patients", size.patients, SEED, shape=shape, options=PAPER_POPULATION, report=print)
+    began, recipe = time.monotonic(), RECIPES["small"]
+    shape = recipe.encoder.volume_shape
+    collect_cases(given.folder / "patients", recipe.patients, SEED, shape=shape, quiet=False)
     for part in PARTS if given.part == "all" else [given.part]:
         left = given.minutes - (time.monotonic() - began) / 60.0
         if left < 0:

@@ -1,4 +1,4 @@
-"""Dynamic PET through reading and the main job: known flow comes back; what prevents flow is reported."""
+"""Dynamic PET through reading and the main job: known flow comes back; what forbids flow is said."""
 
 import json
 from dataclasses import replace
@@ -66,7 +66,7 @@ def test_the_main_job_measures_flow_and_reserve(report):
     assert reserve.territories["RCA"] < reserve.territories["LAD"] == pytest.approx(2.4 / 0.9, rel=0.08)
 
 
-def test_the_ventricle_is_located_on_late_frames_and_that_is_reported(report):
+def test_the_ventricle_is_found_on_late_frames_and_that_is_said(report):
     result = report.results[0]
     (said,) = [f for f in result.findings if f.code == "late-frames-summed"]
     assert said.message.startswith("The ventricle was located on time frames 16 to 18 of 18 (120 to 300 s after")
@@ -86,7 +86,7 @@ def test_every_number_of_flow_has_an_interval(report):
     assert found.low < found.value < found.high
 
 
-def test_flow_is_in_results_and_report(report, tmp_path):
+def test_flow_stands_in_results_and_report(report, tmp_path):
     deliver(report, tmp_path / "out", formats=("html", "json", "pdf", "dicom"))
     assert len(list((tmp_path / "out" / "dicom").iterdir())) >= 3
     out = json.loads((tmp_path / "out" / "results.json").read_text())
@@ -120,7 +120,7 @@ def one_scan(stress, *, rng=None, **changes):
         ({"frame_start_ms": None}, "flow-no-times"),
     ],
 )
-def test_what_prevents_flow_is_reported(stress, changes, code):
+def test_what_forbids_flow_is_said(stress, changes, code):
     flow, findings = one_scan(stress, **changes)
     assert flow is None
     assert codes(findings) == {code}
@@ -158,7 +158,7 @@ def test_frames_that_overlap_give_no_flow(stress):
     assert "overlap" in findings[0].message
 
 
-def test_noise_that_the_model_cannot_follow_is_reported(stress):
+def test_noise_that_the_model_cannot_follow_is_said(stress):
     rng = np.random.default_rng(4)
     array = stress.scans[0].image.array
     wall = array[-1] > 0.4 * array[-1].max()

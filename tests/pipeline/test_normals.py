@@ -118,7 +118,7 @@ def test_scans_whose_ventricle_is_in_doubt_are_left_out_and_both_days_of_a_patie
     assert set(seen) == {0}, "intervals would be drawn for nothing"
 
 
-def test_the_reason_of_failed_studies_is_reported(tmp_path, monkeypatch):
+def test_why_studies_fail_is_said(tmp_path, monkeypatch):
     def read(folders):
         raise InputError("a.dcm is cut short.")
 

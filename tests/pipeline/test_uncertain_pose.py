@@ -1,4 +1,4 @@
-"""An uncertain pose in one of two scans is transferred from the other."""
+"""A pose in doubt in one of two scans is taken from the other."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def labelled(volume, frame):
 
 
 def finder(doubted):
-    """Find the true pose but in volumes for which `doubted` says so: there 30 mm to the side, with a warning."""
+    """Find the true pose but in volumes for which `doubted` says so: there 30 mm beside it, with a doubt."""
 
     def find(volume):
         labels, _ = labelled(volume, FRAME)
@@ -57,7 +57,7 @@ def codes(result):
     return {f.code for f in result.findings}
 
 
-def test_the_uncertain_pose_follows_the_other_scans():
+def test_the_doubtful_pose_follows_the_other_scans():
     stress, rest = run(Study((STRESS, REST)), lambda volume: volume is REST.image)
     assert "frame-from-other-scan" in codes(rest)
     assert "check-orientation" not in codes(rest)
@@ -67,7 +67,7 @@ def test_the_uncertain_pose_follows_the_other_scans():
 
 
 @pytest.mark.parametrize("doubted", [lambda volume: True, lambda volume: False])
-def test_nothing_changes_where_both_or_neither_are_uncertain(doubted):
+def test_nothing_changes_where_both_or_neither_are_in_doubt(doubted):
     for result in run(Study((STRESS, REST)), doubted):
         assert "frame-from-other-scan" not in codes(result)
         assert ("check-orientation" in codes(result)) is doubted(result.volume)
@@ -82,7 +82,7 @@ def test_nothing_changes_for_one_scan_alone_or_with_the_operators_frame():
         np.testing.assert_array_equal(result.frame.base_mm, FRAME.base_mm)
 
 
-def test_scans_that_do_not_match_stay_uncertain(monkeypatch):
+def test_scans_that_do_not_match_keep_their_doubt(monkeypatch):
     def refuse(*_):
         raise AnalysisError("The scans do not match.")
 

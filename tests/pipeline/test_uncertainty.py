@@ -9,19 +9,9 @@ from myoperf.errors import InputError
 from myoperf.gated import measure_synchrony
 from myoperf.lv import LVFit
 from myoperf.pipeline import Models, Options, analyze
-from myoperf.pipeline.scan import (
-    check_phase,
-    locate_ventricle,
-    measure_scan,
-    orient_scan,
-    reconstruct_scan,
-    undo_patient_motion,
-    unroll,
-)
+from myoperf.pipeline.scan import check_phase, undo_patient_motion
 from myoperf.pipeline.scoring import _cavity_ratio
-from myoperf.pipeline.uncertainty import PoseSpread, _remeasure, jitter_frame
 from myoperf.quality.counts import place_in_views
-from myoperf.quantities import numbers_of_scan
 from myoperf.report.content import numbers_table
 from myoperf.report.contract import results_json
 from myoperf.types import FunctionResult, LVFrame, Projections, Scan, Study
@@ -115,37 +105,12 @@ def test_tid_compares_model_walls_and_falls_back_on_labels(report):
     assert fallen == pytest.approx(1.5)
 
 
-def test_volumes_without_views_get_the_uncertainty_of_the_pose(report):
+def test_volumes_without_views_get_the_outline_s_doubt(report):
     volume = report.results[0].volume
     drawn = analyze(Study((Scan(volume, state="rest"),)), MODELS, Options(interval_draws=3)).intervals["rest"]
     assert {entry.source for entry in drawn.values()} == {"outline"}
     assert drawn["cavity_ml"].sd > 0
     assert "lung_heart_ratio" not in drawn
-
-
-def test_a_draw_with_nothing_varied_repeats_the_measurement(report, monkeypatch):
-    monkeypatch.setattr(
-        "myoperf.pipeline.uncertainty.ASSUMED_SPREAD", PoseSpread(shift_mm=0.0, tilt_deg=0.0, valve_mm=0.0)
-    )
-    options = Options(interval_draws=0)
-    scan = Scan(report.results[0].volume, state="rest", tracer="Tc-99m")
-    (result,) = analyze(Study((scan,)), MODELS, options).results
-    repeated = _remeasure(result, MODELS, options, np.random.default_rng(0))
-    assert numbers_of_scan(repeated) == pytest.approx(numbers_of_scan(result), rel=1e-6)
-
-
-def test_a_corrected_pose_enters_at_its_stage_and_what_follows_is_redone(report):
-    scan, options = Scan(report.results[0].volume, state="rest"), Options(interval_draws=0)
-    pose = jitter_frame(FRAME, np.random.default_rng(1))
-    located = locate_ventricle(reconstruct_scan(scan, options, name="rest"), MODELS, options)
-    corrected = replace(located, fit=LVFit(pose, labels_of(located.summed, pose), 1.0, ()))
-    numbers = [
-        numbers_of_scan(measure_scan(unroll(orient_scan(one, MODELS, options), options), options))
-        for one in (located, corrected)
-    ]
-    (given,) = analyze(Study((scan,)), MODELS, replace(options, frame=pose)).results
-    assert numbers[1] == numbers_of_scan(given)
-    assert numbers[1] != numbers[0]
 
 
 def test_patient_motion_is_undone_and_reported():

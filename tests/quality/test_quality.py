@@ -74,7 +74,7 @@ def test_few_counts():
 
 
 @pytest.mark.parametrize(("shift", "axis"), [((0, 0, 12.0), 0), ((14.0, 0.0, 0), 1)])
-def test_patient_motion_is_detected_and_corrected(shift, axis):
+def test_a_patient_who_moves_is_noticed_and_put_back(shift, axis):
     moved = np.zeros((VIEWS, 3))
     moved[25:] = shift
     spoilt = views(moved=moved)
@@ -92,14 +92,14 @@ def test_patient_motion_is_detected_and_corrected(shift, axis):
     assert after - grain < 0.3 * (before - grain)
 
 
-def test_a_patient_who_lies_still_is_not_corrected():
+def test_a_patient_who_lies_still_is_left_alone():
     for seed in range(5):
         assert check_motion(views(seed=seed)) == ()
     still = views()
     assert np.array_equal(correct_motion(still).array, still.array)
 
 
-def test_motion_correction_keeps_gates_and_refuses_what_it_cannot_do():
+def test_motion_correction_keeps_gates_and_says_what_it_cannot():
     gated = replace(views(), array=np.repeat(views().array, 3, axis=0))
     shift = np.zeros((VIEWS, 2))
     shift[30:, 0] = PIXEL
@@ -122,7 +122,7 @@ def test_gates_that_lost_beats():
     assert "gating-error" in check(replace(views(), array=array), framing="gated")
 
 
-def test_a_view_with_too_few_counts():
+def test_a_view_that_flickers():
     flicker = views().array.copy()
     flicker[:, 20] *= 0.7
     assert codes(check_views(replace(views(), array=flicker))) == {"view-counts": "warning"}
@@ -137,7 +137,7 @@ def test_truncated_heart_and_body():
     assert check(views(blobs=(wide, LV))).get("body-truncated") == "info"
 
 
-def test_activity_next_to_the_inferior_wall():
+def test_gut_beside_the_inferior_wall():
     assert check(gut=80.0) == {"hot-gut": "info"}
     assert check(gut=200.0) == {"hot-gut": "warning"}
     assert check(gut=20.0) == {}
@@ -176,7 +176,7 @@ def test_lung_heart_ratio_of_known_activity():
         lung_heart_ratio(replace(views(), array=np.zeros((1, VIEWS, ROWS, COLUMNS))), HEART)
 
 
-def test_messages_are_sentences():
+def test_messages_tell_no_names_and_end_with_a_point():
     volume, labels = shell(gut=200.0)
     for finding in check_quality(Scan(views(blobs=(LV,), seed=4)), volume, labels, FRAME):
         assert finding.message.endswith(".")

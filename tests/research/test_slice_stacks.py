@@ -57,14 +57,11 @@ def test_stress_and_rest_share_the_planes_and_stay_apart():
     assert stacks.states == ("stress", "rest")
     assert stacks.array().shape == (3, 16, 32, 32)
     assert stacks.state("stress", "sa").sum() < 0.7 * stacks.state("rest", "sa").sum()
-    resized = stacks.resized((32, 64, 64))
-    assert resized.array(("vla",)).shape == (1, 32, 64, 64)
-    assert resized.state("stress", "sa").sum() < 0.7 * resized.state("rest", "sa").sum()
     alone = stacks_from_volumes({"stress": stress}, shape=(16, 32, 32))
     assert alone.states == ("stress",)
-    with pytest.raises(InputError, match="rest was asked for"):
+    with pytest.raises(InputError, match="but not rest"):
         alone.state("rest", "sa")
-    with pytest.raises(InputError, match="cannot be shared"):
+    with pytest.raises(InputError, match="cannot be shared evenly"):
         stacks_from_volumes({"stress": stress, "rest": rest}, shape=(15, 32, 32))
     with pytest.raises(InputError, match="needed for sa, hla, vla"):
         SliceStacks({"sa": wall})

@@ -323,11 +323,11 @@ def _solve(values: Float, curve: Float, pools: Float) -> tuple[Float, Float]:
             pick = np.ix_(chosen, chosen)
             # A trace of ridge keeps columns that are zero or alike solvable.
             part = gram[..., pick[0], pick[1]] + 1e-12 * scale[..., None] * np.eye(count)
-            solution = np.linalg.solve(part, projected[..., chosen][..., None])[..., 0]
-            misfit = square_sum - (solution * projected[..., chosen]).sum(axis=-1)
-            better = (solution >= 0).all(axis=-1) & (misfit < least)
+            found = np.linalg.solve(part, projected[..., chosen][..., None])[..., 0]
+            misfit = square_sum - (found * projected[..., chosen]).sum(axis=-1)
+            better = (found >= 0).all(axis=-1) & (misfit < least)
             full = np.zeros(projected.shape)
-            full[..., chosen] = solution
+            full[..., chosen] = found
             best, least = np.where(better[..., None], full, best), np.where(better, misfit, least)
     left = values[:, None] - np.einsum("rkp,rkpf->rkf", best, design)
     return best, np.asarray(np.sqrt((left**2).sum(axis=-1)))

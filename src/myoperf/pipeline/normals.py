@@ -55,14 +55,14 @@ def patient_folders(folder: Path) -> tuple[Path, ...]:
     InputError
         When there are none.
     """
-    folders: list[Path] = []
+    found: list[Path] = []
     for inner in sorted(folder.iterdir()) if folder.is_dir() else ():
         if inner.is_dir():
-            folders += patient_folders(inner) if (inner / "cohort.csv").is_file() else [inner]
-    if not folders:
+            found += patient_folders(inner) if (inner / "cohort.csv").is_file() else [inner]
+    if not found:
         what = "has no sub-folders" if folder.is_dir() else "is no folder"
         raise InputError(f"{folder.name} {what}; expected a folder with one sub-folder for each patient.")
-    return tuple(folders)
+    return tuple(found)
 
 
 def measure_normals(

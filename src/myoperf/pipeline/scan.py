@@ -1,4 +1,4 @@
-"""One scan through its stages: reconstructed, its ventricle located, turned and labelled, unrolled, measured, checked.
+"""One scan through its stages: reconstructed, its ventricle found, turned and labelled, unrolled, measured, checked.
 
 Every stage is a function of the record of the stage before it, so that an operator's correction can enter where it
 belongs and everything after it is redone: a pose in place of `locate_ventricle`, other labels or limits of the wall
@@ -87,7 +87,7 @@ class ReconstructedScan:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LocatedScan(ReconstructedScan):
-    """A scan whose left ventricle is located: `fit` holds pose, labels of `summed` and findings."""
+    """A scan whose left ventricle is found: `fit` holds pose, labels of `summed` and findings."""
 
     fit: LVFit
 
@@ -169,7 +169,7 @@ def transfer_uncertain_pose(
 
 
 def orient_scan(located: LocatedScan, models: Models, options: Options) -> OrientedScan:
-    """Turn a scan to short axis and, with `Options.gate_labels`, label every gate of a gated scan."""
+    """Turn a scan to short axis and, where asked for, label every gate of a gated scan."""
     frame = located.fit.frame
     turned = short_axis(located.summed, frame, spacing_mm=options.slice_mm)
     gates: Volume | None = None
@@ -196,7 +196,7 @@ def measure_scan(scan: UnrolledScan, options: Options, *, repetition: Repetition
     Parameters
     ----------
     repetition
-        For intervals. Only what the original has is measured, with fewer rounds of the gated wall fit, and the
+        For intervals. Only what the original has is measured again, with fewer rounds of the gated wall fit, and the
         time-activity curves are resampled.
     """
     original = repetition.original if repetition else None

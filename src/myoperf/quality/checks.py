@@ -50,20 +50,20 @@ def check_quality(
     -------
     Findings; codes are listed in docs/quality.md.
     """
-    findings: list[Finding] = []
+    found: list[Finding] = []
     if isinstance(scan.image, Projections):
-        findings += check_views(scan.image)
-        findings += check_truncation(scan.image, frame.centre_mm)
+        found += check_views(scan.image)
+        found += check_truncation(scan.image, frame.centre_mm)
         with suppress(AnalysisError):  # of a heart outside the view, which check_truncation reports
-            findings += check_heart_counts(scan.image, frame.centre_mm)
+            found += check_heart_counts(scan.image, frame.centre_mm)
     if scan.framing == "gated":
-        findings += check_gates(scan.image.array.sum(axis=(1, 2, 3), dtype=np.float64))
+        found += check_gates(scan.image.array.sum(axis=(1, 2, 3), dtype=np.float64))
     if scan.orientation == "transaxial":
-        findings += check_orientation(frame)
-    findings += check_hot_gut(volume, labels, frame)
+        found += check_orientation(frame)
+    found += check_hot_gut(volume, labels, frame)
     if polar is not None:
-        findings += check_attenuation(polar)
-    return tuple(findings)
+        found += check_attenuation(polar)
+    return tuple(found)
 
 
 def check_orientation(frame: LVFrame) -> tuple[Finding, ...]:

@@ -141,7 +141,7 @@ def check_truncation(projections: Projections, centre_mm: Float, *, reach_mm: fl
     any view or half of it of the upper or lower edge; ``body-truncated`` (info) when an outermost column
     holds more than a tenth of the brightest column in a quarter of the views.
     """
-    findings = []
+    found = []
     row, column = place_in_views(projections, centre_mm)
     rows, columns = projections.array.shape[-2:]
     side = np.minimum(column, columns - 1 - column) * projections.pixel_mm[1]
@@ -152,14 +152,14 @@ def check_truncation(projections: Projections, centre_mm: Float, *, reach_mm: fl
             f"The heart reaches the edge of the field of view in {lost} of {row.size} views; its counts may be "
             "incomplete."
         )
-        findings.append(Finding("heart-truncated", "warning", message))
+        found.append(Finding("heart-truncated", "warning", message))
     profile = projections.array.sum(axis=(0, 2), dtype=np.float64)
     edge = np.maximum(profile[:, 0], profile[:, -1])
     cut = float((edge > 0.1 * np.maximum(profile.max(axis=1), 1e-9)).mean())
     if cut >= 0.25:
         message = f"The body extends beyond the side of the field of view in {100 * cut:.0f} % of the views."
-        findings.append(Finding("body-truncated", "info", message))
-    return tuple(findings)
+        found.append(Finding("body-truncated", "info", message))
+    return tuple(found)
 
 
 def lung_heart_ratio(projections: Projections, centre_mm: Float) -> float:

@@ -1,7 +1,7 @@
-"""Public data sets by name: fetched file by file against hashes, or verified where a person has put them.
+"""Public data sets by name: downloaded file by file and checked by hash, or verified where the user has put them.
 
-A set that can be had without an account is fetched against the SHA-256 list its publisher keeps beside the files.
-One that cannot is never fetched: what is in the folder is verified, and its hashes are kept for the next time.
+A set that needs no account is downloaded and checked against the list of SHA-256 hashes that its publisher provides.
+A set that needs one is never downloaded: the files in the folder are verified, and their hashes kept for the next time.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ import csv
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import Any
 
 from myoperf.errors import InputError
 
@@ -23,20 +21,20 @@ HASH_LIST = "SHA256SUMS.txt"
 KEPT = "myoperf-sha256.csv"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PublicSet:
-    """A public set and its terms.
+    """A public data set and its terms.
 
     Attributes
     ----------
     home
-        Page a person reads.
+        Web page of the set.
     files
-        Address below which the files and `HASH_LIST` lie, ending in a slash; empty where an account is needed.
+        Address of the folder of the files and `HASH_LIST`, ending in a slash; empty where an account is needed.
     licence, cite
         The publisher's terms, and what to cite.
     by_hand
-        How to place the files without MyoPerf.
+        How to get the files without MyoPerf.
     """
 
     name: str
@@ -51,24 +49,25 @@ class PublicSet:
 SETS: Mapping[str, PublicSet] = MappingProxyType(
     {
         "physionet-mps": PublicSet(
-            "physionet-mps",
-            "Myocardial perfusion scintigraphy image database 1.0.0: SPECT volumes (DICOM), masks of the wall",
-            "https://physionet.org/content/myocardial-perfusion-spect/1.0.0/",
-            "https://physionet.org/files/myocardial-perfusion-spect/1.0.0/",
-            "CC BY 4.0",
-            "Calixto W, Nogueira S, Luz F, Ortiz de Camargo TF. PhysioNet 2025. doi:10.13026/ce2z-dw74",
-            f"Download the set from its page, with {HASH_LIST}, unpack it into the folder, and run this command again.",
+            name="physionet-mps",
+            title="Myocardial perfusion scintigraphy image database 1.0.0: SPECT volumes (DICOM), masks of the wall",
+            home="https://physionet.org/content/myocardial-perfusion-spect/1.0.0/",
+            files="https://physionet.org/files/myocardial-perfusion-spect/1.0.0/",
+            licence="CC BY 4.0",
+            cite="Calixto W, Nogueira S, Luz F, Ortiz de Camargo TF. PhysioNet 2025. doi:10.13026/ce2z-dw74",
+            by_hand=f"Download the set from its page, with {HASH_LIST}, unpack it into the folder and run this command "
+            "again.",
         ),
         "spect-mpi": PublicSet(
-            "spect-mpi",
-            "SPECT-MPI: report pictures of 192 patients (42 normal, 150 abnormal by two readers)",
-            "https://www.kaggle.com/selcankaplan/spect-mpi",
-            "",
-            "as its page says; not known here: read it before use",
-            "Kaplan Berkaya S, Ak Sivrikoz I, Gunal S. Comput Biol Med 2020;123:103893. "
+            name="spect-mpi",
+            title="SPECT-MPI: report pictures of 192 patients (42 normal, 150 abnormal by two readers)",
+            home="https://www.kaggle.com/selcankaplan/spect-mpi",
+            files="",
+            licence="stated on its page; read it before use",
+            cite="Kaplan Berkaya S, Ak Sivrikoz I, Gunal S. Comput Biol Med 2020;123:103893. "
             "doi:10.1016/j.compbiomed.2020.103893",
-            "An account is needed: download the archive from its page, unpack it into the folder so that it holds "
-            "TrainSet, TestSet and the table of labels (GroundTruth), and run this command again.",
+            by_hand="An account is needed: download the archive from its page, unpack it into the folder so that it "
+            "holds TrainSet, TestSet and the table of labels (GroundTruth), and run this command again.",
         ),
     }
 )
@@ -76,21 +75,18 @@ SETS: Mapping[str, PublicSet] = MappingProxyType(
 
 
 def sha256_of(path: Path) -> str:
-    """Hash a file."""
-    digest = hashlib.sha256()
+    """Return the SHA-256 hash of a file."""
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_hash_list(text: str) -> dict[str, str]:
-    """Read a SHA-256 list: lines of a hash, white space, a path below the list.
+    """Read a list of SHA-256 hashes, each line a hash, white space and a path relative to the list.
 
     Raises
     ------
     InputError
-        When a line is none, or its path leads out of the folder.
+        When a line is damaged or its path leaves the folder.
     """
     out: dict[str, str] = {}
     for line in text.splitlines():
@@ -99,7 +95,7 @@ def read_hash_list(text: str) -> dict[str, str]:
         digest, _, name = line.strip().partition(" ")
         path = PurePosixPath(name.strip().lstrip("*"))
         if len(digest) != 64 or set(digest.lower()) - set("0123456789abcdef") or not path.parts:
-            raise InputError(f"The list of hashes is damaged: {len(out)} lines could be read before the first bad one.")
+            raise InputError(f"The list of hashes is damaged; {len(out)} lines could be read before the first bad one.")
         if path.is_absolute() or ".." in path.parts or any("\\" in part or ":" in part for part in path.parts):
             raise InputError("The list of hashes names a file outside its folder; it is not used.")
         out[str(path)] = digest.lower()
@@ -111,23 +107,23 @@ def read_hash_list(text: str) -> dict[str, str]:
 def fetch_files(
     wanted: PublicSet, folder: Path, *, report: Callable[[int, int], None] | None = None
 ) -> tuple[int, int]:
-    """Fetch a set that needs no account; files already there with the right hash stay.
+    """Download a set that needs no account; files in the folder that have the right hash are kept.
 
     Parameters
     ----------
     folder
-        Where the files go, as the publisher has them.
+        Gets the files, in the publisher's folders.
     report
-        Called with (files there, files in all).
+        Called with (files done, all files).
 
     Returns
     -------
-    (fetched now, files in all).
+    (files downloaded now, all files).
 
     Raises
     ------
     InputError
-        When the list or a file cannot be had, or a file's hash is not the list's.
+        When the list or a file cannot be downloaded, or a file's hash differs from the list's.
     """
     listed = folder / HASH_LIST
     if not listed.exists():
@@ -145,35 +141,35 @@ def fetch_files(
 
 
 def _retrieve(address: str, digest: str | None, path: Path, wanted: PublicSet) -> None:
-    """Download one file through pooch, which checks the hash before the file gets its name."""
+    """Download one file by pooch, which checks the hash before the file gets its name."""
     try:
-        pooch: Any = import_module("pooch")
+        import pooch  # only in the extra 'research'
     except ImportError as error:
-        raise InputError("Fetching needs pooch; install MyoPerf with the extra 'research'.") from error
+        raise InputError("Downloading needs pooch; install MyoPerf with the extra 'research'.") from error
     pooch.get_logger().setLevel("ERROR")
     try:
         pooch.retrieve(address, known_hash=digest and f"sha256:{digest}", fname=path.name, path=path.parent)
     except ValueError as error:
         raise InputError(
-            f"{path.name} of {wanted.name} came with another hash than its publisher lists; it was not kept."
+            f"{path.name} of {wanted.name} has another hash than its publisher lists; it was not kept."
         ) from error
     except Exception as error:  # pooch passes on whatever requests raises
         raise InputError(
-            f"{path.name} of {wanted.name} could not be fetched ({type(error).__name__}). By hand: {wanted.by_hand}"
+            f"{path.name} of {wanted.name} could not be downloaded ({type(error).__name__}). By hand: {wanted.by_hand}"
         ) from error
 
 
 def keep_hashes(folder: Path, files: list[Path]) -> int:
-    """Compare files with the hashes kept from the last time, or keep them now.
+    """Compare files with the hashes kept from the last time, or write the hashes if this is the first time.
 
     Returns
     -------
-    How many were compared: 0 the first time.
+    How many files were compared: 0 the first time.
 
     Raises
     ------
     InputError
-        When a file changed, came or went since.
+        When a file was changed, added or removed since.
     """
     now = {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
     kept = folder / KEPT
@@ -186,6 +182,7 @@ def keep_hashes(folder: Path, files: list[Path]) -> int:
     changed = sum(before.get(name) != digest for name, digest in now.items()) + len(before.keys() - now.keys())
     if changed:
         raise InputError(
-            f"{changed} files are not what they were when {KEPT} was written; restore them, or delete that file."
+            f"{changed} files changed, were added or are missing since {KEPT} was written; restore them or delete "
+            "that file."
         )
     return len(now)

@@ -1,33 +1,32 @@
 """Stacks of short-axis, horizontal and vertical long-axis slices: what the multi-branch network reads.
 
-Every stack holds stress before rest along depth and values from 0 to 1. Own studies are cut around the ventricle:
-planes lie and extend the same in mm in every patient, centred on the middle of the long axis, so that the heart fills
-the picture; each plane is the mean over its thickness, and each state is scaled to the counts of its own wall (what
-lies beside the heart may be brighter, and is clipped). Report pictures give the same record.
+Every stack holds stress before rest along depth and values from 0 to 1. Volumes are cut around the ventricle: the
+planes have the same position and extent in mm in every patient, centred on the middle of the long axis, so that the
+heart fills the picture. Each plane is the mean over its thickness, and each state is scaled to the counts of its own
+wall; brighter organs near the heart are clipped. Report pictures give the same record.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from myoperf.errors import InputError
 from myoperf.geometry import affine_from_axes, reslice
-from myoperf.types import MYOCARDIUM, Float, LVFrame, ScanResult, State, Volume
+from myoperf.types import MYOCARDIUM, Float, Float32, LVFrame, ScanResult, State, Volume
 
-__all__ = ["SliceStacks", "resize_stack", "stacks_from_results", "stacks_from_volumes"]
+__all__ = ["VIEWS", "SliceStacks", "resize_stack", "stacks_from_results", "stacks_from_volumes"]
 
 VIEWS = ("sa", "hla", "vla")
+"""Short axis, horizontal and vertical long axis."""
 _STATES: tuple[State, State] = ("stress", "rest")
 _FIELD_MM = 104.0
 _DEPTH_MM = {"sa": 104.0, "hla": 80.0, "vla": 80.0}
-_SUBPLANE_MM = 4.0
-_WALL_PERCENTILE = 99.0
+_SUBPLANE_MM = 4.0  # a thicker plane is sampled this finely and averaged, so that nothing falls between planes
+_WALL_PERCENTILE = 99.0  # of the wall's counts; the maximum would follow the noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +39,7 @@ class SliceStacks:
         ``"sa"``, ``"hla"``, ``"vla"`` -> float32 (planes, rows, columns), stress planes then rest planes,
         in the report's order (apex to base; inferior to anterior; septal to lateral). Values 0 to 1.
     states
-        The states the planes hold, each as many planes as the other.
+        The states that the planes show, each with the same number of planes.
     """
 
     views: Mapping[str, Float]
@@ -54,34 +53,22 @@ class SliceStacks:
                 raise InputError(f"The {name} stack must be finite (planes, rows, columns); got shape {stack.shape}.")
 
     def array(self, views: Sequence[str] = VIEWS) -> Float:
-        """Give (views, planes, rows, columns); all views must have one shape."""
+        """Return (views, planes, rows, columns); all views must have the same shape."""
         return np.stack([self.views[view] for view in views])
 
     def state(self, state: State, view: str) -> Float:
-        """Give one state's planes of a view."""
+        """Return one state's planes of a view."""
         if state not in self.states:
-            raise InputError(f"These stacks hold {' and '.join(self.states)}; {state} was asked for.")
+            raise InputError(f"These stacks hold {' and '.join(self.states)}, but not {state}.")
         parts = np.split(self.views[view], len(self.states))
         return parts[self.states.index(state)]
 
-    def resized(self, shape: tuple[int, int, int]) -> SliceStacks:
-        """Fit every view to (planes, rows, columns); stress and rest are resized apart and never mixed."""
-        planes = shape[0] // len(self.states)
-        return SliceStacks(
-            {
-                view: np.concatenate([resize_stack(self.state(s, view), (planes, *shape[1:])) for s in self.states])
-                for view in self.views
-            },
-            self.states,
-        )
 
-
-def resize_stack(stack: NDArray[Any], shape: tuple[int, int, int]) -> Float:
-    """Interpolate (planes, rows, columns) to another shape, linearly, outer edges aligned."""
-    source = np.asarray(stack, dtype=np.float32)
-    scale = np.array(source.shape) / np.array(shape)
+def resize_stack(stack: Float, shape: tuple[int, ...]) -> Float32:
+    """Interpolate a stack (planes, rows, columns) or picture to another shape, linearly, outer edges aligned."""
+    scale = np.array(stack.shape) / np.array(shape)
     out = ndimage.affine_transform(
-        source, scale, 0.5 * scale - 0.5, output_shape=shape, order=1, mode="nearest", output=np.float32
+        np.asarray(stack, dtype=np.float32), scale, 0.5 * scale - 0.5, output_shape=shape, order=1, mode="nearest"
     )
     return np.asarray(out)
 
@@ -92,15 +79,15 @@ def stacks_from_volumes(
     shape: tuple[int, int, int] = (32, 96, 96),
     field_mm: float = _FIELD_MM,
 ) -> SliceStacks:
-    """Cut a patient's stacks out of reconstructed volumes, around the ventricle.
+    """Cut a patient's stacks from reconstructed volumes, around the ventricle.
 
     Short-axis planes cover 104 mm along the long axis, long-axis planes 80 mm across it, all centred on its middle.
 
     Parameters
     ----------
     scans
-        ``"stress"``, ``"rest"`` or both -> the volume (frames are summed), the ventricle's pose in it and its labels
-        on the same grid (1 myocardium), which set the scale: 1 is the 99th percentile of the wall's counts.
+        ``"stress"``, ``"rest"`` or both -> the volume (frames are summed), the ventricle's pose in it and its labels on
+        the same grid (1 myocardium). They set the scale: 1 is the 99th percentile of the wall's counts.
     shape
         (planes, rows, columns) of every stack; planes are shared evenly between the states.
     field_mm
@@ -109,11 +96,11 @@ def stacks_from_volumes(
     Raises
     ------
     InputError
-        When no state is given, the planes cannot be shared, or labels hold no wall or lie on another grid.
+        When no state is given, the planes cannot be shared evenly, or the labels have no wall or another grid.
     """
     states = tuple(state for state in _STATES if state in scans)
     if not states or shape[0] % len(states):
-        raise InputError(f"{shape[0]} planes cannot be shared by the states {', '.join(scans) or 'none'}.")
+        raise InputError(f"{shape[0]} planes cannot be shared evenly by the states {', '.join(scans) or 'none'}.")
     count = shape[0] // len(states)
     views: dict[str, list[Float]] = {view: [] for view in VIEWS}
     for state in states:
@@ -127,7 +114,7 @@ def stacks_from_volumes(
 
 
 def stacks_from_results(results: Sequence[ScanResult], *, shape: tuple[int, int, int] = (32, 96, 96)) -> SliceStacks:
-    """Cut the stacks of an analysed study; scans of unknown state are refused.
+    """Cut the stacks of an analysed study, which needs scans of known state.
 
     Raises
     ------
@@ -137,18 +124,18 @@ def stacks_from_results(results: Sequence[ScanResult], *, shape: tuple[int, int,
     scans: dict[State, tuple[Volume, LVFrame, Volume]] = {}
     for result in results:
         if result.state is None or result.state in scans:
-            raise InputError("Slices need one stress and one rest scan at most, each of known state; use --state.")
+            raise InputError("Slices need at most one stress and one rest scan, each of known state; use --state.")
         scans[result.state] = (result.volume, result.frame, result.labels)
     return stacks_from_volumes(scans, shape=shape)
 
 
 def _wall_counts(volume: Volume, labels: Volume) -> float:
-    """Give the 99th percentile of the counts in the labelled wall."""
+    """Return the 99th percentile of the counts in the labelled wall."""
     wall = labels.array[0] == MYOCARDIUM
     if labels.grid_shape != volume.grid_shape or not wall.any():
         raise InputError(
-            f"Slices are scaled to the ventricle's wall: labels of {volume.grid_shape} with a wall (1) were expected; "
-            f"got {labels.grid_shape} with {int(wall.sum())} voxels of wall."
+            f"Slices are scaled to the ventricle's wall: labels of shape {volume.grid_shape} with a wall (1) were "
+            f"expected; got {labels.grid_shape} with {int(wall.sum())} voxels of wall."
         )
     highest = float(np.percentile(volume.array[0][wall], _WALL_PERCENTILE))
     if highest <= 0:
@@ -157,7 +144,7 @@ def _wall_counts(volume: Volume, labels: Volume) -> float:
 
 
 def _cut(volume: Volume, frame: LVFrame, view: str, shape: tuple[int, int, int], field_mm: float) -> Float:
-    """Cut evenly spaced planes of one view, each the mean over its thickness, (planes, rows, columns)."""
+    """Return evenly spaced planes of one view, each the mean over its thickness: (planes, rows, columns)."""
     if view == "sa":  # apex to base; rows anterior to inferior; columns septal to lateral
         axes = np.stack([frame.axis, -frame.anterior, frame.lateral])
     elif view == "hla":  # inferior to anterior; rows apex to base; columns septal to lateral

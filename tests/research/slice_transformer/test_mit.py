@@ -18,10 +18,10 @@ from myoperf.research.slice_transformer.mit import (
     MiTConfig,
     MiTEncoder,
     build_mit,
-    count_parameters,
     interpolate_position,
 )
 from myoperf.research.slice_transformer.mit_weights import (
+    MiTWeights,
     load_mit,
     load_mit_encoder,
     map_mit_key,
@@ -59,7 +59,7 @@ def authors_state(size, prefix="module.backbone."):
 @pytest.fixture(scope="module", params=["small", "tiny"])
 def loaded(request):
     network = build_mit(CONFIGS[request.param])
-    load_mit(network, authors_state(request.param))
+    load_mit(network, MiTWeights(authors_state(request.param)))
     return request.param, network.eval()
 
 
@@ -125,10 +125,10 @@ def test_a_published_file_is_read_strictly(tmp_path):
         load_mit_encoder(encoder, read_checkpoint(path, which))
         expected = factor * authors_value("transformer.cls_tokens1", (1, 1, 48))
         assert torch.equal(encoder.stages[0].token.detach(), expected)
-    state = read_checkpoint(path)
-    del state["module.backbone.transformer.cls_tokens1"]
+    weights = read_checkpoint(path)
+    state = {k: v for k, v in weights.tensors.items() if k != "module.backbone.transformer.cls_tokens1"}
     with pytest.raises(InputError, match=r"lacks 1 of .*stages\.0\.token"):
-        load_mit_encoder(encoder, state)
+        load_mit_encoder(encoder, MiTWeights(state))
     with pytest.raises(InputError, match=r"holds \d+ tensors this MiT has not"):
         load_mit_encoder(MiTEncoder(MiTConfig(size="tiny")), read_checkpoint(path))
     with pytest.raises(MissingWeightsError, match=r"other\.pth"):
@@ -156,14 +156,14 @@ def test_damaged_checkpoints_are_refused(changed, message):
     encoder = MiTEncoder(CONFIGS["tiny"])
     before = encoder.stages[0].token.detach().clone()
     with pytest.raises(InputError, match=message):
-        load_mit_encoder(encoder, authors_state("tiny", "") | changed)
+        load_mit_encoder(encoder, MiTWeights(authors_state("tiny", "") | changed))
     assert torch.equal(encoder.stages[0].token, before)
 
 
 def test_deeper_volumes_get_resized_positions():
     config = MiTConfig(size="tiny", norm="batch", activation="relu", volume_shape=(32, 96, 96), modes=("3D",))
     encoder = MiTEncoder(config)
-    load_mit_encoder(encoder, authors_state("tiny"))
+    load_mit_encoder(encoder, MiTWeights(authors_state("tiny")))
     assert encoder.stages[0].position["3D"].shape == (1, 1 + 16 * 24 * 24, 48)
     own_token = authors_value("transformer.pos_embed3D1", (1, 1 + 8 * 24 * 24, 48))[:, 0]
     assert torch.equal(encoder.stages[0].position["3D"][:, 0], own_token)
@@ -193,6 +193,10 @@ def test_every_parameter_of_a_mode_gets_a_gradient(mode):
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
     assert any(parameter.grad.abs().sum() > 0 for parameter in network.parameters())
+
+
+def count_parameters(network):
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 
 def test_sizes_seeds_and_refusals():

@@ -13,8 +13,8 @@ from myoperf.research.slice_transformer.multi_branch import (
     grad_cam,
 )
 from myoperf.research.slice_transformer.training import (
+    Augmentation,
     FitOptions,
-    augmentation,
     balanced_order,
     fit,
     predict,
@@ -71,7 +71,9 @@ def test_learns_and_shows_where(toy):
     stacks, truth = toy
     stacks = stacks[:, :2]
     network = build_multi_branch(config(views=("sa", "hla")), seed=1)
-    losses = fit(network, stacks, truth, options=FitOptions(5, 8, 3e-4, augment=False), seed=0)
+    losses = fit(
+        network, stacks, truth, options=FitOptions(epochs=5, batch=8, learning_rate=3e-4, augment=False), seed=0
+    )
     assert losses[-1] < 0.5 * losses[0]
     fresh = np.random.default_rng(1).normal(0.6, 0.1, (6, 2, 16, 32, 32)).clip(0, 1).astype(np.float32)
     fresh[:3, 0, :8, 16:, :16] = 0.05
@@ -99,7 +101,7 @@ def test_frozen_encoders_stay(toy):
     network = build_multi_branch(config())
     kept = {name: value.clone() for name, value in network.branches.state_dict().items()}
     head = network.head.weight.detach().clone()
-    fit(network, stacks[:9], truth[:9], options=FitOptions(3, 4, 1e-2, frozen=True), seed=0)
+    fit(network, stacks[:9], truth[:9], options=FitOptions(epochs=3, batch=4, learning_rate=1e-2, frozen=True), seed=0)
     for name, value in network.branches.state_dict().items():
         assert torch.equal(value, kept[name]), name
     assert not torch.equal(network.head.weight, head)
@@ -117,18 +119,54 @@ def test_splits_and_balance():
     order = balanced_order(truth, np.random.default_rng(0))
     assert (truth[order] == 0).sum() == (truth[order] == 1).sum() == 15
     assert set(order) == set(range(20))
-    with pytest.raises(InputError, match="two patients of each class"):
+    with pytest.raises(InputError, match="class 0 has 1"):
         split_patients([1, 1, 1, 0], share=0.5, rng=np.random.default_rng(0))
 
 
 def test_augmentation_repeats_with_its_seed_and_keeps_stacks_alike(toy):
-    first, second = augmentation(3), augmentation(3)
+    first, second = Augmentation(3), Augmentation(3)
     stacks = toy[0][0]
     seen = [first(stacks) for _ in range(4)]
     for picture in seen:
         assert picture.shape == stacks.shape
         np.testing.assert_array_equal(picture, second(stacks))
     assert any(not np.array_equal(seen[0], other) for other in seen[1:])
+
+
+def test_a_stopped_training_resumes_to_the_same_weights(toy, tmp_path):
+    stacks, truth = toy[0][:6], toy[1][:6]
+    options = FitOptions(epochs=3, batch=4, learning_rate=1e-3, cosine=True)
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(epoch, loss):
+        if epoch == 1:
+            raise StoppedError
+
+    whole = build_multi_branch(config(views=("sa",)))
+    losses = fit(whole, stacks[:, :1], truth, options=options, seed=2)
+    file = tmp_path / "state.pt"
+    with pytest.raises(StoppedError):
+        fit(
+            build_multi_branch(config(views=("sa",))),
+            stacks[:, :1],
+            truth,
+            options=options,
+            seed=2,
+            checkpoint=file,
+            report=stop,
+        )
+    resumed, epochs = build_multi_branch(config(views=("sa",)), seed=9), []
+    again = fit(
+        resumed, stacks[:, :1], truth, options=options, seed=2, checkpoint=file, report=lambda e, _: epochs.append(e)
+    )
+    assert epochs == [2]
+    assert again == pytest.approx(losses, rel=1e-6)
+    for name, value in whole.state_dict().items():
+        np.testing.assert_allclose(resumed.state_dict()[name], value, rtol=1e-5, atol=1e-7, err_msg=name)
+    with pytest.raises(InputError, match="other settings"):
+        fit(resumed, stacks[:, :1], truth, options=options, seed=3, checkpoint=file)
 
 
 def test_refusals(toy):

@@ -24,7 +24,7 @@ def test_a_patient_is_the_same_whatever_is_drawn_with_it(three):
     assert three.polar.shape == (3, 2, 24, 72)
     assert set(three.ica) | set(three.expert) <= {0, 1}
     assert len(three.take(np.array([2, 0]))) == 2
-    with pytest.raises(InputError, match="one row a patient"):
+    with pytest.raises(InputError, match="one row per patient"):
         SliceCases(three.stacks, three.polar[:2], three.clinical, three.ica, three.expert)
 
 
@@ -34,9 +34,7 @@ def test_patients_without_disease_are_normal():
 
 
 def test_a_stopped_run_goes_on_and_refuses_another_shape(tmp_path, three):
-    seen = []
-    first = collect_cases(tmp_path, 2, 5, chunk=1, report=seen.append)
-    assert seen == [1, 2]
+    first = collect_cases(tmp_path, 2, 5, chunk=1)
     files = sorted(tmp_path.iterdir())
     stamps = [f.stat().st_mtime_ns for f in files]
     again = collect_cases(tmp_path, 2, 5, chunk=1)

@@ -17,12 +17,13 @@ from myoperf.cli.study import study
 from myoperf.cli.train import train
 from myoperf.errors import InputError, MissingWeightsError
 from myoperf.research.slice_transformer.mit import MiTConfig, build_mit
-from myoperf.research.slice_transformer.mit_weights import read_checkpoint, read_config, write_checkpoint
+from myoperf.research.slice_transformer.mit_weights import MiTWeights, read_checkpoint, write_checkpoint
 from myoperf.research.slice_transformer.multi_branch import MultiBranchConfig, build_multi_branch, load_branches
-from myoperf.research.slice_transformer.recipe import SCALES, compare_with_polar, measure_held_out, start_from
-from myoperf.research.slice_transformer.training import augmentation, rate_share
-from myoperf.research.slice_transformer.unimiss.recipe import compare_probes, probe_scores
-from myoperf.research.slice_transformer.unimiss.unlabelled import read_unlabelled
+from myoperf.research.slice_transformer.recipe import RECIPES
+from myoperf.research.slice_transformer.tables import compare_with_polar, measure_held_out
+from myoperf.research.slice_transformer.training import Augmentation, rate_share
+from myoperf.research.slice_transformer.unimiss.images import read_images
+from myoperf.research.slice_transformer.unimiss.probe import compare_probes, probe_scores
 from myoperf.stats import delong_table
 
 
@@ -83,7 +84,7 @@ def test_the_rate_warms_up_and_runs_out():
 def test_shifts_of_the_augmentation_follow_the_grid():
     blob = np.zeros((3, 4, 32, 32), np.float32)
     blob[:, :, 14:18, 14:18] = 1.0
-    augment, moved = augmentation(0, side=32), []
+    augment, moved = Augmentation(0, side=32), []
     for _ in range(40):
         made = augment(blob).clip(0.2, None) - 0.2
         places = np.argwhere(made[0].sum(axis=0) > 0.5 * made[0].sum(axis=0).max())
@@ -94,13 +95,13 @@ def test_shifts_of_the_augmentation_follow_the_grid():
 
 def test_a_folder_of_pictures_is_read_and_an_empty_one_refused(tmp_path):
     with pytest.raises(InputError, match="no picture and no volume"):
-        read_unlabelled(tmp_path, (16, 32, 32))
+        read_images(tmp_path, (16, 32, 32), np.random.default_rng(0))
     Image.fromarray(np.full((50, 40), 128, np.uint8)).save(tmp_path / "a.png")
     (tmp_path / "b.jpg").write_text("not a picture")
-    found = read_unlabelled(tmp_path, (16, 32, 32))
-    assert found.failed == 1
-    assert found.pictures[0].shape == (32, 32)
-    assert found.pictures[0].mean() == pytest.approx(128 / 255, abs=1e-3)
+    images = read_images(tmp_path, (16, 32, 32), np.random.default_rng(0))
+    assert images.unreadable == 1
+    assert images.pictures[0].shape == (32, 32)
+    assert images.pictures[0].mean() == pytest.approx(128 / 255, abs=1e-3)
 
 
 def test_weights_are_refused_before_anything_is_simulated(tmp_path):
@@ -126,8 +127,8 @@ def test_branches_start_from_the_student(tmp_path):
     config = MiTConfig("tiny", "batch", "relu", picture_shape=(32, 32), volume_shape=(16, 32, 32))
     student, teacher = build_mit(config, seed=1), build_mit(config, seed=2)
     write_checkpoint(tmp_path / "w.pt", student, teacher)
-    network = build_multi_branch(MultiBranchConfig(encoder=SCALES["small"].encoder))
-    start_from(network, tmp_path / "w.pt")
+    network = build_multi_branch(MultiBranchConfig(encoder=RECIPES["small"].encoder))
+    load_branches(network, read_checkpoint(tmp_path / "w.pt"))
     for branch in network.branches.values():
         assert torch.equal(branch.stages[3].blocks[0].fc1.weight, student.encoder.stages[3].blocks[0].fc1.weight)
 
@@ -136,12 +137,17 @@ def test_branches_start_from_the_student(tmp_path):
 def test_recipe_slices_writes_weights_card_and_the_comparison(tmp_path):
     out = tmp_path / "slices"
     train("slices", out, scale="smoke", seed=3, data=None, resume=False, quiet=True)
-    network = build_multi_branch(MultiBranchConfig(encoder=SCALES["smoke"].encoder))
+    network = build_multi_branch(MultiBranchConfig(encoder=RECIPES["smoke"].encoder))
     network.load_state_dict(load_file(out / "model.safetensors"))
     card = json.loads((out / "card.json").read_text())
     assert card["training_data"] == "simulated patients only"
     assert {row["model"] for row in card["held_out"]} == {"slices", "polar classifier", "mean of both"}
     assert {row["model"] for row in card["versus_polar"]} == {"slices", "mean of both"}
+    kept = {path.name: path.read_bytes() for path in out.glob("*.csv")}
+    train("slices", out, scale="smoke", seed=3, data=None, resume=True, quiet=True)  # finds its training finished
+    assert {path.name: path.read_bytes() for path in out.glob("*.csv")} == kept
+    with pytest.raises(InputError, match="other settings"):
+        train("slices", out, scale="smoke", seed=4, data=None, resume=True, quiet=True)
     with (out / "versus_polar.csv").open() as file:
         assert {row["earns_its_place"] for row in csv.DictReader(file)} <= {"True", "False"}
 
@@ -154,10 +160,10 @@ def test_real_volumes_give_stacks_of_three_views(tmp_path):
             pytest.fail("the real studies are not beside the checkout")
         pytest.skip("the real studies are not beside the checkout")
     shutil.copy(source, tmp_path)
-    found = read_unlabelled(tmp_path, (16, 32, 32))
-    assert found.failed == 0
-    assert [stack.shape for stack in found.volumes] == [(16, 32, 32)] * 3
-    assert all(stack.min() >= 0.0 and 0.5 < stack.max() <= 1.0 for stack in found.volumes)
+    images = read_images(tmp_path, (16, 32, 32), np.random.default_rng(0))
+    assert images.unreadable == 0
+    assert [stack.shape for stack in images.volumes] == [(16, 32, 32)] * 3
+    assert all(stack.min() >= 0.0 and 0.5 < stack.max() <= 1.0 for stack in images.volumes)
 
 
 @pytest.mark.slow
@@ -171,12 +177,12 @@ def test_recipe_unimiss_writes_weights_that_start_a_classifier(tmp_path):
     assert set(probes["stage"]) == {"stage 3", "stage 4", "decoder"}
     for _, asked in probes.groupby(["patients", "stage"]):
         assert list(asked["features"]) == ["teacher", "student", "random 0", "random 1", "random 2"]
-    config = read_config(out / "unimiss.pt")
-    assert config == MiTConfig("tiny", "batch", "relu", picture_shape=(32, 32), volume_shape=(16, 32, 32))
-    network = build_multi_branch(MultiBranchConfig(encoder=SCALES["small"].encoder), seed=1)
-    state = read_checkpoint(out / "unimiss.pt")
-    load_branches(network, state, published=config)
+    weights = read_checkpoint(out / "unimiss.pt")
+    assert weights.config == MiTConfig("tiny", "batch", "relu", picture_shape=(32, 32), volume_shape=(16, 32, 32))
+    network = build_multi_branch(MultiBranchConfig(encoder=RECIPES["small"].encoder), seed=1)
+    load_branches(network, weights)
     for branch in network.branches.values():
-        assert torch.equal(branch.stages[0].token, state["encoder.stages.0.token"])
+        assert torch.equal(branch.stages[0].token, weights.tensors["encoder.stages.0.token"])
+    without_stem = MiTWeights({k: v for k, v in weights.tensors.items() if "stem" not in k}, weights.config)
     with pytest.raises(InputError, match="lacks"):
-        load_branches(network, {k: v for k, v in state.items() if "stem" not in k}, published=config)
+        load_branches(network, without_stem)

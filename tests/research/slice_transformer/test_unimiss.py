@@ -8,17 +8,16 @@ import torch
 
 from myoperf.errors import InputError
 from myoperf.research.slice_transformer.mit import MiTConfig
-from myoperf.research.slice_transformer.unimiss.losses import (
-    CrossEntropy,
-    ProjectionHead,
-    UniMissOptions,
+from myoperf.research.slice_transformer.unimiss.images import ImageSet
+from myoperf.research.slice_transformer.unimiss.losses import CrossEntropy, ProjectionHead, loss_2d, loss_3d
+from myoperf.research.slice_transformer.unimiss.options import UniMissOptions
+from myoperf.research.slice_transformer.unimiss.pretraining import (
+    choose_batch,
     cosine_schedule,
     effective_rank,
-    loss_2d,
-    loss_3d,
+    pretrain,
     update_teacher,
 )
-from myoperf.research.slice_transformer.unimiss.pretraining import choose_batch, pretrain
 from myoperf.research.slice_transformer.unimiss.views import ViewOptions, picture_view, volume_view
 
 TINY = MiTConfig(size="tiny", norm="batch", activation="relu", picture_shape=(32, 32), volume_shape=(16, 32, 32))
@@ -28,6 +27,17 @@ def options(**changes):
     return UniMissOptions(
         **{"epochs": 2, "interval": 1, "batch": 2, "warmup_epochs": 0, "outputs": 64, "hidden": 32, "bottleneck": 16}
         | changes
+    )
+
+
+def image_set(volumes):
+    """Volumes, and the middle plane of each as pictures, all of one group."""
+    groups = (0,) * len(volumes)
+    return ImageSet(
+        volumes=tuple(volumes),
+        pictures=tuple(volume[8] for volume in volumes),
+        volume_groups=groups,
+        picture_groups=groups,
     )
 
 
@@ -101,7 +111,7 @@ def test_teacher_temperature_goes_from_first_to_last():
     )
     seen = []
     for epoch in (0, 1, 2, 3):
-        entropy.at(epoch)
+        entropy.set_epoch(epoch)
         seen.append(entropy.temperature)
     assert seen == pytest.approx([0.02, 0.03, 0.04, 0.04])
     assert CrossEntropy(torch.zeros(4), options()).temperature == 0.04
@@ -145,8 +155,7 @@ def test_weaker_views_never_mirror():
 
 def test_a_stopped_training_goes_on_to_the_same_numbers(tmp_path):
     rng = np.random.default_rng(0)
-    volumes = [rng.random((16, 32, 32), dtype=np.float32) for _ in range(2)]
-    pictures = [volume[8] for volume in volumes]
+    images = image_set([rng.random((16, 32, 32), dtype=np.float32) for _ in range(2)])
     chosen = options(epochs=3, head_norm=True, epoch_steps=1, learning_rate=0.05)
 
     class StoppedError(Exception):
@@ -156,22 +165,24 @@ def test_a_stopped_training_goes_on_to_the_same_numbers(tmp_path):
         if step.epoch == 1:
             raise StoppedError
 
-    whole = pretrain(pictures, volumes, config=TINY, options=chosen, seed=1)
+    whole = pretrain(images, config=TINY, options=chosen, seed=1)
     file = tmp_path / "state.pt"
     with pytest.raises(StoppedError):
-        pretrain(pictures, volumes, config=TINY, options=chosen, seed=1, checkpoint=file, report=stop)
+        pretrain(images, config=TINY, options=chosen, seed=1, checkpoint=file, report=stop)
     seen = []
-    rest = pretrain(pictures, volumes, config=TINY, options=chosen, seed=1, checkpoint=file, report=seen.append)
+    rest = pretrain(images, config=TINY, options=chosen, seed=1, checkpoint=file, report=seen.append)
     assert [step.epoch for step in seen] == [1, 2]
     assert [step.loss for step in rest.steps] == pytest.approx([step.loss for step in whole.steps], rel=1e-5)
     assert rest.ranks == pytest.approx(whole.ranks, rel=1e-4)
+    with pytest.raises(InputError, match="with seed 1, not 2"):
+        pretrain(images, config=TINY, options=chosen, seed=2, checkpoint=file)
     with pytest.raises(InputError, match="other settings"):
-        pretrain(pictures, volumes, config=TINY, options=options(epochs=4), seed=1, checkpoint=file)
+        pretrain(images, config=TINY, options=options(epochs=4), seed=1, checkpoint=file)
 
 
 def test_a_batch_is_of_one_group_unless_that_is_too_small():
     rng, groups = np.random.default_rng(0), np.array([0] * 8 + [1] * 8 + [2])
-    drawn = [choose_batch(17, groups, 4, rng) for _ in range(60)]
+    drawn = [choose_batch(groups, 4, rng) for _ in range(60)]
     assert all(len(set(batch)) == 4 for batch in drawn)
     alike = [len(set(groups[batch])) == 1 for batch in drawn]
     assert 0.8 < np.mean(alike) < 1.0  # the lonely one brings others with it
@@ -180,7 +191,7 @@ def test_a_batch_is_of_one_group_unless_that_is_too_small():
 
 def test_refusals():
     with pytest.raises(InputError, match="needs at least a batch"):
-        pretrain([np.zeros((40, 40))], [], config=TINY, options=options())
+        pretrain(image_set([]), config=TINY, options=options())
     with pytest.raises(InputError, match="warm-up that ends"):
         options(warmup_epochs=2)
 
@@ -194,11 +205,11 @@ def test_learns_without_collapse():
         radius, dy, dx, gap = rng.uniform(0.25, 0.7), *rng.uniform(-0.2, 0.2, 2), rng.uniform(-np.pi, np.pi)
         ring = np.exp(-(((np.hypot(y - dy, x - dx) - radius) / 0.12) ** 2)) * (np.cos(np.arctan2(y, x) - gap) < 0.6)
         volumes.append(np.stack([ring * np.sin((k + 1) / 17 * np.pi) for k in range(16)]).astype(np.float32))
-    pictures = [volume[8] for volume in volumes]
+    images = image_set(volumes)
     chosen = options(
         epochs=12, interval=2, batch=4, learning_rate=0.02, warmup_epochs=2, momentum=0.98, teacher_temperature=0.02
     )
-    result = pretrain(pictures, volumes, config=TINY, options=chosen, seed=0)
+    result = pretrain(images, config=TINY, options=chosen, seed=0)
     for kind in ("2D", "3D"):
         losses = [step.loss for step in result.steps if step.kind == kind]
         assert len(losses) == 12

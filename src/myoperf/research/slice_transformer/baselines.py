@@ -1,8 +1,9 @@
-"""The convolutional networks that paper 000's table 3 compares with, on a picture of the slices."""
+"""The convolutional networks of table 3 of Zhao et al. (see `multi_branch`), on a picture of the slices."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,21 +13,49 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from myoperf.research.backbones.keras_backbones import BackboneSpec, KerasBackbone, build_backbone, get_spec, load_keras
+from myoperf.research.slice_stacks import resize_stack
 from myoperf.research.slice_transformer.training import balanced_order
-from myoperf.types import Float
+from myoperf.research.training.prediction import run_in_batches
+from myoperf.types import Float, Float32
 
-__all__ = ["BASELINES", "keras_baselines"]
+__all__ = ["BASELINES", "Baseline", "keras_baselines", "montage"]
 
 
 BASELINES = ("VGG16", "ResNet50", "DenseNet121", "InceptionV3")
 """Table 3's networks, as `keras.applications` has them."""
 
+Baseline = Callable[[Float, NDArray[Any], Float, int], Float]
+"""(training pictures (n, 3, side, side), labels, test pictures, seed) -> probability of each test picture."""
+
 NORM_MOMENTUM = 0.9
-"""Of running means when training from random numbers: Keras' 0.99 keeps, after the few hundred steps of a small run,
-the numbers it began with, and the network answers the same to everything."""
+"""Of running means when training from random numbers: with Keras' 0.99, they are still close to their start after the
+few hundred steps of a small run, and the network gives every picture the same answer."""
 
 _BLUE_GREEN_RED = (103.939, 116.779, 123.68)
-"""Means that ResNet50's ImageNet weights expect to be taken off, in that order of colours."""
+"""Means to subtract, in that order of colours, for ResNet50's ImageNet weights."""
+
+
+def montage(stacks: Float, *, side: int = 224) -> Float32:
+    """Lay the planes of every view out as a square picture, the views as its colours, for networks of photographs.
+
+    Parameters
+    ----------
+    stacks
+        (patients, 3 views, planes, rows, columns).
+
+    Returns
+    -------
+    (patients, 3, side, side) float32.
+    """
+    patients, views, planes = stacks.shape[:3]
+    grid = int(np.ceil(np.sqrt(planes)))
+    tile = side // grid
+    tiles = np.zeros((patients, views, grid**2, tile, tile), np.float32)
+    for patient, view in np.ndindex(patients, views):
+        tiles[patient, view, :planes] = resize_stack(stacks[patient, view], (planes, tile, tile))
+    laid = tiles.reshape(patients, views, grid, grid, tile, tile).swapaxes(3, 4)
+    left = (0, side - grid * tile)  # pixels at the lower and right edge that no tile covers
+    return np.pad(laid.reshape(patients, views, grid * tile, grid * tile), ((0, 0), (0, 0), left, left))
 
 
 class _Classifier(nn.Module):
@@ -60,14 +89,14 @@ class _Classifier(nn.Module):
 
 
 def quicken_norms(backbone: KerasBackbone) -> None:
-    """Let running means follow within tens of steps."""
+    """Make running means follow within tens of steps."""
     for layer in backbone.model.layers:
         if type(layer).__name__ == "BatchNormalization":
             layer.momentum = NORM_MOMENTUM
 
 
 def _resnet50(weights: str | None, side: int) -> KerasBackbone:
-    """Build ResNet50, which `build_backbone` does not list (002 and 001 use its second version)."""
+    """Build ResNet50, which `build_backbone` does not list: the other papers use its second version."""
     keras = load_keras()
     order = keras.config.image_data_format()
     keras.config.set_image_data_format("channels_first")
@@ -85,40 +114,34 @@ def keras_baselines(
     batch: int = 8,
     learning_rate: float = 1e-4,
     side: int | None = None,
-) -> Mapping[str, Callable[[Float, NDArray[Any], Float, int], Float]]:
-    """Give the four networks as functions for `multi_branch_mit.run`.
+) -> Mapping[str, Baseline]:
+    """Return the four networks by name, as functions that train and predict.
 
     Parameters
     ----------
     weights
         ``"imagenet"`` as in the paper (downloaded or cached by Keras), or None for random numbers.
     side
-        Pixels a side of what the networks see, at least 75; default: as they were designed.
+        Pixels per side of the networks' input, at least 75; default: as they were designed.
     """
 
-    def trainer(name: str) -> Callable[[Float, NDArray[Any], Float, int], Float]:
-        def train(pictures: Float, truth: NDArray[Any], test: Float, seed: int) -> Float:
-            load_keras().utils.set_random_seed(seed)
-            network, rng = _Classifier(name, weights, side), np.random.default_rng(seed)
-            parameters = [*network.head.parameters(), *network.backbone.trainable_parameters()]
-            optimizer = torch.optim.AdamW(parameters, lr=learning_rate)
-            network.train()
-            for _ in range(epochs):
-                order = balanced_order(truth, rng)
-                for start in range(0, len(order), batch):
-                    chosen = order[start : start + batch]
-                    logits = network(torch.from_numpy(pictures[chosen]))
-                    loss = F.cross_entropy(logits, torch.from_numpy(truth[chosen].astype(np.int64)))
-                    optimizer.zero_grad(set_to_none=True)
-                    loss.backward()  # type: ignore[no-untyped-call]
-                    optimizer.step()
-            network.eval()
-            with torch.no_grad():
-                parts = [
-                    torch.softmax(network(torch.from_numpy(test[i : i + 4])), 1)[:, 1] for i in range(0, len(test), 4)
-                ]
-            return np.asarray(torch.cat(parts).numpy(), dtype=np.float64)
+    def train(name: str, pictures: Float, truth: NDArray[Any], test: Float, seed: int) -> Float:
+        load_keras().utils.set_random_seed(seed)
+        network, rng = _Classifier(name, weights, side), np.random.default_rng(seed)
+        parameters = [*network.head.parameters(), *network.backbone.trainable_parameters()]
+        optimizer = torch.optim.AdamW(parameters, lr=learning_rate)
+        network.train()
+        for _ in range(epochs):
+            order = balanced_order(truth, rng)
+            for start in range(0, len(order), batch):
+                chosen = order[start : start + batch]
+                logits = network(torch.from_numpy(pictures[chosen]))
+                loss = F.cross_entropy(logits, torch.from_numpy(truth[chosen].astype(np.int64)))
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+        network.eval()
+        logits = run_in_batches(network, torch.from_numpy(test), batch=4)
+        return np.asarray(torch.softmax(logits, 1)[:, 1].numpy(), dtype=np.float64)
 
-        return train
-
-    return {name: trainer(name) for name in BASELINES}
+    return {name: partial(train, name) for name in BASELINES}

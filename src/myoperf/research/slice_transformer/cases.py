@@ -1,12 +1,11 @@
 """Stacks of slices of simulated patients with their labels: what the multi-branch network learns from.
 
-Each patient is drawn by `myoperf.phantom` and imaged by its fast image-space model under stress and rest; the slices
-are cut, and the polar maps unrolled, at the true pose after a small error such as an automatic method makes.
+Each patient is drawn by `myoperf.phantom` and imaged by its fast image-space model under stress and rest. The slices
+are cut, and the polar maps sampled, at the true pose plus a small error such as an automatic method makes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -20,20 +19,24 @@ from myoperf.phantom.labels import expert_labels, ica_labels
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import PopulationOptions
 from myoperf.phantom.truth import truth
+from myoperf.pipeline.jobs import run_jobs
 from myoperf.polar import sample_polar_map
 from myoperf.research.slice_stacks import stacks_from_volumes
 from myoperf.types import LVFrame, State, Volume
 
-__all__ = ["PAPER_POPULATION", "SliceCases", "collect_cases", "draw_slice_cases", "join_slice_cases"]
+__all__ = ["SPECT_MPI_POPULATION", "SliceCases", "collect_cases", "draw_slice_cases"]
 
 
-PAPER_POPULATION = PopulationOptions(prevalence={"LAD": 0.57, "LCX": 0.42, "RCA": 0.39}, patient_prevalence=150 / 192)
-"""As many diseased patients as the public SPECT-MPI set has abnormal ones, 150 of 192; vessels in 001's proportion."""
+SPECT_MPI_POPULATION = PopulationOptions(
+    prevalence={"LAD": 0.57, "LCX": 0.42, "RCA": 0.39}, patient_prevalence=150 / 192
+)
+"""As many diseased patients as the public SPECT-MPI set has abnormal ones, 150 of 192; vessels in the proportion of the
+angiography cohort of Hajianfar et al. 2025, doi:10.1007/s00259-025-07145-x."""
 
 
 @dataclass(frozen=True, eq=False)
 class SliceCases:
-    """A simulated cohort as arrays, one row a patient.
+    """A simulated cohort as arrays, one row per patient.
 
     Attributes
     ----------
@@ -55,13 +58,13 @@ class SliceCases:
 
     def __post_init__(self) -> None:
         if any(len(getattr(self, f.name)) != len(self.stacks) for f in fields(self)):
-            raise InputError("The arrays of a cohort must hold one row a patient each.")
+            raise InputError("Every array of a cohort must hold one row per patient.")
 
     def __len__(self) -> int:
         return len(self.stacks)
 
     def take(self, rows: NDArray[Any]) -> SliceCases:
-        """Give some of the patients."""
+        """Return some of the patients."""
         return SliceCases(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
 
@@ -70,17 +73,17 @@ def draw_slice_cases(
     seed: int,
     *,
     shape: tuple[int, int, int] = (16, 32, 32),
-    options: PopulationOptions | None = None,
+    options: PopulationOptions = SPECT_MPI_POPULATION,
     first: int = 0,
 ) -> SliceCases:
-    """Draw patients `first` to `first` + n of a seed; patient i is the same whatever n is.
+    """Draw patients `first` to `first` + n of a seed; patient i does not depend on n.
 
     Parameters
     ----------
     shape
         (planes, rows, columns) of every stack; half of the planes are stress.
     options
-        The population; default: paper 001's angiography cohort.
+        The population.
     """
     rows: dict[str, list[Any]] = {f.name: [] for f in fields(SliceCases)}
     for index in range(first, first + n):
@@ -108,8 +111,8 @@ def draw_slice_cases(
 
 
 def _jitter(frame: LVFrame, rng: np.random.Generator) -> LVFrame:
-    """Move the pose as the network errs that finds it: about 1.5 degrees, 1 mm."""
-    angle = np.deg2rad(1.5) / np.sqrt(2.0)  # of tilt, to either side
+    """Return the pose with an error as large as that of the network that finds it: about 1.5 degrees and 1 mm."""
+    angle = np.deg2rad(1.5) / np.sqrt(2.0)  # SD of the tilt towards each of the two axes across
     across = np.stack([frame.anterior, frame.lateral])
     shift = rng.normal(0.0, 1.0 / np.sqrt(3.0), 3) @ np.stack([frame.axis, *across])
     lean = 0.5 * frame.length_mm * rng.normal(0.0, angle, 2) @ across
@@ -121,50 +124,43 @@ def _jitter(frame: LVFrame, rng: np.random.Generator) -> LVFrame:
     )
 
 
-def join_slice_cases(parts: list[SliceCases]) -> SliceCases:
-    """Put cohorts one after the other."""
-    return SliceCases(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(SliceCases)})
-
-
 def collect_cases(
     folder: Path,
     n: int,
     seed: int,
     *,
     shape: tuple[int, int, int] = (16, 32, 32),
-    options: PopulationOptions | None = None,
     chunk: int = 40,
-    report: Callable[[int], None] | None = None,
+    quiet: bool = True,
 ) -> SliceCases:
-    """Draw a cohort in chunks kept as files, so that a run that stopped goes on where it was.
+    """Draw patients of `SPECT_MPI_POPULATION` in chunks kept as files, so that an interrupted run resumes.
 
     Parameters
     ----------
     folder
-        Where chunks lie; its name should tell the cohort, for the files tell only their place in it.
-    report
-        Called with the number of patients there.
+        Of the chunks; it may hold several seeds.
+    quiet
+        Whether to hide the progress bar.
 
     Raises
     ------
     InputError
-        When a file in the folder holds another cohort.
+        When a file in the folder holds stacks of another shape.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    parts = []
-    for first in range(0, n, chunk):
-        count = min(chunk, n - first)
-        path = folder / f"{seed}-{first:05d}-{count}.npz"
-        if not path.exists():
-            drawn = draw_slice_cases(count, seed, shape=shape, options=options, first=first)
-            part = path.with_suffix(".part")
-            with part.open("wb") as file:
-                np.savez_compressed(file, **{f.name: getattr(drawn, f.name) for f in fields(drawn)})
-            part.replace(path)
+    starts = range(0, n, chunk)
+    chunks = {folder / f"{seed}-{s:05d}-{min(chunk, n - s)}.npz": (s, min(chunk, n - s)) for s in starts}
+
+    def draw(place: tuple[int, int], path: Path) -> None:
+        drawn = draw_slice_cases(place[1], seed, shape=shape, first=place[0])
+        with path.open("wb") as file:
+            np.savez_compressed(file, **{f.name: getattr(drawn, f.name) for f in fields(drawn)})
+
+    run_jobs(chunks, draw, title="patients", quiet=quiet)
+    parts: dict[str, list[NDArray[Any]]] = {f.name: [] for f in fields(SliceCases)}
+    for path in chunks:
         with np.load(path, allow_pickle=False) as stored:
-            parts.append(SliceCases(**{f.name: stored[f.name] for f in fields(SliceCases)}))
-        if parts[-1].stacks.shape[2:] != shape:
-            raise InputError(f"{path.name} holds stacks of {parts[-1].stacks.shape[2:]}, not {shape}.")
-        if report is not None:
-            report(first + count)
-    return join_slice_cases(parts)
+            for name, arrays in parts.items():
+                arrays.append(stored[name])
+        if parts["stacks"][-1].shape[2:] != shape:
+            raise InputError(f"{path.name} holds stacks of {parts['stacks'][-1].shape[2:]}, not {shape}.")
+    return SliceCases(**{name: np.concatenate(arrays) for name, arrays in parts.items()})

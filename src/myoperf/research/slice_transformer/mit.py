@@ -6,9 +6,9 @@ and values are reduced in space by a strided convolution. The convolutions and p
 pictures ("2D") and once for volumes ("3D") and are chosen by the input; the blocks are shared.
 
 Source: Xie Y, Zhang J, Xia Y, Wu Q. UniMiSS: Universal Medical Self-Supervised Learning via Breaking
-Dimensionality Barrier. ECCV 2022. The numbers follow the authors' published weights, which
-`myoperf.research.slice_transformer.mit_weights` reads; those were trained with instance norm and leaky ReLU, the
-paper's figure says batch norm and ReLU: both are here.
+Dimensionality Barrier. ECCV 2022, doi:10.1007/978-3-031-19803-8_33. The numbers follow the authors' published weights,
+which `mit_weights` reads; those were trained with instance norm and leaky ReLU, while the paper's figure says batch
+norm and ReLU: both are available.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from myoperf.errors import InputError
+from myoperf.research.training.device import seeded
 
-__all__ = ["Features", "MiT", "MiTConfig", "MiTEncoder", "build_mit", "count_parameters", "interpolate_position"]
+__all__ = ["Features", "MiT", "MiTConfig", "MiTEncoder", "build_mit", "interpolate_position"]
 
 Mode = Literal["2D", "3D"]
 Grid = tuple[int, ...]  # tokens along (rows, columns) or (planes, rows, columns)
@@ -40,16 +41,16 @@ PICTURE_CHANNELS, VOLUME_CHANNELS = 3, 1
 
 @dataclass(frozen=True)
 class MiTConfig:
-    """What an MiT is built for.
+    """Structure of an MiT and the input shapes it is built for.
 
     Parameters
     ----------
     size
         ``"small"`` or ``"tiny"``: 2, 3, 4, 3 or 1, 1, 1, 1 encoder blocks.
     norm
-        Of the convolutions: ``"instance"`` (the published weights) or ``"batch"``.
+        After each convolution: ``"instance"`` (the published weights) or ``"batch"``.
     activation
-        Of the convolutions: ``"leaky_relu"`` (the published weights) or ``"relu"``.
+        After each norm: ``"leaky_relu"`` (the published weights) or ``"relu"``.
     picture_shape
         (rows, columns) the 2D positions are learned for; multiples of 32.
     volume_shape
@@ -75,18 +76,18 @@ class MiTConfig:
                 raise InputError(f"MiT needs sides that are multiples of {multiple}; got {shape}.")
         if self.norm == "instance" and any(math.prod(self.grid(mode, 3)) < 2 for mode in self.modes):
             raise InputError(
-                "Instance norm needs more than one token at the last stage: take a larger shape, or batch."
+                "Instance norm needs more than one token at the last stage; choose a larger shape or batch norm."
             )
 
     def grid(self, mode: Mode, stage: int) -> Grid:
-        """Tokens along each axis at encoder stage 0 to 3, for the input the positions are learned for."""
+        """Return the tokens along each axis at encoder stage 0 to 3, for the input the positions are learned for."""
         shape = self.picture_shape if mode == "2D" else self.volume_shape
         strides = STEM_STRIDE[mode]
         return tuple(side // stride // 2 ** (stage + 1) for side, stride in zip(shape, strides, strict=True))
 
 
 class Features(NamedTuple):
-    """What the encoder gives.
+    """Output of the encoder.
 
     Attributes
     ----------
@@ -101,7 +102,7 @@ class Features(NamedTuple):
 
 
 def mode_of(images: Tensor) -> Mode:
-    """Tell pictures (batch, 3, rows, columns) from volumes (batch, 1, planes, rows, columns)."""
+    """Return "2D" for pictures (batch, 3, rows, columns), "3D" for volumes (batch, 1, planes, rows, columns)."""
     if images.ndim == 4 and images.shape[1] == PICTURE_CHANNELS:
         return "2D"
     if images.ndim == 5 and images.shape[1] == VOLUME_CHANNELS:
@@ -123,10 +124,10 @@ def maps_of(tokens: Tensor, grid: Grid) -> Tensor:
 
 
 def interpolate_position(position: Tensor, source: Grid, target: Grid) -> Tensor:
-    """Fit learned positions to another grid; the class token's own position stays.
+    """Resize learned positions to another grid; the class token's position stays.
 
-    Bicubic for pictures, trilinear for volumes, with the original's 0.1 added to the target side in
-    the scale (it kept rounding from losing a row, and shifts samples by at most 0.1 / side).
+    Bicubic for pictures, trilinear for volumes. As in the original, the scale has 0.1 added to the target side, which
+    keeps rounding from losing a row and shifts samples by at most 0.1 / side.
 
     Parameters
     ----------
@@ -142,7 +143,7 @@ def interpolate_position(position: Tensor, source: Grid, target: Grid) -> Tensor
     if source == target:
         return position
     maps = maps_of(position[:, 1:], source)
-    scale = [(wanted + 0.1) / had for wanted, had in zip(target, source, strict=True)]
+    scale = [(after + 0.1) / before for after, before in zip(target, source, strict=True)]
     mode = "bicubic" if len(target) == 2 else "trilinear"
     resized = F.interpolate(maps, scale_factor=scale, mode=mode)
     return torch.cat([position[:, :1], tokens_of(resized)], dim=1)
@@ -196,8 +197,8 @@ class Attention(nn.Module):
         if self.reduction > 1:
             if min(grid) < self.reduction:
                 raise InputError(
-                    f"A grid of {grid} tokens is too small for spatial reduction by {self.reduction}: "
-                    "give MiT at least 16 planes and 32 rows and columns."
+                    f"A grid of {grid} tokens is too small for spatial reduction by {self.reduction}; "
+                    "MiT needs at least 16 planes and 32 rows and columns."
                 )
             reduced = self.reduce[f"{len(grid)}D"](maps_of(x[:, 1:], grid))
             source = self.norm(torch.cat([x[:, :1], tokens_of(reduced)], dim=1))  # (B, 1 + N / reduction ** d, C)
@@ -205,7 +206,7 @@ class Attention(nn.Module):
         return self._split(self.q(x)), self._split(keys), self._split(values)
 
     def weights(self, x: Tensor, grid: Grid) -> Tensor:
-        """Attention of every token to every key: (B, heads, 1 + N, 1 + M), rows sum to 1."""
+        """Return the attention of every token to every key: (B, heads, 1 + N, 1 + M); rows sum to 1."""
         return self._weights_and_values(x, grid)[0]
 
     def _weights_and_values(self, x: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
@@ -240,7 +241,7 @@ class Block(nn.Module):
 
 
 class Stage(nn.Module):
-    """Tokens with positions, then blocks, over one grid: what encoder and decoder stages share.
+    """Tokens with positions, then transformer blocks, over one grid: a stage of the encoder or the decoder.
 
     Parameters
     ----------
@@ -274,7 +275,7 @@ class Stage(nn.Module):
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, maps: Tensor, token: Tensor | None, skip: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Turn the previous stage's maps and class token into this stage's: ((B, C, *grid), (B, 1, C))."""
+        """Return this stage's maps (B, C, *grid) and class token (B, 1, C) from the previous stage's."""
         mode: Mode = "2D" if maps.ndim == 4 else "3D"
         maps = self.embed[mode](maps)
         if skip is not None:
@@ -363,7 +364,7 @@ class MiT(nn.Module):
         self.apply(_init_module)
 
     def decode(self, features: Features) -> tuple[Tensor, Tensor]:
-        """Give the finest decoder maps (B, 48, *grid), not normalised, and the class token (B, 48), normalised."""
+        """Return the finest decoder maps (B, 48, *grid), not normalised, and the class token (B, 48), normalised."""
         maps, token = features.pyramid[-1], features.token[:, None]
         for stage, skip in zip(self.decoder, features.pyramid[3:0:-1], strict=True):
             maps, token = stage(maps, token, skip)
@@ -390,11 +391,5 @@ def _init_module(module: nn.Module) -> None:
 
 def build_mit(config: MiTConfig | None = None, *, seed: int = 0) -> MiT:
     """Build an MiT whose random weights depend on the seed alone; the global generator is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return MiT(config)
-
-
-def count_parameters(network: nn.Module) -> int:
-    """Count trainable numbers."""
-    return sum(p.numel() for p in network.parameters() if p.requires_grad)

@@ -1,10 +1,9 @@
-"""Read the UniMiSS authors' published MiT weights into `myoperf.research.slice_transformer.mit`, strictly.
+"""Load pre-trained weights into a Medical Transformer (MiT): the UniMiSS authors' files and MyoPerf's own.
 
-A published file holds ``{'student': ..., 'teacher': ...}``. Student keys start with
-``module.backbone.``, teacher keys with ``backbone.``; then follow the encoder (``transformer.*``),
-the decoder, and, after ``head.``, the projection head. Every encoder or decoder key must map to one of ours,
-and every one of ours must be filled: nothing is skipped in silence. Files that MyoPerf's own pre-training writes hold
-our keys and, beside them, the configuration they were built for.
+A published file holds ``{'student': ..., 'teacher': ...}``. Student keys start with ``module.backbone.``, teacher keys
+with ``backbone.``; then follow the encoder (``transformer.*``), the decoder, and, after ``head.``, the projection head.
+Every encoder or decoder key must map to one of `mit`'s keys, and each of those must be filled: nothing is skipped
+silently. Files that MyoPerf's pre-training writes hold `mit`'s keys and the configuration they were trained with.
 """
 
 from __future__ import annotations
@@ -12,9 +11,9 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -22,20 +21,41 @@ from scipy import ndimage
 from torch import Tensor
 
 from myoperf.errors import InputError, MissingWeightsError
+from myoperf.pipeline.jobs import write_whole
 from myoperf.research.slice_transformer.mit import Grid, MiT, MiTConfig, MiTEncoder, interpolate_position
 
 __all__ = [
+    "MiTWeights",
     "load_mit",
     "load_mit_encoder",
     "map_mit_key",
     "map_mit_state",
     "read_checkpoint",
-    "read_config",
     "resize_position",
     "write_checkpoint",
 ]
 
 Resize = Literal["grid", "flat"]
+
+PUBLISHED = MiTConfig()
+"""What the authors' files were trained for: 224 x 224 pictures and 16 x 96 x 96 volumes."""
+
+
+@dataclass(frozen=True, eq=False)
+class MiTWeights:
+    """Pre-trained weights of an MiT.
+
+    Parameters
+    ----------
+    tensors
+        By name, in the authors' layout or MyoPerf's.
+    config
+        What the network was trained for; its shapes are those of the learned positions.
+    """
+
+    tensors: Mapping[str, Tensor]
+    config: MiTConfig = PUBLISHED
+
 
 _BLOCK = {
     "attn.q": "attention.q",
@@ -52,12 +72,12 @@ _BLOCK = {
 
 
 def _stage(rest: str, match: re.Match[str], owner: str, first: int) -> str:
-    """Write ``owner.stage.`` before what is left of a key."""
+    """Return the rest of a key after ``owner.stage.``."""
     return f"{owner}.{int(match['stage']) - first}.{rest}"
 
 
 def _map_stage_key(key: str, *, owner: str, first: int) -> str | None:
-    """Map a key of an encoder (stages from 1) or decoder (stages from 0) stage; None when it is none."""
+    """Map the key of an encoder stage (counted from 1) or decoder stage (from 0); None for any other key."""
     if match := re.fullmatch(r"(?:Dec)?[Bb]lock(?P<stage>\d)\.(\d+)\.(.+)\.(weight|bias)", key):
         inner = _BLOCK.get(match[3])
         return inner and _stage(f"blocks.{match[2]}.{inner}.{match[4]}", match, owner, first)
@@ -71,7 +91,7 @@ def _map_stage_key(key: str, *, owner: str, first: int) -> str | None:
 
 
 def map_mit_key(key: str) -> str:
-    """Turn one key of the authors' MiT (``transformer.block1.0.mlp.fc1.weight``) into ours.
+    """Return `mit`'s key for a key of the authors' MiT (``transformer.block1.0.mlp.fc1.weight``).
 
     Parameters
     ----------
@@ -98,19 +118,19 @@ def map_mit_key(key: str) -> str:
     else:
         mapped = _map_stage_key(key, owner="decoder", first=0)
     if mapped is None:
-        raise InputError(f"{key!r} is no key of an MiT checkpoint; expected the published UniMiSS layout.")
+        raise InputError(f"{key!r} is no key of an MiT checkpoint; the published UniMiSS layout was expected.")
     return mapped
 
 
 def map_mit_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Turn a student's or teacher's state into ours; keys of the projection head (``head.*``) are left out.
+    """Return a student's or teacher's tensors under `mit`'s keys, without the projection head (``head.*``).
 
     Raises
     ------
     InputError
-        When a key is none of an MiT, or two keys mean the same tensor.
+        When a key belongs to no part of an MiT, or two keys mean the same tensor.
     """
-    if any(key.startswith("encoder.") for key in state):  # ours already
+    if any(key.startswith("encoder.") for key in state):  # written by MyoPerf
         return dict(state)
     out: dict[str, Tensor] = {}
     for key, value in state.items():
@@ -125,11 +145,11 @@ def map_mit_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def resize_position(position: Tensor, source: Grid, target: Grid, *, rule: Resize = "grid") -> Tensor:
-    """Fit a checkpoint's positions (1, 1 + N, C) to the grid a network is built for.
+    """Resize a checkpoint's positions (1, 1 + N, C) to the grid that a network is built for.
 
-    ``"grid"`` interpolates along each axis and keeps the class token's. ``"flat"`` is what the authors'
-    downstream code does: one linear interpolation along the flattened sequence, class token included, which
-    mixes rows; it is here to repeat their results.
+    ``"grid"`` interpolates along each axis and keeps the class token's position. ``"flat"`` is what the authors'
+    downstream code does: one linear interpolation along the flattened sequence, class token included, which mixes
+    rows; it is there to reproduce their results.
     """
     if source == target:
         return position
@@ -140,49 +160,41 @@ def resize_position(position: Tensor, source: Grid, target: Grid, *, rule: Resiz
     return torch.from_numpy(zoomed)[None]
 
 
-def read_checkpoint(path: Path, which: Literal["student", "teacher"] = "student") -> dict[str, Tensor]:
-    """Read the authors' keys and tensors of one half of a published file; no code in the file is run.
+def read_checkpoint(path: Path, which: Literal["student", "teacher"] = "student") -> MiTWeights:
+    """Read one half of a UniMiSS checkpoint, the authors' or MyoPerf's; no code in the file is run.
 
     Raises
     ------
     MissingWeightsError
-        When the file is not there.
+        When the file does not exist.
     InputError
-        When it is no such checkpoint.
+        When the file is no such checkpoint.
     """
-    content = _content(Path(path))
-    if not isinstance(content.get(which), dict):
-        raise InputError(f"{path.name!r} holds no {which!r} weights; expected a dict with 'student' and 'teacher'.")
-    return {str(key): value for key, value in content[which].items()}
-
-
-def _content(path: Path) -> dict[str, Any]:
+    path = Path(path)
     if not path.is_file():
         raise MissingWeightsError(f"No weights file {path.name!r}; give the path of a UniMiSS checkpoint (.pth).")
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals([argparse.Namespace]):  # the authors' files hold their command's options
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
+    except Exception as error:  # torch raises many kinds for a damaged or foreign file
         raise InputError(f"{path.name!r} cannot be read as a PyTorch checkpoint of plain weights.") from error
-    return content if isinstance(content, dict) else {}
-
-
-def read_config(path: Path) -> MiTConfig | None:
-    """Give what a file of MyoPerf's own pre-training was built for; None where the file does not say."""
-    written = _content(Path(path)).get("config")
-    return MiTConfig(**written) if isinstance(written, dict) else None
+    if not isinstance(content, dict) or not isinstance(content.get(which), dict):
+        raise InputError(f"{path.name!r} holds no {which!r} weights; expected a dict with 'student' and 'teacher'.")
+    tensors, config = {str(key): value for key, value in content[which].items()}, content.get("config")
+    return MiTWeights(tensors, MiTConfig(**config)) if isinstance(config, dict) else MiTWeights(tensors)
 
 
 def write_checkpoint(path: Path, student: MiT, teacher: MiT) -> None:
-    """Write both halves of a pre-training with their configuration, readable by `read_checkpoint`."""
+    """Write both halves of a pre-training with their configuration, for `read_checkpoint`."""
     content = {"student": student.state_dict(), "teacher": teacher.state_dict(), "config": asdict(student.config)}
-    torch.save(content, path)
+    with write_whole(path) as part:
+        torch.save(content, part)
 
 
-def _fit(
-    state: dict[str, Tensor], network: torch.nn.Module, *, published: MiTConfig, rule: Resize
-) -> dict[str, Tensor]:
-    """Check keys and shapes, resizing positions whose grid differs from the published one."""
+def _load(network: MiT | MiTEncoder, tensors: Mapping[str, Tensor], *, source: MiTConfig, rule: Resize) -> None:
+    """Check keys and shapes and load, with positions resized where the grid differs from the checkpoint's."""
+    unused = {"2D", "3D"} - set(network.config.modes)  # a checkpoint serves pictures and volumes, a network maybe one
+    state = {key: value for key, value in tensors.items() if not unused & set(key.split("."))}
     own = network.state_dict()
     if missing := sorted(own.keys() - state.keys()):
         raise InputError(f"The checkpoint lacks {len(missing)} of {len(own)} MiT tensors, first {missing[0]!r}.")
@@ -201,38 +213,27 @@ def _fit(
         if not torch.isfinite(value).all():
             raise InputError(f"{key!r} holds NaN or infinite numbers; the checkpoint is damaged.")
         if key in grids and value.ndim == 3:
-            mode = "2D" if key.endswith("2D") else "3D"
             stage = int(key.split(".")[-3])
             level = 2 - stage if key.startswith("decoder") else stage
-            source = published.grid(mode, level)  # type: ignore[arg-type]
-            if value.shape[1] != 1 + int(np.prod(source)):
-                raise InputError(f"{key!r} has {value.shape[1]} positions; {1 + int(np.prod(source))} were expected.")
-            value = resize_position(value.float(), source, grids[key], rule=rule)
+            grid = source.grid("2D" if key.endswith("2D") else "3D", level)
+            if value.shape[1] != 1 + int(np.prod(grid)):
+                raise InputError(f"{key!r} has {value.shape[1]} positions; {1 + int(np.prod(grid))} were expected.")
+            value = resize_position(value.float(), grid, grids[key], rule=rule)
         if value.shape != own[key].shape:
             raise InputError(f"{key!r} has shape {tuple(value.shape)}; this MiT needs {tuple(own[key].shape)}.")
         fitted[key] = value
-    return fitted
+    network.load_state_dict(fitted)
 
 
-def _selected(state: dict[str, Tensor], modes: tuple[str, ...]) -> dict[str, Tensor]:
-    """Leave out the tensors of an input kind the network was not built for."""
-    dropped = {"2D", "3D"} - set(modes)
-    return {key: value for key, value in state.items() if not dropped & set(key.split("."))}
-
-
-def load_mit(
-    network: MiT, state: Mapping[str, Tensor], *, published: MiTConfig | None = None, rule: Resize = "grid"
-) -> None:
-    """Fill an MiT with a published student's or teacher's weights; see `read_checkpoint`.
+def load_mit(network: MiT, weights: MiTWeights, *, rule: Resize = "grid") -> None:
+    """Load pre-trained weights into an MiT, in place.
 
     Parameters
     ----------
     network
-        Filled in place. Its norm must be the checkpoint's: batch norm keeps running means, instance norm has none.
-    state
-        The authors' keys and tensors.
-    published
-        What the checkpoint was built for; default 224x224 pictures and 16x96x96 volumes.
+        Its norm must be the checkpoint's: batch norm keeps running means, instance norm has none.
+    weights
+        From `read_checkpoint`.
     rule
         How positions are resized: see `resize_position`.
 
@@ -241,14 +242,11 @@ def load_mit(
     InputError
         When a key is unknown, missing or of another shape.
     """
-    mapped = _selected(map_mit_state(state), network.config.modes)
-    network.load_state_dict(_fit(mapped, network, published=published or MiTConfig(), rule=rule))
+    _load(network, map_mit_state(weights.tensors), source=weights.config, rule=rule)
 
 
-def load_mit_encoder(
-    encoder: MiTEncoder, state: Mapping[str, Tensor], *, published: MiTConfig | None = None, rule: Resize = "grid"
-) -> None:
-    """Fill an encoder alone: the checkpoint's decoder is left out, the rest is as strict as in `load_mit`."""
-    mapped = _selected(map_mit_state(state), encoder.config.modes)
+def load_mit_encoder(encoder: MiTEncoder, weights: MiTWeights, *, rule: Resize = "grid") -> None:
+    """Load pre-trained weights into an encoder alone, without the checkpoint's decoder; as strict as `load_mit`."""
+    mapped = map_mit_state(weights.tensors)
     inner = {key.removeprefix("encoder."): value for key, value in mapped.items() if key.startswith("encoder.")}
-    encoder.load_state_dict(_fit(inner, encoder, published=published or MiTConfig(), rule=rule))
+    _load(encoder, inner, source=weights.config, rule=rule)

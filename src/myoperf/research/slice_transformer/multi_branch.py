@@ -1,16 +1,17 @@
-"""Multi-branch Medical Transformer: one MiT encoder a view, joined into one diagnosis.
+"""Multi-branch Medical Transformer: one MiT encoder per view, joined into one diagnosis.
 
-Short-axis, horizontal and vertical long-axis slices are each stacked with stress and rest along depth
-and read by an encoder of their own; the branches' features are averaged (or concatenated, or weighted)
-and classified by one linear layer: y = softmax(W (f_SA + f_HLA + f_VLA) / 3 + b).
+Short-axis, horizontal and vertical long-axis slices are each stacked with stress and rest along depth and read by a
+separate encoder; the branches' features are averaged (or concatenated, or weighted) and classified by one linear layer:
+y = softmax(W (f_SA + f_HLA + f_VLA) / 3 + b).
 
-Source: paper 000, "multi-branch Medical Transformer" for perfusion SPECT, its formula (1) and section 3.5.
+Source: Zhao F, Zhang X, Xu L, Huang X. Multi-Branch Medical Transformer for SPECT Myocardial Perfusion Imaging: A Novel
+Approach to Diagnosis; formula (1) and section 3.5.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -18,11 +19,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from myoperf.errors import InputError
-from myoperf.research.slice_transformer.mit import WIDTHS, Features, MiTConfig, MiTEncoder
-from myoperf.research.slice_transformer.mit_weights import Resize, load_mit_encoder
+from myoperf.research.slice_stacks import VIEWS
+from myoperf.research.slice_transformer.mit import WIDTHS, Features, Grid, MiTConfig, MiTEncoder
+from myoperf.research.slice_transformer.mit_weights import MiTWeights, Resize, load_mit_encoder
+from myoperf.research.training.device import seeded
 
 __all__ = [
-    "VIEWS",
+    "COMPACT_ENCODER",
+    "PAPER_ENCODER",
     "MultiBranchConfig",
     "MultiBranchMiT",
     "attention_maps",
@@ -31,26 +35,27 @@ __all__ = [
     "load_branches",
 ]
 
-VIEWS = ("sa", "hla", "vla")
 Fusion = Literal["average", "concatenation", "learnable"]
 Pooling = Literal["mean", "token", "both"]
 
-_ENCODER = MiTConfig(volume_shape=(32, 96, 96), modes=("3D",))
+PAPER_ENCODER = MiTConfig(volume_shape=(32, 96, 96), modes=("3D",))
+COMPACT_ENCODER = MiTConfig("tiny", "batch", "relu", volume_shape=(16, 32, 32), modes=("3D",))
+"""For one processor core. Batch norm, as instance norm needs more than the one token that the last stage has here."""
 
 
 @dataclass(frozen=True)
 class MultiBranchConfig:
-    """What a multi-branch MiT is.
+    """Structure of a multi-branch MiT.
 
     Parameters
     ----------
     views
         One or more of ``"sa"``, ``"hla"``, ``"vla"``; one gives the paper's single-axis models.
     fusion
-        ``"average"``, ``"concatenation"`` or ``"learnable"`` (one weight a view, softmax over views).
+        ``"average"``, ``"concatenation"`` or ``"learnable"`` (one weight per view, softmax over views).
     pooling
         A branch's feature before its norm: the ``"mean"`` of the last stage's patch tokens (the paper), its class
-        ``"token"``, or the mean of ``"both"`` (near the UniMiSS authors' classifier, which norms every token first).
+        ``"token"``, or the mean of ``"both"`` (similar to the UniMiSS authors', which norms every token).
     classes
         Outputs of the linear layer.
     encoder
@@ -61,11 +66,11 @@ class MultiBranchConfig:
     fusion: Fusion = "average"
     pooling: Pooling = "mean"
     classes: int = 2
-    encoder: MiTConfig = field(default_factory=lambda: _ENCODER)
+    encoder: MiTConfig = PAPER_ENCODER
 
     def __post_init__(self) -> None:
         if not self.views or not set(self.views) <= set(VIEWS) or len(set(self.views)) != len(self.views):
-            raise InputError(f"Views are some of {', '.join(VIEWS)}, each once; got {self.views}.")
+            raise InputError(f"Views are one or more of {', '.join(VIEWS)}, each once; got {self.views}.")
         if self.fusion not in ("average", "concatenation", "learnable"):
             raise InputError(f"Fusion is 'average', 'concatenation' or 'learnable'; got {self.fusion!r}.")
         if self.pooling not in ("mean", "token", "both"):
@@ -88,19 +93,19 @@ class MultiBranchMiT(nn.Module):
         self.frozen = False
 
     def freeze_branches(self) -> None:
-        """Train the norms, the fusion and the linear layer alone; the encoders stay as they are."""
+        """Keep the encoders as they are, so that only the norms, the fusion and the linear layer are trained."""
         self.frozen = True
         self.branches.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> MultiBranchMiT:
-        """Set training mode; frozen encoders stay in evaluation (their batch statistics too)."""
+        """Set training mode; frozen encoders, with their batch statistics, stay in evaluation mode."""
         super().train(mode)
         if self.frozen:
             self.branches.eval()
         return self
 
     def encode(self, stacks: Tensor) -> dict[str, Features]:
-        """Run every branch on its stack: (B, views, planes, rows, columns) to `Features` by view."""
+        """Return each branch's `Features` by view, for stacks (B, views, planes, rows, columns)."""
         if stacks.ndim != 5 or stacks.shape[1] != len(self.config.views):
             raise InputError(
                 f"Expected stacks (batch, {len(self.config.views)} views, planes, rows, columns); "
@@ -109,7 +114,7 @@ class MultiBranchMiT(nn.Module):
         return {view: branch(stacks[:, i : i + 1]) for i, (view, branch) in enumerate(self.branches.items())}
 
     def pool(self, features: Mapping[str, Features]) -> Tensor:
-        """Give one feature vector a view before its norm: (B, views, 512)."""
+        """Return one feature vector per view, before its norm: (B, views, 512)."""
         pooled = []
         for view in self.config.views:
             mean = features[view].pyramid[-1].flatten(2).mean(dim=2)  # (B, 512)
@@ -118,7 +123,7 @@ class MultiBranchMiT(nn.Module):
         return torch.stack(pooled, dim=1)
 
     def classify(self, pooled: Tensor) -> Tensor:
-        """Join pooled features (B, views, 512) and classify them: (B, classes) logits."""
+        """Return logits (B, classes) for pooled features (B, views, 512)."""
         normed = torch.stack([norm(pooled[:, i]) for i, norm in enumerate(self.norms.values())], dim=1)
         if self.config.fusion == "concatenation":
             joined = normed.flatten(1)
@@ -136,22 +141,29 @@ class MultiBranchMiT(nn.Module):
 
 def build_multi_branch(config: MultiBranchConfig | None = None, *, seed: int = 0) -> MultiBranchMiT:
     """Build the network with random weights that depend on the seed alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return MultiBranchMiT(config)
 
 
-def load_branches(
-    network: MultiBranchMiT, state: Mapping[str, Tensor], *, published: MiTConfig | None = None, rule: Resize = "grid"
-) -> None:
-    """Start every branch from the same published UniMiSS weights; see `mit_weights.load_mit_encoder`."""
+def load_branches(network: MultiBranchMiT, weights: MiTWeights, *, rule: Resize = "grid") -> None:
+    """Start every branch from the same pre-trained weights, as Zhao et al. do; see `mit_weights.load_mit_encoder`.
+
+    Raises
+    ------
+    InputError
+        When the weights are of another encoder; the message says which encoder was expected.
+    """
     for branch in network.branches.values():
         assert isinstance(branch, MiTEncoder)
-        load_mit_encoder(branch, state, published=published, rule=rule)
+        try:
+            load_mit_encoder(branch, weights, rule=rule)
+        except InputError as error:
+            encoder = network.config.encoder
+            raise InputError(f"The weights must fit an MiT {encoder.size} with {encoder.norm} norm. {error}") from error
 
 
 def attention_maps(network: MultiBranchMiT, stacks: Tensor) -> Tensor:
-    """Show where the class token of the last stage looks, averaged over heads.
+    """Return the attention that the class token of the last stage pays to each place, averaged over heads.
 
     Parameters
     ----------
@@ -160,30 +172,32 @@ def attention_maps(network: MultiBranchMiT, stacks: Tensor) -> Tensor:
 
     Returns
     -------
-    Same shape, 0 to 1 with each stack's maximum at 1. The last stage has one token for 16 planes and 32 x 32
-    pixels: this is a coarse map.
+    Same shape, 0 to 1 with each stack's maximum at 1. The map is coarse: one token of the last stage covers 16 planes
+    of 32 x 32 pixels.
     """
     maps = []
     with torch.no_grad():
         for i, branch in enumerate(network.branches.values()):
             assert isinstance(branch, MiTEncoder)
-            seen: list[Tensor] = []
+            weights: list[Tensor] = []
             attention = branch.stages[-1].blocks[-1].attention  # type: ignore[union-attr, index]
 
-            def keep(module: nn.Module, inputs: tuple[Tensor, tuple[int, ...]], seen: list[Tensor] = seen) -> None:
-                seen.append(module.weights(*inputs))  # type: ignore[operator]
+            def keep(module: nn.Module, inputs: tuple[Tensor, Grid], kept: list[Tensor] = weights) -> None:
+                kept.append(module.weights(*inputs))  # type: ignore[operator]
 
             hook = attention.register_forward_pre_hook(keep)
             try:
                 grid = branch(stacks[:, i : i + 1]).pyramid[-1].shape[2:]
             finally:
                 hook.remove()
-            maps.append(seen[0][:, :, 0, 1:].mean(dim=1).unflatten(1, tuple(grid)))  # type: ignore[no-untyped-call]
+            maps.append(weights[0][:, :, 0, 1:].mean(dim=1).unflatten(1, tuple(grid)))  # type: ignore[no-untyped-call]
     return _on_stacks(torch.stack(maps, dim=1), stacks)
 
 
 def grad_cam(network: MultiBranchMiT, stacks: Tensor, *, target: int = 1, stage: int = 3) -> Tensor:
-    """Show which places of the stacks raise a class's logit (Selvaraju et al., ICCV 2017).
+    """Return which places of the stacks raise a class's logit.
+
+    Source: Selvaraju et al., ICCV 2017, doi:10.1109/ICCV.2017.74 (Grad-CAM).
 
     Parameters
     ----------
@@ -192,7 +206,7 @@ def grad_cam(network: MultiBranchMiT, stacks: Tensor, *, target: int = 1, stage:
     target
         Class, default 1 (abnormal).
     stage
-        Encoder stage 1 to 4 whose maps are weighted; 3 has one token for 8 planes and 16 x 16 pixels.
+        Encoder stage 1 to 4 whose maps are weighted; a token of stage 3 covers 8 planes of 16 x 16 pixels.
 
     Returns
     -------
@@ -212,7 +226,7 @@ def grad_cam(network: MultiBranchMiT, stacks: Tensor, *, target: int = 1, stage:
 
 
 def _on_stacks(maps: Tensor, stacks: Tensor) -> Tensor:
-    """Interpolate maps (B, V, d, h, w) to the stacks' grid and scale each to a maximum of 1."""
+    """Interpolate maps (B, views, ...) to the stacks' grid and scale each to a maximum of 1."""
     full = F.interpolate(maps, size=stacks.shape[2:], mode="trilinear")
     peak = full.amax(dim=(2, 3, 4), keepdim=True)
     return full / peak.clamp_min(torch.finfo(full.dtype).tiny)

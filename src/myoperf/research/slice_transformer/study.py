@@ -1,46 +1,53 @@
-"""The multi-branch Medical Transformer's experiments (paper 000, tables 3 to 6) on simulated patients.
+"""``myoperf study multi-branch-mit``: tables 3 to 6 of Zhao et al. (see `multi_branch`) on simulated patients.
 
-Compared by repeated splits by patient: the fused model, single axes, three fusions, fine-tuned and frozen
-encoders, random and UniMiSS start, and convolutional baselines on the same slices laid out as a picture. The label is
-the simulated reader's, as in the paper it is the readers'. The paper's models all start from UniMiSS weights; here the
-tables start from random numbers, and pre-trained models stand beside them. Every training's predictions are a file of
-their own, so a run that stopped goes on where it was.
+Compared by repeated splits by patient: the fused model, single axes, three fusions, fine-tuned and frozen encoders,
+random and UniMiSS start, and convolutional baselines on the same slices laid out as a picture. The label is the
+simulated reader's, as in the paper it is the readers'. The paper's models all start from UniMiSS weights; here the
+tables start from random numbers, and pre-trained models are added. Every training's predictions are a file of their
+own, so an interrupted study resumes.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from myoperf import __version__
-from myoperf.errors import InputError
-from myoperf.pipeline.jobs import claim_folder
-from myoperf.research.slice_stacks import resize_stack
-from myoperf.research.slice_transformer.baselines import keras_baselines
-from myoperf.research.slice_transformer.cases import PAPER_POPULATION, collect_cases
+from myoperf.pipeline.jobs import claim_folder, run_jobs
+from myoperf.research.slice_stacks import VIEWS
+from myoperf.research.slice_transformer.baselines import Baseline, keras_baselines, montage
+from myoperf.research.slice_transformer.cases import collect_cases
 from myoperf.research.slice_transformer.mit import MiTConfig
-from myoperf.research.slice_transformer.mit_weights import read_checkpoint, read_config
-from myoperf.research.slice_transformer.multi_branch import MultiBranchConfig, build_multi_branch, load_branches
+from myoperf.research.slice_transformer.mit_weights import MiTWeights, read_checkpoint
+from myoperf.research.slice_transformer.multi_branch import (
+    COMPACT_ENCODER,
+    PAPER_ENCODER,
+    Fusion,
+    MultiBranchConfig,
+    build_multi_branch,
+    load_branches,
+)
 from myoperf.research.slice_transformer.tables import answer_questions, markdown, measure_models
 from myoperf.research.slice_transformer.training import FitOptions, fit, predict, split_patients
+from myoperf.research.training.recipes import pick_recipe
+from myoperf.research.training.tables import write_manifest
 from myoperf.types import Float
 
-__all__ = ["ARMS", "SCALES", "Arm", "Scale", "default_baselines", "montage", "run"]
+__all__ = ["ARMS", "RECIPES", "Arm", "Recipe", "default_baselines", "run"]
 
 
-@dataclass(frozen=True)
-class Scale:
-    """How large a run is; only ``full`` is the paper's.
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Settings of a run; only those of scale full are the paper's.
 
     Parameters
     ----------
@@ -71,18 +78,52 @@ class Scale:
     baseline_splits: int = 5
 
     def fit_options(self, *, frozen: bool) -> FitOptions:
-        """Say how a model is trained."""
+        """Return the settings of one training."""
         epochs, rate = (self.frozen_epochs, self.frozen_rate) if frozen else (self.epochs, self.learning_rate)
         return FitOptions(epochs=epochs, batch=self.batch, learning_rate=rate, cosine=self.cosine, frozen=frozen)
 
 
-_COMPACT = MiTConfig("tiny", "batch", "relu", volume_shape=(16, 32, 32), modes=("3D",))
-SCALES: Mapping[str, Scale] = {
-    "smoke": Scale(10, 0.2, 1, _COMPACT, 1, 4, 3e-4, True, 10, 1e-3, 80, 1, 1),
-    "small": Scale(300, 0.4, 2, _COMPACT, 8, 16, 3e-4, True, 200, 1e-3, 80, 12, 1),
-    "full": Scale(192, 0.2, 5, MiTConfig("small", volume_shape=(32, 96, 96), modes=("3D",)), 200, 16, 1e-5),
-}
-"""``small`` is takes one processor core about 20 minutes; ``full`` has the paper's numbers and wants a GPU."""
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {
+        "smoke": Recipe(
+            patients=10,
+            test_share=0.2,
+            splits=1,
+            encoder=COMPACT_ENCODER,
+            epochs=1,
+            batch=4,
+            learning_rate=3e-4,
+            cosine=True,
+            frozen_epochs=10,
+            baseline_side=80,
+            baseline_epochs=1,
+            baseline_splits=1,
+        ),
+        "small": Recipe(
+            patients=300,
+            test_share=0.4,
+            splits=2,
+            encoder=COMPACT_ENCODER,
+            epochs=8,
+            batch=16,
+            learning_rate=3e-4,
+            cosine=True,
+            baseline_side=80,
+            baseline_epochs=12,
+            baseline_splits=1,
+        ),
+        "full": Recipe(
+            patients=192,
+            test_share=0.2,
+            splits=5,
+            encoder=PAPER_ENCODER,
+            epochs=200,
+            batch=16,
+            learning_rate=1e-5,
+        ),
+    }
+)
+"""Small takes one processor core about 20 minutes; full has the paper's numbers and needs a GPU."""
 
 
 @dataclass(frozen=True)
@@ -94,131 +135,101 @@ class Arm:
     name
         As the table shows it.
     tables
-        Numbers of the paper's tables it stands in.
+        Numbers of the paper's tables it appears in.
     pretrained
         Whether it starts from the checkpoint; left out where there is none.
     """
 
     name: str
     tables: tuple[int, ...]
-    views: tuple[str, ...] = ("sa", "hla", "vla")
-    fusion: Literal["average", "concatenation", "learnable"] = "average"
+    views: tuple[str, ...] = VIEWS
+    fusion: Fusion = "average"
     frozen: bool = False
     pretrained: bool = False
 
 
-_FUSED, _SINGLE = ("sa", "hla", "vla"), (("sa",), ("hla",), ("vla",))
+DATA = "simulated patients (image-space mode), the simulated reader's label, slices cut near the true pose"
+
+_SINGLE = tuple((view,) for view in VIEWS)
 ARMS = (
     Arm("fusion, average", (3, 4, 5, 6)),
-    *(Arm(f"{view[0].upper()} only", (4, 6), views=view) for view in _SINGLE),
+    *(Arm(f"{v[0].upper()} only", (4, 6), views=v) for v in _SINGLE),
     Arm("fusion, average, frozen", (6,), frozen=True),
-    *(Arm(f"{view[0].upper()} only, frozen", (6,), views=view, frozen=True) for view in _SINGLE),
+    *(Arm(f"{v[0].upper()} only, frozen", (6,), views=v, frozen=True) for v in _SINGLE),
     Arm("fusion, concatenation", (5,), fusion="concatenation"),
     Arm("fusion, learnable weights", (5,), fusion="learnable"),
     Arm("fusion, average, pre-trained", (3, 6), pretrained=True),
     Arm("fusion, average, pre-trained, frozen", (6,), frozen=True, pretrained=True),
     *(Arm(f"{v[0].upper()} only, pre-trained, frozen", (6,), views=v, frozen=True, pretrained=True) for v in _SINGLE),
 )
-"""The models of tables 4 to 6, from random numbers and, where weights are given, pre-trained; table 3's baselines
-come as functions."""
-
-Baseline = Callable[[Float, NDArray[Any], Float, int], Float]
-"""(training pictures (n, 3, side, side), labels, test pictures, seed) -> probability of each test picture."""
+"""The transformers of the tables; the convolutional networks of table 3 come as functions."""
 
 
-def montage(stacks: Float, *, side: int = 224) -> Float:
-    """Lay the planes of every view out as a square picture, the views as its colours, for networks of photographs.
-
-    Parameters
-    ----------
-    stacks
-        (patients, 3 views, planes, rows, columns).
-
-    Returns
-    -------
-    (patients, 3, side, side) float32.
-    """
-    n, views, planes = stacks.shape[:3]
-    grid = int(np.ceil(np.sqrt(planes)))
-    tile = side // grid
-    pictures = np.zeros((n, views, side, side), np.float32)
-    for i in range(n):
-        for v in range(views):
-            tiles = resize_stack(stacks[i, v], (planes, tile, tile))
-            for k, plane in enumerate(tiles):
-                y, x = divmod(k, grid)
-                pictures[i, v, y * tile : (y + 1) * tile, x * tile : (x + 1) * tile] = plane
-    return pictures
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class _Trials:
-    """All that a training needs but which model and which split.
+    """Everything a training needs except which model and which split.
 
     Parameters
     ----------
     stacks, truth
         (patients, 3 views, planes, rows, columns) and (patients,) of 0 or 1.
     weights
-        UniMiSS checkpoint, or None.
+        Of pre-trained models, or None.
     """
 
-    size: Scale
+    recipe: Recipe
     seed: int
     stacks: Float
     truth: NDArray[np.int64]
-    weights: Path | None
+    weights: MiTWeights | None
     baselines: Mapping[str, Baseline]
 
-    def jobs(self) -> list[tuple[int, Arm | str]]:
-        """List every (split, model): all models of the first split, of the next ..., baselines last."""
+    def jobs(self, folder: Path) -> dict[Path, tuple[int, Arm | str]]:
+        """Return result file -> (split, model): all models of the first split, of the next ..., baselines last."""
         arms = [arm for arm in ARMS if self.weights is not None or not arm.pretrained]
-        listed: list[tuple[int, Arm | str]] = []
-        for split in range(self.size.splits):
-            listed += [(split, arm) for arm in arms]
-        repeated = range(min(self.size.splits, self.size.baseline_splits))
-        return listed + [(split, name) for split in repeated for name in self.baselines]
+        listed: list[tuple[int, Arm | str]] = [(split, arm) for split in range(self.recipe.splits) for arm in arms]
+        repeated = range(min(self.recipe.splits, self.recipe.baseline_splits))
+        listed += [(split, name) for split in repeated for name in self.baselines]
+        out = {}
+        for split, model in listed:
+            place = folder / ("pre-trained" if isinstance(model, Arm) and model.pretrained else "")
+            out[place / f"{split}-{_name(model).replace(', ', '_').replace(' ', '-')}.csv"] = split, model
+        return out
 
-    def split(self, number: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Give the training and the test patients of a split."""
-        rng = np.random.default_rng([self.seed, number])
-        train, test = split_patients(self.truth.tolist(), share=self.size.test_share, rng=rng)
-        return np.asarray(train, dtype=np.intp), np.asarray(test, dtype=np.intp)
-
-    def run(self, split: int, job: Arm | str) -> pd.DataFrame:
-        """Train one model on a split's training patients and predict its test patients."""
-        before, (train, test), seed = time.process_time(), self.split(split), self.seed + split
-        if isinstance(job, Arm):
-            values = self._arm(job, train, test, seed)
+    def run(self, job: tuple[int, Arm | str], path: Path) -> None:
+        """Train a model on a split's training patients and write its predictions of the test patients."""
+        (split, model), before = job, time.process_time()
+        rng, seed = np.random.default_rng([self.seed, split]), self.seed + split
+        train, test = split_patients(self.truth.tolist(), share=self.recipe.test_share, rng=rng)
+        if isinstance(model, Arm):
+            values = self._predict_arm(model, train, test, seed)
         else:
-            pictures = montage(self.stacks, side=self.size.baseline_side)
-            values = self.baselines[job](pictures[train], self.truth[train], pictures[test], seed)
-        done = pd.DataFrame({"split": split, "patient": test, "truth": self.truth[test], "model": _name(job)})
-        return done.assign(probability=values, cpu_s=time.process_time() - before)
+            pictures = montage(self.stacks, side=self.recipe.baseline_side)
+            values = self.baselines[model](pictures[train], self.truth[train], pictures[test], seed)
+        table = pd.DataFrame({"split": split, "patient": test, "truth": self.truth[test], "model": _name(model)})
+        table.assign(probability=values, cpu_s=time.process_time() - before).to_csv(path, index=False)
 
-    def _arm(self, arm: Arm, train: NDArray[np.intp], test: NDArray[np.intp], seed: int) -> Float:
-        views = [("sa", "hla", "vla").index(view) for view in arm.views]
-        config = MultiBranchConfig(views=arm.views, fusion=arm.fusion, encoder=self.size.encoder)
+    def _predict_arm(self, arm: Arm, train: NDArray[np.intp], test: NDArray[np.intp], seed: int) -> Float:
+        views = [VIEWS.index(view) for view in arm.views]
+        config = MultiBranchConfig(views=arm.views, fusion=arm.fusion, encoder=self.recipe.encoder)
         network = build_multi_branch(config, seed=seed)
-        if self.weights is not None and arm.pretrained:
-            load_branches(network, read_checkpoint(self.weights, "teacher"), published=read_config(self.weights))
-        options = self.size.fit_options(frozen=arm.frozen)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            fit(network, self.stacks[train][:, views], self.truth[train].tolist(), options=options, seed=seed)
+        if arm.pretrained and self.weights is not None:
+            load_branches(network, self.weights)
+        options = self.recipe.fit_options(frozen=arm.frozen)
+        fit(network, self.stacks[train][:, views], self.truth[train].tolist(), options=options, seed=seed)
         return predict(network, self.stacks[test][:, views])
 
 
+def _name(model: Arm | str) -> str:
+    return model.name if isinstance(model, Arm) else model
+
+
 def default_baselines(scale: str) -> Mapping[str, Baseline]:
-    """Give table 3's convolutional networks as a scale trains them, from random numbers; smoke has none."""
-    size = SCALES[scale]
+    """Return table 3's convolutional networks as a scale trains them, from random numbers; smoke has none."""
+    recipe = pick_recipe(RECIPES, scale)
     if scale == "smoke":
         return {}
-    return keras_baselines(epochs=size.baseline_epochs, batch=size.batch, side=size.baseline_side)
-
-
-def _name(job: Arm | str) -> str:
-    return job.name if isinstance(job, Arm) else job
+    return keras_baselines(epochs=recipe.baseline_epochs, batch=recipe.batch, side=recipe.baseline_side)
 
 
 def run(
@@ -229,131 +240,94 @@ def run(
     weights: Path | None = None,
     baselines: Mapping[str, Baseline] | None = None,
     minutes: float | None = None,
-    models: Collection[str] | None = None,
-    patients: Path | None = None,
-    report: Callable[[str], None] | None = None,
 ) -> Path | None:
-    """Run the study into a folder, or go on from what is there.
+    """Run the study into a folder, or resume there.
 
     Parameters
     ----------
     scale
-        A key of `SCALES`.
+        A key of `RECIPES`.
     out
-        Gets ``cohort/`` and ``jobs/`` (what was done so far), then ``predictions.csv``, ``table.csv``,
+        Gets ``cohort/`` and ``jobs/`` (what is finished so far), then ``predictions.csv``, ``table.csv``,
         ``answers.csv``, ``table.md`` and ``manifest.json``.
     seed
         Of patients, splits, weights and augmentation.
     weights
-        UniMiSS checkpoint whose teacher the branches of the pre-trained models start from (see
-        `mit_weights.read_checkpoint`); None: those models are left out. They can be added to a folder later.
+        UniMiSS checkpoint whose teacher the branches of the pre-trained models start from; None: those models are
+        left out. They can be added to a folder later.
     baselines
-        Name -> a function that trains on pictures and predicts; table 3's other models. None: the paper's four from
-        random numbers, at scale smoke none.
+        Name -> a function that trains on pictures and predicts; table 3's other models. None: those of
+        `default_baselines`.
     minutes
-        Start no training after so many minutes; None: go to the end.
-    models
-        Train these only, now; None: all.
-    patients
-        Folder of simulated patients of this and other seeds; default: ``cohort`` in `out`.
-    report
-        Called with a line of progress.
+        Start no training after so many minutes; None: run to the end.
 
     Returns
     -------
-    Path of ``table.md``, or None when trainings are left to do; the tables then hold what was done.
+    Path of ``table.md``, or None when trainings are left to do; the tables then hold the finished ones.
 
     Raises
     ------
     InputError
-        When the scale is unknown, or the folder holds jobs of other settings.
+        When the scale is unknown, the weights do not fit, or the folder holds results of other settings.
     """
-    if scale not in SCALES:
-        raise InputError(f"A scale is one of {', '.join(SCALES)}; got {scale!r}.")
-    if weights is not None:
-        _check_start(Path(weights), SCALES[scale].encoder)
-    size, out, began, said = SCALES[scale], Path(out), time.monotonic(), report or (lambda line: None)
-    start = None if weights is None else hashlib.sha256(Path(weights).read_bytes()).hexdigest()
-    settings = json.loads(json.dumps({"scale": scale, "seed": seed, "size": asdict(size)}))
+    began, recipe, out, start, loaded = time.monotonic(), pick_recipe(RECIPES, scale), Path(out), None, None
+    if weights is not None:  # tried on one branch, so that weights that do not fit are refused before anything is run
+        loaded, start = read_checkpoint(weights, "teacher"), hashlib.sha256(weights.read_bytes()).hexdigest()
+        load_branches(build_multi_branch(MultiBranchConfig(views=("sa",), encoder=recipe.encoder)), loaded)
+    settings = {"scale": scale, "seed": seed, "size": asdict(recipe)}
     claim_folder(out / "jobs", settings)
-    if weights is not None:
+    if start is not None:
         claim_folder(out / "jobs" / "pre-trained", settings | {"start": start})
-    cases = collect_cases(
-        patients or out / "cohort",
-        size.patients,
-        seed,
-        shape=size.encoder.volume_shape,
-        options=PAPER_POPULATION,
-        report=lambda n: said(f"{n} of {size.patients} patients simulated"),
+    shape = recipe.encoder.volume_shape
+    cases = collect_cases(out / "cohort", recipe.patients, seed, shape=shape, quiet=False)
+    trials = _Trials(
+        recipe=recipe,
+        seed=seed,
+        stacks=cases.stacks.astype(np.float32),
+        truth=cases.expert,
+        weights=loaded,
+        baselines=default_baselines(scale) if baselines is None else baselines,
     )
-    others = default_baselines(scale) if baselines is None else baselines
-    trials = _Trials(size, seed, cases.stacks.astype(np.float32), cases.expert, weights, others)
-    _train_missing(trials, out / "jobs", models, None if minutes is None else began + 60 * minutes, said)
-    jobs = trials.jobs()
-    finished = len(list((out / "jobs").rglob("*.csv")))
-    if finished:
-        _write(out, size, scale, seed, start, int(trials.truth.sum()), (finished, len(jobs)))
-    return out / "table.md" if finished >= len(jobs) else None
-
-
-def _train_missing(
-    trials: _Trials, folder: Path, models: Collection[str] | None, end: float | None, said: Callable[[str], None]
-) -> None:
-    """Train what has no table in the folder yet, of `models` if they are told; begin nothing after `end`."""
-    for split, job in trials.jobs():
-        place = folder / ("pre-trained" if isinstance(job, Arm) and job.pretrained else "")
-        path = place / f"{split}-{_name(job).replace(', ', '_').replace(' ', '-')}.csv"
-        if path.exists() or (models is not None and _name(job) not in models):
-            continue
-        if end is not None and time.monotonic() > end:
-            said("time is up; run again to go on")
-            return
-        done = trials.run(split, job)
-        done.to_csv(path.with_suffix(".part"), index=False)
-        path.with_suffix(".part").replace(path)
-        said(f"split {split + 1}, {_name(job)}: {done['cpu_s'].iloc[0]:.0f} s of processor time")
-
-
-def _check_start(weights: Path, encoder: MiTConfig) -> None:
-    """Refuse weights that do not fit the encoder, before anything is simulated."""
-    network = build_multi_branch(MultiBranchConfig(views=("sa",), encoder=encoder))
-    load_branches(network, read_checkpoint(weights, "teacher"), published=read_config(weights))
-
-
-def _write(
-    out: Path, size: Scale, scale: str, seed: int, start: str | None, abnormal: int, jobs: tuple[int, int]
-) -> None:
-    """Put all jobs' predictions together and measure them."""
+    jobs, until = trials.jobs(out / "jobs"), None if minutes is None else began + 60 * minutes
+    outcome = run_jobs(jobs, trials.run, title="trainings", quiet=False, until=until)
     files = sorted((out / "jobs").rglob("*.csv"))
-    predictions = pd.concat([pd.read_csv(path) for path in files], ignore_index=True)
-    names = {arm.name: index for index, arm in enumerate(ARMS)}
-    order = predictions["model"].map(lambda name: names.get(name, len(names)))
+    if files:
+        manifest = {
+            "schema": "myoperf.study/1",
+            "study": "multi-branch-mit",
+            "scale": scale,
+            "seed": seed,
+            "myoperf": __version__,
+            "data": DATA,
+            "pre_trained_start_from": start and f"UniMiSS weights, sha256 {start}",
+            "trainings_done": len(files),
+            "trainings_in_all": len(jobs),
+            "size": asdict(recipe),
+            "patients": recipe.patients,
+            "abnormal": int(trials.truth.sum()),
+        }
+        _write_tables(out, pd.concat([pd.read_csv(path) for path in files], ignore_index=True), manifest)
+    return None if outcome.left else out / "table.md"
+
+
+def _write_tables(out: Path, predictions: pd.DataFrame, manifest: Mapping[str, Any]) -> None:
+    """Write all predictions, in the order of the arms, their tables and the manifest."""
+    names = [arm.name for arm in ARMS]
+    order = predictions["model"].map(lambda name: names.index(name) if name in names else len(names))
     predictions = predictions.iloc[np.lexsort((predictions["patient"], predictions["split"], order))]
     predictions.to_csv(out / "predictions.csv", index=False)
-    tables = {arm.name: " ".join(map(str, arm.tables)) or "-" for arm in ARMS}
-    table, answers = measure_models(predictions, tables, seed), answer_questions(predictions, seed)
+    numbers = {arm.name: " ".join(map(str, arm.tables)) for arm in ARMS}
+    table = measure_models(predictions, numbers, manifest["seed"])
+    answers = answer_questions(predictions, manifest["seed"])
     spent = predictions.groupby(["model", "split"])["cpu_s"].first().groupby("model").sum()
     table["cpu_s"] = table["model"].map(spent)
     table.to_csv(out / "table.csv", index=False, float_format="%.5g")
     answers.to_csv(out / "answers.csv", index=False, float_format="%.5g")
-    manifest = {
-        "schema": "myoperf.study/1",
-        "study": "multi-branch-mit",
-        "scale": scale,
-        "seed": seed,
-        "myoperf": __version__,
-        "data": "simulated patients (image-space mode), the simulated reader's label, slices cut near the true pose",
-        "pre_trained_start_from": start and f"UniMiSS weights, sha256 {start}",
-        "trainings_done": jobs[0],
-        "trainings_in_all": jobs[1],
-        "size": asdict(size),
-        "patients": size.patients,
-        "abnormal": abnormal,
-    }
-    (out / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    write_manifest(out, manifest)
     heading = (
-        f"# Multi-branch MiT, scale {scale}\n\n{size.patients} {manifest['data']}; {abnormal} abnormal. Encoders start "
-        f"from random numbers, those called pre-trained from UniMiSS weights. Areas are means over splits by patient, "
-        "95 % intervals by bootstrap over patients, F1, sensitivity and specificity at 0.5. Research use only.\n\n"
+        f"# Multi-branch MiT, scale {manifest['scale']}\n\n{manifest['patients']} {manifest['data']}; "
+        f"{manifest['abnormal']} abnormal. Encoders start from random numbers, those called pre-trained from UniMiSS "
+        "weights. Areas are means over splits by patient, 95 % intervals by bootstrap over patients, F1, sensitivity "
+        "and specificity at 0.5. Research use only.\n\n"
     )
-    (out / "table.md").write_text(heading + markdown(table, answers))
+    (out / "table.md").write_text(heading + markdown(table, answers), encoding="utf-8")

@@ -1,13 +1,14 @@
-"""Train the multi-branch Medical Transformer: the paper's recipe in one readable loop.
+"""Train the multi-branch Medical Transformer: one readable loop.
 
-Source: paper 000, section 3.5: the rarer class upsampled; spatial, noise, low-resolution, mirror and intensity
-augmentation; AdamW, learning rate 1e-5, batch 16, 200 epochs, cross-entropy.
+Source: Zhao et al. (see `multi_branch`), section 3.5: the rarer class upsampled; spatial, noise, low-resolution, mirror
+and intensity augmentation; AdamW, learning rate 1e-5, batch 16, 200 epochs, cross-entropy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,26 +19,29 @@ from torch.nn import functional as F
 
 from myoperf.errors import InputError
 from myoperf.research.slice_transformer.multi_branch import MultiBranchMiT
+from myoperf.research.training.prediction import run_in_batches
+from myoperf.research.training.splits import split_rows
+from myoperf.research.training.weights import HasState, load_checkpoint, save_checkpoint
 from myoperf.types import Float
 
-__all__ = ["FitOptions", "augmentation", "balanced_order", "fit", "predict", "rate_share", "split_patients"]
+__all__ = ["Augmentation", "FitOptions", "balanced_order", "fit", "predict", "rate_share", "split_patients"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FitOptions:
-    """How to train.
+    """Settings of a training; the defaults are Zhao et al.'s, and PyTorch's weight decay.
 
     Parameters
     ----------
     epochs, batch, learning_rate, weight_decay
-        Of AdamW; the paper: 200, 16, 1e-5; PyTorch's default decay.
+        Of AdamW.
     augment
         Whether training stacks are changed at random.
     cosine
-        Raise the learning rate over the first tenth of the steps, then lower it to nothing by half a cosine; else
-        it is constant, as in the paper.
+        Raise the learning rate over the first tenth of the steps, then lower it to 0 by half a cosine; otherwise it is
+        constant, as in the paper.
     frozen
-        Train the fusion and the linear layer on features computed once; the encoders stay as they are.
+        Train the fusion and the linear layer on features that are computed once; the encoders stay as they are.
     """
 
     epochs: int = 200
@@ -49,31 +53,33 @@ class FitOptions:
     frozen: bool = False
 
 
-def augmentation(seed: int, *, side: int = 96) -> Callable[[Float], Float]:
-    """Give the paper's augmentation for stacks (views, planes, rows, columns), built from MONAI.
+class Augmentation:
+    """The paper's augmentation for stacks (views, planes, rows, columns), built from MONAI; views change together.
 
-    Rotation by up to 10 degrees in plane, scaling by up to 10 %, shifts by up to 3 %; noise; low
-    resolution; mirror of the rows and columns; intensity scaling and gamma. Views are changed together.
+    Rotation by up to 10 degrees in plane, scaling by up to 10 %, shifts by up to 3 %; noise; low resolution; mirrored
+    rows and columns; intensity scaling and gamma.
 
     Parameters
     ----------
+    seed
+        Same seed, same changes.
     side
         Rows and columns of the stacks.
     """
-    from monai.transforms.compose import Compose
-    from monai.transforms.intensity.array import RandAdjustContrast, RandGaussianNoise, RandScaleIntensity
-    from monai.transforms.spatial.array import RandAffine, RandFlip, RandSimulateLowResolution
 
-    shift = side / 32
-    spatial = RandAffine(
-        prob=0.5,
-        rotate_range=(np.pi / 18, 0, 0),
-        scale_range=0.1,
-        translate_range=(0, shift, shift),
-        padding_mode="zeros",
-    )
-    chain = Compose(
-        [
+    def __init__(self, seed: int, *, side: int = 96) -> None:
+        from monai.transforms.compose import Compose  # MONAI is slow to import
+        from monai.transforms.intensity.array import RandAdjustContrast, RandGaussianNoise, RandScaleIntensity
+        from monai.transforms.spatial.array import RandAffine, RandFlip, RandSimulateLowResolution
+
+        spatial = RandAffine(
+            prob=0.5,
+            rotate_range=(np.pi / 18, 0, 0),
+            scale_range=0.1,
+            translate_range=(0, side / 32, side / 32),
+            padding_mode="zeros",
+        )
+        transforms = [
             spatial,
             RandGaussianNoise(prob=0.3, std=0.05),
             RandSimulateLowResolution(prob=0.25, zoom_range=(0.5, 1.0)),
@@ -82,38 +88,37 @@ def augmentation(seed: int, *, side: int = 96) -> Callable[[Float], Float]:
             RandScaleIntensity(factors=0.2, prob=0.5),
             RandAdjustContrast(prob=0.3, gamma=(0.7, 1.5)),
         ]
-    )
-    chain.set_random_state(seed=seed)
+        self._chain = Compose(transforms)
+        self._chain.set_random_state(seed=seed)
+        self._generators: list[np.random.RandomState] = [t.R for t in (spatial.rand_affine_grid, *transforms)]
 
-    def augment(stacks: Float) -> Float:
-        return np.asarray(chain(torch.from_numpy(np.asarray(stacks, dtype=np.float32))), dtype=np.float32)
+    def __call__(self, stacks: Float) -> Float:
+        """Return a changed copy of one patient's stacks."""
+        return np.asarray(self._chain(torch.from_numpy(np.asarray(stacks, dtype=np.float32))), dtype=np.float32)
 
-    return augment
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of the random numbers, for a checkpoint."""
+        states = [generator.get_state(legacy=False) for generator in self._generators]
+        for state in states:
+            state["state"]["key"] = state["state"]["key"].tolist()
+        return {"generators": states}
 
-
-def split_patients(truth: Sequence[int], *, share: float, rng: np.random.Generator) -> tuple[Float, Float]:
-    """Deal patients into train and test, each class in the same proportion: (train indices, test indices).
-
-    Parameters
-    ----------
-    truth
-        0 or 1 a patient.
-    share
-        Of each class that goes to the test, at least one patient.
-    """
-    labels = np.asarray(truth)
-    test: list[int] = []
-    for label in (0, 1):
-        members = rng.permutation(np.flatnonzero(labels == label))
-        if len(members) < 2:
-            raise InputError(f"A split needs two patients of each class; class {label} has {len(members)}.")
-        test.extend(members[: max(1, round(share * len(members)))])
-    chosen = np.sort(np.array(test))
-    return np.setdiff1d(np.arange(len(labels)), chosen), chosen
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Continue from a state of `state_dict`."""
+        for generator, state in zip(self._generators, state_dict["generators"], strict=True):
+            generator.set_state(state)
 
 
-def balanced_order(truth: NDArray[Any], rng: np.random.Generator) -> NDArray[np.intp]:
-    """Give a random order of all patients, the rarer class repeated until both are equally frequent."""
+def split_patients(
+    truth: Sequence[int], *, share: float, rng: np.random.Generator
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return training and test patients; `share` of each class, and at least one patient, goes to the test."""
+    train, test = split_rows(truth, share, rng=rng, rounding=round)
+    return train, test
+
+
+def balanced_order(truth: NDArray[np.integer[Any]], rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return a random order of all patients, the rarer class repeated until both are equally frequent."""
     classes = [np.flatnonzero(truth == label) for label in (0, 1)]
     most = max(len(members) for members in classes)
     order = [np.concatenate([rng.permutation(c) for _ in range(-(-most // len(c)))])[:most] for c in classes]
@@ -127,6 +132,7 @@ def fit(
     *,
     options: FitOptions,
     seed: int = 0,
+    checkpoint: Path | None = None,
     report: Callable[[int, float], None] | None = None,
 ) -> tuple[float, ...]:
     """Train a network in place.
@@ -136,7 +142,10 @@ def fit(
     stacks
         (patients, views, planes, rows, columns), 0 to 1, of the training patients.
     truth
-        0 or 1 a patient; both must occur.
+        0 or 1 for each patient; both must occur.
+    checkpoint
+        File that keeps the state after every epoch; if it exists, the training resumes there and ends with the same
+        weights as if it had not stopped.
     report
         Called with (epoch, mean loss).
 
@@ -147,13 +156,15 @@ def fit(
     Raises
     ------
     InputError
-        When stacks and labels disagree in number, or one class is missing.
+        When stacks and labels differ in number, one class is missing, or the checkpoint has other settings.
     """
     labels = np.asarray(truth)
     if len(labels) != len(stacks) or set(np.unique(labels)) != {0, 1}:
-        raise InputError(f"Training needs a label 0 or 1 a patient, both present; got {len(labels)} for {len(stacks)}.")
+        raise InputError(
+            f"Training needs a label 0 or 1 for each patient, both present; got {len(labels)} labels for {len(stacks)}."
+        )
     rng = np.random.default_rng(seed)
-    augment = augmentation(seed, side=stacks.shape[-1]) if options.augment and not options.frozen else None
+    augment = Augmentation(seed, side=stacks.shape[-1]) if options.augment and not options.frozen else None
     if options.frozen:
         network.freeze_branches()
     features = _pooled(network, stacks) if options.frozen else None
@@ -163,9 +174,15 @@ def fit(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: rate_share(step, steps) if options.cosine else 1.0
     )
+    state: dict[str, HasState] = {"network": network, "optimizer": optimizer, "schedule": schedule, "rng": rng}
+    if augment is not None:
+        state["augmentation"] = augment
+    settings = {"options": asdict(options), "seed": seed, "truth": labels.tolist()}
+    history: list[float] = []
+    if checkpoint is not None and checkpoint.exists():
+        history = load_checkpoint(checkpoint, state, settings=settings)["losses"]
     network.train()
-    history = []
-    for epoch in range(options.epochs):
+    for epoch in range(len(history), options.epochs):
         order = balanced_order(labels, rng)
         losses = []
         for start in range(0, len(order), options.batch):
@@ -173,7 +190,8 @@ def fit(
             if features is not None:
                 logits = network.classify(features[chosen])
             else:
-                logits = network(_batch(stacks, chosen, augment))
+                picked = [stacks[i] if augment is None else augment(stacks[i]) for i in chosen]
+                logits = network(_tensor(np.stack(picked)))
             loss = F.cross_entropy(logits, torch.from_numpy(labels[chosen].astype(np.int64)))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -181,6 +199,8 @@ def fit(
             schedule.step()
             losses.append(loss.item())
         history.append(float(np.mean(losses)))
+        if checkpoint is not None:
+            save_checkpoint(checkpoint, state, settings=settings, losses=history)
         if report is not None:
             report(epoch, history[-1])
     network.eval()
@@ -188,35 +208,25 @@ def fit(
 
 
 def predict(network: MultiBranchMiT, stacks: Float, *, batch: int = 4) -> Float:
-    """Give the probability of class 1 for (patients, views, planes, rows, columns): (patients,)."""
+    """Return the probability of class 1 for stacks (patients, views, planes, rows, columns): (patients,)."""
     network.eval()
-    with torch.no_grad():
-        parts = [
-            torch.softmax(network(torch.from_numpy(np.asarray(stacks[i : i + batch], dtype=np.float32))), dim=1)[:, 1]
-            for i in range(0, len(stacks), batch)
-        ]
-    return np.asarray(torch.cat(parts).numpy(), dtype=np.float64)
+    logits = run_in_batches(network, _tensor(stacks), batch=batch)
+    return np.asarray(torch.softmax(logits, dim=1)[:, 1].numpy(), dtype=np.float64)
 
 
 def rate_share(step: int, steps: int) -> float:
-    """Give the share of the learning rate at a step: up over the first tenth, down to nothing by half a cosine."""
+    """Return the share of the learning rate at a step: up over the first tenth, down to 0 by half a cosine."""
     warm = max(1, steps // 10)
     if step < warm:
         return (step + 1) / warm
     return 0.5 * (1.0 + float(np.cos(np.pi * (step - warm) / max(1, steps - warm))))
 
 
-def _batch(stacks: Float, chosen: NDArray[np.intp], augment: Callable[[Float], Float] | None) -> Tensor:
-    picked = [stacks[i] if augment is None else augment(stacks[i]) for i in chosen]
-    return torch.from_numpy(np.stack(picked).astype(np.float32))
+def _tensor(stacks: Float) -> Tensor:
+    return torch.from_numpy(np.asarray(stacks, dtype=np.float32))
 
 
-def _pooled(network: MultiBranchMiT, stacks: Float, *, batch: int = 4) -> Tensor:
+def _pooled(network: MultiBranchMiT, stacks: Float) -> Tensor:
     """Compute every patient's features once, (patients, views, 512): exact, as frozen encoders see no augmentation."""
     network.eval()
-    with torch.no_grad():
-        parts = [
-            network.pool(network.encode(torch.from_numpy(np.asarray(stacks[i : i + batch], dtype=np.float32))))
-            for i in range(0, len(stacks), batch)
-        ]
-    return torch.cat(parts)
+    return run_in_batches(lambda part: network.pool(network.encode(part)), _tensor(stacks), batch=4)

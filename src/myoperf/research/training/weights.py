@@ -6,17 +6,30 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from myoperf.errors import InputError
 from myoperf.pipeline.jobs import write_whole
-from myoperf.research.training.epochs import HasWeights
 
-__all__ = ["load_checkpoint", "load_weights", "save_checkpoint", "save_model", "save_weights"]
+__all__ = ["HasState", "load_checkpoint", "load_weights", "save_checkpoint", "save_model", "save_weights"]
+
+
+class StateDict(Protocol):
+    """A module, an optimiser, a scheduler, or what behaves like one."""
+
+    def state_dict(self) -> Any:
+        """Return the state."""
+
+    def load_state_dict(self, state_dict: Any, /) -> Any:
+        """Take a state."""
+
+
+HasState = StateDict | np.random.Generator
 
 
 def save_weights(path: Path, weights: nn.Module | Mapping[str, Tensor]) -> None:
@@ -56,13 +69,21 @@ def save_model(
     return full
 
 
-def save_checkpoint(path: Path, parts: Mapping[str, HasWeights | np.random.Generator], **values: object) -> None:
+def save_checkpoint(
+    path: Path,
+    parts: Mapping[str, HasState],
+    *,
+    settings: Mapping[str, Any] | None = None,
+    **values: object,
+) -> None:
     """Write the state of a training, so that it can resume as if it had not stopped.
 
     Parameters
     ----------
     parts
         Modules, optimisers, schedulers and NumPy generators by name.
+    settings
+        What must be equal where the training resumes, as JSON can hold it.
     values
         Numbers, text, tensors and lists and dicts of them.
     """
@@ -72,12 +93,25 @@ def save_checkpoint(path: Path, parts: Mapping[str, HasWeights | np.random.Gener
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_whole(path) as file:
-        torch.save(states | values, file)
+        torch.save({"settings": json.dumps(settings), **states, **values}, file)
 
 
-def load_checkpoint(path: Path, parts: Mapping[str, HasWeights | np.random.Generator]) -> dict[str, Any]:
-    """Read a state that `save_checkpoint` wrote into the same parts, strictly; return the values saved with it."""
+def load_checkpoint(
+    path: Path,
+    parts: Mapping[str, HasState],
+    *,
+    settings: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Read a state that `save_checkpoint` wrote into the same parts, strictly; return the values saved with it.
+
+    Raises
+    ------
+    InputError
+        When the checkpoint was written with other settings.
+    """
     content: dict[str, Any] = torch.load(path, weights_only=True)
+    if json.loads(content.pop("settings")) != json.loads(json.dumps(settings)):
+        raise InputError(f"{path.name} is the state of a training with other settings; choose another folder.")
     for name, part in parts.items():
         state = content.pop(name)
         if isinstance(part, np.random.Generator):

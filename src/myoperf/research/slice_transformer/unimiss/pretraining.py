@@ -1,20 +1,20 @@
 """UniMiSS: self-supervised training of a Medical Transformer on pictures and volumes together.
 
-A student learns to give, for one view of an image, what a teacher gives for the other; the teacher is the
-running mean of the student. Epochs of pictures and of volumes alternate; a volume is also read as the
-mean of its slices, and every pairing of volume and slices across the two views is a term of the loss.
+A student learns to give, for one view of an image, what a teacher gives for the other; the teacher is the running mean
+of the student. Epochs of pictures and of volumes alternate; a volume is also read as the mean of its slices, and every
+pairing of volume and slices across the two views is a term of the loss.
 
-Source: Xie et al., ECCV 2022 (UniMiSS). The losses and their sources stand in `losses`.
+Source: Xie et al., ECCV 2022, doi:10.1007/978-3-031-19803-8_33 (UniMiSS). Formula (2) of Zhao et al. (see
+`multi_branch`), the running mean, is printed as mu <- lambda mu + (1 - lambda) mu; the second mu is the student's.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,32 +23,26 @@ from torch import Tensor, nn
 
 from myoperf.errors import InputError
 from myoperf.research.slice_stacks import resize_stack
-from myoperf.research.slice_transformer.mit import WIDTHS, MiT, MiTConfig, build_mit
-from myoperf.research.slice_transformer.unimiss.losses import (
-    CrossEntropy,
-    Pair,
-    ProjectionHead,
-    UniMissOptions,
-    cosine_schedule,
-    effective_rank,
-    loss_2d,
-    loss_3d,
-    update_teacher,
-)
-from myoperf.research.slice_transformer.unimiss.views import ViewOptions, picture_view, volume_view
+from myoperf.research.slice_transformer.mit import WIDTHS, MiT, MiTConfig, Mode, build_mit
+from myoperf.research.slice_transformer.unimiss.images import ImageSet
+from myoperf.research.slice_transformer.unimiss.losses import CrossEntropy, Pair, ProjectionHead, loss_2d, loss_3d
+from myoperf.research.slice_transformer.unimiss.options import UniMissOptions
+from myoperf.research.slice_transformer.unimiss.views import picture_view, volume_view
+from myoperf.research.training.device import seeded
+from myoperf.research.training.prediction import run_in_batches
+from myoperf.research.training.weights import HasState, load_checkpoint, save_checkpoint
 from myoperf.types import Float
 
-__all__ = ["Pretrained", "Step", "UniMissOptions", "pretrain"]
+__all__ = ["Pretrained", "Step", "choose_batch", "cosine_schedule", "effective_rank", "pretrain", "update_teacher"]
 
 
 class Learner(nn.Module):
-    """A backbone and its head: one half of the pair."""
+    """A backbone and its projection head: the student, or the teacher."""
 
     def __init__(self, config: MiTConfig, options: UniMissOptions, seed: int) -> None:
         super().__init__()
         self.backbone = build_mit(config, seed=seed)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed + 1)
+        with seeded(seed + 1):
             self.head = ProjectionHead(WIDTHS[0], options)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -56,7 +50,7 @@ class Learner(nn.Module):
         out: Tensor = self.head(self.backbone(images))
         return out
 
-    def through_slices(self, volumes: Tensor) -> Tensor:
+    def forward_slices(self, volumes: Tensor) -> Tensor:
         """Read volumes (B, 1, D, H, W) slice by slice and average the outputs: (B, outputs)."""
         batch, _, depth, rows, columns = volumes.shape
         slices = volumes.reshape(batch * depth, 1, rows, columns).expand(-1, 3, -1, -1)
@@ -66,19 +60,20 @@ class Learner(nn.Module):
 
 @dataclass(frozen=True)
 class Step:
-    """What one training step measured.
+    """Measurements of one training step.
 
     Attributes
     ----------
     entropy
-        Mean entropy of the teacher's targets relative to log(outputs): 1 would be uniform, no information.
+        Mean entropy of the teacher's targets relative to its largest possible value; 1 would be uniform targets, which
+        hold no information.
     spread
-        Entropy of the targets' mean over the batch, relative to its largest possible value; 0 would
-        be one answer to everything.
+        Entropy of the targets' mean over the batch, relative to its largest possible value; 0 would be the same
+        answer to every image.
     """
 
     epoch: int
-    kind: Literal["2D", "3D"]
+    kind: Mode
     loss: float
     entropy: float
     spread: float
@@ -88,7 +83,7 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Pretrained:
-    """Both networks and how training went.
+    """Both networks, and the course of their training.
 
     Attributes
     ----------
@@ -105,13 +100,11 @@ class Pretrained:
 
 
 def pretrain(
-    pictures: Sequence[Float],
-    volumes: Sequence[Float],
+    images: ImageSet,
     *,
     config: MiTConfig,
     options: UniMissOptions,
     seed: int = 0,
-    groups: tuple[Sequence[int], Sequence[int]] | None = None,
     checkpoint: Path | None = None,
     report: Callable[[Step], None] | None = None,
 ) -> Pretrained:
@@ -119,27 +112,22 @@ def pretrain(
 
     Parameters
     ----------
-    pictures
-        Grey (rows, columns), 0 to 1.
-    volumes
-        (planes, rows, columns), 0 to 1, at least as deep as the config's volume shape.
+    images
+        Volumes at least as deep as the config's volume shape.
     config
         Of student and teacher; must take pictures and volumes.
-    groups
-        A number for each picture and for each volume: a step's images are of one number, so that what tells groups
-        apart (the views of the heart) is no answer. Groups smaller than a batch are mixed with all others.
-        None: all are one group.
     checkpoint
-        File that keeps the state after every epoch; a training that finds it goes on from there, to the same numbers.
+        File that keeps the state after every epoch; if it exists, the training resumes there and gives the same numbers
+        as if it had not stopped.
     report
         Called after every step.
 
     Raises
     ------
     InputError
-        When there are fewer images than a batch, the loss is no longer finite, or the checkpoint is of another
-        training.
+        When there are fewer images than a batch, the loss is no longer finite, or the checkpoint has other settings.
     """
+    pictures, volumes = images.pictures, images.volumes
     if min(len(pictures), len(volumes)) < options.batch or set(config.modes) != {"2D", "3D"}:
         raise InputError(
             f"UniMiSS needs at least a batch ({options.batch}) of pictures and of volumes, and an MiT for both; "
@@ -152,25 +140,30 @@ def pretrain(
     optimizer = torch.optim.AdamW(_parameter_groups(student), lr=0.0)
     plan = _plan(len(pictures), len(volumes), options)
     rate, decay, momentum = _schedules(plan, options)
-    state = _State(student, teacher, optimizer, entropy, rng, {"config": asdict(config), "options": asdict(options)})
-    steps, ranks = state.read(checkpoint) if checkpoint is not None and checkpoint.exists() else ([], [])
-    ranks = ranks or [effective_rank(_tokens(teacher.backbone, volumes, config))]
-    for i, (epoch, kind) in enumerate(plan):
-        if i < len(steps):
-            continue
+    state: dict[str, HasState] = {"student": student, "teacher": teacher, "optimizer": optimizer, "rng": rng}
+    settings = {"config": asdict(config), "options": asdict(options)}
+    steps: list[Step] = []
+    ranks: list[float] = []
+    if checkpoint is not None and checkpoint.exists():
+        kept = load_checkpoint(checkpoint, state, settings=settings)
+        if kept.get("seed", seed) != seed:  # version 0.1.0 did not keep the seed
+            raise InputError(f"{checkpoint.name} is the state of a training with seed {kept['seed']}, not {seed}.")
+        entropy.centre, ranks = kept["centre"], kept["ranks"]
+        steps = [Step(**step) for step in kept["steps"]]
+    ranks = ranks or [effective_rank(_tokens(teacher.backbone, volumes))]
+    for i in range(len(steps), len(plan)):
+        epoch, kind = plan[i]
         optimizer.param_groups[0].update(lr=float(rate[i]), weight_decay=float(decay[i]))
         optimizer.param_groups[1].update(lr=float(rate[i]))
-        images = pictures if kind == "2D" else volumes
-        kinds = None if groups is None else np.asarray(groups[0 if kind == "2D" else 1])
-        chosen = choose_batch(len(images), kinds, options.batch, rng)
-        entropy.at(epoch)
-        views = _views([np.asarray(images[j]) for j in chosen], config, kind, rng, options.views)
-        loss, targets = _losses(student, teacher, entropy, views, kind)
+        entropy.set_epoch(epoch)
+        views = _draw_views(images, kind, config, options, rng)
+        loss, targets = _losses(student, teacher, entropy, views)
         if not math.isfinite(loss.item()):
             raise InputError(f"The loss of step {i} is {loss.item()}; lower the learning rate.")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        _clip(student, options.clip)
+        for parameter in student.parameters():  # each tensor by its own norm, as DINO does
+            nn.utils.clip_grad_norm_(parameter, options.clip)
         if epoch < options.frozen_epochs:
             student.head.last.grad = None
         optimizer.step()
@@ -180,65 +173,31 @@ def pretrain(
         if report is not None:
             report(step)
         if i + 1 == len(plan) or plan[i + 1][0] != epoch:
-            ranks.append(effective_rank(_tokens(teacher.backbone, volumes, config)))
+            ranks.append(effective_rank(_tokens(teacher.backbone, volumes)))
             if checkpoint is not None:
-                state.write(checkpoint, steps, ranks)
+                values = {"centre": entropy.centre, "seed": seed, "ranks": ranks, "steps": [asdict(s) for s in steps]}
+                save_checkpoint(checkpoint, state, settings=settings, **values)
     return Pretrained(student.backbone.eval(), teacher.backbone.eval(), tuple(steps), tuple(ranks))
 
 
-@dataclass(frozen=True, eq=False)
-class _State:
-    """All that a training needs to go on as if it had not stopped."""
-
-    student: Learner
-    teacher: Learner
-    optimizer: torch.optim.Optimizer
-    entropy: CrossEntropy
-    rng: np.random.Generator
-    settings: dict[str, Any]
-
-    def write(self, path: Path, steps: list[Step], ranks: list[float]) -> None:
-        """Write the state beside the file's name first, so that a stop leaves the last one whole."""
-        part = path.with_suffix(".part")
-        content = {name: getattr(self, name).state_dict() for name in ("student", "teacher", "optimizer")}
-        content |= {"centre": self.entropy.centre, "rng": json.dumps(self.rng.bit_generator.state)}
-        content |= {"settings": json.dumps(self.settings), "steps": [asdict(step) for step in steps], "ranks": ranks}
-        torch.save(content, part)
-        part.replace(path)
-
-    def read(self, path: Path) -> tuple[list[Step], list[float]]:
-        """Take the state up again; gives the steps and ranks so far."""
-        content = torch.load(path, weights_only=True)
-        if content["settings"] != json.dumps(self.settings):
-            raise InputError(f"{path.name} is of a training with other settings; choose another folder.")
-        for name in ("student", "teacher", "optimizer"):
-            getattr(self, name).load_state_dict(content[name])
-        self.entropy.centre = content["centre"]
-        self.rng.bit_generator.state = json.loads(content["rng"])
-        return [Step(**step) for step in content["steps"]], list(content["ranks"])
-
-
-def _plan(pictures: int, volumes: int, options: UniMissOptions) -> list[tuple[int, Literal["2D", "3D"]]]:
-    """List (epoch, kind) of every step: `interval` epochs of pictures, then as many of volumes."""
-    plan: list[tuple[int, Literal["2D", "3D"]]] = []
+def _plan(pictures: int, volumes: int, options: UniMissOptions) -> list[tuple[int, Mode]]:
+    """Return (epoch, kind) of every step: `interval` epochs of pictures, then as many of volumes."""
+    plan: list[tuple[int, Mode]] = []
     for epoch in range(options.epochs):
-        kind: Literal["2D", "3D"] = "2D" if (epoch // options.interval) % 2 == 0 else "3D"
+        kind: Mode = "2D" if (epoch // options.interval) % 2 == 0 else "3D"
         count = max(1, (pictures if kind == "2D" else volumes) // options.batch)
         plan += [(epoch, kind)] * min(count, options.epoch_steps or count)
     return plan
 
 
-def choose_batch(count: int, groups: NDArray[Any] | None, batch: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Draw a batch of different images, of one group if groups are told and the group fills a batch."""
-    if groups is not None:
-        members = np.flatnonzero(groups == groups[rng.integers(count)])
-        if len(members) >= batch:
-            return rng.choice(members, batch, replace=False)
-    return rng.choice(count, batch, replace=False)
+def choose_batch(groups: Sequence[int], batch: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Draw a batch of different images, from one group if that group fills a batch."""
+    members = np.flatnonzero(np.asarray(groups) == groups[int(rng.integers(len(groups)))])
+    return rng.choice(members if len(members) >= batch else len(groups), batch, replace=False)
 
 
 def _schedules(plan: Sequence[tuple[int, str]], options: UniMissOptions) -> tuple[Float, Float, Float]:
-    """Give learning rate, weight decay and teacher momentum of every step."""
+    """Return learning rate, weight decay and teacher momentum of every step."""
     steps = len(plan)
     warmup = sum(epoch < options.warmup_epochs for epoch, _ in plan)
     peak = options.learning_rate * options.batch / 256.0
@@ -250,71 +209,88 @@ def _schedules(plan: Sequence[tuple[int, str]], options: UniMissOptions) -> tupl
 
 
 def _parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
-    """Split parameters into decayed ones and vectors (biases, norms), which are not."""
+    """Separate the parameters with weight decay from vectors (biases, norms), which have none."""
     decayed = [p for p in network.parameters() if p.ndim > 1]
     return [{"params": decayed}, {"params": [p for p in network.parameters() if p.ndim <= 1], "weight_decay": 0.0}]
 
 
-def _views(
-    images: Sequence[Float], config: MiTConfig, kind: str, rng: np.random.Generator, options: ViewOptions
+def cosine_schedule(first: float, last: float, steps: int, *, warmup: int = 0) -> Float:
+    """Return values that rise linearly from 0 to `first` over `warmup` steps, then go to `last` by half a cosine."""
+    rest = np.arange(steps - warmup)
+    curve = last + 0.5 * (first - last) * (1.0 + np.cos(np.pi * rest / max(len(rest), 1)))
+    return np.concatenate([np.linspace(0.0, first, warmup), curve])
+
+
+def _draw_views(
+    images: ImageSet, kind: Mode, config: MiTConfig, options: UniMissOptions, rng: np.random.Generator
 ) -> Pair:
-    """Make two views of every image."""
-    side, shape = config.picture_shape[0], config.volume_shape
-    if kind == "2D":
-        made = [[picture_view(image, side, rng, options=options) for image in images] for _ in range(2)]
-    else:
-        made = [[volume_view(image, shape, rng, options=options) for image in images] for _ in range(2)]
-    return torch.from_numpy(np.stack(made[0])), torch.from_numpy(np.stack(made[1]))
+    """Choose a batch of images and return two views of each."""
+    groups = images.picture_groups if kind == "2D" else images.volume_groups
+    chosen = choose_batch(groups, options.batch, rng)
+
+    def view(index: int) -> Float:
+        if kind == "2D":
+            return picture_view(images.pictures[index], config.picture_shape[0], rng, options=options.views)
+        return volume_view(images.volumes[index], config.volume_shape, rng, options=options.views)
+
+    first, second = ([view(index) for index in chosen] for _ in range(2))
+    return torch.from_numpy(np.stack(first)), torch.from_numpy(np.stack(second))
 
 
-def _losses(student: Learner, teacher: Learner, entropy: CrossEntropy, views: Pair, kind: str) -> tuple[Tensor, Tensor]:
-    """Give the loss of a step and the teacher's targets; the centre moves after the loss is taken."""
+def _losses(student: Learner, teacher: Learner, entropy: CrossEntropy, views: Pair) -> tuple[Tensor, Tensor]:
+    """Return the loss of a step and the teacher's targets; the centre moves after the loss is computed."""
     both = torch.cat(views)
 
     def halves(out: Tensor) -> Pair:
         return out[: len(out) // 2], out[len(out) // 2 :]
 
     with torch.no_grad():
-        t = teacher(both)
-    s = student(both)
-    targets = entropy.target(t)
-    if kind == "2D":
-        loss = loss_2d(entropy, halves(s), halves(t))
-        entropy.update(t)
+        from_teacher = teacher(both)
+    from_student = student(both)
+    targets = entropy.target(from_teacher)
+    if both.ndim == 4:  # pictures
+        loss = loss_2d(entropy, halves(from_student), halves(from_teacher))
+        entropy.update(from_teacher)
         return loss, targets
     with torch.no_grad():
-        t_slices = teacher.through_slices(both)
-    s_slices = student.through_slices(both)
-    loss = loss_3d(entropy, halves(s), halves(t), halves(s_slices), halves(t_slices))
-    entropy.update(t, t_slices)
+        slices_teacher = teacher.forward_slices(both)
+    slices_student = student.forward_slices(both)
+    loss = loss_3d(entropy, halves(from_student), halves(from_teacher), halves(slices_student), halves(slices_teacher))
+    entropy.update(from_teacher, slices_teacher)
     return loss, targets
 
 
-def _clip(network: nn.Module, limit: float) -> None:
-    """Scale down each tensor's gradient whose norm exceeds the limit (each for itself, as DINO does)."""
-    for parameter in network.parameters():
-        if parameter.grad is not None:
-            norm = float(parameter.grad.norm())
-            if norm > limit:
-                parameter.grad.mul_(limit / (norm + 1e-6))
+@torch.no_grad()
+def update_teacher(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
+    """Move every parameter of the teacher: mu <- momentum mu + (1 - momentum) theta."""
+    for mean, new in zip(teacher.parameters(), student.parameters(), strict=True):
+        mean.mul_(momentum).add_(new, alpha=1.0 - momentum)
 
 
 def _entropies(targets: Tensor) -> tuple[float, float]:
-    """Give the targets' mean entropy and the entropy of their mean, each relative to its largest value."""
-
-    def bits(p: Tensor) -> Tensor:
-        return -(p * torch.log(p.clamp_min(1e-12))).sum(dim=-1)
-
+    """Return the targets' mean entropy and the entropy of their mean, each relative to its largest possible value."""
     full = math.log(targets.shape[1])
-    return float(bits(targets).mean()) / full, float(bits(targets.mean(dim=0))) / full
+    mean_entropy = torch.special.entr(targets).sum(dim=-1).mean()
+    return float(mean_entropy) / full, float(torch.special.entr(targets.mean(dim=0)).sum()) / full
 
 
-@torch.no_grad()
-def _tokens(backbone: MiT, volumes: Sequence[Float], config: MiTConfig) -> Tensor:
-    """Give the encoder's class tokens of up to 64 whole volumes, in evaluation."""
-    batch = torch.from_numpy(np.stack([resize_stack(v, config.volume_shape) for v in list(volumes)[:64]]))[:, None]
+def effective_rank(features: Tensor) -> float:
+    """Measure how many directions features (N, C) use: exp of the entropy of the singular values' shares.
+
+    1 means that all inputs give features along one line (collapse). Source: Roy and Vetterli, EUSIPCO 2007.
+    """
+    values = torch.linalg.svdvals((features - features.mean(dim=0)).double())
+    share = values / values.sum().clamp_min(1e-12)
+    return float(torch.exp(torch.special.entr(share).sum()))
+
+
+def _tokens(backbone: MiT, volumes: Sequence[Float]) -> Tensor:
+    """Return the encoder's class tokens of up to 64 whole volumes, in evaluation mode."""
+    resized = [resize_stack(volume, backbone.config.volume_shape) for volume in volumes[:64]]
     training = backbone.training
     backbone.eval()
-    tokens = torch.cat([backbone.encoder(batch[i : i + 8]).token for i in range(0, len(batch), 8)])
+    tokens = run_in_batches(
+        lambda part: backbone.encoder(part).token, torch.from_numpy(np.stack(resized))[:, None], batch=8
+    )
     backbone.train(training)
     return tokens

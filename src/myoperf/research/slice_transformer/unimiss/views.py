@@ -1,8 +1,8 @@
 """Two views of a picture or a volume for self-supervised training: crop, mirror, noise, blur, brightness, gamma.
 
-Strengths follow the UniMiSS authors' recipe: pictures are cropped to 14-100 % of their area, volumes are
-cropped in plane at 0.8-1.2 of the size asked for and mirrored along every axis with probability 0.8. On small grids
-and stacks of stress and rest these views take away what tells patients apart: `ViewOptions` makes them weaker.
+Strengths follow the UniMiSS authors' recipe: pictures are cropped to 14-100 % of their area, volumes are cropped in
+plane at 0.8-1.2 of the view's size and mirrored along every axis with probability 0.8. On small grids and stacks of
+stress and rest, such views lose what distinguishes patients: `ViewOptions` makes them weaker.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from myoperf.research.slice_stacks import resize_stack
 from myoperf.types import Float
 
-__all__ = ["ViewOptions", "picture_view", "volume_view"]
+__all__ = ["AUTHORS_VIEWS", "ViewOptions", "picture_view", "volume_view"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ViewOptions:
     """How much a view may differ from its image; the defaults are the authors'.
 
@@ -28,10 +29,10 @@ class ViewOptions:
     picture_area
         Smallest share of a picture's area that a crop keeps.
     picture_mirror, volume_mirror
-        Probability of a mirror: of a picture's columns; of each axis of a volume (of planes, it exchanges stress
+        Probability of mirroring the columns of a picture, and each axis of a volume (mirrored planes exchange stress
         and rest).
     blur_px
-        Largest SD of the blur.
+        Largest SD of the Gaussian blur.
     """
 
     picture_area: float = 0.14
@@ -40,20 +41,20 @@ class ViewOptions:
     blur_px: float = 2.0
 
 
-_AUTHORS = ViewOptions()
+AUTHORS_VIEWS = ViewOptions()
 
 
 def picture_view(
-    picture: NDArray[Any], side: int, rng: np.random.Generator, *, options: ViewOptions = _AUTHORS
+    picture: NDArray[Any], side: int, rng: np.random.Generator, *, options: ViewOptions = AUTHORS_VIEWS
 ) -> Float:
-    """Give one random view, (3, side, side), of a grey (rows, columns) picture with values from 0 to 1."""
+    """Return one random view, (3, side, side), of a grey (rows, columns) picture with values from 0 to 1."""
     rows, columns = picture.shape
     area = rng.uniform(options.picture_area, 1.0) * rows * columns
     ratio = float(np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3))))
     height = int(np.clip(round(np.sqrt(area / ratio)), 8, rows))
     width = int(np.clip(round(np.sqrt(area * ratio)), 8, columns))
     top, left = rng.integers(0, rows - height + 1), rng.integers(0, columns - width + 1)
-    view = _resized(picture[top : top + height, left : left + width], (side, side))
+    view = resize_stack(picture[top : top + height, left : left + width], (side, side))
     if rng.random() < options.picture_mirror:
         view = view[:, ::-1]
     if rng.random() < 0.8:
@@ -64,9 +65,9 @@ def picture_view(
 
 
 def volume_view(
-    volume: NDArray[Any], shape: tuple[int, int, int], rng: np.random.Generator, *, options: ViewOptions = _AUTHORS
+    volume: NDArray[Any], shape: tuple[int, int, int], rng: np.random.Generator, *, options: ViewOptions = AUTHORS_VIEWS
 ) -> Float:
-    """Give one random view, (1, *shape), of a (planes, rows, columns) volume with values from 0 to 1."""
+    """Return one random view, (1, *shape), of a (planes, rows, columns) volume with values from 0 to 1."""
     factors = (1.0, *rng.uniform(0.8, 1.2, 2))
     take = [int(min(round(f * n), have)) for f, n, have in zip(factors, shape, volume.shape, strict=True)]
     start = [int(rng.integers(0, have - part + 1)) for have, part in zip(volume.shape, take, strict=True)]
@@ -74,7 +75,7 @@ def volume_view(
     for axis in range(3):
         if rng.random() < options.volume_mirror:
             view = np.flip(view, axis)
-    view = _resized(view, shape)
+    view = resize_stack(view, shape)
     if rng.random() < 0.1:
         view = view + rng.normal(0.0, rng.uniform(0.0, 0.1), view.shape)
     if rng.random() < 0.64:
@@ -90,14 +91,3 @@ def _brightness(view: NDArray[Any], rng: np.random.Generator, amount: float) -> 
     """Scale the values and their distance from the mean."""
     mean = float(view.mean())
     return mean + rng.uniform(1 - amount, 1 + amount) * (view * rng.uniform(1 - amount, 1 + amount) - mean)
-
-
-def _resized(view: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    scale = np.array(view.shape) / np.array(shape)
-    if np.allclose(scale, 1.0):
-        return view.astype(np.float32)
-    return np.asarray(
-        ndimage.affine_transform(
-            view.astype(np.float32), scale, 0.5 * scale - 0.5, output_shape=shape, order=1, mode="nearest"
-        )
-    )
