@@ -126,7 +126,7 @@ def candidates(image: Volume, *, count: int = 24) -> list[tuple[float, Bullet]]:
     padded[tuple(slice(0, n) for n in grid)] = root
     spectrum, spectrum_square = fft.rfftn(padded), fft.rfftn(padded**2)
     floor = 1e-3 * float(root.max()) ** 2 + 1e-12
-    found: list[tuple[float, int, int, Float, float]] = []
+    matches: list[tuple[float, int, Float, float]] = []
     for radius in RADII_MM:
         for axis in axis_directions():
             weights, support = _template(axis, radius)
@@ -135,10 +135,10 @@ def candidates(image: Volume, *, count: int = 24) -> list[tuple[float, Bullet]]:
             spread = np.sqrt(np.maximum(square - mean**2, floor) * support.sum())
             match = _correlate(spectrum, weights, shape, grid) / spread
             top = np.argpartition(match.ravel(), -12)[-12:]
-            found += [(float(match.ravel()[i]), int(i), 0, axis, radius) for i in top]
-    found.sort(key=lambda item: -item[0])
+            matches += [(float(match.ravel()[i]), int(i), axis, radius) for i in top]
+    matches.sort(key=lambda item: -item[0])
     chosen: list[tuple[float, Bullet]] = []
-    for value, place, _, axis, radius in found:
+    for value, place, axis, radius in matches:
         centre = transform_points(affine, np.array(np.unravel_index(place, grid), dtype=float))
         cap, length = CAP_RATIO * radius, LENGTH_RATIO * radius
         bullet = Bullet(centre + (cap - 0.5 * length) * axis, axis, radius, cap, length - cap)

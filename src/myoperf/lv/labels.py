@@ -1,4 +1,4 @@
-"""From surfaces to label volumes on the image's own grid."""
+"""From surfaces to label volumes on the image's grid."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def paint_labels(grid: Volume, rays: Rays, *, inner_mm: Float, outer_mm: Float, 
     Parameters
     ----------
     grid
-        Any volume on the wanted grid.
+        Any volume on that grid; its values are not used.
     inner_mm, outer_mm
         Shape (rings, angles): limits of the wall along the rays.
     rim_mm

@@ -68,24 +68,24 @@ def match_scans(reference: Volume, moving: Volume, frame: LVFrame) -> Match:
     steps = np.arange(-REACH_MM, REACH_MM + 0.1, STEP_MM)
     ball = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
     ball = ball[np.linalg.norm(ball, axis=1) <= REACH_MM]
-    wanted = sample(still, frame.centre_mm + ball)[0].astype(np.float64)
-    wanted -= wanted.mean()
-    if not wanted.any() or not other.array.any():
+    target = sample(still, frame.centre_mm + ball)[0].astype(np.float64)
+    target -= target.mean()
+    if not target.any() or not other.array.any():
         raise AnalysisError("The scans hold no counts around the left ventricle, so they cannot be registered.")
-    wanted /= np.linalg.norm(wanted)
+    target /= np.linalg.norm(target)
 
     def missed(x: Float) -> float:
         values = sample(other, _moved(ball, x) + frame.centre_mm)[0].astype(np.float64)
         values -= values.mean()
-        return 1.0 - float(wanted @ values) / max(float(np.linalg.norm(values)), 1e-12)
+        return 1.0 - float(target @ values) / max(float(np.linalg.norm(values)), 1e-12)
 
     shifts = np.stack(np.meshgrid(COARSE_MM, COARSE_MM, COARSE_MM, indexing="ij"), axis=-1).reshape(-1, 3)
     tried = np.array([missed(np.concatenate([np.zeros(3), shift / _UNIT[3:]])) for shift in shifts])
-    found = [
+    refined = [
         optimize.minimize(missed, np.concatenate([np.zeros(3), shifts[i] / _UNIT[3:]]), method="Powell", tol=1e-3)
         for i in np.argsort(tried)[:STARTS]
     ]
-    best = min(found, key=lambda one: float(one.fun))
+    best = min(refined, key=lambda result: float(result.fun))
     move = np.eye(4)
     move[:3, :3] = Rotation.from_rotvec(best.x[:3] * _UNIT[:3]).as_matrix()
     move[:3, 3] = frame.centre_mm + best.x[3:] * _UNIT[3:] - move[:3, :3] @ frame.centre_mm

@@ -53,9 +53,9 @@ def _surface_distances(
     marks, places = [], []
     for mask in masks:
         marked = np.zeros(mask.shape + 2 * margin, dtype=np.uint8)
-        found = np.empty(mask.size, dtype=np.int64)
+        edges = np.empty(mask.size, dtype=np.int64)
         marks.append(marked)
-        places.append(found[: mark_edges(mask, margin, marked, found)])
+        places.append(edges[: mark_edges(mask, margin, marked, edges)])
     shape = marks[0].shape
     flat = (steps[:, 0] * shape[1] + steps[:, 1]) * shape[2] + steps[:, 2]
     distances = []

@@ -180,10 +180,10 @@ def mid_wall_on_rays(rays: Rays, polar: PolarMap) -> Float:
     local = polar.mid_wall_mm - rays.hub_mm
     height = local @ rays.axis
     radius = np.linalg.norm(local - height[..., None] * rays.axis, axis=-1)
-    wanted = np.arange(rays.angles) * (polar.angles / rays.angles)
     out = np.empty(rays.direction.shape[:2])
     cap = rays.cap_rings
-    for column, place in enumerate(wanted):
+    for column in range(rays.angles):
+        place = column * polar.angles / rays.angles
         low, part = int(place) % polar.angles, place - int(place)
         high = (low + 1) % polar.angles
         z = height[:, low] * (1 - part) + height[:, high] * part

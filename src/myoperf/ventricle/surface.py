@@ -65,7 +65,7 @@ def fit_surface(labels: Volume, frame: LVFrame, *, rings: int = 24, angles: int 
     InputError
         When the labels have several frames or the grid is smaller than 4 x 8.
     AnalysisError
-        When less than a quarter of the wall is found round the frame's long axis.
+        When the labels show less than a quarter of the wall round the frame's long axis.
     """
     if labels.frames != 1:
         raise InputError(f"fit_surface takes labels of one frame; got {labels.frames}. Fit each gate by itself.")
@@ -73,10 +73,10 @@ def fit_surface(labels: Volume, frame: LVFrame, *, rings: int = 24, angles: int 
         raise InputError(f"A polar map needs at least 4 rings and 8 angles; got {rings} x {angles}.")
     rays = _profile_rays(frame, np.linspace(0.0, 1.0, _PROFILE_RAYS), _ROUND_RAYS)
     radius, thickness, weight = _measure(labels, frame, rays)
-    seen = float((weight > 0.5).mean())
-    if seen < 0.25:
+    share = float((weight > 0.5).mean())
+    if share < 0.25:
         raise AnalysisError(
-            f"Only {100 * seen:.0f} % of the left ventricle's wall lies round the long axis; at least 25 % is needed. "
+            f"Only {100 * share:.0f} % of the left ventricle's wall lies round the long axis; at least 25 % is needed. "
             "Check that labels and frame belong to the same scan."
         )
     series = _series(rays)

@@ -1,8 +1,8 @@
 """A blurred shell: what a ventricle of given surfaces would look like on the scanner's grid.
 
-Peaks and edges of a blurred curved wall lie elsewhere than the wall's own. Instead of a table of
-corrections, `myoperf.gated.tracking` measures the image of a model in the very same way as the
-patient's, and moves the model until both measurements agree.
+Blur displaces the peaks and edges of a curved wall. Instead of a table of corrections,
+`myoperf.gated.tracking` measures the image of a model in exactly the same way as the patient's, and
+moves the model until both measurements agree.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _wall_points(rays: Rays, shell: Shell, gate: int) -> tuple[Float, Float]:
     content = across * _DEPTH_WEIGHTS[:, None, None] * shell.uptake
     ball = rays.points(distance)[:, :cap]
     ball_counts = (distance**2 * content)[:, :cap] * rays.cap_solid_angle
-    # The tube is cut anew from hub to valve plane, so that its last ring ends at the rim.
+    # The tube is divided into rings of equal height from hub to valve plane, so that the last one ends at the rim.
     height = ((np.arange(_TUBE_RINGS) + 0.5) / _TUBE_RINGS)[:, None] * rim
     place = np.clip(height / rays.tube_step_mm, 0, rays.height_mm.size - cap - 1.001)
     low = place.astype(int)
@@ -97,7 +97,7 @@ def shell_image(rays: Rays, shell: Shell, grid: Volume, *, sigma_mm: float) -> V
     Parameters
     ----------
     grid
-        Any volume on the wanted grid; its values are not used.
+        Any volume on that grid; its values are not used.
     sigma_mm
         Standard deviation of the image's resolution, Butterworth and motion included.
     """

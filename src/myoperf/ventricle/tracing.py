@@ -71,7 +71,7 @@ def trace_wall(image: Volume, bullet: Bullet, anterior: Float, *, rim_mm: float 
     anterior
         (3,) direction of angle 0.
     rim_mm
-        Height of a mitral plane that is known above the hub; found in the image when None.
+        Height of the mitral plane above the hub where it is known; estimated from the image when None.
     """
     rays = rays_over_bullet(bullet, anterior, past_base_mm=PAST_BASE_MM)
     start = bullet.radius_along(rays)
