@@ -16,7 +16,7 @@ Weighting = Literal["distance", "volume", "slice"]
 
 
 def ring_radii(polar: PolarMap, weighting: Weighting = "distance") -> Float:
-    """Give the disc's radius (0 centre, 1 rim) at the edges of the rings: shape (rings + 1,).
+    """Return the disc's radius (0 centre, 1 rim) at the edges of the rings: shape (rings + 1,).
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def ring_radii(polar: PolarMap, weighting: Weighting = "distance") -> Float:
 
 
 def segments_percent(polar: PolarMap) -> Float:
-    """Average each of the 17 segments, in percent of the map's true maximum: shape (17,).
+    """Return the mean of each of the 17 segments in percent of the map's maximum sample: shape (17,).
 
     Raises
     ------
@@ -63,7 +63,7 @@ def segments_percent(polar: PolarMap) -> Float:
         When the map holds nothing above zero.
     """
     if polar.values.ndim != 2:
-        raise InputError(f"Segments are given of one polar map; got {polar.values.shape[0]} gates.")
+        raise InputError(f"Segments need a polar map without gates; got {polar.values.shape[0]} gates.")
     peak = float(polar.values.max())
     if peak <= 0:
         raise AnalysisError("The polar map holds no counts, so segments have no percentage.")
