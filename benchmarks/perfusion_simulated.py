@@ -27,6 +27,7 @@ import pandas as pd
 
 from myoperf.errors import MyoPerfError
 from myoperf.perfusion import (
+    LimitsLabel,
     NormalLimits,
     build_limits,
     choose_limits,
@@ -142,8 +143,8 @@ class OwnLimits:
                 and ventricle in other.get(state, {})
                 and not other[state].get("doubt", True)
             ]
-            about = {"name": "own", "version": "1", "provenance": "simulated", "licence": "none"}
-            self.held[key] = build_limits(maps, state=state, **about) if len(maps) >= 10 else None  # type: ignore[arg-type]
+            label = LimitsLabel(name="own", version="1", state=state, provenance="simulated", licence="none")
+            self.held[key] = build_limits(maps, label) if len(maps) >= 10 else None
         return self.held[key]
 
 

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from myoperf.cli.main import app
 from myoperf.errors import InputError
 from myoperf.perfusion import (
+    LimitsLabel,
     build_limits,
     preferred_limits,
     read_limits_folder,
@@ -30,7 +31,9 @@ def own_limits(folder: Path, state: State = "stress") -> None:
     shape = (24, 72)
     maps = [PolarMap(1 + 0.05 * rng.normal(size=shape), np.zeros((*shape, 3)), np.full(shape, 10.0)) for _ in range(10)]
     folder.mkdir(exist_ok=True)
-    limits = build_limits(maps, name=f"own-{state}", version="7", state=state, provenance="a clinic", licence="CC0")
+    limits = build_limits(
+        maps, LimitsLabel(name=f"own-{state}", version="7", state=state, provenance="a clinic", licence="CC0")
+    )
     write_limits(folder / f"own-{state}.npz", limits)
 
 

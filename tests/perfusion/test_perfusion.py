@@ -20,9 +20,12 @@ def normal_maps(n: int = 40, seed: int = 0) -> list[PolarMap]:
     return [polar(100 * np.clip(0.9 + 0.04 * rng.normal(size=(RINGS, ANGLES)), 0.5, 1.3)) for _ in range(n)]
 
 
+LABEL = perfusion.LimitsLabel(name="a", version="1", state="stress", provenance="simulated", licence="CC0")
+
+
 def limits(state: str = "stress", **more: object) -> perfusion.NormalLimits:
     about = {"name": "test", "version": "1", "provenance": "simulated", "licence": "CC0"} | more
-    return perfusion.build_limits(normal_maps(), state=state, **about)
+    return perfusion.build_limits(normal_maps(), perfusion.LimitsLabel(state=state, **about))
 
 
 def with_defect(segments: tuple[int, ...], factor: float, base: np.ndarray | None = None) -> PolarMap:
@@ -41,17 +44,16 @@ def test_limits_hold_mean_and_mean_absolute_deviation():
 
 def test_the_severity_and_tpd_of_a_map_worked_by_hand():
     flat = perfusion.NormalLimits(
-        "hand",
-        "1",
-        "stress",
-        None,
-        None,
-        None,
-        40,
-        *(np.full((RINGS, ANGLES), v) for v in (1.0, 0.125, 0.1)),
-        1.0,
-        "hand",
-        "CC0",
+        name="hand",
+        version="1",
+        state="stress",
+        n=40,
+        mean=np.ones((RINGS, ANGLES)),
+        sd=np.full((RINGS, ANGLES), 0.125),
+        mad=np.full((RINGS, ANGLES), 0.1),
+        top_ratio=1.0,
+        provenance="hand",
+        licence="CC0",
     )
     values = np.full((RINGS, ANGLES), 1.0)
     values[:6] = 0.7 * (1 - 0.35)  # limit 0.7; 35 % below it: severity 2 on a quarter of the map
@@ -231,9 +233,7 @@ def test_the_nearest_tracer_is_one_of_the_same_kind():
 
 def test_too_few_maps_or_another_grid_are_refused():
     with pytest.raises(InputError, match="at least 10"):
-        perfusion.build_limits(
-            normal_maps(3), name="a", version="1", state="stress", provenance="simulated", licence="CC0"
-        )
+        perfusion.build_limits(normal_maps(3), LABEL)
     small = PolarMap(np.ones((12, 36)), np.zeros((12, 36, 3)), np.ones((12, 36)))
     with pytest.raises(InputError, match="grid"):
         perfusion.score_perfusion(small, None, stress_limits=limits())
@@ -245,7 +245,7 @@ def test_maps_without_counts_or_too_small_are_refused():
             perfusion.measure_perfusion(polar(np.zeros((RINGS, ANGLES))), held)
     tiny = [PolarMap(np.ones((2, 4)), np.zeros((2, 4, 3)), np.ones((2, 4)))] * 10
     with pytest.raises(InputError, match="3 x 6 samples"):
-        perfusion.build_limits(tiny, name="a", version="1", state="stress", provenance="simulated", licence="CC0")
+        perfusion.build_limits(tiny, LABEL)
 
 
 def test_files_that_hold_no_limits_are_refused_in_one_line(tmp_path):

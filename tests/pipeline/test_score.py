@@ -17,7 +17,8 @@ FRAME = LVFrame((30.0, -40.0, -10.0), (-5.0, 5.0, 20.0), (0.4, -0.4, 0.8))
 
 def limits(state):
     flat = np.full((RINGS, ANGLES), 1.0)
-    return NormalLimits("l", "1", state, None, None, None, 40, flat, 0.06 * flat, 0.05 * flat, 1.0, "hand", "CC0")
+    label = {"name": "l", "version": "1", "state": state, "provenance": "hand", "licence": "CC0"}
+    return NormalLimits(**label, n=40, mean=flat, sd=0.06 * flat, mad=0.05 * flat, top_ratio=1.0)
 
 
 def result(state, *, defect=(), turned=0):

@@ -153,7 +153,7 @@ def test_findings_stand_by_gravity(full, full_page):
 
 
 def test_bare_page_has_no_empty_boxes(bare_page):
-    for absent in ("Territories", "Probability", "Gated function", "What the model saw", "LVEF", "None", "nan"):
+    for absent in ("Territories", "Probability", "Gated function", "Basis of the diagnosis", "LVEF", "None", "nan"):
         assert absent not in bare_page.text
     assert "state unknown" in bare_page.text
     assert "not scored" in bare_page.text
@@ -233,7 +233,7 @@ def test_abstention_is_shown(full, bare, tmp_path):
     assert "Abstained" in Page(render_html(report)).text
     text = " ".join(pdf_text(write_pdf(report, tmp_path / "report.pdf")))
     assert "abstained: unlike the training data" in text
-    assert "not to be used" in text
+    assert "do not use these probabilities" in text
 
 
 @pytest.mark.parametrize("modality", ["NM", "PT"])

@@ -1,6 +1,7 @@
 """Normal limits, perfusion scores and their summary in words."""
 
 from myoperf.perfusion.normal_limits import (
+    LimitsLabel,
     NormalLimits,
     build_limits,
     choose_limits,
@@ -24,6 +25,7 @@ from myoperf.perfusion.scores import (
 from myoperf.perfusion.summary import summarise
 
 __all__ = [
+    "LimitsLabel",
     "NormalLimits",
     "Perfusion",
     "build_limits",

@@ -1,10 +1,10 @@
-"""Normal limits: what a polar map of patients without disease looks like, point by point.
+"""Normal limits: mean and spread of the polar maps of patients without disease, sample by sample.
 
 Counts have no common unit between patients, so a map is scaled to the normal mean before it is
 pooled or scored (`scale_map`): the map is divided by the mean, averaged over small blocks, and the
-hottest quarter of these ratios is taken as normal. A defect of up to three quarters of the wall leaves
-that scale alone. Limits hold mean, SD and MAD (mean absolute deviation) of the scaled maps; the
-abnormal limit lies `LIMIT_MADS` MAD below the mean, about 2.5 SD of a normal law (Slomka et al.,
+hottest quarter of these ratios is taken as normal. A defect of up to three quarters of the wall does not
+change that scale. Limits hold mean, SD and MAD (mean absolute deviation) of the scaled maps; the
+abnormal limit lies `LIMIT_MADS` MAD below the mean, about 2.5 SD of a normal distribution (Slomka et al.,
 J Nucl Cardiol 2005, doi:10.1016/j.nuclcard.2004.10.006).
 """
 
@@ -15,7 +15,7 @@ import json
 import re
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -28,6 +28,7 @@ from myoperf.types import Finding, Float, NormalLimitsInfo, PolarMap, State
 
 __all__ = [
     "LIMIT_MADS",
+    "LimitsLabel",
     "NormalLimits",
     "build_limits",
     "choose_limits",
@@ -46,15 +47,15 @@ LIMIT_MADS = 3.0
 HOTTEST_SHARE = 0.25
 """Share of the blocks whose ratio to the normal mean sets the scale of a map."""
 BLOCK = (3, 6)
-"""Rings and angles averaged to a block before the hottest are chosen, so that noise does not choose."""
+"""Rings and angles averaged to a block before the hottest are chosen, so that noise does not decide."""
 _PASSES = 4
 MIN_MAPS = 10
 _SCHEMA = "myoperf.limits/1"
 
 
-@dataclass(frozen=True, eq=False)
-class NormalLimits:
-    """Mean and spread of scaled normal polar maps of one protocol.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LimitsLabel:
+    """What normal limits are called, whom they apply to and where they come from.
 
     Parameters
     ----------
@@ -63,14 +64,7 @@ class NormalLimits:
     state
         ``"stress"`` or ``"rest"``.
     sex, tracer, camera
-        Whom and what they are for; None for any.
-    n
-        How many maps they come from.
-    mean, sd, mad
-        Shape (rings, angles). `mad` is the mean absolute deviation from the mean.
-    top_ratio
-        Mean, over the normals, of the hottest quarter's ratio to the mean: above 1, because the
-        hottest parts of a map that varies lie above its mean.
+        The patients, tracer and camera they apply to; None for any.
     provenance, licence
         Where the maps come from ("simulated ..." when they are) and under which terms.
     """
@@ -78,16 +72,33 @@ class NormalLimits:
     name: str
     version: str
     state: State
-    sex: str | None
-    tracer: str | None
-    camera: str | None
+    sex: str | None = None
+    tracer: str | None = None
+    camera: str | None = None
+    provenance: str
+    licence: str
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class NormalLimits(LimitsLabel):
+    """Mean and spread of scaled normal polar maps of one protocol.
+
+    Parameters
+    ----------
+    n
+        Number of maps they come from.
+    mean, sd, mad
+        Shape (rings, angles). `mad` is the mean absolute deviation from the mean.
+    top_ratio
+        Mean, over the normals, of the hottest quarter's ratio to the mean: above 1, because the
+        hottest parts of a map that varies lie above its mean.
+    """
+
     n: int
     mean: Float
     sd: Float
     mad: Float
     top_ratio: float
-    provenance: str
-    licence: str
 
     def __post_init__(self) -> None:
         if self.mean.ndim != 2 or self.mean.shape != self.sd.shape or self.mean.shape != self.mad.shape:
@@ -95,7 +106,7 @@ class NormalLimits:
 
     @property
     def info(self) -> NormalLimitsInfo:
-        """What the report says of them."""
+        """The part of them that a report names."""
         return NormalLimitsInfo(self.name, self.version, self.n)
 
     @property
@@ -105,7 +116,7 @@ class NormalLimits:
 
 
 def scale_map(values: ArrayLike, limits: NormalLimits) -> Float:
-    """Bring a (rings, angles) map to the scale of the limits: see the module's text.
+    """Scale a (rings, angles) map to the limits, as the module describes.
 
     Raises
     ------
@@ -129,18 +140,7 @@ def _top_ratio(values: Float, mean: Float) -> float:
     return top
 
 
-def build_limits(
-    maps: Sequence[PolarMap],
-    *,
-    name: str,
-    version: str,
-    state: State,
-    sex: str | None = None,
-    tracer: str | None = None,
-    camera: str | None = None,
-    provenance: str,
-    licence: str,
-) -> NormalLimits:
+def build_limits(maps: Sequence[PolarMap], label: LimitsLabel) -> NormalLimits:
     """Pool the static maps of patients with a low likelihood of disease.
 
     Raises
@@ -166,23 +166,16 @@ def build_limits(
     mean = scaled.mean(axis=0)
     top = float(np.mean([_top_ratio(one, mean) for one in scaled]))
     return NormalLimits(
-        name=name,
-        version=version,
-        state=state,
-        sex=sex,
-        tracer=tracer,
-        camera=camera,
+        **vars(label),
         n=len(maps),
         mean=mean,
         sd=scaled.std(axis=0, ddof=1),
         mad=np.abs(scaled - mean).mean(axis=0),
         top_ratio=top,
-        provenance=provenance,
-        licence=licence,
     )
 
 
-_FIELDS = ("name", "version", "state", "sex", "tracer", "camera", "n", "top_ratio", "provenance", "licence")
+_FIELDS = (*(field.name for field in fields(LimitsLabel)), "n", "top_ratio")
 
 
 def write_limits(path: Path, limits: NormalLimits) -> None:
@@ -193,7 +186,7 @@ def write_limits(path: Path, limits: NormalLimits) -> None:
 
 
 def read_limits(source: Path | bytes) -> NormalLimits:
-    """Read limits written by `write_limits`; InputError when the file is not such."""
+    """Read limits written by `write_limits`; InputError for any other file."""
     label = source.name if isinstance(source, Path) else "The file"
     try:
         content = source if isinstance(source, bytes) else source.read_bytes()
@@ -219,15 +212,15 @@ def read_limits_folder(folder: Path) -> tuple[NormalLimits, ...]:
     return tuple(read_limits(file) for file in files)
 
 
-def preferred_limits(own: Sequence[NormalLimits], others: Sequence[NormalLimits]) -> tuple[NormalLimits, ...]:
-    """Give the limits to choose from: of each state one's own where there are any, else the others."""
-    states = {limits.state for limits in own}
-    return (*own, *(limits for limits in others if limits.state not in states))
+def preferred_limits(users: Sequence[NormalLimits], others: Sequence[NormalLimits]) -> tuple[NormalLimits, ...]:
+    """Return the limits to choose from: for each state the user's where there are any, else the others."""
+    states = {limits.state for limits in users}
+    return (*users, *(limits for limits in others if limits.state not in states))
 
 
 @cache
 def shipped_limits() -> tuple[NormalLimits, ...]:
-    """Give the limits in the package, built from simulated normals; their provenance says how."""
+    """Return the limits in the package, built from simulated normals as their provenance describes."""
     folder = resources.files("myoperf.perfusion") / "limits"
     if not folder.is_dir():
         return ()
@@ -244,21 +237,20 @@ def choose_limits(
     camera: str | None = None,
     modality: str | None = None,
 ) -> tuple[NormalLimits | None, tuple[Finding, ...]]:
-    """Choose the nearest limits of a state: tracer counts most, then camera, then sex.
+    """Choose the nearest limits of a state: by tracer first, then camera, then sex.
 
-    Names are compared by what they stand for: "Technetium Tc 99m Sestamibi" is Tc-99m, a "Discovery NM 530c"
-    has CZT detectors. Another tracer of the same kind (single photon or positron) is nearer than one of the other; of
-    a tracer that is not told, or of no known kind, the modality ("NM", "PT") tells the kind, and without it single
-    photon is taken.
+    Names are compared by what they mean: "Technetium Tc 99m Sestamibi" is Tc-99m, a "Discovery NM 530c" has CZT
+    detectors. A tracer of the same kind (single photon or positron) is nearer than one of the other kind. The kind of
+    an unknown tracer follows from the modality ("NM", "PT"), and is single photon without one.
 
     Returns
     -------
-    (limits, findings). Limits of another protocol, and simulated ones, are said; None with a
-    warning when there are none of the state.
+    (limits, findings). Findings report limits of another protocol and simulated ones; None with a warning where there
+    are none of the state.
     """
     of_state = [limits for limits in available if limits.state == state]
     if not of_state:
-        return None, (Finding("no-normal-limits", "warning", f"There are no normal limits for {state}."),)
+        return None, (Finding("no-normal-limits", "warning", f"No normal limits are available for {state}."),)
 
     def fit(limits: NormalLimits) -> tuple[int, int, int]:
         return (
@@ -269,18 +261,18 @@ def choose_limits(
 
     sex, tracer, camera = sex or None, tracer or None, camera or None
     best = max(of_state, key=fit)
-    asked = {
+    compared = {
         "tracer": (isotope_of(best.tracer), isotope_of(tracer)),
         "camera": (detector_of(best.camera), detector_of(camera)),
         "sex": (best.sex, sex),
     }
-    off = [name for name, (held, wanted) in asked.items() if held is not None and _agreement(held, wanted) < 2]
+    off = [name for name, (held, wanted) in compared.items() if held is not None and _agreement(held, wanted) < 2]
     findings = []
     if off:
-        text = f"No normal limits fit this {state} scan in {', '.join(off)}; the nearest ({best.name}) were used."
+        text = f"No normal limits match the {', '.join(off)} of this {state} scan; the nearest ({best.name}) were used."
         findings.append(Finding("normal-limits-nearest", "warning", text))
     if "simulated" in best.provenance.lower():
-        text = f"The normal limits ({best.name}, n = {best.n}) come from simulated patients."
+        text = f"The normal limits ({best.name}, n = {best.n}) were built from simulated patients."
         findings.append(Finding("normal-limits-simulated", "info", text))
     return best, tuple(findings)
 

@@ -150,7 +150,7 @@ def score_perfusion(
 
     Returns
     -------
-    Scores, with a summary in words only where normal limits stand behind every number of it.
+    Scores, with a summary in words only where every number of it rests on normal limits.
 
     Raises
     ------

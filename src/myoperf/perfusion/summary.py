@@ -1,4 +1,4 @@
-"""The perfusion finding in plain words: how large, of what kind, where, whose territory."""
+"""The perfusion finding in words: size, kind, wall and territory of each defect."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _SIZES = ((3, "small"), (5, "medium"))
 
 
 def summarise(scores: Scores, *, territories: Territories = TERRITORIES) -> str:
-    """Describe the stress (or only) 17-segment scores of a study in a sentence or a few, by territory.
+    """Describe the 17-segment scores at stress (or of the only state) in a sentence, by territory.
 
     A territory is described when its summed score is 2 or more. Size by segments scored 2 or more
     (or 1, if none): up to 2 small, 3-4 medium, more large. Kind by the share of the stress score gone
-    at rest: 70 % or more reversible, under 30 % fixed, else partly reversible.
+    at rest: 70 % or more reversible, under 30 % fixed, otherwise partly reversible.
     """
     at_stress = scores.stress_scores is not None
     values = np.asarray(scores.stress_scores if at_stress else scores.rest_scores or (0,) * 17)
@@ -49,7 +49,7 @@ def summarise(scores: Scores, *, territories: Territories = TERRITORIES) -> str:
 
 
 def _kind(stress: np.ndarray, rest: np.ndarray) -> str:
-    """Reversible, partly reversible or fixed."""
+    """Return whether a defect is reversible, partly reversible or fixed."""
     gone = float(np.maximum(stress - rest, 0).sum()) / float(stress.sum())
     if gone >= 0.7:
         return "reversible"
@@ -57,6 +57,6 @@ def _kind(stress: np.ndarray, rest: np.ndarray) -> str:
 
 
 def _wall(values: np.ndarray, segments: tuple[int, ...]) -> str:
-    """Name the wall of a territory that scores most."""
+    """Return the wall with the highest score in a territory."""
     weight = {wall: sum(int(values[s - 1]) for s in of if s in segments) for wall, of in _WALLS.items()}
     return max(weight, key=lambda wall: weight[wall])

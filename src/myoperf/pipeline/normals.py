@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 from myoperf.errors import InputError, MyoPerfError
 from myoperf.io import read_studies
-from myoperf.perfusion import NormalLimits, build_limits, detector_of, isotope_of
+from myoperf.perfusion import LimitsLabel, NormalLimits, build_limits, detector_of, isotope_of
 from myoperf.perfusion.normal_limits import MIN_MAPS
 from myoperf.pipeline.analyze import analyze
 from myoperf.pipeline.models import load_models
@@ -164,21 +164,29 @@ def pool_normals(
     limits: list[NormalLimits] = []
     for (isotope, detector), maps in groups.items():
         marks = [m for m in ((isotope, detector) if len(groups) > 1 else ()) if m]
-        build = partial(
-            build_limits, version=version, tracer=isotope, camera=detector, provenance=provenance, licence=licence
+        label = LimitsLabel(
+            name="-".join([name, *map(_slug, marks)]),
+            version=version,
+            state="stress",
+            tracer=isotope,
+            camera=detector,
+            provenance=provenance,
+            licence=licence,
         )
-        limits += _by_sex_and_state(maps, "-".join([name, *map(_slug, marks)]), build)
+        limits += _by_sex_and_state(maps, label)
     return tuple(limits)
 
 
-def _by_sex_and_state(maps: list[NormalMap], name: str, build: Callable[..., NormalLimits]) -> list[NormalLimits]:
-    """Build the limits that there are enough maps for."""
+def _by_sex_and_state(maps: list[NormalMap], label: LimitsLabel) -> list[NormalLimits]:
+    """Build the limits that there are enough maps for, named by sex and state."""
     out = []
-    for state in ("stress", "rest"):
+    states: tuple[State, ...] = ("stress", "rest")
+    for state in states:
         for sex, word in (("F", "women"), ("M", "men"), (None, "all")):
             chosen = [m.polar for m in maps if m.state == state and sex in (None, m.sex)]
             if len(chosen) >= MIN_MAPS:
-                out.append(build(chosen, name=f"{name}-{word}-{state}", state=state, sex=sex))
+                named = replace(label, name=f"{label.name}-{word}-{state}", state=state, sex=sex)
+                out.append(build_limits(chosen, named))
     return out
 
 

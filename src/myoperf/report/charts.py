@@ -80,7 +80,7 @@ def _panels(result: ScanResult) -> list[str]:
 
 
 def function_height_mm(report: Report, width_mm: float) -> float:
-    """Tell how high the function pictures will be; 0 when there is nothing to show."""
+    """Return the height of the function pictures; 0 where there is nothing to show."""
     rows = [-(-len(_panels(r)) // 7) for r in report.results if _panels(r)]
     return sum(rows) * (width_mm / 7.0 + 9.0)
 

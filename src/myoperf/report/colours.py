@@ -1,4 +1,4 @@
-"""Colour scales of the pictures, defined by their own anchor colours."""
+"""Colour scales of the pictures, each defined by its anchor colours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the report says, as plain texts and tables that the HTML page and the PDF both lay out."""
+"""The contents of the report as plain texts and tables, which the HTML page and the PDF lay out."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def is_simulated(report: Report) -> bool:
 
 
 def all_findings(report: Report) -> tuple[tuple[str, Finding], ...]:
-    """Give (scope, finding) of the study and of every scan, the gravest first."""
+    """Return (scope, finding) for the study and for every scan, the most severe first."""
     scoped = [("Study", f) for f in findings_of_study(report)]
     scoped += [(state_title(r), f) for r in report.results for f in dict.fromkeys(r.findings)]
     return tuple(sorted(scoped, key=lambda entry: _SEVERITIES.index(entry[1].severity)))
 
 
 def patient_facts(report: Report) -> tuple[Fact, ...]:
-    """Describe the patient with what the files gave."""
+    """Describe the patient as far as the files do."""
     study = report.study
     facts = [
         ("Patient", study.patient_id or "not given"),
@@ -90,18 +90,18 @@ def _acquisition(result: ScanResult) -> str:
     frames = result.gated_volume.frames if result.gated_volume is not None else scan.image.frames
     kinds = {"gated": f"gated, {frames} frames", "dynamic": f"dynamic, {frames} time frames"}
     framing = kinds.get(scan.framing, scan.framing)
-    said = [f"{kind}, {framing}", scan.tracer, scan.camera, scan.description, reconstruction_text(result)]
+    parts = [f"{kind}, {framing}", scan.tracer, scan.camera, scan.description, reconstruction_text(result)]
     if result.state is None:
-        said.insert(0, "state unknown")
-    return "; ".join(text for text in said if text)
+        parts.insert(0, "state unknown")
+    return "; ".join(text for text in parts if text)
 
 
 def reconstruction_text(result: ScanResult) -> str:
     """Describe how the volume was reconstructed, or say that it came reconstructed."""
     record = result.reconstruction
     if record is None:
-        return "reconstruction not recorded" if result.scan.is_raw else "reconstructed before"
-    said = [
+        return "reconstruction not recorded" if result.scan.is_raw else "already reconstructed"
+    parts = [
         record.method.upper(),
         f"iterations {record.iterations}",
         f"subsets {record.subsets}",
@@ -110,12 +110,12 @@ def reconstruction_text(result: ScanResult) -> str:
         f"voxel {' x '.join(f'{step:.4g}' for step in record.voxel_mm)} mm",
     ]
     if record.psf is not None:
-        said.append(f"collimator response {record.psf.name}")
+        parts.append(f"collimator response {record.psf.name}")
     if record.attenuation is not None:
-        said.append(f"attenuation {record.attenuation}")
+        parts.append(f"attenuation {record.attenuation}")
     if record.filter is not None:
-        said.append(_filter_text(record.filter))
-    return ", ".join(said)
+        parts.append(_filter_text(record.filter))
+    return ", ".join(parts)
 
 
 def _filter_text(record: FilterRecord) -> str:
@@ -127,7 +127,7 @@ def _filter_text(record: FilterRecord) -> str:
 
 
 def geometry_table(report: Report) -> Table:
-    """Lay out where each ventricle was found."""
+    """Lay out the pose of each ventricle, and the files of its scan."""
 
     def point(values: Float, digits: int) -> str:
         return ", ".join(number(float(v), digits) for v in values)
@@ -147,7 +147,7 @@ def geometry_table(report: Report) -> Table:
 
 
 def summary_lines(report: Report) -> tuple[str, ...]:
-    """Say the result in plain words: perfusion, function, disease, and what to look at first."""
+    """Summarise perfusion, function, flow and diagnosis in a sentence each."""
     lines = [report.scores.summary or _unscored(report)]
     for result in report.results:
         function = result.function
@@ -167,7 +167,7 @@ def summary_lines(report: Report) -> tuple[str, ...]:
 def _unscored(report: Report) -> str:
     if report.scores.normal_limits is not None:
         return ""
-    return "Perfusion was not scored: no normal limits were applied. The maps show uptake relative to its maximum."
+    return "Perfusion was not scored, as no normal limits were applied. The maps show uptake relative to their maximum."
 
 
 def _diagnosis_line(report: Report) -> str:
@@ -183,7 +183,7 @@ def _diagnosis_line(report: Report) -> str:
 
 
 def provenance_facts(report: Report) -> tuple[Fact, ...]:
-    """Tell how the report was made."""
+    """List how the report was made: version, command, weights, limits, territories."""
     provenance, limits = report.provenance, report.scores.normal_limits
     facts = [Fact("Made by", f"MyoPerf {provenance.myoperf}")]
     if provenance.command:
@@ -205,7 +205,7 @@ def provenance_facts(report: Report) -> tuple[Fact, ...]:
 
 
 def timings_table(report: Report) -> Table | None:
-    """Lay out seconds and peak memory by stage; None when nothing was measured."""
+    """Lay out seconds and peak memory by stage; None where nothing was measured."""
     seconds, memory = report.provenance.timings_s, report.provenance.peak_memory_mb
     stages = [s for s in dict.fromkeys((*TIMED_STAGES, *seconds, *memory)) if s in seconds or s in memory]
     if not stages:

@@ -1,4 +1,4 @@
-"""Pictures of the diagnosis: probabilities, and per vessel what counts for it on the bull's eye and on the slices."""
+"""Pictures of the diagnosis: probabilities, and per vessel what contributes to it, on bull's eye and slices."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ SLICES = (
     ("hla", 0.0, "HLA"),
     ("vla", 0.0, "VLA"),
 )
-"""The slices shown: view, place in half lengths of the long axis (apex -1, base 1) or in mm, title."""
+"""The slices shown: view, position in half lengths of the long axis (apex -1, base 1) or in mm, title."""
 _MARKS = {
     "sa": ("ANT", "INF", "SEPT", "LAT"),
     "hla": ("APEX", "BASE", "SEPT", "LAT"),
     "vla": ("ANT", "INF", "BASE", "APEX"),
 }
 _WORDS = (
-    "Below, a row a vessel: the stress map on the bull's eye and on the slices\n"
-    "in grey, and in colour how far the vessel's probability falls when a patch\n"
-    "of the wall about that place is made normal. One scale for all vessels.\n"
-    "No colour: the place does not speak for disease. The maps show what the\n"
-    "model used, not where disease is."
+    "Below, one row per vessel: uptake at stress in grey, on the bull's eye and\n"
+    "on slices; in colour, how far the vessel's probability falls when a patch\n"
+    "of the wall there is made normal. All vessels share one scale. Without\n"
+    "colour, a place does not suggest disease. The maps show what the model\n"
+    "used, not where disease is."
 )
 _PIXELS = 120
 _LEAST = 0.05
-"""The colour scale reaches at least so far, so that what hardly counts does not look as if it did."""
+"""Smallest top of the colour scale, so that negligible contributions do not look large."""
 
 
 def weights_on_tile(
     weights: Float, result: ScanResult, view: Volume, offset_mm: float, *, field_mm: float, pixels: int = _PIXELS
 ) -> Float:
-    """Bring a map of the wall onto one slice: every pixel takes the value of the nearest place of the mid-wall.
+    """Project a map of the wall onto one slice: every pixel takes the value of the nearest sample of the mid-wall.
 
     Parameters
     ----------
@@ -76,12 +76,12 @@ def weights_on_tile(
     index = centre + np.stack([np.full_like(down, offset_mm), down, across], axis=-1) / view.spacing_mm
     points = transform_points(view.lps_from_index, index)
     _, nearest = cKDTree(wall.reshape(-1, 3)).query(points.reshape(-1, 3))
-    seen = np.asarray(weights, dtype=np.float64)[np.ix_(rows, columns)].ravel()[nearest]
-    return np.asarray(seen.reshape(pixels, pixels))
+    samples = np.asarray(weights, dtype=np.float64)[np.ix_(rows, columns)].ravel()
+    return np.asarray(samples[nearest].reshape(pixels, pixels))
 
 
 def diagnosis_height_mm(report: Report, width_mm: float) -> float:
-    """Tell the height the diagnosis takes in a width; 0 without a diagnosis."""
+    """Return the height of the diagnosis pictures for a width; 0 without a diagnosis."""
     if report.diagnosis is None:
         return 0.0
     count = len(_explained(report.diagnosis))
@@ -97,7 +97,7 @@ def _side_mm(width_mm: float) -> float:
 
 
 def draw_diagnosis(fig: Figure, box_mm: tuple[float, float, float, float], report: Report) -> None:
-    """Draw the probabilities with their doubt and, a row a vessel, the places that count for it.
+    """Draw the probabilities with their interval and, one row per vessel, the places that contribute to it.
 
     Parameters
     ----------
@@ -122,9 +122,9 @@ def draw_diagnosis(fig: Figure, box_mm: tuple[float, float, float, float], repor
         weights = np.asarray(diagnosis.explanation[vessel], dtype=np.float64)
         label = page.axes(0.0, bottom, 10.0, side)
         label.set_axis_off()
-        said = f"{vessel}  {diagnosis.per_vessel[vessel]:.2f}" if vessel in diagnosis.per_vessel else vessel
+        text = f"{vessel}  {diagnosis.per_vessel[vessel]:.2f}" if vessel in diagnosis.per_vessel else vessel
         style: dict[str, Any] = {"rotation": 90, "ha": "center", "va": "center", "fontweight": "bold", "fontsize": 8.5}
-        label.text(0.5, 0.5, said, color=VESSEL_COLOURS[vessel], **style)
+        label.text(0.5, 0.5, text, color=VESSEL_COLOURS[vessel], **style)
         _draw_bull_eye(page.axes(10.0, bottom, side, side), result, weights, highest, first=row == 0)
         for column, tile in enumerate(tiles):
             ax = page.axes(10.0 + (column + 1) * side + 0.4, bottom, side - 0.8, side)
@@ -151,10 +151,10 @@ def _cut(result: ScanResult) -> list[dict[str, Any]]:
 def _draw_tile(
     ax: Axes, tile: dict[str, Any], result: ScanResult, weights: Float, highest: float, *, first: bool
 ) -> None:
-    """Draw one grey slice with what counts in colour on its wall."""
-    seen = weights_on_tile(weights, result, tile["view"], tile["offset"], field_mm=tile["field"])
+    """Draw one grey slice, the contribution of its wall in colour."""
+    contribution = weights_on_tile(weights, result, tile["view"], tile["offset"], field_mm=tile["field"])
     ax.imshow(tile["grey"], cmap=GREY, vmin=0, vmax=1.1, interpolation="bilinear")
-    shown = np.ma.masked_where(tile["share"] < 0.5, np.maximum(seen, 0.0))
+    shown = np.ma.masked_where(tile["share"] < 0.5, np.maximum(contribution, 0.0))
     ax.imshow(shown, cmap=WEIGHT, vmin=0, vmax=highest, interpolation="nearest")
     blacken(ax)
     if not first:
@@ -183,7 +183,7 @@ def _draw_bull_eye(ax: Axes, result: ScanResult, weights: Float, highest: float,
 
 def _draw_scale(fig: Figure, ax: Axes, highest: float) -> None:
     bar = fig.colorbar(ScalarMappable(Normalize(0.0, 100.0 * highest), WEIGHT), cax=ax, orientation="horizontal")
-    label = "fall of the probability, percentage points, when the wall there is made normal; grey: uptake"
+    label = "fall in probability (percentage points) when the wall there is made normal; grey: uptake"
     bar.set_label(label, fontsize=6.0, labelpad=1, color=INK)
     bar.ax.tick_params(labelsize=5.5, length=1.5, pad=1, width=0.4)
     bar.outline.set_linewidth(0.4)
@@ -216,8 +216,8 @@ def _draw_probabilities(ax: Axes, diagnosis: Diagnosis) -> None:
     ax.set_ylim(-0.6, len(names) - 0.4)
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1.0])
     ax.set_yticks(places, names)
-    title = "Abstained: probabilities not to be used" if diagnosis.abstained else "Probability of obstructive disease"
-    tidy(ax, "probability (bar: interval of the patient's)", "", title, size_pt=6.5)
+    title = "Abstained: do not use these probabilities" if diagnosis.abstained else "Probability of obstructive disease"
+    tidy(ax, "probability (bar: interval for the patient)", "", title, size_pt=6.5)
 
 
 def diagnosis_figure(report: Report, *, width_mm: float = 250.0) -> Figure | None:

@@ -36,14 +36,14 @@ def write_evaluation_page(
     Parameters
     ----------
     metrics, delong, calibration
-        The tables written beside the page.
+        The tables written with the page.
     curves
         Per model, the points of its curves: ``roc``, ``precision_recall``, ``reliability``,
         ``net_benefit`` and ``net_benefit_all``, each (points, 2).
     folder
         Where the files go.
     note
-        How the intervals were made, said at the top.
+        How the intervals were made; stands at the top.
     factors
         The table of the levels of factors compared, if there is one.
     """
@@ -81,7 +81,7 @@ def write_evaluation_page(
 def _metric_rows(metrics: pd.DataFrame) -> tuple[list[str], list[list[tuple[str, str]]], int]:
     """Header and rows with each interval under its value."""
     names = [c for c in metrics.columns if not c.endswith(("_lo", "_hi"))]
-    names.sort(key=lambda name: name not in ("model", "vessel"))  # what a row is about first, the rest as it stands
+    names.sort(key=lambda name: name not in ("model", "vessel"))  # what a row is about comes first
     rows = []
     for _, row in metrics.head(_ROWS_SHOWN).iterrows():
         cells = []
@@ -158,7 +158,7 @@ def _draw_reliability(axes: Any, curves: Curves, metrics: pd.DataFrame) -> None:
 
 
 def _draw_benefit(axes: Any, curves: Curves, metrics: pd.DataFrame) -> None:
-    """Net benefit of each model beside acting on everyone and on no one."""
+    """Draw the net benefit of each model, and of treating everyone or no one."""
     for model, lines in curves.items():
         axes.plot(*lines["net_benefit"].T, label=model)
     everyone = next(iter(curves.values()))["net_benefit_all"]

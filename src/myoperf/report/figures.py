@@ -51,7 +51,7 @@ _VIEW_MARKS = {
 
 
 def percent_map(result: ScanResult) -> Float:
-    """Give the polar map (rings, angles) in percent of its maximum."""
+    """Return the polar map (rings, angles) in percent of its maximum."""
     values = np.asarray(result.polar.values, dtype=np.float64)
     values = values.mean(axis=0) if values.ndim == 3 else values
     highest = values.max()
@@ -62,12 +62,12 @@ def percent_map(result: ScanResult) -> Float:
 
 
 def _grid_of(count: int) -> tuple[int, int]:
-    """Give (columns, lines of short-axis slices a state): 10 x 2 for two states, 7 x 3 for one."""
+    """Return (columns, rows of short-axis slices per state): 10 x 2 for two states, 7 x 3 for one."""
     return (10, 2) if count > 1 else (7, 3)
 
 
 def slices_shape(count: int) -> tuple[int, int]:
-    """Give the (rows, columns) of pixels of the mosaic for one or two states."""
+    """Return the (rows, columns) of pixels of the mosaic for one or two states."""
     columns, lines = _grid_of(count)
     rows = count * (lines + 2)
     return 3 * _TOP + rows * (_TILE + _GAP), _LEFT + columns * (_TILE + _GAP)
@@ -192,7 +192,7 @@ def slices_figure(
     blacken(ax)
     if bar:
         cax = fig.add_axes((0.3, 6.0 / (height + below), 0.4, 2.2 / (height + below)))
-        _bar(fig, cax, cmap, (0, 100), "% of the left ventricle's maximum, each state for itself")
+        _bar(fig, cax, cmap, (0, 100), "% of the left ventricle's maximum, each state by its own")
     return fig
 
 
@@ -298,7 +298,7 @@ def draw_bull_eyes(
 def bull_eyes_figure(
     results: tuple[ScanResult, ...], scores: Scores, *, width_mm: float = 110.0, height_mm: float = 140.0
 ) -> Figure:
-    """Draw the bull's eyes of one scan or of stress and rest, with difference, blackout and key."""
+    """Draw the bull's eyes of one scan or of stress and rest, with their difference and the key."""
     fig = Figure(figsize=(width_mm * MM, height_mm * MM))
     draw_bull_eyes(fig, (0.0, 0.0, width_mm, height_mm), results, scores)
     return fig

@@ -26,7 +26,7 @@ def _with_flow(report: Report) -> list[ScanResult]:
 
 
 def flow_height_mm(report: Report) -> float:
-    """Give the height the pictures need; 0 where no flow was measured."""
+    """Return the height of the flow pictures; 0 where no flow was measured."""
     return _HEIGHT_MM if _with_flow(report) else 0.0
 
 

@@ -1,4 +1,4 @@
-"""``report.html``: one file with its pictures inside, nothing to load from anywhere, fit to print."""
+"""``report.html``: one self-contained file with its pictures inside, ready to print."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def _environment() -> Environment:
 
 
 def write_html(report: Report, path: Path | str) -> Path:
-    """Write the report as one self-contained HTML page; give its path."""
+    """Write the report as one self-contained HTML page; return its path."""
     path = Path(path)
     path.write_text(render_html(report), encoding="utf-8")
     return path
 
 
 def render_html(report: Report) -> str:
-    """Give the report as the text of an HTML page."""
+    """Return the report as the text of an HTML page."""
     groups = [_group(report, results) for results in content.display_groups(report)]
     findings = content.all_findings(report)
     return (
@@ -77,7 +77,7 @@ def render_html(report: Report) -> str:
 
 
 def _group(report: Report, results: tuple[ScanResult, ...]) -> dict[str, Any]:
-    """Give the pictures of what is shown together, in colour and in grey."""
+    """Return the pictures of scans shown together, in colour and in grey."""
     tiles = slice_tiles(results)
     rows, columns = slices_shape(len(results))
     height = 110.0 * 62.0 / 38.0 * rows / columns
@@ -103,7 +103,7 @@ def _data_uri(draw: Callable[[], Figure], dpi: int) -> str:
 
 
 def _optional(draw: Callable[[], Figure | None], dpi: int) -> str:
-    """Give the picture's data URI, or an empty text when there is nothing to draw."""
+    """Return the picture's data URI, or an empty text where there is nothing to draw."""
     with house_style():
         figure = draw()
     return "" if figure is None else _data_uri(lambda: figure, dpi)

@@ -21,7 +21,7 @@ __all__ = ["draw_outline", "draw_overlays", "overlay_figure"]
 
 
 def draw_overlays(axes: list[Axes], result: ScanResult, *, size_pt: float = 6.0) -> None:
-    """Draw on four axes the transaxial slice through the ventricle and the middle SA, VLA and HLA slices.
+    """Draw the transaxial slice through the ventricle and the middle SA, VLA and HLA slices on four axes.
 
     Each shows the labels' outlines; the last three also the long axis.
     """
@@ -72,7 +72,7 @@ def _draw_transaxial(ax: Axes, result: ScanResult, *, size_pt: float) -> None:
 
 
 def _bright(picture: Float) -> float:
-    """Choose the value shown as white."""
+    """Return the value shown as white."""
     return max(float(np.percentile(picture, 99.7)), 1e-9)
 
 

@@ -1,4 +1,4 @@
-"""``report.pdf``: A4 landscape, vector text, the first page as a workstation's summary screen."""
+"""``report.pdf``: A4 landscape, vector text, the first page laid out like a workstation's summary screen."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ class _Sheet:
         )
 
     def heading(self, x: float, y: float, width: float, text: str) -> float:
-        """Write a heading with a rule; give where to go on."""
+        """Write a heading with a rule; return the height at which to continue."""
         self.text(x, y + 3.2, text, 8.5, fontweight="bold")
         self.line(x, y + 4.6, width, INK, 0.3)
         return y + 5.6
 
     def table(self, x: float, y: float, widths: list[float], table: content.Table, *, size: float = 6.5) -> float:
-        """Write a table, first column left, others right; give where to go on."""
+        """Write a table, the first column left-aligned, the others right; return the height at which to continue."""
         step = 0.3528 * size * 1.55
         for i, row in enumerate((table.columns, *table.rows)):
             at, right = y + (i + 0.75) * step, x
@@ -76,7 +76,7 @@ class _Sheet:
 
 
 def write_pdf(report: Report, path: Path | str) -> Path:
-    """Write the report as a PDF of A4 pages; give its path. The same report gives the same bytes."""
+    """Write the report as a PDF of A4 pages; return its path. The same report gives the same bytes."""
     path = Path(path)
     information = {"Title": "MyoPerf report", "Subject": content.RESEARCH_BAND, "CreationDate": None}
     with house_style():
@@ -88,7 +88,7 @@ def write_pdf(report: Report, path: Path | str) -> Path:
 
 
 def pdf_pages(report: Report) -> list[Figure]:
-    """Draw the pages: summary, further scans, numbers and checks, function and diagnosis where there is any."""
+    """Draw the pages: summary, further scans, numbers and checks, then flow, function and diagnosis where available."""
     groups = content.display_groups(report)
     draws: list[Callable[[_Sheet], None]] = [lambda s: _summary_page(s, report, groups[0])]
     for group in groups[1:]:
@@ -135,13 +135,13 @@ def _head(sheet: _Sheet, report: Report, page: str) -> None:
 
 
 def _findings(sheet: _Sheet, report: Report, y: float, *, most: int, width: float, x: float = _MARGIN) -> float:
-    """Write findings as tinted lines, the gravest first; say how many more there are. Give where to go on."""
+    """Write findings as tinted lines, the most severe first, and how many more there are; return the next height."""
     findings = content.all_findings(report)
     for scope, finding in findings[:most]:
         y = _finding(sheet, scope, finding, x, y, width)
     if len(findings) > most:
         sheet.text(
-            x, y + 2.4, f"and {len(findings) - most} more, all in report.html and results.json", 6.3, color=_SOFT
+            x, y + 2.4, f"and {len(findings) - most} more; all are in report.html and results.json", 6.3, color=_SOFT
         )
         y += 3.6
     return y
@@ -192,7 +192,7 @@ def _summary_page(sheet: _Sheet, report: Report, results: tuple[ScanResult, ...]
 
 
 def _numbers_height(table: content.Table) -> float:
-    """Tell the height of the numbers when set in two blocks side by side."""
+    """Return the height of the numbers when set in two blocks side by side."""
     return (-(-len(table.rows) // 2) + 1) * 0.3528 * 6.5 * 1.55 + 2.0
 
 
@@ -227,7 +227,7 @@ def _detail_page(sheet: _Sheet, report: Report) -> None:
         widths = [14.0, *(104.0 * part / sum(parts) for part in parts)]
         y = sheet.table(_MARGIN, y, widths, territories, size=5.8)
     _provenance(sheet, report, y + 3.0, left)
-    y = sheet.heading(x, 23.0, right, "Is the ventricle right?")
+    y = sheet.heading(x, 23.0, right, "Check the ventricle")
     shown = report.results[:2]
     side = right / 4.0
     for result in shown:
@@ -235,7 +235,7 @@ def _detail_page(sheet: _Sheet, report: Report) -> None:
         draw_overlays(axes, result)
         y += side + 3.0
     note = "Orange: wall. Blue: blood pool. Green: long axis, dot at the apex, bar at the base."
-    sheet.text(x, y + 2.6, f"{note} If these do not fit the heart, do not use the numbers.", 6.0, color=_SOFT)
+    sheet.text(x, y + 2.6, f"{note} If they do not fit the heart, do not use the numbers.", 6.0, color=_SOFT)
     y = _geometry(sheet, report, x, y + 5.0, right)
     if content.all_findings(report):
         y = sheet.heading(x, y + 3.0, right, "Findings")
@@ -243,7 +243,7 @@ def _detail_page(sheet: _Sheet, report: Report) -> None:
 
 
 def _geometry(sheet: _Sheet, report: Report, x: float, y: float, width: float) -> float:
-    """Write where each ventricle was found; give where to go on."""
+    """Write the pose of each ventricle; return the height at which to continue."""
     table = content.geometry_table(report)
     cut = content.Table(table.columns[:-1], tuple(row[:-1] for row in table.rows))
     return sheet.table(x, y, [18.0, *([(width - 18.0) / 4.0] * 4)], cut, size=6.0)
@@ -251,7 +251,7 @@ def _geometry(sheet: _Sheet, report: Report, x: float, y: float, width: float) -
 
 def _provenance(sheet: _Sheet, report: Report, y: float, width: float) -> None:
     """Write how the report was made, and the seconds and memory by stage."""
-    y = sheet.heading(_MARGIN, y, width, "How this was made")
+    y = sheet.heading(_MARGIN, y, width, "How this report was made")
     for fact in content.provenance_facts(report):
         lines = wrap(fact.text, width_mm=width - 22, size_pt=6.0, lines=2)
         sheet.text(_MARGIN, y + 2.4, fact.label, 6.0, color=_SOFT)
@@ -284,10 +284,10 @@ def _function_page(sheet: _Sheet, report: Report) -> None:
 
 
 def _diagnosis_page(sheet: _Sheet, report: Report) -> None:
-    """Draw the page of the diagnosis: probabilities, and what counts for each vessel."""
+    """Draw the page of the diagnosis: probabilities, and what contributes to each vessel's."""
     full, diagnosis = PAGE_MM[0] - 2 * _MARGIN, report.diagnosis
     assert diagnosis is not None
-    y = sheet.heading(_MARGIN, 23.0, full, f"What the model saw: {diagnosis.model}")
+    y = sheet.heading(_MARGIN, 23.0, full, f"Basis of the diagnosis: {diagnosis.model}")
     for line in (*content.summary_lines(report)[-1:], *([diagnosis.reason] if diagnosis.reason else [])):
         for text in wrap(line, width_mm=full, size_pt=7.5, lines=2):
             sheet.text(_MARGIN, y + 3.2, text, 7.5)

@@ -1,4 +1,4 @@
-"""``NAME_polar.npz`` and ``NAME_polar.png``: the polar map with all that is needed to read it."""
+"""``NAME_polar.npz`` and ``NAME_polar.png``: the polar map with everything needed to read it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ CONVENTION = (
 
 
 def polar_arrays(result: ScanResult) -> dict[str, Any]:
-    """Give the arrays of ``NAME_polar.npz`` by name.
+    """Return the arrays of ``NAME_polar.npz`` by name.
 
     Returns
     -------
     ``maximum``, ``mean`` (rings, angles); ``mid_wall_mm`` (rings, angles, 3); ``thickness_mm`` and
     ``segment_map`` (rings, angles); ``angles_deg`` (angles,); ``segments_percent`` (17,);
-    ``apex_mm``, ``base_mm``, ``anterior`` (3,); ``convention``, a text that says how to read them.
+    ``apex_mm``, ``base_mm``, ``anterior`` (3,); ``convention``, a text that explains how to read them.
     """
     polar, frame = result.polar, result.frame
     return {
@@ -48,7 +48,7 @@ def polar_arrays(result: ScanResult) -> dict[str, Any]:
 
 
 def write_polar(result: ScanResult, folder: Path | str, *, territories: Territories = TERRITORIES) -> tuple[Path, Path]:
-    """Write ``NAME_polar.npz`` (no pickles) and ``NAME_polar.png`` into a folder; give both paths."""
+    """Write ``NAME_polar.npz`` (no pickles) and ``NAME_polar.png`` into a folder; return both paths."""
     folder = Path(folder)
     arrays, picture = folder / f"{result.name}_polar.npz", folder / f"{result.name}_polar.png"
     np.savez_compressed(arrays, allow_pickle=False, **polar_arrays(result))

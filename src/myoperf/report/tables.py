@@ -1,4 +1,4 @@
-"""Small tables of texts: what the report's contents are made of."""
+"""Small tables of texts, the building blocks of the report."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Table:
 
 
 def without_empty_columns(table: Table) -> Table:
-    """Leave out the columns of which every cell is empty."""
+    """Drop the columns in which every cell is empty."""
     kept = [i for i in range(len(table.columns)) if i == 0 or any(row[i] for row in table.rows)]
     return Table(tuple(table.columns[i] for i in kept), tuple(tuple(row[i] for i in kept) for row in table.rows))
 
 
 def number(value: Any, digits: int = 1) -> str:
-    """Write a number with fixed decimals; whole numbers as they are; what is absent or not finite as a dash."""
+    """Write a number with fixed decimals, integers as they are, and a dash for a missing or infinite value."""
     if value is None:
         return ABSENT
     if isinstance(value, bool | str):

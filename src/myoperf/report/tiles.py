@@ -45,7 +45,7 @@ class Extent:
 
 
 def extent_of(results: tuple[ScanResult, ...]) -> Extent:
-    """Find one extent for several scans, so that their slices have one scale."""
+    """Return one extent for several scans, so that their slices share one scale."""
     lateral = [_reach(r, r.frame.lateral) for r in results]
     anterior = [_reach(r, r.frame.anterior) for r in results]
     longest = max(r.frame.length_mm for r in results)
@@ -66,7 +66,7 @@ def _reach(result: ScanResult, direction: Float) -> tuple[float, float]:
 
 
 def views_of(short_axis: Volume) -> dict[str, Volume]:
-    """Give the short-axis volume as ``"sa"``, ``"vla"`` and ``"hla"``."""
+    """Return the short-axis volume and its two long-axis views as ``"sa"``, ``"vla"`` and ``"hla"``."""
     static = short_axis.summed()
     return {"sa": static, "vla": vertical_long_axis(static), "hla": horizontal_long_axis(static)}
 
@@ -111,14 +111,14 @@ def plane_tiles(
 
 
 def label_on_short_axis(result: ScanResult, label: int, labels: Volume | None = None) -> Volume:
-    """Bring one label to the short-axis grid as a smooth fraction from 0 to 1."""
+    """Resample one label to the short-axis grid, as a smooth fraction from 0 to 1."""
     given = labels or result.labels
     mask = given.with_array((given.array == label).astype(np.float32))
     return reslice(mask, result.short_axis.lps_from_index, result.short_axis.grid_shape)
 
 
 def lv_maximum(result: ScanResult) -> float:
-    """Find the highest value in the labelled wall on the short axis; of the whole volume where no wall is labelled."""
+    """Return the highest value in the labelled wall on the short axis, or in the whole volume where there is none."""
     values = result.short_axis.summed().array[0]
     wall = values[label_on_short_axis(result, MYOCARDIUM).array[0] > 0.5]
     highest = float(wall.max()) if wall.size else float(values.max())

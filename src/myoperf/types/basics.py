@@ -43,14 +43,14 @@ VESSELS = ("LAD", "LCX", "RCA")
 
 @dataclass(frozen=True)
 class Finding:
-    """Something the reader of the report has to know about how far to trust it.
+    """Something the reader of a report must know about how far to trust it.
 
     Parameters
     ----------
     code
         Stable identifier in lower case with hyphens, e.g. ``"state-unknown"``.
     severity
-        ``"info"``, ``"warning"`` (look before you trust) or ``"failure"`` (a stage gave nothing).
+        ``"info"``, ``"warning"`` (check before use) or ``"failure"`` (a stage produced nothing).
     message
         One plain sentence for the report, without patient data.
     """
@@ -75,7 +75,7 @@ class Interval:
     draws
         How many draws gave a value.
     source
-        ``"counts"`` or ``"outline"``: what was drawn anew.
+        What was resampled: ``"counts"``, ``"outline"`` (the pose) or both, or ``"outline and residuals"``.
     """
 
     value: float

@@ -81,17 +81,17 @@ class Volume:
         return float(np.count_nonzero(self.array == label)) * self.voxel_ml
 
     def with_array(self, array: Array) -> Self:
-        """Give a volume on the same grid with other values."""
+        """Return a volume on the same grid with other values."""
         return replace(self, array=array)
 
     def summed(self) -> Self:
-        """Give the static volume: the sum over frames (itself when there is one frame)."""
+        """Return the static volume: the sum over frames (itself where there is one frame)."""
         if self.frames == 1:
             return self
         return self.with_array(self.array.sum(axis=0, dtype=np.float64).astype(np.float32))
 
     def __repr__(self) -> str:
-        """Tell shape and spacing, never the values."""
+        """Show shape and spacing, never the values."""
         spacing = " x ".join(f"{s:.2f}" for s in self.spacing_mm)
         return f"Volume(shape={self.array.shape}, spacing_mm={spacing}, dtype={self.array.dtype})"
 
@@ -104,10 +104,10 @@ class Projections:
     ----------
     array
         Counts, shape (frames, views, rows, columns). Row 0 is nearest the patient's head; columns
-        run along (-cos a, sin a, 0) in LPS, a picture as seen from the detector: the view from the
+        run along (-cos a, sin a, 0) in LPS, as the detector sees the patient: the view from the
         front (180 degrees) has the patient's right at column 0.
     angles_deg
-        Shape (views,). Where the detector stands about the patient, DICOM PS3.3 (0054,0200): 0
+        Shape (views,). Position of the detector around the patient, DICOM PS3.3 (0054,0200): 0
         behind the back, 90 at the patient's left, 180 in front, 270 at the right. The unit vector
         from the axis to the detector is (sin a, cos a, 0) in LPS.
     pixel_mm
@@ -161,12 +161,12 @@ class Projections:
         return int(self.array.shape[1])
 
     def __repr__(self) -> str:
-        """Tell shape and angles, never the values."""
+        """Show shape and angles, never the values."""
         first, last = self.angles_deg[[0, -1]]
         return f"Projections(shape={self.array.shape}, angles_deg={first:.1f}..{last:.1f}, pixel_mm={self.pixel_mm})"
 
     def summed(self) -> Self:
-        """Give the ungated projections: the sum over frames."""
+        """Return the ungated projections: the sum over frames."""
         if self.frames == 1:
             return self
         return replace(self, array=self.array.sum(axis=0, dtype=np.float64).astype(np.float32))

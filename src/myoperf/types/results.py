@@ -313,7 +313,7 @@ class ScanResult:
     gated_volume, gated_polar
         Kept for gated scans.
     gate_labels
-        Of gated scans, where asked for: uint8 (gates, planes, rows, columns), every gate labelled in the summed frame.
+        Of gated scans, on request: uint8 (gates, planes, rows, columns), every gate labelled in the summed pose.
     flow
         Of dynamic PET scans, where it could be measured.
     lung_heart_ratio

@@ -21,7 +21,7 @@ class Scan:
     image
         Raw `Projections` or a `Volume`.
     state
-        ``"stress"``, ``"rest"`` or None where nothing in the file tells and the user did not say.
+        ``"stress"``, ``"rest"``, or None where neither the file nor the user specifies it.
     modality
         ``"NM"`` (SPECT) or ``"PT"``.
     framing
@@ -42,7 +42,7 @@ class Scan:
         The DICOM headers without pixel data, encoded as DICOM files, so that derived objects can
         refer to their source; empty for NIfTI.
     findings
-        What reading already noticed.
+        What was noticed on reading.
     """
 
     image: Projections | Volume

@@ -117,7 +117,7 @@ def _scan_group(report: Report, result: ScanResult, images: list[Dataset], stamp
 
 
 def _volume_groups(result: ScanResult, seg: Dataset, images: list[Dataset]) -> list[Any]:
-    """Tie the volumes to their segments (TID 1411), which takes the source images."""
+    """Refer each volume to its segment and to the source images (TID 1411)."""
     import highdicom as hd
 
     groups = []
@@ -145,7 +145,7 @@ def _volume_groups(result: ScanResult, seg: Dataset, images: list[Dataset]) -> l
 
 
 def _segment_source(images: list[Dataset]) -> dict[str, Any]:
-    """Name the image a segment was drawn on, or the series where it has many instances (TID 1411)."""
+    """Refer to the image a segment was drawn on, or to the series where it has many instances (TID 1411)."""
     import highdicom as hd
 
     if len(images) > 1 and len({image.SeriesInstanceUID for image in images}) == 1:
@@ -240,7 +240,7 @@ def _evaluation(name: Code, value: Code) -> Any:
 
 
 def _findings(findings: Iterable[Finding]) -> list[Any]:
-    """Carry warnings and failures along, each under its own code, the message cut to DICOM's 64 characters."""
+    """Encode warnings and failures, each under its own code, the message cut to DICOM's 64 characters."""
     return [
         _evaluation(words.private("FINDING"), Code(finding.code, words.PRIVATE_SCHEME, finding.message[:64]))
         for finding in dict.fromkeys(findings)
@@ -249,9 +249,9 @@ def _findings(findings: Iterable[Finding]) -> list[Any]:
 
 
 def _with_attributes(evidence: list[Dataset], attributes: Dataset, stamp: Stamp) -> list[Dataset]:
-    """Put the study's attributes on the first instance, where highdicom takes them from.
+    """Set the study's attributes on the first instance, from which highdicom takes them.
 
-    Without evidence a stand-in carries them, which nothing refers to in the end.
+    Without evidence a placeholder carries them; nothing refers to it in the result.
     """
     first = deepcopy(attributes)
     first.PatientName = ""  # highdicom warns of, and so prints, a name it finds odd

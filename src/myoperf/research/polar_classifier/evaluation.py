@@ -16,6 +16,7 @@ from myoperf.diagnosis.classifier import Classifier, Reading
 from myoperf.diagnosis.inputs import scale_maps
 from myoperf.errors import InputError
 from myoperf.perfusion import (
+    LimitsLabel,
     NormalLimits,
     build_limits,
     choose_limits,
@@ -67,8 +68,15 @@ def limits_from(cases: PolarCases) -> dict[float, NormalLimits]:
     well, out = cases.ica.sum(axis=1) == 0, {}
     for sex, letter in ((1.0, "M"), (0.0, "F")):
         maps = [map_without_geometry(values) for values in cases.stress[well & (cases.clinical[:, 0] == sex)]]
-        words = {"name": "healthy training patients", "version": "1", "provenance": "simulated"}
-        out[sex] = build_limits(maps, state="stress", sex=letter, licence="Apache-2.0", **words)
+        label = LimitsLabel(
+            name="healthy training patients",
+            version="1",
+            state="stress",
+            sex=letter,
+            provenance="simulated",
+            licence="Apache-2.0",
+        )
+        out[sex] = build_limits(maps, label)
     return out
 
 
