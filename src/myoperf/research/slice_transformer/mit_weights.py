@@ -195,10 +195,10 @@ def _load(network: MiT | MiTEncoder, tensors: Mapping[str, Tensor], *, source: M
     """Check keys and shapes and load, with positions resized where the grid differs from the checkpoint's."""
     unused = {"2D", "3D"} - set(network.config.modes)  # a checkpoint serves pictures and volumes, a network maybe one
     state = {key: value for key, value in tensors.items() if not unused & set(key.split("."))}
-    own = network.state_dict()
-    if missing := sorted(own.keys() - state.keys()):
-        raise InputError(f"The checkpoint lacks {len(missing)} of {len(own)} MiT tensors, first {missing[0]!r}.")
-    if unknown := sorted(state.keys() - own.keys()):
+    expected = network.state_dict()
+    if missing := sorted(expected.keys() - state.keys()):
+        raise InputError(f"The checkpoint lacks {len(missing)} of {len(expected)} MiT tensors, first {missing[0]!r}.")
+    if unknown := sorted(state.keys() - expected.keys()):
         raise InputError(f"The checkpoint holds {len(unknown)} tensors this MiT has not, first {unknown[0]!r}.")
     grids = {
         f"{name}.position.{mode}": grid
@@ -207,9 +207,9 @@ def _load(network: MiT | MiTEncoder, tensors: Mapping[str, Tensor], *, source: M
     }
     fitted = {}
     for key, value in state.items():
-        if not isinstance(value, Tensor) or value.is_floating_point() != own[key].is_floating_point():
+        if not isinstance(value, Tensor) or value.is_floating_point() != expected[key].is_floating_point():
             kind = str(value.dtype) if isinstance(value, Tensor) else type(value).__name__
-            raise InputError(f"{key!r} is of kind {kind}; a tensor like {own[key].dtype} was expected.")
+            raise InputError(f"{key!r} is of kind {kind}; a tensor like {expected[key].dtype} was expected.")
         if not torch.isfinite(value).all():
             raise InputError(f"{key!r} holds NaN or infinite numbers; the checkpoint is damaged.")
         if key in grids and value.ndim == 3:
@@ -219,8 +219,8 @@ def _load(network: MiT | MiTEncoder, tensors: Mapping[str, Tensor], *, source: M
             if value.shape[1] != 1 + int(np.prod(grid)):
                 raise InputError(f"{key!r} has {value.shape[1]} positions; {1 + int(np.prod(grid))} were expected.")
             value = resize_position(value.float(), grid, grids[key], rule=rule)
-        if value.shape != own[key].shape:
-            raise InputError(f"{key!r} has shape {tuple(value.shape)}; this MiT needs {tuple(own[key].shape)}.")
+        if value.shape != expected[key].shape:
+            raise InputError(f"{key!r} has shape {tuple(value.shape)}; this MiT needs {tuple(expected[key].shape)}.")
         fitted[key] = value
     network.load_state_dict(fitted)
 
