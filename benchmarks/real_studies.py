@@ -18,7 +18,7 @@ import pandas as pd
 
 from myoperf.errors import MyoPerfError
 from myoperf.io import read_studies
-from myoperf.pipeline import Options, StageClock, analyze, deliver, load_models
+from myoperf.pipeline import Options, StageClock, analyze, load_models, write_report
 
 ROOT = Path(__file__).parents[1]
 RAW = Path("ge_projections") / "stress_tomo.dcm"
@@ -32,7 +32,7 @@ def run(file: Path, out: Path, *, formats: tuple[str, ...]) -> dict[str, object]
     try:
         with clock.stage("read"):
             study = read_studies([file]).studies[0]
-        deliver(analyze(study, load_models(), Options(), clock=clock), out, formats=formats, clock=clock)
+        write_report(analyze(study, load_models(), Options(), clock=clock), out, formats=formats, clock=clock)
     except MyoPerfError as error:
         return row | {"done": False, "error": str(error)}
     made = json.loads((out / "results.json").read_text(encoding="utf-8"))

@@ -92,7 +92,7 @@ def test_own_limits_reach_the_main_job_and_replace_the_package_s_of_their_state(
 
     monkeypatch.setattr("myoperf.io.read_studies", lambda *_, **__: Read)
     monkeypatch.setattr("myoperf.pipeline.analyze", lambda study, models, *_, **__: seen.append(models.limits))
-    monkeypatch.setattr("myoperf.pipeline.deliver", lambda *_, **__: None)
+    monkeypatch.setattr("myoperf.pipeline.write_report", lambda *_, **__: None)
     done = call(
         "analyze", tmp_path, "-o", tmp_path / "out", "--limits", tmp_path / "own", "--lv", "classical", "--quiet"
     )

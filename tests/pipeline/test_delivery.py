@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from myoperf.errors import InputError, OutputExistsError
-from myoperf.pipeline import check_free, deliver
+from myoperf.pipeline import check_free, write_report
 from myoperf.pipeline.clock import STAGES, StageClock
 from myoperf.pipeline.delivery import write_whole_folder
 from myoperf.types import LVFrame, PolarMap, Provenance, Report, Scan, ScanResult, Scores, Study, Volume
@@ -40,7 +40,7 @@ elif when == "all files are written":
     delivery._put_in_place = die
 elif when == "the first folder is renamed":
     pathlib.Path.rename = die_after_renaming
-delivery.deliver(report, folder, formats=("nifti", "json"), overwrite=True)
+delivery.write_report(report, folder, formats=("nifti", "json"), overwrite=True)
 """
 
 
@@ -66,19 +66,19 @@ def version(folder):
 def test_a_killed_process_leaves_the_folder_as_it_was(tmp_path, when, earlier):
     out = tmp_path / "here" / "out"
     if earlier:
-        deliver(report_of("old"), out, formats=FORMATS)
+        write_report(report_of("old"), out, formats=FORMATS)
     assert killed(tmp_path, out, when) == -signal.SIGKILL
     assert out.exists() is earlier
     if earlier:
         assert names(out) == FILES
         assert version(out) == "old"
-    deliver(report_of("next"), out, formats=FORMATS, overwrite=True)
+    write_report(report_of("next"), out, formats=FORMATS, overwrite=True)
     assert (names(out), version(out)) == (FILES, "next")
 
 
 def test_a_process_killed_between_the_two_renames_leaves_both_folders_whole(tmp_path):
     out = tmp_path / "here" / "out"
-    deliver(report_of("old"), out, formats=FORMATS)
+    write_report(report_of("old"), out, formats=FORMATS)
     assert killed(tmp_path, out, "the first folder is renamed") == -signal.SIGKILL
     assert not out.exists()
     (aside,) = out.parent.glob("out-earlier-*/out")
@@ -106,14 +106,14 @@ def test_an_error_while_writing_leaves_nothing_behind(tmp_path):
 def test_a_result_is_replaced_and_nothing_else_is_left(tmp_path):
     out = tmp_path / "here" / "out"
     for myoperf in ("old", "new"):
-        deliver(report_of(myoperf), out, formats=FORMATS, overwrite=True)
+        write_report(report_of(myoperf), out, formats=FORMATS, overwrite=True)
     assert version(out) == "new"
     assert names(out.parent) == {"out"}
 
 
 def test_an_unknown_format_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(InputError, match="Unknown format docx"):
-        deliver(report_of("new"), tmp_path / "out", formats=("docx",))
+        write_report(report_of("new"), tmp_path / "out", formats=("docx",))
     assert names(tmp_path) == set()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from myoperf.io import read_studies
 from myoperf.lv import LVFit
-from myoperf.pipeline import Models, Options, analyze, deliver
+from myoperf.pipeline import Models, Options, analyze, write_report
 from myoperf.pipeline.flow import flow_of_scan, summed_volume
 from myoperf.pipeline.territories import NAMED
 from myoperf.polar import fit_surface
@@ -87,7 +87,7 @@ def test_every_number_of_flow_has_an_interval(report):
 
 
 def test_flow_stands_in_results_and_report(report, tmp_path):
-    deliver(report, tmp_path / "out", formats=("html", "json", "pdf", "dicom"))
+    write_report(report, tmp_path / "out", formats=("html", "json", "pdf", "dicom"))
     assert len(list((tmp_path / "out" / "dicom").iterdir())) >= 3
     out = json.loads((tmp_path / "out" / "results.json").read_text())
     flow = out["scans"][0]["flow"]

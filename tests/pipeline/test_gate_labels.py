@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from myoperf.geometry import affine_from_axes
-from myoperf.pipeline import Options, analyze, deliver, load_models
+from myoperf.pipeline import Options, analyze, load_models, write_report
 from myoperf.types import LVFrame, Scan, Study, Volume
 
 FRAME = LVFrame((32.0, -30.0, -24.0), (-8.0, 8.0, 6.0), (0.0, -0.5, 0.8))
@@ -44,7 +44,7 @@ def test_every_gate_has_labels_of_its_own_and_the_pool_shrinks(report):
 
 
 def test_they_are_written_beside_the_others(report, tmp_path):
-    deliver(report, tmp_path / "out", formats=("nifti",))
+    write_report(report, tmp_path / "out", formats=("nifti",))
     whole = nib.load(tmp_path / "out" / "stress_lv_labels.nii.gz")
     gates = nib.load(tmp_path / "out" / "stress_lv_labels_gated.nii.gz")
     assert gates.shape == (*whole.shape, 8)

@@ -85,7 +85,7 @@ def analyze(
         folders = [out] if len(read.studies) == 1 else [out / f"study-{i + 1}" for i in range(len(read.studies))]
         for study, folder in zip(read.studies, folders, strict=True):
             report = pipeline.analyze(study, models, options, clock=clock)
-            pipeline.deliver(report, folder, formats=wanted, overwrite=overwrite, clock=clock)
+            pipeline.write_report(report, folder, formats=wanted, overwrite=overwrite, clock=clock)
             clock = pipeline.StageClock(announce)
     for folder in folders:
         typer.echo(str(folder / ("report.html" if "html" in wanted else "results.json")))

@@ -43,5 +43,5 @@ def demo(
             study = read_studies([patient / "dicom"]).studies[0]
         options = pipeline.Options(command=f"myoperf demo --seed {seed}", seed=seed)
         report = pipeline.analyze(study, pipeline.load_models(), options, clock=clock)
-        pipeline.deliver(report, out, overwrite=overwrite, clock=clock, attach={"simulated": patient})
+        pipeline.write_report(report, out, overwrite=overwrite, clock=clock, attach={"simulated": patient})
     typer.echo(f"{out / 'report.html'}  (a simulated patient; its files and known truth are in {out / 'simulated'})")

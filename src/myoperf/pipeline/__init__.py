@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from myoperf.pipeline.analyze import analyze
 from myoperf.pipeline.clock import StageClock
-from myoperf.pipeline.delivery import FORMATS, check_formats, check_free, deliver
+from myoperf.pipeline.delivery import FORMATS, check_formats, check_free, write_report
 from myoperf.pipeline.models import load_models
 from myoperf.pipeline.options import Models, Options
 from myoperf.pipeline.territories import read_territories
@@ -17,7 +17,7 @@ __all__ = [
     "analyze",
     "check_formats",
     "check_free",
-    "deliver",
     "load_models",
     "read_territories",
+    "write_report",
 ]

@@ -17,13 +17,13 @@ from myoperf.report import write_html, write_json, write_pdf, write_polar
 from myoperf.segments import TERRITORIES
 from myoperf.types import Report, ScanResult
 
-__all__ = ["FORMATS", "check_formats", "check_free", "deliver", "write_whole_folder"]
+__all__ = ["FORMATS", "check_formats", "check_free", "write_report", "write_whole_folder"]
 
 FORMATS = ("html", "pdf", "json", "nifti", "polar", "dicom")
 _SCHEMA = "myoperf.report/"
 
 
-def deliver(
+def write_report(
     report: Report,
     folder: Path,
     *,
@@ -125,7 +125,7 @@ def _put_in_place(partial: Path, folder: Path) -> None:
 
 
 def _is_result(folder: Path) -> bool:
-    """Return whether a folder was written by `deliver`."""
+    """Return whether a folder was written by `write_report`."""
     try:
         schema = json.loads((folder / "results.json").read_text(encoding="utf-8")).get("schema", "")
     except (OSError, ValueError, AttributeError):
