@@ -9,6 +9,7 @@ from typing import TypeVar
 from myoperf import __version__
 from myoperf.errors import MyoPerfError
 from myoperf.pipeline.clock import StageClock
+from myoperf.pipeline.models import load_models
 from myoperf.pipeline.options import Models, Options
 from myoperf.pipeline.scan import (
     UnrolledScan,
@@ -31,27 +32,47 @@ Before = TypeVar("Before")
 After = TypeVar("After")
 
 
-def analyze(study: Study, models: Models, options: Options | None = None, *, clock: StageClock | None = None) -> Report:
+def analyze(
+    study: Study, models: Models | None = None, options: Options | None = None, *, clock: StageClock | None = None
+) -> Report:
     """Analyse every scan of a study, score and diagnose the study, and record how.
+
+    This is the whole way from images to numbers; `myoperf.write_report` writes what it returns. Single stages can be
+    called alone: `myoperf.reconstruct`, `myoperf.find_lv`, `myoperf.sample_polar_map`, `myoperf.score_perfusion`,
+    `myoperf.measure_function`.
 
     Parameters
     ----------
     study
         One patient's scans.
     models
-        What finds the ventricle, what classifies, which normal limits.
+        What finds the ventricle, what classifies, which normal limits; those of `myoperf.load_models` when None.
+        Load them once where several studies are analysed. ``Models()`` needs no weights.
     options
         Settings; the defaults when None.
     clock
         Collects time and memory and announces the stages; one that already measured the reading keeps counting.
+
+    Returns
+    -------
+    Report
+        A result for each scan that could be analysed, the study's scores, diagnosis, findings, intervals and how they
+        were made.
 
     Raises
     ------
     MyoPerfError
         When no scan of the study can be analysed. A scan that fails where another succeeds becomes a finding of the
         study.
+
+    Examples
+    --------
+    >>> import myoperf
+    >>> study = myoperf.read_studies(["patient/"]).studies[0]  # doctest: +SKIP
+    >>> report = myoperf.analyze(study)  # doctest: +SKIP
+    >>> report.scores.sss, report.results[0].function.lvef_percent  # doctest: +SKIP
     """
-    options, clock = options or Options(), clock or StageClock()
+    models, options, clock = models or load_models(), options or Options(), clock or StageClock()
     failures: dict[str, MyoPerfError] = {}
 
     def each(
