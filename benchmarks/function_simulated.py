@@ -99,7 +99,7 @@ def measure_patient(views: dict[str, Projections], again: str = "") -> dict[str,
     """Measure one patient on the first noise, or (``again="_again"``) on the second."""
     stress, rest = located(views, again)
     maps = [sample_polar_map(one.summed, one.fit.labels, one.fit.frame).maximum for one in (stress, rest)]
-    result = measure_function(stress.frames, stress.fit.frame, stress.fit.labels, maps[0])
+    result = measure_function(stress.frames, stress.fit.frame, maps[0])
     synchrony = result.synchrony
     assert synchrony is not None
     holders = {name: synchrony if name.startswith("phase") else result for name in NUMBERS if name != "tid_ratio"}

@@ -82,9 +82,7 @@ def polar_map(rings=24, angles=72, values=None):
 
 
 def measured(volume, **options):
-    return measure_function(
-        volume, FRAME, volume.with_array(np.zeros(volume.grid_shape, np.uint8)), polar_map(), **options
-    )
+    return measure_function(volume, FRAME, polar_map(), **options)
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +203,7 @@ def test_impossible_input_is_refused():
         measured(volume.with_array(volume.array[:3]))
     polar = replace(polar_map(), values=np.ones((5, 24, 72)))
     with pytest.raises(InputError, match="5 gates"):
-        measure_function(volume, FRAME, volume, polar)
+        measure_function(volume, FRAME, polar)
     with pytest.raises(AnalysisError, match="no counts"):
         measured(volume.with_array(np.zeros_like(volume.array)))
     with pytest.raises(InputError, match="positive"):

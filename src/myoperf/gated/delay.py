@@ -1,8 +1,8 @@
-"""A smooth field of delay over the wall, and how widely it spreads, from noisy harmonics of the beat.
+"""A smooth field of contraction delay over the wall, and its spread, from noisy harmonics of the beat.
 
-The field has five terms. A prior that knows no place of unknown spread is laid on them; the
-spread is averaged over what the data and their noise leave open (empirical Bayes), in place of taking the
-noise's variance off the one that is seen, which has no good answer where the two are alike.
+The field has five terms with a common prior of unknown spread. The reported spread is averaged over all spreads that
+the data and their noise allow (empirical Bayes). Subtracting the variance of the noise from that of the field instead
+fails where the two are similar.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ __all__ = ["Delay", "Harmonic", "delay_terms", "fit_delay", "posterior_spread", 
 TERMS = 5
 _SMOOTH_RINGS, _SMOOTH_DEG = 3.0, 22.5
 _ROUNDS = 8
+"""Gauss-Newton steps."""
 _START_RAD, _LEAST_RAD, _MOST_RAD = np.deg2rad((10.0, 2.0, 60.0))
+"""Spread of the prior: first guess and bounds."""
 _SPREADS_RAD = np.deg2rad(np.geomspace(1.0, 70.0, 60))
+"""Grid of spreads that the posterior is averaged over."""
 _SCALE_RAD = np.deg2rad(10.0)
 """Scale of the half Cauchy prior of the spread: half of all hearts below 10 degrees, and a long tail."""
 
@@ -37,16 +40,16 @@ class Harmonic:
     values
         Shape (rings, angles), complex.
     weight
-        Shape (rings, angles): 1 / variance of a place's real or imaginary part, on a scale that all maps share
-        but for `noise`.
+        Shape (rings, angles): 1 / variance of the real or imaginary part of a sample, on a scale that all maps share
+        except for `noise`.
     order
-        1 or 2: a delay turns it by so many times its angle.
+        1 or 2: a delay rotates it by that multiple of its angle.
     response
-        Shape (5,): how much of each term of the delay shows in it.
+        Shape (5,): how much of each term of the delay it shows.
     noise
-        Its variance against what `weight` says.
+        Its variance relative to that implied by `weight`.
     trust
-        Factor on its weight in the fit beyond what its noise gives it.
+        Factor on its weight in the fit in addition to `noise`.
     """
 
     values: NDArray[np.complex128]
@@ -59,18 +62,18 @@ class Harmonic:
 
 @dataclass(frozen=True, eq=False)
 class Delay:
-    """The five terms of a field of delay, as data alone give them.
+    """The five terms of a field of delay, estimated from the data alone.
 
     Attributes
     ----------
     terms
         Shape (5,), radians.
     covariance
-        Shape (5, 5): what noise does to them.
+        Shape (5, 5): covariance of their noise.
     start
         Phase of the first map in radians where the field is zero.
     parts, pulls
-        Shapes (maps, 5, 5) and (maps, 5): what each map adds to the normal matrix and to its right side at `point`.
+        Shapes (maps, 5, 5) and (maps, 5): what each map adds to the normal matrix and right-hand side at `point`.
     point
         Shape (5,): terms at which the last round was linearised.
     """
@@ -84,7 +87,7 @@ class Delay:
 
 
 def delay_terms(rings: int, angles: int) -> Float:
-    """Give the terms of the field, (rings * angles, 5), each of mean zero.
+    """Return the terms of the field, (rings * angles, 5), each of mean zero.
 
     cos(pi f) from apex to base (f, 0 to 1), and the first and second harmonic around, times sin(pi f / 2) and its
     square.
@@ -100,31 +103,31 @@ def delay_terms(rings: int, angles: int) -> Float:
 
 
 def _prior_covariance(basis: Float) -> Float:
-    """Give the terms' covariance (5, 5) for a mean square of the field of 1: all terms alike and apart."""
+    """Return the prior covariance (5, 5) of the terms for a mean square of the field of 1: equal and uncorrelated."""
     gram = basis.T @ basis / len(basis)
     return np.asarray(np.eye(TERMS) / np.trace(gram))
 
 
 def fit_delay(maps: Sequence[Harmonic], basis: Float, noise: float) -> Delay:
-    """Find the field that, undone, brings every map into one phase over the wall.
+    """Estimate the field of delay that, when undone, gives every map one phase over the whole wall.
 
-    Gauss and Newton on sum of trust weight / noise |size Im(z exp(-i (k R phi + own)))|, the size being the smoothed
-    real part; every map keeps a phase of its own. The field is held by a prior whose spread is found on the way (from
-    the field's mean square and its uncertainty), so that it does not run away in noise; the terms that come back are
-    those of the data alone, linearised at the held field.
+    Gauss-Newton steps minimise the sum of trust weight / noise |size Im(z exp(-i (k R phi + phase)))|^2, where size is
+    the smoothed real part and each map has a phase of its own. A prior, whose spread is re-estimated in every round
+    from the field's mean square and its uncertainty, keeps the field from following the noise. The returned terms are
+    those of the data without the prior, linearised at the last field.
 
     Parameters
     ----------
     noise
-        Variance of a part of the first map times its weight; 0 where it is not known.
+        Variance of the real or imaginary part of the first map times its weight; 0 where it is unknown.
     """
     shape, gram, hold = maps[0].values.shape, basis.T @ basis / len(basis), np.linalg.inv(_prior_covariance(basis))
     point, spread2 = np.zeros(TERMS), float(_START_RAD**2)
-    own = np.array([float(np.angle((m.weight * m.values).sum())) for m in maps])
+    phases = np.array([float(np.angle((m.weight * m.values).sum())) for m in maps])
     for last in [False] * (_ROUNDS - 1) + [True]:
-        seen = [_linearised(m, basis, point, own[i], shape) for i, m in enumerate(maps)]
-        parts, pulls = np.array([s[0] for s in seen]), np.array([s[1] for s in seen])
-        own = own + np.clip([s[2] for s in seen], -0.3, 0.3)
+        pieces = [_linearised(m, basis, point, phases[i], shape) for i, m in enumerate(maps)]
+        parts, pulls = np.array([piece[0] for piece in pieces]), np.array([piece[1] for piece in pieces])
+        phases = phases + np.clip([piece[2] for piece in pieces], -0.3, 0.3)
         normal, pull = parts.sum(axis=0), pulls.sum(axis=0)
         normal = normal + 1e-9 * max(float(np.trace(normal)), 1e-30) * np.eye(TERMS)
         level = max(noise, 1e-8 * float(np.trace(normal)))
@@ -135,19 +138,19 @@ def fit_delay(maps: Sequence[Harmonic], basis: Float, noise: float) -> Delay:
         spread2 = float(point @ gram @ point + np.trace(gram @ np.linalg.inv(held)))
         spread2 = float(np.clip(spread2, _LEAST_RAD**2, _MOST_RAD**2))
     inverse = np.linalg.inv(normal)
-    shaken = np.tensordot(np.array([m.trust for m in maps]), parts, axes=(0, 0))
-    covariance = level * inverse @ shaken @ inverse
-    return Delay(point + inverse @ pull, covariance, float(own[0]), parts, pulls, point)
+    spread = np.tensordot(np.array([m.trust for m in maps]), parts, axes=(0, 0))
+    covariance = level * inverse @ spread @ inverse
+    return Delay(point + inverse @ pull, covariance, float(phases[0]), parts, pulls, point)
 
 
 def _linearised(
-    m: Harmonic, basis: Float, point: Float, own: float, shape: tuple[int, ...]
+    harmonic: Harmonic, basis: Float, point: Float, phase: float, shape: tuple[int, ...]
 ) -> tuple[Float, Float, float]:
-    """Give one map's normal matrix, its pull on the terms, and the step of its own phase."""
-    design = basis * (m.order * m.response)
-    turned = m.values * np.exp(-1j * ((design @ point).reshape(shape) + own))
+    """Return a map's normal matrix and right-hand side for the terms, and the step of its own phase."""
+    design = basis * (harmonic.order * harmonic.response)
+    turned = harmonic.values * np.exp(-1j * ((design @ point).reshape(shape) + phase))
     size = np.maximum(smoothed(turned).real, 0.0)
-    share = m.trust / m.noise * m.weight
+    share = harmonic.trust / harmonic.noise * harmonic.weight
     weight, pull = (share * size**2).ravel(), (share * size * turned.imag).ravel()
     whole = max(float(weight.sum()), 1e-30)
     mean, middle = design.T @ weight / whole, float(pull.sum()) / whole
@@ -156,10 +159,10 @@ def _linearised(
 
 
 def posterior_spread(delay: Delay, basis: Float) -> tuple[float, Float]:
-    """Average over the spreads that data and noise leave open.
+    """Average the spread of the field, and its terms, over all spreads that data and noise allow.
 
     Terms c = true terms + noise of covariance C; true terms have covariance s^2 P; s has a half Cauchy prior
-    of 10 degrees. Each s on a grid is weighed with its prior and the density of c under s^2 P + C.
+    of 10 degrees. Each s on a grid is weighted with its prior and the density of c under s^2 P + C.
 
     Returns
     -------

@@ -24,7 +24,6 @@ WALL_G_PER_ML = 1.05
 def measure_function(
     gated: Volume,
     frame: LVFrame,
-    labels: Volume,
     polar: PolarMap,
     *,
     frame_duration_ms: Float | None = None,
@@ -33,23 +32,23 @@ def measure_function(
 ) -> FunctionResult:
     """Measure ventricular function and synchrony.
 
-    The wall is followed through the beat by `myoperf.gated.tracking`; the endocardium is the
-    mid-wall less half a thickness that the beat's constant wall volume gives from `thickness_mm`;
-    volumes are closed by a valve plane that moves.
+    The wall is tracked through the beat by `myoperf.gated.tracking`. The endocardium lies half a thickness inside the
+    mid-wall; the thickness follows from `thickness_mm` at end diastole and a constant volume of the wall. A moving
+    valve plane closes the volumes.
 
     Parameters
     ----------
     gated
         4 gates or more, in order from the R wave.
-    frame, labels, polar
-        Pose; labels of the summed volume; polar map of the summed volume or of the gates, whose mid-wall
-        is where the search for the moving wall starts.
+    frame, polar
+        Pose; polar map of the summed volume or of the gates, from whose mid-wall the search for the moving wall
+        starts.
     frame_duration_ms
         Shape (gates,): length of each gate; filling rates need it.
     thickness_mm
         Assumed mean wall thickness at end diastole.
     rounds
-        Of fitting the model wall; 2 do for the spread of repeated draws.
+        Of fitting the model wall; 2 suffice for the spread over repeated draws.
 
     Raises
     ------

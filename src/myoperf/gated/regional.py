@@ -21,10 +21,10 @@ PHASE_RESPONSE: Float = np.array(
         (0.35, 1.00, 1.00, 0.90, 0.90),
     ]
 )
-"""How much of a delay of contraction shows in what `moving_wall` gives (first and second harmonic of thickness, then of
+"""How much of a contraction delay the output of `moving_wall` shows (first and second harmonic of thickness, then of
 motion) for the five terms of `myoperf.gated.delay.delay_terms`: apex to base, first harmonic around, second. Blur mixes
-the wall's thickness with that of its neighbours; motion across the wall hardly tells a delay along it. Slopes over
-noiseless images of simulated patients (``benchmarks/phase_response.py``), rounded, alike for cosine and sine."""
+the thickness of neighbouring wall; inward motion hardly shows a delay along the wall. Slopes over noiseless images of
+simulated patients (``benchmarks/phase_response.py``), rounded, the same for cosine and sine."""
 
 
 def unroll(rays: Rays, values: Float, middle_mm: Float, rim_mm: Float) -> Float:
@@ -45,15 +45,15 @@ def unroll(rays: Rays, values: Float, middle_mm: Float, rim_mm: Float) -> Float:
 
 
 def moving_wall(wall: Tracking) -> tuple[Float, Float, Float]:
-    """Give what the phase is read from, on a polar map of 24 rings.
+    """Return what `measure_synchrony` takes, on a polar map of 24 rings: thickness, motion and counts of the wall.
 
     Returns
     -------
     thickness
         (gates, 24, angles): local thickness of the moving wall (see `Tracking.local_mm`).
     motion_mm
-        (gates, 24, angles): inward displacement of the mid-wall along the rays against its mean over the beat, at
-        fixed places of the mean surface.
+        (gates, 24, angles): inward displacement of the mid-wall along the rays from its mean over the beat, at
+        fixed positions of the mean surface.
     level
         (24, angles): counts of the wall, mean over the beat.
     """

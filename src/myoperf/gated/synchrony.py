@@ -1,10 +1,10 @@
 """Phase of contraction over the wall of a gated scan.
 
-The wall thickens, and so brightens, and moves inwards as it contracts; Fourier harmonics of both over the
-beat tell when (phase analysis of counts: Chen et al., J Nucl Cardiol 2005;12:687,
+As the wall contracts it thickens, hence brightens, and moves inwards; the Fourier harmonics of both over the
+beat show when (phase analysis of counts: Chen et al., J Nucl Cardiol 2005;12:687,
 doi:10.1016/j.nuclcard.2005.06.088; of motion: Van Kriekinge et al., J Nucl Med 2008;49:1790,
-doi:10.2967/jnumed.108.055160). At the counts of a gated scan the phase of a single place is mostly
-noise: a smooth field of delay is fitted to all places, both harmonics, counts and motion at once
+doi:10.2967/jnumed.108.055160). At the counts of a gated scan the phase of a single sample is mostly
+noise, so one smooth field of delay is fitted to all samples, both harmonics, counts and motion together
 (`myoperf.gated.delay`).
 """
 
@@ -22,17 +22,21 @@ __all__ = ["measure_synchrony", "phase_bandwidth_deg", "phase_entropy_percent"]
 
 
 BIN_DEG = 6.0
+"""Width of the bins of the phase histogram."""
 _RELIABLE_DEG = 10.0
+"""Phase SD from noise alone from which a phase is not reliable."""
 _MOTION_WEIGHT = 0.005
-"""Weight of a millimetre of motion against the same number as a share of the wall's thickness: motion of 1.4 mm
-is as uncertain as a thickness of 10 percent. Set on simulated patients of a tuning set."""
+"""Weight of motion in mm relative to thickness as a share of the wall's: a motion of 1.4 mm is as uncertain as a
+thickening of 10 percent. Set on simulated patients of a tuning set."""
 _NOISE = ((1.2, 1.9), (1.1, 1.8))
-"""Noise variance of first and second harmonic of thickness and of motion against what the highest harmonic of
-thickness and the weights say, from scans of the same tuning patients simulated twice."""
+"""Noise variance of the first and second harmonic of thickness, then of motion, relative to that implied by the highest
+harmonic of thickness and the weights; measured on the same tuning patients, each scanned twice."""
 _MOTION_TRUST = 2.0
-"""What motion counts for in the fit beyond its noise: thickness has faults of its own that noise does not tell."""
+"""Extra weight of motion in the fit: thickness has systematic errors that its noise does not show."""
 _DISAGREES = 2.0
+"""Disagreement of thickness and motion, in units of noise, from which they are said to differ."""
 _MOTION_RINGS = (0.25, 0.92)
+"""Part of the wall, from apex (0) to base (1), whose motion is used."""
 
 
 def measure_synchrony(
@@ -42,26 +46,26 @@ def measure_synchrony(
     *,
     response: Float | None = None,
 ) -> Synchrony:
-    """Measure phase and its spread.
+    """Measure the phase of contraction and its spread.
 
     A field of delay phi(place) made of five smooth terms (apex to base; the first and second harmonic around,
     fading towards the apex) is fitted by weighted least squares so that the first harmonics, turned by phi,
-    and the second, turned by 2 phi, lie in phase over the whole wall. Noise is read from the
-    highest harmonic, which a ventricle hardly fills, and carried through the fit; the spread is averaged over what
-    data and noise leave open (`myoperf.gated.delay.posterior_spread`).
+    and the second, turned by 2 phi, are in phase over the whole wall. Noise is estimated from the highest harmonic,
+    to which the beat hardly contributes, and propagated through the fit; the spread is averaged over all that data
+    and noise allow (`myoperf.gated.delay.posterior_spread`).
 
     Parameters
     ----------
     thickness
         Shape (gates, rings, angles), ring 0 at the apex, 4 gates or more: thickness of the moving wall, or its
-        counts, on any scale. Counts at fixed places will not do: the wall moves out of them.
+        counts, on any scale. Counts at fixed positions are not suitable, as the wall moves out of them.
     motion_mm
         Shape as `thickness`: inward displacement; None leaves motion out.
     level
-        Shape (rings, angles): counts there, the weight of a place; None weighs all alike.
+        Shape (rings, angles): counts, which weight a sample; None weights all samples equally.
     response
-        Shape (4, 5): how much of each of the five terms shows in the first and second harmonic of thickness and in
-        those of motion (`myoperf.gated.regional.PHASE_RESPONSE` for what is followed in images); None: all of it.
+        Shape (4, 5): how much of each of the five terms the first and second harmonic of thickness, then of motion,
+        show (`myoperf.gated.regional.PHASE_RESPONSE` for walls tracked in images); None for all of it.
 
     Raises
     ------
@@ -117,7 +121,7 @@ def measure_synchrony(
 
 
 def _maps(values: Float, motion_mm: Float | None, level: Float | None, response: Float) -> list[Harmonic]:
-    """Lay out the harmonics to fit: thickness, then motion where it is there; weights fall towards the apex."""
+    """Return the harmonics to fit: of thickness, then of motion if given; weights fall towards the apex."""
     rings, angles = values.shape[1:]
     share = ((np.arange(rings) + 0.5) / rings)[:, None] * np.ones((1, angles))
     weight = np.sin(0.5 * np.pi * np.minimum(share / 0.6, 1.0))
@@ -135,17 +139,17 @@ def _maps(values: Float, motion_mm: Float | None, level: Float | None, response:
 
 
 def _harmonic(values: Float, order: int) -> NDArray[np.complex128]:
-    """Give a Fourier harmonic of the beat, (rings, angles); the k-th gate's time is (k + 0.5) / gates."""
+    """Return a Fourier harmonic of the beat, (rings, angles); the k-th gate's time is (k + 0.5) / gates."""
     gates = values.shape[0]
     turn = np.exp(2j * np.pi * order * (np.arange(gates) + 0.5) / gates)
     return np.asarray(np.tensordot(turn, values, axes=(0, 0)) * (2.0 / gates))
 
 
 def _noise(values: Float, first: Harmonic) -> float:
-    """Give the variance of a part of the first harmonic times its weight (0 with fewer than 7 gates).
+    """Return the variance of the real or imaginary part of the first harmonic times its weight; 0 below 7 gates.
 
-    The highest full harmonic, with whatever has the first one's pattern taken off, is projected on smooth
-    patterns, where noise that neighbours share counts as it does in the fit.
+    The highest full harmonic, less its part with the first one's pattern, is projected on smooth patterns, so that
+    noise shared by neighbours counts as it does in the fit.
     """
     order = (values.shape[0] - 1) // 2
     if order < 3:
@@ -159,7 +163,7 @@ def _noise(values: Float, first: Harmonic) -> float:
 
 
 def _disagreement(delay: Delay, maps: list[Harmonic], noise: float) -> float | None:
-    """Compare the terms from thickness alone with those from motion alone, both linearised at the joint field."""
+    """Compare the terms from thickness and from motion, both linearised at the joint field; in units of noise."""
     half = len(maps) // 2
     moving = len({m.trust for m in maps}) > 1
     if not moving or noise <= 0:
@@ -175,7 +179,7 @@ def _disagreement(delay: Delay, maps: list[Harmonic], noise: float) -> float | N
 
 
 def _patterns(rings: int, angles: int) -> Float:
-    """Give 15 smooth patterns of a polar map, (rings * angles, 15): three along, up to the second harmonic around."""
+    """Return 15 smooth patterns of a polar map, (rings * angles, 15): three along, up to the second harmonic around."""
     share = ((np.arange(rings) + 0.5) / rings)[:, None]
     turn = (np.arange(angles) * (2.0 * np.pi / angles))[None]
     around = [np.ones_like(turn), *(wave(k * turn) for k in (1, 2) for wave in (np.cos, np.sin))]
@@ -183,7 +187,7 @@ def _patterns(rings: int, angles: int) -> Float:
 
 
 def _raw_sd_deg(first: NDArray[np.complex128]) -> float:
-    """Give the SD of the first harmonic's phase place by place, weighed with its amplitude."""
+    """Return the SD of the first harmonic's phase over single samples, weighted with its amplitude."""
     weight = np.abs(first) / max(float(np.abs(first).sum()), 1e-12)
     phase = np.rad2deg(np.angle(first * np.exp(-1j * np.angle(first.sum()))))
     square = float((weight * phase**2).sum()) - float((weight * phase).sum()) ** 2
@@ -191,7 +195,7 @@ def _raw_sd_deg(first: NDArray[np.complex128]) -> float:
 
 
 def phase_bandwidth_deg(phase_deg: Float, weight: Float | None = None) -> float:
-    """Give the shortest arc of the circle, in degrees, that holds 95 % of the samples, or of their weight."""
+    """Return the shortest arc of the circle, in degrees, that holds 95 % of the samples, or of their weight."""
     values = np.asarray(phase_deg, dtype=np.float64).ravel() % 360.0
     if not values.size:
         raise InputError("A bandwidth needs at least one phase.")
@@ -206,7 +210,7 @@ def phase_bandwidth_deg(phase_deg: Float, weight: Float | None = None) -> float:
 
 
 def phase_entropy_percent(phase_deg: Float, *, bin_deg: float = BIN_DEG) -> float:
-    """Give the Shannon entropy of the phase histogram in percent of its maximum, ln(360 / bin)."""
+    """Return the Shannon entropy of the phase histogram in percent of its maximum, ln(360 / bin)."""
     bins = round(360.0 / bin_deg)
     count = np.bincount((np.asarray(phase_deg).ravel() % 360.0 // bin_deg).astype(np.int64) % bins, minlength=bins)
     share = count[count > 0] / count.sum()

@@ -271,7 +271,6 @@ def _measure_function(
         function = measure_function(
             gated,
             scan.fit.frame,
-            scan.fit.labels,
             scan.maps.maximum,
             frame_duration_ms=scan.corrected.frame_duration_ms,
             rounds=rounds,

@@ -103,8 +103,8 @@ def reconstruction_text(result: ScanResult) -> str:
         return "reconstruction not recorded" if result.scan.is_raw else "already reconstructed"
     parts = [
         record.method.upper(),
-        f"iterations {record.iterations}",
-        f"subsets {record.subsets}",
+        f"{record.iterations} iterations",
+        f"{record.subsets} subsets",
         f"{record.views} views",
         f"{record.counts:.4g} counts",
         f"voxel {' x '.join(f'{step:.4g}' for step in record.voxel_mm)} mm",
