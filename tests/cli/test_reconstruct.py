@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 MYOPERF = Path(sys.executable).parent / "myoperf"
-STUDY = Path(__file__).parents[2] / ".." / "shared" / "real" / "ge_projections" / "stress_tomo.dcm"
 
 
 def call(*words: object) -> subprocess.CompletedProcess[str]:
@@ -19,9 +18,9 @@ def call(*words: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.real
-def test_collimator_response_sharpens_the_volume_and_keeps_its_place(tmp_path):
+def test_collimator_response_sharpens_the_volume_and_keeps_its_place(real, tmp_path):
     for name, more in (("plain", ()), ("sharp", ("--psf", "ge-lehr"))):
-        done = call(STUDY, "-o", tmp_path / f"{name}.nii.gz", *more)
+        done = call(real / "ge_projections/stress_tomo.dcm", "-o", tmp_path / f"{name}.nii.gz", *more)
         assert done.returncode == 0, done.stderr
     plain, sharp = (nib.load(tmp_path / f"{name}.nii.gz") for name in ("plain", "sharp"))
     assert np.array_equal(plain.affine, sharp.affine)
@@ -31,10 +30,10 @@ def test_collimator_response_sharpens_the_volume_and_keeps_its_place(tmp_path):
 
 
 @pytest.mark.real
-def test_what_it_cannot_do_is_said_in_one_line(tmp_path):
+def test_what_it_cannot_do_is_said_in_one_line(real, tmp_path):
     for words, says in (
-        ((STUDY, "-o", tmp_path / "a.txt"), "nii"),
-        ((STUDY, "-o", tmp_path / "a.nii.gz", "--psf", "pinhole"), "--psf"),
+        ((real / "ge_projections/stress_tomo.dcm", "-o", tmp_path / "a.txt"), "nii"),
+        ((real / "ge_projections/stress_tomo.dcm", "-o", tmp_path / "a.nii.gz", "--psf", "pinhole"), "--psf"),
     ):
         done = call(*words)
         assert done.returncode == 2

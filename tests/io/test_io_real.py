@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +13,7 @@ from myoperf.geometry import sample, transform_points
 from myoperf.io import read_nifti, read_studies
 from myoperf.types import Projections, Volume
 
-REAL = Path(__file__).parents[2] / "../shared/real"
 pytestmark = pytest.mark.real
-
-
-@pytest.fixture(scope="module")
-def real() -> Path:
-    if not REAL.is_dir():
-        if os.environ.get("CI"):
-            pytest.fail("the real studies are promised in CI and are not at ../shared/real")
-        pytest.skip("the real studies (../shared/real) are not on this machine")
-    return REAL.resolve()
 
 
 def rows(real: Path) -> list[dict[str, str]]:

@@ -1,6 +1,5 @@
 """The classical left ventricle: closed-form shells, then the real studies."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -14,8 +13,6 @@ from myoperf.types import LVFrame, Volume
 
 sys.path.insert(0, str(Path(__file__).parent))
 from shells import Shell, grid, make
-
-REAL = Path(__file__).parents[2] / "../shared/real/physionet_mps"
 
 
 def degrees(one, two):
@@ -206,16 +203,12 @@ def test_anterior_is_up_and_lateral_is_left():
 
 @pytest.mark.slow
 @pytest.mark.real
-def test_real_ventricles_lie_within_15_mm_of_their_masks():
-    if not REAL.is_dir():
-        if os.environ.get("CI"):
-            pytest.fail("CI is set but ../shared/real/physionet_mps is not there.")
-        pytest.skip("../shared/real/physionet_mps is not there.")
+def test_real_ventricles_lie_within_15_mm_of_their_masks(real):
     from myoperf.io import read_nifti, read_studies
 
     for name in ("P02_ReconRest", "P20_ReconRest", "P32_ReconStress_gate"):
-        study = read_studies([REAL / "dicom" / f"{name}.dcm"]).studies[0]
-        mask = read_nifti(REAL / "masks" / f"{name}_mask.nii.gz")
+        study = read_studies([real / "physionet_mps/dicom" / f"{name}.dcm"]).studies[0]
+        mask = read_nifti(real / "physionet_mps/masks" / f"{name}_mask.nii.gz")
         fit = find_lv(study.scans[0].image)
         assert np.linalg.norm(centroid(fit.labels) - centroid(mask)) < 15.0
         assert degrees(fit.frame.axis, frame_from_mask(mask).axis) < 20.0

@@ -1,8 +1,6 @@
 """The right ventricle's insertions, and the check of its side, on closed-form hearts and real ones."""
 
 import csv
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +9,6 @@ from myoperf import geometry, polar
 from myoperf.io import read_studies
 from myoperf.lv import find_lv
 from myoperf.types import LVFrame, Volume
-
-REAL = Path(__file__).parents[2] / ".." / "shared" / "real" / "physionet_mps"
 
 
 def with_right_ventricle(phantom, side, *, wall=55.0, blood=20.0):
@@ -87,17 +83,13 @@ def test_a_heart_alone_or_an_empty_image_raises_no_doubt(uniform):
 
 
 @pytest.mark.real
-def test_real_hearts_have_their_insertions_on_the_septal_side():
+def test_real_hearts_have_their_insertions_on_the_septal_side(real):
     """Three open volumes raise nothing; turned upside down, septum and lateral wall exchanged, most raise doubt."""
-    if not REAL.is_dir():
-        if os.environ.get("CI"):
-            pytest.fail("the real studies (../shared/real) are not here")
-        pytest.skip("the real studies (../shared/real) are not here")
-    with (REAL / "index.csv").open() as file:
+    with (real / "physionet_mps/index.csv").open() as file:
         names = [row["dicom"] for row in csv.DictReader(file)][1:4]
     noticed = 0
     for name in names:
-        image = read_studies([REAL / name]).studies[0].scans[0].image
+        image = read_studies([real / "physionet_mps" / name]).studies[0].scans[0].image
         assert isinstance(image, Volume)
         fit = find_lv(image.summed())
         assert codes(image.summed(), polar.fit_surface(fit.labels, fit.frame)) == []

@@ -1,10 +1,9 @@
 """What comes out of a reconstruction: places, counts, profiles, likelihood, gates, refusals."""
 
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from numpy.testing import assert_allclose
 
@@ -23,7 +22,6 @@ from myoperf.recon import (
 from myoperf.recon.attenuation import attenuation_factors
 from myoperf.types import Projections, Volume
 
-REAL = Path(__file__).parents[2] / "../shared/real/ge_projections/stress_tomo.dcm"
 PLAIN = ReconOptions(post_filter=False)
 ARCS = {"RAO to LPO": 225.0 - 6.0 * np.arange(30), "whole turn": 3.7 + 12.0 * np.arange(30)}
 
@@ -225,13 +223,8 @@ def test_attenuation_factors_are_shares():
 
 @pytest.mark.real
 @pytest.mark.parametrize("psf", [None, GE_LEHR])
-def test_the_real_study_explains_its_views(psf):
-    if not REAL.exists():
-        if os.environ.get("CI"):
-            pytest.fail("the GE study is promised but not in ../shared/real/ge_projections")
-        pytest.skip("needs ../shared/real/ge_projections/stress_tomo.dcm")
-    pydicom = pytest.importorskip("pydicom")
-    header = pydicom.dcmread(REAL)
+def test_the_real_study_explains_its_views(real, psf):
+    header = pydicom.dcmread(real / "ge_projections/stress_tomo.dcm")
     rotation = header.RotationInformationSequence[0]
     angles = float(rotation.StartAngle) - float(rotation.AngularStep) * np.arange(30)
     row, column = (float(s) for s in header.PixelSpacing)

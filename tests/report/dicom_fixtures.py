@@ -1,11 +1,7 @@
 """Reports made by hand for the tests of the DICOM results: a shell and its cavity on any grid."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pydicom
-import pytest
 
 from myoperf.dicom import save_dataset
 from myoperf.io.header import encode_header
@@ -34,8 +30,8 @@ from myoperf.types import (
     WallFunction,
 )
 from support.dicom import nm_affine, oblique_affine
+from support.real import real_folder
 
-REAL = Path(__file__).parents[2] / "../shared/real"
 PDF = b"%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n"
 
 
@@ -168,7 +164,7 @@ def nifti_report():
 
 
 def physionet_result(name="P17_ReconStress_gate.dcm", *, state="stress"):
-    dataset = pydicom.dcmread(require_real() / "physionet_mps/dicom" / name)
+    dataset = pydicom.dcmread(real_folder() / "physionet_mps/dicom" / name)
     scan = Scan(
         Volume(dataset.pixel_array.astype(np.float32), nm_affine(dataset)),
         state=state,
@@ -179,7 +175,7 @@ def physionet_result(name="P17_ReconStress_gate.dcm", *, state="stress"):
 
 
 def ge_result():
-    dataset = pydicom.dcmread(require_real() / "ge_projections/stress_tomo.dcm")
+    dataset = pydicom.dcmread(real_folder() / "ge_projections/stress_tomo.dcm")
     angles = 225.44 - 6.0 * np.arange(30)
     scan = Scan(
         Projections(dataset.pixel_array.astype(np.float32), angles % 360, (6.799385, 6.799385)),
@@ -236,15 +232,6 @@ def _header(sop_class, modality, instance, *, series="series"):
     dataset.StudyDate, dataset.StudyTime, dataset.StudyID = "20260102", "101500", "S1"
     dataset.AccessionNumber, dataset.ReferringPhysicianName = "A-1", "Ärztin^Eva"
     return dataset
-
-
-def require_real():
-    """Give the folder of real studies: a missing one fails where the data is promised (CI)."""
-    if not REAL.is_dir():
-        if os.environ.get("CI"):
-            pytest.fail("CI is set, but the real studies (shared/real) are not there.")
-        pytest.skip("the real studies (shared/real) are not there")
-    return REAL
 
 
 def write_seg(result, path, *, study, stamp=None):

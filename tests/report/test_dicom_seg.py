@@ -17,7 +17,6 @@ from dicom_fixtures import (
     nifti_report,
     pet_result,
     physionet_result,
-    require_real,
     write_seg,
 )
 
@@ -25,6 +24,7 @@ from myoperf.errors import AnalysisError, OutputExistsError
 from myoperf.report.dicom import Stamp
 from myoperf.types import Scan, Study, Volume
 from support.dicom import nm_affine, oblique_affine
+from support.real import real_folder
 
 
 def _read_back(path, labels):
@@ -101,9 +101,8 @@ def test_nifti_begins_a_study_and_refers_to_nothing(tmp_path):
 @pytest.mark.real
 @pytest.mark.parametrize("name", ["P17_ReconStress_gate.dcm", "P46_ReconRest_prone.dcm"])
 def test_real_reconstruction(tmp_path, name):
-    require_real()
     result = physionet_result(name)
-    source = pydicom.dcmread(require_real() / "physionet_mps/dicom" / name)
+    source = pydicom.dcmread(real_folder() / "physionet_mps/dicom" / name)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         seg = _check(write_seg(result, tmp_path / "s.dcm", study=Study((result.scan,))), result)
@@ -122,7 +121,7 @@ def test_real_reconstruction(tmp_path, name):
 
 @pytest.mark.real
 def test_real_projections_get_a_frame_of_their_own(tmp_path):
-    source = pydicom.dcmread(require_real() / "ge_projections/stress_tomo.dcm", stop_before_pixels=True)
+    source = pydicom.dcmread(real_folder() / "ge_projections/stress_tomo.dcm", stop_before_pixels=True)
     result = ge_result()
     seg = _check(write_seg(result, tmp_path / "s.dcm", study=Study((result.scan,))), result)
     assert seg.StudyInstanceUID == source.StudyInstanceUID

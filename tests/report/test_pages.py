@@ -11,8 +11,8 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from conftest import make_report, make_result
 
+from conftest import make_report, make_result
 from myoperf.report import content, results_json, write_html, write_pdf
 from myoperf.report.content import RESEARCH_BAND, SIMULATED_BAND, display_groups
 from myoperf.report.html import render_html

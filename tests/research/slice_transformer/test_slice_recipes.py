@@ -2,9 +2,7 @@
 
 import csv
 import json
-import os
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -153,13 +151,8 @@ def test_recipe_slices_writes_weights_card_and_the_comparison(tmp_path):
 
 
 @pytest.mark.real
-def test_real_volumes_give_stacks_of_three_views(tmp_path):
-    source = Path(__file__).parents[3] / "../shared/real/physionet_mps/dicom/P01_ReconRest.dcm"
-    if not source.exists():
-        if os.environ.get("CI"):
-            pytest.fail("the real studies are not beside the checkout")
-        pytest.skip("the real studies are not beside the checkout")
-    shutil.copy(source, tmp_path)
+def test_real_volumes_give_stacks_of_three_views(real, tmp_path):
+    shutil.copy(real / "physionet_mps/dicom/P01_ReconRest.dcm", tmp_path)
     images = read_images(tmp_path, (16, 32, 32), np.random.default_rng(0))
     assert images.unreadable == 0
     assert [stack.shape for stack in images.volumes] == [(16, 32, 32)] * 3
