@@ -29,7 +29,7 @@ def name_without_suffix(path: Path) -> str:
     return path.name.split(".nii")[0]
 
 
-def read_nifti(path: Path) -> Volume:
+def read_nifti(path: str | Path) -> Volume:
     """Read a 3D or 4D NIfTI file.
 
     Voxel (i, j, k) of the file becomes (plane k, row j, column i); the fourth axis becomes frames.
@@ -44,6 +44,7 @@ def read_nifti(path: Path) -> Volume:
     GeometryError
         When neither sform nor qform gives an affine.
     """
+    path = Path(path)
     try:
         image: Any = nib.load(path)
         array = np.asanyarray(image.dataobj)
@@ -73,7 +74,7 @@ def read_nifti(path: Path) -> Volume:
         raise GeometryError(f"{path.name}: {error}") from None
 
 
-def write_nifti(path: Path, volume: Volume, *, description: str = "") -> None:
+def write_nifti(path: str | Path, volume: Volume, *, description: str = "") -> None:
     """Write a volume as NIfTI-1 (.nii or .nii.gz) in mm; several frames become the fourth axis.
 
     The same volume gives the same bytes, compressed or not.

@@ -22,7 +22,7 @@ from myoperf.phantom.records import PatientModel, Truth
 from myoperf.phantom.truth import truth
 from myoperf.types import VESSELS, State
 
-__all__ = ["CohortOptions", "simulate_cohort", "simulate_patient", "truth_json"]
+__all__ = ["CohortOptions", "simulate_cohort", "truth_json"]
 
 _STATES: tuple[State, State] = ("stress", "rest")
 
@@ -80,7 +80,7 @@ def simulate_cohort(
     return table
 
 
-def simulate_patient(index: int, out: Path, seed: int, options: CohortOptions) -> dict[str, Any]:
+def _write_patient(index: int, out: Path, seed: int, options: CohortOptions) -> dict[str, Any]:
     """Simulate patient `index` of a cohort into ``out/patient-NNNN``; give the patient's row of the table."""
     rng = np.random.default_rng([seed, index])
     patient = draw_patient(rng, options.population)
@@ -109,12 +109,12 @@ def _run(jobs: Iterable[tuple[int, Path, int, CohortOptions]], workers: int) -> 
     """Work the jobs off in any order, with only a few waiting at a time."""
     if workers == 1:
         for job in jobs:
-            yield simulate_patient(*job)
+            yield _write_patient(*job)
         return
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         waiting: set[Future[dict[str, Any]]] = set()
         for job in jobs:
-            waiting.add(pool.submit(simulate_patient, *job))
+            waiting.add(pool.submit(_write_patient, *job))
             if len(waiting) >= 2 * workers:
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in done)

@@ -23,9 +23,9 @@ from myoperf.phantom.truth import truth_polar
 from myoperf.phantom.voxelise import label_volume
 from myoperf.types import VESSELS, State, Volume
 
-__all__ = ["truth_json", "write_arrays", "write_dicom", "write_labels", "write_nifti_volumes"]
+__all__ = ["TRACERS", "truth_json", "write_arrays", "write_dicom", "write_labels", "write_nifti_volumes"]
 
-_TRACERS = {"Tc-99m": "Tc-99m sestamibi", "N-13": "N-13 ammonia", "Rb-82": "Rb-82 rubidium chloride"}
+TRACERS = {"Tc-99m": "Tc-99m sestamibi", "N-13": "N-13 ammonia", "Rb-82": "Rb-82 rubidium chloride"}
 
 
 def truth_json(
@@ -102,7 +102,7 @@ def write_dicom(
             uid_key=str(seed),
             series_description=f"Simulated {state} {what}",
             series_number=number,
-            tracer=_TRACERS[patient.tracer],
+            tracer=TRACERS[patient.tracer],
         )
         if scan.views is not None:
             views = folder / "dicom" / f"{state}_tomo.dcm"

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from myoperf import __version__
 from myoperf.errors import MyoPerfError
 from myoperf.pipeline.clock import StageClock
 from myoperf.pipeline.models import load_models
@@ -25,6 +24,7 @@ from myoperf.pipeline.scoring import match_limits, score
 from myoperf.pipeline.territories import territories_name
 from myoperf.pipeline.uncertainty import measure_intervals
 from myoperf.types import Diagnosis, Finding, Provenance, Report, Scan, ScanResult, Settings, Study
+from myoperf.version import __version__
 
 __all__ = ["analyze"]
 
@@ -68,7 +68,7 @@ def analyze(
     Examples
     --------
     >>> import myoperf
-    >>> study = myoperf.read_studies(["patient/"]).studies[0]  # doctest: +SKIP
+    >>> study = myoperf.read_studies("patient/").studies[0]  # doctest: +SKIP
     >>> report = myoperf.analyze(study)  # doctest: +SKIP
     >>> report.scores.sss, report.results[0].function.lvef_percent  # doctest: +SKIP
     """

@@ -25,14 +25,17 @@ _SCHEMA = "myoperf.report/"
 
 def write_report(
     report: Report,
-    folder: Path,
+    folder: str | Path,
     *,
     formats: Collection[str] = FORMATS,
     overwrite: bool = False,
     clock: StageClock | None = None,
     attach: Mapping[str, Path] | None = None,
 ) -> Report:
-    """Write the chosen formats into `folder`: all of them, or nothing (`write_whole_folder`).
+    """Write a report's files into `folder`: all of the chosen formats, or nothing.
+
+    ``results.json``, and by format ``report.html``, ``report.pdf``, volumes and labels as NIfTI, polar maps as NumPy
+    archives and pictures, and DICOM objects in ``dicom/``.
 
     Parameters
     ----------
@@ -55,7 +58,16 @@ def write_report(
     ------
     OutputExistsError
         When the folder holds something that may not be replaced; nothing is changed.
+    InputError
+        For an unknown format.
+
+    Examples
+    --------
+    >>> import myoperf
+    >>> report = myoperf.analyze(myoperf.read_studies("patient/").studies[0])  # doctest: +SKIP
+    >>> myoperf.write_report(report, "out", formats=("html", "json"))  # doctest: +SKIP
     """
+    folder = Path(folder)
     check_formats(formats)
     check_free(folder, overwrite=overwrite)
     clock = clock or StageClock()

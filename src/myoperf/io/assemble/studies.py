@@ -77,13 +77,15 @@ def find_files(paths: Iterable[Path]) -> tuple[Path, ...]:
     return tuple(files)
 
 
-def read_studies(paths: Sequence[Path], *, state: State | None = None, progress: Progress | None = None) -> ReadResult:
+def read_studies(
+    paths: str | Path | Sequence[str | Path], *, state: State | None = None, progress: Progress | None = None
+) -> ReadResult:
     """Read files or folders into studies, each with one scan of each state and any dynamic PET.
 
     Parameters
     ----------
     paths
-        DICOM or NIfTI files, or folders of them, in any order.
+        DICOM or NIfTI files, or folders of them, in any order; one path or several.
     state
         The user's state for scans whose files give none; a study of one scan takes it even where the
         file gives another.
@@ -102,7 +104,7 @@ def read_studies(paths: Sequence[Path], *, state: State | None = None, progress:
         When a single given file cannot be used, or no study can be read; otherwise files that cannot
         be used are listed in ``skipped``.
     """
-    paths = [Path(path) for path in paths]
+    paths = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
     alone = len(paths) == 1 and paths[0].is_file()
     files = find_files(paths)
     report = progress or (lambda done, total: None)

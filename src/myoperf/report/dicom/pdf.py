@@ -5,11 +5,11 @@ from __future__ import annotations
 from pydicom.dataset import Dataset
 from pydicom.uid import EncapsulatedPDFStorage
 
-from myoperf import __version__
 from myoperf.dicom import code_item, instance_reference
 from myoperf.errors import InputError
 from myoperf.report.dicom.source import Headers, Stamp, study_attributes
 from myoperf.types import Study
+from myoperf.version import __version__
 
 __all__ = ["build_pdf_object"]
 

@@ -10,12 +10,12 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import NuclearMedicineImageStorage
 
-from myoperf import __version__
 from myoperf.dicom import code_item, decimal_string, instance_reference, plane_geometry, plane_origins
 from myoperf.errors import AnalysisError, GeometryError
 from myoperf.report.dicom.codes import BLOOD, LEFT_VENTRICLE, LV_MYOCARDIUM
 from myoperf.report.dicom.source import Headers, Reference, Stamp, plane_references, study_attributes
 from myoperf.types import BLOOD_POOL, MYOCARDIUM, ScanResult, Study, Volume
+from myoperf.version import __version__
 
 __all__ = ["build_seg"]
 

@@ -13,11 +13,11 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import NuclearMedicineImageStorage
 
-from myoperf import __version__
 from myoperf.quantities import UNIT_CODES, Quantity, quantities
 from myoperf.report.dicom import codes as words
 from myoperf.report.dicom.source import Headers, Stamp, instance_of, study_attributes
 from myoperf.types import Finding, Report, ScanResult
+from myoperf.version import __version__
 
 __all__ = ["build_sr"]
 
