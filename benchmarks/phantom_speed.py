@@ -2,7 +2,7 @@
 
     python benchmarks/phantom_speed.py [--patients 16] [--full 2] [--parts fast,quick,cohort,full]
 
-Fast mode: FastStream at 64^3 on two processes. Full physics: stress and rest, 64 views, 64 x 64, 8 gates, on two
+Fast mode: `simulate_fast` at 64^3 on two processes. Full physics: stress and rest, 64 views, 64 x 64, 8 gates, on two
 threads. Wall and processor time are both written: other work on the machine lengthens the first only.
 """
 
@@ -22,7 +22,7 @@ import numpy as np
 
 from myoperf.phantom.acquire import Protocol, acquire
 from myoperf.phantom.cohort import CohortOptions, simulate_cohort
-from myoperf.phantom.fast import FastStream
+from myoperf.phantom.fast import simulate_fast
 from myoperf.phantom.population import draw_patient
 
 ROOT = Path(__file__).parents[1]
@@ -33,9 +33,10 @@ START, END = "<!-- phantom_speed: start -->", "<!-- phantom_speed: end -->"
 
 def fast(first: int, count: int, quick: bool) -> tuple[float, float, float]:
     """Give processor seconds of a run of images and the peak memory (MB) after its first quarter and its end."""
-    start, stream, peaks = time.process_time(), FastStream(1, quick_labels=quick), []
-    for index in range(count):
-        stream[first + index]
+    start, peaks = time.process_time(), []
+    for index in range(first, first + count):
+        rng = np.random.default_rng([1, index])
+        simulate_fast(draw_patient(rng), rng, state="rest" if index % 2 else "stress", quick_labels=quick)
         peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     return time.process_time() - start, peaks[max(count // 4 - 1, 0)], peaks[-1]
 
@@ -54,7 +55,7 @@ def cohort(count: int) -> tuple[float, float]:
 
 
 def time_fast(images: int, quick: bool) -> list[tuple[str, float]]:
-    """Time the stream on two processes."""
+    """Time images on two processes."""
     half = images // 2
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         list(pool.map(fast, (0, 1), (2, 2), (quick, quick)))  # imports and compiled code

@@ -1,7 +1,5 @@
 """The image-space model."""
 
-import itertools
-
 import numpy as np
 import pytest
 
@@ -9,7 +7,6 @@ from myoperf.errors import InputError
 from myoperf.geometry import index_from_lps, transform_points
 from myoperf.phantom.fast import (
     FITTED,
-    FastStream,
     ImageModel,
     czt_field,
     half_turn_attenuation,
@@ -21,18 +18,6 @@ from myoperf.phantom.records import PopulationOptions
 from myoperf.types import Volume
 
 SHAPE = (40, 48, 52)
-
-
-def test_items_depend_on_seed_and_index_alone():
-    stream = FastStream(7, shape=SHAPE, spacing_mm=8.0)
-    in_order = list(itertools.islice(stream, 3))
-    image, labels, frame = FastStream(7, shape=SHAPE, spacing_mm=8.0)[2]
-    np.testing.assert_array_equal(image.array, in_order[2][0].array)
-    np.testing.assert_array_equal(labels.array, in_order[2][1].array)
-    np.testing.assert_array_equal(frame.apex_mm, in_order[2][2].apex_mm)
-    assert not np.array_equal(image.array, in_order[1][0].array)
-    with pytest.raises(InputError, match="from 0"):
-        stream[-1]
 
 
 @pytest.mark.parametrize("kind", ["spect", "czt", "pet"])

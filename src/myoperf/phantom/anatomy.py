@@ -18,7 +18,6 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from myoperf.errors import InputError
 from myoperf.geometry import index_from_lps, transform_points
 from myoperf.phantom.records import EllipsoidShape, Grid, PatientModel, Torso, Tube
 from myoperf.types import Float, Float32
@@ -29,13 +28,8 @@ __all__ = ["ATTENUATION_PER_MM", "STATIC_ORGANS", "attenuation_of", "diaphragm_m
 STATIC_ORGANS = ("spine", "blood", "kidneys", "spleen", "gallbladder", "bowel", "stomach", "liver", "lungs", "body")
 """In the order of precedence; ``blood`` is the descending aorta here."""
 
-ATTENUATION_PER_MM: Mapping[float, Mapping[str, float]] = MappingProxyType(
-    {
-        140.5: MappingProxyType({"soft": 0.0153, "lungs": 0.0042, "spine": 0.0205}),
-        511.0: MappingProxyType({"soft": 0.0095, "lungs": 0.0026, "spine": 0.0120}),
-    }
-)
-"""Photon energy in keV -> tissue -> linear attenuation coefficient, 1/mm."""
+ATTENUATION_PER_MM: Mapping[str, float] = MappingProxyType({"soft": 0.0153, "lungs": 0.0042, "spine": 0.0205})
+"""Tissue -> linear attenuation coefficient at 140.5 keV (Tc-99m), 1/mm; "soft" is every organ not named."""
 
 
 def _matrix(shape: EllipsoidShape) -> Float:
@@ -246,20 +240,10 @@ def static_organs(patient: PatientModel, grid: Grid) -> dict[str, Float32]:
     return out
 
 
-def attenuation_of(occupancy: Mapping[str, Float32], energy_kev: float) -> Float32:
-    """Turn shares of tissue into a linear attenuation map in 1/mm.
-
-    Raises
-    ------
-    InputError
-        For an energy other than those of `ATTENUATION_PER_MM`.
-    """
-    nearest = min(ATTENUATION_PER_MM, key=lambda known: abs(known - energy_kev))
-    if abs(nearest - energy_kev) > 2.0:
-        raise InputError(f"Attenuation is known at {', '.join(map(str, ATTENUATION_PER_MM))} keV; got {energy_kev}.")
-    table = ATTENUATION_PER_MM[nearest]
+def attenuation_of(occupancy: Mapping[str, Float32]) -> Float32:
+    """Return the linear attenuation at 140.5 keV (Tc-99m), 1/mm, of voxels shared by organs."""
     first = next(iter(occupancy.values()))
     mu = np.zeros(first.shape, dtype=np.float32)
     for organ, share in occupancy.items():
-        mu += share * np.float32(table.get(organ, table["soft"]))
+        mu += share * np.float32(ATTENUATION_PER_MM.get(organ, ATTENUATION_PER_MM["soft"]))
     return mu

@@ -11,8 +11,8 @@ PET carries round values typical of such cameras and is fitted to nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
@@ -25,13 +25,12 @@ from myoperf.errors import InputError
 from myoperf.geometry import index_from_lps, rotate_frame
 from myoperf.phantom.acquire import scanner_from_patient
 from myoperf.phantom.anatomy import static_organs
-from myoperf.phantom.population import draw_patient
 from myoperf.phantom.projector_kernels import attenuation_layers
-from myoperf.phantom.records import Grid, Organs, PatientModel, PopulationOptions, Tracer
+from myoperf.phantom.records import Grid, Organs, PatientModel, Tracer
 from myoperf.phantom.voxelise import attenuation, label_volume, voxelise
 from myoperf.types import BLOOD_POOL, MYOCARDIUM, Float, LVFrame, State, Volume
 
-__all__ = ["FITTED", "FastStream", "ImageModel", "czt_field", "image_model", "simulate_fast"]
+__all__ = ["FITTED", "ImageModel", "czt_field", "image_model", "simulate_fast"]
 
 Kind = Literal["spect", "czt", "pet"]
 
@@ -248,50 +247,3 @@ def czt_field(image: Volume, heart_mm: Float, rng: np.random.Generator) -> Volum
 def _overlap(first: int, wanted: int, there: int) -> tuple[slice, slice]:
     start, stop = max(first, 0), min(first + wanted, there)
     return slice(start - first, max(stop, start) - first), slice(start, max(stop, start))
-
-
-@dataclass(frozen=True)
-class FastStream:
-    """An endless, indexable set of simulated images for training.
-
-    Item i depends on (seed, i) alone: workers that share the indices share nothing else.
-
-    Parameters
-    ----------
-    states
-        Stress, rest or both; item i has state ``states[i % len(states)]`` of a patient of its own.
-    quick_labels
-        As in `simulate_fast`.
-    """
-
-    seed: int
-    kind: Kind = "spect"
-    spacing_mm: float = 6.6
-    shape: tuple[int, int, int] = (64, 64, 64)
-    states: tuple[State, ...] = ("stress", "rest")
-    population: PopulationOptions = field(default_factory=PopulationOptions)
-    quick_labels: bool = False
-
-    def __getitem__(self, index: int) -> tuple[Volume, Volume, LVFrame]:
-        """Give (image, labels, pose) of item `index`, from 0."""
-        if index < 0:
-            raise InputError(f"A stream's items count from 0; got {index}.")
-        rng = np.random.default_rng([self.seed, index])
-        patient = draw_patient(rng, self.population)
-        state = self.states[index % len(self.states)]
-        return simulate_fast(
-            patient,
-            rng,
-            kind=self.kind,
-            state=state,
-            spacing_mm=self.spacing_mm,
-            shape=self.shape,
-            quick_labels=self.quick_labels,
-        )
-
-    def __iter__(self) -> Iterator[tuple[Volume, Volume, LVFrame]]:
-        """Give items 0, 1, 2 ... without end."""
-        index = 0
-        while True:
-            yield self[index]
-            index += 1

@@ -27,7 +27,6 @@ from myoperf.types import Float
 
 __all__ = [
     "Wall",
-    "cavity_ml",
     "deform",
     "end_of_wall",
     "fraction_of_meridian",
@@ -64,11 +63,6 @@ class Wall:
     mid_mm: Float
     outer_mm: Float
     fraction: Float
-
-    @property
-    def oblique_thickness_mm(self) -> Float:
-        """Thickness along the ray, larger than across the wall."""
-        return self.outer_mm - self.inner_mm
 
 
 def spread_segments(values: ArrayLike, fraction: ArrayLike, angle_deg: ArrayLike) -> NDArray[np.float64]:
@@ -230,12 +224,6 @@ def solid_angle_weights(ventricle: Ventricle, rings: int = 48, angles: int = 96)
     angle = (np.arange(angles) * (360.0 / angles))[None]
     end = end_of_wall(ventricle, angle)
     return q, angle, w * end * np.sin(q * end) * (2 * np.pi / angles)
-
-
-def cavity_ml(ventricle: Ventricle, ejection: float = 0.0) -> float:
-    """Integrate the cavity's volume, all cones having ejected the same share."""
-    q, angle, weight = solid_angle_weights(ventricle)
-    return float((weight * wall_at(ventricle, q, angle).inner_mm ** 3).sum() / 3000.0 * (1 - ejection))
 
 
 def myocardium_ml(ventricle: Ventricle) -> float:

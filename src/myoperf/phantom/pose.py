@@ -22,7 +22,6 @@ __all__ = [
     "PLACE_RANGE_MM",
     "draw_euler",
     "draw_place",
-    "euler_from_frame",
     "frame_from_euler",
     "rotation",
 ]
@@ -67,18 +66,6 @@ def frame_from_euler(euler: ArrayLike, centre_mm: ArrayLike, length_mm: float) -
     half = 0.5 * length_mm * matrix[:, 2]
     centre = np.asarray(centre_mm, dtype=np.float64)
     return LVFrame(centre - half, centre + half, -matrix[:, 1])
-
-
-def euler_from_frame(frame: LVFrame) -> Float:
-    """Give (alpha, beta, gamma) in radians, beta between -pi/2 and pi/2 (see `frame_from_euler`).
-
-    A beta beyond -pi/2 comes back as the same rotation in the principal range.
-    """
-    matrix = np.stack([frame.lateral, -frame.anterior, frame.axis], axis=1)
-    beta = np.arcsin(np.clip(-matrix[1, 2], -1.0, 1.0))
-    alpha = np.arctan2(matrix[0, 2], matrix[2, 2])
-    gamma = np.arctan2(matrix[1, 0], matrix[1, 1])
-    return np.array([alpha, beta, gamma])
 
 
 def draw_euler(rng: np.random.Generator) -> Float:

@@ -7,7 +7,7 @@ How the package is laid out, arrows downwards::
     truth        truth(patient) -> Truth; truth_polar(patient, state, rings, angles)
     labels       ICA and expert labels, reader noise
     voxelise     voxelise(patient, grid, state=, gate=, gates=) -> Organs
-                 attenuation(patient, grid, energy_kev=) -> mu map, 1/mm
+                 attenuation(patient, grid) -> attenuation map, 1/mm
                  label_volume(patient, grid, state) -> uint8
     anatomy      torso organs as closed-form solids; static_organs(patient, grid)
     coronary     territories, lesions, flow, tracer uptake on (fraction, angle, depth)

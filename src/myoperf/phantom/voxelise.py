@@ -307,20 +307,15 @@ def voxelise(
     return Organs(grid, state, occupancy, uptake, bowel, cavity, patient.uptake[state])
 
 
-def attenuation(
-    patient: PatientModel, grid: Grid, *, energy_kev: float = 140.5, organs: Organs | None = None
-) -> Float32:
-    """Give the linear attenuation map in 1/mm, float32 (planes, rows, columns), of the time-averaged heart.
+def attenuation(patient: PatientModel, grid: Grid, *, organs: Organs | None = None) -> Float32:
+    """Return the linear attenuation of Tc-99m's photons in 1/mm, (planes, rows, columns), averaged over the beat.
 
     Parameters
     ----------
-    energy_kev
-        140.5 (Tc-99m) or 511.
     organs
-        An already voxelised patient on this grid, to save the work.
+        The patient voxelised on this grid; default: voxelised here.
     """
-    given = organs or voxelise(patient, grid, state="rest", gates=4, supersample=2)
-    return attenuation_of(given.occupancy, energy_kev)
+    return attenuation_of((organs or voxelise(patient, grid, state="rest", gates=4, supersample=2)).occupancy)
 
 
 def label_volume(patient: PatientModel, grid: Grid, state: State, *, gates: int = 8) -> NDArray[np.uint8]:

@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from myoperf.errors import MyoPerfError
 from myoperf.lv import LVFit
 from myoperf.lv.metrics import dice, hausdorff95_mm
 from myoperf.lv.network import Agreement, NetworkLV
 from myoperf.research.lv_network.cases import Case
-from myoperf.stats import wilson_interval
+from myoperf.stats import bootstrap_statistic, percentile_interval, wilson_interval
+from myoperf.types import Float
 
 __all__ = ["BAD_AXIS_DEG", "BAD_DICE", "MEASURES", "failure_detection", "judge", "judge_finder", "summarise"]
 
@@ -78,7 +78,7 @@ def _row(case: Case, find: Callable[[Case], tuple[LVFit, Agreement | None]]) -> 
     return row
 
 
-def _angle_deg(one: NDArray[Any], other: NDArray[Any]) -> float:
+def _angle_deg(one: Float, other: Float) -> float:
     return float(np.rad2deg(np.arccos(np.clip(np.dot(one, other), -1, 1))))
 
 
@@ -88,28 +88,36 @@ def summarise(rows: Sequence[Row], *, seed: int = 0, resamples: int = 2000) -> d
     A volume in which nothing was found counts with an overlap of 0 and in no other measure.
     """
     patients = np.array([row["patient"] for row in rows])
-    places = [np.flatnonzero(patients == p) for p in np.unique(patients)]
-    rng = np.random.default_rng(seed)
-    drawn = [np.concatenate([places[i] for i in rng.integers(len(places), size=len(places))]) for _ in range(resamples)]
     out: dict[str, Any] = {
-        "patients": len(places),
+        "patients": np.unique(patients).size,
         "volumes": len(rows),
         "found": sum(bool(row["found"]) for row in rows),
     }
     for name in MEASURES:
-        out[name] = _spread(np.array([float(row[name]) for row in rows]), drawn)
+        values = np.array([float(row[name]) for row in rows])
+        # The same seed for every measure: the same patients are drawn, so that the intervals can be compared.
+        rng = np.random.default_rng(seed)
+        out[name] = _describe(
+            values, bootstrap_statistic(values, _mean, rng=rng, resamples=resamples, patient=patients)
+        )
     return out
 
 
-def _spread(values: NDArray[np.float64], drawn: Sequence[NDArray[np.intp]]) -> dict[str, Any] | None:
-    """Describe the values there are; None where there are none."""
+def _mean(values: Float) -> float:
+    """Return the mean of the finite values; NaN where there are none."""
+    there = values[np.isfinite(values)]
+    return float(there.mean()) if there.size else np.nan
+
+
+def _describe(values: Float, means: Float) -> dict[str, Any] | None:
+    """Describe the finite values, with the interval of their resampled means; None where there are none."""
     there = values[np.isfinite(values)]
     if not there.size:
         return None
-    means = [part.mean() for d in drawn if (part := values[d][np.isfinite(values[d])]).size]
+    interval = percentile_interval(means)
     return {
         "mean": _short(there.mean()),
-        "interval": [_short(v) for v in np.percentile(means, (2.5, 97.5))],
+        "interval": [_short(interval.lo), _short(interval.hi)],
         "median": _short(np.median(there)),
         "percentile_95": _short(np.percentile(there, 95)),
         "least": _short(there.min()),

@@ -13,6 +13,7 @@ import pandas as pd
 from myoperf.errors import InputError
 from myoperf.research.reorientation.figures import PARAMETERS, draw_poses, draw_volumes, r2
 from myoperf.research.reorientation.networks import LV_NETWORKS
+from myoperf.stats import bootstrap_statistic, percentile_interval
 from myoperf.types import Float
 
 __all__ = ["NAMES", "OURS", "write_tables"]
@@ -205,11 +206,10 @@ def _differences(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(out)
 
 
-def _interval(values: Float, rng: np.random.Generator, *, resamples: int = 2000) -> tuple[float, float, float]:
+def _interval(values: Float, rng: np.random.Generator) -> tuple[float, float, float]:
     """Mean and its 95 % interval by resampling patients (one volume each); NaN is left out."""
     there = values[np.isfinite(values)]
     if not there.size:
         return np.nan, np.nan, np.nan
-    means = there[rng.integers(there.size, size=(resamples, there.size))].mean(1)
-    low, high = np.percentile(means, (2.5, 97.5))
-    return float(there.mean()), float(low), float(high)
+    interval = percentile_interval(bootstrap_statistic(there, rng=rng))
+    return float(there.mean()), interval.lo, interval.hi
