@@ -13,7 +13,7 @@ from myoperf.errors import InputError
 from myoperf.phantom.anatomy import static_organs
 from myoperf.phantom.physics import LEHR_GE, LEHR_SIEMENS, Camera, Scatter, orbit_radius, project
 from myoperf.phantom.records import Grid, PatientModel
-from myoperf.phantom.voxelise import attenuation, heart_box, voxelise
+from myoperf.phantom.voxelise import attenuation, heart_window, voxelise
 from myoperf.types import Float, Projections, State, Volume
 
 __all__ = [
@@ -144,7 +144,7 @@ def expected_views(
     averaged = voxelise(patient, grid, state=state, gates=4, supersample=2, static=static)
     mu = attenuation(patient, grid, organs=averaged)
     outside = averaged.total()
-    window = heart_box(patient, grid, state=state, times=np.zeros(1), supersample=1).window
+    window = heart_window(patient, grid)
     outside[window] = 0.0
     sources = [outside]
     part, cut = _sub_grid(grid, window), {organ: share[window] for organ, share in static.items()}

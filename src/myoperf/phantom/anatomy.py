@@ -44,10 +44,7 @@ def _matrix(shape: EllipsoidShape) -> Float:
 def _window(grid: Grid, centre: Float, reach: Float | float) -> NDArray[np.int64]:
     """Give index bounds (3, 2) of the voxels within a box of half-size `reach` mm about a point; may be empty."""
     corners = np.array([[a, b, c] for a in (-1, 1) for b in (-1, 1) for c in (-1, 1)]) * reach + centre
-    index = transform_points(index_from_lps(grid.lps_from_index), corners)
-    low = np.clip(np.floor(index.min(axis=0)), 0, grid.shape)
-    high = np.clip(np.ceil(index.max(axis=0)) + 1, 0, grid.shape)
-    return np.stack([low, high], axis=1).astype(np.int64)
+    return grid.bounds(transform_points(index_from_lps(grid.lps_from_index), corners))
 
 
 @numba.njit(cache=True, fastmath=True)

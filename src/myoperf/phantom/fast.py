@@ -27,8 +27,8 @@ from myoperf.phantom.acquire import scanner_from_patient
 from myoperf.phantom.anatomy import static_organs
 from myoperf.phantom.projector_kernels import attenuation_layers
 from myoperf.phantom.records import Grid, Organs, PatientModel, Tracer
-from myoperf.phantom.voxelise import attenuation, label_volume, voxelise
-from myoperf.types import BLOOD_POOL, MYOCARDIUM, Float, LVFrame, State, Volume
+from myoperf.phantom.voxelise import attenuation, label_volume, ventricle_labels, voxelise
+from myoperf.types import Float, LVFrame, State, Volume
 
 __all__ = ["FITTED", "ImageModel", "czt_field", "image_model", "simulate_fast"]
 
@@ -145,20 +145,16 @@ def simulate_fast(
         beat = (each(gate=gate) for gate in range(gates))
         model = replace(model, noise=model.noise * float(np.sqrt(gates)))
     image = np.stack([_degrade(organs.total() * darken, spacing_mm, model, rng)[::-1] for organs in beat])
-    labels = _labels_of(averaged) if quick_labels else label_volume(patient, grid, state)
+    if quick_labels:
+        labels = ventricle_labels(averaged.occupancy["myocardium"], averaged.lv_cavity)
+    else:
+        labels = label_volume(patient, grid, state)
     move = scanner_from_patient(patient)
     flip = np.eye(4)
     flip[0, 0], flip[0, 3] = -1.0, shape[0] - 1.0
     affine = move @ grid.lps_from_index @ flip
     frame = rotate_frame(patient.frame, move)
     return Volume(image, affine), Volume(labels[::-1].copy(), affine), frame
-
-
-def _labels_of(organs: Organs) -> NDArray[np.uint8]:
-    """Label voxels as `label_volume` does, from what the image is made of."""
-    wall, cavity = organs.occupancy["myocardium"], organs.lv_cavity
-    out = np.where(wall >= cavity, MYOCARDIUM, BLOOD_POOL)
-    return np.asarray(np.where(wall + cavity < 0.5, 0, out), dtype=np.uint8)
 
 
 def half_turn_attenuation(mu_per_mm: NDArray[Any], spacing_mm: float, *, views: int = 8) -> NDArray[np.float32]:

@@ -127,6 +127,12 @@ class Grid:
         affine[:3, 3] = np.asarray(centre_mm) - affine[:3, :3] @ middle
         return cls(shape, affine)
 
+    def bounds(self, index: Float) -> NDArray[np.int64]:
+        """Return the first and past-the-last voxel along each axis, (3, 2), that hold points given by index, (n, 3)."""
+        low = np.clip(np.floor(index.min(axis=0)), 0, self.shape)
+        high = np.clip(np.ceil(index.max(axis=0)) + 1, 0, self.shape)
+        return np.stack([low, high], axis=1).astype(np.int64)
+
     @property
     def voxel_ml(self) -> float:
         """Volume of one voxel in millilitres."""

@@ -1,4 +1,4 @@
-"""Put a patient on a voxel grid: the beating heart in its own box, finely sampled, over static organs.
+"""Put a patient on a voxel grid: the beating heart in a box of its own, finely sampled, over static organs.
 
 Every voxel near a wall is sampled at several points (`supersample` per axis), each classified exactly from
 the tables of that instant's surfaces, so that volumes agree with the closed form to a fraction of a percent.
@@ -17,16 +17,23 @@ from numpy.typing import NDArray
 from myoperf.geometry import transform_points
 from myoperf.phantom.anatomy import attenuation_of, static_organs
 from myoperf.phantom.coronary import perfusion
-from myoperf.phantom.heart import deform, end_of_wall, wall_at
+from myoperf.phantom.heart import Wall, deform, end_of_wall, wall_at
 from myoperf.phantom.motion import contraction, gate_times, local_ejection, pose_at
 from myoperf.phantom.records import ORGANS, Grid, Organs, PatientModel
 from myoperf.types import BLOOD_POOL, MYOCARDIUM, Float, Float32, State
 
-__all__ = ["HeartBox", "attenuation", "heart_box", "label_volume", "voxelise"]
+__all__ = ["HeartBox", "attenuation", "heart_box", "heart_window", "label_volume", "ventricle_labels", "voxelise"]
 
 
 _TABLE = (49, 96)
 """Nodes of the surfaces' tables along the meridian and around."""
+
+_RIGHT_WALL_MM = 3.5
+"""Thickness of the right ventricle's free wall."""
+
+_NOTHING, _WALL, _CAVITY, _OTHER_BLOOD, _RIGHT_WALL = range(5)
+"""What the kernels tell apart: nothing of the heart; wall and cavity of the left ventricle; blood of the other
+chambers; free wall of the right ventricle."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,22 +57,22 @@ class HeartBox:
 
 
 @lru_cache(maxsize=64)
-def _reference_tables(patient: PatientModel) -> tuple[Any, Float, Float]:
-    """Tabulate the wall at rest on the kernel's nodes: (Wall, q (n, 1), angle_deg (1, m))."""
-    q = np.linspace(0.0, 1.0, _TABLE[0])[:, None]
+def _reference_tables(patient: PatientModel) -> tuple[Wall, Float]:
+    """Tabulate the wall at the reference instant on the kernels' nodes: (wall, angles in degrees (1, angles))."""
+    share = np.linspace(0.0, 1.0, _TABLE[0])[:, None]
     angle = (np.arange(_TABLE[1]) * (360.0 / _TABLE[1]))[None]
-    return wall_at(patient.ventricle, q, angle), q, angle
+    return wall_at(patient.ventricle, share, angle), angle
 
 
 @lru_cache(maxsize=64)
 def _uptake_tables(patient: PatientModel, state: State) -> tuple[Float, Float]:
-    wall, _, angle = _reference_tables(patient)
-    inner, outer = perfusion(patient.coronary, state, patient.tracer, wall.fraction, angle)
-    return np.ascontiguousarray(inner), np.ascontiguousarray(outer)
+    """Tabulate relative uptake at the endocardium and at the epicardium on the kernels' nodes."""
+    wall, angle = _reference_tables(patient)
+    return perfusion(patient.coronary, state, patient.tracer, wall.fraction, angle)
 
 
-def _chambers(patient: PatientModel, state: State, time: float) -> Float:
-    """Give the other chambers as ellipsoids in the heart's local frame at an instant.
+def _chambers(patient: PatientModel, time: float) -> Float:
+    """Return the other chambers as ellipsoids in the heart's local frame at an instant.
 
     Returns
     -------
@@ -87,122 +94,165 @@ def _chambers(patient: PatientModel, state: State, time: float) -> Float:
 
 
 @numba.njit(cache=True, fastmath=True)
-def _inside(a: float, s: float, z: float, shape: Any, shrink: float) -> bool:
-    u = (a - shape[0]) / (shape[3] - shrink)
-    v = (s - shape[1]) / (shape[4] - shrink)
-    w = (z - shape[2]) / (shape[5] - shrink)
-    return bool(u * u + v * v + w * w < 1.0)
+def _in_ellipsoid(anterior: float, septal: float, apexward: float, ellipsoid: Any, wall_mm: float) -> bool:
+    """Tell whether a point lies in an ellipsoid (see `_chambers`) whose semi-axes are shortened by a wall."""
+    x = (anterior - ellipsoid[0]) / (ellipsoid[3] - wall_mm)
+    y = (septal - ellipsoid[1]) / (ellipsoid[4] - wall_mm)
+    z = (apexward - ellipsoid[2]) / (ellipsoid[5] - wall_mm)
+    return bool(x * x + y * y + z * z < 1.0)
+
+
+@numba.njit(cache=True, fastmath=True)
+def _interpolate(table: Any, row: int, column: int, next_column: int, weights: Any) -> float:
+    """Interpolate a table bilinearly; weights of (row, column), (row, next), (row + 1, column), (row + 1, next)."""
+    return float(
+        weights[0] * table[row, column]
+        + weights[1] * table[row, next_column]
+        + weights[2] * table[row + 1, column]
+        + weights[3] * table[row + 1, next_column]
+    )
 
 
 @numba.njit(cache=True, fastmath=True)
 def _classify(
-    a: float, s: float, z: float, pose: Any, end: Any, inner: Any, outer: Any, endo: Any, epi: Any, rooms: Any
+    anterior: float, septal: float, apexward: float, motion: Any, end_rad: Any, tables: Any, chambers: Any
 ) -> tuple[int, float]:
-    """Classify a point of the local frame: (0 nothing, 1 wall, 2 cavity, 3 other blood, 4 right wall; uptake)."""
-    stretch, shift, twist, tilt = pose[0], pose[1], pose[2], pose[3]
+    """Classify a point of the local frame: what it belongs to, and the relative uptake where that is wall.
+
+    The wall is tabulated before the ventricle moves as a whole, so the point is moved back instead: shift and
+    stretch of the axis first (across, the root of the stretch: volume is kept), then the twist, which falls from
+    the apex to nothing at the base.
+
+    Parameters
+    ----------
+    motion
+        (stretch, shift in mm, twist in radians) of `motion.Pose`, and the slope of the valve plane.
+    end_rad
+        Shape (angles,): angle from the apex at which the wall ends at the valve plane.
+    tables
+        Shape (4, nodes, angles), by share of the meridian (0 apex, 1 valve plane) and angle around the axis: distance
+        in mm of the inner and of the outer surface from the centre of the valve plane, relative uptake at both.
+    chambers
+        Shape (4, 6), see `_chambers`.
+    """
+    stretch, shift, twist, tilt = motion[0], motion[1], motion[2], motion[3]
+    along = (apexward - shift) / stretch
     across = np.sqrt(stretch)
-    za, aa, sa = (z - shift) / stretch, a * across, s * across
-    if za > tilt * sa - 45.0:
-        r = np.hypot(aa, sa)
-        theta = np.arctan2(r, za)
-        distance = np.hypot(r, za)
-        cosine = za / max(distance, 1e-9)
-        angle = np.arctan2(sa, aa) - twist * cosine * cosine
-        n, m = inner.shape
-        turn = angle * (m / (2.0 * np.pi))
-        turn -= m * np.floor(turn / m)
-        j = min(int(turn), m - 1)
-        t, jj = turn - j, (j + 1) % m
-        q = theta / (end[j] * (1.0 - t) + end[jj] * t)
-        if q <= 1.0:
-            x = q * (n - 1)
-            i = min(int(x), n - 2)
-            u = x - i
-            c00, c01, c10, c11 = (1 - u) * (1 - t), (1 - u) * t, u * (1 - t), u * t
-            near = c00 * inner[i, j] + c01 * inner[i, jj] + c10 * inner[i + 1, j] + c11 * inner[i + 1, jj]
+    to_anterior, to_septal = anterior * across, septal * across
+    # 45 mm below the valve plane there is no wall left whatever its tilt: skip the tables.
+    if along > tilt * to_septal - 45.0:
+        radius = np.hypot(to_anterior, to_septal)
+        from_apex = np.arctan2(radius, along)
+        distance = np.hypot(radius, along)
+        cosine = along / max(distance, 1e-9)
+        angle = np.arctan2(to_septal, to_anterior) - twist * cosine * cosine
+        rows, columns = tables.shape[1:]
+        place = angle * (columns / (2.0 * np.pi))
+        place -= columns * np.floor(place / columns)
+        column = min(int(place), columns - 1)
+        right, after = place - column, (column + 1) % columns
+        share = from_apex / (end_rad[column] * (1.0 - right) + end_rad[after] * right)
+        if share <= 1.0:
+            height = share * (rows - 1)
+            row = min(int(height), rows - 2)
+            up = height - row
+            weights = ((1 - up) * (1 - right), (1 - up) * right, up * (1 - right), up * right)
+            near = _interpolate(tables[0], row, column, after, weights)
             if distance < near:
-                return 2, 0.0
-            far = c00 * outer[i, j] + c01 * outer[i, jj] + c10 * outer[i + 1, j] + c11 * outer[i + 1, jj]
+                return _CAVITY, 0.0
+            far = _interpolate(tables[1], row, column, after, weights)
             if distance < far:
+                # Uptake is linear in depth between the two surfaces, as `coronary.perfusion` states it.
                 depth = (distance - near) / (far - near)
-                low = c00 * endo[i, j] + c01 * endo[i, jj] + c10 * endo[i + 1, j] + c11 * endo[i + 1, jj]
-                high = c00 * epi[i, j] + c01 * epi[i, jj] + c10 * epi[i + 1, j] + c11 * epi[i + 1, jj]
-                return 1, low * (1.0 - depth) + high * depth
-    zz = z - 0.5 * shift
-    if zz > -4.0:
-        if _inside(a, s, zz, rooms[0], 0.0):
-            return (3, 0.0) if _inside(a, s, zz, rooms[0], pose[4]) else (4, 0.0)
-        return 0, 0.0
-    for room in range(1, 4):
-        if _inside(a, s, zz, rooms[room], 0.0):
-            return 3, 0.0
-    return 0, 0.0
+                low = _interpolate(tables[2], row, column, after, weights)
+                high = _interpolate(tables[3], row, column, after, weights)
+                return _WALL, low * (1.0 - depth) + high * depth
+    # The other chambers follow the valve plane by half its motion.
+    behind = apexward - 0.5 * shift
+    if behind > -4.0:
+        if _in_ellipsoid(anterior, septal, behind, chambers[0], 0.0):
+            inside = _in_ellipsoid(anterior, septal, behind, chambers[0], _RIGHT_WALL_MM)
+            return (_OTHER_BLOOD, 0.0) if inside else (_RIGHT_WALL, 0.0)
+        return _NOTHING, 0.0
+    for chamber in range(1, 4):
+        if _in_ellipsoid(anterior, septal, behind, chambers[chamber], 0.0):
+            return _OTHER_BLOOD, 0.0
+    return _NOTHING, 0.0
+
+
+@numba.njit(cache=True, fastmath=True)
+def _classify_index(
+    i: float, j: float, k: float, local_from_index: Any, motion: Any, end_rad: Any, tables: Any, chambers: Any
+) -> tuple[int, float]:
+    """Classify a point given by its (plane, row, column), which need not be whole; see `_classify`."""
+    m = local_from_index
+    anterior = m[0, 0] * i + m[0, 1] * j + m[0, 2] * k + m[0, 3]
+    septal = m[1, 0] * i + m[1, 1] * j + m[1, 2] * k + m[1, 3]
+    apexward = m[2, 0] * i + m[2, 1] * j + m[2, 2] * k + m[2, 3]
+    return _classify(anterior, septal, apexward, motion, end_rad, tables, chambers)
 
 
 @numba.njit(cache=True, fastmath=True, nogil=True)
-def _corner_kinds(
-    shape: Any, local: Any, pose: Any, end: Any, inner: Any, outer: Any, endo: Any, epi: Any, rooms: Any
-) -> Any:
+def _corner_kinds(shape: Any, local_from_index: Any, motion: Any, end_rad: Any, tables: Any, chambers: Any) -> Any:
     """Classify the corners of all voxels, uint8 (planes + 1, rows + 1, columns + 1)."""
     kinds = np.empty((shape[0] + 1, shape[1] + 1, shape[2] + 1), dtype=np.uint8)
     for i in range(kinds.shape[0]):
         for j in range(kinds.shape[1]):
             for k in range(kinds.shape[2]):
-                p, q, r = i - 0.5, j - 0.5, k - 0.5
-                a = local[0, 0] * p + local[0, 1] * q + local[0, 2] * r + local[0, 3]
-                s = local[1, 0] * p + local[1, 1] * q + local[1, 2] * r + local[1, 3]
-                z = local[2, 0] * p + local[2, 1] * q + local[2, 2] * r + local[2, 3]
-                kinds[i, j, k] = _classify(a, s, z, pose, end, inner, outer, endo, epi, rooms)[0]
+                kinds[i, j, k] = _classify_index(
+                    i - 0.5, j - 0.5, k - 0.5, local_from_index, motion, end_rad, tables, chambers
+                )[0]
     return kinds
 
 
-@numba.njit(cache=True, fastmath=True, nogil=True)
-def _fill(
-    out: Any, local: Any, weight: float, fine: int, pose: Any, end: Any, inner: Any, outer: Any, endo: Any, epi: Any,
-    rooms: Any,
-) -> None:  # fmt: skip
-    """Add one instant to `out` (5, planes, rows, columns); `local` maps the window's indices to the local frame.
+@numba.njit(cache=True, fastmath=True)
+def _add_point(voxel: Any, kind: int, uptake: float, part: float) -> None:
+    """Add a share of one voxel to what it holds: (wall, wall's uptake, cavity, all blood, right ventricle's wall)."""
+    if kind == _WALL:
+        voxel[0] += part
+        voxel[1] += part * uptake
+    elif kind == _CAVITY:
+        voxel[2] += part
+        voxel[3] += part
+    elif kind == _OTHER_BLOOD:
+        voxel[3] += part
+    elif kind == _RIGHT_WALL:
+        voxel[4] += part
 
-    A voxel whose corners and centre all lie in one tissue gets one look, any other fine^3.
+
+@numba.njit(cache=True, fastmath=True, nogil=True)
+def _add_instant(
+    out: Any, weight: float, points: int, local_from_index: Any, motion: Any, end_rad: Any, tables: Any, chambers: Any
+) -> None:
+    """Add the heart at one instant, by its weight in the average, to `out` (5, planes, rows, columns).
+
+    Most voxels lie wholly inside one tissue: their corners and their centre agree, and that one look is enough.
+    Voxels that hold an edge are the mean of points^3 looks, which keeps volumes exact to a fraction of a percent.
     """
-    corners = _corner_kinds(out.shape[1:], local, pose, end, inner, outer, endo, epi, rooms)
+    corners = _corner_kinds(out.shape[1:], local_from_index, motion, end_rad, tables, chambers)
     for i in range(out.shape[1]):
         for j in range(out.shape[2]):
             for k in range(out.shape[3]):
-                first, same = corners[i, j, k], True
+                first, alike = corners[i, j, k], True
                 for corner in range(1, 8):
-                    same = same and corners[i + (corner & 1), j + (corner >> 1 & 1), k + (corner >> 2)] == first
-                n = 1 if same else fine
-                while True:
-                    part, mixed = weight / n**3, False
-                    for sub in range(n**3):
-                        p = i + (sub % n + 0.5) / n - 0.5
-                        q = j + (sub // n % n + 0.5) / n - 0.5
-                        r = k + (sub // (n * n) + 0.5) / n - 0.5
-                        a = local[0, 0] * p + local[0, 1] * q + local[0, 2] * r + local[0, 3]
-                        s = local[1, 0] * p + local[1, 1] * q + local[1, 2] * r + local[1, 3]
-                        z = local[2, 0] * p + local[2, 1] * q + local[2, 2] * r + local[2, 3]
-                        kind, level = _classify(a, s, z, pose, end, inner, outer, endo, epi, rooms)
-                        if n == 1 and kind != first and fine > 1:
-                            mixed = True
-                            break
-                        if kind == 1:
-                            out[0, i, j, k] += part
-                            out[1, i, j, k] += part * level
-                        elif kind == 2:
-                            out[2, i, j, k] += part
-                            out[3, i, j, k] += part
-                        elif kind == 3:
-                            out[3, i, j, k] += part
-                        elif kind == 4:
-                            out[4, i, j, k] += part
-                    if not mixed:
-                        break
-                    n = fine
+                    alike = alike and corners[i + (corner & 1), j + (corner >> 1 & 1), k + (corner >> 2)] == first
+                if alike:
+                    kind, uptake = _classify_index(
+                        float(i), float(j), float(k), local_from_index, motion, end_rad, tables, chambers
+                    )
+                    if kind == first or points == 1:
+                        _add_point(out[:, i, j, k], kind, uptake, weight)
+                        continue
+                for point in range(points**3):
+                    p = i + (point % points + 0.5) / points - 0.5
+                    q = j + (point // points % points + 0.5) / points - 0.5
+                    r = k + (point // (points * points) + 0.5) / points - 0.5
+                    kind, uptake = _classify_index(p, q, r, local_from_index, motion, end_rad, tables, chambers)
+                    _add_point(out[:, i, j, k], kind, uptake, weight / points**3)
 
 
 def _local_from_index(patient: PatientModel, grid: Grid) -> Float:
-    """Give the (4, 4) map from voxel index to (anterior, septal, apexward, 1) about the valve plane's centre."""
+    """Return the (4, 4) map from voxel index to (anterior, septal, apexward, 1) about the valve plane's centre."""
     frame = patient.frame
     axes = np.stack([frame.anterior, frame.septal, -frame.axis])
     out = np.eye(4)
@@ -211,21 +261,18 @@ def _local_from_index(patient: PatientModel, grid: Grid) -> Float:
     return out
 
 
-def _window_of_heart(patient: PatientModel, grid: Grid) -> tuple[NDArray[np.int64], Float]:
-    """Give index bounds (3, 2) of the heart with its chambers, and the map of `_local_from_index`."""
-    local = _local_from_index(patient, grid)
+def heart_window(patient: PatientModel, grid: Grid) -> tuple[slice, slice, slice]:
+    """Return the slices of a grid that hold the heart with its chambers at every instant."""
     v = patient.ventricle
     side = v.radius_mm * (1 + abs(v.ellipticity)) + max(v.wall_mm) + v.bulge_mm + 4.0
-    rooms = _chambers(patient, "rest", 0.0)
-    septal = max(side, float((rooms[:, 1] + 1.15 * rooms[:, 4]).max()))
+    chambers = _chambers(patient, 0.0)
+    septal = max(side, float((chambers[:, 1] + 1.15 * chambers[:, 4]).max()))
     top = v.length_mm + max(v.wall_mm) + v.bulge_mm + 6.0
-    high_a = max(side, float((rooms[:, 0] + 1.15 * rooms[:, 3]).max()))
-    low_a = min(-side, float((rooms[:, 0] - 1.15 * rooms[:, 3]).min()))
-    corners = np.array([[a, s, z] for a in (low_a, high_a) for s in (-side - 4, septal) for z in (-60.0, top)])
-    index = transform_points(np.linalg.inv(local), corners)
-    low = np.clip(np.floor(index.min(axis=0)), 0, grid.shape)
-    high = np.clip(np.ceil(index.max(axis=0)) + 1, 0, grid.shape)
-    return np.stack([low, high], axis=1).astype(np.int64), local
+    front = max(side, float((chambers[:, 0] + 1.15 * chambers[:, 3]).max()))
+    back = min(-side, float((chambers[:, 0] - 1.15 * chambers[:, 3]).min()))
+    corners = np.array([[a, s, z] for a in (back, front) for s in (-side - 4, septal) for z in (-60.0, top)])
+    low, high = grid.bounds(transform_points(np.linalg.inv(_local_from_index(patient, grid)), corners)).T
+    return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1])), slice(int(low[2]), int(high[2]))
 
 
 def heart_box(patient: PatientModel, grid: Grid, *, state: State, times: Float, supersample: int = 3) -> HeartBox:
@@ -238,28 +285,21 @@ def heart_box(patient: PatientModel, grid: Grid, *, state: State, times: Float, 
     supersample
         Points per axis in voxels that hold an edge.
     """
-    bounds, local = _window_of_heart(patient, grid)
-    size = bounds[:, 1] - bounds[:, 0]
-    out = np.zeros((5, *np.maximum(size, 0)), dtype=np.float32)
-    shifted = local.copy()
-    shifted[:3, 3] += local[:3, :3] @ bounds[:, 0]
-    wall, _, angle = _reference_tables(patient)
+    window = heart_window(patient, grid)
+    out = np.zeros((5, *(max(part.stop - part.start, 0) for part in window)), dtype=np.float32)
+    local = _local_from_index(patient, grid)
+    local[:3, 3] += local[:3, :3] @ np.array([part.start for part in window])
+    wall, angle = _reference_tables(patient)
+    uptake = _uptake_tables(patient, state)
     end = np.ascontiguousarray(end_of_wall(patient.ventricle, angle[0]))
-    endo, epi = _uptake_tables(patient, state)
+    weight = 1.0 / np.size(times)
     for time in np.atleast_1d(times):
-        inner, outer = deform(wall, local_ejection(patient, state, float(time), wall.fraction, angle))
-        whole = pose_at(patient, state, float(time))
-        pose = np.array([whole.stretch, whole.shift_mm, whole.twist_rad, patient.ventricle.valve_tilt, 3.5])
-        rooms = _chambers(patient, state, float(time))
-        weight = 1.0 / np.size(times)
-        _fill(out, shifted, weight, supersample, pose, end, inner, outer, endo, epi, rooms)
-    window = tuple(slice(int(a), int(b)) for a, b in bounds)
-    return HeartBox((window[0], window[1], window[2]), *(np.ascontiguousarray(part) for part in out))
-
-
-def _instants(gate: int | None, gates: int) -> Float:
-    times = gate_times(gates)
-    return times if gate is None else times[gate : gate + 1]
+        surfaces = deform(wall, local_ejection(patient, state, float(time), wall.fraction, angle))
+        pose = pose_at(patient, state, float(time))
+        motion = np.array([pose.stretch, pose.shift_mm, pose.twist_rad, patient.ventricle.valve_tilt])
+        tables = np.stack([*surfaces, *uptake])
+        _add_instant(out, weight, supersample, local, motion, end, tables, _chambers(patient, float(time)))
+    return HeartBox(window, *(np.ascontiguousarray(part) for part in out))
 
 
 def voxelise(
@@ -283,14 +323,15 @@ def voxelise(
     supersample
         Points per axis in voxels that hold an edge of the heart: 3 is exact to about 0.2 %; 2 is fast.
     static
-        What `static_organs` gave for this patient and grid, to paint the torso once for all gates.
+        `static_organs` of this patient and grid, to paint the torso once for all gates.
 
     Returns
     -------
     Organs, whose occupancies sum to at most 1 in every voxel.
     """
     base = static_organs(patient, grid) if static is None else static
-    heart = heart_box(patient, grid, state=state, times=_instants(gate, gates), supersample=supersample)
+    times = gate_times(gates) if gate is None else gate_times(gates)[gate : gate + 1]
+    heart = heart_box(patient, grid, state=state, times=times, supersample=supersample)
     occupancy = {
         organ: np.zeros(grid.shape, np.float32) if organ not in base else base[organ].copy() for organ in ORGANS
     }
@@ -326,6 +367,11 @@ def label_volume(patient: PatientModel, grid: Grid, state: State, *, gates: int 
     """
     heart = heart_box(patient, grid, state=state, times=gate_times(gates))
     out = np.zeros(grid.shape, dtype=np.uint8)
-    both = heart.myocardium + heart.cavity
-    out[heart.window] = np.where(both < 0.5, 0, np.where(heart.myocardium >= heart.cavity, MYOCARDIUM, BLOOD_POOL))
+    out[heart.window] = ventricle_labels(heart.myocardium, heart.cavity)
     return out
+
+
+def ventricle_labels(wall: Float32, cavity: Float32) -> NDArray[np.uint8]:
+    """Label voxels at least half filled by wall and cavity together by the greater of the two, as `label_volume`."""
+    inside = np.where(wall >= cavity, MYOCARDIUM, BLOOD_POOL)
+    return np.asarray(np.where(wall + cavity < 0.5, 0, inside), dtype=np.uint8)
