@@ -1,8 +1,5 @@
 """The classical left ventricle: closed-form shells, then the real studies."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -10,9 +7,7 @@ from myoperf.errors import AnalysisError, InputError
 from myoperf.geometry import affine_from_axes, anterior_direction, rotate_frame, transform_points
 from myoperf.lv import cavity_from_wall, find_lv, frame_from_mask, segment_lv
 from myoperf.types import LVFrame, Volume
-
-sys.path.insert(0, str(Path(__file__).parent))
-from shells import Shell, grid, make
+from support.shells import Shell, grid, make
 
 
 def degrees(one, two):

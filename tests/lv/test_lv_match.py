@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
-from shells import Shell, make
 
 from myoperf.errors import AnalysisError
 from myoperf.geometry import rotate_frame
 from myoperf.lv import LVFit, find_lv_like, match_scans
 from myoperf.types import Volume
+from support.shells import Shell, make
 
 
 def angle_deg(one, other):

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 
-import dynamic_pet as simulated
 import numpy as np
 import pytest
 
@@ -15,6 +14,7 @@ from myoperf.pipeline.territories import NAMED
 from myoperf.polar import fit_surface
 from myoperf.segments import TERRITORIES
 from myoperf.types import Volume
+from support import dynamic_pet as simulated
 
 OPTIONS = Options(frame=simulated.FRAME, interval_draws=3, territories=NAMED["segment-16-lad"])
 

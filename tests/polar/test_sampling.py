@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from conftest import make_phantom
 from scipy.spatial.transform import Rotation
 
 from myoperf import polar
@@ -10,6 +9,7 @@ from myoperf.geometry import rotate_frame
 from myoperf.geometry.disc import disc_image
 from myoperf.segments import segment_means
 from myoperf.types import Volume
+from support.ventricle import make_phantom
 
 
 def sampled(phantom):

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from conftest import LENGTH, RADIUS, make_phantom
 
 from myoperf.errors import AnalysisError
 from myoperf.types import Volume
 from myoperf.ventricle import fit_surface
+from support.ventricle import LENGTH, RADIUS, make_phantom
 
 
 def against_truth(surface, frame):

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
-from conftest import make_phantom
 
 from myoperf import polar
 from myoperf.geometry import transform_points
 from myoperf.types import Volume
+from support.ventricle import make_phantom
 
 
 def codes(volume, labels, frame):

@@ -13,7 +13,14 @@ import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
-from dicom_fixtures import (
+
+from myoperf.errors import InputError, OutputExistsError
+from myoperf.io.header import encode_header
+from myoperf.report.dicom import Stamp, write_dicom_results
+from myoperf.report.dicom.codes import SEGMENTS
+from myoperf.types import Finding, Scores
+from support.dicom import dciodvfy_errors
+from support.dicom_report import (
     PDF,
     full_diagnosis,
     full_scores,
@@ -26,13 +33,6 @@ from dicom_fixtures import (
     write_pdf_object,
     write_sr,
 )
-
-from myoperf.errors import InputError, OutputExistsError
-from myoperf.io.header import encode_header
-from myoperf.report.dicom import Stamp, write_dicom_results
-from myoperf.report.dicom.codes import SEGMENTS
-from myoperf.types import Finding, Scores
-from support.dicom import dciodvfy_errors
 
 SCHEME = "99MYOPERF"
 LAD = "59438005"

@@ -9,7 +9,12 @@ import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
-from dicom_fixtures import (
+
+from myoperf.errors import AnalysisError, OutputExistsError
+from myoperf.report.dicom import Stamp
+from myoperf.types import Scan, Study, Volume
+from support.dicom import nm_affine, oblique_affine
+from support.dicom_report import (
     gated_nm_result,
     ge_result,
     make_report,
@@ -19,11 +24,6 @@ from dicom_fixtures import (
     physionet_result,
     write_seg,
 )
-
-from myoperf.errors import AnalysisError, OutputExistsError
-from myoperf.report.dicom import Stamp
-from myoperf.types import Scan, Study, Volume
-from support.dicom import nm_affine, oblique_affine
 from support.real import real_folder
 
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import make_report
 
 from myoperf.report import results_json
 from myoperf.report.content import flow_table, numbers_table, provenance_facts
 from myoperf.types import FlowReserve, FlowResult, Interval, Settings
+from support.report import make_report
 
 EXTENTS = {
     "stress_extent_percent": 23.4,

@@ -12,11 +12,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from conftest import make_report, make_result
 from myoperf.report import content, results_json, write_html, write_pdf
 from myoperf.report.content import RESEARCH_BAND, SIMULATED_BAND, display_groups
 from myoperf.report.html import render_html
 from myoperf.types import Finding, Study
+from support.report import make_report, make_result
 
 HOSTILE = "<script>alert('$x_{1}$')</script>\n\u0000\u6f22\u5b57 & \"quotes\" {{ 7 * 7 }}"
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import HALF_WALL, LENGTH, RADIUS, make_result
 from matplotlib.figure import Figure
 
 from myoperf.geometry.disc import disc_image
@@ -21,6 +20,7 @@ from myoperf.report.overlays import overlay_figure
 from myoperf.report.style import printable, wrap
 from myoperf.report.tiles import extent_of, lv_maximum, plane_tiles, views_of
 from myoperf.segments import segment_map, segment_of
+from support.report import HALF_WALL, LENGTH, RADIUS, make_result
 
 
 def middle_tile(result, view, *, side_mm=100.0, pixels=100):

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
-from report_rendering import LAYOUTS, patient_stacks, render
 
 from myoperf.errors import InputError, UnsupportedInputError
 from myoperf.research.screenshots.colour_scales import SCALES, colours_of, intensity_of, match_scale
 from myoperf.research.screenshots.report_pictures import read_report_picture
 from myoperf.research.slice_stacks import SliceStacks, resize_stack
+from support.screenshots import LAYOUTS, patient_stacks, render
 
 
 @pytest.mark.parametrize(

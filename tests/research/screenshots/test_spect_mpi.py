@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import typer
 from PIL import Image
-from report_rendering import LAYOUTS, patient_stacks, render
 
 from myoperf.cli.data import fetch
 from myoperf.errors import InputError
 from myoperf.research import public_sets
 from myoperf.research.slice_transformer.spect_mpi import find_spect_mpi
+from support.screenshots import LAYOUTS, patient_stacks, render
 
 
 def _place(folder, labels):
