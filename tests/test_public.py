@@ -113,9 +113,10 @@ def test_ten_lines_take_a_study_to_a_report(patient, tmp_path):
 def test_analyze_loads_the_default_models(patient, monkeypatch):
     """The default is `load_models()`; one that finds no ventricle shows that it was called."""
 
-    def nothing(volume):
+    def nothing(_):
         raise myoperf.MyoPerfError("the default models were used")
 
-    monkeypatch.setattr("myoperf.pipeline.analyze.load_models", lambda: myoperf.Models(find_lv=nothing))
+    module = sys.modules["myoperf.pipeline.analyze"]  # the package's attribute of that name is the function
+    monkeypatch.setattr(module, "load_models", lambda: myoperf.Models(find_lv=nothing))
     with pytest.raises(myoperf.MyoPerfError, match="the default models were used"):
         myoperf.analyze(patient.study)

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from myoperf.errors import AnalysisError, GeometryError, InputError
 from myoperf.types import LVFrame, PolarMap, Projections, Scan, Study, Volume
@@ -61,3 +63,20 @@ def test_a_frame_needs_two_points_and_a_direction_off_the_axis():
 def test_a_polar_map_with_nan_is_refused():
     with pytest.raises(AnalysisError, match="NaN"):
         PolarMap(np.full((4, 8), np.nan), np.zeros((4, 8, 3)), np.ones((4, 8)))
+
+
+VECTOR = st.tuples(*(st.floats(-300.0, 300.0) for _ in range(3))).map(np.array)
+
+
+@settings(max_examples=60, deadline=None)
+@given(apex=VECTOR, base=VECTOR, anterior=VECTOR)
+def test_any_pose_has_three_directions_at_right_angles(apex, base, anterior):
+    """Whatever the points: axis, anterior and lateral are unit vectors at right angles, right-handed in that order."""
+    assume(np.linalg.norm(base - apex) >= 1.0)
+    axis = (base - apex) / np.linalg.norm(base - apex)
+    assume(np.linalg.norm(anterior - axis * (anterior @ axis)) > 1e-3)
+    frame = LVFrame(apex, base, anterior)
+    directions = np.stack([frame.axis, frame.anterior, frame.lateral])
+    assert np.allclose(directions @ directions.T, np.eye(3), atol=1e-6)
+    assert np.linalg.det(directions) == pytest.approx(1.0, abs=1e-6)
+    assert frame.anterior @ anterior > 0

