@@ -21,7 +21,14 @@ from myoperf.research.polar_classifier.evaluation import (
     verdict,
 )
 from myoperf.research.polar_classifier.recipe import run
-from myoperf.research.polar_classifier.training import Recipe, Widened, fit_classifier, move_maps, read_cohort, widen
+from myoperf.research.polar_classifier.training import (
+    Schedule,
+    TrainingSet,
+    fit_classifier,
+    move_maps,
+    read_cohort,
+    supplement,
+)
 
 
 def _maps():
@@ -30,7 +37,7 @@ def _maps():
 
 
 def _moved(maps, **by):
-    given = {"turn_deg": torch.zeros(3), "apex": torch.zeros(3), "base": torch.zeros(3), "askew": torch.zeros(3, 2)}
+    given = {"turn_deg": torch.zeros(3), "apex": torch.zeros(3), "base": torch.zeros(3), "tilt": torch.zeros(3, 2)}
     return move_maps(maps, *(by.get(name, value) for name, value in given.items()))
 
 
@@ -42,14 +49,14 @@ def test_no_error_of_pose_leaves_the_maps_and_a_turn_rolls_them():
     assert torch.allclose(turned[1], torch.roll(maps[1], 2, dims=-1), atol=1e-4)
 
 
-def test_ends_move_by_rings_and_the_base_may_lie_askew():
+def test_ends_move_by_rings_and_the_base_may_be_tilted():
     ramp = torch.arange(24.0)[None, :, None].expand(3, 24, 72)
     moved = _moved(ramp, apex=torch.ones(3), base=-torch.ones(3))
     assert torch.allclose(moved[:, 0], torch.ones(3, 72), atol=1e-4)
     assert torch.allclose(moved[:, -1], torch.full((3, 72), 22.0), atol=1e-4)
-    askew = _moved(ramp, askew=torch.tensor([[-2.0, 0.0]] * 3))[0, -1]
-    assert float(askew[0]) == pytest.approx(21.0, abs=1e-3)  # anterior
-    assert float(askew[36]) == pytest.approx(23.0, abs=1e-3)  # the edge holds
+    tilted = _moved(ramp, tilt=torch.tensor([[-2.0, 0.0]] * 3))[0, -1]
+    assert float(tilted[0]) == pytest.approx(21.0, abs=1e-3)  # anterior
+    assert float(tilted[36]) == pytest.approx(23.0, abs=1e-3)  # the edge holds
 
 
 def _odds(n, bend):
@@ -59,14 +66,14 @@ def _odds(n, bend):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_calibration_mends_odds_that_are_too_sure(kind):
+def test_every_calibration_corrects_odds_that_are_too_extreme(kind):
     logits, labels = _odds(600, lambda x: 0.3 * x)
-    seen = calibrate(fit_calibration(kind, logits, labels), logits)
-    assert seen.shape == logits.shape
-    assert ((seen > 0) & (seen < 1)).all()
-    assert log_loss(seen, labels) < log_loss(1.0 / (1.0 + np.exp(-logits)), labels) - 0.05
+    predicted = calibrate(fit_calibration(kind, logits, labels), logits)
+    assert predicted.shape == logits.shape
+    assert ((predicted > 0) & (predicted < 1)).all()
+    assert log_loss(predicted, labels) < log_loss(1.0 / (1.0 + np.exp(-logits)), labels) - 0.05
     if kind != "isotonic":
-        assert (np.diff(seen[np.argsort(logits[:, 0]), 0]) >= 0).all()
+        assert (np.diff(predicted[np.argsort(logits[:, 0]), 0]) >= 0).all()
 
 
 def test_the_calibration_is_chosen_by_what_fits():
@@ -95,7 +102,7 @@ def test_a_set_goes_on_where_it_stopped_and_its_patients_do_not_depend_on_their_
     assert np.array_equal(few.stress, more.stress[:1])
     assert (more.key == [[SETS["known"].seed, 0], [SETS["known"].seed, 1]]).all()
     (tmp_path / "other.npz").write_text("no cohort")
-    with pytest.raises(InputError, match="no cohort"):
+    with pytest.raises(InputError, match="not a cohort"):
         read_cases(tmp_path / "other.npz")
 
 
@@ -105,12 +112,12 @@ def test_a_patient_without_rest_is_read_by_stress_alone(tmp_path):
     assert cases.has_rest.all()
     assert not lacking.has_rest.any()
     classifier = load_classifier()
-    seen = read_cohort(classifier, lacking).probability
-    assert np.array_equal(seen, read_cohort(classifier, cases, rest=False).probability)
-    assert not np.array_equal(seen, read_cohort(classifier, cases).probability)
-    material = widen(join_cases([cases, lacking]), 1, 2)
-    assert material.has_rest.tolist() == [True, False, True, True]
-    assert all(np.isfinite(getattr(material, name)).all() for name in ("stress", "rest", "clinical", "labels"))
+    predicted = read_cohort(classifier, lacking).probability
+    assert np.array_equal(predicted, read_cohort(classifier, cases, rest=False).probability)
+    assert not np.array_equal(predicted, read_cohort(classifier, cases).probability)
+    training = supplement(join_cases([cases, lacking]), 1, 2)
+    assert training.has_rest.tolist() == [True, False, True, True]
+    assert all(np.isfinite(getattr(training, name)).all() for name in ("stress", "rest", "clinical", "labels"))
 
 
 def _made(n, seed, *, tilt=0.0):
@@ -161,18 +168,20 @@ def test_cohorts_are_told_apart_only_where_they_differ():
     assert apart["auc"] > 0.95
 
 
-def test_a_network_once_trained_is_read_again(tmp_path, monkeypatch):
+def test_a_trained_network_is_kept_and_read(tmp_path, monkeypatch):
     cases = _made(40, 5)
-    recipe = Recipe(networks=1, width=4, epochs=1, batch=8, components=4)
-    material = Widened(cases.stress, cases.rest, cases.clinical, cases.ica, cases.has_rest)
-    first = fit_classifier(material, cases, recipe, 0, keep=tmp_path)
+    schedule = Schedule(networks=1, width=4, epochs=1, batch=8, components=4)
+    training = TrainingSet(
+        stress=cases.stress, rest=cases.rest, clinical=cases.clinical, labels=cases.ica, has_rest=cases.has_rest
+    )
+    first = fit_classifier(training, cases, schedule, 0, keep=tmp_path)
     assert len(list(tmp_path.glob("network-*.safetensors"))) == 1
     monkeypatch.setattr(polar, "_fit_network", None)  # training again would fail
-    second = fit_classifier(material, cases, recipe, 0, keep=tmp_path)
+    second = fit_classifier(training, cases, schedule, 0, keep=tmp_path)
     rows = np.zeros((40, 8))
     assert np.array_equal(first.read(cases.stress, None, rows).members, second.read(cases.stress, None, rows).members)
     with pytest.raises(TypeError):
-        fit_classifier(material, cases, recipe, 1, keep=tmp_path)
+        fit_classifier(training, cases, schedule, 1, keep=tmp_path)
 
 
 @pytest.mark.slow

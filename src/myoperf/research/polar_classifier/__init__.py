@@ -1,1 +1,1 @@
-"""How the shipped classifier of polar maps is trained and judged."""
+"""How the shipped classifier of polar maps is trained and evaluated."""

@@ -1,6 +1,7 @@
-"""Turn log odds into probabilities: one temperature, a line a vessel (Platt), or isotonic; chosen by cross-validation.
+"""Turn log odds into probabilities: one temperature, one line per vessel (Platt), or isotonic curves.
 
-Guo et al., arXiv:1706.04599 (temperature); Platt 1999; Zadrozny and Elkan, doi:10.1145/775047.775151 (isotonic).
+The kind is chosen by cross-validation. Guo et al. 2017, arXiv:1706.04599 (temperature); Platt 1999; Zadrozny and Elkan
+2002, doi:10.1145/775047.775151 (isotonic).
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ __all__ = ["ISOTONIC_FROM", "KINDS", "choose_calibration", "fit_calibration", "l
 
 KINDS = ("temperature", "platt", "isotonic")
 ISOTONIC_FROM = 200
-"""Patients from which isotonic curves may be chosen. On fewer their steps fit chance, and where a curve is flat an
-explanation by what a place adds to the probability shows nothing."""
+"""Least number of patients for isotonic curves. With fewer, their steps fit chance, and where a curve is flat, an
+explanation by the fall of the probability shows nothing."""
 _KNOTS = np.linspace(-8.0, 8.0, 65)
 _SURE = 0.01
 
@@ -48,8 +49,8 @@ def fit_calibration(kind: str, logits: Float, labels: NDArray[Any]) -> dict[str,
 
     Returns
     -------
-    What `myoperf.diagnosis.classifier.calibrate` needs: ``slope``, ``offset`` (3,), and for isotonic ``knots`` (k,)
-    and ``isotonic`` (3, k) besides. Isotonic probabilities are kept between 0.01 and 0.99.
+    The constants of `myoperf.diagnosis.classifier.calibrate`: ``slope``, ``offset`` (3,), and for isotonic also
+    ``knots`` (k,) and ``isotonic`` (3, k). Isotonic probabilities are kept between 0.01 and 0.99.
     """
     if kind == "temperature":
         slope, _ = _line(logits.ravel(), labels.ravel(), offset=False)
@@ -63,29 +64,29 @@ def fit_calibration(kind: str, logits: Float, labels: NDArray[Any]) -> dict[str,
             curves.append(fitted.fit(logits[:, vessel], labels[:, vessel]).predict(_KNOTS))
         out |= {"knots": _KNOTS, "isotonic": np.stack(curves)}
     elif kind != "platt":
-        raise ValueError(f"Unknown calibration {kind}.")
+        raise ValueError(f"A calibration of {', '.join(KINDS)} was expected; got {kind!r}.")
     return out
 
 
 def choose_calibration(
     logits: Float, labels: NDArray[Any], seed: int, *, folds: int = 5
 ) -> tuple[str, Mapping[str, float], dict[str, Float]]:
-    """Choose the kind of lowest cross-validated log loss, by patient, and fit it on all.
+    """Choose the kind with the lowest log loss, cross-validated by patient, and fit it on all patients.
 
-    Isotonic curves are measured but not chosen on fewer than `ISOTONIC_FROM` patients.
+    With fewer than `ISOTONIC_FROM` patients isotonic curves are measured but not chosen.
 
     Returns
     -------
-    (kind, cross-validated log loss of every kind and of ``"none"``, what was fitted).
+    (kind, cross-validated log loss of each kind and of ``"none"``, fitted constants).
     """
     order = np.random.default_rng(seed).permutation(len(logits))
     losses = {"none": log_loss(1.0 / (1.0 + np.exp(-logits)), labels)}
     for kind in KINDS:
-        seen = np.empty(logits.shape)
+        predicted = np.empty(logits.shape)
         for part in np.array_split(order, folds):
             others = np.setdiff1d(order, part)
-            seen[part] = calibrate(fit_calibration(kind, logits[others], labels[others]), logits[part])
-        losses[kind] = log_loss(seen, labels)
+            predicted[part] = calibrate(fit_calibration(kind, logits[others], labels[others]), logits[part])
+        losses[kind] = log_loss(predicted, labels)
     allowed = KINDS if len(logits) >= ISOTONIC_FROM else tuple(kind for kind in KINDS if kind != "isotonic")
     best = min(allowed, key=lambda kind: losses[kind])
     return best, {k: round(v, 4) for k, v in losses.items()}, fit_calibration(best, logits, labels)

@@ -1,13 +1,13 @@
-"""Polar maps of simulated patients with their labels: what the polar classifier learns from and is judged on.
+"""Polar maps of simulated patients with their labels, to train and test the polar-map classifier.
 
-Each patient is drawn by `myoperf.phantom`, imaged by its fast image-space model under stress and rest, and
-unrolled on the ventricle found as ``myoperf analyze`` finds it; or, three times as fast, on the ventricle as it is
-known to lie, after an error of pose and of depth.
+Each patient is drawn by `myoperf.phantom`, imaged by its fast image-space model at stress and rest, and unrolled,
+either on the ventricle that is found as ``myoperf analyze`` finds it, or, three times as fast, on the true ventricle
+with a random error of pose and depth.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
+from myoperf.diagnosis.inputs import GRID
 from myoperf.errors import AnalysisError, InputError
 from myoperf.lv import LVFit
 from myoperf.phantom.fast import ImageModel, Kind, image_model, simulate_fast
@@ -26,6 +25,7 @@ from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import PatientModel, PopulationOptions
 from myoperf.phantom.truth import truth
 from myoperf.pipeline import load_models
+from myoperf.pipeline.jobs import run_jobs
 from myoperf.polar import sample_polar_map
 from myoperf.types import VESSELS, Float, LVFrame, State, Volume
 
@@ -33,6 +33,8 @@ __all__ = [
     "SETS",
     "CaseSet",
     "PolarCases",
+    "clinical_values",
+    "collect_cases",
     "draw_cases",
     "draw_set",
     "image_state",
@@ -41,7 +43,7 @@ __all__ = [
     "write_cases",
 ]
 
-RINGS, ANGLES = 24, 72
+RINGS, ANGLES = GRID
 _STATES: tuple[State, State] = ("stress", "rest")
 FindLV = Callable[[Volume], LVFit]
 
@@ -53,16 +55,16 @@ class PolarCases:
     Attributes
     ----------
     stress, rest
-        (patients, rings, angles) float32, maximum over the wall, as `myoperf.polar` gives it. Rest is NaN in
-        patients of whom stress alone was imaged.
+        (patients, rings, angles) float32, maximum over the wall, as `myoperf.polar` gives it. Rest is NaN for
+        patients who were imaged at stress alone.
     clinical
         (patients, 4): sex (1 man, 0 woman), age in years, height in m, weight in kg.
     ica, expert
         (patients, 3) 0 or 1 for LAD, LCX, RCA: by angiography, by the simulated reader.
     edv_ml
-        (patients,): true end-diastolic volume under stress.
+        (patients,): true end-diastolic volume at stress.
     key
-        (patients, 2): the seed and index each was drawn with.
+        (patients, 2): seed and index from which each patient was drawn.
     """
 
     stress: NDArray[np.float32]
@@ -76,24 +78,77 @@ class PolarCases:
     def __post_init__(self) -> None:
         n = self.stress.shape[0]
         if any(getattr(self, f.name).shape[0] != n for f in fields(self)):
-            raise InputError("The arrays of a cohort must hold one row a patient each.")
+            raise InputError("The arrays of a cohort must have one row for each patient.")
 
     def __len__(self) -> int:
         return int(self.stress.shape[0])
 
     @property
     def has_rest(self) -> NDArray[np.bool_]:
-        """Whose rest was imaged, (patients,)."""
+        """Whether each patient was imaged at rest, (patients,)."""
         known: NDArray[np.bool_] = np.isfinite(self.rest[:, 0, 0])
         return known
 
     def take(self, rows: NDArray[Any]) -> PolarCases:
-        """Give some of the patients."""
+        """Select some of the patients."""
         return PolarCases(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
 
+@dataclass(frozen=True, kw_only=True)
+class CaseSet:
+    """How the patients of a set are drawn, imaged and unrolled.
+
+    Attributes
+    ----------
+    seed
+        Of the patients.
+    options
+        The population; default: the patients with angiography of Hajianfar et al. 2025.
+    kind
+        Camera of the image-space model.
+    noise
+        Factor on its noise.
+    find_ventricle
+        Unroll on the ventricle found as ``myoperf analyze`` finds it, not on the true one with an error of pose.
+    """
+
+    seed: int
+    options: PopulationOptions | None = None
+    kind: Kind = "spect"
+    noise: float = 1.0
+    find_ventricle: bool = False
+
+
+_FEWER = PopulationOptions(prevalence={"LAD": 0.25, "LCX": 0.20, "RCA": 0.17}, patient_prevalence=0.43)
+_NORMAL = PopulationOptions(normal=True, male=0.5)
+SETS: Mapping[str, CaseSet] = MappingProxyType(
+    {
+        "main": CaseSet(seed=1000),
+        "rarer": CaseSet(seed=2000, options=_FEWER),
+        "known": CaseSet(seed=8000),
+        "known-judged": CaseSet(seed=8100),
+        "louder": CaseSet(seed=8200, noise=2.0),
+        "czt": CaseSet(seed=8300, kind="czt"),
+        "rarer-judged": CaseSet(seed=8400, options=_FEWER),
+        "learned": CaseSet(seed=31000, find_ventricle=True),
+        "calibration": CaseSet(seed=32000, find_ventricle=True),
+        "judged": CaseSet(seed=7001, find_ventricle=True),
+        "normal": CaseSet(seed=7101, options=_NORMAL, find_ventricle=True),
+        "judged-anew": CaseSet(seed=7201, find_ventricle=True),
+        "normal-anew": CaseSet(seed=7301, options=_NORMAL, find_ventricle=True),
+        "rarer-found": CaseSet(seed=4000, options=_FEWER, find_ventricle=True),
+        "louder-found": CaseSet(seed=5000, noise=2.0, find_ventricle=True),
+        "czt-found": CaseSet(seed=6000, kind="czt", find_ventricle=True),
+    }
+)
+"""`rarer` and the sets named after it have the prevalences of the patients that Hajianfar et al. 2025 had read by
+experts alone. `judged` and `normal` are the patients of docs/perfusion.md, on which versions 2 and 3 were tested; no
+version before 4 was tested on `judged-anew` and `normal-anew`. The names stand in the cards of shipped models and in
+folders of cases."""
+
+
 def _jitter(frame: LVFrame, rng: np.random.Generator) -> LVFrame:
-    """Move the pose as an automatic method errs: about 5 degrees, 2 mm at the apex, 3 mm at the base."""
+    """Move the pose by the error of an automatic method: about 5 degrees, 2 mm at the apex, 3 mm at the base."""
     side = rng.normal(0.0, 0.08, 2) @ np.stack([frame.anterior, frame.lateral])
     turn = rng.normal(0.0, 0.1)
     return LVFrame(
@@ -101,23 +156,6 @@ def _jitter(frame: LVFrame, rng: np.random.Generator) -> LVFrame:
         frame.base_mm + rng.normal(0.0, 3.0) * frame.axis + 0.5 * frame.length_mm * side,
         np.cos(turn) * frame.anterior + np.sin(turn) * frame.septal,
     )
-
-
-def _maps(patient: PatientModel, rng: np.random.Generator, *, kind: Kind, louder: float) -> list[Float]:
-    """Image both states of one patient and unroll each on the known ventricle."""
-    model = image_model(kind, rng)
-    model = replace(model, noise=model.noise * louder)
-    return [image_state(patient, rng, model, state, kind=kind) for state in _STATES]
-
-
-def _found(patient: PatientModel, key: tuple[int, int], kind: Kind, louder: float, find_lv: FindLV) -> list[Float]:
-    """Image both states and unroll each on the ventricle found in it; a state's map does not depend on the other's."""
-    model = image_model(kind, np.random.default_rng((*key, 1)))
-    model = replace(model, noise=model.noise * louder)
-    return [
-        image_state(patient, np.random.default_rng((*key, 2 + place)), model, state, kind=kind, find_lv=find_lv)
-        for place, state in enumerate(_STATES)
-    ]
 
 
 def image_state(
@@ -134,163 +172,108 @@ def image_state(
     Parameters
     ----------
     find_lv
-        Unroll on the ventricle that it finds (AnalysisError where it fails); default: the known one, with an error.
+        Unroll on the ventricle that it finds (AnalysisError if it fails); default: the true one, with an error of pose.
     """
-    seen = replace(model, noise=model.noise * float(np.exp(rng.normal(0.0, 0.1))))
+    noisy = replace(model, noise=model.noise * float(np.exp(rng.normal(0.0, 0.1))))
     volume, labels, frame = simulate_fast(
-        patient, rng, kind=kind, state=state, model=seen, shape=(56, 64, 64), quick_labels=True
+        patient, rng, kind=kind, state=state, model=noisy, shape=(56, 64, 64), quick_labels=True
     )
     if find_lv is not None:
         fit = find_lv(volume)
         labels, frame = fit.labels, fit.frame
     else:
         frame = _jitter(frame, rng)
-    return _unroll(volume, labels, frame)
+    polar = sample_polar_map(volume, labels, frame, rings=RINGS, angles=ANGLES)
+    return np.asarray(polar.maximum.values, np.float32)
 
 
-def _unroll(volume: Volume, labels: Volume, frame: LVFrame) -> Float:
-    return np.asarray(sample_polar_map(volume, labels, frame, rings=RINGS, angles=ANGLES).maximum.values, np.float32)
+def _image_patient(
+    patient: PatientModel, key: tuple[int, int], rng: np.random.Generator, plan: CaseSet, find_lv: FindLV | None
+) -> list[Float]:
+    """Image and unroll both states.
 
-
-def draw_cases(
-    n: int,
-    seed: int,
-    *,
-    first: int = 0,
-    options: PopulationOptions | None = None,
-    kind: Kind = "spect",
-    louder: float = 1.0,
-    found: bool = False,
-) -> PolarCases:
-    """Draw patients `first` to `first` + n - 1 of a seed; a patient is the same whatever n is.
-
-    Parameters
-    ----------
-    options
-        The population; default: paper 001's angiography cohort.
-    kind
-        Camera of the image-space model.
-    louder
-        Factor on the noise.
-    found
-        Unroll on the ventricle found as ``myoperf analyze`` finds it; a patient in whom that fails is left out.
+    On the true ventricle all draws continue the patient's generator; with `find_lv` each state has its own, so that a
+    map does not depend on the other state.
     """
-    find_lv = load_models().find_lv if found else None
-    rows: dict[str, list[Any]] = {f.name: [] for f in fields(PolarCases)}
+    separate = find_lv is not None
+    model = image_model(plan.kind, np.random.default_rng((*key, 1)) if separate else rng)
+    model = replace(model, noise=model.noise * plan.noise)
+    maps = []
+    for k, state in enumerate(_STATES):
+        draws = np.random.default_rng((*key, 2 + k)) if separate else rng
+        maps.append(image_state(patient, draws, model, state, kind=plan.kind, find_lv=find_lv))
+    return maps
+
+
+def clinical_values(patient: PatientModel) -> tuple[float, float, float, float]:
+    """Return sex (1 man, 0 woman), age in years, height in m and weight in kg."""
+    form = patient.clinical
+    return float(form.sex == "M"), form.age_years, form.height_m, form.weight_kg
+
+
+def collect_cases(rows: Sequence[tuple[PatientModel, tuple[int, int], Float, Float]]) -> PolarCases:
+    """Make a cohort of patients, the (seed, index) each was drawn from, and their stress and rest maps."""
+    known = [truth(patient) for patient, *_ in rows]
+    expert = [expert_labels(each.expert_scores["stress"]) for each in known]
+    return PolarCases(
+        stress=np.asarray([stress for _, _, stress, _ in rows], np.float32),
+        rest=np.asarray([rest for _, _, _, rest in rows], np.float32),
+        clinical=np.asarray([clinical_values(patient) for patient, *_ in rows], np.float32),
+        ica=np.asarray([[each.ica[v] for v in VESSELS] for each in known], np.int64),
+        expert=np.asarray([[each[v] for v in VESSELS] for each in expert], np.int64),
+        edv_ml=np.asarray([each.edv_ml["stress"] for each in known], np.float32),
+        key=np.asarray([key for _, key, *_ in rows], np.int64),
+    )
+
+
+def draw_cases(plan: CaseSet, n: int, *, first: int = 0) -> PolarCases:
+    """Draw patients `first` to `first` + n - 1 of a set; a patient is the same whatever n is.
+
+    A patient whose ventricle is not found in both states is left out.
+    """
+    find_lv = load_models().find_lv if plan.find_ventricle else None
+    rows = []
     for index in range(first, first + n):
-        rng = np.random.default_rng((seed, index))
-        patient = draw_patient(rng, options)
+        rng = np.random.default_rng((plan.seed, index))
+        patient = draw_patient(rng, plan.options)
         try:
-            if find_lv is not None:
-                stress, rest = _found(patient, (seed, index), kind, louder, find_lv)
-            else:
-                stress, rest = _maps(patient, rng, kind=kind, louder=louder)
+            stress, rest = _image_patient(patient, (plan.seed, index), rng, plan, find_lv)
         except AnalysisError:
             continue
-        known, form = truth(patient), patient.clinical
-        expert = expert_labels(known.expert_scores["stress"])
-        rows["stress"].append(stress)
-        rows["rest"].append(rest)
-        rows["clinical"].append((form.sex == "M", form.age_years, form.height_m, form.weight_kg))
-        rows["ica"].append([known.ica[v] for v in VESSELS])
-        rows["expert"].append([expert[v] for v in VESSELS])
-        rows["edv_ml"].append(known.edv_ml["stress"])
-        rows["key"].append((seed, index))
-    kinds = {"ica": np.int64, "expert": np.int64, "key": np.int64}
-    arrays: dict[str, Any] = {name: np.asarray(values, kinds.get(name, np.float32)) for name, values in rows.items()}
-    return PolarCases(**arrays)
+        rows.append((patient, (plan.seed, index), stress, rest))
+    return collect_cases(rows)
 
 
-def join_cases(parts: list[PolarCases]) -> PolarCases:
-    """Put cohorts one after the other."""
+def join_cases(parts: Sequence[PolarCases]) -> PolarCases:
+    """Concatenate cohorts."""
     return PolarCases(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(PolarCases)})
 
 
 def write_cases(path: Path, cases: PolarCases) -> None:
-    """Write a cohort as ``.npz``."""
-    np.savez_compressed(path, **{f.name: getattr(cases, f.name) for f in fields(cases)})
+    """Write a cohort as a NumPy file of compressed arrays."""
+    with path.open("wb") as file:
+        np.savez_compressed(file, **{f.name: getattr(cases, f.name) for f in fields(cases)})
 
 
 def read_cases(path: Path) -> PolarCases:
-    """Read a cohort written by `write_cases`; InputError when the file is not one."""
+    """Read a cohort written by `write_cases`; InputError if the file is not one."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             return PolarCases(**{f.name: stored[f.name] for f in fields(PolarCases)})
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path.name} is no cohort of polar maps ({type(error).__name__}).") from error
+        raise InputError(f"{path.name} is not a cohort of polar maps ({type(error).__name__}).") from error
 
-
-@dataclass(frozen=True)
-class CaseSet:
-    """A cohort of the recipe.
-
-    Attributes
-    ----------
-    seed
-        Of its patients.
-    options
-        The population; default: 001's patients with angiography.
-    kind, louder, found
-        As in `draw_cases`.
-    """
-
-    seed: int
-    options: PopulationOptions | None = None
-    kind: Kind = "spect"
-    louder: float = 1.0
-    found: bool = False
-
-
-_FEWER = PopulationOptions(prevalence={"LAD": 0.25, "LCX": 0.20, "RCA": 0.17}, patient_prevalence=0.43)
-_NORMAL = PopulationOptions(normal=True, male=0.5)
-SETS: Mapping[str, CaseSet] = MappingProxyType(
-    {
-        "main": CaseSet(1000),
-        "rarer": CaseSet(2000, _FEWER),
-        "known": CaseSet(8000),
-        "known-judged": CaseSet(8100),
-        "louder": CaseSet(8200, louder=2.0),
-        "czt": CaseSet(8300, kind="czt"),
-        "rarer-judged": CaseSet(8400, _FEWER),
-        "learned": CaseSet(31000, found=True),
-        "calibration": CaseSet(32000, found=True),
-        "judged": CaseSet(7001, found=True),
-        "normal": CaseSet(7101, _NORMAL, found=True),
-        "judged-anew": CaseSet(7201, found=True),
-        "normal-anew": CaseSet(7301, _NORMAL, found=True),
-        "rarer-found": CaseSet(4000, _FEWER, found=True),
-        "louder-found": CaseSet(5000, louder=2.0, found=True),
-        "czt-found": CaseSet(6000, kind="czt", found=True),
-    }
-)
-"""Those above `learned` are unrolled on the known ventricle, with an error of pose; the others on the found one.
-`rarer` and its like have 001's prevalences of patients an expert read only. `judged` and `normal` are the patients
-of the perfusion scores' page (docs/perfusion.md), on which versions 2 and 3 were judged; no version before 4 has met
-`judged-anew` and `normal-anew`."""
 
 CHUNK = 20
 
 
 def draw_set(name: str, n: int, folder: Path, *, quiet: bool = True) -> PolarCases:
-    """Draw the first n patients of a set in chunks kept in a folder; chunks already there are read."""
-    plan = SETS[name]
-    folder.mkdir(parents=True, exist_ok=True)
-    parts = []
-    for first in track(range(0, n, CHUNK), f"patients ({name})", disable=quiet, console=Console(stderr=True)):
-        count = min(CHUNK, n - first)
-        path = folder / f"{name}-{first:05d}-{count}.npz"
-        if not path.exists():
-            drawn = draw_cases(
-                count,
-                plan.seed,
-                first=first,
-                options=plan.options,
-                kind=plan.kind,
-                louder=plan.louder,
-                found=plan.found,
-            )
-            part = path.with_name(f"{path.stem}.part.npz")
-            write_cases(part, drawn)
-            part.replace(path)
-        parts.append(read_cases(path))
-    return join_cases(parts)
+    """Draw the first n patients of a set into files of `CHUNK` patients in a folder; existing files are kept."""
+    counts = {first: min(CHUNK, n - first) for first in range(0, n, CHUNK)}
+    jobs = {folder / f"{name}-{first:05d}-{count}.npz": (first, count) for first, count in counts.items()}
+
+    def draw(job: tuple[int, int], path: Path) -> None:
+        write_cases(path, draw_cases(SETS[name], job[1], first=job[0]))
+
+    run_jobs(jobs, draw, title=f"patients ({name})", quiet=quiet)
+    return join_cases([read_cases(path) for path in jobs])

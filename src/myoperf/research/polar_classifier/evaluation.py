@@ -1,4 +1,4 @@
-"""Measure a polar classifier: beside TPD and SSS, in sub-groups, on other cameras, with abstention."""
+"""Evaluate a polar-map classifier: compared with TPD and SSS, in subgroups, on other cameras, with abstention."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from myoperf.research.polar_classifier.training import read_cohort
 from myoperf.segments import TERRITORIES
 from myoperf.stats import (
     bootstrap_auc,
+    bootstrap_p,
     delong_pairs,
     delong_table,
     measure_calibration,
@@ -53,12 +54,12 @@ __all__ = [
 
 
 def stress_limits() -> dict[float, NormalLimits]:
-    """Give the shipped stress limits that the main job uses for men (1) and women (0)."""
+    """Return the shipped stress limits that ``myoperf analyze`` uses for men (1) and women (0)."""
     out = {}
     for sex, letter in ((1.0, "M"), (0.0, "F")):
         limits, _ = choose_limits(shipped_limits(), state="stress", sex=letter, tracer="Tc-99m", camera=None)
         if limits is None:
-            raise InputError("There are no shipped stress limits to compare with; run 'myoperf normals build'.")
+            raise InputError("The comparison needs shipped stress limits; build them with 'myoperf normals build'.")
         out[sex] = limits
     return out
 
@@ -84,16 +85,16 @@ def score_maps(cases: PolarCases, limits: Mapping[float, NormalLimits]) -> dict[
     """Measure TPD and SSS, per vessel (n, 3) and per patient (n,), of the stress maps."""
     out: dict[str, list[Any]] = {"tpd": [], "sss": [], "tpd_vessel": [], "sss_vessel": []}
     for values, sex in zip(cases.stress, cases.clinical[:, 0], strict=True):
-        seen = measure_perfusion(map_without_geometry(values), limits[float(sex)])
-        out["tpd"].append(seen.tpd_percent)
-        out["sss"].append(int(seen.scores.sum()))
-        out["tpd_vessel"].append([seen.territory_tpd(v) for v in VESSELS])
-        out["sss_vessel"].append([sum(int(seen.scores[s - 1]) for s in TERRITORIES[v]) for v in VESSELS])
+        perfusion = measure_perfusion(map_without_geometry(values), limits[float(sex)])
+        out["tpd"].append(perfusion.tpd_percent)
+        out["sss"].append(int(perfusion.scores.sum()))
+        out["tpd_vessel"].append([perfusion.territory_tpd(v) for v in VESSELS])
+        out["sss_vessel"].append([sum(int(perfusion.scores[s - 1]) for s in TERRITORIES[v]) for v in VESSELS])
     return {name: np.asarray(values, dtype=np.float64) for name, values in out.items()}
 
 
 def _areas(truth: NDArray[Any], scores: Mapping[str, Float]) -> dict[str, Any]:
-    """Give the area of each score with DeLong's interval, and the paired test of the first against the others."""
+    """Return the AUC of each score with DeLong's interval, and p of the first against each other (paired)."""
     table = delong_table(truth, np.stack(list(scores.values())))
     out: dict[str, Any] = {"n": int(truth.size), "n_positive": int(truth.sum())}
     for index, name in enumerate(scores):
@@ -108,7 +109,7 @@ def _areas(truth: NDArray[Any], scores: Mapping[str, Float]) -> dict[str, Any]:
 
 
 def _vessels_together(cases: PolarCases, reading: Reading, scores: Mapping[str, Float], seed: int) -> dict[str, Any]:
-    """Compare vessels pooled as 001 does, intervals and tests by resampling patients, who have three vessels each."""
+    """Compare all vessels pooled, as Hajianfar et al. 2025 do; intervals and tests resample patients."""
     truth = cases.ica.ravel()
     names = ("classifier", "tpd", "sss")
     matrix = np.stack([reading.probability.ravel(), scores["tpd_vessel"].ravel(), scores["sss_vessel"].ravel()])
@@ -121,9 +122,7 @@ def _vessels_together(cases: PolarCases, reading: Reading, scores: Mapping[str, 
         area = percentile_interval(samples[index])
         out[name] = {"auc": round(float(auc[index]), 4), "interval": [round(area.lo, 4), round(area.hi, 4)]}
         if index:
-            difference = samples[0] - samples[index]
-            tail = min((difference <= 0).sum(), (difference >= 0).sum())
-            out[f"classifier_against_{name}_p"] = round(min(1.0, 2.0 * (tail + 1) / (difference.size + 1)), 4)
+            out[f"classifier_against_{name}_p"] = round(bootstrap_p(samples[0] - samples[index]), 4)
     return out
 
 
@@ -139,23 +138,23 @@ def measure_cohort(
     rest: bool = True,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Measure one cohort: areas per patient, per vessel and pooled, calibration, abstention.
+    """Evaluate one cohort: AUC per patient, per vessel and pooled, calibration, abstention.
 
     Parameters
     ----------
     limits
-        For TPD and SSS, by sex, from ventricles found or known as those of the cohort.
+        For TPD and SSS, by sex, from ventricles found or true as in the cohort.
     rest
-        Let the classifier see the rest maps; TPD and SSS are of stress in any case.
+        Let the classifier read the rest maps; TPD and SSS are of stress in any case.
     """
     reading, scores = read_cohort(classifier, cases, rest=rest), score_maps(cases, limits)
     truth = cases.ica.max(axis=1)
-    kept = reading.distance <= 1.0
+    answered = reading.distance <= 1.0
     columns = _columns(reading, scores)
     out: dict[str, Any] = {
         "patient": _areas(truth, columns),
         "vessels": _vessels_together(cases, reading, scores, seed),
-        "abstained": _share(~kept),
+        "abstained": _share(~answered),
     }
     for index, vessel in enumerate(VESSELS):
         by_vessel = {
@@ -167,27 +166,27 @@ def measure_cohort(
             out[vessel] = _areas(cases.ica[:, index], by_vessel)
     calibration = measure_calibration(cases.ica.ravel(), reading.probability.ravel())
     out["calibration"] = {n: round(float(getattr(calibration, n)), 4) for n in ("brier", "slope", "intercept", "ece")}
-    if not kept.all() and kept.sum() >= 10 and 0 < truth[kept].sum() < kept.sum():
-        out["patient_without_abstained"] = _areas(truth[kept], {n: v[kept] for n, v in columns.items()})
+    if not answered.all() and answered.sum() >= 10 and 0 < truth[answered].sum() < answered.sum():
+        out["patient_without_abstained"] = _areas(truth[answered], {n: v[answered] for n, v in columns.items()})
     return out
 
 
-def _share(found: NDArray[np.bool_]) -> dict[str, Any]:
-    """Give a share with Wilson's interval."""
-    around = wilson_interval(int(found.sum()), int(found.size))
-    interval = [round(around.lo, 4), round(around.hi, 4)]
-    return {"n": int(found.size), "share": round(float(found.mean()), 4), "interval": interval}
+def _share(flags: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return the share of True with Wilson's interval."""
+    wilson = wilson_interval(int(flags.sum()), int(flags.size))
+    interval = [round(wilson.lo, 4), round(wilson.hi, 4)]
+    return {"n": int(flags.size), "share": round(float(flags.mean()), 4), "interval": interval}
 
 
 def measure_groups(
     classifier: Classifier, cases: PolarCases, limits: Mapping[float, NormalLimits], normal: PolarCases | None = None
 ) -> dict[str, Any]:
-    """Measure sub-groups and less information, per patient, TPD and SSS beside.
+    """Evaluate subgroups and missing information, per patient, compared with TPD and SSS.
 
     Parameters
     ----------
     normal
-        Patients of low likelihood, who are put beside the others for the group of lower prevalence.
+        Patients with a low likelihood of disease, added to the others for the group of lower prevalence.
     """
     truth, scores = cases.ica.max(axis=1), score_maps(cases, limits)
     columns = _columns(read_cohort(classifier, cases), scores)
@@ -201,22 +200,21 @@ def measure_groups(
     out["no_clinical_values"] = _areas(truth, _columns(blind, scores))
     if normal is not None:
         wide = join_cases([cases, normal])
-        seen = _columns(read_cohort(classifier, wide), score_maps(wide, limits))
-        out["with_normals"] = _areas(wide.ica.max(axis=1), seen)
-        scored = read_cohort(classifier, normal)
-        out["normals_abstained"] = _share(scored.distance > 1.0)
+        columns = _columns(read_cohort(classifier, wide), score_maps(wide, limits))
+        out["with_normals"] = _areas(wide.ica.max(axis=1), columns)
+        out["normals_abstained"] = _share(read_cohort(classifier, normal).distance > 1.0)
     return out
 
 
 def measure_likeness(known: PolarCases, found: PolarCases, components: Float, *, seed: int = 0) -> dict[str, Any]:
-    """Measure whether stress maps on known and on found ventricles can be told apart; 0.5: they cannot.
+    """Measure whether stress maps from true and from found ventricles can be told apart: an AUC of 0.5 means no.
 
-    A logistic regression on the maps' main components, cross-validated; area under its curve.
+    The AUC is that of a cross-validated logistic regression on the main components of the maps.
 
     Parameters
     ----------
     known, found
-        Of one population; as many of each are used.
+        Maps on true and on found ventricles, from one population; as many of each are used.
     components
         (k, places).
     """
@@ -225,33 +223,36 @@ def measure_likeness(known: PolarCases, found: PolarCases, components: Float, *,
     which = np.repeat([0, 1], n)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
     folds = StratifiedKFold(5, shuffle=True, random_state=seed)
-    chance = cross_val_predict(model, maps @ components.T, which, cv=folds, method="predict_proba")[:, 1]
-    return _areas(which, {"told_apart": chance})
+    probability = cross_val_predict(model, maps @ components.T, which, cv=folds, method="predict_proba")[:, 1]
+    return _areas(which, {"told_apart": probability})
 
 
 def measure_threshold_choice(
     classifier: Classifier, calibration: PolarCases, test: PolarCases, sensitivity: float
 ) -> dict[str, Any]:
-    """Choose the cut for a sensitivity on the calibration patients, and measure it on the others."""
-    cut = threshold_for_sensitivity(
+    """Choose the threshold for a sensitivity on the calibration patients, and measure it on the test patients."""
+    threshold = threshold_for_sensitivity(
         calibration.ica.max(axis=1), read_cohort(classifier, calibration).per_patient, sensitivity
     )
     truth = test.ica.max(axis=1)
-    _, seen = measure_threshold(
+    _, measured = measure_threshold(
         truth,
         read_cohort(classifier, test).per_patient,
         counts=resample_counts(truth, resamples=200, rng=np.random.default_rng(0)),
-        threshold=cut,
+        threshold=threshold,
     )
-    out: dict[str, Any] = {"wanted_sensitivity": sensitivity, "threshold": float(cut)}
+    out: dict[str, Any] = {"wanted_sensitivity": sensitivity, "threshold": float(threshold)}
     for name in ("sensitivity", "specificity"):
-        interval = seen[name].interval
-        out[name] = {"value": round(seen[name].value, 4), "interval": [round(interval.lo, 4), round(interval.hi, 4)]}
+        interval = measured[name].interval
+        out[name] = {
+            "value": round(measured[name].value, 4),
+            "interval": [round(interval.lo, 4), round(interval.hi, 4)],
+        }
     return out
 
 
 def verdict(measured: Mapping[str, Any]) -> str:
-    """Say in a sentence whether the classifier beats TPD and SSS on the test patients."""
+    """Return in one sentence whether the classifier is better than TPD and SSS on the test patients."""
     parts = []
     for level in ("patient", "vessels"):
         for score in ("tpd", "sss"):

@@ -1,4 +1,4 @@
-"""``myoperf train polar``: draw simulated patients, train, calibrate and measure the classifier, write its card."""
+"""``myoperf train polar``: draw simulated patients, train, calibrate and evaluate the classifier, write its card."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Any
 
 from myoperf import __version__
-from myoperf.errors import InputError
 from myoperf.research.polar_classifier.cases import SETS, PolarCases, draw_set, join_cases
 from myoperf.research.polar_classifier.evaluation import (
     limits_from,
@@ -20,146 +19,149 @@ from myoperf.research.polar_classifier.evaluation import (
     stress_limits,
     verdict,
 )
-from myoperf.research.polar_classifier.training import Recipe, fit_classifier, widen, write_classifier
+from myoperf.research.polar_classifier.training import Schedule, fit_classifier, supplement, write_classifier
+from myoperf.research.training.recipes import pick_recipe
 from myoperf.types import VESSELS
 
-__all__ = ["SCALES", "PolarScale", "run"]
+__all__ = ["RECIPES", "Recipe", "run"]
 
 VERSION = "4"
 MANY = 200
-"""Patients on the known ventricle from which limits of their own can be built; fewer are scored by the package's."""
+"""Patients on the true ventricle from which limits can be built for them; fewer are scored by the shipped limits."""
 
 
-@dataclass(frozen=True)
-class PolarScale:
-    """Size of a training: sets of `myoperf.research.polar_classifier.cases.SETS` and how many patients of each.
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """All settings of a run: sets of `myoperf.research.polar_classifier.cases.SETS` and how many patients of each.
 
     Attributes
     ----------
     learned
-        To learn from.
+        To learn from; "main" is one of them.
     calibration
-        To calibrate and set the limits of abstention.
-    judged
-        Patients of one set that judge.
+        To calibrate, and to set the limits of abstention.
+    test
+        Patients of one set to test on.
     normal
-        Patients of low likelihood that judge beside them, where prevalence is to be lower.
+        Patients with a low likelihood of disease, added to the test patients for a lower prevalence.
     others
-        Further sets that are measured.
-    widened
-        Patients added without imaging.
+        Further sets to test on.
+    not_imaged
+        Patients added to those learned from, without imaging.
+    schedule
+        Of the networks.
     """
 
     learned: Mapping[str, int]
     calibration: Mapping[str, int]
-    judged: tuple[str, int]
+    test: tuple[str, int]
     normal: tuple[str, int] | None
     others: Mapping[str, int]
-    widened: int
-    recipe: Recipe = field(default_factory=Recipe)
+    not_imaged: int
+    schedule: Schedule = field(default_factory=Schedule)
 
 
-SCALES: Mapping[str, PolarScale] = MappingProxyType(
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
-        "smoke": PolarScale(
-            {"main": 6}, {"known": 10}, ("known-judged", 12), None, {}, 30, Recipe(1, 4, 2, 8, components=4)
+        "smoke": Recipe(
+            learned={"main": 6},
+            calibration={"known": 10},
+            test=("known-judged", 12),
+            normal=None,
+            others={},
+            not_imaged=30,
+            schedule=Schedule(networks=1, width=4, epochs=2, batch=8, components=4),
         ),
-        "small": PolarScale(
-            {"main": 500, "rarer": 660},
-            {"calibration": 200},
-            ("judged-anew", 300),
-            ("normal-anew", 100),
-            {"judged": 200, "known-judged": 40, "louder": 40, "czt": 40, "louder-found": 40, "czt-found": 40},
-            3000,
+        "small": Recipe(
+            learned={"main": 500, "rarer": 660},
+            calibration={"calibration": 200},
+            test=("judged-anew", 300),
+            normal=("normal-anew", 100),
+            others={"judged": 200, "known-judged": 40, "louder": 40, "czt": 40, "louder-found": 40, "czt-found": 40},
+            not_imaged=3000,
         ),
-        "full": PolarScale(
-            {"main": 4000, "rarer": 2000, "learned": 2000},
-            {"calibration": 500},
-            ("judged", 1000),
-            ("normal", 100),
-            {"louder-found": 500, "czt-found": 500, "rarer-found": 500},
-            20000,
+        "full": Recipe(
+            learned={"main": 4000, "rarer": 2000, "learned": 2000},
+            calibration={"calibration": 500},
+            test=("judged", 1000),
+            normal=("normal", 100),
+            others={"louder-found": 500, "czt-found": 500, "rarer-found": 500},
+            not_imaged=20000,
         ),
     }
 )
-"""Smoke looks for no ventricle. Small is what ships: about an hour of a processor core."""
-
-
-def _say(cases: PolarCases) -> dict[str, Any]:
-    return {"n": len(cases), "diseased": int(cases.ica.max(axis=1).sum())}
+"""``smoke`` does not search for ventricles. ``small`` is what ships: about an hour on one processor core."""
 
 
 def run(
     scale: str, out: Path, seed: int, *, data: Path | None = None, resume: bool = False, quiet: bool = False
 ) -> None:
-    """Train by the recipe into a folder: weights and the card, which every number comes from.
+    """Train by a recipe into a folder: weights and a card with every number.
 
     Parameters
     ----------
     scale
-        smoke, small or full.
+        A key of `RECIPES`.
     data
-        Folder that holds, or gets, the patients drawn and the networks trained; default ``cases`` in `out`. What is
-        there is not drawn or trained anew.
+        Folder for the patients drawn and the networks trained, which are kept there and used by later runs; default:
+        ``cases`` in `out`.
     resume
-        Go on from what was drawn and trained before; the result is the same whether or not.
+        Continue from what was drawn and trained before; the result is the same.
     """
-    if scale not in SCALES:
-        raise InputError(f"Unknown scale {scale!r}; known are {', '.join(SCALES)}.")
-    plan, folder = SCALES[scale], data or out / "cases"
+    recipe, folder = pick_recipe(RECIPES, scale), data or out / "cases"
+    folder.mkdir(parents=True, exist_ok=True)
 
     def draw(name: str, n: int) -> PolarCases:
         return draw_set(name, n, folder, quiet=quiet)
 
-    learned = {name: draw(name, n) for name, n in plan.learned.items()}
-    calibration = join_cases([draw(name, n) for name, n in plan.calibration.items()])
-    judged = draw(*plan.judged)
-    normal = None if plan.normal is None else draw(*plan.normal)
-    material = join_cases(list(learned.values()))
-    widened = widen(material, 500_000 + seed, plan.widened)
-    classifier = fit_classifier(widened, calibration, plan.recipe, seed, keep=folder)
-    known = join_cases([cases for name, cases in learned.items() if not SETS[name].found])
+    learned = {name: draw(name, n) for name, n in recipe.learned.items()}
+    calibration = join_cases([draw(name, n) for name, n in recipe.calibration.items()])
+    test = draw(*recipe.test)
+    normal = None if recipe.normal is None else draw(*recipe.normal)
+    training = supplement(join_cases(list(learned.values())), 500_000 + seed, recipe.not_imaged)
+    classifier = fit_classifier(training, calibration, recipe.schedule, seed, keep=folder)
+    known = join_cases([cases for name, cases in learned.items() if not SETS[name].find_ventricle])
     limits = {True: stress_limits(), False: limits_from(known) if len(known) >= MANY else stress_limits()}
-    here = limits[SETS[plan.judged[0]].found]
+    found = SETS[recipe.test[0]].find_ventricle
     metrics = {
-        "test": measure_cohort(classifier, judged, here, seed=seed),
-        "test_stress_only": measure_cohort(classifier, judged, here, rest=False, seed=seed),
-        "groups": measure_groups(classifier, judged, here, normal),
+        "test": measure_cohort(classifier, test, limits[found], seed=seed),
+        "test_stress_only": measure_cohort(classifier, test, limits[found], rest=False, seed=seed),
+        "groups": measure_groups(classifier, test, limits[found], normal),
     }
-    patients = {name: _say(cases) for name, cases in learned.items()}
-    patients |= {"calibration": _say(calibration), "test": _say(judged)}
-    if normal is not None:
-        patients["normal"] = _say(normal)
-    for name, n in plan.others.items():
-        cases = draw(name, n)
-        metrics[name] = measure_cohort(classifier, cases, limits[SETS[name].found], seed=seed)
-        patients[name] = _say(cases)
-    likeness = measure_likeness(learned["main"], judged, classifier.constants["components"], seed=seed)
-    where = "found as analyze finds it" if SETS[plan.judged[0]].found else "as it is known to lie"
-    card = _about(plan, scale, seed, where) | {
-        "patients": patients | {"widened": plan.widened},
-        "normal_limits": sorted({f"{item.name} version {item.version}" for item in here.values()}),
-        "threshold": measure_threshold_choice(classifier, calibration, judged, 0.9),
-        "known_told_from_found": likeness,
+    cohorts = learned | {"calibration": calibration, "test": test} | ({} if normal is None else {"normal": normal})
+    for name, n in recipe.others.items():
+        cohorts[name] = draw(name, n)
+        own = limits[SETS[name].find_ventricle]
+        metrics[name] = measure_cohort(classifier, cohorts[name], own, seed=seed)
+    where = "found as analyze finds it" if found else "as it is known to lie"
+    card = _about(recipe, scale, seed, where) | {
+        "patients": {name: _counts(cases) for name, cases in cohorts.items()} | {"widened": recipe.not_imaged},
+        "normal_limits": sorted({f"{item.name} version {item.version}" for item in limits[found].values()}),
+        "threshold": measure_threshold_choice(classifier, calibration, test, 0.9),
+        "known_told_from_found": measure_likeness(learned["main"], test, classifier.constants["components"], seed=seed),
         "metrics": metrics,
         "verdict": f"ventricle {where}, both states: {verdict(metrics['test'])}",
     }
     write_classifier(out, classifier, card)
 
 
-def _about(plan: PolarScale, scale: str, seed: int, where: str) -> dict[str, Any]:
-    """Give what the card says apart from numbers."""
+def _counts(cases: PolarCases) -> dict[str, int]:
+    return {"n": len(cases), "diseased": int(cases.ica.max(axis=1).sum())}
+
+
+def _about(recipe: Recipe, scale: str, seed: int, where: str) -> dict[str, Any]:
+    """Return the text of the card."""
     return {
         "name": "polar-classifier",
         "version": VERSION,
         "task": "obstructive coronary disease (left main >= 50 %, LAD, LCX or RCA >= 70 %) per vessel",
         "input": "polar maps 24 x 72, maximum over the wall, scaled to the 98th percentile; rest and clinical optional",
         "labels": list(VESSELS),
-        "training_data": "simulated patients only; never seen a real one",
+        "training_data": "simulated patients only; no real patient",
         "ventricle_in_test": where,
         "command": f"myoperf train polar --scale {scale} --seed {seed}",
-        "recipe": asdict(plan.recipe),
+        "recipe": asdict(recipe.schedule),
         "myoperf": __version__,
         "licence": "Apache-2.0",
-        "limits": "Research use only. Labels, blur, attenuation and noise are a model's; expect less on real studies.",
+        "limits": "Research use only. Labels, blur, attenuation and noise are simulated; expect less on real studies.",
     }
