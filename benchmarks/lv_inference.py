@@ -32,7 +32,7 @@ import torch
 from torch import Tensor, nn
 
 from myoperf.lv.metrics import dice
-from myoperf.research.lv_network.losses import segmentation_loss
+from myoperf.research.reorientation.losses import segmentation_loss
 from myoperf.research.reorientation.networks import build_lv_network
 from myoperf.research.reorientation.output import LVOutput, labels_for
 from myoperf.research.reorientation.pose import matrix_from_euler, sample_back, sample_in_pose

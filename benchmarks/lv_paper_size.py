@@ -20,7 +20,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from myoperf.research.lv_network.losses import segmentation_loss, translation_loss
+from myoperf.research.reorientation.losses import segmentation_loss, translation_loss
 from myoperf.research.reorientation.networks import LV_NETWORKS, build_lv_network
 from myoperf.research.reorientation.output import labels_for
 from myoperf.research.reorientation.pose import matrix_from_euler

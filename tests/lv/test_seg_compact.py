@@ -1,7 +1,7 @@
 import torch
 
 from myoperf.lv.compact_network import LVCompact, LVCompactConfig, matrix_from_six
-from myoperf.lv.sampling import COARSE, CROP, crop_points, pull, sample_at
+from myoperf.lv.sampling import COARSE, CROP, crop_points, logits_at, sample_at
 
 
 def small():
@@ -42,7 +42,7 @@ def test_the_locators_heat_map_points_at_the_bright_voxel():
     assert torch.allclose(centre, expected / half, atol=1e-4)
 
 
-def test_a_crop_pulled_back_is_the_image():
+def test_a_crop_sampled_back_is_the_image():
     index = torch.stack(torch.meshgrid(*(torch.arange(n).float() for n in (30, 34, 38)), indexing="ij"), -1)
     image = torch.exp(-((index - torch.tensor([15.0, 17, 20])) ** 2).sum(-1) / 60)[None]
     affine = torch.eye(4)
@@ -52,5 +52,5 @@ def test_a_crop_pulled_back_is_the_image():
     crop = sample_at(image, affine, crop_points(centre, rotation))
     assert crop.shape == (1, CROP, CROP, CROP)
     inside = index[8:22, 10:24, 13:27]
-    back = pull(crop, inside * 4.0, centre, rotation)
+    back = logits_at(crop, inside * 4.0, centre, rotation)
     assert float((back - image[:, 8:22, 10:24, 13:27]).abs().max()) < 0.03

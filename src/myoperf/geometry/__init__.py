@@ -17,6 +17,7 @@ from myoperf.types import Float, LVFrame, Volume
 
 __all__ = [
     "affine_from_axes",
+    "angle_deg",
     "anterior_direction",
     "horizontal_long_axis",
     "index_from_lps",
@@ -124,6 +125,11 @@ def transform_points(affine: ArrayLike, points: ArrayLike) -> Float:
     """Apply a (4, 4) affine to points of shape (..., 3)."""
     matrix = np.asarray(affine, dtype=np.float64)
     return np.asarray(points, dtype=np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+def angle_deg(one: ArrayLike, other: ArrayLike) -> float:
+    """Return the angle between two directions (3,) of length 1, 0 to 180 degrees."""
+    return float(np.rad2deg(np.arccos(np.clip(np.dot(one, other), -1, 1))))
 
 
 def sample(volume: Volume, points_mm: ArrayLike, *, order: int = 1, outside: float = 0.0) -> NDArray[Any]:

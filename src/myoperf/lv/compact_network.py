@@ -1,10 +1,10 @@
 """The small network that finds, turns and segments the left ventricle on a plain CPU.
 
-The plan is that of MS-ST-UNet (a localiser gives a pose, a sampler turns the volume by it, a U-Net labels
-the turned volume), with these changes: the localiser sees the whole field at 10 mm and finds the centre
-as the mean of a heat map; the rotation is two columns of a matrix (6 numbers, so it cannot jump); one
-sampler instead of three; and the U-Net also says how far its own pose was off, so that a second pass
-can start from a better one.
+It follows MS-ST-UNet (Ni et al. 2023, doi:10.48550/arXiv.2310.10095): a localiser estimates a pose, a sampler turns the
+volume to it, a U-Net labels the turned volume. It differs as follows: the localiser reads the whole field at 10 mm and
+takes the centre as the mean of a heat map; the rotation is given by two columns of its matrix (6 numbers, which cannot
+jump); there is one sampler instead of three; and the U-Net also estimates how far the pose was off, so that a second
+pass can start from a better one.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from torch.nn import functional as F
 
 __all__ = ["LVCompact", "LVCompactConfig", "matrix_from_six"]
 
+CLASSES = 3
+"""Background, wall, blood pool."""
+
 
 @dataclass(frozen=True)
 class LVCompactConfig:
@@ -28,13 +31,10 @@ class LVCompactConfig:
         Of the U-Net, finest level first.
     locator_channels
         Of the localiser.
-    classes
-        Background, wall, blood pool.
     """
 
     channels: tuple[int, ...] = (16, 32, 64)
     locator_channels: tuple[int, ...] = (8, 16, 32)
-    classes: int = 3
 
 
 def matrix_from_six(six: Tensor) -> Tensor:
@@ -65,7 +65,10 @@ class Block(nn.Module):
 
 
 class Locator(nn.Module):
-    """Whole field, coarse -> centre (in halves of the field, LPS), 6 numbers of rotation, log length / 80 mm."""
+    """The whole field on the coarse grid (B, 1, 32, 32, 32) -> pose (B, 10).
+
+    The pose is the centre in halves of the field (LPS), 6 numbers of rotation, and log(length / 80 mm).
+    """
 
     def __init__(self, channels: tuple[int, ...]) -> None:
         super().__init__()
@@ -78,6 +81,7 @@ class Locator(nn.Module):
         y = self.body(x)  # (B, c, D/2, H/2, W/2)
         depth, rows, columns = y.shape[2:]
         weight = self.heat(y).flatten(1).float().softmax(1)  # (B, N)
+        # A stride of 2 with padding 1 centres feature k on voxel 2 k: a quarter of a feature before its cell's middle.
         steps = [(2 * torch.arange(n, device=y.device) + 0.5) / n - 1 for n in (depth, rows, columns)]
         places = torch.stack(torch.meshgrid(*steps, indexing="ij"), -1).reshape(-1, 3).flip(-1)  # (N, 3): x, y, z
         centre = weight @ places.float()  # (B, 3)
@@ -86,12 +90,12 @@ class Locator(nn.Module):
 
 
 class LVCompact(nn.Module):
-    """`locator` and U-Net; see the module.
+    """Localiser (`locator`) and U-Net.
 
     ``forward(crop)``: crop (B, 1, D, H, W), sides divisible by 4, turned to short axis (planes along
     the axis from apex to base, rows anterior, columns lateral) -> logits (B, classes, D, H, W) and
-    the pose left over (B, 10): centre in units of 40 mm along (axis, anterior, lateral), 6 numbers of
-    rotation in that basis, log length / 80 mm.
+    the remaining error of the pose (B, 10): centre in units of 40 mm along (axis, anterior, lateral), 6 numbers of
+    rotation in that basis, log(length / 80 mm).
     """
 
     def __init__(self, config: LVCompactConfig | None = None) -> None:
@@ -102,11 +106,11 @@ class LVCompact(nn.Module):
         self.one, self.two, self.three = Block(1, a), Block(a, b, 2), Block(b, c, 2)
         self.bottom = Block(c, c)
         self.up_two, self.up_one = Block(c + b, b), Block(b + a, a)
-        self.out = nn.Conv3d(a, config.classes, 1)
+        self.out = nn.Conv3d(a, CLASSES, 1)
         self.pose = nn.Sequential(nn.Linear(c * 8, 64), nn.LeakyReLU(0.01), nn.Linear(64, 10))
 
     def forward(self, crop: Tensor) -> tuple[Tensor, Tensor]:
-        """Label a turned crop and tell how far its pose is off; see the class."""
+        """Label a turned crop and estimate the remaining error of its pose; see the class."""
         x1 = self.one(crop)  # (B, a, D, H, W)
         x2 = self.two(x1)  # (B, b, D/2, ...)
         x3 = self.bottom(self.three(x2))  # (B, c, D/4, ...)

@@ -1,7 +1,7 @@
-"""Ways to run the compact network's U-Net on a CPU.
+"""Ways to run the U-Net of the compact network on a CPU.
 
-Only inference: bfloat16 here is safe on every grid (what reads unwritten memory is the weight gradient). What each
-way costs and by how much its masks differ from single precision is measured by ``benchmarks/lv_engines.py``.
+Inference only: bfloat16 is then safe on every grid (it is the weight gradient that can read unwritten memory). The time
+of each engine, and how much its masks differ from single precision, is measured by ``benchmarks/lv_engines.py``.
 """
 
 from __future__ import annotations
@@ -30,57 +30,57 @@ Runner = Callable[[Tensor], Tensor]
 """Crops (B, 1, D, H, W) in single precision -> logits (B, classes, D, H, W) in single precision."""
 
 AT_A_TIME = 4
-"""Crops at a time: more at once takes longer per crop, because the memory is new each time."""
+"""Crops per call: with more, each crop takes longer, because fresh memory has to be mapped for every call."""
 
 
 def cpu_has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 itself (AVX-512 BF16 or AMX); elsewhere it is slower than single.
+    """Whether the processor multiplies bfloat16 in hardware (AVX-512 BF16 or AMX); otherwise float32 is faster.
 
-    Reads what torch says of the processor (``torch.cpu.get_capabilities``), runs nothing: the same answer each time on
-    the same machine. False where torch does not tell.
+    Read from ``torch.cpu.get_capabilities``, without a timing, so the answer is always the same on one machine; False
+    if torch has no such function.
     """
-    tell = getattr(torch.cpu, "get_capabilities", None)
-    if tell is None:
+    capabilities = getattr(torch.cpu, "get_capabilities", None)
+    if capabilities is None:
         return False
-    known = tell()
+    known = capabilities()
     return any(bool(known.get(name, False)) for name in ("avx512_bf16", "amx_bf16"))
 
 
 def choose_engine(engine: Engine = "auto", device: torch.device = CPU) -> Engine:
-    """Put a true way in the place of "auto": "bfloat16" where the processor has it, else "float32".
+    """Return the engine to use: for "auto", "bfloat16" if the processor has it, otherwise "float32".
 
     Raises
     ------
     InputError
-        For another name, or for OpenVINO where it is not installed.
+        For an unknown name, or for OpenVINO if it is not installed.
     """
     if engine not in ENGINES:
-        raise InputError(f"The network is run by one of {', '.join(ENGINES)}; got {engine}.")
+        raise InputError(f"The engine is one of {', '.join(ENGINES)}; got {engine}.")
     if engine == "auto":
         return "bfloat16" if device.type == "cpu" and cpu_has_bfloat16() else "float32"
     if engine.startswith("openvino") and device.type != "cpu":
         raise InputError("OpenVINO runs on the processor only; choose the device cpu, or another engine.")
     if engine.startswith("openvino") and importlib.util.find_spec("openvino") is None:
-        raise InputError("OpenVINO was asked for but is not installed; install myoperf[openvino], or choose auto.")
+        raise InputError("OpenVINO is not installed; install myoperf[openvino], or choose the engine auto.")
     return engine
 
 
 def build_runner(
     net: LVCompact, engine: Engine = "auto", *, device: torch.device = CPU, at_a_time: int = AT_A_TIME
 ) -> Runner:
-    """Give the function that labels crops; the network is not changed.
+    """Return the function that labels crops; the network is not changed.
 
     Parameters
     ----------
     net
         In evaluation mode, in single precision.
     engine
-        See `choose_engine`. OpenVINO converts the network once, here (about a second), and keeps torch's number
-        of threads.
+        See `choose_engine`. OpenVINO converts the network once, here (about a second), and uses as many threads as
+        torch.
     device
         Where it runs; crops and logits stay on the processor.
     at_a_time
-        Crops a call of the network.
+        Crops per call of the network.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def _openvino(net: LVCompact, *, low: bool) -> Runner:
     import openvino as ov
 
     example = torch.zeros(1, 1, CROP, CROP, CROP)
-    with warnings.catch_warnings():  # tracing warns of branches on the grid's size, which does not change here
+    with warnings.catch_warnings():  # tracing warns about branches on the grid's size, which is fixed here
         warnings.simplefilter("ignore")
         model = ov.convert_model(net, example_input=example, input=[-1, 1, CROP, CROP, CROP])
     settings = {

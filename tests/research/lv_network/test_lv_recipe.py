@@ -17,8 +17,9 @@ from myoperf.research.lv_network import training as lv
 from myoperf.research.lv_network.cases import Case, folds, read_cases, read_real, write_cases
 from myoperf.research.lv_network.disturbance import DISTURBANCES, disturb_case
 from myoperf.research.lv_network.evaluation import MEASURES, failure_detection, summarise
-from myoperf.research.lv_network.losses import dice_loss, rotation_loss, segmentation_loss, wrap
-from myoperf.research.lv_network.training import RecipeLV, train_lv
+from myoperf.research.lv_network.training import Schedule, dice_loss, train_lv
+from myoperf.research.reorientation.losses import rotation_loss, segmentation_loss
+from myoperf.research.reorientation.pose import wrap_angle
 from myoperf.types import LVFrame, Volume
 
 
@@ -33,7 +34,7 @@ def case(patient="A", name="A-1"):
 
 def test_a_training_starts_goes_on_and_its_weights_find_something(tmp_path):
     torch.set_num_threads(1)
-    net = train_lv([case()], RecipeLV(steps=3, batch=1), folder=tmp_path / "run")
+    net = train_lv([case()], Schedule(steps=3, batch=1), folder=tmp_path / "run")
     assert all(torch.isfinite(p).all() for p in net.parameters())
     assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] == 3
     save_file({k: v.contiguous() for k, v in net.state_dict().items()}, tmp_path / "model.safetensors")
@@ -49,7 +50,7 @@ def test_a_training_starts_goes_on_and_its_weights_find_something(tmp_path):
 
 def test_a_training_that_was_stopped_goes_on_to_the_same_network(tmp_path, monkeypatch):
     torch.set_num_threads(1)
-    recipe = RecipeLV(steps=4, batch=1)
+    recipe = Schedule(steps=4, batch=1)
     whole = train_lv([case()], recipe, folder=tmp_path / "whole")
     begun = 0
 
@@ -161,7 +162,7 @@ def test_cases_are_written_and_read_and_split_by_patient(tmp_path):
 
 
 def test_losses():
-    assert float(wrap(torch.tensor(2 * math.pi - 0.1))) == pytest.approx(-0.1, abs=1e-5)
+    assert float(wrap_angle(torch.tensor(2 * math.pi - 0.1))) == pytest.approx(-0.1, abs=1e-5)
     near, far = torch.tensor([math.pi - 0.1]), torch.tensor([-math.pi + 0.1])
     assert float(rotation_loss(near, far)) == pytest.approx(0.2, abs=1e-5)
     labels = torch.tensor([[[[0, 1, 2, 2]]]])

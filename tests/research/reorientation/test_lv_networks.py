@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from myoperf.research.lv_network.losses import segmentation_loss
 from myoperf.research.reorientation.dense_unet import DenseUNet, DenseUNetConfig
+from myoperf.research.reorientation.losses import segmentation_loss
 from myoperf.research.reorientation.networks import LV_NETWORKS, build_lv_network
 from myoperf.research.reorientation.nn_unet import (
     NNUNet,
@@ -54,7 +54,12 @@ def test_one_batch_is_learned_and_reaches_every_parameter(name):
         )
         if output.initial is not None:
             assert output.initial.shape == (2, 3, 16, 16, 16)
-            loss = loss + segmentation_loss(output.initial.softmax(1), labels) + output.six.square().sum()
+            loss = (
+                loss
+                + segmentation_loss(output.initial.softmax(1), labels)
+                + (output.rotation * torch.arange(9.0).view(3, 3)).sum()
+                + output.translation.sum()
+            )
         optimiser.zero_grad()
         loss.backward()
         if not step:

@@ -11,14 +11,15 @@ from myoperf.geometry import affine_from_axes
 from myoperf.lv.metrics import dice
 from myoperf.research.lv_network.cases import Case
 from myoperf.research.reorientation import study
-from myoperf.research.reorientation.evaluation import judge_network
+from myoperf.research.reorientation.batches import FieldOfView, mean_pose, sample_batch
+from myoperf.research.reorientation.evaluation import evaluate_network
 from myoperf.research.reorientation.networks import build_lv_network
 from myoperf.research.reorientation.output import LVOutput
 from myoperf.research.reorientation.pose import sample_in_pose
-from myoperf.research.reorientation.training import Field, Recipe, mean_pose, see, train_network
+from myoperf.research.reorientation.training import Schedule, train_network
 from myoperf.types import LVFrame, Volume
 
-FIELD = Field(32, 5.0)
+FIELD = FieldOfView(side=32, voxel_mm=5.0)
 
 
 def heart():
@@ -37,11 +38,11 @@ def test_the_turned_labels_are_the_given_ones_in_the_true_pose_with_the_base_las
     case = heart()
     tilted = torch.linalg.matrix_exp(torch.tensor([[0, -0.2, 0.1], [0.2, 0, -0.3], [-0.1, 0.3, 0]]))
     for pose in (None, [(tilted, torch.tensor([0.05, -0.04, 0.06]))]):
-        batch = see([case], FIELD, pose)
-        masks = torch.nn.functional.one_hot(batch.given, 3).permute(0, 4, 1, 2, 3).float()
+        batch = sample_batch([case], FIELD, pose)
+        masks = torch.nn.functional.one_hot(batch.labels, 3).permute(0, 4, 1, 2, 3).float()
         moved = sample_in_pose(masks, batch.rotation, batch.translation).argmax(1)
-        assert dice(moved[0].numpy() == 1, batch.turned[0].numpy() == 1) > 0.9
-        wall = np.argwhere(batch.turned[0].numpy() == 1).mean(0)
+        assert dice(moved[0].numpy() == 1, batch.turned_labels[0].numpy() == 1) > 0.9
+        wall = np.argwhere(batch.turned_labels[0].numpy() == 1).mean(0)
         assert wall[0] < 15.0  # the apex lies in the first planes
         assert wall[1:] == pytest.approx((15.5, 15.5), abs=0.6)
     assert torch.linalg.det(batch.rotation[0]) == pytest.approx(1.0, abs=1e-4)
@@ -52,20 +53,20 @@ class Oracle(nn.Module):
 
     def __init__(self, case, degrees):
         super().__init__()
-        self.batch = see([case], FIELD)
+        self.batch = sample_batch([case], FIELD)
         a = np.deg2rad(degrees)
         turn = torch.tensor([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]], dtype=torch.float32)
         self.rotation = self.batch.rotation @ turn
 
     def forward(self, volume):
-        logits = 20 * torch.nn.functional.one_hot(self.batch.turned, 3).permute(0, 4, 1, 2, 3).float()
+        logits = 20 * torch.nn.functional.one_hot(self.batch.turned_labels, 3).permute(0, 4, 1, 2, 3).float()
         pose = self.rotation, self.batch.translation
-        return LVOutput((logits,), (1.0,), *pose, None, pose[0][:, None], pose[1][:, None])
+        return LVOutput((logits,), (1.0,), *pose, pose[0][:, None], pose[1][:, None])
 
 
-def test_the_judge_knows_right_from_wrong():
+def test_the_evaluation_tells_right_from_wrong():
     case = heart()
-    right, off = (judge_network(Oracle(case, degrees), [case], FIELD)[0] for degrees in (0.0, 20.0))
+    right, off = (evaluate_network(Oracle(case, degrees), [case], FIELD)[0] for degrees in (0.0, 20.0))
     assert right["wall_dice"] > 0.9
     assert right["rotation_mse"] == pytest.approx(0, abs=1e-8)
     assert off["wall_dice"] < right["wall_dice"] - 0.05
@@ -84,7 +85,7 @@ def test_training_does_not_depend_on_what_memory_held_before():
         net = build_lv_network("nn-unet")
         for _ in range(2):
             del [torch.full((2**k,), dirt) for k in range(4, 19) for _ in range(20)][:]
-        train_network(net, [heart()], FIELD, Recipe(2, batch=1, rate=1e-3), seed=0)
+        train_network(net, [heart()], FIELD, Schedule(iterations=2, batch=1, rate=1e-3), seed=0)
         weights.append(torch.cat([p.detach().flatten() for p in net.parameters()]))
     assert torch.equal(*weights)
 
@@ -109,5 +110,5 @@ def test_the_study_runs_keeps_its_jobs_and_writes_its_tables(tmp_path, monkeypat
 
 
 def test_another_scale_is_refused(tmp_path):
-    with pytest.raises(InputError, match="scale"):
+    with pytest.raises(InputError, match="Unknown scale"):
         study.run("huge", tmp_path)

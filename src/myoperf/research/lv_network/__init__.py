@@ -1,1 +1,1 @@
-"""How the shipped network that finds the left ventricle is trained and judged."""
+"""How the shipped network that finds, turns and segments the left ventricle is trained and evaluated."""

@@ -1,4 +1,4 @@
-"""Volumes with a labelled left ventricle: what the networks that find it learn from."""
+"""Volumes with a labelled left ventricle, to train and test the networks that find it."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class Case:
     labels
         uint8 on the image's grid: 0 background, 1 myocardium, 2 blood pool.
     frame
-        The pose.
+        Pose of the ventricle.
     simulated
-        Whether the truth is known from simulation; if not, the wall was drawn by readers and pool and
+        Whether the truth is known from simulation; otherwise readers drew the wall, and blood pool and
         pose were derived from it (`myoperf.lv.frame_from_mask`, `cavity_from_wall`).
     """
 
@@ -55,14 +55,14 @@ class Case:
 def _largest(mask: NDArray[Any]) -> NDArray[np.uint8]:
     piece = largest_piece(mask)
     if not piece.any():
-        raise InputError("A mask of the wall is empty; check the file.")
+        raise InputError("The mask of a wall is empty; check the file.")
     return piece.astype(np.uint8)
 
 
-def _placed(mask: Volume, image: Volume) -> NDArray[np.uint8]:
-    """Put a mask, which may cover only part of the image, onto the image's grid by nearest neighbour."""
+def _resample_mask(mask: Volume, image: Volume) -> NDArray[np.uint8]:
+    """Resample a mask, which may cover only part of the image, to the grid of the image by nearest neighbour."""
     matrix = index_from_lps(mask.lps_from_index) @ image.lps_from_index
-    placed = ndimage.affine_transform(
+    resampled = ndimage.affine_transform(
         mask.array[0].astype(np.float32),
         matrix[:3, :3],
         matrix[:3, 3],
@@ -70,13 +70,13 @@ def _placed(mask: Volume, image: Volume) -> NDArray[np.uint8]:
         order=0,
         mode="grid-constant",
     )
-    return _largest(placed)
+    return _largest(resampled)
 
 
 def read_real(folder: Path) -> tuple[Case, ...]:
     """Read the open volumes that have a mask of the wall (doi:10.13026/ce2z-dw74, CC BY 4.0).
 
-    The largest piece of each mask counts; cavity and pose are derived from it.
+    The largest piece of each mask is used; cavity and pose are derived from it.
 
     Parameters
     ----------
@@ -86,11 +86,11 @@ def read_real(folder: Path) -> tuple[Case, ...]:
     Raises
     ------
     InputError
-        When the table or a mask is missing or empty.
+        If the table or a mask is missing or empty.
     """
     table = folder / "index.csv"
     if not table.is_file():
-        raise InputError("No index.csv was found; give the folder of the open perfusion volumes.")
+        raise InputError("The folder of the open perfusion volumes must hold index.csv; none was found.")
     with table.open(newline="") as lines:
         rows = [row for row in csv.DictReader(lines) if row["mask"]]
     cases = []
@@ -99,9 +99,9 @@ def read_real(folder: Path) -> tuple[Case, ...]:
         scan = nm_scan(path, read_header(path))
         image = scan.image
         if not isinstance(image, Volume):
-            raise InputError(f"{path.name} holds projections; a reconstructed volume was expected.")
+            raise InputError(f"A reconstructed volume was expected; {path.name} holds projections.")
         image = image.with_array(image.array[0].astype(np.float32))
-        wall = image.with_array(_placed(read_nifti(folder / row["mask"]), image))
+        wall = image.with_array(_resample_mask(read_nifti(folder / row["mask"]), image))
         frame = frame_from_mask(wall)
         name = f"{row['patient']}-{row['image_id'].replace(' ', '-')}"
         cases.append(Case(row["patient"], name, image, cavity_from_wall(wall, frame), frame, simulated=False))
@@ -109,15 +109,15 @@ def read_real(folder: Path) -> tuple[Case, ...]:
 
 
 def folds(cases: Sequence[Case], count: int, seed: int) -> tuple[tuple[str, ...], ...]:
-    """Deal the patients (not the volumes) into `count` groups of nearly equal size."""
+    """Divide the patients (not the volumes) at random into `count` groups of nearly equal size."""
     patients = sorted({case.patient for case in cases})
     order = np.random.default_rng(seed).permutation(len(patients))
     return tuple(tuple(sorted(patients[i] for i in order[k::count])) for k in range(count))
 
 
 def write_cases(path: Path, cases: Sequence[Case]) -> None:
-    """Keep cases in one compressed numpy file."""
-    arrays: dict[str, Any] = {}
+    """Write cases to one NumPy file."""
+    arrays: dict[str, NDArray[Any]] = {}
     for i, case in enumerate(cases):
         arrays[f"{i}/image"] = case.image.array[0]
         arrays[f"{i}/labels"] = case.labels.array[0]

@@ -1,22 +1,25 @@
-"""How well a network finds the left ventricle: one row a volume, means with intervals over patients."""
+"""How well a method finds and segments the left ventricle: one row a volume, means with intervals over patients."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from myoperf.errors import MyoPerfError
+from myoperf.geometry import angle_deg
 from myoperf.lv import LVFit
 from myoperf.lv.metrics import dice, hausdorff95_mm
-from myoperf.lv.network import Agreement, NetworkLV
+from myoperf.lv.network import Agreement
 from myoperf.research.lv_network.cases import Case
 from myoperf.stats import bootstrap_statistic, percentile_interval, wilson_interval
-from myoperf.types import Float
+from myoperf.types import Float, Volume
 
-__all__ = ["BAD_AXIS_DEG", "BAD_DICE", "MEASURES", "failure_detection", "judge", "judge_finder", "summarise"]
+__all__ = ["BAD_AXIS_DEG", "BAD_DICE", "MEASURES", "compare_masks", "evaluate_cases", "failure_detection", "summarise"]
 
 BAD_DICE, BAD_AXIS_DEG = 0.8, 10.0
 MEASURES = (
@@ -31,102 +34,102 @@ MEASURES = (
     "seconds",
 )
 
-Row = dict[str, Any]
+Row = dict[str, str | bool | float]
+"""What was measured on one volume, by the name of its column."""
 
 
-def judge(model: NetworkLV, cases: Sequence[Case]) -> list[Row]:
-    """Judge a network, without its fall-back; one row a case, with how well its passes agreed."""
+def compare_masks(
+    labels: NDArray[Any], truth: NDArray[Any], spacing_mm: NDArray[np.floating[Any]] | float
+) -> dict[str, float]:
+    """Compare labels (1 wall, 2 blood pool) of one 3D grid with the truth.
 
-    def find(case: Case) -> tuple[LVFit, Agreement | None]:
-        return model.find_with_agreement(case.image)
-
-    return [_row(case, find) for case in cases]
-
-
-def judge_finder(finder: Callable[[Any], LVFit], cases: Sequence[Case]) -> list[Row]:
-    """Judge any function from a volume to a fit, e.g. `myoperf.lv.find_lv`."""
-
-    def find(case: Case) -> tuple[LVFit, Agreement | None]:
-        return finder(case.image), None
-
-    return [_row(case, find) for case in cases]
-
-
-def _row(case: Case, find: Callable[[Case], tuple[LVFit, Agreement | None]]) -> Row:
-    row: Row = {"patient": case.patient, "case": case.name, "simulated": case.simulated, "found": True}
-    start = time.perf_counter()
-    try:
-        fit, agreement = find(case)
-    except MyoPerfError:
-        nothing = dict.fromkeys(MEASURES, np.nan) | {"wall_dice": 0.0, "pool_dice": 0.0}
-        return row | {"found": False, "flagged": True, "bad": True} | nothing
-    row["seconds"] = time.perf_counter() - start
-    got, truth = fit.labels.array[0], case.labels.array[0]
-    row["wall_dice"], row["pool_dice"] = dice(got == 1, truth == 1), dice(got == 2, truth == 2)
-    row["wall_hd95_mm"] = hausdorff95_mm(got == 1, truth == 1, case.image.spacing_mm)
-    row["axis_error_deg"] = _angle_deg(fit.frame.axis, case.frame.axis)
-    row["anterior_error_deg"] = _angle_deg(fit.frame.anterior, case.frame.anterior)
-    row["centre_error_mm"] = float(np.linalg.norm(fit.frame.centre_mm - case.frame.centre_mm))
-    row["length_error_mm"] = fit.frame.length_mm - case.frame.length_mm
-    row["wall_volume_error_percent"] = 100.0 * (float((got == 1).sum()) / float((truth == 1).sum()) - 1.0)
-    row["flagged"] = any(f.severity != "info" for f in fit.findings)
-    row["bad"] = row["wall_dice"] < BAD_DICE or row["axis_error_deg"] > BAD_AXIS_DEG
-    if agreement is not None:
-        row |= {
-            name: getattr(agreement, name) for name in ("overlap", "spread_deg", "volume_spread_percent", "sureness")
-        }
+    Returns
+    -------
+    wall_dice, wall_hd95_mm, pool_dice and pool_hd95_mm; the distance is NaN if a mask is empty.
+    """
+    row = {}
+    for name, label in (("wall", 1), ("pool", 2)):
+        one, other = labels == label, truth == label
+        row[f"{name}_dice"] = dice(one, other)
+        row[f"{name}_hd95_mm"] = hausdorff95_mm(one, other, spacing_mm) if one.any() and other.any() else np.nan
     return row
 
 
-def _angle_deg(one: Float, other: Float) -> float:
-    return float(np.rad2deg(np.arccos(np.clip(np.dot(one, other), -1, 1))))
+def evaluate_cases(find: Callable[[Volume], tuple[LVFit, Agreement | None]], cases: Sequence[Case]) -> list[Row]:
+    """Compare a method's pose and labels with the truth, one row a case.
+
+    Parameters
+    ----------
+    find
+        For example `myoperf.lv.network.NetworkLV.find_with_agreement`, which has no fall-back.
+    """
+    return [_row(case, find) for case in cases]
+
+
+def _row(case: Case, find: Callable[[Volume], tuple[LVFit, Agreement | None]]) -> Row:
+    row: Row = {"patient": case.patient, "case": case.name, "simulated": case.simulated, "found": True}
+    start = time.perf_counter()
+    try:
+        fit, agreement = find(case.image)
+    except MyoPerfError:
+        nothing = dict.fromkeys(MEASURES, np.nan) | {"wall_dice": 0.0, "pool_dice": 0.0}
+        return row | {"found": False, "flagged": True, "bad": True} | nothing
+    values = {"seconds": time.perf_counter() - start}
+    labels, truth = fit.labels.array[0], case.labels.array[0]
+    masks = compare_masks(labels, truth, case.image.spacing_mm)
+    values |= {name: value for name, value in masks.items() if name in MEASURES}
+    values["axis_error_deg"] = angle_deg(fit.frame.axis, case.frame.axis)
+    values["anterior_error_deg"] = angle_deg(fit.frame.anterior, case.frame.anterior)
+    values["centre_error_mm"] = float(np.linalg.norm(fit.frame.centre_mm - case.frame.centre_mm))
+    values["length_error_mm"] = fit.frame.length_mm - case.frame.length_mm
+    values["wall_volume_error_percent"] = 100.0 * (float((labels == 1).sum()) / float((truth == 1).sum()) - 1.0)
+    flagged = any(f.severity != "info" for f in fit.findings)
+    bad = values["wall_dice"] < BAD_DICE or values["axis_error_deg"] > BAD_AXIS_DEG
+    passes = {} if agreement is None else asdict(agreement)
+    return row | values | {"flagged": flagged, "bad": bad} | passes
 
 
 def summarise(rows: Sequence[Row], *, seed: int = 0, resamples: int = 2000) -> dict[str, Any]:
-    """Give mean, its 95 % interval by resampling patients, median, least and most of every measure, and n.
+    """Summarise each measure by its mean with a 95 % interval over resampled patients, median, extremes and n.
 
-    A volume in which nothing was found counts with an overlap of 0 and in no other measure.
+    A volume in which no ventricle was found counts with an overlap of 0, and not in the other measures.
     """
-    patients = np.array([row["patient"] for row in rows])
-    out: dict[str, Any] = {
-        "patients": np.unique(patients).size,
+    patients = [row["patient"] for row in rows]
+    values = np.array([[float(row[name]) for name in MEASURES] for row in rows])
+    rng = np.random.default_rng(seed)
+    samples = bootstrap_statistic(values, _mean_of_known, rng=rng, resamples=resamples, patient=patients)
+    return {
+        "patients": len(set(patients)),
         "volumes": len(rows),
         "found": sum(bool(row["found"]) for row in rows),
+        **{name: _spread(values[:, k], samples[:, k]) for k, name in enumerate(MEASURES)},
     }
-    for name in MEASURES:
-        values = np.array([float(row[name]) for row in rows])
-        # The same seed for every measure: the same patients are drawn, so that the intervals can be compared.
-        rng = np.random.default_rng(seed)
-        out[name] = _describe(
-            values, bootstrap_statistic(values, _mean, rng=rng, resamples=resamples, patient=patients)
-        )
-    return out
 
 
-def _mean(values: Float) -> float:
-    """Return the mean of the finite values; NaN where there are none."""
-    there = values[np.isfinite(values)]
-    return float(there.mean()) if there.size else np.nan
+def _mean_of_known(values: Float) -> Float:
+    """Mean over rows of the values that are not NaN; NaN if there are none."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.nansum(values, axis=0) / np.isfinite(values).sum(axis=0))
 
 
-def _describe(values: Float, means: Float) -> dict[str, Any] | None:
-    """Describe the finite values, with the interval of their resampled means; None where there are none."""
-    there = values[np.isfinite(values)]
-    if not there.size:
+def _spread(values: Float, means: Float) -> dict[str, Any] | None:
+    """Describe the finite values, with the interval of their resampled means; None if there are none."""
+    known = values[np.isfinite(values)]
+    if not known.size:
         return None
     interval = percentile_interval(means)
     return {
-        "mean": _short(there.mean()),
-        "interval": [_short(interval.lo), _short(interval.hi)],
-        "median": _short(np.median(there)),
-        "percentile_95": _short(np.percentile(there, 95)),
-        "least": _short(there.min()),
-        "most": _short(there.max()),
+        "mean": _rounded(known.mean()),
+        "interval": [_rounded(interval.lo), _rounded(interval.hi)],
+        "median": _rounded(np.median(known)),
+        "percentile_95": _rounded(np.percentile(known, 95)),
+        "least": _rounded(known.min()),
+        "most": _rounded(known.max()),
     }
 
 
 def failure_detection(rows: Sequence[Row]) -> dict[str, Any]:
-    """Give sensitivity and specificity of the flag for bad results, with Wilson intervals."""
+    """Sensitivity and specificity of the warning for bad results, with Wilson intervals."""
     bad = np.array([bool(row["bad"]) for row in rows])
     flagged = np.array([bool(row["flagged"]) for row in rows])
 
@@ -134,7 +137,7 @@ def failure_detection(rows: Sequence[Row]) -> dict[str, Any]:
         if n == 0:
             return {"n": 0, "value": None, "interval": None}
         interval = wilson_interval(hits, n)
-        return {"n": n, "value": _short(hits / n), "interval": [_short(interval.lo), _short(interval.hi)]}
+        return {"n": n, "value": _rounded(hits / n), "interval": [_rounded(interval.lo), _rounded(interval.hi)]}
 
     return {
         "bad": f"wall DSC < {BAD_DICE} or long axis off by > {BAD_AXIS_DEG:.0f} degrees",
@@ -143,5 +146,5 @@ def failure_detection(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def _short(value: Any) -> float:
+def _rounded(value: Any) -> float:
     return round(float(value), 4)

@@ -1,106 +1,110 @@
-"""``myoperf train lv``: simulate, train, cross-validate on real volumes, judge, write weights and card.
+"""``myoperf train lv``: simulate, train, cross-validate on real volumes, evaluate, write weights and card.
 
 1. A network is trained on simulated volumes alone.
-2. With real volumes at hand, it is trained on for every fold of their patients (real and simulated
-   volumes together), and each fold's network is judged on the patients it has not seen.
-3. What ships is trained on in the same way with all of them; so its figures on real volumes are those of
-   the folds' networks, and its figures on simulated ones are its own, on patients of another seed.
+2. If there are real volumes, its training continues for each fold of their patients, on real and simulated volumes
+   together, and the network of each fold is tested on the patients left out.
+3. The network that ships is trained further in the same way on all of them. So its results on real volumes are those of
+   the folds' networks, and its results on simulated volumes are its own, on patients of another seed.
 """
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from rich.progress import track
-from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from myoperf import __version__
 from myoperf.errors import InputError
-from myoperf.lv import find_lv
+from myoperf.lv import LVFit, find_lv
 from myoperf.lv.compact_network import LVCompact
-from myoperf.lv.network import NetworkLV
+from myoperf.lv.network import Agreement, NetworkLV
 from myoperf.phantom.fast import Kind
+from myoperf.pipeline.jobs import write_whole
 from myoperf.research.lv_network.cases import Case, folds, read_cases, read_real, write_cases
 from myoperf.research.lv_network.disturbance import DISTURBANCES, disturb_case
-from myoperf.research.lv_network.evaluation import Row, failure_detection, judge, judge_finder, summarise
+from myoperf.research.lv_network.evaluation import Row, evaluate_cases, failure_detection, summarise
 from myoperf.research.lv_network.simulated import KINDS, draw_case
-from myoperf.research.lv_network.training import RecipeLV, train_lv
+from myoperf.research.lv_network.training import Schedule, train_lv
+from myoperf.research.training.recipes import pick_recipe
+from myoperf.research.training.weights import load_weights, save_model, save_weights
+from myoperf.types import Volume
 
-__all__ = ["SCALES", "Scale", "run"]
+__all__ = ["RECIPES", "Recipe", "run"]
 
+Finder = Callable[[Volume], tuple[LVFit, Agreement | None]]
 REAL_SOURCE = "doi:10.13026/ce2z-dw74 (Calixto et al., PhysioNet 1.0.0, CC BY 4.0)"
+TRAINING_SEED, TESTING_SEED, REAL_SHARE = 501, 901, 0.7
 
 
-@dataclass(frozen=True)
-class Scale:
-    """How large a training is.
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """All settings of a run.
 
     Parameters
     ----------
     training, testing
-        Simulated volumes by kind of camera, one a patient; the two sets share no seed.
+        Simulated volumes by kind of camera, one per patient; the two sets share no seed.
     first, onward, final
-        Steps on simulation alone, on each fold, and on everything.
+        Trainings on simulated volumes alone, on each fold, and on all volumes.
     folds
-        Of the real volumes' patients.
+        Groups of the real volumes' patients.
     """
 
     training: Mapping[Kind, int]
     testing: Mapping[Kind, int]
-    first: RecipeLV
-    onward: RecipeLV
-    final: RecipeLV
+    first: Schedule
+    onward: Schedule
+    final: Schedule
     folds: int = 3
 
 
-SCALES: Mapping[str, Scale] = MappingProxyType(
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
-        "smoke": Scale(
-            {"spect": 1, "czt": 1},
-            {"spect": 1},
-            RecipeLV(steps=2, batch=1),
-            RecipeLV(steps=1, batch=1),
-            RecipeLV(steps=1, batch=1),
+        "smoke": Recipe(
+            training={"spect": 1, "czt": 1},
+            testing={"spect": 1},
+            first=Schedule(steps=2, batch=1),
+            onward=Schedule(steps=1, batch=1),
+            final=Schedule(steps=1, batch=1),
             folds=2,
         ),
-        "small": Scale(
-            {"czt": 200, "spect": 240, "pet": 100},
-            {"spect": 100, "czt": 60, "pet": 60},
-            RecipeLV(steps=4500),
-            RecipeLV(steps=1800, rate=1e-3),
-            RecipeLV(steps=2400, rate=1e-3),
+        "small": Recipe(
+            training={"czt": 200, "spect": 240, "pet": 100},
+            testing={"spect": 100, "czt": 60, "pet": 60},
+            first=Schedule(steps=4500),
+            onward=Schedule(steps=1800, rate=1e-3),
+            final=Schedule(steps=2400, rate=1e-3),
         ),
-        "full": Scale(
-            {"spect": 2000, "czt": 1500, "pet": 1500},
-            {"spect": 200, "czt": 100, "pet": 100},
-            RecipeLV(steps=40000, batch=4),
-            RecipeLV(steps=10000, batch=4, rate=1e-3),
-            RecipeLV(steps=10000, batch=4, rate=1e-3),
+        "full": Recipe(
+            training={"spect": 2000, "czt": 1500, "pet": 1500},
+            testing={"spect": 200, "czt": 100, "pet": 100},
+            first=Schedule(steps=40000, batch=4),
+            onward=Schedule(steps=10000, batch=4, rate=1e-3),
+            final=Schedule(steps=10000, batch=4, rate=1e-3),
             folds=5,
         ),
     }
 )
-TRAINING_SEED, TESTING_SEED, REAL_SHARE = 501, 901, 0.7
+"""``small`` is what ships."""
 
 
 def run(scale: str, out: Path, seed: int, *, data: Path | None, resume: bool, quiet: bool) -> None:
-    """Train and judge; goes on where an earlier run in `out` stopped when `resume`.
+    """Train and evaluate; with `resume`, continue where an earlier run in `out` stopped.
 
     Parameters
     ----------
     scale
-        A key of `SCALES`.
+        A key of `RECIPES`.
     out
-        Gets ``model.safetensors``, ``card.json``, ``judged.csv`` and a folder a training.
+        Gets ``model.safetensors``, ``card.json``, ``judged.csv`` and a folder for each training.
     seed
         Added to every seed.
     data
@@ -110,57 +114,61 @@ def run(scale: str, out: Path, seed: int, *, data: Path | None, resume: bool, qu
     Raises
     ------
     InputError
-        When `data` is no such folder.
+        If `data` has too few patients.
     """
-    size = SCALES[scale]
+    recipe = pick_recipe(RECIPES, scale)
     real = () if data is None else read_real(data)
-    if data is not None and len({c.patient for c in real}) < size.folds:
-        raise InputError(f"--data needs volumes with masks of at least {size.folds} patients.")
+    if data is not None and len({c.patient for c in real}) < recipe.folds:
+        raise InputError(f"--data needs volumes with masks of at least {recipe.folds} patients.")
     out.mkdir(parents=True, exist_ok=True)
-    training = _simulated(out / "training.npz", size.training, TRAINING_SEED + seed, quiet)
-    testing = _simulated(out / "testing.npz", size.testing, TESTING_SEED + seed, quiet)
+    training = _simulated(out / "training.npz", recipe.training, TRAINING_SEED + seed, quiet)
+    testing = _simulated(out / "testing.npz", recipe.testing, TESTING_SEED + seed, quiet)
 
-    def trained(name: str, recipe: RecipeLV, cases: Sequence[Case], start: Mapping[str, Any] | None) -> NetworkLV:
-        home = out / name
-        file = home / "model.safetensors"
+    def train(
+        name: str, schedule: Schedule, cases: Sequence[Case], start: Mapping[str, Tensor] | None = None
+    ) -> NetworkLV:
+        file, net = out / name / "model.safetensors", LVCompact()
         if resume and file.exists():
-            net = LVCompact()
-            net.load_state_dict(load_file(file))
+            load_weights(file, net)
         else:
-            recipe = replace(recipe, seed=recipe.seed + seed)
-            net = train_lv(cases, recipe, folder=home, start=start, real_share=REAL_SHARE, resume=resume, quiet=quiet)
-            save_file({k: v.contiguous() for k, v in net.state_dict().items()}, file)
+            schedule = replace(schedule, seed=schedule.seed + seed)
+            options = {"resume": resume, "quiet": quiet}
+            net = train_lv(cases, schedule, folder=file.parent, start=start, real_share=REAL_SHARE, **options)
+            save_weights(file, net)
         return NetworkLV(net.eval(), {})
 
     judged: list[tuple[str, Row]] = []
 
-    def note(name: str, part: str, rows: Callable[[], list[Row]]) -> None:
+    def judge(name: str, find: Finder, cases: Sequence[Case], part: str = "all") -> None:
         file = out / "judged" / f"{name}, {part}.json"
         if not (resume and file.exists()):
             file.parent.mkdir(exist_ok=True)
-            file.write_text(json.dumps(rows()), encoding="utf-8")
+            with write_whole(file) as unfinished:
+                unfinished.write_text(json.dumps(evaluate_cases(find, cases)), encoding="utf-8")
         judged.extend((name, row) for row in json.loads(file.read_text(encoding="utf-8")))
 
-    first = trained("simulated", size.first, training, None)
+    last = first = train("simulated", recipe.first, training)
     start = first.net.state_dict()
     if real:
-        note("simulated only, real volumes", "all", lambda: judge(first, real))
-    note("simulated only, simulated volumes", "all", lambda: judge(first, testing))
-    last = first
+        judge("simulated only, real volumes", first.find_with_agreement, real)
+    judge("simulated only, simulated volumes", first.find_with_agreement, testing)
     if real:
-        for k, held in enumerate(folds(real, size.folds, 0)):
-            seen = [c for c in real if c.patient not in held]
-            model = trained(f"fold{k}", replace(size.onward, seed=k + 1), [*seen, *training], start)
-            unseen = [c for c in real if c.patient in held]
-            name = "real and simulated, real volumes not seen"
-            note(name, f"fold {k}", partial(judge, model, unseen))
-        last = trained("all", replace(size.final, seed=9), [*real, *training], start)
-        note("shipped, simulated volumes", "all", lambda: judge(last, testing))
-        note("classical method, real volumes", "all", lambda: judge_finder(find_lv, real))
-    note("classical method, simulated volumes", "all", lambda: judge_finder(find_lv, testing))
-    spoilt = _spoilt(testing, TESTING_SEED + seed)
-    note("shipped, spoilt simulated volumes", "all", lambda: judge(last, spoilt))
-    write_model(out, last.net, judged, _about(scale, size, seed, data is not None))
+        for k, held_out in enumerate(folds(real, recipe.folds, 0)):
+            learned = [c for c in real if c.patient not in held_out]
+            model = train(f"fold{k}", replace(recipe.onward, seed=k + 1), [*learned, *training], start)
+            tested = [c for c in real if c.patient in held_out]
+            judge("real and simulated, real volumes not seen", model.find_with_agreement, tested, f"fold {k}")
+        last = train("all", replace(recipe.final, seed=9), [*real, *training], start)
+        judge("shipped, simulated volumes", last.find_with_agreement, testing)
+        judge("classical method, real volumes", _find_classically, real)
+    judge("classical method, simulated volumes", _find_classically, testing)
+    disturbed = _disturbed(testing, TESTING_SEED + seed)
+    judge("shipped, spoilt simulated volumes", last.find_with_agreement, disturbed)
+    write_model(out, last.net, judged, _about(scale, recipe, seed, data is not None))
+
+
+def _find_classically(volume: Volume) -> tuple[LVFit, None]:
+    return find_lv(volume), None
 
 
 def _simulated(file: Path, counts: Mapping[Kind, int], seed: int, quiet: bool) -> list[Case]:
@@ -174,15 +182,14 @@ def _simulated(file: Path, counts: Mapping[Kind, int], seed: int, quiet: bool) -
     return list(read_cases(file))
 
 
-def _spoilt(cases: Sequence[Case], seed: int) -> list[Case]:
-    """Spoil every third case, each in the next of the ways."""
-    chosen = cases[::3]
-    rng = np.random.default_rng(seed)
-    return [disturb_case(case, rng, DISTURBANCES[k % len(DISTURBANCES)]) for k, case in enumerate(chosen)]
+def _disturbed(cases: Sequence[Case], seed: int) -> list[Case]:
+    """Disturb every third case, each in the next way of `DISTURBANCES`."""
+    rng, ways = np.random.default_rng(seed), list(DISTURBANCES)
+    return [disturb_case(case, rng, ways[k % len(ways)]) for k, case in enumerate(cases[::3])]
 
 
-def _about(scale: str, size: Scale, seed: int, with_real: bool) -> dict[str, Any]:
-    counts = ", ".join(f"{n} {kind}" for kind, n in size.training.items())
+def _about(scale: str, recipe: Recipe, seed: int, with_real: bool) -> dict[str, Any]:
+    counts = ", ".join(f"{n} {kind}" for kind, n in recipe.training.items())
     source = f"simulated volumes ({counts})" + (f" and open real volumes, {REAL_SOURCE}" if with_real else "")
     data = " --data FOLDER" if with_real else ""
     return {
@@ -191,46 +198,35 @@ def _about(scale: str, size: Scale, seed: int, with_real: bool) -> dict[str, Any
         "task": "pose, wall and blood pool of the left ventricle in a transaxial perfusion volume",
         "training_data": source,
         "command": f"myoperf train lv --scale {scale} --seed {seed}{data}",
-        "recipe": {name: asdict(getattr(size, name)) for name in ("first", "onward", "final")},
-        "folds": size.folds if with_real else 0,
+        "recipe": {name: asdict(getattr(recipe, name)) for name in ("first", "onward", "final")},
+        "folds": recipe.folds if with_real else 0,
         "truth_of_real_volumes": "wall drawn by readers; blood pool and pose derived from the wall's geometry",
         "myoperf": __version__,
         "licence": "Apache-2.0",
-        "limits": "Research use only. PET and ordinary SPECT were seen in simulation only.",
+        "limits": "Research use only. Trained and tested on PET and ordinary SPECT in simulation only.",
     }
 
 
 def write_model(out: Path, net: LVCompact, judged: Sequence[tuple[str, Row]], about: Mapping[str, Any]) -> None:
-    """Write weights, card and one row a judged volume; the card's figures are worked out from the rows."""
-    out.mkdir(parents=True, exist_ok=True)
-    file = out / "model.safetensors"
-    save_file({k: v.contiguous() for k, v in net.state_dict().items()}, file)
-    names = list(dict.fromkeys(name for name, _ in judged))
+    """Write weights, card and one row a volume; the figures of the card are computed from the rows."""
     metrics: dict[str, Any] = {}
-    for name in names:
+    for name in dict.fromkeys(name for name, _ in judged):
         rows = [row for other, row in judged if other == name]
-        kinds = {"": rows} | {
-            f", {kind}": part for kind in KINDS if (part := [r for r in rows if str(r["case"]).startswith(f"{kind}-")])
-        }
-        for tail, part in kinds.items():
-            metrics[name + tail] = summarise(part) | {"failures": failure_detection(part)}
-    card = dict(about) | {
-        "metrics": metrics,
-        "verdict": verdict(metrics),
-        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
-        "bytes": file.stat().st_size,
-    }
-    (out / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+        parts = {"": rows} | {f", {k}": [r for r in rows if str(r["case"]).startswith(f"{k}-")] for k in KINDS}
+        for ending, part in parts.items():
+            if part:
+                metrics[name + ending] = summarise(part) | {"failures": failure_detection(part)}
+    save_model(out, net, {**about, "metrics": metrics, "verdict": verdict(metrics)})
     columns = list(dict.fromkeys(key for _, row in judged for key in row))
     with (out / "judged.csv").open("w", newline="") as lines:
         table = csv.DictWriter(lines, ["set", *columns], restval="")
         table.writeheader()
         for name, row in judged:
-            table.writerow({"set": name} | {k: _text(v) for k, v in row.items()})
+            table.writerow({"set": name} | {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
 
 
 def verdict(metrics: Mapping[str, Any]) -> str:
-    """Say the wall's overlap on every set, all cameras together, in one line."""
+    """Return the overlap of the wall on every set, all cameras together, in one line."""
     parts = []
     for name, figures in metrics.items():
         if name.endswith(tuple(KINDS)):
@@ -240,7 +236,3 @@ def verdict(metrics: Mapping[str, Any]) -> str:
         n = f"{figures['volumes']} volumes of {figures['patients']} patients"
         parts.append(f"{name}: wall DSC {wall['mean']:.3f} ({low:.3f}-{high:.3f}; {n})")
     return "; ".join(parts)
-
-
-def _text(value: Any) -> Any:
-    return f"{value:.6g}" if isinstance(value, float) else value

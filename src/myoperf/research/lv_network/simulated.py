@@ -1,9 +1,9 @@
-"""Simulated volumes with the left ventricle's truth: what the networks learn from beside real ones.
+"""Simulated volumes with the true pose and labels of the left ventricle, to train on beside real volumes.
 
-Readers draw the wall as they see it: blurred, so nearly twice as thick as it is. A network that learns
-from their masks and from simulation must be taught one meaning of "wall"; here it is the *apparent* wall,
-which a reader would draw at two fifths of the maximum across it (`apparent_labels`). The anatomical labels stay
-the truth for everything that is measured on simulated patients.
+Readers draw the wall as it looks: blurred, so nearly twice as thick as it is. A network that learns from their masks
+and from simulation must be taught one meaning of "wall"; here it is the *apparent* wall, which a reader would draw at
+two fifths of the maximum across it (`apparent_labels`). Everything that is measured on simulated patients keeps the
+anatomical labels as its truth.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from scipy import ndimage
 
 from myoperf.phantom.fast import Kind, czt_field, image_model, simulate_fast
 from myoperf.phantom.population import draw_patient
-from myoperf.phantom.records import PopulationOptions
 from myoperf.research.lv_network.cases import Case
 from myoperf.types import BLOOD_POOL, MYOCARDIUM, Volume
 
-__all__ = ["KINDS", "Camera", "apparent_labels", "draw_case"]
+__all__ = ["KINDS", "ImageGrid", "apparent_labels", "draw_case"]
 
 LOCAL_MM = 14.0
+"""How far "nearby" reaches: across a blurred wall, but not to the opposite one."""
 READER_LEVEL = 0.4
-"""Share of the maximum nearby at which readers draw the edge. In the open volumes of patients P01-P25
-(doi:10.13026/ce2z-dw74) the voxels on either side of a drawn edge have a median of 0.50 and 0.34."""
+"""Share of the maximum nearby at which readers draw the edge: in the open volumes of patients P01-P25
+(doi:10.13026/ce2z-dw74) the voxels on the two sides of a drawn edge have a median of 0.50 and 0.34."""
 
 
 @dataclass(frozen=True)
-class Camera:
-    """The grids a kind of camera writes.
+class ImageGrid:
+    """The grids of images from one kind of camera.
 
     Parameters
     ----------
     shape
         Planes, rows, columns.
     smallest_mm, largest_mm
-        Side of the cubic voxels, drawn evenly.
+        Side of the cubic voxels, drawn uniformly between the two.
     """
 
     shape: tuple[int, int, int]
@@ -46,11 +46,11 @@ class Camera:
     largest_mm: float
 
 
-KINDS: Mapping[Kind, Camera] = MappingProxyType(
+KINDS: Mapping[Kind, ImageGrid] = MappingProxyType(
     {
-        "spect": Camera((56, 64, 64), 5.8, 7.0),
-        "czt": Camera((60, 88, 88), 4.0, 4.0),
-        "pet": Camera((52, 80, 80), 3.6, 4.6),
+        "spect": ImageGrid((56, 64, 64), 5.8, 7.0),
+        "czt": ImageGrid((60, 88, 88), 4.0, 4.0),
+        "pet": ImageGrid((52, 80, 80), 3.6, 4.6),
     }
 )
 
@@ -60,9 +60,8 @@ def draw_case(
     index: int,
     kind: Kind,
     *,
-    population: PopulationOptions | None = None,
     apparent: bool = True,
-    camera: Camera | None = None,
+    grid: ImageGrid | None = None,
 ) -> Case:
     """Simulate one image in image space (`myoperf.phantom.fast`) with labels and pose.
 
@@ -74,40 +73,38 @@ def draw_case(
     seed, index
         Which case.
     kind
-        Camera.
-    population
-        Drawn from; the default one if absent.
+        Camera of the image-space model.
     apparent
-        Label the wall as it looks at the image's resolution, not as it is.
-    camera
-        Another grid than the kind's.
+        Label the wall as it looks at the image's resolution instead of its anatomy.
+    grid
+        Default: that of the kind.
     """
-    camera = camera or KINDS[kind]
+    grid = grid or KINDS[kind]
     rng = np.random.default_rng([seed, sorted(KINDS).index(kind), index])
-    patient = draw_patient(rng, population)
+    patient = draw_patient(rng)
     model = image_model(kind, rng, tracer=patient.tracer)
     image, labels, frame = simulate_fast(
         patient,
         rng,
         kind=kind,
         state="rest" if index % 2 else "stress",
-        spacing_mm=float(rng.uniform(camera.smallest_mm, camera.largest_mm)),
-        shape=camera.shape,
+        spacing_mm=float(rng.uniform(grid.smallest_mm, grid.largest_mm)),
+        shape=grid.shape,
         model=model,
     )
     if apparent:
         labels = apparent_labels(labels, across_mm=model.across_mm, along_mm=model.along_mm)
     if kind == "czt":
-        place = int(rng.integers(2**31))
-        image = czt_field(image, frame.centre_mm, np.random.default_rng(place))
-        labels = czt_field(labels, frame.centre_mm, np.random.default_rng(place))
+        field_seed = int(rng.integers(2**31))
+        image = czt_field(image, frame.centre_mm, np.random.default_rng(field_seed))
+        labels = czt_field(labels, frame.centre_mm, np.random.default_rng(field_seed))
         labels = labels.with_array(labels.array[0].astype(np.uint8))
     name = f"{kind}-{seed}-{index}"
     return Case(f"S{name}", name, image, labels, frame, simulated=True)
 
 
 def apparent_labels(labels: Volume, *, across_mm: float, along_mm: float) -> Volume:
-    """Label the wall as it looks when blurred: where it reaches `READER_LEVEL` of its maximum nearby.
+    """Label the wall as it looks when blurred: where it reaches `READER_LEVEL` of the maximum nearby.
 
     Parameters
     ----------
@@ -118,7 +115,7 @@ def apparent_labels(labels: Volume, *, across_mm: float, along_mm: float) -> Vol
 
     Returns
     -------
-    uint8 on the same grid; the pool is what the apparent wall leaves of the anatomical cavity.
+    uint8 on the same grid; the blood pool is what the apparent wall leaves of the anatomical cavity.
     """
     wall = labels.array[0] == MYOCARDIUM
     spacing = labels.spacing_mm
@@ -126,6 +123,6 @@ def apparent_labels(labels: Volume, *, across_mm: float, along_mm: float) -> Vol
     blurred = ndimage.gaussian_filter(wall.astype(np.float32), sigma, truncate=3.0)
     reach = np.maximum(1, np.rint(LOCAL_MM / spacing)).astype(int)
     nearby = ndimage.maximum_filter(blurred, size=tuple(2 * reach + 1))
-    seen = (blurred >= READER_LEVEL * nearby) & (nearby > 0.1)
-    pool = (labels.array[0] == BLOOD_POOL) & ~seen
-    return labels.with_array(np.where(seen, MYOCARDIUM, np.where(pool, BLOOD_POOL, 0)).astype(np.uint8))
+    apparent = (blurred >= READER_LEVEL * nearby) & (nearby > 0.1)
+    pool = (labels.array[0] == BLOOD_POOL) & ~apparent
+    return labels.with_array(np.where(apparent, MYOCARDIUM, np.where(pool, BLOOD_POOL, 0)).astype(np.uint8))

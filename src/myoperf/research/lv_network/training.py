@@ -1,4 +1,4 @@
-"""The recipe of the compact network that finds the left ventricle: random poses, both parts, one loop."""
+"""Training of the compact network that finds the left ventricle: random poses, localiser and U-Net in one loop."""
 
 from __future__ import annotations
 
@@ -21,37 +21,43 @@ from myoperf.lv.sampling import (
     COARSE_MM,
     coarse_points,
     crop_points,
+    frame_axes,
+    logits_at,
+    middle_mm,
     normalise,
-    pull,
     sample_at,
+    single,
+    voxel_points,
 )
+from myoperf.research.lv_network.augmentation import disturb_crop, random_rotation
 from myoperf.research.lv_network.cases import Case
-from myoperf.research.lv_network.losses import dice_loss
+from myoperf.research.training.weights import load_checkpoint, save_checkpoint
 
-__all__ = ["Ready", "RecipeLV", "prepare_case", "train_lv"]
+__all__ = ["PreparedCase", "Schedule", "dice_loss", "prepare_case", "train_lv"]
 
 BOX = 34
+"""Voxels a side of the box around the ventricle in which labels are compared."""
 SAVE_EVERY = 250
 
 
-@dataclass(frozen=True)
-class RecipeLV:
-    """Settings of a training.
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """Settings of one training.
 
     Parameters
     ----------
     steps
-        The learning rate falls to zero along them (cosine).
+        The learning rate falls to zero over them (cosine).
     batch
-        Volumes a step.
+        Volumes per step.
     rate
-        Largest learning rate of AdamW.
+        Highest learning rate of AdamW.
     seed
         Of the weights, the order and the augmentation.
     turn_deg, shift_mm, stretch
-        Standard deviations of the random pose.
+        Standard deviations of the random pose; `stretch` of the logarithm of the crop's size.
     averaged
-        Memory of the moving average of the weights, which is what comes out.
+        Share of the old value in the moving average of the weights, which is the result.
     """
 
     steps: int = 6000
@@ -64,9 +70,19 @@ class RecipeLV:
     averaged: float = 0.998
 
 
-@dataclass(frozen=True, eq=False)
-class Ready:
-    """A case as tensors: image, its affines, the pose, and a box of voxels about the ventricle."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PreparedCase:
+    """A case as tensors.
+
+    Attributes
+    ----------
+    image, index_from_lps
+        (1, planes, rows, columns) and its affine.
+    middle_mm, centre_mm, rotation, log_length
+        Middle of the volume; centre, axes (columns) and log(length / 80 mm) of the ventricle.
+    points_mm, labels
+        LPS points (D, H, W, 3) and labels (D, H, W) of a box of voxels around the ventricle.
+    """
 
     image: Tensor
     index_from_lps: Tensor
@@ -78,77 +94,48 @@ class Ready:
     labels: Tensor
 
 
-def prepare_case(case: Case) -> Ready:
-    """Turn a case into tensors (float32)."""
-    affine = case.image.lps_from_index
+def prepare_case(case: Case) -> PreparedCase:
+    """Turn a case into tensors of single precision."""
+    inverse, frame = index_from_lps(case.image.lps_from_index), case.frame
     shape = np.array(case.image.grid_shape)
-    place = transform_points(index_from_lps(affine), case.frame.centre_mm)
-    low = np.clip(np.rint(place).astype(int) - BOX // 2, 0, np.maximum(shape - BOX, 0))
-    high = np.minimum(low + BOX, shape)
-    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-    index = np.stack(np.meshgrid(*(np.arange(a, b) for a, b in zip(low, high, strict=True)), indexing="ij"), -1)
-    frame = case.frame
-
-    def single(values: object) -> Tensor:
-        return torch.from_numpy(np.array(values, dtype=np.float32))
-
-    return Ready(
-        single(case.image.array),
-        single(index_from_lps(affine)),
-        single(transform_points(affine, 0.5 * (shape - 1))),
-        single(frame.centre_mm),
-        single(np.stack([frame.axis, frame.anterior, frame.lateral], 1)),
-        float(np.log(frame.length_mm / 80.0)),
-        single(transform_points(affine, index)),
-        torch.from_numpy(case.labels.array[0][box].astype(np.int64)),
+    centre = transform_points(inverse, frame.centre_mm)
+    low = np.clip(np.rint(centre).astype(int) - BOX // 2, 0, np.maximum(shape - BOX, 0))
+    box = tuple(slice(a, b) for a, b in zip(low, np.minimum(low + BOX, shape), strict=True))
+    return PreparedCase(
+        image=single(case.image.array),
+        index_from_lps=single(inverse),
+        middle_mm=middle_mm(case.image),
+        centre_mm=single(frame.centre_mm),
+        rotation=frame_axes(frame),
+        log_length=float(np.log(frame.length_mm / 80.0)),
+        points_mm=voxel_points(case.image, box),
+        labels=torch.from_numpy(case.labels.array[0][box].astype(np.int64)),
     )
 
 
-def _turn(rng: np.random.Generator, degrees: float) -> Tensor:
-    """Give a random rotation whose angle about each axis has this standard deviation."""
-    v = rng.normal(0.0, np.deg2rad(degrees), 3)
-    skew = torch.tensor([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]], dtype=torch.float32)
-    turn: Tensor = torch.linalg.matrix_exp(skew)
-    return turn
+def dice_loss(probability: Tensor, truth: Tensor) -> Tensor:
+    """1 - Dice overlap of soft masks (B, ...), averaged over the batch; two empty masks cost nothing."""
+    p, t = probability.flatten(1), truth.flatten(1).to(probability.dtype)
+    return (1 - (2 * (p * t).sum(1) + 1e-5) / (p.sum(1) + t.sum(1) + 1e-5)).mean()
 
 
-def _ball(side: int, rng: np.random.Generator, width: tuple[float, float]) -> Tensor:
-    """Give a Gaussian somewhere in the cube, 1 at its middle; width as a share of the side."""
-    steps = torch.linspace(-1, 1, side)
-    parts = []
-    for place in rng.uniform(-0.9, 0.9, 3):
-        parts.append(torch.exp(-0.5 * ((steps - float(place)) / (2 * float(rng.uniform(*width)))) ** 2))
-    return parts[0][:, None, None] * parts[1][:, None] * parts[2]
-
-
-def _disturb(crop: Tensor, rng: np.random.Generator) -> Tensor:
-    """Vary contrast, sharpness and noise of a normalised crop; darken or brighten places in it."""
-    out = crop.clamp_min(1e-6) ** float(np.exp(rng.normal(0, 0.25))) * float(np.exp(rng.normal(0, 0.12)))
-    side = crop.shape[-1]
-    if rng.random() < 0.3:  # a defect
-        out = out * (1 - float(rng.uniform(0.2, 0.9)) * _ball(side, rng, (0.04, 0.12)))
-    if rng.random() < 0.3:  # attenuation
-        out = out * (1 + float(rng.uniform(-0.4, 0.4)) * _ball(side, rng, (0.2, 0.5)))
-    if rng.random() < 0.2:  # gut
-        out = out + float(rng.uniform(0.2, 1.5)) * _ball(side, rng, (0.03, 0.1))
-    if rng.random() < 0.3:
-        out = F.avg_pool3d(out[None], 3, 1, 1)[0] * (w := float(rng.uniform(0.2, 0.8))) + out * (1 - w)
-    if rng.random() < 0.5:
-        out = out + torch.from_numpy(rng.normal(0, rng.uniform(0, 0.06), out.shape).astype(np.float32))
-    return out
-
-
-def _crop_of(case: Ready, recipe: RecipeLV, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, float, Tensor]:
-    """Draw a pose near the truth -> crop, its centre, its rotation, its spacing, and the pose left over (13,)."""
-    rotation = case.rotation @ _turn(rng, recipe.turn_deg * rng.choice([0.4, 1.0, 1.4]))
-    centre = case.centre_mm + torch.from_numpy(rng.normal(0, recipe.shift_mm, 3).astype(np.float32))
-    spacing = 4.0 * float(np.exp(rng.normal(0, recipe.stretch)))
+def _crop_of(
+    case: PreparedCase, schedule: Schedule, rng: np.random.Generator
+) -> tuple[Tensor, Tensor, Tensor, float, Tensor]:
+    """Draw a pose near the true one -> crop, its centre, its rotation, its spacing, and the pose's error (13,)."""
+    turn = random_rotation(rng, np.deg2rad(schedule.turn_deg * rng.choice([0.4, 1.0, 1.4])))
+    rotation = case.rotation @ turn
+    centre = case.centre_mm + single(rng.normal(0, schedule.shift_mm, 3))
+    spacing = 4.0 * float(np.exp(rng.normal(0, schedule.stretch)))
     crop = normalise(sample_at(case.image, case.index_from_lps, crop_points(centre, rotation, spacing_mm=spacing)))
     scale = 4.0 / spacing
-    left = rotation.T @ (case.centre_mm - centre) / 40.0 * scale
-    turned = rotation.T @ case.rotation
-    target = torch.cat([left, turned.T.reshape(-1), torch.tensor([case.log_length + float(np.log(scale))])])
-    return _disturb(crop, rng), centre, rotation, spacing, target
+    shift = rotation.T @ (case.centre_mm - centre) / 40.0 * scale
+    error = _pose_row(shift, rotation.T @ case.rotation, case.log_length + float(np.log(scale)))
+    return disturb_crop(crop, rng), centre, rotation, spacing, error
+
+
+def _pose_row(centre: Tensor, rotation: Tensor, log_length: float) -> Tensor:
+    return torch.cat([centre, rotation.T.reshape(-1), torch.tensor([log_length])])
 
 
 def _pose_loss(pose: Tensor, target: Tensor) -> Tensor:
@@ -161,45 +148,46 @@ def _pose_loss(pose: Tensor, target: Tensor) -> Tensor:
     )
 
 
-def _segment_step(net: LVCompact, batch: Sequence[Ready], recipe: RecipeLV, rng: np.random.Generator) -> Tensor:
-    drawn = [_crop_of(case, recipe, rng) for case in batch]
+def _segment_step(
+    net: LVCompact, batch: Sequence[PreparedCase], schedule: Schedule, rng: np.random.Generator
+) -> Tensor:
+    """Loss of the U-Net: overlap and cross-entropy on the voxels of the volume, and the error of the pose."""
+    drawn = [_crop_of(case, schedule, rng) for case in batch]
     with torch.autocast("cpu", torch.bfloat16):
         logits, pose = net(torch.stack([d[0] for d in drawn]))
     total = _pose_loss(pose.float(), torch.stack([d[4] for d in drawn]))
     for case, (_, centre, rotation, spacing, _), out in zip(batch, drawn, logits.float(), strict=True):
-        back = pull(out, case.points_mm, centre, rotation, spacing_mm=spacing)[None]
-        chance = back.softmax(1)
-        overlap = dice_loss(chance[:, 1], case.labels[None] == 1) + 0.5 * dice_loss(
-            chance[:, 2], case.labels[None] == 2
-        )
-        total = total + (overlap + 0.5 * F.cross_entropy(back, case.labels[None])) / len(batch)
+        logits_there = logits_at(out, case.points_mm, centre, rotation, spacing_mm=spacing)[None]
+        probability, labels = logits_there.softmax(1), case.labels[None]
+        overlap = dice_loss(probability[:, 1], labels == 1) + 0.5 * dice_loss(probability[:, 2], labels == 2)
+        total = total + (overlap + 0.5 * F.cross_entropy(logits_there, labels)) / len(batch)
     return total
 
 
-def _locate_step(net: LVCompact, batch: Sequence[Ready], rng: np.random.Generator) -> Tensor:
+def _locate_step(net: LVCompact, batch: Sequence[PreparedCase], rng: np.random.Generator) -> Tensor:
+    """Loss of the localiser on fields that are turned, shifted and stretched at random."""
     fields, targets = [], []
     for case in batch:
-        turn, shift = _turn(rng, 10.0), torch.from_numpy(rng.normal(0, 30.0, 3).astype(np.float32))
+        turn, shift = random_rotation(rng, np.deg2rad(10.0)), single(rng.normal(0, 30.0, 3))
         stretch = float(np.exp(rng.normal(0, 0.1)))
         points = (coarse_points(torch.zeros(3)) * stretch) @ turn.T + case.middle_mm + shift
-        field = _disturb(normalise(sample_at(case.image, case.index_from_lps, points)), rng)
+        fields.append(disturb_crop(normalise(sample_at(case.image, case.index_from_lps, points)), rng))
         centre = turn.T @ (case.centre_mm - case.middle_mm - shift) / (stretch * 0.5 * COARSE * COARSE_MM)
-        matrix = turn.T @ case.rotation
-        fields.append(field)
-        length = torch.tensor([case.log_length - float(np.log(stretch))])
-        targets.append(torch.cat([4 * centre, matrix.T.reshape(-1), length]))
+        # The centre, in halves of a field of 320 mm, is weighed by 4, as in the U-Net's units of 40 mm.
+        targets.append(_pose_row(4 * centre, turn.T @ case.rotation, case.log_length - float(np.log(stretch))))
     with torch.autocast("cpu", torch.bfloat16):
         pose = net.locator(torch.stack(fields)).float()
     return _pose_loss(torch.cat([4 * pose[:, :3], pose[:, 3:]], 1), torch.stack(targets))
 
 
-def _rate(recipe: RecipeLV, step: int) -> float:
-    return recipe.rate * min(1.0, (step + 1) / 30) * 0.5 * (1 + float(np.cos(np.pi * step / recipe.steps)))
+def _rate(schedule: Schedule, step: int) -> float:
+    """Rise over 30 steps, then fall to zero along half a cosine."""
+    return schedule.rate * min(1.0, (step + 1) / 30) * 0.5 * (1 + float(np.cos(np.pi * step / schedule.steps)))
 
 
 def train_lv(
     cases: Sequence[Case],
-    recipe: RecipeLV,
+    schedule: Schedule,
     *,
     folder: Path,
     start: Mapping[str, Tensor] | None = None,
@@ -207,7 +195,7 @@ def train_lv(
     resume: bool = False,
     quiet: bool = True,
 ) -> LVCompact:
-    """Train; writes ``checkpoint.pt`` and ``log.jsonl``. Going on after a stop gives the same network.
+    """Train a network; writes ``checkpoint.pt`` and ``log.jsonl``. A resumed training gives the same network.
 
     Parameters
     ----------
@@ -216,55 +204,53 @@ def train_lv(
     folder
         Made if absent.
     start
-        Weights to start from; random ones if absent.
+        Weights to start from; default: random.
     real_share
-        Of the cases drawn, where there are both real and simulated ones.
+        Share of real cases among those drawn, if there are real and simulated ones.
     resume
-        Go on from the folder's checkpoint.
+        Continue from the folder's checkpoint.
     quiet
         No progress bar.
 
     Returns
     -------
-    The network with the moving average of its weights.
+    The network with the moving average of the weights.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(recipe.seed)
-    ready = [prepare_case(case) for case in cases]
-    groups = [g for g in ([i for i, c in enumerate(cases) if c.simulated == kind] for kind in (False, True)) if g]
+    torch.manual_seed(schedule.seed)
+    prepared = [prepare_case(case) for case in cases]
+    real_and_simulated = ([i for i, c in enumerate(cases) if c.simulated == simulated] for simulated in (False, True))
+    kinds = [rows for rows in real_and_simulated if rows]
     net, mean = LVCompact(), LVCompact()
     if start is not None:
         net.load_state_dict(start)
     mean.load_state_dict(net.state_dict())
-    optimiser = torch.optim.AdamW(net.parameters(), lr=recipe.rate, weight_decay=1e-3)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=schedule.rate, weight_decay=1e-3)
     first, file = 0, folder / "checkpoint.pt"
+    parts = {"net": net, "mean": mean, "optimiser": optimiser}
     if resume and file.exists():
-        state = torch.load(file, weights_only=True)
-        net.load_state_dict(state["net"])
-        mean.load_state_dict(state["mean"])
-        optimiser.load_state_dict(state["optimiser"])
-        first = int(state["step"])
-    (folder / "recipe.json").write_text(json.dumps(asdict(recipe)))
+        first = int(load_checkpoint(file, parts)["step"])
+    (folder / "recipe.json").write_text(json.dumps(asdict(schedule)))
     clock, sums = time.monotonic(), np.zeros(2)
-    steps = range(first, recipe.steps)
+    steps = range(first, schedule.steps)
     for step in track(steps, description=folder.name, disable=quiet, transient=True):
-        rng = np.random.default_rng([recipe.seed, step])
-        for part in optimiser.param_groups:
-            part["lr"] = _rate(recipe, step)
+        rng = np.random.default_rng([schedule.seed, step])
+        for group in optimiser.param_groups:
+            group["lr"] = _rate(schedule, step)
         batch = []
-        for _ in range(recipe.batch):
-            group = groups[0] if len(groups) == 1 or rng.random() < real_share else groups[1]
-            batch.append(ready[group[int(rng.integers(len(group)))]])
-        both = _segment_step(net, batch, recipe, rng), _locate_step(net, batch, rng)
+        for _ in range(schedule.batch):
+            kind = kinds[0] if len(kinds) == 1 or rng.random() < real_share else kinds[1]
+            batch.append(prepared[kind[int(rng.integers(len(kind)))]])
+        losses = _segment_step(net, batch, schedule, rng), _locate_step(net, batch, rng)
         optimiser.zero_grad()
-        (both[0] + both[1]).backward()  # type: ignore[no-untyped-call]
+        (losses[0] + losses[1]).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
         optimiser.step()
         with torch.no_grad():
-            memory = min(recipe.averaged, (step + 1) / (step + 10))
-            for kept, new in zip(mean.parameters(), net.parameters(), strict=True):
-                kept.lerp_(new, 1 - memory)
-        sums += [float(b.detach()) for b in both]
+            memory = min(schedule.averaged, (step + 1) / (step + 10))
+            for average, new in zip(mean.parameters(), net.parameters(), strict=True):
+                average.lerp_(new, 1 - memory)
+        sums += [float(loss.detach()) for loss in losses]
         done = step + 1
         if done % 50 == 0:
             spent = round(time.monotonic() - clock, 1)
@@ -272,14 +258,6 @@ def train_lv(
             with (folder / "log.jsonl").open("a") as log:
                 log.write(json.dumps(line) + "\n")
             sums[:] = 0
-        if done % SAVE_EVERY == 0 or done == recipe.steps:
-            _save(file, net, mean, optimiser, done)
+        if done % SAVE_EVERY == 0 or done == schedule.steps:
+            save_checkpoint(file, parts, step=done)
     return mean
-
-
-def _save(file: Path, net: LVCompact, mean: LVCompact, optimiser: torch.optim.Optimizer, step: int) -> None:
-    """Write the checkpoint beside the old one, then put it in its place."""
-    fresh = file.with_suffix(".new")
-    state = {"net": net.state_dict(), "mean": mean.state_dict(), "optimiser": optimiser.state_dict(), "step": step}
-    torch.save(state, fresh)
-    fresh.replace(file)

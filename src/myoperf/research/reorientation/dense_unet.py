@@ -2,8 +2,8 @@
 
 From that paper: a first layer of kernels 3, 5 and 7 side by side; dense blocks of norm, ELU, convolution; transitions
 down by a 1-convolution and max pooling, up by a strided transposed convolution; long skips that are projected and
-added, not joined, and short residual paths about the dense blocks of the way up. Its squares are made cubes. Sizes are
-not given for 3D: growth 12, three to four layers a block, three poolings and dropout 0.2 are assumed.
+added, not concatenated, and short residual paths around the dense blocks of the way up. Its squares become cubes. The
+paper gives no sizes for 3D: growth 12, three to four layers per block, three poolings and dropout 0.2 are assumed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from myoperf.lv.compact_network import CLASSES
 from myoperf.research.reorientation.attention_unet import norm_layer
 from myoperf.research.reorientation.output import LVOutput
 
@@ -35,8 +36,6 @@ class DenseUNetConfig:
         Dense layers of the levels, finest first; the last is the bottom.
     dropout
         After each convolution of a dense layer.
-    classes
-        Background, wall, blood pool.
     norm
         Instance or batch norm.
     """
@@ -45,12 +44,11 @@ class DenseUNetConfig:
     growth: int = 12
     depths: tuple[int, ...] = (3, 4, 4, 4)
     dropout: float = 0.2
-    classes: int = 3
     norm: Literal["instance", "batch"] = "batch"
 
 
 def unit(inside: int, outside: int, kernel: int, config: DenseUNetConfig) -> nn.Sequential:
-    """Norm, ELU, convolution, dropout."""
+    """Return norm, ELU, convolution and dropout."""
     convolution = nn.Conv3d(inside, outside, kernel, 1, kernel // 2, bias=False)
     return nn.Sequential(norm_layer(config.norm, inside), nn.ELU(), convolution, nn.Dropout3d(config.dropout))
 
@@ -95,7 +93,7 @@ class DenseUNet(nn.Module):
             self.grow.append(Dense(wide, depth, config))
             self.short.append(nn.Conv3d(wide, wide, 1, bias=False))
             channels = wide
-        self.out = nn.Sequential(norm_layer(config.norm, channels), nn.ELU(), nn.Conv3d(channels, config.classes, 1))
+        self.out = nn.Sequential(norm_layer(config.norm, channels), nn.ELU(), nn.Conv3d(channels, CLASSES, 1))
 
     def forward(self, volume: Tensor) -> LVOutput:
         """Segment a volume; see the class."""

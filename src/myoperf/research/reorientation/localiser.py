@@ -1,9 +1,9 @@
 """The small localiser of the compact MS-ST-UNet: a heat map for the centre, a look around it for the rotation.
 
-In place of ResNet50 and its pooling over the whole volume, which throws away where things are: the centre is the mean
-place of a heat map, and the rotation (and the rest of the translation) is read from the features in a box
-about the centre, half the field wide. A grid of 64 or more is averaged down to 32 a side first: a pose is read
-as well from voxels of 10 mm, in an eighth of the time, so that it can be learned from more volumes.
+It replaces ResNet50, whose pooling over the whole volume discards where things are: the centre is the mean position of
+a heat map, and the rotation (and the rest of the translation) is read from the features in a box around the centre,
+half the field wide. A grid of 64 or more is first averaged down to 32 a side: voxels of 10 mm show a pose as well, in
+an eighth of the time, so that it can be learned from more volumes.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ class LVLocaliserConfig:
 
 
 def heat_centre(heat: Tensor) -> Tensor:
-    """Mean place (B, 3), (x, y, z) in [-1, 1], of the softmax of a map (B, 1, D, H, W)."""
+    """Mean position (B, 3), (x, y, z) in [-1, 1], of the softmax of a map (B, 1, D, H, W)."""
     weight = heat.float().flatten(1).softmax(1).view(len(heat), *heat.shape[2:])  # (B, D, H, W)
-    places = []
+    centre = []
     for axis in (3, 2, 1):
         side = weight.shape[axis]
         steps = (2 * torch.arange(side, device=heat.device, dtype=torch.float32) + 1) / side - 1
         along = weight.sum([a for a in (1, 2, 3) if a != axis])  # (B, side)
-        places.append((along * steps).sum(1))
-    return torch.stack(places, 1)
+        centre.append((along * steps).sum(1))
+    return torch.stack(centre, 1)
 
 
 class LVLocaliser(nn.Module):
-    """Volume (B, 1, N, N, N) -> centre (B, 3) and features (B, `hidden`); N divisible by 8, also after thinning.
+    """Volume (B, 1, N, N, N) -> centre (B, 3) and features (B, `hidden`); N divisible by 8, also after averaging.
 
-    In single precision throughout: the grids are small (see `low_precision_is_safe` in
+    In single precision throughout, because the grids are small (see `low_precision_is_safe` in
     `myoperf.research.reorientation.training`).
     """
 
@@ -74,11 +74,11 @@ class LVLocaliser(nn.Module):
         self.head = nn.Sequential(nn.Linear(1024, config.hidden), nn.LeakyReLU(0.01))
 
     def forward(self, volume: Tensor) -> tuple[Tensor, Tensor]:
-        """Find the centre, then look around it; see the class."""
+        """Find the centre, then the features around it; see the class."""
         with full_precision(volume):
-            return self._find(F.avg_pool3d(volume.float(), max(volume.shape[2] // self.side, 1)))
+            return self._locate(F.avg_pool3d(volume.float(), max(volume.shape[2] // self.side, 1)))
 
-    def _find(self, volume: Tensor) -> tuple[Tensor, Tensor]:
+    def _locate(self, volume: Tensor) -> tuple[Tensor, Tensor]:
         half = self.fine(volume)  # (B, a, N/2, ...)
         quarter = self.middle(half)  # (B, b, N/4, ...)
         wide = F.interpolate(self.lift(self.coarse(quarter)), scale_factor=2.0, mode="trilinear")

@@ -1,4 +1,4 @@
-"""The networks of the MS-ST-UNet study by name: ablations (its Table 3) and peers (Table 4), in two sizes."""
+"""The networks of Ni et al. 2023 by name: ablations (their Table 3) and peers (Table 4), in two sizes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from typing import Literal
 from torch import nn
 
 from myoperf.research.reorientation.dense_unet import DenseUNet, DenseUNetConfig
-from myoperf.research.reorientation.ms_st_unet import ABLATIONS, MSSTUNet, ablation, compact_config, paper_config
+from myoperf.research.reorientation.ms_st_unet import (
+    ABLATIONS,
+    MSSTUNet,
+    MSSTUNetConfig,
+    ablation,
+    compact_config,
+)
 from myoperf.research.reorientation.nn_unet import NNUNet, NNUNetConfig, plan_channels
 from myoperf.research.reorientation.omega_net import OmegaNet, OmegaNetConfig
 from myoperf.research.reorientation.v_net import VNet, VNetConfig
@@ -59,4 +65,4 @@ def build_lv_network(name: str, size: Size = "compact") -> nn.Module:
         )
     if name in PEERS:
         return PEERS[name][size]()
-    return MSSTUNet(ablation(paper_config() if size == "paper" else compact_config(), name))
+    return MSSTUNet(ablation(MSSTUNetConfig() if size == "paper" else compact_config(), name))

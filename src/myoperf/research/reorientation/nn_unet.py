@@ -1,8 +1,8 @@
 """nnU-Net's 3D U-Net, its plan of sizes, its loss and its mirroring (Isensee et al., doi:10.1038/s41592-020-01008-z).
 
 Two 3^3 convolutions a stage with instance norm and leaky ReLU 0.01, strided convolutions down, transposed convolutions
-up, deep supervision at every stage of the way up but the lowest (which nnU-Net weighs with nought). The rules of the
-plan that speak of anisotropic voxels, patches and memory are left out: volumes here are whole, cubic and small.
+up, deep supervision at every stage of the way up but the lowest (whose weight in nnU-Net is zero). The rules of the
+plan for anisotropic voxels, patches and memory are left out: volumes here are whole, cubic and small.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from myoperf.lv.compact_network import CLASSES
+from myoperf.research.reorientation.attention_unet import double
 from myoperf.research.reorientation.output import LVOutput, labels_for
 
 __all__ = ["NNUNet", "NNUNetConfig", "compound_loss", "mirrored_probability", "plan_channels"]
 
 
 def plan_channels(side: int, *, base: int = 32, most: int = 320) -> tuple[int, ...]:
-    """Give the channels of each stage: halve until another halving would leave fewer than 4 voxels, 5 times at most."""
+    """Return the channels of each stage: halve the grid at most 5 times, while at least 4 voxels remain."""
     stages = 1
     while side % 2 == 0 and side // 2 >= 4 and stages < 6:
         side //= 2
@@ -35,21 +37,14 @@ class NNUNetConfig:
     ----------
     channels
         Of each stage, finest first (``plan_channels``).
-    classes
-        Background, wall, blood pool.
     """
 
     channels: tuple[int, ...] = plan_channels(128)
-    classes: int = 3
 
 
 def stage(inside: int, outside: int, stride: int) -> nn.Sequential:
-    """Two convolutions, the first with the stride."""
-    layers: list[nn.Module] = []
-    for first, step in ((inside, stride), (outside, 1)):
-        layers += [nn.Conv3d(first, outside, 3, step, 1), nn.InstanceNorm3d(outside, affine=True)]
-        layers.append(nn.LeakyReLU(0.01, inplace=True))
-    return nn.Sequential(*layers)
+    """Return the two convolutions of a stage."""
+    return double(inside, outside, "instance", stride=stride, bias=True)
 
 
 class NNUNet(nn.Module):
@@ -67,7 +62,7 @@ class NNUNet(nn.Module):
         pairs = list(zip(widths[1:], widths[:-1], strict=True))  # (below, here), finest first
         self.lift = nn.ModuleList([nn.ConvTranspose3d(below, here, 2, 2) for below, here in pairs])
         self.join = nn.ModuleList([stage(2 * here, here, 1) for _, here in pairs])
-        self.out = nn.ModuleList([nn.Conv3d(here, config.classes, 1) for _, here in pairs[: max(len(pairs) - 1, 1)]])
+        self.out = nn.ModuleList([nn.Conv3d(here, CLASSES, 1) for _, here in pairs[: max(len(pairs) - 1, 1)]])
 
     def forward(self, volume: Tensor) -> LVOutput:
         """Segment a volume; see the class."""
@@ -75,16 +70,16 @@ class NNUNet(nn.Module):
         for down in self.down:
             x = down(x)
             skips.append(x)
-        found: list[Tensor] = []
+        logits: list[Tensor] = []
         for level in reversed(range(len(self.join))):
             x = self.join[level](torch.cat([self.lift[level](x), skips[level]], 1))
             if level < len(self.out):
-                found.append(self.out[level](x))
-        return LVOutput(tuple(reversed(found)), (1.0,) * len(found))
+                logits.append(self.out[level](x))
+        return LVOutput(tuple(reversed(logits)), (1.0,) * len(logits))
 
 
 def compound_loss(output: LVOutput, labels: Tensor) -> Tensor:
-    """Cross-entropy minus soft Dice of the foreground over the batch, at each level, weighed 1, 1/2, 1/4, ...
+    """Cross-entropy minus soft Dice of the foreground over the batch, for each level, weighted 1, 1/2, 1/4, ...
 
     Parameters
     ----------
@@ -95,9 +90,9 @@ def compound_loss(output: LVOutput, labels: Tensor) -> Tensor:
     for level, (logits, truth) in enumerate(zip(output.logits, labels_for(labels, output), strict=True)):
         logits = logits.float()
         probability = logits.softmax(1)
-        wanted = F.one_hot(truth.long(), logits.shape[1]).movedim(-1, 1).float()
+        masks = F.one_hot(truth.long(), logits.shape[1]).movedim(-1, 1).float()
         over = (0, 2, 3, 4)
-        common, both = (probability * wanted).sum(over), (probability + wanted).sum(over)
+        common, both = (probability * masks).sum(over), (probability + masks).sum(over)
         overlap = ((2 * common + 1e-5) / (both + 1e-5).clamp_min(1e-8))[1:].mean()
         total = total + 0.5**level * (F.cross_entropy(logits, truth.long()) - overlap)
         weights += 0.5**level
@@ -107,10 +102,8 @@ def compound_loss(output: LVOutput, labels: Tensor) -> Tensor:
 @torch.no_grad()
 def mirrored_probability(network: nn.Module, volume: Tensor) -> Tensor:
     """Average the class probabilities (B, 3, D, H, W) over the eight mirrorings of a volume (B, 1, D, H, W)."""
-    total: Tensor | None = None
-    for turn in range(8):
-        axes = [axis for axis in (2, 3, 4) if turn >> (axis - 2) & 1]
-        found = network(volume.flip(axes)).logits[0].float().softmax(1).flip(axes)
-        total = found if total is None else total + found
-    assert total is not None
+    total = torch.zeros(())
+    for mirroring in range(8):
+        axes = [axis for axis in (2, 3, 4) if mirroring >> (axis - 2) & 1]
+        total = total + network(volume.flip(axes)).logits[0].float().softmax(1).flip(axes)
     return total / 8

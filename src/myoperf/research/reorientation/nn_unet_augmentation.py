@@ -1,4 +1,4 @@
-"""nnU-Net's augmentation (Isensee et al., doi:10.1038/s41592-020-01008-z, supplement 4) by MONAI's transforms."""
+"""The augmentation of nnU-Net (Isensee et al. 2021, doi:10.1038/s41592-020-01008-z, supplement 4), with MONAI."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ TURN_RAD = math.radians(30)
 
 
 def build_augmentation() -> Any:
-    """Give nnU-Net's chain over the keys "volume" and "labels", each (1, D, H, W), the volume of mean 0 and SD 1.
+    """Return nnU-Net's chain for the keys "volume" and "labels", each (1, D, H, W); the volume has mean 0 and SD 1.
 
     In its order and with its probabilities for 3D data of one channel: rotation by up to 30 degrees about
     each axis (0.2), scale 0.7 to 1.4 (0.2), noise of variance up to 0.1 (0.1), blur of 0.5 to 1 voxel (0.1),
     brightness and contrast times 0.75 to 1.25 (0.15 each), resolution down to one half (0.125), gamma 0.7 to 1.5 of
-    the inverted (0.1) and of the plain picture (0.3), and a mirroring of each axis (0.5).
-    Two of these differ a little from the original: the SD of the noise, not its variance, is drawn evenly,
+    the inverted (0.1) and of the original volume (0.3), and mirroring along each axis (0.5).
+    Two of these differ a little from the original: the SD of the noise is uniform, not its variance,
     and gamma keeps the volume's mean and SD in both cases.
     """
     mt: Any = import_module("monai.transforms")  # an extra, and slow to load
@@ -55,9 +55,9 @@ def build_augmentation() -> Any:
 
 
 def augment_as_nn_unet(volume: Tensor, labels: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Change volumes (B, 1, D, H, W) and labels (B, D, H, W) as nnU-Net does; the same generator, the same changes.
+    """Augment volumes (B, 1, D, H, W) and labels (B, D, H, W) as nnU-Net does; repeatable for a generator's state.
 
-    The volumes are brought to mean 0 and SD 1 for it, which is what its settings are for, and back.
+    The settings are for volumes of mean 0 and SD 1: the volumes are scaled to that and back.
     """
     chain = build_augmentation()
     changed = []

@@ -1,4 +1,4 @@
-"""What every network for the left ventricle returns, and the labels that fit each of its outputs."""
+"""The output of every network of the study, and labels on the grid of each of its levels."""
 
 from __future__ import annotations
 
@@ -18,44 +18,42 @@ class LVOutput:
     ----------
     logits
         Finest first. The first is (B, 3, D, H, W): background, wall, blood pool; in the short-axis
-        frame if the network turned the volume, else in the frame it was given. The others are those of
+        frame if the network turned the volume, otherwise in the frame of the volume. The others are for
         deep supervision, each half the size of the one before.
     fields
-        For each of `logits`, the part of the field's side it covers, about the centre: the multi-scale
-        network's (1, 1/2, 1/4) keep the voxel and halve the field; the peers' (1, 1, 1) double the voxel.
+        For each of `logits`, the part of the field's side that it covers, around the centre: with the
+        multi-scale network's (1, 1/2, 1/4) the voxel stays and the field halves; with the peers' (1, 1, 1) the voxel
+        doubles.
     rotation
         (B, 3, 3), M = [s R, T] of the volume: columns are the directions, in the given grid's (x, y, z) =
         (columns, rows, planes), of the short-axis grid's x, y and z.
     translation
         (B, 3), (x, y, z) of the short-axis grid's centre; [-1, 1] spans the volume, edge to edge.
-    six
-        (B, 6), the first two columns of `rotation` before they were made orthonormal.
     scale_rotations, scale_translations
         (B, S, 3, 3) and (B, S, 3), the pose of each sampler, coarsest field first; the first is `rotation`,
-        `translation`. Train all of them: one that is not supervised wanders.
+        `translation`. All must be trained: a pose without a loss drifts.
     initial
-        (B, 3, D, H, W), a first segmentation in the given frame (Omega-Net only).
+        (B, 3, D, H, W), a first segmentation in the frame of the volume (Omega-Net only).
     """
 
     logits: tuple[Tensor, ...]
     fields: tuple[float, ...]
     rotation: Tensor | None = None
     translation: Tensor | None = None
-    six: Tensor | None = None
     scale_rotations: Tensor | None = None
     scale_translations: Tensor | None = None
     initial: Tensor | None = None
 
 
 def labels_for(labels: Tensor, output: LVOutput) -> tuple[Tensor, ...]:
-    """Cut and thin labels (B, D, H, W), given in the frame of the first logits, to the grid of each logits.
+    """Crop and subsample labels (B, D, H, W), given in the frame of the first logits, to the grid of each logits.
 
     Returns
     -------
     tuple of Tensor
         One (B, D', H', W') for each of ``output.logits``, of the labels' type.
     """
-    fitted = []
+    levels = []
     for logits, field in zip(output.logits, output.fields, strict=True):
         part = labels
         for axis in range(1, 4):
@@ -63,5 +61,5 @@ def labels_for(labels: Tensor, output: LVOutput) -> tuple[Tensor, ...]:
             part = part.narrow(axis, (labels.shape[axis] - side) // 2, side)
         if part.shape[1:] != logits.shape[2:]:
             part = F.interpolate(part[:, None].float(), size=tuple(logits.shape[2:]), mode="nearest-exact")[:, 0]
-        fitted.append(part.to(labels.dtype))
-    return tuple(fitted)
+        levels.append(part.to(labels.dtype))
+    return tuple(levels)

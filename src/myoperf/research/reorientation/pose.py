@@ -1,19 +1,20 @@
-"""Rotations, poses and sampling in them: the geometry of spatial transformers, tensors only.
+"""Rotations, poses and sampling in a pose: the geometry of spatial transformers, tensors only.
 
-A pose is M = [s R, T] (MS-ST-UNet, equation 2): a point u of the turned grid shows the point s R u + T of the
+A pose is M = [s R, T] (Ni et al. 2023, equation 2): the point u of the turned grid shows the point s R u + T of the
 volume, both in (x, y, z) = (columns, rows, planes) with [-1, 1] from edge to edge (``align_corners=False``, so
 that half the field on half the grid falls on the voxels themselves; equation 5 of the paper counts from
 centre to centre, which differs by less than one part in the grid's side). Volumes are cubes of cubic voxels,
-or the rotation would shear.
+because the rotation would otherwise shear.
 
-Table 2's mean angles (-0.83, -1.14, 1.22) turn z to (-0.28, 0.91, 0.28): right, back and up in an LPS grid,
-the way from apex to base. So x is lateral, y inferior and z from apex to base: planes from apex to base, rows
-downwards to inferior, columns to lateral, a right-handed frame. Table 2's translations fit the shift of the image
-to the centre, the opposite of T.
+The mean angles of the paper's Table 2 (-0.83, -1.14, 1.22) turn z to (-0.28, 0.91, 0.28): right, back and up in an LPS
+grid, the direction from apex to base. So x is lateral, y inferior and z from apex to base: planes from apex to base,
+rows downwards to inferior, columns to lateral, a right-handed frame. The translations of Table 2 are the shift of the
+image to the centre, the opposite of T.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -23,6 +24,8 @@ from torch.nn import functional as F
 from myoperf.lv.compact_network import matrix_from_six
 
 __all__ = [
+    "MEAN_EULER",
+    "MEAN_TRANSLATION",
     "euler_from_matrix",
     "full_precision",
     "matrix_from_euler",
@@ -33,11 +36,16 @@ __all__ = [
     "sample_by_matrix",
     "sample_in_pose",
     "six_from_matrix",
+    "start_of",
+    "wrap_angle",
 ]
+
+MEAN_EULER, MEAN_TRANSLATION = (-0.83, -1.14, 1.22), (0.19, -0.15, 0.29)
+"""Mean pose of SPECT in Table 2 of the paper (radians; halves of the field), where the training of a pose starts."""
 
 
 def full_precision(like: Tensor) -> AbstractContextManager[object]:
-    """Switch autocast off for what follows: bfloat16 would round a pose to parts of a voxel."""
+    """Switch autocast off inside the block: bfloat16 would round a pose to parts of a voxel."""
     device = like.device.type
     return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
 
@@ -61,8 +69,8 @@ def euler_from_matrix(rotation: Tensor, *, near: Tensor | None = None) -> Tensor
     Parameters
     ----------
     near
-        (..., 3), give the set nearer to these angles (sum of wrapped differences) instead: Table 2's beta reaches
-        -1.69, beyond the quarter turn.
+        (..., 3); return the set nearer to these angles (sum of wrapped differences) instead. The beta of the paper's
+        Table 2 reaches -1.69, beyond the quarter turn.
     """
     flat = torch.sqrt(rotation[..., 1, 0] ** 2 + rotation[..., 1, 1] ** 2 + 1e-12)
     alpha = torch.atan2(rotation[..., 0, 2], rotation[..., 2, 2])
@@ -71,12 +79,13 @@ def euler_from_matrix(rotation: Tensor, *, near: Tensor | None = None) -> Tensor
     first = torch.stack([alpha, beta, gamma], -1)
     if near is None:
         return first
-    second = _wrap(torch.stack([alpha + torch.pi, torch.pi - beta, gamma + torch.pi], -1))
-    far = [_wrap(one - near).abs().sum(-1, keepdim=True) for one in (first, second)]
+    second = wrap_angle(torch.stack([alpha + torch.pi, torch.pi - beta, gamma + torch.pi], -1))
+    far = [wrap_angle(one - near).abs().sum(-1, keepdim=True) for one in (first, second)]
     return torch.where(far[0] <= far[1], first, second)
 
 
-def _wrap(angle: Tensor) -> Tensor:
+def wrap_angle(angle: Tensor) -> Tensor:
+    """Bring angles in radians to [-pi, pi)."""
     return torch.remainder(angle + torch.pi, 2 * torch.pi) - torch.pi
 
 
@@ -85,19 +94,24 @@ def six_from_matrix(rotation: Tensor) -> Tensor:
     return torch.cat([rotation[..., 0], rotation[..., 1]], -1)
 
 
+def start_of(euler: Sequence[float] = MEAN_EULER, translation: Sequence[float] = MEAN_TRANSLATION) -> Tensor:
+    """Return the nine numbers (two columns of the rotation, translation) that the last layer of a localiser adds to."""
+    return torch.cat([six_from_matrix(matrix_from_euler(torch.tensor(euler))), torch.tensor(translation)])
+
+
 def pose_matrix(rotation: Tensor, translation: Tensor, scale: float = 1.0) -> Tensor:
-    """Give M = [s R, T], (B, 3, 4), of rotations (B, 3, 3) and translations (B, 3)."""
+    """Return M = [s R, T], (B, 3, 4), for rotations (B, 3, 3) and translations (B, 3)."""
     return torch.cat([scale * rotation, translation[..., None]], -1)
 
 
-def sample_by_matrix(volume: Tensor, matrix: Tensor, size: tuple[int, int, int], *, mode: str = "bilinear") -> Tensor:
+def sample_by_matrix(volume: Tensor, matrix: Tensor, size: tuple[int, int, int]) -> Tensor:
     """Sample (B, C, D, H, W) at M u for the points u of a grid of `size`, zero outside -> (B, C, *size).
 
-    The grid is made in float32 also under autocast.
+    The grid is computed in float32 even under autocast.
     """
     with full_precision(volume):
         grid = F.affine_grid(matrix.float(), [len(volume), 1, *size], align_corners=False)
-        moved = F.grid_sample(volume.float(), grid, mode=mode, padding_mode="zeros", align_corners=False)
+        moved = F.grid_sample(volume.float(), grid, padding_mode="zeros", align_corners=False)
     return moved.to(volume.dtype)
 
 
@@ -108,33 +122,25 @@ def sample_in_pose(
     *,
     scale: float = 1.0,
     size: tuple[int, int, int] | None = None,
-    mode: str = "bilinear",
 ) -> Tensor:
-    """Turn a volume to its pose: `scale` is the part of the field's side to show, `size` the grid (default: the same).
+    """Turn a volume (B, C, D, H, W) to its pose.
 
     Parameters
     ----------
-    mode
-        "bilinear" (trilinear in 3D) for images, "nearest" for labels.
+    scale
+        Part of the field's side to show.
+    size
+        Of the turned grid; default: the volume's.
     """
     sides = (volume.shape[2], volume.shape[3], volume.shape[4])
-    return sample_by_matrix(volume, pose_matrix(rotation, translation, scale), size or sides, mode=mode)
+    return sample_by_matrix(volume, pose_matrix(rotation, translation, scale), size or sides)
 
 
-def sample_back(
-    turned: Tensor,
-    rotation: Tensor,
-    translation: Tensor,
-    *,
-    scale: float = 1.0,
-    size: tuple[int, int, int] | None = None,
-    mode: str = "bilinear",
-) -> Tensor:
-    """Bring what lies in the turned frame (B, C, D, H, W) back to the volume's; zero outside."""
+def sample_back(turned: Tensor, rotation: Tensor, translation: Tensor, *, scale: float = 1.0) -> Tensor:
+    """Resample what lies in the turned frame (B, C, D, H, W) in the frame of the volume; zero outside."""
     back = rotation.float().transpose(-1, -2) / scale
     matrix = torch.cat([back, -back @ translation.float()[..., None]], -1)
-    sides = (turned.shape[2], turned.shape[3], turned.shape[4])
-    return sample_by_matrix(turned, matrix, size or sides, mode=mode)
+    return sample_by_matrix(turned, matrix, (turned.shape[2], turned.shape[3], turned.shape[4]))
 
 
 def relative_pose(
@@ -147,15 +153,15 @@ def relative_pose(
     next_scale: float,
     exact: bool,
 ) -> Tensor:
-    """Give the (B, 3, 4) that takes points of the next scale's grid to this scale's (equation 6).
+    """Return the (B, 3, 4) that maps points of the next scale's grid to this scale's (equation 6).
 
     Parameters
     ----------
     exact
-        True: the composition, M^-1 M', under which features and samples of the next scale lie on each
-        other. False: as the paper writes it, [s R(theta' - theta), t' - t] with s = next_scale / scale and
-        differences of Euler angles, which is the same only where the differences are nought. (Which of
-        the two scales is subtracted is not said; here the one left, as in the exact form.)
+        True: the composition M^-1 M', under which features and samples of the next scale coincide.
+        False: as printed in the paper, [s R(theta' - theta), t' - t] with s = next_scale / scale and
+        differences of Euler angles, which is the same only if the differences are zero. (The paper does not state
+        which scale is subtracted; here it is the current one, as in the exact form.)
     """
     ratio = next_scale / scale
     with full_precision(rotation):

@@ -1,4 +1,4 @@
-"""ResNet50 in 3D: the localiser of the paper-sized MS-ST-UNet (doi:10.1109/CVPR.2016.90, bottleneck blocks)."""
+"""ResNet50 in 3D, the localiser of the full MS-ST-UNet (He et al. 2016, doi:10.1109/CVPR.2016.90)."""
 
 from __future__ import annotations
 
@@ -64,6 +64,6 @@ class ResNet3D(nn.Module):
         self.stages = nn.Sequential(*stages)
 
     def forward(self, volume: Tensor) -> Tensor:
-        """Describe a volume; see the class."""
+        """Return the features of a volume; see the class."""
         y: Tensor = self.stages(self.stem(volume))  # (B, 32 w, D/32, H/32, W/32)
         return y.mean((2, 3, 4))

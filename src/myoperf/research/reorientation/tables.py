@@ -1,11 +1,10 @@
-"""Tables and figures of MS-ST-UNet's experiments from rows of judged volumes: paper 003's tables 3, 4, figures 4, 6."""
+"""Tables and figures from rows of evaluated volumes: tables 3 and 4, figures 4 and 6 of Ni et al. 2023."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ import pandas as pd
 from myoperf.errors import InputError
 from myoperf.research.reorientation.figures import PARAMETERS, draw_poses, draw_volumes, r2
 from myoperf.research.reorientation.networks import LV_NETWORKS
+from myoperf.research.training.tables import write_table
 from myoperf.stats import bootstrap_statistic, percentile_interval
 from myoperf.types import Float
 
@@ -62,20 +62,19 @@ _TITLES: Mapping[str, str] = MappingProxyType(
 
 
 def write_tables(out: Path) -> None:
-    """Make tables and figures from the jobs done so far."""
+    """Make tables and figures from the jobs finished so far."""
     files = sorted((out / "jobs").glob("*.csv"))
     if not files:
-        raise InputError("No job is done yet; nothing to tabulate.")
+        raise InputError("There are no tables to make: no job is finished yet.")
     rows = pd.concat([pd.read_csv(file) for file in files])
     tables = {
         "overlap": _overlaps(rows),
         "pose": _poses(rows),
-        "wall_volume": _volumes_of_wall(rows),
+        "wall_volume": _wall_volumes(rows),
         "differences": _differences(rows),
     }
     for name, table in tables.items():
-        table.to_csv(out / f"{name}.csv", index=False, float_format="%.5g")
-        (out / f"{name}.md").write_text(_markdown(table))
+        write_table(out, name, table, titles=_TITLES, number=".4g", float_format="%.5g")
     for kind in sorted(set(rows["tested_on"])):
         shown = [(NAMES[key[3]], part) for key, part in _with_pose(rows) if key[0] == kind]
         if shown:
@@ -83,32 +82,12 @@ def write_tables(out: Path) -> None:
             draw_volumes(shown, kind, out / f"figure6-{kind}.png")
 
 
-def _markdown(table: pd.DataFrame) -> str:
-    """Lay a table out for a page: a value with its interval in one cell."""
-    shown = [c for c in table.columns if not c.endswith(("_lo", "_hi"))]
-    titles = [_TITLES.get(column, column.replace("_", " ")) for column in shown]
-    lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(shown)]
-    for _, row in table.iterrows():
-        cells = []
-        for column in shown:
-            value = row[column]
-            if not isinstance(value, float):
-                cells.append(str(value))
-            elif not np.isfinite(value):
-                cells.append("")
-            elif f"{column}_lo" in table:
-                cells.append(f"{value:.4g} ({row[f'{column}_lo']:.4g} to {row[f'{column}_hi']:.4g})")
-            else:
-                cells.append(f"{value:.4g}")
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
 def _groups(rows: pd.DataFrame) -> list[tuple[tuple[str, str, str, str], pd.DataFrame]]:
+    """Split rows by (tested on, trained on, pose, network), in the order of the paper's tables."""
     keys = ["tested_on", "trained_on", "pose", "network"]
-    found = dict(list(rows.groupby(keys)))
-    order = sorted(found, key=lambda k: (k[0] == "pet", k[0] != k[1], k[2], LV_NETWORKS.index(str(k[3]))))
-    return [((str(k[0]), str(k[1]), str(k[2]), str(k[3])), found[k]) for k in order]
+    groups = dict(list(rows.groupby(keys)))
+    order = sorted(groups, key=lambda k: (k[0] == "pet", k[0] != k[1], k[2], LV_NETWORKS.index(str(k[3]))))
+    return [((str(k[0]), str(k[1]), str(k[2]), str(k[3])), groups[k]) for k in order]
 
 
 def _label(key: tuple[str, str, str, str]) -> dict[str, str]:
@@ -118,11 +97,11 @@ def _label(key: tuple[str, str, str, str]) -> dict[str, str]:
 
 
 def _overlaps(rows: pd.DataFrame) -> pd.DataFrame:
-    """Tables 3 and 4: overlap and distance with intervals over patients, and the angles' mean squared error."""
+    """Tables 3 and 4: overlap and distance with intervals over patients, and the mean squared error of the angles."""
     out = []
     for key, part in _groups(rows):
         rng = np.random.default_rng(0)
-        row: dict[str, Any] = dict(_label(key), n=len(part))
+        row: dict[str, str | float] = {**_label(key), "n": len(part)}
         for column, scale in (
             ("wall_dice", 100),
             ("pool_dice", 100),
@@ -154,34 +133,29 @@ def _with_pose(rows: pd.DataFrame) -> list[tuple[tuple[str, str, str, str], pd.D
 
 
 def _poses(rows: pd.DataFrame) -> pd.DataFrame:
-    """Figure 4's numbers: R2 of the regression line and of the prediction itself, for each of the six parameters."""
+    """Numbers of figure 4: R2 of the regression line and of the prediction itself, for each of the six parameters."""
     out = []
     for key, part in _with_pose(rows):
-        row: dict[str, Any] = dict(_label(key), n=len(part))
+        row: dict[str, str | float] = {**_label(key), "n": len(part)}
         for name in PARAMETERS:
-            got, truth = part[name].to_numpy(float), part[f"true_{name}"].to_numpy(float)
-            row[f"r2_{name}"] = r2(got, truth)
-            row[f"explained_{name}"] = 1 - ((got - truth) ** 2).sum() / ((truth - truth.mean()) ** 2).sum()
+            estimate, truth = part[name].to_numpy(float), part[f"true_{name}"].to_numpy(float)
+            row[f"r2_{name}"] = r2(estimate, truth)
+            row[f"explained_{name}"] = 1 - ((estimate - truth) ** 2).sum() / ((truth - truth.mean()) ** 2).sum()
         out.append(row)
     return pd.DataFrame(out)
 
 
-def _volumes_of_wall(rows: pd.DataFrame) -> pd.DataFrame:
-    """Figure 6's numbers: regression of the wall's volume, relative error and limits of agreement."""
+def _wall_volumes(rows: pd.DataFrame) -> pd.DataFrame:
+    """Numbers of figure 6: regression of the wall's volume, relative error and limits of agreement."""
     out = []
     for key, part in _groups(rows):
-        got, truth = part["wall_ml"].to_numpy(float), part["true_wall_ml"].to_numpy(float)
-        error = 100 * (got - truth) / truth
-        slope, offset = np.polyfit(truth, got, 1) if len(part) > 2 else (np.nan, np.nan)
+        estimate, truth = part["wall_ml"].to_numpy(float), part["true_wall_ml"].to_numpy(float)
+        error = 100 * (estimate - truth) / truth
+        slope, offset = np.polyfit(truth, estimate, 1) if len(part) > 2 else (np.nan, np.nan)
         mean, low, high = _interval(error, np.random.default_rng(0))
         spread = float(error.std(ddof=1)) if len(part) > 1 else np.nan
         out.append(
-            dict(_label(key), n=len(part))
-            | {
-                "r2": r2(got, truth),
-                "slope": slope,
-                "offset_ml": offset,
-            }
+            {**_label(key), "n": len(part), "r2": r2(estimate, truth), "slope": slope, "offset_ml": offset}
             | {"error_percent": mean, "error_percent_lo": low, "error_percent_hi": high, "error_percent_sd": spread}
             | {"agreement_lo_percent": mean - 1.96 * spread, "agreement_hi_percent": mean + 1.96 * spread}
         )
@@ -189,7 +163,7 @@ def _volumes_of_wall(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _differences(rows: pd.DataFrame) -> pd.DataFrame:
-    """Give the paper's claims as paired differences of the wall's and pool's overlap, in points."""
+    """Compute the claims of the paper as paired differences in the overlap of wall and pool, in points."""
     own = rows[(rows["trained_on"] == rows["tested_on"]) & (rows["pose"] == "found")]
     out = []
     for kind, part in own.groupby("tested_on"):
@@ -197,7 +171,7 @@ def _differences(rows: pd.DataFrame) -> pd.DataFrame:
         for one, other, claim in COMPARED:
             if one not in wide or other not in wide:
                 continue
-            row: dict[str, Any] = {"tested_on": f"{kind}, simulated", "claim": claim, "n": len(wide[one])}
+            row: dict[str, str | float] = {"tested_on": f"{kind}, simulated", "claim": claim, "n": len(wide[one])}
             for mask in ("wall", "pool"):
                 difference = 100 * (wide[one][f"{mask}_dice"] - wide[other][f"{mask}_dice"]).to_numpy(float)
                 mean, low, high = _interval(difference, np.random.default_rng(0))
@@ -208,8 +182,8 @@ def _differences(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _interval(values: Float, rng: np.random.Generator) -> tuple[float, float, float]:
     """Mean and its 95 % interval by resampling patients (one volume each); NaN is left out."""
-    there = values[np.isfinite(values)]
-    if not there.size:
+    known = values[np.isfinite(values)]
+    if not known.size:
         return np.nan, np.nan, np.nan
-    interval = percentile_interval(bootstrap_statistic(there, rng=rng))
-    return float(there.mean()), interval.lo, interval.hi
+    interval = percentile_interval(bootstrap_statistic(known, rng=rng))
+    return float(known.mean()), interval.lo, interval.hi

@@ -1,6 +1,6 @@
-"""V-Net: residual stages of 5^3 convolutions (Milletari et al., doi:10.1109/3DV.2016.79).
+"""V-Net: residual stages of 5^3 convolutions (Milletari et al. 2016, doi:10.1109/3DV.2016.79).
 
-The study compared with "V-Net structure [18]" and gives no sizes: those of the original are taken, with a norm after
+Ni et al. 2023 compare with "V-Net structure [18]" and give no sizes: those of the original are used, with a norm after
 each convolution as in the public implementations (the original has none).
 """
 
@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from myoperf.lv.compact_network import CLASSES
 from myoperf.research.reorientation.attention_unet import norm_layer
 from myoperf.research.reorientation.output import LVOutput
 
@@ -28,15 +29,12 @@ class VNetConfig:
         Channels of the finest level; doubled at every level down.
     depths
         Convolutions of the levels, finest first; the last is the bottom.
-    classes
-        Background, wall, blood pool.
     norm
         Instance or batch norm.
     """
 
     width: int = 16
     depths: tuple[int, ...] = (1, 2, 3, 3, 3)
-    classes: int = 3
     norm: Literal["instance", "batch"] = "batch"
 
 
@@ -60,7 +58,7 @@ class Stage(nn.Module):
 
 
 def change(convolution: nn.Module, channels: int, norm: str) -> nn.Sequential:
-    """Give a strided convolution its norm and activation."""
+    """Append norm and activation to a strided convolution."""
     return nn.Sequential(convolution, norm_layer(norm, channels), nn.PReLU(channels))
 
 
@@ -83,11 +81,11 @@ class VNet(nn.Module):
             self.ups.append(change(nn.ConvTranspose3d(below, skip, 2, 2, bias=False), skip, norm))
             below = 2 * skip
             self.joins.append(Stage(below, below, depth, norm))
-        self.out = nn.Conv3d(below, config.classes, 1)
+        self.out = nn.Conv3d(below, CLASSES, 1)
 
     def forward(self, volume: Tensor) -> LVOutput:
         """Segment a volume; see the class."""
-        x = self.first(volume, volume)  # the picture is added to every channel
+        x = self.first(volume, volume)  # the volume is added to every channel
         skips = [x]
         for down, stage in zip(self.downs, self.stages, strict=True):
             x = down(x)

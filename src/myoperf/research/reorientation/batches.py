@@ -1,0 +1,141 @@
+"""Batches of volumes on one cubic grid, in random poses, with their true labels and pose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from myoperf.geometry import index_from_lps
+from myoperf.lv.sampling import middle_mm, normalise, sample_at, single
+from myoperf.research.lv_network.cases import Case
+from myoperf.research.reorientation.pose import euler_from_matrix
+
+__all__ = ["Batch", "FieldOfView", "mean_pose", "sample_batch", "sample_images"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldOfView:
+    """The cube that the networks see, around the middle of the volume.
+
+    Parameters
+    ----------
+    side
+        Voxels per side.
+    voxel_mm
+        Side of a voxel.
+    """
+
+    side: int
+    voxel_mm: float
+
+    @property
+    def half_mm(self) -> float:
+        """Half of the cube's side: the unit of translations."""
+        return 0.5 * self.side * self.voxel_mm
+
+    def points(self) -> Tensor:
+        """Return the points (N, N, N, 3) of the cube's voxels, (x, y, z) in [-1, 1]."""
+        steps = (torch.arange(self.side, dtype=torch.float32) + 0.5) * 2 / self.side - 1
+        return torch.stack(torch.meshgrid(steps, steps, steps, indexing="ij"), -1).flip(-1)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Batch:
+    """Volumes on the grid of a field of view, with their truth.
+
+    Parameters
+    ----------
+    volume
+        (B, 1, N, N, N), planes towards the head, rows to the back, columns to the left.
+    labels, turned_labels
+        (B, N, N, N) in the frame of the volume and in the short-axis frame.
+    rotation, translation
+        True pose (B, 3, 3), (B, 3); see `myoperf.research.reorientation.pose`.
+    """
+
+    volume: Tensor
+    labels: Tensor
+    turned_labels: Tensor
+    rotation: Tensor
+    translation: Tensor
+
+
+Augmentation = tuple[Tensor, Tensor]
+"""Rotation (3, 3) and shift (3,), in halves of the field, of the grid in the patient."""
+
+
+def sample_batch(
+    cases: Sequence[Case], field: FieldOfView, augmentations: Sequence[Augmentation] | None = None
+) -> Batch:
+    """Sample volumes and labels on the grid of a field of view.
+
+    Parameters
+    ----------
+    augmentations
+        One per case; None for the volumes as they are.
+    """
+    volume, rotation, translation = sample_images(cases, field, augmentations)
+    labels, turned = [], []
+    for k, case in enumerate(cases):
+        turn, centre = _grid_pose(case, field, None if augmentations is None else augmentations[k])
+        given = field.points()
+        for points, into in ((given, labels), (given @ rotation[k].T + translation[k], turned)):
+            into.append(_labels_at(case, (points @ turn.T) * field.half_mm + centre))
+    return Batch(
+        volume=volume,
+        labels=torch.stack(labels),
+        turned_labels=torch.stack(turned),
+        rotation=rotation,
+        translation=translation,
+    )
+
+
+def sample_images(
+    cases: Sequence[Case], field: FieldOfView, augmentations: Sequence[Augmentation] | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Sample volumes (B, 1, N, N, N) without labels; return also their rotations and translations."""
+    volumes, poses = [], []
+    for k, case in enumerate(cases):
+        turn, centre = _grid_pose(case, field, None if augmentations is None else augmentations[k])
+        points = (field.points() @ turn.T) * field.half_mm + centre
+        inverse = single(index_from_lps(case.image.lps_from_index))
+        volumes.append(normalise(sample_at(single(case.image.array), inverse, points)))
+        poses.append(_true_pose(case, field, turn, centre))
+    rotation, translation = (torch.stack(part) for part in zip(*poses, strict=True))
+    return torch.stack(volumes), rotation, translation
+
+
+def _grid_pose(case: Case, field: FieldOfView, augmentation: Augmentation | None) -> tuple[Tensor, Tensor]:
+    """Return the rotation (3, 3) of the grid in the patient and its centre (3,), LPS mm."""
+    if augmentation is None:
+        return torch.eye(3), middle_mm(case.image)
+    turn, shift = augmentation
+    return turn, middle_mm(case.image) + shift * field.half_mm
+
+
+def _true_pose(case: Case, field: FieldOfView, turn: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
+    """Return rotation (3, 3) and translation (3,) of a case in a grid that is turned in the patient."""
+    frame = case.frame
+    axes = single(np.stack([frame.lateral, -np.asarray(frame.anterior), frame.axis], 1))
+    return turn.T @ axes, turn.T @ (single(frame.centre_mm) - centre) / field.half_mm
+
+
+def _labels_at(case: Case, points_mm: Tensor) -> Tensor:
+    labels = torch.from_numpy(case.labels.array[0].astype(np.int64))
+    masks = torch.stack([(labels == k).float() for k in (1, 2)])
+    share = sample_at(masks, single(index_from_lps(case.image.lps_from_index)), points_mm)
+    return torch.cat([1 - share.sum(0, keepdim=True), share]).argmax(0)
+
+
+def mean_pose(cases: Sequence[Case], field: FieldOfView) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean Euler angles (radians) and translation of cases: where the localisers start."""
+    poses = [_true_pose(case, field, *_grid_pose(case, field, None)) for case in cases]
+    rotation = torch.stack([r for r, _ in poses]).mean(0)
+    left, _, right = torch.linalg.svd(rotation)  # the rotation nearest to the mean matrix
+    euler = euler_from_matrix(left @ right)
+    translation = torch.stack([t for _, t in poses]).mean(0)
+    return tuple(float(v) for v in euler), tuple(float(v) for v in translation)
