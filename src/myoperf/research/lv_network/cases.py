@@ -117,7 +117,7 @@ def folds(cases: Sequence[Case], count: int, seed: int) -> tuple[tuple[str, ...]
 
 def write_cases(path: Path, cases: Sequence[Case]) -> None:
     """Write cases to one NumPy file."""
-    arrays: dict[str, NDArray[Any]] = {}
+    arrays: dict[str, Any] = {}
     for i, case in enumerate(cases):
         arrays[f"{i}/image"] = case.image.array[0]
         arrays[f"{i}/labels"] = case.labels.array[0]

@@ -23,7 +23,8 @@ def _noise(case: Case, image: Image, rng: np.random.Generator) -> Image:
     """Add noise as from a sixteenth to a hundredth of the counts."""
     level = _wall_level(case)
     grain = ndimage.gaussian_filter(rng.standard_normal(image.shape), 6.0 / case.image.spacing_mm)
-    return image + rng.uniform(0.25, 0.6) * level * np.sqrt(np.maximum(image, 0) / level) * grain / grain.std()
+    added = rng.uniform(0.25, 0.6) * level * np.sqrt(np.maximum(image, 0) / level) * grain / grain.std()
+    return np.asarray(image + added, dtype=np.float32)
 
 
 def _cut(case: Case, image: Image, rng: np.random.Generator) -> Image:
@@ -62,7 +63,7 @@ def _defect(case: Case, image: Image, rng: np.random.Generator) -> Image:
     side = offset @ (direction / np.linalg.norm(direction))
     gone = wall & (side > np.quantile(side[wall], rng.uniform(0.25, 0.6)))
     weight = ndimage.gaussian_filter(gone.astype(np.float32), 6.0 / case.image.spacing_mm)
-    return image * (1 - 0.9 * np.clip(1.5 * weight, 0, 1))
+    return np.asarray(image * (1 - 0.9 * np.clip(1.5 * weight, 0, 1)), dtype=np.float32)
 
 
 def _blur(case: Case, image: Image, rng: np.random.Generator) -> Image:

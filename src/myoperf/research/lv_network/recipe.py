@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -18,6 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from rich.progress import track
 from torch import Tensor
 
@@ -217,12 +217,8 @@ def write_model(out: Path, net: LVCompact, judged: Sequence[tuple[str, Row]], ab
             if part:
                 metrics[name + ending] = summarise(part) | {"failures": failure_detection(part)}
     save_model(out, net, {**about, "metrics": metrics, "verdict": verdict(metrics)})
-    columns = list(dict.fromkeys(key for _, row in judged for key in row))
-    with (out / "judged.csv").open("w", newline="") as lines:
-        table = csv.DictWriter(lines, ["set", *columns], restval="")
-        table.writeheader()
-        for name, row in judged:
-            table.writerow({"set": name} | {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+    table = pd.DataFrame([{"set": name} | row for name, row in judged])
+    table.to_csv(out / "judged.csv", index=False, float_format="%.6g")
 
 
 def verdict(metrics: Mapping[str, Any]) -> str:

@@ -28,6 +28,7 @@ from myoperf.research.polar_classifier.cases import PolarCases, join_cases
 from myoperf.research.polar_classifier.training import read_cohort
 from myoperf.segments import TERRITORIES
 from myoperf.stats import (
+    ConfidenceInterval,
     bootstrap_auc,
     bootstrap_p,
     delong_pairs,
@@ -98,8 +99,7 @@ def _areas(truth: NDArray[Any], scores: Mapping[str, Float]) -> dict[str, Any]:
     table = delong_table(truth, np.stack(list(scores.values())))
     out: dict[str, Any] = {"n": int(truth.size), "n_positive": int(truth.sum())}
     for index, name in enumerate(scores):
-        area = table.interval(index)
-        out[name] = {"auc": round(float(table.auc[index]), 4), "interval": [round(area.lo, 4), round(area.hi, 4)]}
+        out[name] = _estimate("auc", float(table.auc[index]), table.interval(index))
     pairs = delong_pairs(table)
     first = next(iter(scores))
     for a, b, p in zip(pairs.a, pairs.b, pairs.p, strict=True):
@@ -119,8 +119,7 @@ def _vessels_together(cases: PolarCases, reading: Reading, scores: Mapping[str, 
     auc = delong_table(truth, matrix).auc
     out: dict[str, Any] = {"n": int(truth.size), "n_positive": int(truth.sum())}
     for index, name in enumerate(names):
-        area = percentile_interval(samples[index])
-        out[name] = {"auc": round(float(auc[index]), 4), "interval": [round(area.lo, 4), round(area.hi, 4)]}
+        out[name] = _estimate("auc", float(auc[index]), percentile_interval(samples[index]))
         if index:
             out[f"classifier_against_{name}_p"] = round(bootstrap_p(samples[0] - samples[index]), 4)
     return out
@@ -173,9 +172,12 @@ def measure_cohort(
 
 def _share(flags: NDArray[np.bool_]) -> dict[str, Any]:
     """Return the share of True with Wilson's interval."""
-    wilson = wilson_interval(int(flags.sum()), int(flags.size))
-    interval = [round(wilson.lo, 4), round(wilson.hi, 4)]
-    return {"n": int(flags.size), "share": round(float(flags.mean()), 4), "interval": interval}
+    interval = wilson_interval(int(flags.sum()), int(flags.size))
+    return {"n": int(flags.size), **_estimate("share", float(flags.mean()), interval)}
+
+
+def _estimate(name: str, value: float, interval: ConfidenceInterval) -> dict[str, Any]:
+    return {name: round(value, 4), "interval": [round(interval.lo, 4), round(interval.hi, 4)]}
 
 
 def measure_groups(
@@ -243,11 +245,7 @@ def measure_threshold_choice(
     )
     out: dict[str, Any] = {"wanted_sensitivity": sensitivity, "threshold": float(threshold)}
     for name in ("sensitivity", "specificity"):
-        interval = measured[name].interval
-        out[name] = {
-            "value": round(measured[name].value, 4),
-            "interval": [round(interval.lo, 4), round(interval.hi, 4)],
-        }
+        out[name] = _estimate("value", measured[name].value, measured[name].interval)
     return out
 
 

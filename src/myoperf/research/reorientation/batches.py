@@ -79,7 +79,7 @@ def sample_batch(
         One per case; None for the volumes as they are.
     """
     volume, rotation, translation = sample_images(cases, field, augmentations)
-    labels, turned = [], []
+    labels, turned = list[Tensor](), list[Tensor]()
     for k, case in enumerate(cases):
         turn, centre = _grid_pose(case, field, None if augmentations is None else augmentations[k])
         given = field.points()

@@ -114,8 +114,7 @@ def _overlaps(rows: pd.DataFrame) -> pd.DataFrame:
             values = part[column].to_numpy(float) if column in part else np.full(len(part), np.nan)
             if key[2] == "given" and column in ("rotation_mse", "axis_error_deg"):
                 values = np.full(len(part), np.nan)
-            mean, low, high = _interval(scale * values, rng)
-            row |= {column: mean, f"{column}_lo": low, f"{column}_hi": high}
+            row |= _mean(column, scale * values, rng)
             if column.endswith("axis_error_deg"):
                 which, known = column.removesuffix("_error_deg"), values[np.isfinite(values)]
                 middle, far = np.percentile(known, [50, 95]) if known.size else (np.nan, np.nan)
@@ -152,12 +151,12 @@ def _wall_volumes(rows: pd.DataFrame) -> pd.DataFrame:
         estimate, truth = part["wall_ml"].to_numpy(float), part["true_wall_ml"].to_numpy(float)
         error = 100 * (estimate - truth) / truth
         slope, offset = np.polyfit(truth, estimate, 1) if len(part) > 2 else (np.nan, np.nan)
-        mean, low, high = _interval(error, np.random.default_rng(0))
         spread = float(error.std(ddof=1)) if len(part) > 1 else np.nan
+        low, high = error.mean() - 1.96 * spread, error.mean() + 1.96 * spread
         out.append(
             {**_label(key), "n": len(part), "r2": r2(estimate, truth), "slope": slope, "offset_ml": offset}
-            | {"error_percent": mean, "error_percent_lo": low, "error_percent_hi": high, "error_percent_sd": spread}
-            | {"agreement_lo_percent": mean - 1.96 * spread, "agreement_hi_percent": mean + 1.96 * spread}
+            | _mean("error_percent", error, np.random.default_rng(0))
+            | {"error_percent_sd": spread, "agreement_lo_percent": low, "agreement_hi_percent": high}
         )
     return pd.DataFrame(out)
 
@@ -174,16 +173,14 @@ def _differences(rows: pd.DataFrame) -> pd.DataFrame:
             row: dict[str, str | float] = {"tested_on": f"{kind}, simulated", "claim": claim, "n": len(wide[one])}
             for mask in ("wall", "pool"):
                 difference = 100 * (wide[one][f"{mask}_dice"] - wide[other][f"{mask}_dice"]).to_numpy(float)
-                mean, low, high = _interval(difference, np.random.default_rng(0))
-                row |= {f"{mask}_points": mean, f"{mask}_points_lo": low, f"{mask}_points_hi": high}
+                row |= _mean(f"{mask}_points", difference, np.random.default_rng(0))
             out.append(row)
     return pd.DataFrame(out)
 
 
-def _interval(values: Float, rng: np.random.Generator) -> tuple[float, float, float]:
-    """Mean and its 95 % interval by resampling patients (one volume each); NaN is left out."""
+def _mean(name: str, values: Float, rng: np.random.Generator) -> dict[str, float]:
+    """Return the mean and its 95 % interval over patients (one volume each) as columns; NaN is left out."""
     known = values[np.isfinite(values)]
     if not known.size:
-        return np.nan, np.nan, np.nan
-    interval = percentile_interval(bootstrap_statistic(known, rng=rng))
-    return float(known.mean()), interval.lo, interval.hi
+        return {name: np.nan, f"{name}_lo": np.nan, f"{name}_hi": np.nan}
+    return percentile_interval(bootstrap_statistic(known, rng=rng)).columns(name, float(known.mean()))
