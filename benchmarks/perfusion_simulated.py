@@ -38,7 +38,7 @@ from myoperf.perfusion import normal_limits as rules
 from myoperf.perfusion.scores import FULL_DEFECT
 from myoperf.phantom.fast import image_model, simulate_fast
 from myoperf.phantom.population import draw_patient
-from myoperf.phantom.records import PatientModel, PopulationOptions
+from myoperf.phantom.records import Grid, PatientModel, PopulationOptions
 from myoperf.phantom.truth import defect_map, truth
 from myoperf.pipeline import load_models
 from myoperf.polar import check_rv_side, sample_polar_map
@@ -79,7 +79,8 @@ def maps_of(patient: PatientModel, state: State, seed: tuple[int, ...]) -> dict[
     model = image_model("spect", np.random.default_rng([*seed, 1]))
     rng = np.random.default_rng([*seed, 2 + STATES.index(state)])
     model = replace(model, noise=model.noise * float(np.exp(rng.normal(0.0, 0.1))))
-    image, labels, frame = simulate_fast(patient, rng, kind="spect", state=state, model=model, shape=SHAPE)
+    grid = Grid.centred(SHAPE, 6.6, patient.scan_centre_mm)
+    image, labels, frame = simulate_fast(patient, rng, state=state, model=model, grid=grid)
     out: dict[str, Any] = {"true": sample_polar_map(image, labels, frame).maximum.values.astype(np.float32)}
     try:
         fit = FIND_LV(image)

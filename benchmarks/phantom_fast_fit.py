@@ -49,9 +49,7 @@ def pair(index: int) -> tuple[PatientModel, Volume, Volume]:
 
 
 def heart(patient: PatientModel) -> tuple[tuple[slice, ...], Any, LVFrame]:
-    _, labels, frame = simulate_fast(
-        patient, np.random.default_rng(0), spacing_mm=PROTOCOL.pixel_mm, model=replace(FITTED["spect"], noise=0.0)
-    )
+    _, labels, frame = simulate_fast(patient, np.random.default_rng(0), model=replace(FITTED["spect"], noise=0.0))
     index = np.argwhere(labels.array[0] > 0)
     low, high = index.min(axis=0) - 3, index.max(axis=0) + 4
     window = tuple(slice(max(a, 0), b) for a, b in zip(low, high, strict=True))
@@ -76,7 +74,7 @@ def fit_blur(pairs: list[Any]) -> ImageModel:
             return 1e3
         errors, ratios = [], []
         for patient, clean, _, (window, labels, _frame) in pairs:
-            image, _, _ = simulate_fast(patient, np.random.default_rng(0), spacing_mm=6.6, model=model(x))
+            image, _, _ = simulate_fast(patient, np.random.default_rng(0), model=model(x))
             reference = clean.array[0][window]
             errors.append(
                 np.linalg.norm(scaled(image.array[0][window], reference) - reference) / np.linalg.norm(reference)
@@ -135,8 +133,8 @@ def compare(index: int, model: ImageModel) -> dict[str, float]:
     """Measure one patient by both ways."""
     patient, clean, noisy = pair(index)
     window, labels, frame = heart(patient)
-    quiet, _, _ = simulate_fast(patient, np.random.default_rng(0), spacing_mm=6.6, model=replace(model, noise=0.0))
-    loud, _, _ = simulate_fast(patient, np.random.default_rng(index), spacing_mm=6.6, model=model)
+    quiet, _, _ = simulate_fast(patient, np.random.default_rng(0), model=replace(model, noise=0.0))
+    loud, _, _ = simulate_fast(patient, np.random.default_rng(index), model=model)
     real = noise_numbers(clean.array[0], noisy.array[0], window, np.percentile(clean.array, 99.5))
     fast = noise_numbers(quiet.array[0], loud.array[0], window, np.percentile(quiet.array, 99.5))
     return {

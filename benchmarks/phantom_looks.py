@@ -28,8 +28,9 @@ from myoperf.geometry import sample, transform_points
 from myoperf.io import read_studies
 from myoperf.lv import find_lv
 from myoperf.phantom.acquire import Protocol, acquire
-from myoperf.phantom.fast import czt_field, simulate_fast
+from myoperf.phantom.fast import czt_field, image_model, simulate_fast
 from myoperf.phantom.population import draw_patient
+from myoperf.phantom.records import Grid
 from myoperf.recon import reconstruct
 from myoperf.types import LVFrame, Projections, Volume
 
@@ -190,8 +191,9 @@ def simulated_czt(index: int) -> Volume:
     """Give one simulated rest image in the camera's small field of view."""
     rng = np.random.default_rng([2718, index])
     patient = draw_patient(rng)
-    image, _, frame = simulate_fast(patient, rng, kind="czt", state="rest", spacing_mm=4.0, shape=(96, 110, 110))
-    return czt_field(image, 0.5 * (frame.apex_mm + frame.base_mm), rng)
+    grid = Grid.centred((96, 110, 110), 4.0, patient.scan_centre_mm)
+    image, _, frame = simulate_fast(patient, rng, state="rest", model=image_model("czt", rng), grid=grid)
+    return czt_field(image, frame.centre_mm, rng)
 
 
 def simulated_views(index: int) -> Projections:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from myoperf.errors import InputError
+from myoperf.errors import GeometryError, InputError
 from myoperf.geometry import index_from_lps, transform_points
 from myoperf.phantom.fast import (
     FITTED,
@@ -14,17 +14,23 @@ from myoperf.phantom.fast import (
     simulate_fast,
 )
 from myoperf.phantom.population import draw_patient
-from myoperf.phantom.records import PopulationOptions
+from myoperf.phantom.records import Grid, PatientModel, PopulationOptions
 from myoperf.types import Volume
 
 SHAPE = (40, 48, 52)
+
+
+def _grid(patient: PatientModel) -> Grid:
+    return Grid.centred(SHAPE, 6.6, patient.scan_centre_mm)
 
 
 @pytest.mark.parametrize("kind", ["spect", "czt", "pet"])
 def test_the_wall_is_hot_where_labels_and_pose_say(kind):
     population = PopulationOptions(tracer="N-13" if kind == "pet" else "Tc-99m", normal=True)
     patient = draw_patient(np.random.default_rng(3), population)
-    image, labels, frame = simulate_fast(patient, np.random.default_rng(0), kind=kind, shape=SHAPE, spacing_mm=6.6)
+    rng = np.random.default_rng(0)
+    model = image_model(kind, rng, tracer=patient.tracer)
+    image, labels, frame = simulate_fast(patient, rng, model=model, grid=_grid(patient))
     assert image.grid_shape == labels.grid_shape == SHAPE
     np.testing.assert_array_equal(image.lps_from_index, labels.lps_from_index)
     assert image.lps_from_index[2, 0] < 0  # plane 0 nearest the head
@@ -47,9 +53,9 @@ def test_half_turn_attenuation_of_air_is_one_and_in_water_falls_with_depth():
 def test_noise_and_blur_are_what_the_model_asks_for():
     patient = draw_patient(np.random.default_rng(3))
     quiet = ImageModel(6.0, 6.0, 0.0, 0.0, 40.0, 0.0, 0.7, 5.0)
-    clean, _, _ = simulate_fast(patient, np.random.default_rng(0), shape=SHAPE, spacing_mm=6.6, model=quiet)
+    clean, _, _ = simulate_fast(patient, np.random.default_rng(0), grid=_grid(patient), model=quiet)
     loud = ImageModel(6.0, 6.0, 0.0, 0.0, 40.0, 0.05, 0.7, 5.0)
-    noisy, _, _ = simulate_fast(patient, np.random.default_rng(0), shape=SHAPE, spacing_mm=6.6, model=loud)
+    noisy, _, _ = simulate_fast(patient, np.random.default_rng(0), grid=_grid(patient), model=loud)
     level = np.percentile(clean.array, 99.5)
     bright = clean.array > 0.3 * level
     expected = 0.05 * level * (clean.array[bright] / level) ** 0.7
@@ -67,14 +73,16 @@ def test_models_vary_and_rubidium_is_blurrier_and_noisier():
         image_model("ct", np.random.default_rng(0))
     patient = draw_patient(np.random.default_rng(3))
     with pytest.raises(InputError, match="cubes"):
-        simulate_fast(patient, np.random.default_rng(0), spacing_mm=0.1, model=FITTED["spect"])
+        simulate_fast(patient, np.random.default_rng(0), grid=Grid.centred(SHAPE, 0.1), model=FITTED["spect"])
+    with pytest.raises(GeometryError, match="transaxial"):
+        simulate_fast(patient, np.random.default_rng(0), grid=Grid(SHAPE, np.eye(4)), model=FITTED["spect"])
 
 
 def test_the_small_field_keeps_the_heart_where_it_was():
     patient = draw_patient(np.random.default_rng(3))
-    image, labels, frame = simulate_fast(
-        patient, np.random.default_rng(0), kind="czt", shape=(60, 90, 90), spacing_mm=4.0
-    )
+    rng = np.random.default_rng(0)
+    grid = Grid.centred((60, 90, 90), 4.0, patient.scan_centre_mm)
+    image, labels, frame = simulate_fast(patient, rng, model=image_model("czt", rng), grid=grid)
     heart = 0.5 * (frame.apex_mm + frame.base_mm)
     cut, marks = (czt_field(v, heart, np.random.default_rng(1)) for v in (image, labels))
     assert cut.grid_shape == (50, 70, 70)
@@ -90,7 +98,7 @@ def test_the_small_field_keeps_the_heart_where_it_was():
 def test_quick_labels_differ_from_the_exact_ones_at_edges_only():
     patient = draw_patient(np.random.default_rng(5))
     exact, quick = (
-        simulate_fast(patient, np.random.default_rng(1), shape=SHAPE, spacing_mm=6.6, quick_labels=is_quick)
+        simulate_fast(patient, np.random.default_rng(1), grid=_grid(patient), quick_labels=is_quick)
         for is_quick in (False, True)
     )
     np.testing.assert_array_equal(exact[0].array, quick[0].array)

@@ -153,27 +153,25 @@ def _fast_scan(patient: PatientModel, state: State, rng: np.random.Generator, op
     model = image_model(kind, rng, tracer=patient.tracer)
     model = replace(model, noise=model.noise / float(np.sqrt(DOSES[dose])))
     spacing, shape = _FIELDS[kind]
-    seen, heart = patient, patient.frame.centre_mm
+    scanned, heart = patient, patient.frame.centre_mm
     if kind == "pet":
         x, y, _ = patient.scan_centre_mm
-        seen = replace(patient, scan_centre_mm=(x, y, float(heart[2] + rng.normal(0.0, _PET_CENTRING_MM))))
-    still = replace(model, noise=0.0)
+        scanned = replace(patient, scan_centre_mm=(x, y, float(heart[2] + rng.normal(0.0, _PET_CENTRING_MM))))
     noise_rng, cut_rng = rng.spawn(2)
+    grid = Grid.centred(shape, spacing, scanned.scan_centre_mm)
     image, _, frame = simulate_fast(
-        seen, noise_rng, kind=kind, state=state, spacing_mm=spacing, shape=shape, model=model, gates=gates
+        scanned, noise_rng, state=state, model=model, grid=grid, gates=gates, quick_labels=True
     )
     quiet = None
     if options.as_ == "arrays":
-        quiet, _, _ = simulate_fast(
-            seen, noise_rng, kind=kind, state=state, spacing_mm=spacing, shape=shape, model=still
-        )
+        still = replace(model, noise=0.0)
+        quiet, _, _ = simulate_fast(scanned, noise_rng, state=state, model=still, grid=grid, quick_labels=True)
     if kind == "czt":
-        middle = 0.5 * (frame.apex_mm + frame.base_mm)
-        first = cut_rng.bit_generator.state
-        image = czt_field(image, middle, cut_rng)
+        before = cut_rng.bit_generator.state
+        image = czt_field(image, frame.centre_mm, cut_rng)
         if quiet is not None:
-            cut_rng.bit_generator.state = first
-            quiet = czt_field(quiet, middle, cut_rng)
+            cut_rng.bit_generator.state = before  # the same cut
+            quiet = czt_field(quiet, frame.centre_mm, cut_rng)
     record = {
         "simulated": True,
         "tracer": patient.tracer,

@@ -103,11 +103,9 @@ def simulate_fast(
     patient: PatientModel,
     rng: np.random.Generator,
     *,
-    kind: Kind = "spect",
-    state: State = "stress",
-    spacing_mm: float = 6.6,
-    shape: tuple[int, int, int] = (64, 64, 64),
     model: ImageModel | None = None,
+    state: State = "stress",
+    grid: Grid | None = None,
     gates: int = 1,
     quick_labels: bool = False,
 ) -> tuple[Volume, Volume, LVFrame]:
@@ -115,10 +113,11 @@ def simulate_fast(
 
     Parameters
     ----------
-    shape
-        (planes, rows, columns), plane 0 nearest the head, centred on the axis of rotation.
     model
-        Of the image; drawn by `image_model` where None.
+        How the image looks; default: a SPECT model drawn by `image_model`.
+    grid
+        Cubes of 1 to 12 mm in the patient's space, as `Grid.centred` lays them about ``patient.scan_centre_mm``;
+        default: 64 x 64 x 64 of 6.6 mm there.
     gates
         1 for the mean over the beat; else frames of the beat, each with the noise of its share of the counts.
     quick_labels
@@ -127,34 +126,42 @@ def simulate_fast(
     Returns
     -------
     image (float32, normal myocardium about 1 before blur), labels (uint8: 1 myocardium, 2 blood pool) on
-    the same grid, and the true pose, all in the scanner's space (see `acquire.scanner_from_patient`).
+    the same grid with plane 0 nearest the head, and the true pose, all in the scanner's space (see
+    `acquire.scanner_from_patient`).
+
+    Raises
+    ------
+    InputError
+        For voxels that are too small or too large, or fewer than 8 of them along an axis.
+    GeometryError
+        When the grid is not transaxial cubes.
     """
-    model = model or image_model(kind, rng, tracer=patient.tracer)
-    if not 1.0 <= spacing_mm <= 12.0 or min(shape) < 8:
-        raise InputError(f"An image needs cubes of 1 to 12 mm and 8 or more a side; got {spacing_mm:g} mm, {shape}.")
-    grid = Grid.centred(shape, spacing_mm, patient.scan_centre_mm)
+    model = model or image_model("spect", rng)
+    grid = grid or Grid.centred((64, 64, 64), 6.6, patient.scan_centre_mm)
+    spacing = grid.cube_mm
+    if not 1.0 <= spacing <= 12.0 or min(grid.shape) < 8:
+        raise InputError(f"An image needs cubes of 1 to 12 mm and 8 or more a side; got {spacing:g} mm, {grid.shape}.")
     static = static_organs(patient, grid)
     averaged = voxelise(patient, grid, state=state, gates=8, supersample=2, static=static)
     darken: NDArray[np.float32] = np.ones((), np.float32)
     if model.attenuated > 0:
         mu = attenuation(patient, grid, organs=averaged)
-        darken = half_turn_attenuation(mu, spacing_mm) ** np.float32(model.attenuated)
+        darken = half_turn_attenuation(mu, spacing) ** np.float32(model.attenuated)
     beat: Iterable[Organs] = (averaged,)
     if gates > 1:
         each = partial(voxelise, patient, grid, state=state, gates=gates, supersample=2, static=static)
         beat = (each(gate=gate) for gate in range(gates))
         model = replace(model, noise=model.noise * float(np.sqrt(gates)))
-    image = np.stack([_degrade(organs.total() * darken, spacing_mm, model, rng)[::-1] for organs in beat])
+    image = np.stack([_degrade(organs.total() * darken, spacing, model, rng)[::-1] for organs in beat])
     if quick_labels:
         labels = ventricle_labels(averaged.occupancy["myocardium"], averaged.lv_cavity)
     else:
         labels = label_volume(patient, grid, state)
-    move = scanner_from_patient(patient)
+    scanner = scanner_from_patient(patient)
     flip = np.eye(4)
-    flip[0, 0], flip[0, 3] = -1.0, shape[0] - 1.0
-    affine = move @ grid.lps_from_index @ flip
-    frame = rotate_frame(patient.frame, move)
-    return Volume(image, affine), Volume(labels[::-1].copy(), affine), frame
+    flip[0, 0], flip[0, 3] = -1.0, grid.shape[0] - 1.0
+    affine = scanner @ grid.lps_from_index @ flip
+    return Volume(image, affine), Volume(labels[::-1].copy(), affine), rotate_frame(patient.frame, scanner)
 
 
 def half_turn_attenuation(mu_per_mm: NDArray[Any], spacing_mm: float, *, views: int = 8) -> NDArray[np.float32]:

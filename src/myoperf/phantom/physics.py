@@ -167,7 +167,7 @@ def project(
     GeometryError
         When the grid is not transaxial cubes or a shape differs from it.
     """
-    spacing, origin = _transaxial(grid)
+    spacing, origin = grid.cube_mm, grid.lps_from_index[:3, 3]
     if any(np.shape(array) != grid.shape for array in (*sources, mu_per_mm)):
         raise GeometryError(f"Every source and the attenuation map need the grid's shape {grid.shape}.")
     mu = np.ascontiguousarray(np.transpose(mu_per_mm, (1, 2, 0)), dtype=np.float32) * np.float32(spacing)
@@ -195,7 +195,7 @@ def orbit_radius(
     body
         (planes, rows, columns), True inside the body.
     """
-    spacing, origin = _transaxial(grid)
+    spacing, origin = grid.cube_mm, grid.lps_from_index[:3, 3]
     rows, columns = np.nonzero(body.any(axis=0))
     if not rows.size:
         raise GeometryError("An orbit needs a body; the mask is empty.")
@@ -205,16 +205,6 @@ def orbit_radius(
     reach = (np.sin(angles)[:, None] * x + np.cos(angles)[:, None] * y).max(axis=1)
     radius = np.maximum(reach, 60.0) + 0.5 * spacing + margin_mm
     return np.full_like(radius, radius.max()) if circular else radius
-
-
-def _transaxial(grid: Grid) -> tuple[float, Float]:
-    """Give spacing and the first voxel's centre of a grid of cubes laid as `Grid.centred` does."""
-    affine = grid.lps_from_index
-    spacing = float(affine[2, 0])
-    wanted = spacing * np.fliplr(np.eye(3))
-    if spacing <= 0 or not np.allclose(affine[:3, :3], wanted, atol=1e-6):
-        raise GeometryError("The projector works on transaxial cubes with planes rising to the head.")
-    return spacing, np.asarray(affine[:3, 3])
 
 
 def _box(source: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -14,73 +14,91 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from myoperf.types import Float32
+
 __all__ = ["attenuation_layers", "sum_layers"]
 
-Single = NDArray[np.float32]
+
+@njit(inline="always", fastmath=True)
+def _interpolate_planes(volume: Float32, row: float, column: float, values: Float32) -> None:  # pragma: no cover
+    """Write all planes of a volume at a fractional row and column into `values`, bilinearly; outside it is 0."""
+    rows, columns, planes = volume.shape
+    first_row, first_column = math.floor(row), math.floor(column)
+    for plane in range(planes):
+        values[plane] = 0.0
+    for down in range(2):
+        for right in range(2):
+            near_row, near_column = first_row + down, first_column + right
+            if 0 <= near_row < rows and 0 <= near_column < columns:
+                weight = np.float32((1.0 - abs(row - near_row)) * (1.0 - abs(column - near_column)))
+                for plane in range(planes):
+                    values[plane] += weight * volume[near_row, near_column, plane]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def attenuation_layers(mu: Single, view: NDArray[Any], layers: int, columns: int) -> Single:  # pragma: no cover
+def attenuation_layers(mu: Float32, view: NDArray[Any], layers: int, columns: int) -> Float32:  # pragma: no cover
     """Integrate attenuation from the middle of every turned voxel to the detector.
+
+    The detector's rays run along the turned grid's layers, so the line integral is a running sum; a voxel's own
+    attenuation counts half, from its middle to its face.
 
     Parameters
     ----------
     mu
         (rows, columns, planes), attenuation over one voxel's side (dimensionless).
     view
-        (r0, c0, row a layer, column a layer, row a column, column a column): index of turned voxel
-        (0, 0) and its steps.
+        (row, column, row a layer, column a layer, row a column, column a column): index of turned voxel
+        (0, 0) in the grid and the steps from it.
 
     Returns
     -------
     (layers, columns, planes): the line integral, dimensionless.
     """
-    rows_in, columns_in, planes = mu.shape
+    planes = mu.shape[2]
     path = np.zeros((layers, columns, planes), dtype=np.float32)
-    so_far = np.zeros((columns, planes), dtype=np.float32)
+    passed = np.zeros((columns, planes), dtype=np.float32)
     here = np.empty(planes, dtype=np.float32)
-    for k in range(layers):
-        for j in range(columns):
-            r = view[0] + k * view[2] + j * view[4]
-            c = view[1] + k * view[3] + j * view[5]
-            ir, ic = math.floor(r), math.floor(c)
-            for z in range(planes):
-                here[z] = 0.0
-            for dr in range(2):
-                for dc in range(2):
-                    rr, cc = ir + dr, ic + dc
-                    if 0 <= rr < rows_in and 0 <= cc < columns_in:
-                        w = np.float32((1.0 - abs(r - rr)) * (1.0 - abs(c - cc)))
-                        for z in range(planes):
-                            here[z] += w * mu[rr, cc, z]
-            for z in range(planes):
-                path[k, j, z] = so_far[j, z] + np.float32(0.5) * here[z]
-                so_far[j, z] += here[z]
+    for layer in range(layers):
+        for column in range(columns):
+            row_in = view[0] + layer * view[2] + column * view[4]
+            column_in = view[1] + layer * view[3] + column * view[5]
+            _interpolate_planes(mu, row_in, column_in, here)
+            for plane in range(planes):
+                path[layer, column, plane] = passed[column, plane] + np.float32(0.5) * here[plane]
+                passed[column, plane] += here[plane]
     return path
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _diffuse(image: Single, work: Single, weight: float) -> None:  # pragma: no cover
-    """Blur an image in place by a three-point kernel of variance 2 * weight pixels along both axes."""
+def _diffuse(image: Float32, work: Float32, weight: float) -> None:  # pragma: no cover
+    """Blur an image in place by a three-point kernel of variance 2 * weight pixels along both axes.
+
+    Variances of successive blurs add, so that small steps between layers sum to the collimator's blur at any depth.
+    """
     columns, planes = image.shape
-    a = np.float32(weight)
-    b = np.float32(1.0 - 2.0 * weight)
-    for j in range(columns):
-        for z in range(1, planes - 1):
-            work[j, z] = b * image[j, z] + a * (image[j, z - 1] + image[j, z + 1])
-        work[j, 0] = b * image[j, 0] + a * image[j, 1]
-        work[j, planes - 1] = b * image[j, planes - 1] + a * image[j, planes - 2]
-    for j in range(columns):
-        lower = work[j - 1] if j > 0 else np.zeros(planes, dtype=np.float32)
-        upper = work[j + 1] if j < columns - 1 else np.zeros(planes, dtype=np.float32)
-        for z in range(planes):
-            image[j, z] = b * work[j, z] + a * (lower[z] + upper[z])
+    side = np.float32(weight)
+    middle = np.float32(1.0 - 2.0 * weight)
+    for column in range(columns):
+        for plane in range(1, planes - 1):
+            work[column, plane] = middle * image[column, plane] + side * (
+                image[column, plane - 1] + image[column, plane + 1]
+            )
+        work[column, 0] = middle * image[column, 0] + side * image[column, 1]
+        work[column, planes - 1] = middle * image[column, planes - 1] + side * image[column, planes - 2]
+    for column in range(columns):
+        lower = work[column - 1] if column > 0 else np.zeros(planes, dtype=np.float32)
+        upper = work[column + 1] if column < columns - 1 else np.zeros(planes, dtype=np.float32)
+        for plane in range(planes):
+            image[column, plane] = middle * work[column, plane] + side * (lower[plane] + upper[plane])
 
 
 @njit(inline="always", fastmath=True)
-def _fall(length: Any) -> Any:  # pragma: no cover
-    """exp(-length), to 1e-4 up to 6, without a call: the loop round it stays vectorised."""
-    x = np.float32(-0.0625) * min(length, np.float32(9.0))
+def _transmission(path: Any) -> Any:  # pragma: no cover
+    """Return exp(-path), to 1e-4 up to 6, without a call, so that the loop around it stays vectorised.
+
+    The path is divided by 16, its exponential taken from the fifth-order Taylor series and squared four times.
+    """
+    x = np.float32(-0.0625) * min(path, np.float32(9.0))
     y = np.float32(1.0) + x * (
         np.float32(1.0)
         + x * (np.float32(0.5) + x * (np.float32(1 / 6) + x * (np.float32(1 / 24) + x * np.float32(1 / 120))))
@@ -93,14 +111,14 @@ def _fall(length: Any) -> Any:  # pragma: no cover
 
 @njit(cache=True, nogil=True, fastmath=True)
 def sum_layers(
-    activity: Single,
+    activity: Float32,
     corner: NDArray[Any],
-    path: Single,
+    path: Float32,
     view: NDArray[Any],
     box: NDArray[Any],
     weights: NDArray[Any],
     scatter_share: float,
-) -> tuple[Single, Single]:  # pragma: no cover
+) -> tuple[Float32, Float32]:  # pragma: no cover
     """Sum one source over its layers from far to near, blurring a little at every step.
 
     Parameters
@@ -133,38 +151,30 @@ def sum_layers(
     scattered = np.zeros_like(primary)
     work = np.zeros_like(primary)
     here = np.empty(planes, dtype=np.float32)
-    z0 = corner[2]
-    share = np.float32(1.0 - scatter_share)
-    for k in range(last - 1, first - 1, -1):
-        if k < last - 1:
-            _diffuse(primary, work, weights[k])
-        for j in range(left, right):
-            r = view[0] + k * view[2] + j * view[4] - corner[0]
-            c = view[1] + k * view[3] + j * view[5] - corner[1]
-            ir, ic = math.floor(r), math.floor(c)
-            if ir < -1 or ic < -1 or ir >= rows_in or ic >= columns_in:
+    lowest = corner[2]
+    # Broad-beam attenuation: what arrives with scatter falls as exp(-(1 - f) path), of which the primary is a part.
+    broad = np.float32(1.0 - scatter_share)
+    for layer in range(last - 1, first - 1, -1):
+        if layer < last - 1:
+            _diffuse(primary, work, weights[layer])
+        for column in range(left, right):
+            row_in = view[0] + layer * view[2] + column * view[4] - corner[0]
+            column_in = view[1] + layer * view[3] + column * view[5] - corner[1]
+            if row_in < -1 or column_in < -1 or row_in >= rows_in or column_in >= columns_in:
                 continue
-            for z in range(planes):
-                here[z] = 0.0
-            for dr in range(2):
-                for dc in range(2):
-                    rr, cc = ir + dr, ic + dc
-                    if 0 <= rr < rows_in and 0 <= cc < columns_in:
-                        w = np.float32((1.0 - abs(r - rr)) * (1.0 - abs(c - cc)))
-                        for z in range(planes):
-                            here[z] += w * activity[rr, cc, z]
+            _interpolate_planes(activity, row_in, column_in, here)
             total = np.float32(0.0)
-            for z in range(planes):
-                total += here[z]
+            for plane in range(planes):
+                total += here[plane]
             if total == 0.0:
                 continue
-            line, onto, over = path[k, j], primary[j - left + pad], scattered[j - left + pad]
+            line, direct, broadened = path[layer, column], primary[column - left + pad], scattered[column - left + pad]
             if scatter_share > 0.0:
-                for z in range(planes):
-                    through = _fall(line[z0 + z])
-                    onto[z + pad] += here[z] * through
-                    over[z + pad] += here[z] * (_fall(share * line[z0 + z]) - through)
+                for plane in range(planes):
+                    through = _transmission(line[lowest + plane])
+                    direct[plane + pad] += here[plane] * through
+                    broadened[plane + pad] += here[plane] * (_transmission(broad * line[lowest + plane]) - through)
             else:
-                for z in range(planes):
-                    onto[z + pad] += here[z] * _fall(line[z0 + z])
+                for plane in range(planes):
+                    direct[plane + pad] += here[plane] * _transmission(line[lowest + plane])
     return primary, scattered

@@ -127,6 +127,14 @@ class Grid:
         affine[:3, 3] = np.asarray(centre_mm) - affine[:3, :3] @ middle
         return cls(shape, affine)
 
+    @property
+    def cube_mm(self) -> float:
+        """Side of the voxels of a grid laid as `Grid.centred` does; GeometryError for any other grid."""
+        spacing = float(self.lps_from_index[2, 0])
+        if spacing <= 0 or not np.allclose(self.lps_from_index[:3, :3], spacing * np.fliplr(np.eye(3)), atol=1e-6):
+            raise GeometryError("This simulation needs transaxial cubes with planes rising to the head.")
+        return spacing
+
     def bounds(self, index: Float) -> NDArray[np.int64]:
         """Return the first and past-the-last voxel along each axis, (3, 2), that hold points given by index, (n, 3)."""
         low = np.clip(np.floor(index.min(axis=0)), 0, self.shape)

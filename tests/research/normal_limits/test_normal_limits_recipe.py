@@ -8,7 +8,7 @@ from myoperf.lv import LVFit
 from myoperf.perfusion import shipped_limits
 from myoperf.phantom.fast import image_model, simulate_fast
 from myoperf.phantom.population import draw_patient
-from myoperf.phantom.records import PopulationOptions
+from myoperf.phantom.records import Grid, PopulationOptions
 from myoperf.research.normal_limits import recipe as limits_recipe
 from myoperf.research.normal_limits.recipe import RECIPES, Normal, build_limits_of, image_normal, read_normals
 from myoperf.types import Finding
@@ -21,8 +21,8 @@ def true_fit(index, *findings):
     rng = np.random.default_rng([SMALL.seed, index])
     patient = draw_patient(rng, PopulationOptions(normal=True, male=float(index % 2 == 0), tracer=SMALL.tracer))
     model = image_model(SMALL.kind, rng, tracer=SMALL.tracer)
-    grid = {"spacing_mm": SMALL.spacing_mm, "shape": SMALL.shape, "quick_labels": True}
-    _, labels, frame = simulate_fast(patient, rng, kind=SMALL.kind, state="stress", model=model, **grid)
+    grid = Grid.centred(SMALL.shape, SMALL.spacing_mm, patient.scan_centre_mm)
+    _, labels, frame = simulate_fast(patient, rng, state="stress", model=model, grid=grid, quick_labels=True)
     return LVFit(frame, labels, 1.0, findings)
 
 

@@ -17,8 +17,9 @@ from scipy import ndimage
 
 from myoperf.phantom.fast import Kind, czt_field, image_model, simulate_fast
 from myoperf.phantom.population import draw_patient
+from myoperf.phantom.records import Grid
 from myoperf.research.lv_network.cases import Case
-from myoperf.types import BLOOD_POOL, MYOCARDIUM, Volume
+from myoperf.types import BLOOD_POOL, MYOCARDIUM, State, Volume
 
 __all__ = ["KINDS", "ImageGrid", "apparent_labels", "draw_case"]
 
@@ -83,14 +84,10 @@ def draw_case(
     rng = np.random.default_rng([seed, sorted(KINDS).index(kind), index])
     patient = draw_patient(rng)
     model = image_model(kind, rng, tracer=patient.tracer)
+    spacing = float(rng.uniform(grid.smallest_mm, grid.largest_mm))
+    state: State = "rest" if index % 2 else "stress"
     image, labels, frame = simulate_fast(
-        patient,
-        rng,
-        kind=kind,
-        state="rest" if index % 2 else "stress",
-        spacing_mm=float(rng.uniform(grid.smallest_mm, grid.largest_mm)),
-        shape=grid.shape,
-        model=model,
+        patient, rng, state=state, model=model, grid=Grid.centred(grid.shape, spacing, patient.scan_centre_mm)
     )
     if apparent:
         labels = apparent_labels(labels, across_mm=model.across_mm, along_mm=model.along_mm)

@@ -22,7 +22,7 @@ from myoperf.lv import LVFit
 from myoperf.perfusion import NormalLimits, write_limits
 from myoperf.phantom.fast import Kind, czt_field, image_model, simulate_fast
 from myoperf.phantom.population import draw_patient
-from myoperf.phantom.records import PopulationOptions, Tracer
+from myoperf.phantom.records import Grid, PopulationOptions, Tracer
 from myoperf.pipeline import load_models
 from myoperf.pipeline.jobs import JobsOutcome, run_jobs
 from myoperf.pipeline.normals import NormalMap, Pooled, pool_normals
@@ -112,19 +112,11 @@ def image_normal(recipe: Recipe, index: int, *, find_lv: Callable[[Volume], LVFi
     rng = np.random.default_rng([recipe.seed if seed is None else seed, index])
     patient = draw_patient(rng, PopulationOptions(normal=True, male=float(index % 2 == 0), tracer=recipe.tracer))
     model = image_model(recipe.kind, rng, tracer=recipe.tracer)
+    grid = Grid.centred(recipe.shape, recipe.spacing_mm, patient.scan_centre_mm)
     maps: dict[State, Float] = {}
     for state in STATES:
         noisy = replace(model, noise=model.noise * float(np.exp(rng.normal(0.0, 0.1))))
-        image, _, frame = simulate_fast(
-            patient,
-            rng,
-            kind=recipe.kind,
-            state=state,
-            model=noisy,
-            spacing_mm=recipe.spacing_mm,
-            shape=recipe.shape,
-            quick_labels=True,
-        )
+        image, _, frame = simulate_fast(patient, rng, state=state, model=noisy, grid=grid, quick_labels=True)
         if recipe.kind == "czt":
             image = czt_field(image, frame.centre_mm, rng)
         try:

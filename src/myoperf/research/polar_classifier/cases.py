@@ -22,7 +22,7 @@ from myoperf.lv import LVFit
 from myoperf.phantom.fast import ImageModel, Kind, image_model, simulate_fast
 from myoperf.phantom.labels import expert_labels
 from myoperf.phantom.population import draw_patient
-from myoperf.phantom.records import PatientModel, PopulationOptions
+from myoperf.phantom.records import Grid, PatientModel, PopulationOptions
 from myoperf.phantom.truth import truth
 from myoperf.pipeline import load_models
 from myoperf.pipeline.jobs import run_jobs
@@ -164,7 +164,6 @@ def image_state(
     model: ImageModel,
     state: State,
     *,
-    kind: Kind = "spect",
     find_lv: FindLV | None = None,
 ) -> Float:
     """Image one state and unroll it, (rings, angles); the noise varies by a tenth.
@@ -175,9 +174,8 @@ def image_state(
         Unroll on the ventricle that it finds (AnalysisError if it fails); default: the true one, with an error of pose.
     """
     noisy = replace(model, noise=model.noise * float(np.exp(rng.normal(0.0, 0.1))))
-    volume, labels, frame = simulate_fast(
-        patient, rng, kind=kind, state=state, model=noisy, shape=(56, 64, 64), quick_labels=True
-    )
+    grid = Grid.centred((56, 64, 64), 6.6, patient.scan_centre_mm)
+    volume, labels, frame = simulate_fast(patient, rng, state=state, model=noisy, grid=grid, quick_labels=True)
     if find_lv is not None:
         fit = find_lv(volume)
         labels, frame = fit.labels, fit.frame
@@ -201,7 +199,7 @@ def _image_patient(
     maps = []
     for k, state in enumerate(_STATES):
         draws = np.random.default_rng((*key, 2 + k)) if separate else rng
-        maps.append(image_state(patient, draws, model, state, kind=plan.kind, find_lv=find_lv))
+        maps.append(image_state(patient, draws, model, state, find_lv=find_lv))
     return maps
 
 

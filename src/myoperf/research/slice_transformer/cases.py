@@ -17,7 +17,7 @@ from myoperf.errors import InputError
 from myoperf.phantom.fast import image_model, simulate_fast
 from myoperf.phantom.labels import expert_labels, ica_labels
 from myoperf.phantom.population import draw_patient
-from myoperf.phantom.records import PopulationOptions
+from myoperf.phantom.records import Grid, PopulationOptions
 from myoperf.phantom.truth import truth
 from myoperf.pipeline.jobs import run_jobs
 from myoperf.polar import sample_polar_map
@@ -90,13 +90,12 @@ def draw_slice_cases(
         rng = np.random.default_rng((seed, index))
         patient = draw_patient(rng, options)
         model, form = image_model("spect", rng), patient.clinical
+        grid = Grid.centred((56, 64, 64), 6.6, patient.scan_centre_mm)
         scans: dict[State, tuple[Volume, LVFrame, Volume]] = {}
         maps = []
         states: tuple[State, State] = ("stress", "rest")
         for state in states:
-            volume, labels, frame = simulate_fast(
-                patient, rng, state=state, model=model, shape=(56, 64, 64), quick_labels=True
-            )
+            volume, labels, frame = simulate_fast(patient, rng, state=state, model=model, grid=grid, quick_labels=True)
             frame = _jitter(frame, rng)
             scans[state] = (volume, frame, labels)
             maps.append(sample_polar_map(volume, labels, frame).maximum.values)
