@@ -15,8 +15,9 @@ from myoperf.phantom.heart import (
     wall_at,
 )
 from myoperf.phantom.motion import contraction, gate_times, local_ejection, phase_deg, volume_curve, volumes
+from myoperf.phantom.parts import Ventricle
 from myoperf.phantom.population import draw_patient
-from myoperf.phantom.records import ORGANS, Grid, PatientModel, PopulationOptions, Ventricle
+from myoperf.phantom.records import ORGANS, Grid, PatientModel, PopulationOptions
 from myoperf.phantom.torso import wall_points_mm
 from myoperf.phantom.truth import phase_bandwidth_deg, truth, truth_polar
 from myoperf.phantom.voxelise import attenuation, heart_box, label_volume, voxelise

@@ -15,7 +15,7 @@ from myoperf.phantom.coronary import (
 )
 from myoperf.phantom.disease import TABLE_PATTERNS, fit_patterns
 from myoperf.phantom.labels import expert_labels, expert_scores, ica_labels
-from myoperf.phantom.records import Coronary, Infarct, Lesion, Reader
+from myoperf.phantom.parts import Coronary, Infarct, Lesion, Reader
 from myoperf.segments import TERRITORIES, segment_map, segment_means
 from myoperf.types import VESSELS
 

@@ -1,4 +1,4 @@
-"""A camera visits a patient: protocol, dose, movement, views with Poisson noise."""
+"""Acquisition by a SPECT camera: protocol, dose, movement of the patient, views with Poisson noise."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ DOSES: Mapping[str, float] = {"full": 1.0, "half": 0.5, "quarter": 0.25}
 
 _COUNTS: Mapping[State, float] = {"stress": 4.5e6, "rest": 2.2e6}
 """Median counts of all views at full dose: a one-day protocol, low dose first. The public GE stress
-acquisition the project is checked against holds 3.9e6 in its 30 views."""
+acquisition that the simulation is compared with holds 3.9e6 in its 30 views."""
 
 _CIRCLE_CLEARS_MM = 150.0
-"""Farthest a circular orbit keeps from the widest skin: it clears couch and arms (the public GE file: 327 mm)."""
+"""Largest distance between a circular orbit and the skin: it clears couch and arms (327 mm in the public GE file)."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Protocol:
 
 @dataclass(frozen=True, eq=False)
 class Acquisition:
-    """What the camera gave, what it would have given without noise, and what a truth file says of it."""
+    """The acquired views, the same without noise (`expected`), and the acquisition's record in the truth file."""
 
     projections: Projections
     record: Mapping[str, Any]
@@ -110,7 +110,7 @@ class Acquisition:
 
 
 def scanner_from_patient(patient: PatientModel) -> Float:
-    """Give the (4, 4) translation from the model's space to the scanner's, in which all files are written.
+    """Return the (4, 4) translation from the model's space to the scanner's, in which all files are written.
 
     The scanner's x and y have their origin on the axis of rotation, as readers of NM files take it;
     heights are the model's.
@@ -134,7 +134,7 @@ def fine_grid(patient: PatientModel, protocol: Protocol) -> Grid:
 def expected_views(
     patient: PatientModel, state: State, protocol: Protocol, rng: np.random.Generator, *, threads: int = 1
 ) -> tuple[Projections, dict[str, Any]]:
-    """Give noiseless views, (gates, views, rows, columns), in units of relative activity times volume.
+    """Return noiseless views, (gates, views, rows, columns), in units of relative activity times volume.
 
     The torso outside the heart's box is projected once, the box once a gate; the attenuation is that
     of the time-averaged heart.
@@ -202,7 +202,7 @@ def acquire(
 def attenuation_map(
     patient: PatientModel, projections: Projections, *, offset_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
 ) -> Volume:
-    """Give the map an attenuation correction would use, 1/cm, on cubes of the views' pixels, in the scanner's space.
+    """Return the map an attenuation correction would use, 1/cm, on cubes of the views' pixels, in the scanner's space.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """The torso about the heart, as closed-form solids painted on a grid with soft, sub-voxel edges.
 
-Each solid gives a signed distance (mm, negative inside); a voxel's share is a ramp one voxel wide.
-Where solids overlap the first named wins, so that the shares of a voxel never sum to more than one:
+Each solid has a signed distance (mm, negative inside); a voxel's share of it is a ramp one voxel wide.
+Where solids overlap, the first of this list wins, so that the shares of a voxel never sum to more than one:
 spine, aorta (blood), kidneys, spleen, gallbladder, bowel, stomach, liver, lungs, then body.
 Attenuation coefficients: water and ICRU tissues after NIST XCOM, rounded; lung at about a quarter of
 water's density.
@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from myoperf.geometry import index_from_lps, transform_points
-from myoperf.phantom.records import EllipsoidShape, Grid, PatientModel, Torso, Tube
+from myoperf.phantom.parts import EllipsoidShape, Torso, Tube
+from myoperf.phantom.records import Grid, PatientModel
 from myoperf.types import Float, Float32
 
 __all__ = ["ATTENUATION_PER_MM", "STATIC_ORGANS", "attenuation_of", "diaphragm_mm", "outside_cage_mm", "static_organs"]
@@ -32,8 +33,8 @@ ATTENUATION_PER_MM: Mapping[str, float] = MappingProxyType({"soft": 0.0153, "lun
 """Tissue -> linear attenuation coefficient at 140.5 keV (Tc-99m), 1/mm; "soft" is every organ not named."""
 
 
-def _matrix(shape: EllipsoidShape) -> Float:
-    """Give the (3, 3) matrix that turns and scales an offset in mm so that the surface lies at length 1."""
+def _unit_from_mm(shape: EllipsoidShape) -> Float:
+    """Return the (3, 3) matrix that turns and scales an offset in mm so that the surface lies at length 1."""
     cy, sy = np.cos(np.deg2rad(shape.yaw_deg)), np.sin(np.deg2rad(shape.yaw_deg))
     cr, sr = np.cos(np.deg2rad(shape.roll_deg)), np.sin(np.deg2rad(shape.roll_deg))
     yaw = np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1]])
@@ -42,38 +43,45 @@ def _matrix(shape: EllipsoidShape) -> Float:
 
 
 def _window(grid: Grid, centre: Float, reach: Float | float) -> NDArray[np.int64]:
-    """Give index bounds (3, 2) of the voxels within a box of half-size `reach` mm about a point; may be empty."""
+    """Return index bounds (3, 2) of the voxels within a box of half-size `reach` mm about a point; may be empty."""
     corners = np.array([[a, b, c] for a in (-1, 1) for b in (-1, 1) for c in (-1, 1)]) * reach + centre
     return grid.bounds(transform_points(index_from_lps(grid.lps_from_index), corners))
 
 
 @numba.njit(cache=True, fastmath=True)
-def _paint_ellipsoid(out: Any, affine: Any, window: Any, centre: Any, matrix: Any, width: float) -> None:
+def _paint_ellipsoid(out: Any, affine: Any, window: Any, centre: Any, unit_from_mm: Any, voxel_mm: float) -> None:
+    """Raise each voxel of a window to its share of an ellipsoid; `unit_from_mm` maps its surface to the unit sphere.
+
+    The distance to the surface has no closed form. To first order it is (r - 1) over the length of r's gradient,
+    where r is the radius in the space of the unit sphere; the ramp of one voxel needs no better.
+    """
+    m = unit_from_mm
     for i in range(window[0, 0], window[0, 1]):
         for j in range(window[1, 0], window[1, 1]):
             for k in range(window[2, 0], window[2, 1]):
                 px = affine[0, 0] * i + affine[0, 1] * j + affine[0, 2] * k + affine[0, 3] - centre[0]
                 py = affine[1, 0] * i + affine[1, 1] * j + affine[1, 2] * k + affine[1, 3] - centre[1]
                 pz = affine[2, 0] * i + affine[2, 1] * j + affine[2, 2] * k + affine[2, 3] - centre[2]
-                u = matrix[0, 0] * px + matrix[0, 1] * py + matrix[0, 2] * pz
-                v = matrix[1, 0] * px + matrix[1, 1] * py + matrix[1, 2] * pz
-                w = matrix[2, 0] * px + matrix[2, 1] * py + matrix[2, 2] * pz
-                k0 = np.sqrt(u * u + v * v + w * w)
-                gx = matrix[0, 0] * u + matrix[1, 0] * v + matrix[2, 0] * w
-                gy = matrix[0, 1] * u + matrix[1, 1] * v + matrix[2, 1] * w
-                gz = matrix[0, 2] * u + matrix[1, 2] * v + matrix[2, 2] * w
-                k1 = np.sqrt(gx * gx + gy * gy + gz * gz)
+                u = m[0, 0] * px + m[0, 1] * py + m[0, 2] * pz
+                v = m[1, 0] * px + m[1, 1] * py + m[1, 2] * pz
+                w = m[2, 0] * px + m[2, 1] * py + m[2, 2] * pz
+                radius = np.sqrt(u * u + v * v + w * w)
+                gx = m[0, 0] * u + m[1, 0] * v + m[2, 0] * w
+                gy = m[0, 1] * u + m[1, 1] * v + m[2, 1] * w
+                gz = m[0, 2] * u + m[1, 2] * v + m[2, 2] * w
+                slope = np.sqrt(gx * gx + gy * gy + gz * gz)  # radius times the length of its gradient
                 share = 1.0
-                if k1 > 1e-9:
-                    share = min(max(0.5 - k0 * (k0 - 1.0) / (k1 * width), 0.0), 1.0)
+                if slope > 1e-9:
+                    share = min(max(0.5 - radius * (radius - 1.0) / (slope * voxel_mm), 0.0), 1.0)
                 if share > out[i, j, k]:
                     out[i, j, k] = share
 
 
 @numba.njit(cache=True, fastmath=True)
-def _paint_segment(
-    out: Any, bright: Any, affine: Any, window: Any, start: Any, stop: Any, radius: float, level: float, width: float
+def _paint_capsule(
+    out: Any, bright: Any, affine: Any, window: Any, start: Any, stop: Any, radius: float, level: float, voxel_mm: float
 ) -> None:
+    """Raise each voxel of a window to its share of a rod with round ends, and mark those with the rod's brightness."""
     dx, dy, dz = stop[0] - start[0], stop[1] - start[1], stop[2] - start[2]
     length2 = dx * dx + dy * dy + dz * dz + 1e-12
     for i in range(window[0, 0], window[0, 1]):
@@ -82,39 +90,43 @@ def _paint_segment(
                 px = affine[0, 0] * i + affine[0, 1] * j + affine[0, 2] * k + affine[0, 3] - start[0]
                 py = affine[1, 0] * i + affine[1, 1] * j + affine[1, 2] * k + affine[1, 3] - start[1]
                 pz = affine[2, 0] * i + affine[2, 1] * j + affine[2, 2] * k + affine[2, 3] - start[2]
-                t = min(max((px * dx + py * dy + pz * dz) / length2, 0.0), 1.0)
-                qx, qy, qz = px - t * dx, py - t * dy, pz - t * dz
+                along = min(max((px * dx + py * dy + pz * dz) / length2, 0.0), 1.0)
+                qx, qy, qz = px - along * dx, py - along * dy, pz - along * dz
                 distance = np.sqrt(qx * qx + qy * qy + qz * qz) - radius
-                share = min(max(0.5 - distance / width, 0.0), 1.0)
+                share = min(max(0.5 - distance / voxel_mm, 0.0), 1.0)
                 if share > out[i, j, k]:
                     out[i, j, k] = share
                     bright[i, j, k] = level
 
 
+# The trunk as the kernels read it: places in the array that `_trunk` makes of a `Torso`.
+_HALF_WIDTH, _HALF_DEPTH, _POWER, _WAIST, _CHEST_WALL, _LEFT_DOME, _RIGHT_DOME = range(7)
+
+
 @numba.njit(cache=True, fastmath=True)
-def _outline(x: float, y: float, z: float, body: Any, inset: float) -> Any:
-    """Signed distance to the body's superelliptic outline shrunk by `inset` mm, first order."""
-    grow = 1.0 + body[3] * z
-    a, b, p = body[0] * grow - inset, body[1] * grow - inset, body[2]
+def _outline(x: float, y: float, z: float, trunk: Any, inset_mm: float) -> Any:
+    """Return the signed distance to the body's superelliptic outline shrunk by an inset, to first order."""
+    grow = 1.0 + trunk[_WAIST] * z
+    a, b, power = trunk[_HALF_WIDTH] * grow - inset_mm, trunk[_HALF_DEPTH] * grow - inset_mm, trunk[_POWER]
     u, v = abs(x) / a, abs(y) / b
-    f = (u**p + v**p) ** (1.0 / p)
-    if f < 0.05:
+    radius = (u**power + v**power) ** (1.0 / power)
+    if radius < 0.05:  # the gradient vanishes on the axis
         return -0.95 * min(a, b)
-    gx, gy = (u / f) ** (p - 1.0) / a, (v / f) ** (p - 1.0) / b
-    return (f - 1.0) / np.sqrt(gx * gx + gy * gy)
+    gx, gy = (u / radius) ** (power - 1.0) / a, (v / radius) ** (power - 1.0) / b
+    return (radius - 1.0) / np.sqrt(gx * gx + gy * gy)
 
 
 @numba.njit(cache=True, fastmath=True)
-def _dome(x: float, y: float, body: Any) -> Any:
-    """Height of the diaphragm: the smooth maximum of two domes."""
-    right = body[6] - 0.0042 * ((x + 0.48 * body[0]) ** 2 + 0.8 * y * y)
-    left = body[5] - 0.0042 * ((x - 0.44 * body[0]) ** 2 + 0.8 * y * y)
+def _dome(x: float, y: float, trunk: Any) -> Any:
+    """Return the height of the diaphragm: the smooth maximum of two domes, parabolas about the lungs' middles."""
+    right = trunk[_RIGHT_DOME] - 0.0042 * ((x + 0.48 * trunk[_HALF_WIDTH]) ** 2 + 0.8 * y * y)
+    left = trunk[_LEFT_DOME] - 0.0042 * ((x - 0.44 * trunk[_HALF_WIDTH]) ** 2 + 0.8 * y * y)
     gap = right - left
     return 0.5 * (right + left) + 0.5 * np.sqrt(gap * gap + 144.0)
 
 
 @numba.njit(cache=True, fastmath=True)
-def _compose(layers: Any, breasts: Any, hollow: Any, affine: Any, body: Any, width: float) -> None:
+def _compose(layers: Any, breasts: Any, hollow: Any, affine: Any, trunk: Any, voxel_mm: float) -> None:
     """Cut lungs and abdomen at rib cage and diaphragm, add the body, and give each layer what the earlier left.
 
     `layers` is ordered as STATIC_ORGANS; `hollow` (the mediastinum) is kept free of lung.
@@ -126,9 +138,9 @@ def _compose(layers: Any, breasts: Any, hollow: Any, affine: Any, body: Any, wid
                 x = affine[0, 0] * i + affine[0, 1] * j + affine[0, 2] * k + affine[0, 3]
                 y = affine[1, 0] * i + affine[1, 1] * j + affine[1, 2] * k + affine[1, 3]
                 z = affine[2, 0] * i + affine[2, 1] * j + affine[2, 2] * k + affine[2, 3]
-                skin = min(max(0.5 - _outline(x, y, z, body, 0.0) / width, 0.0), 1.0)
-                whole = max(skin, breasts[i, j, k])
-                if whole <= 0.0:
+                skin = min(max(0.5 - _outline(x, y, z, trunk, 0.0) / voxel_mm, 0.0), 1.0)
+                body = max(skin, breasts[i, j, k])
+                if body <= 0.0:
                     for layer in range(last + 1):
                         layers[layer, i, j, k] = 0.0
                     continue
@@ -136,20 +148,20 @@ def _compose(layers: Any, breasts: Any, hollow: Any, affine: Any, body: Any, wid
                 for layer in (spleen, bowel, stomach, liver):
                     cut = cut or layers[layer, i, j, k] > 0.0
                 if cut:
-                    cage = min(max(0.5 - _outline(x, y, z, body, body[4]) / width, 0.0), 1.0)
-                    above = min(max(0.5 + 0.9 * (z - _dome(x, y, body)) / width, 0.0), 1.0)
+                    cage = min(max(0.5 - _outline(x, y, z, trunk, trunk[_CHEST_WALL]) / voxel_mm, 0.0), 1.0)
+                    above = min(max(0.5 + 0.9 * (z - _dome(x, y, trunk)) / voxel_mm, 0.0), 1.0)
                     layers[lungs, i, j, k] *= cage * above * (1.0 - hollow[i, j, k])
                     for layer in (spleen, bowel, stomach, liver):
                         layers[layer, i, j, k] *= cage * (1.0 - above)
-                left = whole
+                free = body
                 for layer in range(last):
-                    share = min(layers[layer, i, j, k], 1.0) * left
+                    share = min(layers[layer, i, j, k], 1.0) * free
                     layers[layer, i, j, k] = share
-                    left -= share
-                layers[last, i, j, k] = left
+                    free -= share
+                layers[last, i, j, k] = free
 
 
-def _body(torso: Torso) -> Float:
+def _trunk(torso: Torso) -> Float:
     return np.array(
         [
             torso.half_width_mm,
@@ -164,30 +176,30 @@ def _body(torso: Torso) -> Float:
 
 
 @numba.njit(cache=True)
-def _outside(points: Any, body: Any, out: Any) -> None:
+def _outside(points: Any, trunk: Any, out: Any) -> None:
     for n in range(points.shape[0]):
-        out[n] = _outline(points[n, 0], points[n, 1], points[n, 2], body, body[4])
+        out[n] = _outline(points[n, 0], points[n, 1], points[n, 2], trunk, trunk[_CHEST_WALL])
 
 
 @numba.njit(cache=True)
-def _heights(points: Any, body: Any, out: Any) -> None:
+def _heights(points: Any, trunk: Any, out: Any) -> None:
     for n in range(points.shape[0]):
-        out[n] = _dome(points[n, 0], points[n, 1], body)
+        out[n] = _dome(points[n, 0], points[n, 1], trunk)
 
 
 def diaphragm_mm(torso: Torso, points_mm: Float) -> Float:
-    """Give the height (z) of the diaphragm at the place in the transaxial plane of points (n, 3), shape (n,)."""
+    """Return the height (z) of the diaphragm at the place in the transaxial plane of points (n, 3), shape (n,)."""
     points = np.ascontiguousarray(points_mm, dtype=np.float64)
     out = np.empty(len(points))
-    _heights(points, _body(torso), out)
+    _heights(points, _trunk(torso), out)
     return out
 
 
 def outside_cage_mm(torso: Torso, points_mm: Float) -> Float:
-    """Give how far points (n, 3) lie outside the rib cage, negative inside, first order, shape (n,)."""
+    """Return how far points (n, 3) lie outside the rib cage, negative inside, first order, shape (n,)."""
     points = np.ascontiguousarray(points_mm, dtype=np.float64)
     out = np.empty(len(points))
-    _outside(points, _body(torso), out)
+    _outside(points, _trunk(torso), out)
     return out
 
 
@@ -195,7 +207,7 @@ def _paint_solids(out: Float32, grid: Grid, shapes: tuple[EllipsoidShape, ...], 
     for shape in shapes:
         centre = np.asarray(shape.centre_mm)
         window = _window(grid, centre, max(shape.radii_mm) + width)
-        _paint_ellipsoid(out, grid.lps_from_index, window, centre, _matrix(shape), width)
+        _paint_ellipsoid(out, grid.lps_from_index, window, centre, _unit_from_mm(shape), width)
 
 
 def _paint_tubes(out: Float32, bright: Float32, grid: Grid, tubes: tuple[Tube, ...], width: float) -> None:
@@ -204,7 +216,7 @@ def _paint_tubes(out: Float32, bright: Float32, grid: Grid, tubes: tuple[Tube, .
         for start, stop in pairwise(points):
             reach = 0.5 * np.abs(stop - start) + tube.radius_mm + width
             window = _window(grid, 0.5 * (start + stop), reach)
-            _paint_segment(
+            _paint_capsule(
                 out, bright, grid.lps_from_index, window, start, stop, tube.radius_mm, tube.brightness, width
             )
 
@@ -231,7 +243,7 @@ def static_organs(patient: PatientModel, grid: Grid) -> dict[str, Float32]:
         column = Tube((tuple(foot - reach), tuple(foot + reach)), radius)
         _paint_tubes(layers[index], np.zeros(grid.shape, np.float32), grid, (column,), width)
     _paint_tubes(layers[5], bright, grid, torso.loops, width)
-    _compose(layers, breasts, hollow, grid.lps_from_index, _body(torso), width)
+    _compose(layers, breasts, hollow, grid.lps_from_index, _trunk(torso), width)
     out = dict(zip(STATIC_ORGANS, layers, strict=True))
     out["bowel_uptake"] = out["bowel"] * bright
     return out

@@ -81,7 +81,7 @@ def simulate_cohort(
 
 
 def _write_patient(index: int, out: Path, seed: int, options: CohortOptions) -> dict[str, Any]:
-    """Simulate patient `index` of a cohort into ``out/patient-NNNN``; give the patient's row of the table."""
+    """Simulate patient `index` of a cohort into ``out/patient-NNNN``, and return the patient's row of the table."""
     rng = np.random.default_rng([seed, index])
     patient = draw_patient(rng, options.population)
     known = truth(patient)

@@ -31,7 +31,7 @@ TRACERS = {"Tc-99m": "Tc-99m sestamibi", "N-13": "N-13 ammonia", "Rb-82": "Rb-82
 def truth_json(
     patient: PatientModel, known: Truth, *, seed: int, index: int, scans: Mapping[State, CohortScan]
 ) -> dict[str, Any]:
-    """Give the truth file's contents, schema ``myoperf.truth/1``; volumes and synchrony are those at rest."""
+    """Return the truth file's contents, schema ``myoperf.truth/1``; volumes and synchrony are those at rest."""
 
     def perfusion(state: State) -> dict[str, Any]:
         return {
@@ -84,7 +84,7 @@ def write_dicom(
     scans: Mapping[State, CohortScan],
     options: CohortOptions,
 ) -> None:
-    """Write ``folder/dicom``: NM views (and reconstructions where asked for), NM images of CZT, PET slices."""
+    """Write ``folder/dicom``: NM views (and reconstructions, if requested), NM images of CZT, PET slices."""
     (folder / "dicom").mkdir()
     study = uid_from("simulated", seed, name)
     gates = options.protocol.gates
@@ -155,7 +155,7 @@ def write_arrays(folder: Path, patient: PatientModel, known: Truth, scans: Mappi
 
 
 def _share(volume: Volume, quiet: Volume) -> float:
-    """Give the factor between two images of the same activity (a sum over gates against a mean)."""
+    """Return the factor between two images of the same activity (a sum over gates against a mean)."""
     return float(volume.array.sum(dtype=np.float64) / max(float(quiet.array.sum(dtype=np.float64)), 1e-12))
 
 

@@ -65,11 +65,13 @@ class CohortOptions:
         if self.modality not in _FIELDS:
             raise InputError(f"The modality is one of {', '.join(_FIELDS)}; got {self.modality!r}.")
         if (self.modality == "pet") != (self.population.tracer != "Tc-99m"):
-            raise InputError(f"{self.modality.upper()} does not go with {self.population.tracer}.")
+            raise InputError(f"{self.modality.upper()} cannot be simulated with {self.population.tracer}.")
         if self.attenuation_map and not self.has_views:
-            raise InputError("An attenuation map goes with raw SPECT views: not with fast, CZT or PET images.")
+            raise InputError(
+                "An attenuation map needs raw SPECT views: it cannot be simulated for fast, CZT or PET images."
+            )
         if self.misregistration_mm < 0 or (self.misregistration_mm > 0 and not self.attenuation_map):
-            raise InputError("A misregistration is 0 mm or more, and needs the attenuation map asked for.")
+            raise InputError("A misregistration must be 0 mm or more and needs the attenuation map.")
 
     @property
     def has_views(self) -> bool:
@@ -79,14 +81,14 @@ class CohortOptions:
 
 @dataclass(frozen=True, eq=False)
 class CohortScan:
-    """One state of one patient as the camera gave it, in the scanner's space.
+    """The scan of one patient in one state, in the scanner's space.
 
     Attributes
     ----------
     grid
         Of the reconstruction, on which truth is written.
     record
-        What the truth file says of the acquisition.
+        The acquisition's record in the truth file.
     views, expected
         Raw views and the same without noise; None of the fast model.
     image, quiet
@@ -104,28 +106,28 @@ class CohortScan:
     attenuation: Volume | None = None
 
     def volume(self) -> Volume:
-        """Give the image, reconstructed from views where there are views; gates kept."""
+        """Return the image, reconstructed from views where there are views; gates kept."""
         if self.image is not None:
             return self.image
         assert self.views is not None
         return reconstruct(self.views).volume
 
     def summed(self) -> Volume:
-        """Give the image summed over gates."""
+        """Return the image summed over gates."""
         if self.image is not None:
             return self.image.summed()
         assert self.views is not None
         return reconstruct(self.views.summed()).volume
 
     def noiseless(self) -> Volume:
-        """Give the image of noiseless data, summed over gates."""
+        """Return the image of noiseless data, summed over gates."""
         if self.quiet is not None:
             return self.quiet
         assert self.expected is not None
         return reconstruct(self.expected.summed()).volume
 
     def in_patient(self, patient: PatientModel) -> Grid:
-        """Give the grid in the model's own space."""
+        """Return the grid in the patient's space."""
         return Grid(self.grid.shape, index_from_lps(scanner_from_patient(patient)) @ self.grid.lps_from_index)
 
 
@@ -186,7 +188,7 @@ def _fast_scan(patient: PatientModel, state: State, rng: np.random.Generator, op
 
 
 def _recon_grid(views: Projections) -> Grid:
-    """Give the grid `myoperf.recon.reconstruct` puts views on: plane 0 nearest the head."""
+    """Return the grid `myoperf.recon.reconstruct` puts views on: plane 0 nearest the head."""
     rows, columns = views.array.shape[-2:]
     grid = Grid.centred((rows, columns, columns), views.pixel_mm[1], views.axis_lps_mm)
     affine = grid.lps_from_index.copy()

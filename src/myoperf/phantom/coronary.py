@@ -1,8 +1,8 @@
-"""Coronary arteries: which wall each feeds, what a stenosis leaves of its flow, what a tracer shows of that.
+"""Coronary arteries: the wall each feeds, the flow a stenosis leaves, the tracer uptake that follows.
 
 Fields live on the wall's material coordinates (fraction, angle_deg); see `myoperf.phantom.records`.
 
-Sources: territories as in paper 001 (`myoperf.segments.TERRITORIES`), borders moved by dominance; flow
+Sources: territories as in Hajianfar et al. 2025 (`myoperf.segments.TERRITORIES`), borders moved by dominance; flow
 reserve against diameter stenosis after Gould et al., Am J Cardiol 1974;33:87 (falls from about half the
 diameter, exhausted near 90 %); extraction by the generalised Renkin-Crone form E = 1 - a exp(-b / F)
 with coefficients in common use for Tc-99m sestamibi, Rb-82 (Lortie et al., EJNMMI 2007;34:1765) and
@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from myoperf.errors import InputError
-from myoperf.phantom.records import Coronary, Infarct, Lesion, Tracer
+from myoperf.phantom.parts import Coronary, Infarct, Lesion
+from myoperf.phantom.records import Tracer
 from myoperf.types import VESSELS, Float, State
 
 __all__ = [
@@ -48,12 +49,12 @@ def _sigmoid(x: Float) -> Float:
 
 
 def _turn(angle_deg: Float, centre: Float | float) -> Float:
-    """Give the signed difference of angles, -180 to 180."""
+    """Return the signed difference of angles, -180 to 180."""
     return np.asarray((angle_deg - centre + 180.0) % 360.0 - 180.0)
 
 
 def territory_weights(coronary: Coronary, fraction: ArrayLike, angle_deg: ArrayLike) -> Float:
-    """Give the share of each vessel (LAD, LCX, RCA) in feeding the wall.
+    """Return the share of each vessel (LAD, LCX, RCA) in feeding the wall.
 
     Returns
     -------
@@ -78,7 +79,7 @@ def territory_weights(coronary: Coronary, fraction: ArrayLike, angle_deg: ArrayL
 
 
 def flow_reserve_share(percent: ArrayLike) -> Float:
-    """Give the share of the flow reserve (maximal less resting flow) a diameter stenosis leaves, 1 to 0.
+    """Return the share of the flow reserve (maximal less resting flow) a diameter stenosis leaves, 1 to 0.
 
     ``1 - (s / 90 %)^4``: 0.98 at 33 %, 0.90 at 50 %, 0.63 at 70 %, 0.38 at 80 %, none from 90 %.
     """
@@ -86,13 +87,13 @@ def flow_reserve_share(percent: ArrayLike) -> Float:
 
 
 def _rest_share(percent: float) -> float:
-    """Give the share of resting flow left: whole up to 85 % stenosis, 0.35 at occlusion (without collaterals)."""
+    """Return the share of resting flow left: whole up to 85 % stenosis, 0.35 at occlusion (without collaterals)."""
     lost = min(max((percent - 85.0) / 15.0, 0.0), 1.0)
     return 1.0 - 0.65 * lost * lost
 
 
 def _reach(lesion: Lesion, fraction: Float, angle: Float) -> Float:
-    """Give how much of a place lies downstream of a lesion, 0-1."""
+    """Return how much of a place lies downstream of a lesion, 0-1."""
     reach = _sigmoid((lesion.reach - fraction) / 0.05)
     if lesion.branch_deg is not None:
         centre, half = lesion.branch_deg
@@ -101,7 +102,7 @@ def _reach(lesion: Lesion, fraction: Float, angle: Float) -> Float:
 
 
 def _vessel_shares(coronary: Coronary, fraction: Float, angle: Float) -> tuple[Float, Float]:
-    """Give (reserve share, resting share) of each vessel's bed at every place, shape (3, ...): lesions in series."""
+    """Return (reserve share, resting share) of each vessel's bed at every place, shape (3, ...): lesions in series."""
     reserve = np.ones((3, *fraction.shape))
     rest = np.ones((3, *fraction.shape))
     for lesion in coronary.lesions:
@@ -130,14 +131,14 @@ def _smooth_field(terms: tuple[float, ...], fraction: Float, angle_deg: Float) -
 
 
 def healthy_pattern(coronary: Coronary, state: State, fraction: ArrayLike, angle_deg: ArrayLike) -> Float:
-    """Give the uptake of this patient's wall without disease: about 1, slightly uneven."""
+    """Return the uptake of this patient's wall without disease: about 1, slightly uneven."""
     f, angle = np.broadcast_arrays(np.asarray(fraction, float), np.asarray(angle_deg, float))
     patch = coronary.patch_stress if state == "stress" else coronary.patch_rest
     return np.asarray(1.0 + _smooth_field(patch, f, angle))
 
 
 def scar(coronary: Coronary, fraction: ArrayLike, angle_deg: ArrayLike) -> tuple[Float, Float]:
-    """Give the share of dead wall at the endocardium and at the epicardium, 0-1."""
+    """Return the share of dead wall at the endocardium and at the epicardium, 0-1."""
     f, angle = np.broadcast_arrays(np.asarray(fraction, float), np.asarray(angle_deg, float))
     alive_in, alive_out = np.ones(f.shape), np.ones(f.shape)
     for infarct in coronary.infarcts:
@@ -148,7 +149,7 @@ def scar(coronary: Coronary, fraction: ArrayLike, angle_deg: ArrayLike) -> tuple
 
 
 def _infarct_region(infarct: Infarct, fraction: Float, angle_deg: Float) -> Float:
-    """Give a smooth-edged ellipse on the wall, angles shrinking towards the apex as circumferences do."""
+    """Return a smooth-edged ellipse on the wall, angles shrinking towards the apex as circumferences do."""
     girth = np.sin(0.5 * np.pi * np.clip(fraction, 0, 1))
     across = _turn(angle_deg, infarct.angle_deg) * girth / infarct.half_angle_deg
     along = (fraction - infarct.fraction) / infarct.half_fraction
@@ -158,7 +159,7 @@ def _infarct_region(infarct: Infarct, fraction: Float, angle_deg: Float) -> Floa
 def myocardial_flow(
     coronary: Coronary, state: State, fraction: ArrayLike, angle_deg: ArrayLike
 ) -> tuple[Float, Float, float]:
-    """Give blood flow of the living wall.
+    """Return blood flow of the living wall.
 
     Returns
     -------
@@ -180,7 +181,7 @@ def myocardial_flow(
 
 
 def tracer_uptake(flow: ArrayLike, tracer: Tracer) -> Float:
-    """Give the uptake rate K1 = F E(F), ml/min/g, at a flow in ml/min/g."""
+    """Return the uptake rate K1 = F E(F), ml/min/g, at a flow in ml/min/g."""
     if tracer not in _EXTRACTION:
         raise InputError(f"Unknown tracer {tracer!r}; known are {', '.join(_EXTRACTION)}.")
     a, b = _EXTRACTION[tracer]
@@ -191,7 +192,7 @@ def tracer_uptake(flow: ArrayLike, tracer: Tracer) -> Float:
 def perfusion(
     coronary: Coronary, state: State, tracer: Tracer, fraction: ArrayLike, angle_deg: ArrayLike
 ) -> tuple[Float, Float]:
-    """Give relative uptake at the endocardium and at the epicardium; 1 is healthy wall. Linear in between."""
+    """Return relative uptake at the endocardium and at the epicardium; 1 is healthy wall. Linear in between."""
     f, angle = np.broadcast_arrays(np.asarray(fraction, float), np.asarray(angle_deg, float))
     inner, outer, normal = myocardial_flow(coronary, state, f, angle)
     dead_in, dead_out = scar(coronary, f, angle)
@@ -202,7 +203,7 @@ def perfusion(
 
 
 def ischaemia(coronary: Coronary, fraction: ArrayLike, angle_deg: ArrayLike) -> Float:
-    """Give the share of the flow reserve that lesions have taken, 0-1."""
+    """Return the share of the flow reserve that lesions have taken, 0-1."""
     f, angle = np.broadcast_arrays(np.asarray(fraction, float), np.asarray(angle_deg, float))
     reserve, _ = _vessel_shares(coronary, f, angle)
     return np.asarray(1.0 - (territory_weights(coronary, f, angle) * reserve).sum(axis=0))

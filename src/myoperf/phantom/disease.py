@@ -1,6 +1,7 @@
-"""Draw coronary disease: which vessels, how narrow, what the flow feels of it, and scars.
+"""Draw coronary disease: vessels, stenoses, their effect on flow, and scars.
 
-Vessel patterns start from the disease table of paper 001 (1-, 2- and 3-vessel shares of its patients)
+Vessel patterns start from the disease table of Hajianfar et al. 2025 (shares of patients with 1, 2 and 3
+diseased vessels, doi:10.1007/s00259-025-07145-x)
 and are fitted to the wanted prevalences of LAD, LCX, RCA and of any disease by iterative proportional
 fitting, which keeps the table's odds between vessels.
 """
@@ -16,7 +17,8 @@ import numpy as np
 
 from myoperf.errors import InputError
 from myoperf.phantom.coronary import PATCH_TERMS
-from myoperf.phantom.records import Clinical, Coronary, Infarct, Lesion, PopulationOptions
+from myoperf.phantom.parts import Clinical, Coronary, Infarct, Lesion
+from myoperf.phantom.records import PopulationOptions
 from myoperf.types import VESSELS
 
 __all__ = ["TABLE_PATTERNS", "draw_coronary", "draw_pattern", "fit_patterns"]
@@ -35,7 +37,7 @@ TABLE_PATTERNS: Mapping[Pattern, float] = MappingProxyType(
         ("LAD", "LCX", "RCA"): 10.9,
     }
 )
-"""Diseased vessels -> per cent of patients, paper 001; the remainder has none. In order of severity."""
+"""Diseased vessels -> per cent of patients, Hajianfar et al. 2025; the remainder has none. In order of severity."""
 
 _SECTORS = MappingProxyType({"LAD": (0.45, 20.0), "LCX": (0.60, 268.0), "RCA": (0.62, 168.0)})
 """Middle of each vessel's bed: (fraction, angle in degrees)."""
@@ -77,7 +79,7 @@ def _fitted(prevalence: tuple[float, ...], patient_prevalence: float) -> Mapping
 
 
 def draw_pattern(options: PopulationOptions, rank: float) -> Pattern:
-    """Give the diseased vessels at a rank of severity between 0 and 1 (uniform over patients)."""
+    """Return the diseased vessels at a rank of severity between 0 and 1 (uniform over patients)."""
     if options.normal:
         return ()
     total = 0.0
@@ -89,15 +91,20 @@ def draw_pattern(options: PopulationOptions, rank: float) -> Pattern:
     return list(shares)[-1]
 
 
-def _percent(rng: np.random.Generator, diseased: bool, anywhere: bool) -> float:
+def _percent(rng: np.random.Generator, diseased: bool, disease_elsewhere: bool) -> float:
+    """Draw a diameter stenosis; a healthy vessel of a patient with disease is narrower than that of one without."""
     if diseased:
         return 100.0 if rng.random() < 0.10 else float(70.0 + 30.0 * rng.beta(1.0, 1.4))
-    return float(69.0 * (rng.beta(1.1, 1.8) if anywhere else rng.beta(0.6, 2.5)))
+    return float(69.0 * (rng.beta(1.1, 1.8) if disease_elsewhere else rng.beta(0.6, 2.5)))
 
 
 def _lesion(rng: np.random.Generator, vessel: str, percent: float, *, common: float | None) -> Lesion:
-    """Draw one lesion's effect; `common` is the effective narrowing of balanced disease."""
-    felt = float(np.clip(percent + rng.normal(-5.0, 22.0), 0.0, 100.0)) if percent > 5.0 else percent
+    """Draw a lesion of a given diameter stenosis.
+
+    Flow depends on more than the diameter (length, shape, error of reading), so the effective stenosis scatters
+    about it. `common` is the effective stenosis that all vessels of balanced disease share.
+    """
+    effective = float(np.clip(percent + rng.normal(-5.0, 22.0), 0.0, 100.0)) if percent > 5.0 else percent
     collateral = float(rng.uniform(0.1, 0.7) if percent > 90.0 else rng.uniform(0.0, 0.25))
     reach = float((1.15, 0.72, 0.48)[rng.choice(3, p=(0.45, 0.35, 0.20))] + rng.normal(0.0, 0.05))
     branch = None
@@ -106,7 +113,7 @@ def _lesion(rng: np.random.Generator, vessel: str, percent: float, *, common: fl
         branch = (float(centre + rng.normal(0.0, 10.0)), float(half * rng.uniform(0.7, 1.2)))
     if common is not None:
         return Lesion(vessel, percent, common, 0.0, 1.15, None)
-    return Lesion(vessel, percent, felt, collateral, reach, branch)
+    return Lesion(vessel, percent, effective, collateral, reach, branch)
 
 
 def _lesions(rng: np.random.Generator, pattern: Pattern) -> tuple[Lesion, ...]:
@@ -116,9 +123,9 @@ def _lesions(rng: np.random.Generator, pattern: Pattern) -> tuple[Lesion, ...]:
     if left_main:
         out.append(_lesion(rng, "LM", float(50.0 + 45.0 * rng.beta(1.2, 2.0)), common=common))
     for vessel in VESSELS:
-        # Behind a narrowed left main the vessel itself may be fair.
-        own = vessel in pattern and not (left_main and vessel != "RCA" and rng.random() < 0.5)
-        out.append(_lesion(rng, vessel, _percent(rng, own, bool(pattern)), common=common if own else None))
+        # Behind a narrowed left main the vessel itself may be healthy.
+        narrowed = vessel in pattern and not (left_main and vessel != "RCA" and rng.random() < 0.5)
+        out.append(_lesion(rng, vessel, _percent(rng, narrowed, bool(pattern)), common=common if narrowed else None))
     return tuple(out)
 
 
@@ -148,7 +155,7 @@ def _infarcts(rng: np.random.Generator, pattern: Pattern, lesions: tuple[Lesion,
 def _borders(
     rng: np.random.Generator, dominance: Literal["right", "left", "balanced"]
 ) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Give the angles of the LAD-RCA, RCA-LCX and LCX-LAD borders, at base and near the apex."""
+    """Return the angles of the LAD-RCA, RCA-LCX and LCX-LAD borders, at base and near the apex."""
     lad_rca = 92.0 + rng.normal(0.0, 8.0)
     rca_lcx = {"right": 214.0, "balanced": 190.0, "left": 135.0}[dominance] + rng.normal(0.0, 10.0)
     lcx_lad = 328.0 + rng.normal(0.0, 10.0)
@@ -159,8 +166,8 @@ def _borders(
 
 def _patches(rng: np.random.Generator, microvascular: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Draw the smooth unevenness of stress and of rest, correlated."""
-    common, own = rng.normal(size=(2, PATCH_TERMS))
-    stress = (0.028 + 0.10 * microvascular) * (0.7 * common + 0.7 * own)
+    common, separate = rng.normal(size=(2, PATCH_TERMS))
+    stress = (0.028 + 0.10 * microvascular) * (0.7 * common + 0.7 * separate)
     rest = 0.026 * (0.7 * common + 0.7 * rng.normal(size=PATCH_TERMS))
     return tuple(float(x) for x in stress), tuple(float(x) for x in rest)
 

@@ -1,10 +1,9 @@
 """Image-space simulation for training: what a reconstruction looks like, without views.
 
 A volume is the patient's activity, darkened by the attenuation an uncorrected reconstruction keeps
-(SPECT), blurred by one resolution in the plane and another along the body, and given noise whose size
-follows the image and
-whose grain follows the reconstruction's filter. The SPECT numbers in `FITTED` were fitted to the full
-physics reconstructed by `myoperf.recon`; ``benchmarks/phantom_fast_fit.py`` refits and measures them.
+(SPECT), blurred by one resolution in the plane and another along the body, with noise whose size
+follows the image and whose grain follows the reconstruction's filter. The SPECT numbers in `FITTED` were
+fitted to the full physics reconstructed by `myoperf.recon`; ``benchmarks/phantom_fast_fit.py`` refits them.
 CZT was set by hand against the PhysioNet volumes of patients 1-25 (``benchmarks/phantom_looks.py``).
 PET carries round values typical of such cameras and is fitted to nothing.
 """
@@ -165,9 +164,9 @@ def simulate_fast(
 
 
 def half_turn_attenuation(mu_per_mm: NDArray[Any], spacing_mm: float, *, views: int = 8) -> NDArray[np.float32]:
-    """Give the mean of exp(-line integral) over views from RAO 45 to LPO 45, (planes, rows, columns).
+    """Return the mean of exp(-line integral) over views from RAO 45 to LPO 45, (planes, rows, columns).
 
-    Worked out at half resolution: the field is smooth.
+    The field is smooth, so it is calculated at half resolution.
     """
     zoom = tuple(max(1, n // 2) / n for n in mu_per_mm.shape)
     small = np.ascontiguousarray(ndimage.zoom(mu_per_mm, zoom, order=1).transpose(1, 2, 0), dtype=np.float32)
@@ -190,10 +189,10 @@ def half_turn_attenuation(mu_per_mm: NDArray[Any], spacing_mm: float, *, views: 
 
 
 def _degrade(
-    seen: NDArray[np.float32], spacing_mm: float, model: ImageModel, rng: np.random.Generator
+    activity: NDArray[np.float32], spacing_mm: float, model: ImageModel, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Blur, haze and noise by one round of Fourier transforms."""
-    size = [fft.next_fast_len(n + int(3 * model.across_mm / spacing_mm), real=True) for n in seen.shape]
+    """Return the image of an activity, (planes, rows, columns): blur, haze and noise by Fourier transforms."""
+    size = [fft.next_fast_len(n + int(3 * model.across_mm / spacing_mm), real=True) for n in activity.shape]
     square = [
         (2 * np.pi * f / spacing_mm) ** 2 for f in (fft.fftfreq(size[0]), fft.fftfreq(size[1]), fft.rfftfreq(size[2]))
     ]
@@ -204,12 +203,12 @@ def _degrade(
     sharp = np.exp(np.float32(-0.5) * (across * (ky + kx) + along * kz))
     haze = np.exp(np.float32(-0.5 * model.scatter_sd_mm**2) * (kz + ky + kx))
     transfer = (1 - np.float32(model.scattered)) * sharp + np.float32(model.scattered) * haze
-    spectrum = fft.rfftn(seen, s=size) * transfer
-    image = fft.irfftn(spectrum, s=size)[: seen.shape[0], : seen.shape[1], : seen.shape[2]]
+    spectrum = fft.rfftn(activity, s=size) * transfer
+    image = fft.irfftn(spectrum, s=size)[: activity.shape[0], : activity.shape[1], : activity.shape[2]]
     image = np.maximum(image, 0.0)
     grain = np.exp(np.float32(-0.5 * model.grain_mm**2) * (kz + ky + kx))
     white = rng.standard_normal(size, dtype=np.float32)
-    noise = fft.irfftn(fft.rfftn(white) * grain, s=size)[: seen.shape[0], : seen.shape[1], : seen.shape[2]]
+    noise = fft.irfftn(fft.rfftn(white) * grain, s=size)[: activity.shape[0], : activity.shape[1], : activity.shape[2]]
     noise /= max(float(noise.std()), 1e-9)
     level = max(float(np.percentile(image, 99.5)), 1e-9)
     noisy = image + model.noise * level * (image / level) ** model.noise_power * noise

@@ -1,4 +1,4 @@
-"""The left ventricle as two surfaces seen from the centre of the valve plane, and its exact volumes.
+"""The left ventricle as two surfaces around the centre of the valve plane, and its exact volumes.
 
 Local frame: origin at the centre of the valve plane, components (anterior, septal, apexward) in mm. A
 direction is given by its angle ``theta`` from the apex and ``angle`` about the axis (0 anterior, 90
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from myoperf.errors import InputError
-from myoperf.phantom.records import Ventricle
+from myoperf.phantom.parts import Ventricle
 from myoperf.types import Float
 
 __all__ = [
@@ -109,12 +109,12 @@ def _around(ring: Float, angle: Float) -> Float:
 
 
 def end_of_wall(ventricle: Ventricle, angle_deg: ArrayLike) -> Float:
-    """Give the angle theta (radians) at which the wall meets the valve plane."""
+    """Return the angle theta (radians) at which the wall meets the valve plane."""
     return np.asarray(0.5 * np.pi - np.arctan(ventricle.valve_tilt * np.sin(np.deg2rad(angle_deg))))
 
 
 def _mid_surface(ventricle: Ventricle, theta: Float, angle_deg: Float) -> Float:
-    """Give the distance to the smooth mid-wall, before any bulge."""
+    """Return the distance to the smooth mid-wall, before any bulge."""
     v = ventricle
     radius = v.radius_mm * (1 + v.ellipticity * np.cos(2 * np.deg2rad(angle_deg - v.ellipticity_deg)))
     along, across = np.abs(np.cos(theta)) / v.length_mm, np.sin(theta) / radius
@@ -122,7 +122,7 @@ def _mid_surface(ventricle: Ventricle, theta: Float, angle_deg: Float) -> Float:
 
 
 def _bump(fraction: Float, angle_deg: Float, centre: tuple[float, float], widths: tuple[float, float]) -> Float:
-    """Give a smooth bump of height 1 on the wall; `widths` in (fraction, degrees at the equator)."""
+    """Return a smooth bump of height 1 on the wall; `widths` in (fraction, degrees at the equator)."""
     turn = (angle_deg - centre[1] + 180.0) % 360.0 - 180.0
     near_apex = np.sin(0.5 * np.pi * np.clip(0.5 * (fraction + centre[0]), 0, 1))
     return np.asarray(
@@ -163,7 +163,7 @@ def _lookup(table: Float, q: Float, angle_deg: Float) -> Float:
 
 
 def wall_at(ventricle: Ventricle, q: ArrayLike, angle_deg: ArrayLike) -> Wall:
-    """Give the wall at the reference instant.
+    """Return the wall at the reference instant.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ def deform(wall: Wall, ejection: ArrayLike) -> tuple[Float, Float]:
 
 
 def solid_angle_weights(ventricle: Ventricle, rings: int = 48, angles: int = 96) -> tuple[Float, Float, Float]:
-    """Give quadrature nodes over the wall's directions.
+    """Return quadrature nodes over the wall's directions.
 
     Returns
     -------

@@ -1,7 +1,7 @@
-"""Labels as paper 001 has them: invasive angiography by its thresholds, and an expert's 17 scores.
+"""Labels as in Hajianfar et al. 2025 (doi:10.1007/s00259-025-07145-x): angiography, and an expert's 17 scores.
 
 Angiography: left main >= 50 % or LAD, LCX, RCA >= 70 % diameter stenosis; a narrowed left main counts for
-LAD and LCX (assumed: 001 gives no rule). Expert: each segment scored 0-4 from its uptake against the
+LAD and LCX (assumed: the paper states no rule). Expert: each segment scored 0-4 from its uptake against the
 best wall, with reader noise and bias; a territory is abnormal at a summed stress score of 4 or
 more, a patient if any territory is.
 """
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from myoperf.phantom.records import Coronary, Reader
+from myoperf.phantom.parts import Coronary, Reader
 from myoperf.segments import TERRITORIES
 from myoperf.types import VESSELS, State
 
@@ -26,7 +26,7 @@ _LEFT_MAIN_PERCENT, _VESSEL_PERCENT, _TERRITORY_SCORE = 50.0, 70.0, 4
 
 
 def stenosis_percent(coronary: Coronary) -> dict[str, float]:
-    """Give the tightest diameter stenosis of LM, LAD, LCX and RCA, as angiography states it."""
+    """Return the tightest diameter stenosis of LM, LAD, LCX and RCA, as angiography states it."""
     out = {"LM": 0.0, "LAD": 0.0, "LCX": 0.0, "RCA": 0.0}
     for lesion in coronary.lesions:
         out[lesion.vessel] = max(out[lesion.vessel], lesion.percent)
@@ -38,7 +38,7 @@ def _with_patient(vessels: dict[str, int]) -> dict[str, int]:
 
 
 def ica_labels(coronary: Coronary) -> dict[str, int]:
-    """Give 0 or 1 for LAD, LCX, RCA and the patient."""
+    """Return 0 or 1 for LAD, LCX, RCA and the patient."""
     percent = stenosis_percent(coronary)
     left_main = percent["LM"] >= _LEFT_MAIN_PERCENT
     return _with_patient(
@@ -47,10 +47,10 @@ def ica_labels(coronary: Coronary) -> dict[str, int]:
 
 
 def draw_reader(rng: np.random.Generator, male: bool) -> Reader:
-    """Draw how the expert errs on this study.
+    """Draw the expert's errors on this study.
 
-    Segments err together around the wall, stress and rest together; what attenuation leaves in the image
-    reads as a mild inferior loss in men and anterior loss in women.
+    Part of the noise is common to stress and rest. What attenuation leaves in the image is read as a mild inferior
+    loss in men and anterior loss in women.
     """
     bias = float(rng.normal(0.0, 0.04))
     common, stress, rest = rng.normal(0.0, 0.055, size=(3, 17))
@@ -72,12 +72,12 @@ def expert_scores(reader: Reader, state: State, relative: ArrayLike) -> tuple[in
         Shape (17,): mean uptake of each segment, scaled to the best wall (1).
     """
     noise = reader.stress_noise if state == "stress" else reader.rest_noise
-    seen = np.asarray(relative, dtype=np.float64) + np.asarray(noise) + reader.threshold_bias
-    scores = (seen[:, None] < np.asarray(SCORE_EDGES)).sum(axis=1)
+    read = np.asarray(relative, dtype=np.float64) + np.asarray(noise) + reader.threshold_bias
+    scores = (read[:, None] < np.asarray(SCORE_EDGES)).sum(axis=1)
     return tuple(int(score) for score in scores)
 
 
 def expert_labels(stress_scores: Sequence[int]) -> dict[str, int]:
-    """Give 0 or 1 for LAD, LCX, RCA and the patient from 17 stress scores."""
+    """Return 0 or 1 for LAD, LCX, RCA and the patient from 17 stress scores."""
     sums = {v: sum(stress_scores[s - 1] for s in TERRITORIES[v]) for v in VESSELS}
     return _with_patient({v: int(sums[v] >= _TERRITORY_SCORE) for v in VESSELS})

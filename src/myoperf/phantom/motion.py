@@ -1,7 +1,7 @@
 """The beat: when and how much each place of the wall contracts, and the volumes that follow.
 
 Every place follows one smooth curve of contraction (0 at end diastole, 1 at end systole, five Fourier
-terms), scaled by its own ejection and shifted by its own phase; the phase's SD over the polar map is set
+terms), scaled by the local ejection and shifted by the local phase; the phase's SD over the polar map is set
 exactly. Stress adds dilation and stunning.
 """
 
@@ -17,7 +17,8 @@ from scipy.interpolate import PchipInterpolator
 from myoperf.errors import InputError
 from myoperf.phantom.coronary import ischaemia, scar
 from myoperf.phantom.heart import deform, solid_angle_weights, wall_at
-from myoperf.phantom.records import Function, PatientModel, Ventricle
+from myoperf.phantom.parts import Function, Ventricle
+from myoperf.phantom.records import PatientModel
 from myoperf.types import Float, State
 
 __all__ = [
@@ -39,7 +40,7 @@ _PHASE_GRID = (64, 96)
 
 @lru_cache(maxsize=256)
 def _curve(systole: float) -> tuple[Float, Float]:
-    """Give Fourier coefficients (cos, sin) of the curve of contraction: ejection, fast filling, diastasis, kick."""
+    """Return Fourier coefficients (cos, sin) of the curve of contraction: ejection, fast filling, diastasis, kick."""
     rest = 1.0 - systole
     knots = np.array([0.0, 0.04, 0.5 * systole, systole, systole + 0.3 * rest, systole + 0.7 * rest, 0.93, 1.0])
     level = np.array([0.0, 0.01, 0.62, 1.0, 0.38, 0.26, 0.02, 0.0])
@@ -66,12 +67,12 @@ def _series(time: Float, cos: Float, sin: Float) -> Float:
 
 
 def contraction(time: ArrayLike, systole: float) -> Float:
-    """Give contraction (0-1) at times in cycles after end diastole; periodic, smooth."""
+    """Return contraction (0-1) at times in cycles after end diastole; periodic, smooth."""
     return _series(np.asarray(time, dtype=np.float64), *_curve(systole))
 
 
 def gate_times(gates: int) -> Float:
-    """Give the middle of each gate, in cycles after end diastole.
+    """Return the middle of each gate, in cycles after end diastole.
 
     The first gate is centred half a gate after the R wave, as in an acquisition gated forward.
     """
@@ -101,14 +102,14 @@ def _phase_scale(function: Function) -> tuple[float, float]:
 
 
 def phase_deg(function: Function, fraction: ArrayLike, angle_deg: ArrayLike) -> Float:
-    """Give the delay of contraction in degrees of the cycle; mean 0, SD `Function.phase_sd_deg` over a polar map."""
+    """Return the delay of contraction in degrees of the cycle; mean 0, SD `Function.phase_sd_deg` over a polar map."""
     mean, spread = _phase_scale(function)
     shape = _phase_shape(function, np.asarray(fraction, float), np.asarray(angle_deg, float))
     return np.asarray((shape - mean) * (function.phase_sd_deg / spread))
 
 
 def reference_ejection(patient: PatientModel, state: State, fraction: ArrayLike, angle_deg: ArrayLike) -> Float:
-    """Give the share each place ejects at the peak of its own contraction; scar does not, bulges move outwards."""
+    """Return the share each place ejects when it is most contracted; scar ejects nothing, bulges move outwards."""
     f, angle = np.broadcast_arrays(np.asarray(fraction, float), np.asarray(angle_deg, float))
     fn = patient.function
     girth = np.sin(0.5 * np.pi * np.clip(f, 0, 1))
@@ -122,7 +123,7 @@ def reference_ejection(patient: PatientModel, state: State, fraction: ArrayLike,
 
 
 def local_ejection(patient: PatientModel, state: State, time: float, fraction: ArrayLike, angle: ArrayLike) -> Float:
-    """Give the share of its cone each place has ejected at a time (cycles); negative where dilated."""
+    """Return the share of its cone each place has ejected at a time (cycles); negative where dilated."""
     delay = phase_deg(patient.function, fraction, angle) / 360.0
     curve = contraction(time - delay, patient.function.systole)
     dilation = patient.function.stress_dilation if state == "stress" else 0.0
@@ -150,7 +151,7 @@ class Pose:
 
 
 def pose_at(patient: PatientModel, state: State, time: float) -> Pose:
-    """Give the motion of the ventricle as a whole; the apex stays nearly where it is."""
+    """Return the motion of the ventricle as a whole; the apex stays nearly where it is."""
     fn = patient.function
     beat = float(contraction(time, fn.systole))
     stretch = 1.0 + (fn.stretch - 1.0) * beat
@@ -162,7 +163,7 @@ def pose_at(patient: PatientModel, state: State, time: float) -> Pose:
 
 @lru_cache(maxsize=64)
 def _cones(ventricle: Ventricle) -> tuple[Float, Float, Float]:
-    """Give quadrature over the wall: (cavity volume of each cone in ml, fraction, angle_deg)."""
+    """Return quadrature over the wall: (cavity volume of each cone in ml, fraction, angle_deg)."""
     q, angle, weight = solid_angle_weights(ventricle, 32, 72)
     wall = wall_at(ventricle, q, angle)
     return weight * wall.inner_mm**3 / 3000.0, wall.fraction, angle
@@ -188,5 +189,5 @@ def volumes(patient: PatientModel, state: State, times: ArrayLike) -> Float:
 
 
 def volume_curve(patient: PatientModel, state: State, gates: int) -> Float:
-    """Give the cavity's volume in ml at the middle of each gate, shape (gates,)."""
+    """Return the cavity's volume in ml at the middle of each gate, shape (gates,)."""
     return volumes(patient, state, gate_times(gates))

@@ -1,6 +1,6 @@
 """The parts a simulated patient is made of: request form, trunk, ventricle, beat, coronary tree, reader.
 
-Frozen and parametric; `myoperf.phantom.records` puts them together and says what the coordinates mean.
+Frozen and parametric; `myoperf.phantom.records` puts them together and defines the coordinates.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Stressor = Literal["exercise", "dipyridamole", "dobutamine"]
 
 @dataclass(frozen=True)
 class Clinical:
-    """What the request form says."""
+    """The clinical facts of a request form."""
 
     sex: Literal["M", "F"]
     age_years: float
@@ -104,7 +104,7 @@ class Torso:
 class Ventricle:
     """The shape of the left ventricle at the reference (end-diastolic) instant.
 
-    The mid-wall is, seen from the centre of the valve plane, at the distance
+    The distance of the mid-wall from the centre of the valve plane is
     ``((cos t / length)^p + (sin t / radius)^p)^(-1/p)`` in the direction that makes the angle t with
     the apex. See `myoperf.phantom.heart`.
 
@@ -148,13 +148,13 @@ class Function:
     Attributes
     ----------
     ejection
-        Regional ejection of healthy wall at the peak of its own contraction (0-1), mean over the wall.
+        Regional ejection of healthy wall when it is most contracted (0-1), mean over the wall.
     apex_gain, septal_gain
         Relative extra ejection at the apex, and (negative) at the septum.
     systole
         Time of end systole as a share of the cycle.
     stretch
-        Volume-preserving lengthening along the axis at end systole that goes with the radial motion.
+        Volume-preserving lengthening along the axis at end systole, together with the radial motion.
     twist_deg
         Turn of the apex against the base at end systole.
     phase_sd_deg
@@ -191,7 +191,7 @@ class Lesion:
     percent
         Diameter stenosis as angiography states it, 0-100.
     effective_percent
-        What the flow feels: lesion length, shape, and the eye of the angiographer make the difference.
+        The stenosis that explains the flow: it differs by the lesion's length and shape, and by the reading.
     collateral
         0-1: share of the lost flow that collaterals bring.
     reach

@@ -41,7 +41,7 @@ class Collimator:
     Parameters
     ----------
     name
-        As the file's header says it.
+        As in the file's header.
     hole_mm, length_mm
         Diameter and length of the holes; the length is shortened by twice the mean free path in lead at
         140 keV (0.37 mm) for penetration.
@@ -55,13 +55,13 @@ class Collimator:
     intrinsic_fwhm_mm: float
 
     def fwhm_mm(self, distance_mm: Float) -> Float:
-        """Give system resolution at a distance from the collimator's face (Metz 1980)."""
+        """Return system resolution at a distance from the collimator's face (Metz 1980)."""
         length = self.length_mm - 2 * 0.37
         geometric = self.hole_mm * (length + np.maximum(distance_mm, 0.0)) / length
         return np.asarray(np.hypot(self.intrinsic_fwhm_mm, geometric))
 
     def variance_mm2(self, distance_mm: Float) -> Float:
-        """Give the variance of the Gaussian of that FWHM."""
+        """Return the variance of the Gaussian of that FWHM."""
         return np.asarray((self.fwhm_mm(distance_mm) / _FWHM) ** 2)
 
 
@@ -76,7 +76,7 @@ class Scatter:
     Parameters
     ----------
     share
-        f: a source behind the line integral L of attenuation is seen with build-up exp(f L), that is with
+        f: counts of a source behind the line integral L of attenuation are built up by exp(f L), that is by
         broad-beam attenuation (1 - f) mu. 0.25 turns 0.15/cm of water into 0.11/cm (Chang's correction
         takes 0.11 to 0.12 for a 20 % window): 0.45 scattered counts a primary one behind 10 cm of water.
     slope_per_mm
@@ -93,7 +93,7 @@ class Scatter:
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """Where the detector stands and what it sees.
+    """The detector's orbit, pixels and physics.
 
     Parameters
     ----------
@@ -139,17 +139,17 @@ class Views:
 
     @property
     def total(self) -> NDArray[np.float32]:
-        """What the photopeak window holds."""
+        """Counts in the photopeak window."""
         return self.primary + self.scattered
 
 
 def project(
     sources: Sequence[NDArray[Any]], mu_per_mm: NDArray[Any], grid: Grid, camera: Camera, *, threads: int = 1
 ) -> Views:
-    """Give the noiseless views of several sources in one attenuating body.
+    """Return the noiseless views of several sources in one attenuating body.
 
-    Each source is worked out only inside the box of its non-zero voxels; all share the attenuation of
-    a view, so that the gates of a heart cost little beside the body.
+    Each source is projected only inside the box of its non-zero voxels, and all share the attenuation of
+    a view, so that the gates of a heart cost little compared with the body.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def project(
     grid
         Transaxial cubes as `Grid.centred` lays them.
     threads
-        Views worked on at a time; the result does not depend on it.
+        Views projected at a time; the result does not depend on it.
 
     Raises
     ------
@@ -188,7 +188,7 @@ def project(
 def orbit_radius(
     body: NDArray[Any], grid: Grid, angles_deg: Float, *, axis_lps_mm: Sequence[float], margin_mm: float, circular: bool
 ) -> Float:
-    """Give the radius at each view that clears the body by a margin: its contour, or the circle round it.
+    """Return the radius at each view that clears the body by a margin: its contour, or the circle round it.
 
     Parameters
     ----------
@@ -270,7 +270,7 @@ def _turned_box(
     directions: Any,
     frame: tuple[float, float, int, int],
 ) -> NDArray[np.int64]:
-    """Give (first layer, past last, first column, past last, padding) that hold a box of the grid."""
+    """Return (first layer, past last, first column, past last, padding) that hold a box of the grid."""
     front, start, layers, across = frame
     low, high = corner[:2] - 1, corner[:2] + np.asarray(shape[:2])
     corners = np.array([[x, y] for x in (low[1], high[1]) for y in (low[0], high[0])]) - axis[:2]
@@ -288,7 +288,7 @@ def _turned_box(
 
 
 def _bin(edges: Float, centres: Float, variance: float) -> NDArray[np.float32]:
-    """Give the share of a Gaussian at each centre that falls between neighbouring (rising) edges."""
+    """Return the share of a Gaussian at each centre that falls between neighbouring (rising) edges."""
     sigma = np.sqrt(max(float(variance), 1e-3))
     below = special.ndtr((edges[:, None] - centres[None, :]) / sigma)
     return np.asarray(np.diff(below, axis=0), dtype=np.float32)

@@ -1,6 +1,7 @@
-"""Draw patients: clinical facts, disease that goes with them, heart and function that go with the disease.
+"""Draw patients: clinical facts, the disease that follows from them, the heart and function that follow from it.
 
-Clinical distributions: paper 001's table. Left ventricle: means and spreads set by hand within the ranges
+Clinical distributions: the table of Hajianfar et al. 2025 (doi:10.1007/s00259-025-07145-x).
+Left ventricle: means and spreads set by hand within the ranges
 of the wall masks of the PhysioNet set (Calixto et al., doi:10.13026/ce2z-dw74, CC BY 4.0; radius of the
 middle of the wall 20-29 mm, extent 76-104 mm). Those masks outline time-averaged, blurred images: here
 walls are thinner and the end-diastolic radius larger.
@@ -16,9 +17,10 @@ from scipy.special import ndtr
 
 from myoperf.phantom.disease import Pattern, draw_coronary, draw_pattern
 from myoperf.phantom.labels import draw_reader
+from myoperf.phantom.parts import Clinical, Coronary, Function, Stressor, Ventricle
 from myoperf.phantom.pose import draw_euler, draw_place, frame_from_euler
-from myoperf.phantom.records import Clinical, Coronary, Function, PatientModel, PopulationOptions, Stressor, Ventricle
-from myoperf.phantom.torso import draw_torso, draw_uptake, settle
+from myoperf.phantom.records import PatientModel, PopulationOptions
+from myoperf.phantom.torso import draw_torso, draw_uptake, place_heart
 
 __all__ = ["draw_clinical", "draw_function", "draw_patient", "draw_ventricle"]
 
@@ -29,18 +31,18 @@ _DIABETES, _HYPERTENSION = 0.24, 0.59
 
 
 def draw_clinical(rng: np.random.Generator, options: PopulationOptions) -> tuple[Clinical, float]:
-    """Draw the request form, and the rank (0-1) of the patient's disease that goes with it.
+    """Draw the clinical facts, and the rank (0-1) of the severity of the patient's disease, which depends on them.
 
     Age, male sex, diabetes and hypertension raise the rank by a Gaussian copula, which keeps both the
     table's shares and the wanted prevalence.
     """
-    z_age, z_sugar, z_pressure, own = rng.normal(size=4)
+    z_age, z_sugar, z_pressure, z_disease = rng.normal(size=4)
     male = rng.random() < options.male
     sex: Literal["M", "F"] = "M" if male else "F"
     z_height = rng.normal()
     height = (1.7225 if male else 1.5925) + 0.094 * z_height
     weight = (84.5 if male else 75.7) + 15.1 * (0.4 * z_height + np.sqrt(1 - 0.4**2) * rng.normal())
-    # Diabetes and hypertension go with age a little and with each other.
+    # Diabetes and hypertension are weakly correlated with age and with each other.
     sugar = 0.15 * z_age + np.sqrt(1 - 0.15**2) * z_sugar
     pressure = 0.25 * z_age + 0.2 * z_sugar + np.sqrt(1 - 0.25**2 - 0.2**2) * z_pressure
     clinical = Clinical(
@@ -54,12 +56,12 @@ def draw_clinical(rng: np.random.Generator, options: PopulationOptions) -> tuple
     )
     gender = _standard_sex(male, options.male)
     weights = np.array([0.22, 0.15, 0.10, 0.15])
-    score = weights @ [z_age, z_sugar, z_pressure, gender] + np.sqrt(1 - (weights**2).sum()) * own
+    score = weights @ [z_age, z_sugar, z_pressure, gender] + np.sqrt(1 - (weights**2).sum()) * z_disease
     return clinical, _rank(float(score), options.male)
 
 
 def _standard_sex(male: bool, share: float) -> float:
-    """Give sex as a variable of mean 0 and SD 1 (0 where all patients have one sex)."""
+    """Return sex as a variable of mean 0 and SD 1 (0 where all patients have one sex)."""
     spread = np.sqrt(share * (1 - share))
     return 0.0 if spread < 1e-9 else float((float(male) - share) / spread)
 
@@ -70,7 +72,7 @@ def _sex_steps(share: float) -> tuple[float, float]:
 
 
 def _rank(score: float, share: float) -> float:
-    """Give the exact distribution function of the copula's score: a mixture of men's and women's normals."""
+    """Return the exact distribution function of the copula's score: a mixture of men's and women's normals."""
     men, women = _sex_steps(share)
     spread = np.sqrt(1 - 0.15**2)
     return float(share * ndtr((score - men) / spread) + (1 - share) * ndtr((score - women) / spread))
@@ -134,16 +136,16 @@ def _wall_of_segments(rng: np.random.Generator, wall: float, coronary: Coronary)
 def draw_function(
     rng: np.random.Generator, ventricle: Ventricle, coronary: Coronary, clinical: Clinical, normal: bool
 ) -> Function:
-    """Draw the beat: weaker in large hearts, out of step in some."""
+    """Draw the beat: weaker in large hearts, dyssynchronous in some."""
     ejection = rng.normal(0.66 if clinical.sex == "M" else 0.70, 0.05)
     if ventricle.radius_mm > 33.0 and not normal:
         ejection *= rng.uniform(0.4, 0.75)
     elif not normal and rng.random() < 0.06:
         ejection *= rng.uniform(0.5, 0.85)
-    out_of_step = not normal and rng.random() < (0.2 if ventricle.radius_mm > 33.0 else 0.05)
-    median = 26.0 if out_of_step else 10.0 if coronary.infarcts else 6.5
+    dyssynchronous = not normal and rng.random() < (0.2 if ventricle.radius_mm > 33.0 else 0.05)
+    median = 26.0 if dyssynchronous else 10.0 if coronary.infarcts else 6.5
     pattern = rng.normal(0.0, 0.5, size=5)
-    if out_of_step:
+    if dyssynchronous:
         pattern[1] -= 2.0  # the septum first, the lateral wall late: left bundle branch block
     narrowed = sum(lesion.effective_percent > 70.0 for lesion in coronary.lesions)
     return Function(
@@ -169,7 +171,7 @@ def draw_patient(rng: np.random.Generator, options: PopulationOptions | None = N
     rng
         The only source of chance: perfusion, anatomy, function, labels and reader all come from it.
     options
-        Default: paper 001's angiography cohort, Tc-99m.
+        Default: the angiography cohort of Hajianfar et al. 2025, Tc-99m.
     """
     options = options or PopulationOptions()
     clinical, rank = draw_clinical(rng, options)
@@ -180,7 +182,7 @@ def draw_patient(rng: np.random.Generator, options: PopulationOptions | None = N
     euler = draw_euler(rng)
     centre, height = draw_place(rng)
     torso = draw_torso(rng, clinical)
-    frame, torso = settle(rng, torso, ventricle, frame_from_euler(euler, centre, ventricle.length_mm), clinical)
+    frame, torso = place_heart(rng, torso, ventricle, frame_from_euler(euler, centre, ventricle.length_mm), clinical)
     scan_centre = (float(rng.normal(0.0, 4.0)), float(rng.normal(0.0, 4.0)), -height)
     uptake = draw_uptake(rng, clinical, options.tracer)
     reader = draw_reader(rng, clinical.sex == "M")

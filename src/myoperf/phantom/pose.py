@@ -1,4 +1,4 @@
-"""The ventricle's pose, between `LVFrame` and the Euler angles of paper 003.
+"""The ventricle's pose from the Euler angles of Ni et al. 2023 (doi:10.48550/arXiv.2310.10095).
 
 The paper writes ``R = Ry(alpha) Rx(beta) Rz(gamma)`` without naming axes. Assumed here, as it makes the
 paper's mean angles an upright anatomical heart: transaxial axes are LPS (x left, y back, z head); the
@@ -28,7 +28,7 @@ __all__ = [
 
 
 EULER_RANGE = ((-1.49, -0.26), (-1.69, -0.32), (0.56, 1.80))
-"""Radians: (least, most) of alpha, beta, gamma over PET and SPECT, paper 003, Table 2."""
+"""Radians: (least, most) of alpha, beta, gamma over PET and SPECT, Ni et al. 2023, Table 2."""
 EULER_MEAN = (-0.81, -1.06, 1.215)
 EULER_SD = (0.21, 0.26, 0.24)
 
@@ -40,11 +40,11 @@ PET with 128 x 2.03 / 2 = 130 mm."""
 _PLACE_MEAN, _PLACE_SD = (41.0, -31.5, 60.0), (10.0, 15.5, 17.0)
 
 _WIDE = 0.10
-"""Share of patients drawn evenly over the whole range, so that its corners are met in training."""
+"""Share of patients drawn evenly over the whole range, so that training covers its corners."""
 
 
 def rotation(euler: ArrayLike) -> Float:
-    """Give R = Ry(alpha) Rx(beta) Rz(gamma), shape (3, 3), from three angles in radians."""
+    """Return R = Ry(alpha) Rx(beta) Rz(gamma), shape (3, 3), from three angles in radians."""
     (ca, cb, cg), (sa, sb, sg) = np.cos(np.asarray(euler, float)), np.sin(np.asarray(euler, float))
     ry = np.array([[ca, 0, sa], [0, 1, 0], [-sa, 0, ca]])
     rx = np.array([[1, 0, 0], [0, cb, -sb], [0, sb, cb]])

@@ -13,7 +13,7 @@ How the package is laid out, arrows downwards::
     coronary     territories, lesions, flow, tracer uptake on (fraction, angle, depth)
     motion       the beat: regional ejection, phase, twist, volume curves
     heart        the ventricle's surfaces, wall coordinates, exact volumes
-    pose         LVFrame <-> the Euler angles of paper 003
+    pose         LVFrame from the Euler angles of Ni et al. 2023; draws of pose and place
     records      this file; parts: what a patient is made of
 
 Everything is in LPS millimetres. The patient's own space has its origin on the body's long axis at
@@ -33,42 +33,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from myoperf.errors import GeometryError, InputError
-from myoperf.phantom.parts import (
-    Clinical,
-    Coronary,
-    EllipsoidShape,
-    Function,
-    Infarct,
-    Lesion,
-    Reader,
-    Stressor,
-    Torso,
-    Tube,
-    Vector,
-    Ventricle,
-)
+from myoperf.phantom.parts import Clinical, Coronary, Function, Reader, Torso, Vector, Ventricle
 from myoperf.types import Float, LVFrame, State
 
-__all__ = [
-    "ORGANS",
-    "Clinical",
-    "Coronary",
-    "EllipsoidShape",
-    "Function",
-    "Grid",
-    "Infarct",
-    "Lesion",
-    "Organs",
-    "PatientModel",
-    "PopulationOptions",
-    "Reader",
-    "Stressor",
-    "Torso",
-    "Tracer",
-    "Truth",
-    "Tube",
-    "Ventricle",
-]
+__all__ = ["ORGANS", "Grid", "Organs", "PatientModel", "PopulationOptions", "Tracer", "Truth"]
 
 Tracer = Literal["Tc-99m", "N-13", "Rb-82"]
 
@@ -180,7 +148,8 @@ class PopulationOptions:
     Parameters
     ----------
     prevalence
-        Share of patients with obstructive disease of LAD, LCX, RCA; default: 001's angiography cohort.
+        Share of patients with obstructive disease of LAD, LCX, RCA; default: the angiography
+        cohort of Hajianfar et al. 2025 (doi:10.1007/s00259-025-07145-x).
     patient_prevalence
         Share with disease of any vessel.
     normal
@@ -226,7 +195,7 @@ class Organs:
     lv_cavity
         float32: occupancy of the LV cavity alone (a part of ``blood``).
     uptake
-        Organ -> concentration relative to normal myocardium, of the state that was asked for.
+        Organ -> concentration relative to normal myocardium, in this state.
     """
 
     grid: Grid
@@ -238,12 +207,12 @@ class Organs:
     uptake: Mapping[str, float]
 
     def activity(self, organ: str) -> NDArray[np.float32]:
-        """Give one organ's activity concentration, float32 (planes, rows, columns)."""
+        """Return one organ's activity concentration, float32 (planes, rows, columns)."""
         weighted = {"myocardium": self.myocardium_uptake, "bowel": self.bowel_uptake}
         return weighted.get(organ, self.occupancy[organ]) * np.float32(self.uptake[organ])
 
     def total(self) -> NDArray[np.float32]:
-        """Give the activity of all organs together."""
+        """Return the activity concentration of all organs together, float32 (planes, rows, columns)."""
         out = np.zeros(self.grid.shape, dtype=np.float32)
         for organ in self.occupancy:
             out += self.activity(organ)
@@ -252,7 +221,7 @@ class Organs:
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """What is known of a patient, in the words of the truth file (see DESIGN, ``myoperf.truth/1``).
+    """Everything that is true of a patient, named as in the truth file (schema ``myoperf.truth/1``).
 
     Attributes
     ----------

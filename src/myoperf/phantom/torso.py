@@ -1,4 +1,4 @@
-"""Draw a trunk for a patient's build, settle the heart in it, and give every organ its activity.
+"""Draw a trunk for a patient's build, place the heart in it, and draw the activity of every organ.
 
 All sizes are plausible ranges set by hand, not measured ones; activities relative to myocardium span what
 sestamibi, ammonia and rubidium show in practice (Tc-99m: liver high at rest and after vasodilators, lower
@@ -13,14 +13,15 @@ import numpy as np
 
 from myoperf.phantom.anatomy import diaphragm_mm, outside_cage_mm
 from myoperf.phantom.heart import wall_at
-from myoperf.phantom.records import Clinical, EllipsoidShape, Torso, Tracer, Tube, Ventricle
+from myoperf.phantom.parts import Clinical, EllipsoidShape, Torso, Tube, Vector, Ventricle
+from myoperf.phantom.records import Tracer
 from myoperf.types import Float, LVFrame, State
 
-__all__ = ["draw_torso", "draw_uptake", "settle", "wall_points_mm"]
+__all__ = ["draw_torso", "draw_uptake", "place_heart", "wall_points_mm"]
 
 
 def draw_torso(rng: np.random.Generator, clinical: Clinical) -> Torso:
-    """Draw the trunk without organs (see `settle`), its size from body mass and height."""
+    """Draw the trunk without organs (see `place_heart`), its size from body mass and height."""
     excess, tall = clinical.bmi - 26.0, clinical.height_m - 1.70
     male = clinical.sex == "M"
     width = np.clip((172.0 if male else 160.0) + 3.6 * excess + 50.0 * tall + rng.normal(0.0, 6.0), 130.0, 235.0)
@@ -44,7 +45,7 @@ def draw_torso(rng: np.random.Generator, clinical: Clinical) -> Torso:
 
 
 def wall_points_mm(ventricle: Ventricle, frame: LVFrame) -> Float:
-    """Give points of the outer surface of the left ventricle, (n, 3) LPS mm."""
+    """Return points of the outer surface of the left ventricle, (n, 3) LPS mm."""
     q, angle = np.linspace(0.02, 1.0, 12)[:, None], np.arange(0.0, 360.0, 20.0)[None]
     wall = wall_at(ventricle, q, angle)
     across, along = wall.outer_mm * np.sin(wall.theta), wall.outer_mm * np.cos(wall.theta)
@@ -53,7 +54,7 @@ def wall_points_mm(ventricle: Ventricle, frame: LVFrame) -> Float:
     return np.asarray(frame.base_mm + parts @ np.stack([frame.anterior, frame.septal, -frame.axis]))
 
 
-def settle(
+def place_heart(
     rng: np.random.Generator, torso: Torso, ventricle: Ventricle, frame: LVFrame, clinical: Clinical
 ) -> tuple[LVFrame, Torso]:
     """Bring the heart inside the rib cage, the diaphragm under it, and the organs around.
@@ -83,14 +84,19 @@ def settle(
     return frame, replace(torso, solids=solids, loops=_bowel(rng, torso))
 
 
-def _vary(rng: np.random.Generator, centre: tuple[float, float, float], spread: float) -> tuple[float, float, float]:
-    x, y, z = np.asarray(centre) + rng.normal(0.0, spread, size=3)
-    return float(x), float(y), float(z)
+def _vector(values: Float) -> Vector:
+    x, y, z = (float(value) for value in values)
+    return x, y, z
 
 
-def _sizes(rng: np.random.Generator, radii: tuple[float, float, float], spread: float) -> tuple[float, float, float]:
-    a, b, c = np.asarray(radii) * np.exp(rng.normal(0.0, spread, size=3))
-    return float(a), float(b), float(c)
+def _vary(rng: np.random.Generator, centre: Vector, spread_mm: float) -> Vector:
+    """Move a point by a normal deviate along each axis."""
+    return _vector(np.asarray(centre) + rng.normal(0.0, spread_mm, size=3))
+
+
+def _sizes(rng: np.random.Generator, radii: Vector, spread: float) -> Vector:
+    """Scale each semi-axis by a log-normal deviate."""
+    return _vector(np.asarray(radii) * np.exp(rng.normal(0.0, spread, size=3)))
 
 
 def _organs(
@@ -112,12 +118,10 @@ def _organs(
         EllipsoidShape((0.52 * a, 0.05 * b, left + 75.0), (0.62 * a, 1.05 * b, 165.0)),
     )
     low, high = heart.min(axis=0), heart.max(axis=0)
-    middle = 0.5 * (low + high)
-    about = 0.5 * (high - low) + 5.0
-    beside = middle + 34.0 * frame.septal
+    middle, reach = 0.5 * (low + high), _vector(0.5 * (high - low) + 5.0)
     hollow = (
-        EllipsoidShape((float(middle[0]), float(middle[1]), float(middle[2])), (about[0], about[1], about[2])),
-        EllipsoidShape((float(beside[0]), float(beside[1]), float(beside[2])), (about[0], about[1], about[2])),
+        EllipsoidShape(_vector(middle), reach),
+        EllipsoidShape(_vector(middle + 34.0 * frame.septal), reach),  # room for the right heart
         EllipsoidShape((-2.0, 22.0, 60.0), (float(rng.uniform(26.0, 36.0)), 0.75 * b, 230.0)),
     )
     solids = {
@@ -179,7 +183,7 @@ def _bowel(rng: np.random.Generator, torso: Torso) -> tuple[Tube, ...]:
             point[2] = min(point[2], top - radius - 3.0)
             points.append(point)
         bright = float(np.clip(np.exp(rng.normal(0.0, 0.5)), 0.3, 3.0))
-        loops.append(Tube(tuple((float(x), float(y), float(z)) for x, y, z in points), radius, bright))
+        loops.append(Tube(tuple(_vector(point) for point in points), radius, bright))
     return tuple(loops)
 
 
@@ -210,11 +214,11 @@ def draw_uptake(rng: np.random.Generator, clinical: Clinical, tracer: Tracer) ->
     """
     names = list(_RANGES[tracer])
     low, high = np.array([_RANGES[tracer][name] for name in names]).T
-    common, own_stress, own_rest = rng.normal(size=(3, len(names)))
+    common, at_stress, at_rest = rng.normal(size=(3, len(names)))
     effort = float(rng.uniform(0.12, 0.80))
     out: dict[State, dict[str, float]] = {}
-    for state, own in (("stress", own_stress), ("rest", own_rest)):
-        z = np.clip(0.5 + 0.27 * (np.sqrt(0.67) * common + np.sqrt(0.33) * own), 0.0, 1.0)
+    for state, separate in (("stress", at_stress), ("rest", at_rest)):
+        z = np.clip(0.5 + 0.27 * (np.sqrt(0.67) * common + np.sqrt(0.33) * separate), 0.0, 1.0)
         level = low * (high / low) ** z
         values = {name: float(value) for name, value in zip(names, level, strict=True)}
         if state == "stress" and clinical.stressor != "dipyridamole":

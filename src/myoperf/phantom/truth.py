@@ -1,4 +1,4 @@
-"""What is true of a patient: pose, volumes, perfusion of every segment, function, disease and labels."""
+"""The truth of a simulated patient: pose, volumes, perfusion of every segment, function, disease and labels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from myoperf.phantom.coronary import healthy_pattern, perfusion
 from myoperf.phantom.heart import Wall, deform, fraction_of_meridian, myocardium_ml, wall_at
 from myoperf.phantom.labels import expert_labels, expert_scores, ica_labels, stenosis_percent
 from myoperf.phantom.motion import local_ejection, phase_deg, reference_ejection, volumes
-from myoperf.phantom.records import PatientModel, Truth, Ventricle
+from myoperf.phantom.parts import Ventricle
+from myoperf.phantom.records import PatientModel, Truth
 from myoperf.segments import segment_means
 from myoperf.types import Float, State
 
@@ -29,7 +30,7 @@ def _polar_places(rings: int, angles: int) -> tuple[Float, Float]:
 
 
 def truth_polar(patient: PatientModel, state: State, rings: int = 40, angles: int = 72) -> Float:
-    """Give relative uptake averaged over the wall's depth, (rings, angles); 1 is healthy wall.
+    """Return relative uptake averaged over the wall's depth, (rings, angles); 1 is healthy wall.
 
     Ring 0 lies at the apex, angle 0 is anterior and rises through the septum, as `myoperf.types.PolarMap`.
     """
@@ -38,7 +39,7 @@ def truth_polar(patient: PatientModel, state: State, rings: int = 40, angles: in
 
 
 def defect_map(patient: PatientModel, state: State, rings: int = 40, angles: int = 72) -> Float:
-    """Give uptake against the patient's own healthy pattern, scaled to the best-perfused wall (1)."""
+    """Return uptake relative to the same patient without disease, scaled to the best-perfused wall (1)."""
     ratio = truth_polar(patient, state, rings, angles) / healthy_pattern(
         patient.coronary, state, *_polar_places(rings, angles)
     )
@@ -46,7 +47,7 @@ def defect_map(patient: PatientModel, state: State, rings: int = 40, angles: int
 
 
 def phase_bandwidth_deg(phase: Float) -> float:
-    """Give the shortest arc of phase, in degrees, that holds 95 % of the samples."""
+    """Return the shortest arc of phase, in degrees, that holds 95 % of the samples."""
     values = np.sort(np.asarray(phase).ravel())
     held = int(np.ceil(0.95 * values.size)) - 1
     return float((values[held:] - values[: values.size - held]).min())
@@ -54,13 +55,13 @@ def phase_bandwidth_deg(phase: Float) -> float:
 
 @lru_cache(maxsize=16)
 def _polar_wall(ventricle: Ventricle) -> Wall:
-    """Give the wall at the samples of the truth's polar map."""
+    """Return the wall at the samples of the truth's polar map."""
     fraction, angle = _polar_places(_RINGS, _ANGLES)
     return wall_at(ventricle, fraction_of_meridian(ventricle, fraction, angle), angle)
 
 
 def _thickening(patient: PatientModel, state: State) -> tuple[Float, Float]:
-    """Give thickening (per cent) and inward endocardial motion (mm) of 17 segments, from global ED to ES.
+    """Return thickening (per cent) and inward endocardial motion (mm) of 17 segments, from global ED to ES.
 
     Thickness and motion run along the rays from the valve plane's centre, before the heart's motion as a whole.
     """
@@ -77,7 +78,7 @@ def _thickening(patient: PatientModel, state: State) -> tuple[Float, Float]:
 
 
 def truth(patient: PatientModel) -> Truth:
-    """Collect everything known of a patient."""
+    """Return everything that is true of a patient."""
     states: tuple[State, State] = ("stress", "rest")
     fraction, angle = _polar_places(_RINGS, _ANGLES)
     beat = {s: volumes(patient, s, np.arange(64) / 64.0) for s in states}

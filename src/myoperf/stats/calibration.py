@@ -160,13 +160,13 @@ def decision_curve(truth: ArrayLike, probability: ArrayLike, thresholds: ArrayLi
 
 
 def roc_curve(truth: ArrayLike, scores: ArrayLike) -> tuple[Float, Float]:
-    """Give (1 - specificity, sensitivity) from (0, 0) to (1, 1), one point a distinct score."""
+    """Return (1 - specificity, sensitivity) from (0, 0) to (1, 1), one point a distinct score."""
     fp, tp = _cumulative(truth, scores)
     return fp / fp[-1], tp / tp[-1]
 
 
 def precision_recall_curve(truth: ArrayLike, scores: ArrayLike) -> tuple[Float, Float]:
-    """Give (recall, precision), one point a distinct score, highest first."""
+    """Return (recall, precision), one point a distinct score, highest first."""
     fp, tp = _cumulative(truth, scores)
     return tp[1:] / tp[-1], tp[1:] / (tp[1:] + fp[1:])
 

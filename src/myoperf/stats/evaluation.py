@@ -82,7 +82,7 @@ def evaluate(predictions: Predictions, *, threshold: float = 0.5, resamples: int
 
 
 def _groups(predictions: Predictions) -> tuple[dict[str, Predictions], list[str]]:
-    """Give the parts that are measured apart, all rows first, and notes on those that cannot be."""
+    """Return the parts that are measured apart, all rows first, and notes on those that cannot be."""
     parts, notes = {"all": predictions}, list[str]()
     if predictions.vessel is None:
         return parts, notes

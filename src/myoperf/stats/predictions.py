@@ -59,14 +59,14 @@ class Predictions:
         return bool(0 < self.truth.sum() < self.truth.size)
 
     def of_vessel(self, name: str) -> Predictions:
-        """Give the rows of one vessel, a row a patient."""
+        """Return the rows of one vessel, a row a patient."""
         if self.vessel is None:
             raise InputError("These predictions have no vessels.")
         rows = self.vessel == name
         return Predictions(self.patient[rows], self.truth[rows], None, self.models, self.probability[:, rows])
 
     def of_patients(self) -> Predictions:
-        """Give a row a patient: diseased when any vessel is, probability the highest of the vessels'.
+        """Return a row a patient: diseased when any vessel is, probability the highest of the vessels'.
 
         A patient of whom a vessel is missing is left out: its truth is not known.
         """
