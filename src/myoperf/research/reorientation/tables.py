@@ -38,7 +38,7 @@ COMPARED = (
     ("seg-op2", "seg-op1", "multi-scale against single, segmentation only"),
     (OURS, "nn-unet", "against nnU-Net"),
 )
-_TITLES: Mapping[str, str] = MappingProxyType(
+TITLES: Mapping[str, str] = MappingProxyType(
     {
         "wall_dice": "wall DSC, %",
         "pool_dice": "pool DSC, %",
@@ -74,7 +74,7 @@ def write_tables(out: Path) -> None:
         "differences": _differences(rows),
     }
     for name, table in tables.items():
-        write_table(out, name, table, titles=_TITLES, number=".4g", float_format="%.5g")
+        write_table(out, name, table, titles=TITLES, number=".4g", float_format="%.5g")
     for kind in sorted(set(rows["tested_on"])):
         shown = [(NAMES[key[3]], part) for key, part in _with_pose(rows) if key[0] == kind]
         if shown:

@@ -1,0 +1,106 @@
+"""Tables of perfusion.md."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from myoperf.perfusion import shipped_limits
+from myoperf.stats import delong_table, wilson_interval
+from myoperf.types import VESSELS
+from tables.layout import interval, markdown, read
+
+VARIANTS = ("package", "found", "true")
+STATES = ("stress", "rest")
+ABNORMAL_TPD_PERCENT = 5.0
+
+
+def correlation(x: Any, y: Any) -> str:
+    """Write Pearson's r with its interval by Fisher's transform."""
+    r, half = float(np.corrcoef(x, y)[0, 1]), 1.96 / np.sqrt(len(x) - 3)
+    return interval(r, *np.tanh(np.arctanh(min(r, 1 - 1e-12)) + np.array([-half, half])))
+
+
+def area(truth: Any, values: Any) -> str:
+    """Write the area under the ROC curve with DeLong's interval."""
+    table = delong_table(np.asarray(truth, dtype=int), np.asarray(values, dtype=float))
+    around = table.interval(0)
+    return interval(table.auc[0], around.lo, around.hi)
+
+
+def share(hits: Any) -> str:
+    """Write a share in percent with Wilson's interval."""
+    count, n = int(np.sum(hits)), len(hits)
+    ends = wilson_interval(count, n)
+    return f"{100 * count / n:.1f} % ({100 * ends.lo:.1f} to {100 * ends.hi:.1f}), {count} of {n}"
+
+
+def simulated() -> str:
+    """Return how perfusion scores agree with the truth and with angiography, for each ventricle and set of limits."""
+    table = read("perfusion_simulated")
+    ill, normal = table[table["set"] == "patients"], table[table["set"] == "normals"]
+    rows: list[list[str]] = []
+
+    def add(name: str, make: Any, *columns: str, of: pd.DataFrame) -> None:
+        cells = [name]
+        for variant in VARIANTS:
+            wanted = [c if c in of else f"{c}_{variant}" for c in columns]
+            known = of.dropna(subset=wanted)
+            cells.append(make(*(known[c] for c in wanted)))
+        rows.append(cells)
+
+    saturated = ill["extent_stress_known"] > 75
+    add("stress TPD, true extent up to 75 %, r", correlation, "tpd_stress_known", "tpd_stress", of=ill[~saturated])
+    for state in STATES:
+        for word, known, measured in (
+            ("TPD against the true one", "tpd", "tpd"),
+            ("extent against the true one", "extent", "extent"),
+            ("TPD against the true extent", "extent", "tpd"),
+        ):
+            add(f"{state} {word}, r", correlation, f"{known}_{state}_known", f"{measured}_{state}", of=ill)
+    for number, word in (("tpd_stress", "stress TPD"), ("sss", "SSS"), ("sds", "SDS")):
+        add(f"any diseased vessel by {word}, area", area, "ica_any", number, of=ill)
+    for vessel in VESSELS:
+        for number in ("tpd", "sss"):
+            name = f"{vessel} by its territory's {number.upper()}, area"
+            add(name, area, f"ica_{vessel}", f"{number}_{vessel}", of=ill)
+    for state in STATES:
+        name = f"new normals with {state} TPD >= 5 %"
+        add(name, lambda x: share(x >= ABNORMAL_TPD_PERCENT), f"tpd_{state}", of=normal)
+    add("new normals with SSS >= 4", lambda x: share(x >= 4), "sss", of=normal)
+    head = ("number", "found ventricle, package's limits", "found ventricle, own limits", "true ventricle, own limits")
+    known = ill.dropna(subset=["tpd_stress_known"])
+    limits = {f"{x.name} version {x.version} (n = {x.n})" for x in shipped_limits() if x.sex and "tc99m" in x.name}
+    return (
+        f"{len(ill)} patients ({int(ill['ica_any'].sum())} with a diseased vessel) and {len(normal)} new normals, "
+        f"all simulated.\n\n{markdown(head, rows)}\n\n"
+        "Own limits are made from the new normals by sex; a normal is scored against those made without it. "
+        f"{int(saturated.sum())} of the {len(ill)} have a true extent above 75 % at stress.\n\n"
+        "What a measurement without error would reach: true stress TPD against true extent, "
+        f"r = {correlation(known['extent_stress_known'], known['tpd_stress_known'])} "
+        "(a mild wide defect and a deep small one differ in one and not in the other); any diseased vessel by the "
+        f"true stress TPD, area {area(known['ica_any'], known['tpd_stress_known'])}.\n\n"
+        f"No ventricle was found in {int(table['tpd_stress_found'].isna().sum())} of {len(table)} at stress. "
+        f"Package: {', '.join(sorted(limits))}."
+    )
+
+
+def normal_limits() -> str:
+    """Return how many new normals are abnormal by their own protocol's limits and by those of SPECT."""
+    table, rows = read("normal_limits"), []
+    for protocol, part in table.groupby("protocol", sort=False):
+        new = [one for one in shipped_limits() if one.name.startswith(f"simulated-{protocol}-")]
+        for state in STATES:
+            n = {one.sex: one.n for one in new if one.state == state}
+            cells = []
+            for limits in ("new", "spect"):
+                tpd = part[f"tpd_{state}_{limits}"].dropna()
+                cells.append(f"{share(tpd >= ABNORMAL_TPD_PERCENT)}; mean {tpd.mean():.1f} %")
+            rows.append([PROTOCOLS[str(protocol)], state, f"{n['M']} men, {n['F']} women", *cells])
+    own = "new normals with TPD >= 5 %, own limits"
+    return markdown(("protocol", "state", "limits from", own, "the same with SPECT's limits"), rows)
+
+
+PROTOCOLS = {"czt": "Tc-99m, CZT", "rb82": "Rb-82"}
