@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 SHARED ?= ../shared
 
-.PHONY: install demo test lint types contracts unit tools clean
+.PHONY: install demo test lint types contracts pages unit tools clean
 
 install: $(STAMP)
 
@@ -35,13 +35,16 @@ lint: install
 types: install
 	$(BIN)/mypy
 
+pages: install
+	$(BIN)/python docs/pages.py --check
+
 contracts: install
 	$(BIN)/lint-imports
 
 unit: install tools
 	$(BIN)/pytest -n 2
 
-test: lint types contracts unit
+test: lint types contracts pages unit
 
 clean:
 	rm -rf $(VENV) demo-report

@@ -1,24 +1,24 @@
 """How high an overlap the open masks allow: at which level of the counts each was drawn, what one level would get.
 
 ``python benchmarks/lv_reader_levels.py ../shared/real/physionet_mps`` writes docs/results/lv_reader_levels.csv (the
-best level of each volume) and the lines between the marks in docs/ms-st-unet.md.
+best level of each volume) and lv_reader_levels.json (the best single level).
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import re
+import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy import ndimage
 
 from myoperf.lv.metrics import dice
 from myoperf.research.lv_network.cases import Case, read_real
 
-ROOT = Path(__file__).parents[1]
-PAGE, TABLE = ROOT / "docs" / "ms-st-unet.md", ROOT / "docs" / "results" / "lv_reader_levels.csv"
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
 LEVELS = np.round(np.arange(0.20, 0.801, 0.02), 2)
 REFERENCES = {"maximum": np.max, "mean": np.mean}
 
@@ -42,20 +42,13 @@ def _by_case(rows: list[dict[str, object]]) -> list[list[dict[str, object]]]:
     return [[r for r in rows if (r["case"], r["level_of"]) == key] for key in keys]
 
 
-def summary(rows: list[dict[str, object]]) -> str:
-    lines = []
-    for name in REFERENCES:
-        mine = [r for r in rows if r["level_of"] == name]
-        cases = sorted({str(r["case"]) for r in mine})
-        grid = np.array([[float(str(r["dice"])) for r in mine if r["case"] == c] for c in cases])
-        best, one = LEVELS[grid.argmax(1)], int(grid.mean(0).argmax())
-        lines.append(
-            f"- level as a share of the wall's {name}: each volume's own best level goes from {best.min():.2f} to "
-            f"{best.max():.2f} (median {np.median(best):.2f}) and then overlaps by {grid.max(1).mean():.3f} on average "
-            f"({int((grid.max(1) > 0.995).sum())} of {len(cases)} volumes by more than 0.995); the best single level, "
-            f"{LEVELS[one]:.2f}, by {grid[:, one].mean():.3f} (least {grid[:, one].min():.3f})."
-        )
-    return "\n".join(lines)
+def best_level(rows: list[dict[str, object]], name: str) -> dict[str, float]:
+    """Return the single level that overlaps most on average."""
+    of_name = pd.DataFrame(rows).query("level_of == @name")
+    by_level = of_name.pivot(index="case", columns="level", values="dice")
+    level = by_level.mean().idxmax()
+    overlaps = by_level[level]
+    return {"level": level, "mean_dice": round(overlaps.mean(), 5), "least_dice": round(overlaps.min(), 5)}
 
 
 def main() -> None:
@@ -63,13 +56,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     args = parser.parse_args()
     rows = [row for case in read_real(args.folder) for row in measure(case)]
-    with TABLE.open("w", newline="") as lines:
+    with (RESULTS / "lv_reader_levels.csv").open("w", newline="") as lines:
         table = csv.DictWriter(lines, list(rows[0]))
         table.writeheader()
         table.writerows(max(same, key=lambda r: float(str(r["dice"]))) for same in _by_case(rows))
-    start, end = "<!-- readers: start -->", "<!-- readers: end -->"
-    text = re.sub(f"{start}.*?{end}", lambda _: f"{start}\n{summary(rows)}\n{end}", PAGE.read_text(), flags=re.DOTALL)
-    PAGE.write_text(text)
+    best = {name: best_level(rows, name) for name in REFERENCES}
+    (RESULTS / "lv_reader_levels.json").write_text(json.dumps(best, indent=1) + "\n", encoding="utf-8")
+    print(best)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Measure the classical left ventricle on the 61 real volumes: writes docs/results/lv_real.csv and docs/lv.md's table.
+"""Measure the classical left ventricle on the 61 real volumes: writes docs/results/lv_real.csv.
 
 Run from the repository's root: python benchmarks/lv_real.py ../shared/real/physionet_mps
 The method was developed on patients 1-25 and checked on 26-50; docs/lv.md says what was seen when. As a negative
@@ -21,13 +21,10 @@ from myoperf.errors import AnalysisError
 from myoperf.geometry import largest_piece, reslice, transform_points
 from myoperf.io import read_nifti, read_studies
 from myoperf.lv import find_lv, frame_from_mask
-from myoperf.stats import bootstrap_statistic, percentile_interval, wilson_interval
 from myoperf.types import Volume
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results/lv_real.csv"
-PAGE = ROOT / "docs/lv.md"
-START, END = "<!-- lv_real: start -->", "<!-- lv_real: end -->"
 
 
 def largest(mask: Volume) -> Volume:
@@ -81,56 +78,6 @@ def measure(row: dict[str, str], folder: Path) -> dict[str, Any]:
     return out
 
 
-def wilson(hits: int, n: int) -> str:
-    """Write a share with its 95 % Wilson interval."""
-    ends = wilson_interval(hits, n)
-    return f"{hits}/{n} = {100 * hits / n:.1f} % ({100 * ends.lo:.1f}-{100 * ends.hi:.1f})"
-
-
-def interval(rows: list[dict[str, Any]], key: str, digits: int) -> str:
-    """Write a median with its 95 % interval, resampling patients."""
-    values, patients = np.array([float(row[key]) for row in rows]), [row["patient"] for row in rows]
-    samples = bootstrap_statistic(values, np.median, rng=np.random.default_rng(0), resamples=1000, patient=patients)
-    ends = percentile_interval(samples)
-    middle, worst = float(np.median(values)), _worst(values, key)
-    return f"{middle:.{digits}f} ({ends.lo:.{digits}f} to {ends.hi:.{digits}f}); worst {worst:.{digits}f}"
-
-
-def _worst(values: np.ndarray, key: str) -> float:
-    return float(values.min() if key == "wall_dice" else values[np.argmax(np.abs(values))])
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    masked = [row for row in rows if "centre_error_mm" in row]
-    first = [row for row in masked if int(row["patient"][1:]) <= 25]
-    parts = {"all": masked, "P01-P25 (developed on)": first, "P26-P50 (check)": [r for r in masked if r not in first]}
-    lines = ["| | " + " | ".join(parts) + " |", "|---|" + "---|" * len(parts)]
-
-    def line(title: str, cells: list[str]) -> None:
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
-
-    sets = list(parts.values())
-    line("volumes with a mask (patients)", [f"{len(s)} ({len({r['patient'] for r in s})})" for s in sets])
-    line("centre within 15 mm", [wilson(sum(r["centre_error_mm"] <= 15 for r in s), len(s)) for s in sets])
-    misses = [[r for r in s if r["centre_error_mm"] > 15] for s in sets]
-    line("misses with a warning", [f"{sum(bool(r['warnings']) for r in m)} of {len(m)}" for m in misses])
-    for title, key, digits in (
-        ("centre error, mm", "centre_error_mm", 1),
-        ("Dice of the wall", "wall_dice", 3),
-        ("axis against the mask's, degrees", "axis_error_deg", 1),
-        ("apex against the mask's along the axis, mm", "apex_shift_mm", 1),
-        ("base against the mask's along the axis, mm", "base_shift_mm", 1),
-        ("processor time, s", "seconds", 2),
-    ):
-        line(title, [interval(s, key, digits) for s in sets])
-    line("`lv-uncertain` on these", [wilson(sum("lv-uncertain" in r["warnings"] for r in s), len(s)) for s in sets])
-    line(
-        "heart wiped out: refused or warned",
-        [wilson(sum(r["control"] != "false find" for r in s), len(s)) for s in sets],
-    )
-    return "\n".join(lines)
-
-
 def main(folder: Path) -> None:
     rows = []
     with (folder / "index.csv").open() as file:
@@ -143,9 +90,6 @@ def main(folder: Path) -> None:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)
-    text = PAGE.read_text()
-    before, after = text.split(START)[0], text.split(END)[1]
-    PAGE.write_text(f"{before}{START}\n{len(rows)} volumes went through.\n\n{table(rows)}\n{END}{after}")
 
 
 if __name__ == "__main__":

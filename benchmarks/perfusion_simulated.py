@@ -9,7 +9,7 @@
 ``myoperf analyze`` does, unrolls it, and once more with the ventricle as it is known to lie; it keeps the polar maps
 in ``runs/perfusion``, goes on where it stopped and ends by itself after ``--minutes``. ``table`` scores
 everybody against the limits of the package and against limits of the new normals, a normal against limits made
-without it, and writes ``docs/results/perfusion_simulated.csv`` and the table in ``docs/perfusion.md``.
+without it, and writes ``docs/results/perfusion_simulated.csv``.
 ``variants`` tries other scales and limits on patients of another seed (9901).
 """
 
@@ -42,7 +42,7 @@ from myoperf.phantom.records import Grid, PatientModel, PopulationOptions
 from myoperf.phantom.truth import defect_map, truth
 from myoperf.pipeline import load_models
 from myoperf.polar import check_rv_side, sample_polar_map
-from myoperf.stats import delong_table, wilson_interval
+from myoperf.stats import wilson_interval
 from myoperf.types import VESSELS, LVFrame, PolarMap, State
 from myoperf.ventricle import fit_surface
 
@@ -56,10 +56,7 @@ VARIANTS = {"package": ("found", True), "found": ("found", False), "true": ("tru
 FIND_LV = load_models().find_lv
 SHAPE = (56, 64, 64)
 TABLE = ROOT / "docs/results/perfusion_simulated.csv"
-PAGE = ROOT / "docs/perfusion.md"
 TRIED, TRIED_SEED = ROOT / "docs/results/perfusion_variants.csv", 9901
-MARKS_TRIED = ("<!-- perfusion_variants -->", "<!-- end of perfusion_variants -->")
-MARKS = ("<!-- perfusion_simulated -->", "<!-- end of perfusion_simulated -->")
 
 
 def known_of(patient: PatientModel, state: State) -> dict[str, Any]:
@@ -201,103 +198,18 @@ def row_of(one: dict[str, Any], own: OwnLimits) -> dict[str, Any]:
     return row
 
 
-def correlation(x: Any, y: Any) -> str:
-    """Give Pearson's r with its interval by Fisher's transform."""
-    r, half = float(np.corrcoef(x, y)[0, 1]), 1.96 / np.sqrt(len(x) - 3)
-    low, high = np.tanh(np.arctanh(min(r, 1 - 1e-12)) + np.array([-half, half]))
-    return f"{r:.3f} ({low:.3f} to {high:.3f})"
-
-
-def area(truth: Any, values: Any) -> str:
-    """Give the area under the ROC curve with DeLong's interval."""
-    table = delong_table(np.asarray(truth, dtype=int), np.asarray(values, dtype=float))
-    around = table.interval(0)
-    return f"{table.auc[0]:.3f} ({around.lo:.3f} to {around.hi:.3f})"
-
-
-def share(found: Any) -> str:
-    """Give a share in percent with Wilson's interval."""
-    hits, n = int(np.sum(found)), len(found)
-    around = wilson_interval(hits, n)
-    return f"{100 * hits / n:.1f} % ({100 * around.lo:.1f} to {100 * around.hi:.1f}), {hits} of {n}"
-
-
-def lines_of(ill: pd.DataFrame, normal: pd.DataFrame) -> list[str]:
-    """Write the page's table: every number for each variant."""
-    rows: list[tuple[str, list[str]]] = []
-
-    def add(name: str, make: Any, *columns: str, table: pd.DataFrame) -> None:
-        cells = []
-        for variant in VARIANTS:
-            wanted = [c if c in table else f"{c}_{variant}" for c in columns]
-            there = all(c in table for c in wanted)
-            held = table.dropna(subset=wanted) if there else table.iloc[:0]
-            cells.append(make(*(held[c] for c in wanted)) if len(held) > 20 else "not measured")
-        rows.append((name, cells))
-
-    seen_by_scale = ill[ill["extent_stress_known"] <= 75]
-    add("stress TPD, true extent up to 75 %, r", correlation, "tpd_stress_known", "tpd_stress", table=seen_by_scale)
-    for state in STATES:
-        for word, known, seen in (
-            ("TPD against the true one", "tpd", "tpd"),
-            ("extent against the true one", "extent", "extent"),
-            ("TPD against the true extent", "extent", "tpd"),
-        ):
-            add(f"{state} {word}, r", correlation, f"{known}_{state}_known", f"{seen}_{state}", table=ill)
-    for number, word in (("tpd_stress", "stress TPD"), ("sss", "SSS"), ("sds", "SDS")):
-        add(f"any diseased vessel by {word}, area", area, "ica_any", number, table=ill)
-    for vessel in VESSELS:
-        for number in ("tpd", "sss"):
-            add(
-                f"{vessel} by its territory's {number.upper()}, area",
-                area,
-                f"ica_{vessel}",
-                f"{number}_{vessel}",
-                table=ill,
-            )
-    for state in STATES:
-        add(f"new normals with {state} TPD >= 5 %", lambda x: share(x >= 5), f"tpd_{state}", table=normal)
-    add("new normals with SSS >= 4", lambda x: share(x >= 4), "sss", table=normal)
-    diseased = int(ill["ica_any"].sum())
-    out = [
-        f"{len(ill)} patients ({diseased} with a diseased vessel) and {len(normal)} new normals, all simulated.",
-        "",
-        "| number | found ventricle, package's limits | found ventricle, own limits | true ventricle, own limits |",
-        "|---|---|---|---|",
-        *(f"| {name} | {' | '.join(cells)} |" for name, cells in rows),
-        "",
-        "Own limits are made from the new normals by sex; a normal is scored against those made without it. "
-        f"{int((ill['extent_stress_known'] > 75).sum())} of the {len(ill)} have a true extent above 75 % at stress.",
-    ]
-    known = ill.dropna(subset=["tpd_stress_known"])
-    ceiling = correlation(known["extent_stress_known"], known["tpd_stress_known"])
-    best = area(known["ica_any"], known["tpd_stress_known"])
-    out += [
-        "",
-        f"What a measurement without error would reach: true stress TPD against true extent, r = {ceiling} "
-        f"(a mild wide defect and a deep small one differ in one and not in the other); any diseased vessel by the "
-        f"true stress TPD, area {best}.",
-    ]
-    return out
-
-
 def tabulate(seeds: dict[str, int]) -> None:
-    """Score all patients of the seeds, write the CSV and the page's table."""
+    """Score all patients of the seeds, write the CSV."""
     drawn = [one for name, seed in seeds.items() for one in read_drawn(name, seed)]
     own = OwnLimits(drawn)
     table = pd.DataFrame([row_of(one, own) for one in drawn])
     table.to_csv(TABLE, index=False)
-    lines = lines_of(table[table["set"] == "patients"], table[table["set"] == "normals"])
     missing = int(table["tpd_stress_found"].isna().sum())
-    held = sorted(
-        {f"{x.name} version {x.version} (n = {x.n})" for x in shipped_limits() if x.sex and "tc99m" in x.name}
-    )
-    lines += ["", f"No ventricle was found in {missing} of {len(table)} at stress. Package: {', '.join(held)}."]
-    put(lines, MARKS)
+    print(f"{len(table)} patients; no ventricle was found in {missing} at stress.")
 
 
 def variants() -> None:
-    """Try other scales and limits on patients that are not reported; write the CSV and the page's table."""
+    """Try other scales and limits on patients that are not reported; write the CSV."""
     normal, ill = read_drawn("normals", SEEDS["normals"]), read_drawn("patients", TRIED_SEED)
     ill = [one for one in ill if "found" in one["stress"]]
     known = [float(one["stress"]["known_tpd"]) for one in ill]
@@ -306,31 +218,21 @@ def variants() -> None:
         for mads in (3.0, 2.5, 2.0):
             with mock.patch.multiple(rules, HOTTEST_SHARE=hottest, LIMIT_MADS=mads):
                 own = OwnLimits(normal)
-                seen, clean = (
+                measured, clean = (
                     [scores_of({**one, "rest": {}}, "found", own)["tpd_stress"] for one in group]
                     for group in (ill, [one for one in normal if "found" in one["stress"]])
                 )
             row = {"hottest_share": hottest, "limit_mads": mads, "patients": len(ill), "normals": len(clean)}
-            row |= {"r_tpd": correlation(known, seen), "slope": f"{np.polyfit(known, seen, 1)[0]:.2f}"}
-            rows.append(row | {"normals_tpd_5": share(np.array(clean) >= 5)})
+            r = float(np.corrcoef(known, measured)[0, 1])
+            lo, hi = np.tanh(np.arctanh(r) + 1.96 / np.sqrt(len(known) - 3) * np.array([-1, 1]))
+            row |= {"r": r, "r_lo": lo, "r_hi": hi, "slope": np.polyfit(known, measured, 1)[0]}
+            abnormal = int((np.array(clean) >= 5).sum())
+            ends = wilson_interval(abnormal, len(clean))
+            row |= {"abnormal": abnormal, "abnormal_percent": 100 * abnormal / len(clean)}
+            rows.append(row | {"abnormal_percent_lo": 100 * ends.lo, "abnormal_percent_hi": 100 * ends.hi})
     table = pd.DataFrame(rows)
-    table.to_csv(TRIED, index=False)
-    lines = [
-        f"| hottest share | MAD below the mean | r of stress TPD, n = {len(ill)} | slope | normals with TPD >= 5 % |",
-        "|---|---|---|---|---|",
-        *(
-            f"| {r['hottest_share']} | {r['limit_mads']} | {r['r_tpd']} | {r['slope']} | {r['normals_tpd_5']} |"
-            for r in rows
-        ),
-    ]
-    put(lines, MARKS_TRIED)
-
-
-def put(lines: list[str], marks: tuple[str, str]) -> None:
-    """Put text between two marks of the page and print it."""
-    head, rest = PAGE.read_text().split(marks[0])
-    PAGE.write_text(head + marks[0] + "\n" + "\n".join(lines) + "\n" + marks[1] + rest.split(marks[1])[1])
-    print("\n".join(lines))
+    table.to_csv(TRIED, index=False, float_format="%.4g")
+    print(table.to_string(index=False))
 
 
 def main() -> None:

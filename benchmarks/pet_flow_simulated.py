@@ -10,7 +10,6 @@ spill-over, the bolus' shape and noise differ from patient to patient), fits the
 residuals and the blood's tail. ``images`` goes through everything: simulated patients with torso, imaged frame by frame
 with blur and noise, the ventricle found and intervals drawn as ``myoperf analyze`` does. Both do it twice, nothing but
 the noise differing, for the repeatability. Both write ``docs/results/pet_flow.csv``, one row a patient and region;
-``table`` writes the tables in ``docs/pet-flow.md``.
 """
 
 from __future__ import annotations
@@ -47,11 +46,10 @@ from myoperf.pipeline.flow import flow_of_scan, summed_volume
 from myoperf.pipeline.uncertainty import interval_of_draws, jitter_frame
 from myoperf.polar import fit_surface, sample_polar_map
 from myoperf.segments import TERRITORIES, segment_means
-from myoperf.stats import bootstrap_statistic, percentile_interval, wilson_interval
 from myoperf.types import Finding, FlowResult, Scan, State, Volume
 
 ROOT = Path(__file__).parents[1]
-TABLE, PAGE = ROOT / "docs/results/pet_flow.csv", ROOT / "docs/pet-flow.md"
+TABLE = ROOT / "docs/results/pet_flow.csv"
 STATES: tuple[State, State] = ("stress", "rest")
 SEED = {"curves": 8101, "images": 8201}
 FRAMES = {
@@ -335,102 +333,17 @@ def save(rows: list[dict[str, Any]]) -> None:
     new.to_csv(TABLE, index=False)
 
 
-def measured(table: pd.DataFrame, name: str, rng: np.random.Generator) -> dict[str, str]:
-    """Give bias, SD and r of relative differences with 95 % intervals, patients drawn anew 500 times."""
-    table = table.dropna(subset=[name])
-
-    def numbers(rows: Any) -> Any:
-        measured, known = rows.T
-        off = 100.0 * (measured / known - 1.0)
-        return np.array([off.mean(), off.std(ddof=1), np.corrcoef(measured, known)[0, 1]])
-
-    rows = table[[name, f"{name}_known"]].to_numpy()
-    value = numbers(rows)
-    drawn = bootstrap_statistic(rows, numbers, rng=rng, resamples=500, patient=table["patient"])
-    low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
-    texts = [f"{v:.{d}f} ({a:.{d}f} to {b:.{d}f})" for v, a, b, d in zip(value, low, high, (1, 1, 3), strict=True)]
-    return dict(zip(("bias", "sd", "r"), texts, strict=True))
-
-
-def covered(table: pd.DataFrame, name: str, rng: np.random.Generator) -> str:
-    """Give the share of intervals that hold what is known, in percent, with an interval (patients drawn anew)."""
-    there = table.dropna(subset=[f"{name}_lo"])
-    held = (there[f"{name}_lo"] <= there[f"{name}_known"]) & (there[f"{name}_known"] <= there[f"{name}_hi"])
-    if there["region"].nunique() == 1:
-        return share(int(held.sum()), len(held))
-    ends = percentile_interval(bootstrap_statistic(held, rng=rng, resamples=500, patient=there["patient"]))
-    return f"{100 * held.mean():.0f} ({100 * ends.lo:.0f} to {100 * ends.hi:.0f})"
-
-
-def repeated(table: pd.DataFrame, name: str) -> str:
-    """Give the repeatability coefficient in percent of the mean of both: 1.96 sqrt(2) within-patient SD."""
-    both = table.dropna(subset=[name, f"{name}_again"])
-    gap = 200.0 * (both[f"{name}_again"] - both[name]) / (both[f"{name}_again"] + both[name])
-    return f"{1.96 * np.sqrt((gap**2).mean()):.0f}"
-
-
-def share(hits: int, n: int) -> str:
-    """Give a share in percent with Wilson's interval."""
-    ends = wilson_interval(hits, n)
-    return f"{100 * hits / n:.0f} ({100 * ends.lo:.0f} to {100 * ends.hi:.0f})"
-
-
-SETS = {"segments": [str(i) for i in range(1, 18)], "territories": list(TERRITORIES), "whole ventricle": ["global"]}
-NAMES = {"stress": "flow at stress", "rest": "flow at rest", "mfr": "reserve"}
-
-
-def table() -> None:
-    """Write the tables of the page."""
-    rows, rng = pd.read_csv(TABLE, dtype={"region": str}), np.random.default_rng(0)
-    text = PAGE.read_text(encoding="utf-8")
-    for part in ("curves", "images"):
-        lines = [
-            "| tracer | region | number | bias % | SD % | r | interval holds the truth, % | repeatability, % |",
-            "|---|---|---|---|---|---|---|---|",
-        ]
-        of_part = rows[rows["part"] == part]
-        for tracer in FRAMES:
-            of_tracer = of_part[of_part["tracer"] == tracer]
-            n = of_tracer["patient"].nunique()
-            for title, regions in SETS.items():
-                chosen = of_tracer[of_tracer["region"].isin(regions)]
-                for name, words in NAMES.items():
-                    said = measured(chosen, name, rng)
-                    lines.append(
-                        f"| {tracer}, n = {n} | {title} | {words} | {said['bias']} | {said['sd']} | {said['r']} | "
-                        f"{covered(chosen, name, rng)} | {repeated(chosen, name)} |"
-                    )
-        lines += ["", *(below_limit(of_part[of_part["tracer"] == tracer], tracer) for tracer in FRAMES)]
-        mark, end = f"<!-- pet_flow_{part} -->", f"<!-- end of pet_flow_{part} -->"
-        before, rest = text.split(mark)
-        text = before + mark + "\n" + "\n".join(lines) + "\n" + end + rest.split(end)[1]
-    PAGE.write_text(text, encoding="utf-8")
-
-
-def below_limit(rows: pd.DataFrame, tracer: str) -> str:
-    """Say how often a territory's reserve falls on the right side of the published limit."""
-    of = rows[rows["region"].isin(list(TERRITORIES))]
-    right = (of["mfr"] < RESERVE_LIMIT) == (of["mfr_known"] < RESERVE_LIMIT)
-    ends = wilson_interval(int(right.sum()), len(right))
-    return (
-        f"- {tracer}: on the right side of a reserve of {RESERVE_LIMIT:.1f} in {right.sum()} of {len(right)} "
-        f"territories ({100 * right.mean():.0f} %, {100 * ends.lo:.0f} to {100 * ends.hi:.0f})."
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=("curves", "images", "table"))
+    parser.add_argument("step", choices=("curves", "images"))
     parser.add_argument("--tracer", choices=FRAMES, default="Rb-82")
     parser.add_argument("--patients", type=int, default=40)
     parser.add_argument("--minutes", type=float, default=11.0)
     given = parser.parse_args()
     if given.step == "curves":
         save(curves(given.patients))
-    elif given.step == "images":
-        save(images(given.tracer, given.patients, given.minutes))
     else:
-        table()
+        save(images(given.tracer, given.patients, given.minutes))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python benchmarks/phantom_labels.py [--patients 1000]
 
-Writes docs/results/phantom_labels.csv and the table of docs/phantom.md: prevalences and areas under the ROC curve,
+Writes docs/results/phantom_labels.csv: prevalences and areas under the ROC curve,
 with the noiseless uptake of the 17 segments (per cent of the maximum) as the only predictor: the mean loss in a
 vessel's territory, and a logistic regression on stress and rest segments (5-fold cross-validated). No images, no
 acquisition noise: what an image can give lies below. Intervals: 1000 bootstraps of patients (95 %).
@@ -27,8 +27,6 @@ from myoperf.stats.bootstrap import bootstrap_auc, percentile_interval, resample
 from myoperf.types import VESSELS
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs/phantom.md"
-START, END = "<!-- phantom_labels: start -->", "<!-- phantom_labels: end -->"
 COHORTS = {
     "angiography cohort": PopulationOptions(),
     "disease table": PopulationOptions(prevalence={"LAD": 0.344, "LCX": 0.270, "RCA": 0.237}, patient_prevalence=0.499),
@@ -75,20 +73,6 @@ def measure(name: str, label: str, truths: list[Truth], features: np.ndarray) ->
     return rows
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """Write one line a cohort and label."""
-    lines = [
-        "| cohort | label | abnormal LAD / LCX / RCA / any | predictor | AUC per vessel | AUC per patient |",
-        "|---|---|---|---|---|---|",
-    ]
-    for vessel, patient in zip(rows[::2], rows[1::2], strict=True):
-        shares = " / ".join(f"{vessel[f'abnormal_{v}']:.3f}" for v in (*VESSELS, "patient"))
-        areas = (f"{r['auc']:.3f} ({r['auc_lo']:.3f}-{r['auc_hi']:.3f})" for r in (vessel, patient))
-        head = f"| {vessel['cohort']} (n = {vessel['n']}) | {vessel['label']} | {shares} | {vessel['predictor']} | "
-        lines.append(head + " | ".join(areas) + " |")
-    return "\n".join(lines)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--patients", type=int, default=1000)
@@ -103,10 +87,7 @@ def main() -> None:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()} for row in rows)
-    text = PAGE.read_text(encoding="utf-8")
-    before, after = text.split(START)[0], text.split(END)[1]
-    PAGE.write_text(f"{before}{START}\n{table(rows)}\n{END}{after}", encoding="utf-8")
-    print(table(rows))
+    print(*rows, sep="\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Compare simulated images with the real studies in numbers.
 
-Writes docs/results/phantom_looks.csv and the table of docs/phantom-physics.md.
+Writes docs/results/phantom_looks.csv.
 
     python benchmarks/phantom_looks.py ../shared/real [--fast 40] [--full 24] [--resume]
 
@@ -37,8 +37,6 @@ from myoperf.types import LVFrame, Projections, Volume
 Job = tuple[str, str, str, Callable[[], dict[str, float] | None]]
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results/phantom_looks.csv"
-PAGE = ROOT / "docs/phantom-physics.md"
-START, END = "<!-- phantom_looks: start -->", "<!-- phantom_looks: end -->"
 NUMBERS = {
     "radius_mm": "radius of the wall's ridge at mid-ventricle, mm",
     "length_mm": "length of the found ventricle, mm",
@@ -233,41 +231,6 @@ def measured(jobs: list[Job], *, resume: bool) -> list[dict[str, Any]]:
     return rows
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """Write both comparisons: median (5-95 %), and how many real ones lie within the simulated 5-95 %."""
-    parts = []
-    for kind, groups in (("czt", ("real P01-P25", "real P26-P50")), ("spect", ("real GE",))):
-        chosen = [r for r in rows if r["kind"] == kind]
-        sizes = {g: [r for r in chosen if r["group"] == g] for g in ("simulated", *groups)}
-        head = [f"{g} (n = {len(s)}, heart found in {sum(r['found'] for r in s)})" for g, s in sizes.items()]
-        cells = [
-            "| " + kind.upper() + " | " + " | ".join(head) + " | " + " | ".join(f"{g} within" for g in groups) + " |"
-        ]
-        cells.append("|---" * (len(head) + len(groups) + 1) + "|")
-        for key, title in NUMBERS.items():
-            found = {
-                g: np.array([r[key] for r in s if isinstance(r.get(key), float) and np.isfinite(r[key])])
-                for g, s in sizes.items()
-            }
-            if not all(len(v) for v in found.values()):
-                continue
-            low, high = np.percentile(found["simulated"], (5, 95))
-            spans = [
-                f"{np.median(v):.3g} ({np.percentile(v, 5):.3g}-{np.percentile(v, 95):.3g})"
-                if len(v) > 1
-                else f"{v[0]:.3g}"
-                for v in found.values()
-            ]
-            within = [
-                f"{((found[g] >= low) & (found[g] <= high)).sum()}/{len(found[g])}"
-                + ("" if low <= np.median(found[g]) <= high else " (median outside)")
-                for g in groups
-            ]
-            cells.append(f"| {title} | " + " | ".join([*spans, *within]) + " |")
-        parts.append("\n".join(cells))
-    return "\n\n".join(parts)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("real", type=Path)
@@ -277,10 +240,7 @@ def main() -> None:
     options = parser.parse_args()
     jobs = real_jobs(options.real) + simulated_jobs(options.fast, options.full)
     rows = measured(jobs, resume=options.resume)
-    text = PAGE.read_text(encoding="utf-8")
-    before, after = text.split(START)[0], text.split(END)[1]
-    PAGE.write_text(f"{before}{START}\n{table(rows)}\n{END}{after}", encoding="utf-8")
-    print(table(rows))
+    print(*rows, sep="\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Time the simulation and watch its memory: docs/results/phantom_speed.csv, and the table of docs/phantom-physics.md.
+"""Time the simulation and watch its memory: docs/results/phantom_speed.csv.
 
     python benchmarks/phantom_speed.py [--patients 16] [--full 2] [--parts fast,quick,cohort,full]
 
@@ -27,8 +27,6 @@ from myoperf.phantom.population import draw_patient
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs/results/phantom_speed.csv"
-PAGE = ROOT / "docs/phantom-physics.md"
-START, END = "<!-- phantom_speed: start -->", "<!-- phantom_speed: end -->"
 
 
 def fast(first: int, count: int, quick: bool) -> tuple[float, float, float]:
@@ -102,17 +100,6 @@ def time_full(patients: int) -> list[tuple[str, float]]:
     ]
 
 
-def table(rows: list[dict[str, str]]) -> str:
-    """Write every row with the load of the machine when its part began, and what two free cores would make."""
-    lines = ["| | | load (1 min) |", "|---|---|---|"]
-    for row in rows:
-        if row["what"].endswith("processor seconds an image"):
-            name = row["what"].split(":")[0]
-            derived = f"{name}: patients, stress and rest, a second that two free cores would make"
-            lines.append(f"| {derived} | {1.0 / float(row['value']):.3g} | |")
-    return "\n".join([*lines, *(f"| {r['what']} | {float(r['value']):.3g} | {r['load']} |" for r in rows)])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--patients", type=int, default=16)
@@ -136,10 +123,7 @@ def main() -> None:
         writer = csv.DictWriter(file, ("what", "value", "load"), lineterminator="\n")
         writer.writeheader()
         writer.writerows(there.values())
-    text = PAGE.read_text(encoding="utf-8")
-    before, after = text.split(START)[0], text.split(END)[1]
-    PAGE.write_text(f"{before}{START}\n{table(list(there.values()))}\n{END}{after}", encoding="utf-8")
-    print(table(list(there.values())))
+    print(*there.values(), sep="\n")
 
 
 if __name__ == "__main__":

@@ -6,13 +6,14 @@ Run with a Python that has torch, pytomography and this package's sources on its
     PYTHONPATH=src python benchmarks/recon_vs_pytomography.py STUDY.dcm [--repeats 9]
 
 Both take turns with the same number of threads; times are medians after one warm-up each; post-filter off in both.
-Writes ``docs/results/recon.csv`` and the table in ``docs/reconstruction.md``.
+Writes ``docs/results/recon.csv`` and ``recon_run.json`` (the conditions).
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
 import os
 import platform
 import time
@@ -39,8 +40,7 @@ from myoperf.recon.projector import _matrices
 from myoperf.recon.system import footprints
 from myoperf.types import Projections
 
-DOCS = Path(__file__).parents[1] / "docs"
-MARKS = "<!-- table: begin -->", "<!-- table: end -->"
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
 
 
 def read(path: Path) -> Projections:
@@ -151,18 +151,14 @@ def measure(path: Path, repeats: int) -> list[dict[str, str]]:
     return rows
 
 
-def write(rows: list[dict[str, str]], note: str) -> None:
-    """Write the CSV and put the table between the page's marks."""
-    with (DOCS / "results" / "recon.csv").open("w", newline="") as file:
+def write(rows: list[dict[str, str]], conditions: str) -> None:
+    """Write the CSV, and beside it under which conditions it was measured."""
+    with (RESULTS / "recon.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    lines = [" | ".join(rows[0]), " | ".join("---" for _ in rows[0]), *(" | ".join(row.values()) for row in rows)]
-    table = "\n".join(f"| {line} |" for line in lines)
-    page = (DOCS / "reconstruction.md").read_text()
-    before, rest = page.split(MARKS[0])
-    after = rest.split(MARKS[1])[1]
-    (DOCS / "reconstruction.md").write_text(f"{before}{MARKS[0]}\n{note}\n\n{table}\n{MARKS[1]}{after}")
+    text = json.dumps({"conditions": conditions}, indent=1) + "\n"
+    (RESULTS / "recon_run.json").write_text(text, encoding="utf-8")
 
 
 def main() -> None:

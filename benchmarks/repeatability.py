@@ -1,12 +1,11 @@
 """Repeatability: the same simulated patient acquired twice, nothing but the noise differing.
 
-    python benchmarks/repeatability.py measure --patients 40
-    python benchmarks/repeatability.py measure --patients 40 --anew     # set aside what is there; then go on without
-    python benchmarks/repeatability.py page
+    python benchmarks/repeatability.py --patients 40
+    python benchmarks/repeatability.py --patients 40 --anew     # set aside what is there; then go on without
 
 Uses the views of ``function_simulated.py`` (population, 8 gates at stress, ungated rest) with their second drawing of
 the noise, and measures every number of the report on both: the ventricle is found anew each time. Rows go to
-``docs/results/repeatability.csv`` (patient, number, first, second), the table to ``docs/repeatability.md``. ``measure``
+``docs/results/repeatability.csv`` (patient, number, first, second). It
 goes on where it stopped and ends by itself after ``--minutes``; rows of another version of the program do not
 count as there only with ``--anew``, which empties the table first.
 Repeatability coefficient: 1.96 x sqrt(2) x within-patient SD (Bland and Altman, Lancet 1986;1:307); 95 % of
@@ -19,9 +18,7 @@ import argparse
 import time
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from scipy.stats import chi2
 
 from function_cohort import patient_of, views_of
 from myoperf.errors import MyoPerfError
@@ -32,8 +29,6 @@ from myoperf.types import Projections, Scan, Study
 ROOT = Path(__file__).parents[1]
 VIEWS = ROOT / "runs" / "function"
 TABLE = ROOT / "docs/results/repeatability.csv"
-PAGE = ROOT / "docs/repeatability.md"
-MARKS = ("<!-- repeatability -->", "<!-- end of repeatability -->")
 DOUBT = "doubt"
 """Not a number of the report: whether the ventricle was found with a warning."""
 DOUBTED = ("check-orientation", "lv-classical")
@@ -85,60 +80,14 @@ def measure(seed: int, patients: int, minutes: float, *, anew: bool = False) -> 
     print(f"{patients} patients are there", flush=True)
 
 
-def page() -> None:
-    """Write the table between its marks."""
-    table = pd.read_csv(TABLE)
-    failed = int((table.number == "failed").sum())
-    table = table[table.number != "failed"]
-    marks = table[table.number.str.endswith(f".{DOUBT}")]
-    doubted = set(marks[marks[["first", "second"]].max(axis=1) > 0].patient)
-    table = table.drop(marks.index)
-    pooled = table.number.str.replace(r"\.\d+$", " (each of its list)", regex=True)
-    lines = [
-        f"{table.patient.nunique()} simulated patients, each acquired twice (full physics, noise drawn twice); "
-        f"{failed} more could not be measured. "
-        + (
-            f"In {len(doubted)} a ventricle was found with a warning (`check-orientation` or `lv-classical`)."
-            if len(marks)
-            else "Whether a ventricle was found with a warning has not been recorded."
-        ),
-        "",
-        "| number | pairs | mean | within-patient SD (95 % interval) | repeatability coefficient | without a warning |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name, rows in table.groupby(pooled, sort=True):
-        gap = (rows["second"] - rows["first"]).to_numpy()
-        n = len(gap)
-        if n < 5:
-            continue
-        within = float(np.sqrt((gap**2).mean() / 2.0))
-        low, high = (within * np.sqrt(n / chi2.ppf(p, n)) for p in (0.975, 0.025))
-        level = float(rows["first"].mean())
-        kept = gap[~rows.patient.isin(doubted)]
-        digits = 3 if str(name).endswith("ratio") or "index" in str(name) or "eccentricity" in str(name) else 2
-        sure = f"{1.96 * float(np.sqrt((kept**2).mean())):.{digits}f}" if len(marks) else "-"
-        lines.append(
-            f"| {name} | {n} | {level:.{digits}f} | {within:.{digits}f} ({low:.{digits}f} to {high:.{digits}f}) "
-            f"| {1.96 * np.sqrt(2.0) * within:.{digits}f} | {sure} |"
-        )
-    old = PAGE.read_text(encoding="utf-8")
-    mark, end = MARKS
-    text = old[: old.index(mark)] + mark + "\n" + "\n".join(lines) + "\n" + old[old.index(end) :]
-    PAGE.write_text(text, encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("do", choices=("measure", "page"))
     parser.add_argument("--seed", type=int, default=9501)
     parser.add_argument("--patients", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=11.0)
     parser.add_argument("--anew", action="store_true")
     options = parser.parse_args()
-    if options.do == "page":
-        page()
-    else:
-        measure(options.seed, options.patients, options.minutes, anew=options.anew)
+    measure(options.seed, options.patients, options.minutes, anew=options.anew)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python benchmarks/resample_speed.py
 
-Writes ``docs/results/resample_speed.csv`` and the table in ``docs/polar.md``. Processor time, not the clock, so
+Writes ``docs/results/resample_speed.csv``. Processor time, not the clock, so
 that other work on the machine counts little; ratios are taken round by round.
 """
 
@@ -26,7 +26,6 @@ from myoperf.types import Volume
 ROOT = Path(__file__).parents[1]
 INNER = {"reorient 64 x 64 x 64": (slice(8, -8),) * 3, "polar map 128 x 64, 16 deep": ()}
 """Where values are compared: programs may differ in the last voxel before a volume's edge."""
-MARKS = ("<!-- resample_speed -->", "<!-- end of resample_speed -->")
 
 
 def oblique(shape: tuple[int, int, int], spacing: float) -> np.ndarray:
@@ -46,21 +45,11 @@ def wall_points(rings: int, angles: int, samples: int) -> np.ndarray:
 
 
 def write_table(rows: list[dict[str, Any]]) -> None:
-    """Write the CSV and put the table between the page's marks."""
+    """Write the CSV."""
     with (ROOT / "docs/results/resample_speed.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    lines = [
-        "| job | against | times as fast (median, quartiles of the rounds) | largest difference |",
-        "|---|---|---|---|",
-    ]
-    for row in rows:
-        ratio = f"{row['ratio']} ({row['ratio_quarter']} to {row['ratio_three_quarters']})"
-        lines.append(f"| {row['job']} | {row['peer']} | {ratio} | {row['largest_difference']} |")
-    page = ROOT / "docs/polar.md"
-    head, rest = page.read_text().split(MARKS[0])
-    page.write_text(head + MARKS[0] + "\n" + "\n".join(lines) + "\n" + MARKS[1] + rest.split(MARKS[1])[1])
 
 
 def main() -> None:

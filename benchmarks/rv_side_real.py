@@ -4,7 +4,7 @@
 
 The volumes of Calixto et al. (doi:10.13026/ce2z-dw74) that did not serve to shape the rule. Each is checked as it
 is and with its frame turned by 180 degrees about the long axis, which exchanges septum and lateral wall. Writes
-``docs/results/rv_side_real.csv`` and a line in ``docs/polar.md``.
+``docs/results/rv_side_real.csv``.
 """
 
 from __future__ import annotations
@@ -13,17 +13,13 @@ import csv
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from myoperf.io import read_studies
 from myoperf.lv import find_lv
 from myoperf.polar import check_rv_side, find_rv_insertions
-from myoperf.stats import wilson_interval
 from myoperf.types import LVFrame, Volume
 from myoperf.ventricle import fit_surface
 
 ROOT = Path(__file__).parents[1]
-MARKS = ("<!-- rv_side_real -->", "<!-- end of rv_side_real -->")
 
 
 def measure(path: Path, name: str) -> dict[str, object]:
@@ -44,12 +40,6 @@ def measure(path: Path, name: str) -> dict[str, object]:
     }
 
 
-def share(rows: list[dict[str, object]], column: str) -> str:
-    hits = sum(int(str(row[column])) for row in rows)
-    around = wilson_interval(hits, len(rows))
-    return f"{hits} of {len(rows)} (95 % interval {100 * around.lo:.0f} to {100 * around.hi:.0f} %)"
-
-
 def main(folder: Path) -> None:
     with (folder / "physionet_mps/index.csv").open() as file:
         names = [row["dicom"] for row in csv.DictReader(file)]
@@ -59,17 +49,7 @@ def main(folder: Path) -> None:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    ends = np.array([[row["anterior_deg"], row["inferior_deg"]] for row in rows if row["contrast"] != ""], dtype=float)
-    first, second = (f"{ends[:, i].mean():.0f} (SD {ends[:, i].std(ddof=1):.0f})" for i in (0, 1))
-    line = (
-        f"On {len(rows)} open real CZT volumes (doi:10.13026/ce2z-dw74) the insertions were found in {len(ends)}, "
-        f"on average at {first} and {second} degrees. Doubt was raised in {share(rows, 'doubt')} as they are, "
-        f"and in {share(rows, 'doubt_turned')} with septum and lateral wall exchanged."
-    )
-    page = ROOT / "docs/polar.md"
-    head, rest = page.read_text().split(MARKS[0])
-    page.write_text(head + MARKS[0] + "\n" + line + "\n" + MARKS[1] + rest.split(MARKS[1])[1])
-    print(line)
+    print(*rows, sep="\n")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python benchmarks/stats_speed.py
 
-Writes docs/results/stats_speed.csv and the table in docs/statistics.md. Time is processor time of one thread, so that a
+Writes docs/results/stats_speed.csv. Time is processor time of one thread, so that a
 busy machine counts little; memory is the peak of what a call takes besides its input. The peers are what users write
 today: scikit-learn's ``roc_auc_score`` in a loop over resamples and models, and DeLong's placements, pair by pair
 with SciPy. The peers run on a share of the work, and their time is scaled up; the share is stated.
@@ -26,7 +26,6 @@ from myoperf.stats import bootstrap_auc, delong_pairs, delong_table, resample_co
 
 MODELS, PATIENTS, RESAMPLES, ROUNDS = 728, 100, 1000, 7
 PEER_PAIRS, PEER_AREAS = 300, 600
-MARKS = ("<!-- speed -->", "<!-- end of speed -->")
 
 
 def seconds(job: Callable[[], object]) -> float:
@@ -59,18 +58,6 @@ def delong_pair_by_pair(truth: NDArray[np.bool_], a: NDArray[np.float64], b: NDA
     return float(
         2 * distributions.norm.sf(abs(areas[0] - areas[1]) / np.sqrt(cover[0, 0] + cover[1, 1] - 2 * cover[0, 1]))
     )
-
-
-def write_page(rows: list[dict[str, object]]) -> None:
-    """Put the table between its marks in docs/statistics.md."""
-    head = ("job", "median, ms", "slowest, ms", "goal, ms", "memory, MB", "plain loops, s", "ratio")
-    names = ("job", "myoperf_ms", "slowest_ms", "goal_ms", "peak_mb", "loop_s_scaled_up", "ratio")
-    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    lines += ["| " + " | ".join(str(row[name]) for name in names) + " |" for row in rows]
-    page = Path(__file__).parents[1] / "docs" / "statistics.md"
-    text = page.read_text(encoding="utf-8")
-    before, after = text.split(MARKS[0])[0], text.split(MARKS[1])[1]
-    page.write_text(before + "\n".join([MARKS[0], *lines, MARKS[1]]) + after, encoding="utf-8")
 
 
 def main() -> None:
@@ -129,7 +116,6 @@ def main() -> None:
     out = Path(__file__).parents[1] / "docs" / "results" / "stats_speed.csv"
     out.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(table).to_csv(out, index=False)
-    write_page(table)
     print(pd.DataFrame(table).to_string(index=False))
 
 

@@ -4,7 +4,7 @@
 
 EfficientNet-Lite0 with ImageNet weights (extra ``pretrained``), stage 1, the study's simulated patients, split many
 times; each head is trained once and its epoch chosen twice, on validation and on test. Fresh patients, in no
-split, tell what either is worth. Writes ``docs/results/two_stage_optimism.csv`` and a table in ``docs/two-stage.md``.
+split, tell what either is worth. Writes ``docs/results/two_stage_optimism.csv``.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ from myoperf.research.transfer_learning.training import Examples, backbone_featu
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results" / "two_stage_optimism.csv"
-PAGE = ROOT / "docs" / "two-stage.md"
-MARKS = ("<!-- optimism -->", "<!-- end of optimism -->")
 SPLITS = 40
 
 
@@ -54,30 +52,6 @@ def measure(study: Path, splits: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def table(rows: pd.DataFrame) -> str:
-    """Give the page's table: means over splits, with the middle 95 % of the splits."""
-    lines = ["| epoch chosen on | splits | accuracy, test | accuracy, fresh patients | test less fresh |"]
-    lines.append("|---|---|---|---|---|")
-    for choose, part in rows.groupby("chosen_on", sort=False):
-        gap = part["test_accuracy"] - part["fresh_accuracy"]
-        cells = []
-        for values, sign in ((part["test_accuracy"], ""), (part["fresh_accuracy"], ""), (gap, "+")):
-            low, high = np.percentile(values, [2.5, 97.5])
-            cells.append(f"{values.mean():{sign}.3f} ({low:{sign}.2f} to {high:{sign}.2f})")
-        lines.append(f"| {choose} | {len(part)} | " + " | ".join(cells) + " |")
-    wide = rows.pivot_table(index="split", columns="chosen_on", values="test_accuracy")
-    gain = wide["test"] - wide["validation"]
-    error = gain.std(ddof=1) / np.sqrt(len(gain))
-    n_test, n_fresh = rows["n_test"].iloc[0], rows["n_fresh"].iloc[0]
-    lines += [
-        "",
-        f"Simulated patients; {n_test} in each test part, {n_fresh} fresh; in brackets the middle 95 % of the splits. "
-        f"Choosing on the pictures that are reported adds {gain.mean():+.3f} to their accuracy (mean over splits, "
-        f"standard error {error:.3f}; the splits share patients, so it is too small).",
-    ]
-    return "\n".join(lines)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", type=Path)
@@ -85,10 +59,6 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     measure(given.study, given.splits).to_csv(RESULTS, index=False, float_format="%.4f")
-    page = PAGE.read_text(encoding="utf-8")
-    before, rest = page.split(MARKS[0])
-    after = rest.split(MARKS[1])[1]
-    PAGE.write_text(f"{before}{MARKS[0]}\n{table(pd.read_csv(RESULTS))}\n{MARKS[1]}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

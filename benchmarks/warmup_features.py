@@ -7,7 +7,7 @@ package's backbone (channels first) and Keras as it comes (channels last, which 
 warm-up on features computed once is run whole, the making of the frozen graph counted in. Time is processor time of one
 thread, all jobs taking turns, so that a busy machine counts little. The head's weights after some epochs are compared
 between both ways. Random weights: time does not depend on them. Writes ``docs/results/warmup.csv``, where
-other networks stay, and the table in ``docs/two-stage.md``.
+other networks stay.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ from myoperf.research.transfer_learning.training import (
 
 ROOT = Path(__file__).parents[1]
 GOAL = 150
-MARKS = ("<!-- warmup -->", "<!-- end of warmup -->")
 
 
 def seconds(*jobs: Callable[[], object], repeats: int) -> list[float]:
@@ -135,7 +134,7 @@ def main() -> None:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    write_page(rows)
+    print(*rows, sep="\n")
 
 
 def kept_rows(path: Path, but: list[str]) -> list[dict[str, object]]:
@@ -145,41 +144,6 @@ def kept_rows(path: Path, but: list[str]) -> list[dict[str, object]]:
     with path.open(encoding="utf-8") as file:
         rows = [dict[str, object](row) for row in csv.DictReader(file)]
     return [row for row in rows if row["network"] not in but and "repeats" in row]
-
-
-def write_page(rows: list[dict[str, object]]) -> None:
-    """Put the table between its marks in the page."""
-    page = ROOT / "docs/two-stage.md"
-    text = page.read_text(encoding="utf-8")
-    if MARKS[0] not in text:
-        return
-    head = (
-        "network",
-        "Keras as it comes",
-        "features every epoch",
-        "features once",
-        "ratio",
-        "same layout",
-        "difference",
-    )
-    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    for row in rows:
-        cells = [
-            f"{row['network']}, {row['size']} px",
-            f"{row['stock_every_epoch_s_extrapolated']} s",
-            f"{row['own_every_epoch_s_extrapolated']} s",
-            f"{row['once_s']} s",
-            f"{row['ratio_to_stock']}",
-            f"{row['ratio_to_own']}",
-            f"{float(str(row['greatest_difference_of_a_head_weight'])):.1e}",
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    reached = [str(row["network"]) for row in rows if float(str(row["ratio_to_stock"])) >= GOAL]
-    told = f"reached by {', '.join(reached)}" if reached else "reached by none of them"
-    timed = " and ".join(sorted({str(row["timed_pictures"]) for row in rows}))
-    lines += ["", f"Extrapolated from {timed} pictures. The goal of {GOAL} x against Keras as it comes is {told}."]
-    before, after = text.split(MARKS[0])[0], text.split(MARKS[1])[1]
-    page.write_text(before + "\n".join([MARKS[0], *lines, MARKS[1]]) + after, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from tables.layout import RESULTS, markdown, p_value
+from tables.layout import RESULTS, markdown, p_value, read
 
 CARD = RESULTS.parents[1] / "src/myoperf/weights/polar-classifier/card.json"
 COHORTS = {
@@ -31,33 +31,10 @@ COHORTS = {
 SCORES = ("classifier", "tpd", "sss")
 
 
-def area_row(cohort: str, level: str, part: Mapping[str, Any]) -> dict[str, Any]:
-    """Flatten the areas of classifier, TPD and SSS in one cohort with the paired tests."""
-    row: dict[str, Any] = {"cohort": cohort, "level": level, "n": part["n"], "n_diseased": part["n_positive"]}
-    for name in SCORES:
-        lo, hi = part[name]["interval"]
-        row |= {f"{name}_auc": part[name]["auc"], f"{name}_lo": lo, f"{name}_hi": hi}
-    return row | {f"p_{name}": part[f"classifier_against_{name}_p"] for name in SCORES[1:]}
-
-
 @cache
 def card() -> Any:
     """Return the card of the shipped classifier."""
     return json.loads(CARD.read_text(encoding="utf-8"))
-
-
-def area_rows() -> pd.DataFrame:
-    """Return every cohort's, vessel's and group's areas, one a row; also in results/polar_classifier.csv."""
-    rows = []
-    for name, measured in card()["metrics"].items():
-        if name == "groups":
-            rows += [area_row(k, "group", v) for k, v in measured.items() if "classifier" in v]
-            continue
-        levels = ("patient", "vessels", "LAD", "LCX", "RCA")
-        rows += [area_row(name, level, measured[level]) for level in levels if level in measured]
-        if "patient_without_abstained" in measured:
-            rows.append(area_row(name, "without abstained", measured["patient_without_abstained"]))
-    return pd.DataFrame(rows)
 
 
 def area_table(rows: pd.DataFrame, *, level: bool = True) -> str:
@@ -83,19 +60,19 @@ WHOLE = ("test", "test_stress_only", "judged")
 
 def cohorts() -> str:
     """Return areas on the test patients."""
-    rows = area_rows()
+    rows = read("polar_classifier")
     return area_table(rows[~rows["level"].isin(("group", "without abstained")) & rows["cohort"].isin(WHOLE)])
 
 
 def shifts() -> str:
     """Return areas under other conditions than those of training."""
-    rows = area_rows()
+    rows = read("polar_classifier")
     return area_table(rows[~rows["level"].isin(("group", "without abstained")) & ~rows["cohort"].isin(WHOLE)])
 
 
 def groups() -> str:
     """Return areas in groups of the test patients."""
-    rows = area_rows()
+    rows = read("polar_classifier")
     return area_table(rows[rows["level"] == "group"], level=False)
 
 
@@ -150,7 +127,3 @@ def calibration() -> str:
         f"sensitivity of {cut['wanted_sensitivity']:.2f}, chosen on the calibration patients, is "
         f"{cut['threshold']:.2f}; on the test patients it gives {reached[0]} and {reached[1]} per patient."
     )
-
-
-if __name__ == "__main__":
-    area_rows().to_csv(RESULTS / "polar_classifier.csv", index=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -85,13 +86,18 @@ def flows(part: str, rng: np.random.Generator) -> str:
     return "\n".join([markdown(head, rows), "", *limits])
 
 
+@cache
+def tables() -> dict[str, str]:
+    """Return both tables; their intervals come from one stream of random numbers."""
+    rng = np.random.default_rng(0)
+    return {part: flows(part, rng) for part in ("curves", "images")}
+
+
 def curves() -> str:
     """Return the agreement of flow measured on simulated curves."""
-    return flows("curves", np.random.default_rng(0))
+    return tables()["curves"]
 
 
 def images() -> str:
     """Return the agreement of flow measured on simulated images."""
-    rng = np.random.default_rng(0)
-    flows("curves", rng)  # the intervals of both tables come from one stream of random numbers
-    return flows("images", rng)
+    return tables()["images"]

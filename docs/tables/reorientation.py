@@ -77,7 +77,7 @@ def conditions(recipe: dict[str, Any]) -> str:
     said = "Trained as the paper has it."
     if steadied:
         said = (
-            f"Steadied (see above): first {steadied['pose_first']} iterations of {steadied['pose_batch']} volumes on "
+            f"Stabilised (see above): first {steadied['pose_first']} iterations of {steadied['pose_batch']} volumes on "
             f"the pose alone; then masks in the true pose for {100 * steadied['given']:.0f} % of the iterations "
             f"(throughout where trained apart); cross-entropy of weight {steadied['entropy']:g} beside the overlap, "
             "for every network."

@@ -1,11 +1,10 @@
-"""Fill the tables of docs/lv-networks.md from docs/results, and count the networks' parameters.
+"""Count the parameters of the networks that find the ventricle: docs/results/lv_networks.csv.
 
-python benchmarks/lv_networks_page.py
+python benchmarks/lv_network_sizes.py
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +12,7 @@ import torch
 
 from myoperf.research.reorientation.networks import LV_NETWORKS, build_lv_network
 
-DOCS = Path(__file__).parents[1] / "docs"
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
 
 
 def parameters() -> pd.DataFrame:
@@ -32,22 +31,10 @@ def parameters() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def markdown(table: pd.DataFrame) -> str:
-    rows = [[str(c).replace("_", " ") for c in table.columns], ["---"] * len(table.columns)]
-    rows += [["" if pd.isna(v) else f"{v:g}" if isinstance(v, float) else str(v) for v in row] for row in table.values]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
-
-
 def main() -> None:
-    parameters().to_csv(DOCS / "results" / "lv_networks.csv", index=False)
-    page = DOCS / "lv-networks.md"
-    text = page.read_text()
-    for name in re.findall(r"<!-- table (\w+) -->", text):
-        file = DOCS / "results" / f"{name}.csv"
-        table = markdown(pd.read_csv(file)) if file.exists() else "Not measured yet; run the command."
-        pattern = rf"(<!-- table {name} -->\n).*?(<!-- end -->)"
-        text = re.sub(pattern, lambda found, t=table: f"{found[1]}{t}\n{found[2]}", text, flags=re.DOTALL)
-    page.write_text(text)
+    table = parameters()
+    table.to_csv(RESULTS / "lv_networks.csv", index=False)
+    print(table.to_string(index=False))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Draw real slices beside simulated ones, CZT and parallel-hole SPECT: docs/images/phantom_looks.png.
 
-    python benchmarks/phantom_looks_page.py ../shared/real
+    python benchmarks/phantom_looks_picture.py ../shared/real
 
 Cut along short and long axes by the pose `myoperf.lv.find_lv` finds in each.
 """
