@@ -49,7 +49,7 @@ SCORE_EDGES = (0.25, 1.0, 2.0, 3.0)
 """A segment scores 1, 2, 3, 4 where its mean severity lies above these: score n covers severities n - 1 to n,
 and below a quarter (4 % under the limit) it is 0."""
 _UPTAKE_EDGES = (70.0, 60.0, 50.0, 40.0)
-"""Without limits: percent of the maximum below which a segment scores 1, 2, 3, 4."""
+"""Without limits: percent of the maximum at or below which a segment scores 1, 2, 3, 4."""
 _CATEGORIES = ((4, "normal"), (9, "mildly abnormal"), (14, "moderately abnormal"))
 _TPD_CATEGORIES = ((5.0, "normal"), (10.0, "abnormal"))
 

@@ -1,0 +1,51 @@
+"""The response of the measured phase: each of its values, and that measured function uses it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from myoperf.gated import measure_function
+from myoperf.gated.regional import PHASE_RESPONSE
+from myoperf.phantom.fast import image_model, simulate_fast
+from myoperf.phantom.population import draw_patient
+from myoperf.phantom.records import PopulationOptions
+from myoperf.polar import sample_polar_map
+
+TABLE = Path(__file__).parents[2] / "docs/results/phase_response.csv"
+HARMONICS = ("thickness, first", "thickness, second", "motion, first", "motion, second")
+TERMS = (("apex to base",), ("cos a", "sin a"), ("cos 2a", "sin 2a"))
+
+
+def weighted_median(values, weights):
+    order = np.argsort(values)
+    share = np.cumsum(weights[order]) / weights.sum()
+    return values[order][np.searchsorted(share, 0.5)]
+
+
+def test_every_response_is_the_slope_over_the_simulated_patients():
+    """Any value changed by 0.05, halved or exchanged with another harmonic's fails: values are rounded to 0.05."""
+    table = pd.read_csv(TABLE)
+    slopes = []
+    for harmonic in HARMONICS:
+        row = []
+        for terms in TERMS:
+            parts = [table[(table["map"] == harmonic) & (table.term == term)] for term in terms]
+            ratios = [weighted_median((p.seen_deg / p.true_deg).to_numpy(), p.true_deg.abs().to_numpy()) for p in parts]
+            row += [np.mean(ratios)] * len(terms)
+        slopes.append(row)
+    assert pytest.approx(np.array(slopes), abs=0.03) == PHASE_RESPONSE
+
+
+def test_the_spread_of_a_simulated_heart_is_measured_in_full():
+    """A response halved doubles the spread; one of ones, or with thickness and motion exchanged, loses a sixth."""
+    rng = np.random.default_rng([8101, 1])
+    patient = draw_patient(rng, PopulationOptions())
+    patient = replace(patient, function=replace(patient.function, phase_sd_deg=28.0))
+    model = replace(image_model("spect", rng, tracer=patient.tracer), noise=0.0)
+    gated, labels, frame = simulate_fast(patient, rng, model=model, gates=8, quick_labels=True, shape=(44, 44, 44))
+    polar = sample_polar_map(gated.summed(), labels, frame).maximum
+    synchrony = measure_function(gated, frame, polar).synchrony
+    assert synchrony.phase_sd_deg == pytest.approx(28.0, rel=0.1)
