@@ -8,6 +8,7 @@ intervals and the columns of a cohort's table read it; ``python -m myoperf.quant
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -212,7 +213,8 @@ def markdown() -> str:
             name = f"`{q.name}`" + (f", one per {q.per}" if q.per else "")
             code = f"{q.code.scheme} {q.code.value}" if q.code else ""
             normal = f"{q.normal} ({q.normal_source})" if q.normal else ""
-            cells = (name, q.label, q.unit, "yes" if q.signed else "", code, normal, q.definition, q.source)
+            source = re.sub(r"docs/([\w-]+)\.md", r"[\1](\1.md)", q.source)
+            cells = (name, q.label, q.unit, "yes" if q.signed else "", code, normal, q.definition, source)
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

@@ -14,7 +14,7 @@ from myoperf.geometry.disc import disc_image
 from myoperf.report.bullseye import BullEye, draw_disc, segment_disc
 from myoperf.report.colours import INK, PERFUSION
 from myoperf.report.content import number, state_title
-from myoperf.report.figures import MM
+from myoperf.report.figures import MM, Box, Page
 from myoperf.report.overlays import draw_outline
 from myoperf.report.tiles import extent_of, label_on_short_axis, plane_tiles, views_of
 from myoperf.types import BLOOD_POOL, MYOCARDIUM, FunctionResult, Report, ScanResult, Synchrony, Volume
@@ -22,30 +22,14 @@ from myoperf.types import BLOOD_POOL, MYOCARDIUM, FunctionResult, Report, ScanRe
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Page", "draw_function", "function_figure", "function_height_mm", "tidy"]
+__all__ = ["draw_function", "function_figure", "function_height_mm", "tidy"]
 
-Box = tuple[float, float, float, float]
 
 _SEGMENT_MAPS = {
     "thickening_percent": ("Thickening %", (0.0, 100.0)),
     "motion_mm": ("Wall motion mm", (0.0, 12.0)),
 }
 _DEPTH = LinearSegmentedColormap.from_list("myoperf-function", ["#20124d", "#2f6f9f", "#7fd0a0", "#fff6c0"], N=256)
-
-
-class Page:
-    """Places axes on a figure in millimetres from the lower left corner of a box."""
-
-    def __init__(self, fig: Figure, box: Box) -> None:
-        self.fig, self.box = fig, box
-        self.size = fig.get_size_inches() / MM
-
-    def axes(self, x: float, y: float, width: float, height: float) -> Axes:
-        """Add axes whose lower left corner lies at (x, y) of the box."""
-        left, bottom = self.box[0] + x, self.box[1] + y
-        return self.fig.add_axes(
-            (left / self.size[0], bottom / self.size[1], width / self.size[0], height / self.size[1])
-        )
 
 
 def tidy(ax: Axes, xlabel: str, ylabel: str, title: str, *, size_pt: float = 6.0) -> None:

@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from scipy.spatial import cKDTree
 
 from myoperf.geometry import index_from_lps, transform_points
 from myoperf.geometry.disc import disc_image
 from myoperf.report.bullseye import BullEye, draw_disc
-from myoperf.report.charts import Page, tidy
+from myoperf.report.charts import tidy
 from myoperf.report.colours import GREY, INK, VESSEL_COLOURS, WEIGHT
 from myoperf.report.content import state_title
-from myoperf.report.figures import MM, blacken, percent_map
+from myoperf.report.figures import MM, VIEW_MARKS, Page, blacken, draw_bar, percent_map
 from myoperf.report.tiles import extent_of, label_on_short_axis, lv_maximum, plane_tiles, views_of
 from myoperf.types import MYOCARDIUM, VESSELS, Diagnosis, Float, Report, ScanResult, Volume
 
@@ -34,11 +32,6 @@ SLICES = (
     ("vla", 0.0, "VLA"),
 )
 """The slices shown: view, position in half lengths of the long axis (apex -1, base 1) or in mm, title."""
-_MARKS = {
-    "sa": ("ANT", "INF", "SEPT", "LAT"),
-    "hla": ("APEX", "BASE", "SEPT", "LAT"),
-    "vla": ("ANT", "INF", "BASE", "APEX"),
-}
 _WORDS = (
     "Below, one row per vessel: uptake at stress in grey, on the bull's eye and\n"
     "on slices; in colour, how far the vessel's probability falls when a patch\n"
@@ -130,7 +123,8 @@ def draw_diagnosis(fig: Figure, box_mm: tuple[float, float, float, float], repor
             ax = page.axes(10.0 + (column + 1) * side + 0.4, bottom, side - 0.8, side)
             _draw_tile(ax, tile, result, weights, highest, first=row == 0)
     bar = page.axes(10.0 + 1.5 * side, top - 45.0 - len(vessels) * (side + 1.0) - 3.5, 3.0 * side, 1.8)
-    _draw_scale(fig, bar, highest)
+    caption = "fall in probability (percentage points) when the wall there is made normal; grey: uptake"
+    draw_bar(fig, bar, WEIGHT, (0.0, 100.0 * highest), caption)
 
 
 def _cut(result: ScanResult) -> list[dict[str, Any]]:
@@ -168,7 +162,7 @@ def _draw_tile(
         "va": "center",
     }
     for (x, y, turn), text in zip(
-        ((0.5, 0.95, 0), (0.5, 0.05, 0), (0.05, 0.5, 90), (0.95, 0.5, -90)), _MARKS[tile["name"]], strict=True
+        ((0.5, 0.95, 0), (0.5, 0.05, 0), (0.05, 0.5, 90), (0.95, 0.5, -90)), VIEW_MARKS[tile["name"]], strict=True
     ):
         ax.text(x, y, text, rotation=turn, **style)
 
@@ -179,14 +173,6 @@ def _draw_bull_eye(ax: Axes, result: ScanResult, weights: Float, highest: float,
     title = f"{state_title(result)} bull's eye" if first else ""
     disc = BullEye(picture=disc_image(np.maximum(weights, 0.0)), title=title, cmap=WEIGHT, limits=(0, highest))
     draw_disc(ax, disc, size_pt=5.0)
-
-
-def _draw_scale(fig: Figure, ax: Axes, highest: float) -> None:
-    bar = fig.colorbar(ScalarMappable(Normalize(0.0, 100.0 * highest), WEIGHT), cax=ax, orientation="horizontal")
-    label = "fall in probability (percentage points) when the wall there is made normal; grey: uptake"
-    bar.set_label(label, fontsize=6.0, labelpad=1, color=INK)
-    bar.ax.tick_params(labelsize=5.5, length=1.5, pad=1, width=0.4)
-    bar.outline.set_linewidth(0.4)
 
 
 def _draw_probabilities(ax: Axes, diagnosis: Diagnosis) -> None:

@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MM",
+    "VIEW_MARKS",
+    "Box",
+    "Page",
     "blacken",
     "bull_eyes_figure",
+    "draw_bar",
     "draw_bull_eyes",
     "draw_slices",
     "percent_map",
@@ -37,17 +41,35 @@ __all__ = [
 MM = 1.0 / 25.4
 """Inches in a millimetre: figures are sized in millimetres."""
 
+Box = tuple[float, float, float, float]
+"""(left, bottom, width, height) in millimetres of a page."""
+
 _TILE, _GAP, _LEFT, _TOP = 96, 3, 30, 24
 _VIEW_TITLES = {
     "sa": "SHORT AXIS   apex to base",
     "vla": "VERTICAL LONG AXIS   septal to lateral",
     "hla": "HORIZONTAL LONG AXIS   inferior to anterior",
 }
-_VIEW_MARKS = {
+VIEW_MARKS = {
     "sa": ("ANT", "INF", "SEPT", "LAT"),
     "vla": ("ANT", "INF", "BASE", "APEX"),
     "hla": ("APEX", "BASE", "SEPT", "LAT"),
 }
+
+
+class Page:
+    """Places axes on a figure in millimetres from the lower left corner of a box."""
+
+    def __init__(self, fig: Figure, box: Box) -> None:
+        self.fig, self.box = fig, box
+        self.size = fig.get_size_inches() / MM
+
+    def axes(self, x: float, y: float, width: float, height: float) -> Axes:
+        """Add axes whose lower left corner lies at (x, y) of the box."""
+        left, bottom = self.box[0] + x, self.box[1] + y
+        return self.fig.add_axes(
+            (left / self.size[0], bottom / self.size[1], width / self.size[0], height / self.size[1])
+        )
 
 
 def percent_map(result: ScanResult) -> Float:
@@ -139,7 +161,7 @@ def draw_slices(
                     **_side_text(size_pt, colour),
                 )
                 y += _TILE + _GAP
-        _draw_marks(ax, _VIEW_MARKS[view], _LEFT, first, size_pt)
+        _draw_marks(ax, VIEW_MARKS[view], _LEFT, first, size_pt)
     ax.imshow(canvas, interpolation="bilinear", aspect="equal")
 
 
@@ -165,7 +187,9 @@ def _draw_marks(ax: Axes, marks: tuple[str, str, str, str], x: float, y: float, 
     ax.text(x + far, y + middle, marks[3], rotation=-90, **style)
 
 
-def _bar(fig: Any, ax: Axes, cmap: Colormap, limits: tuple[float, float], label: str, *, size_pt: float = 5.5) -> None:
+def draw_bar(
+    fig: Any, ax: Axes, cmap: Colormap, limits: tuple[float, float], label: str, *, size_pt: float = 5.5
+) -> None:
     """Fill an axes with a horizontal colour bar."""
     bar = fig.colorbar(ScalarMappable(Normalize(*limits), cmap), cax=ax, orientation="horizontal")
     bar.set_label(label, fontsize=size_pt, labelpad=1, color=INK)
@@ -192,7 +216,7 @@ def slices_figure(
     blacken(ax)
     if bar:
         cax = fig.add_axes((0.3, 6.0 / (height + below), 0.4, 2.2 / (height + below)))
-        _bar(fig, cax, cmap, (0, 100), "% of the left ventricle's maximum, each state by its own")
+        draw_bar(fig, cax, cmap, (0, 100), "% of the left ventricle's maximum, each state by its own")
     return fig
 
 
@@ -256,20 +280,9 @@ def _bull_eyes(results: tuple[ScanResult, ...], scores: Scores) -> list[BullEye]
     ]
 
 
-def draw_bull_eyes(
-    fig: Any, box_mm: tuple[float, float, float, float], results: tuple[ScanResult, ...], scores: Scores
-) -> None:
-    """Draw the bull's eyes into a box of a figure.
-
-    Parameters
-    ----------
-    fig
-        A Figure.
-    box_mm
-        (left, bottom, width, height) in millimetres of the page.
-    """
-    width, height = (float(v) / MM for v in fig.get_size_inches())
-    left, bottom, box_width, box_height = box_mm
+def draw_bull_eyes(fig: Figure, box_mm: Box, results: tuple[ScanResult, ...], scores: Scores) -> None:
+    """Draw the bull's eyes into a box of a figure."""
+    page, (_, _, box_width, box_height) = Page(fig, box_mm), box_mm
     discs = _bull_eyes(results, scores)
     count = len(discs) + 1  # the key comes last
     territories = scores.territory_segments or TERRITORIES
@@ -278,9 +291,8 @@ def draw_bull_eyes(
     rows = int(np.ceil(count / columns))
     side_x, side_y = box_width / columns, (box_height - bars) / rows
     for i in range(count):
-        x = left + (i % columns) * side_x
-        y = bottom + bars + (rows - 1 - i // columns) * side_y
-        ax = fig.add_axes((x / width, y / height, side_x * 0.98 / width, (side_y - 4.5) / height))
+        x, y = (i % columns) * side_x, bars + (rows - 1 - i // columns) * side_y
+        ax = page.axes(x, y, side_x * 0.98, side_y - 4.5)
         size = float(np.clip(min(side_x, side_y) / 7.6, 5.0, 8.0))
         if i < len(discs):
             draw_disc(ax, discs[i], size_pt=size, territories=territories)
@@ -290,9 +302,7 @@ def draw_bull_eyes(
     shown = thirds if len(results) == 2 else thirds[:1]
     for i, (cmap, limits, label) in enumerate(shown):
         part = box_width / len(shown)
-        x = left + (i + 0.1) * part
-        cax = fig.add_axes((x / width, (bottom + 6.2) / height, 0.8 * part / width, 1.8 / height))
-        _bar(fig, cax, cmap, limits, label, size_pt=5.0)
+        draw_bar(fig, page.axes((i + 0.1) * part, 6.2, 0.8 * part, 1.8), cmap, limits, label, size_pt=5.0)
 
 
 def bull_eyes_figure(
@@ -310,5 +320,5 @@ def polar_figure(result: ScanResult, *, side_mm: float = 90.0, territories: Terr
     ax = fig.add_axes((0.02, 0.13, 0.96, 0.81))
     disc = _uptake(result, f"{state_title(result)}: uptake, % of maximum", size=400)
     draw_disc(ax, disc, size_pt=8.0, territories=territories)
-    _bar(fig, fig.add_axes((0.2, 0.085, 0.6, 0.022)), PERFUSION, (0, 100), "% of the map's maximum", size_pt=6.5)
+    draw_bar(fig, fig.add_axes((0.2, 0.085, 0.6, 0.022)), PERFUSION, (0, 100), "% of the map's maximum", size_pt=6.5)
     return fig

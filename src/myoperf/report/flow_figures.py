@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from myoperf.report.bullseye import BullEye, draw_disc, segment_disc
 from myoperf.report.colours import INK, PERFUSION
 from myoperf.report.content import number, state_title
-from myoperf.report.figures import MM
+from myoperf.report.figures import MM, Box, Page
 from myoperf.segments import TERRITORIES
 from myoperf.types import Report, ScanResult
 
@@ -39,20 +39,18 @@ def flow_figure(report: Report, *, width_mm: float = 270.0) -> Figure | None:
     return fig
 
 
-def draw_flow(fig: Any, box_mm: tuple[float, float, float, float], report: Report) -> None:
-    """Draw flow into a box (left, bottom, width, height) of a figure: discs of the scans, of the reserve, curves."""
-    width, height = (float(v) / MM for v in fig.get_size_inches())
-    left, bottom, box_width, box_height = box_mm
+def draw_flow(fig: Figure, box_mm: Box, report: Report) -> None:
+    """Draw flow into a box of a figure: discs of the scans and of the reserve, and curves."""
+    page, (_, _, width, height) = Page(fig, box_mm), box_mm
     results = _with_flow(report)[:2]
     discs = [(f"{state_title(r)}: flow, ml/min/g", r.flow.mbf_ml_min_g, _FLOW_TOP) for r in results if r.flow]
     reserve = report.scores.flow_reserve
     if reserve is not None:
         discs.append(("Flow reserve", reserve.segments, _RESERVE_TOP))
-    part = box_width / (len(discs) + len(results))
+    part = width / (len(discs) + len(results))
 
     def place(i: int, *, inset: float = 0.0) -> Any:
-        corner = ((left + i * part + inset) / width, (bottom + inset) / height)
-        return fig.add_axes((*corner, (part - inset - 2.0) / width, (box_height - inset - 5.0) / height))
+        return page.axes(i * part + inset, inset, part - inset - 2.0, height - inset - 5.0)
 
     for i, (title, values, top) in enumerate(discs):
         shown = np.nan_to_num(values)
