@@ -4,6 +4,8 @@
     python benchmarks/house.py functions                    functions of over 60 lines of code or over 7 arguments
     python benchmarks/house.py graph [--at COMMIT]          which package imports which, and circles
 
+With ``--write`` the count and the graph go to docs/results/house_*.csv, from which docs/house.md is filled.
+
 A line of code is a line that is left after the same formatter (ruff) and that is neither blank, a comment nor part of
 a docstring. Typer commands and compiled kernels may be longer and take more arguments.
 """
@@ -12,16 +14,19 @@ from __future__ import annotations
 
 import argparse
 import ast
+import csv
 import io
 import subprocess
 import tarfile
 import tempfile
 import tokenize
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "docs" / "results"
 MOST_LINES, MOST_ARGUMENTS = 60, 7
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -95,7 +100,8 @@ def imports(source: Path) -> Counter[tuple[str, str]]:
     arrows: Counter[tuple[str, str]] = Counter()
 
     def room(parts: tuple[str, ...]) -> str:
-        return ".".join(parts[:2]) if parts[0] == "research" and len(parts) > 1 else parts[0].removesuffix(".py")
+        names = parts[:2] if parts[0] == "research" else parts[:1]
+        return ".".join(names).removesuffix(".py")
 
     for path in source.rglob("*.py"):
         start = room(path.relative_to(source).parts)
@@ -107,27 +113,77 @@ def imports(source: Path) -> Counter[tuple[str, str]]:
     return arrows
 
 
+def circle_of(arrows: Counter[tuple[str, str]]) -> tuple[str, ...]:
+    """Return the packages of a circle of imports; nothing where there is none."""
+    graph: dict[str, set[str]] = {}
+    for start, end in arrows:
+        graph.setdefault(start, set()).add(end)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return tuple(error.args[1])
+    return ()
+
+
+def purposes(source: Path) -> Iterator[tuple[str, str]]:
+    """Yield every package, module at the top and topic of research with the first line of its docstring."""
+    top = [path for path in source.iterdir() if path.name != "__init__.py" and path.suffix in ("", ".py")]
+    topics = [path for path in (source / "research").glob("*") if path.name != "__init__.py"]
+    for path in sorted([*top, *topics]):
+        file = path / "__init__.py" if path.is_dir() else path
+        text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) if file.is_file() else None
+        if text:
+            yield ".".join(path.relative_to(source).with_suffix("").parts), text.splitlines()[0]
+
+
+def write_csv(name: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table among the results of the pages."""
+    with (RESULTS / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([head, *rows])
+
+
 def main() -> None:
     """Run one of the three."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("count", "functions", "graph"))
     parser.add_argument("--against", help="commit to compare the count with")
     parser.add_argument("--at", help="commit whose graph is drawn")
+    parser.add_argument("--write", action="store_true", help="write docs/results/house_*.csv for docs/house.md")
     given = parser.parse_args()
-    source = source_at(given.at)
-    if given.what == "functions":
-        found = list(long_functions(source))
-        print("\n".join(found) or "none")
-        raise SystemExit(bool(found))
-    if given.what == "graph":
-        for (start, end), number in sorted(imports(source).items()):
-            print(f"{start} -> {end}: {number}")
-        return
+    {"count": run_count, "functions": run_functions, "graph": run_graph}[given.what](source_at(given.at), given)
+
+
+def run_functions(source: Path, _: argparse.Namespace) -> None:
+    """Print the functions that are too long; fail if there are any."""
+    lines = list(long_functions(source))
+    print("\n".join(lines) or "none")
+    raise SystemExit(bool(lines))
+
+
+def run_graph(source: Path, given: argparse.Namespace) -> None:
+    """Print the import graph and the first circle in it."""
+    arrows = imports(source)
+    rows = [(start, end, number) for (start, end), number in sorted(arrows.items())]
+    print(*(f"{start} -> {end}: {number}" for start, end, number in rows), sep="\n")
+    circle = circle_of(arrows)
+    print("circle:", " -> ".join(circle) or "none")
+    if given.write:
+        write_csv(f"house_graph{'_before' if given.at else ''}", ("package", "imports", "times"), rows)
+        if not given.at:
+            write_csv("house_packages", ("package", "holds"), purposes(source))
+
+
+def run_count(source: Path, given: argparse.Namespace) -> None:
+    """Print the lines of code; fail unless there are fewer than at the commit to compare with."""
     now = count(source)
     before = count(source_at(given.against)) if given.against else Counter[str]()
     for name in sorted(now | before):
         print(f"{name:<16} {before[name]:>6} {now[name]:>6}" if given.against else f"{name:<16} {now[name]:>6}")
     print(f"{'all':<16} {before.total():>6} {now.total():>6} {now.total() - before.total():+}")
+    if given.write:
+        rows = [(name, before[name], now[name]) for name in sorted(now | before)]
+        write_csv("house_count", ("package", "before", "now"), [*rows, ("all", before.total(), now.total())])
     raise SystemExit(bool(given.against) and now.total() >= before.total())
 
 
