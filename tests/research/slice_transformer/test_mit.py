@@ -27,7 +27,6 @@ from myoperf.research.slice_transformer.mit_weights import (
     map_mit_key,
     map_mit_state,
     read_checkpoint,
-    resize_position,
 )
 
 ORIGINAL = np.load(Path(__file__).with_name("mit_original.npz"))
@@ -170,17 +169,14 @@ def test_deeper_volumes_get_resized_positions():
     assert encoder.eval()(torch.zeros(1, 1, 32, 96, 96)).pyramid[-1].shape == (1, 512, 2, 3, 3)
 
 
-def test_resized_positions_keep_a_ramp_and_the_flat_rule_does_not():
+def test_resized_positions_keep_a_ramp():
     planes = torch.arange(4.0)[:, None, None].expand(4, 6, 6)
     position = torch.cat([torch.full((1, 1, 1), 50.0), planes.reshape(1, -1, 1)], dim=1)
-    grid = resize_position(position, (4, 6, 6), (8, 6, 6))
+    grid = interpolate_position(position, (4, 6, 6), (8, 6, 6))
     assert grid[0, 0, 0] == 50.0
     profile = grid[0, 1:, 0].reshape(8, 6, 6)
     assert profile.std(dim=(1, 2)).max() < 1e-5
     np.testing.assert_allclose(profile[1:-1, 0, 0], np.arange(1, 7) / 2 - 0.25, atol=0.1)
-    flat = resize_position(position, (4, 6, 6), (8, 6, 6), rule="flat")
-    assert flat.shape == grid.shape
-    assert flat[0, 1, 0] > 10  # the class token's position has leaked into the first patch
     assert interpolate_position(position, (4, 6, 6), (4, 6, 6)) is position
 
 

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from myoperf.errors import InputError
-from myoperf.research.training.device import seeded
 from myoperf.research.training.epochs import BestEpoch
 from myoperf.research.training.prediction import run_in_batches
 from myoperf.research.training.recipes import pick_recipe
+from myoperf.research.training.seeds import seeded
 from myoperf.research.training.splits import split_rows
 from myoperf.research.training.tables import markdown_table, write_manifest, write_table
 from myoperf.research.training.weights import (

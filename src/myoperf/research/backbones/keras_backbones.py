@@ -97,9 +97,11 @@ _SPECS = (  # name, input size, input range, rate exponent, tail, norms
     BackboneSpec("ResNet101V2", 224, (-1, 1), 4, 7),
     BackboneSpec("ResNet152V2", 224, (-1, 1), 4, 11),
     BackboneSpec("EfficientNetB3", 290, (0, 255)),
+    BackboneSpec("ResNet50", 224, (0, 255)),
 )
 BACKBONES: Mapping[str, BackboneSpec] = MappingProxyType({spec.name: spec for spec in _SPECS})
-"""The fifteen of Hai et al., and EfficientNetB3, which only Hajianfar et al. used (no stage-2 rule)."""
+"""The fifteen of Hai et al., then those without a stage-2 rule: EfficientNetB3 of Hajianfar et al., ResNet50 of Zhao et
+al."""
 
 TABLE_2: Mapping[str, tuple[int, int]] = MappingProxyType(
     {

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from myoperf.errors import InputError
-from myoperf.phantom.labels import expert_labels
 from myoperf.phantom.population import draw_patient
-from myoperf.phantom.truth import truth
-from myoperf.research.polar_classifier.cases import SETS, CaseSet, PolarCases, draw_set, join_cases
+from myoperf.research.polar_classifier.cases import SETS, CaseSet, PolarCases, collect_cases, draw_set, join_cases
 from myoperf.research.polar_classifier.discs import blurred_map, draw_discs
 from myoperf.types import VESSELS
 
@@ -87,24 +85,13 @@ def draw_cohort(size: CohortSize, seed: int, folder: Path, *, quiet: bool = True
 
 def _draw_blurred(n: int, plan: CaseSet, seed: int) -> PolarCases:
     """Draw patients without imaging them."""
-    rows: dict[str, list[Any]] = {k: [] for k in ("stress", "rest", "clinical", "ica", "expert", "edv_ml", "key")}
+    rows = []
     for index in range(n):
-        rng = np.random.default_rng((plan.seed + seed, index))
+        key = (plan.seed + seed, index)
+        rng = np.random.default_rng(key)
         patient = draw_patient(rng, plan.options)
-        known, form = truth(patient), patient.clinical
-        read = expert_labels(known.expert_scores["stress"])
-        rows["stress"].append(blurred_map(patient, "stress", rng))
-        rows["rest"].append(blurred_map(patient, "rest", rng))
-        rows["clinical"].append((form.sex == "M", form.age_years, form.height_m, form.weight_kg))
-        rows["ica"].append([known.ica[v] for v in VESSELS])
-        rows["expert"].append([read[v] for v in VESSELS])
-        rows["edv_ml"].append(known.edv_ml["stress"])
-        rows["key"].append((plan.seed + seed, index))
-    arrays: dict[str, Any] = {
-        name: np.asarray(values, np.int64 if name in ("ica", "expert", "key") else np.float32)
-        for name, values in rows.items()
-    }
-    return PolarCases(**arrays)
+        rows.append((patient, key, blurred_map(patient, "stress", rng), blurred_map(patient, "rest", rng)))
+    return collect_cases(rows)
 
 
 def prevalence(labels: NDArray[Any]) -> dict[str, float]:

@@ -42,8 +42,8 @@ from myoperf.research.label_strategies.training import (
     predict_polar,
     scale_clinical,
 )
-from myoperf.research.training.device import seeded
 from myoperf.research.training.recipes import pick_recipe
+from myoperf.research.training.seeds import seeded
 from myoperf.research.training.weights import load_weights, save_weights
 
 __all__ = ["RECIPES", "JobTrainer", "Recipe", "run"]

@@ -22,9 +22,9 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from myoperf.errors import InputError
 from myoperf.research.label_strategies.polar_fusion import PolarFusion
 from myoperf.research.label_strategies.roles import LabelledRows
-from myoperf.research.training.device import seeded
 from myoperf.research.training.epochs import BestEpoch
 from myoperf.research.training.prediction import run_in_batches
+from myoperf.research.training.seeds import seeded
 
 __all__ = [
     "Fitted",

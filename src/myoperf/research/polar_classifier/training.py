@@ -28,7 +28,7 @@ from myoperf.phantom.population import draw_patient
 from myoperf.phantom.truth import truth_polar
 from myoperf.research.polar_classifier.calibration import choose_calibration
 from myoperf.research.polar_classifier.cases import ANGLES, RINGS, SETS, PolarCases, clinical_values
-from myoperf.research.training.device import seeded
+from myoperf.research.training.seeds import seeded
 from myoperf.research.training.weights import load_weights, save_model, save_weights
 from myoperf.types import VESSELS, Float, State
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from myoperf.research.backbones.keras_backbones import BackboneSpec, KerasBackbone, build_backbone, get_spec, load_keras
+from myoperf.research.backbones.keras_backbones import KerasBackbone, build_backbone, get_spec, load_keras
 from myoperf.research.slice_stacks import resize_stack
 from myoperf.research.slice_transformer.training import balanced_order
 from myoperf.research.training.prediction import run_in_batches
@@ -27,12 +27,10 @@ BASELINES = ("VGG16", "ResNet50", "DenseNet121", "InceptionV3")
 Baseline = Callable[[Float, NDArray[Any], Float, int], Float]
 """(training pictures (n, 3, side, side), labels, test pictures, seed) -> probability of each test picture."""
 
+LEARNING_RATE = 1e-4
 NORM_MOMENTUM = 0.9
 """Of running means when training from random numbers: with Keras' 0.99, they are still close to their start after the
 few hundred steps of a small run, and the network gives every picture the same answer."""
-
-_BLUE_GREEN_RED = (103.939, 116.779, 123.68)
-"""Means to subtract, in that order of colours, for ResNet50's ImageNet weights."""
 
 
 def montage(stacks: Float, *, side: int = 224) -> Float32:
@@ -59,32 +57,19 @@ def montage(stacks: Float, *, side: int = 224) -> Float32:
 
 
 class _Classifier(nn.Module):
-    """A backbone, global mean pooling and one linear layer."""
+    """A backbone of random weights, global mean pooling and one linear layer."""
 
-    def __init__(self, name: str, weights: str | None, side: int | None) -> None:
+    def __init__(self, name: str, side: int | None) -> None:
         super().__init__()
-        self.name, self.pretrained = name, weights is not None
-        self.side = side or (299 if name == "InceptionV3" else 224)
-        self.backbone: KerasBackbone
-        if name == "ResNet50":
-            self.backbone = _resnet50(weights, self.side)
-        else:
-            self.backbone = build_backbone(name, weights=weights, input_size=self.side)
-        if not self.pretrained:
-            quicken_norms(self.backbone)
+        self.side = side or get_spec(name).input_size
+        self.backbone = build_backbone(name, input_size=self.side)
+        quicken_norms(self.backbone)
         self.head = nn.Linear(self.backbone.features, 2)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """(B, 3, side, side), 0 to 1, to logits (B, 2)."""
         fitted = F.interpolate(pictures, size=(self.side, self.side), mode="bilinear")
-        if not self.pretrained:
-            fitted = 2.0 * fitted - 1.0
-        elif self.name == "ResNet50":
-            fitted = 255.0 * fitted.flip(1) - torch.tensor(_BLUE_GREEN_RED)[:, None, None]
-        else:
-            low, high = get_spec(self.name).input_range
-            fitted = low + (high - low) * fitted
-        out: Tensor = self.head(self.backbone(fitted).mean(dim=(2, 3)))
+        out: Tensor = self.head(self.backbone(2.0 * fitted - 1.0).mean(dim=(2, 3)))
         return out
 
 
@@ -95,41 +80,20 @@ def quicken_norms(backbone: KerasBackbone) -> None:
             layer.momentum = NORM_MOMENTUM
 
 
-def _resnet50(weights: str | None, side: int) -> KerasBackbone:
-    """Build ResNet50, which `build_backbone` does not list: the other papers use its second version."""
-    keras = load_keras()
-    order = keras.config.image_data_format()
-    keras.config.set_image_data_format("channels_first")
-    try:
-        model = keras.applications.ResNet50(include_top=False, weights=weights, input_shape=(3, side, side))
-    finally:
-        keras.config.set_image_data_format(order)
-    return KerasBackbone(model, True, BackboneSpec("ResNet50", 224, (0, 255)))
-
-
-def keras_baselines(
-    *,
-    weights: str | None = None,
-    epochs: int = 20,
-    batch: int = 8,
-    learning_rate: float = 1e-4,
-    side: int | None = None,
-) -> Mapping[str, Baseline]:
-    """Return the four networks by name, as functions that train and predict.
+def keras_baselines(*, epochs: int, batch: int, side: int | None = None) -> Mapping[str, Baseline]:
+    """Return the four networks by name, as functions that train from random numbers and predict.
 
     Parameters
     ----------
-    weights
-        ``"imagenet"`` as in the paper (downloaded or cached by Keras), or None for random numbers.
     side
         Pixels per side of the networks' input, at least 75; default: as they were designed.
     """
 
     def train(name: str, pictures: Float, truth: NDArray[Any], test: Float, seed: int) -> Float:
         load_keras().utils.set_random_seed(seed)
-        network, rng = _Classifier(name, weights, side), np.random.default_rng(seed)
+        network, rng = _Classifier(name, side), np.random.default_rng(seed)
         parameters = [*network.head.parameters(), *network.backbone.trainable_parameters()]
-        optimizer = torch.optim.AdamW(parameters, lr=learning_rate)
+        optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE)
         network.train()
         for _ in range(epochs):
             order = balanced_order(truth, rng)

@@ -21,6 +21,7 @@ from myoperf.phantom.records import Grid, PopulationOptions
 from myoperf.phantom.truth import truth
 from myoperf.pipeline.jobs import run_jobs
 from myoperf.polar import sample_polar_map
+from myoperf.research.polar_classifier.cases import clinical_values
 from myoperf.research.slice_stacks import stacks_from_volumes
 from myoperf.types import LVFrame, State, Volume
 
@@ -89,7 +90,7 @@ def draw_slice_cases(
     for index in range(first, first + n):
         rng = np.random.default_rng((seed, index))
         patient = draw_patient(rng, options)
-        model, form = image_model("spect", rng), patient.clinical
+        model = image_model("spect", rng)
         grid = Grid.centred((56, 64, 64), 6.6, patient.scan_centre_mm)
         scans: dict[State, tuple[Volume, LVFrame, Volume]] = {}
         maps = []
@@ -101,7 +102,7 @@ def draw_slice_cases(
             maps.append(sample_polar_map(volume, labels, frame).maximum.values)
         rows["stacks"].append(stacks_from_volumes(scans, shape=shape).array())
         rows["polar"].append(maps)
-        rows["clinical"].append((form.sex == "M", form.age_years, form.height_m, form.weight_kg))
+        rows["clinical"].append(clinical_values(patient))
         rows["ica"].append(ica_labels(patient.coronary)["patient"])
         rows["expert"].append(expert_labels(truth(patient).expert_scores["stress"])["patient"])
     kinds: dict[str, Any] = {"stacks": np.float16, "ica": np.int64, "expert": np.int64}

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from myoperf.errors import InputError
-from myoperf.research.training.device import seeded
+from myoperf.research.training.seeds import seeded
 
 __all__ = ["Features", "MiT", "MiTConfig", "MiTEncoder", "build_mit", "interpolate_position"]
 

@@ -17,12 +17,11 @@ from typing import Literal
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 from myoperf.errors import InputError, MissingWeightsError
 from myoperf.pipeline.jobs import write_whole
-from myoperf.research.slice_transformer.mit import Grid, MiT, MiTConfig, MiTEncoder, interpolate_position
+from myoperf.research.slice_transformer.mit import MiT, MiTConfig, MiTEncoder, interpolate_position
 
 __all__ = [
     "MiTWeights",
@@ -31,11 +30,8 @@ __all__ = [
     "map_mit_key",
     "map_mit_state",
     "read_checkpoint",
-    "resize_position",
     "write_checkpoint",
 ]
-
-Resize = Literal["grid", "flat"]
 
 PUBLISHED = MiTConfig()
 """What the authors' files were trained for: 224 x 224 pictures and 16 x 96 x 96 volumes."""
@@ -144,22 +140,6 @@ def map_mit_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return out
 
 
-def resize_position(position: Tensor, source: Grid, target: Grid, *, rule: Resize = "grid") -> Tensor:
-    """Resize a checkpoint's positions (1, 1 + N, C) to the grid that a network is built for.
-
-    ``"grid"`` interpolates along each axis and keeps the class token's position. ``"flat"`` is what the authors'
-    downstream code does: one linear interpolation along the flattened sequence, class token included, which mixes
-    rows; it is there to reproduce their results.
-    """
-    if source == target:
-        return position
-    if rule == "grid":
-        return interpolate_position(position, source, target)
-    count = 1 + int(np.prod(target))
-    zoomed = ndimage.zoom(position[0].numpy(), (count / position.shape[1], 1), order=1)
-    return torch.from_numpy(zoomed)[None]
-
-
 def read_checkpoint(path: Path, which: Literal["student", "teacher"] = "student") -> MiTWeights:
     """Read one half of a UniMiSS checkpoint, the authors' or MyoPerf's; no code in the file is run.
 
@@ -191,7 +171,7 @@ def write_checkpoint(path: Path, student: MiT, teacher: MiT) -> None:
         torch.save(content, part)
 
 
-def _load(network: MiT | MiTEncoder, tensors: Mapping[str, Tensor], *, source: MiTConfig, rule: Resize) -> None:
+def _load(network: MiT | MiTEncoder, tensors: Mapping[str, Tensor], source: MiTConfig) -> None:
     """Check keys and shapes and load, with positions resized where the grid differs from the checkpoint's."""
     unused = {"2D", "3D"} - set(network.config.modes)  # a checkpoint serves pictures and volumes, a network maybe one
     state = {key: value for key, value in tensors.items() if not unused & set(key.split("."))}
@@ -218,14 +198,14 @@ def _load(network: MiT | MiTEncoder, tensors: Mapping[str, Tensor], *, source: M
             grid = source.grid("2D" if key.endswith("2D") else "3D", level)
             if value.shape[1] != 1 + int(np.prod(grid)):
                 raise InputError(f"{key!r} has {value.shape[1]} positions; {1 + int(np.prod(grid))} were expected.")
-            value = resize_position(value.float(), grid, grids[key], rule=rule)
+            value = interpolate_position(value.float(), grid, grids[key])
         if value.shape != expected[key].shape:
             raise InputError(f"{key!r} has shape {tuple(value.shape)}; this MiT needs {tuple(expected[key].shape)}.")
         fitted[key] = value
     network.load_state_dict(fitted)
 
 
-def load_mit(network: MiT, weights: MiTWeights, *, rule: Resize = "grid") -> None:
+def load_mit(network: MiT, weights: MiTWeights) -> None:
     """Load pre-trained weights into an MiT, in place.
 
     Parameters
@@ -234,19 +214,17 @@ def load_mit(network: MiT, weights: MiTWeights, *, rule: Resize = "grid") -> Non
         Its norm must be the checkpoint's: batch norm keeps running means, instance norm has none.
     weights
         From `read_checkpoint`.
-    rule
-        How positions are resized: see `resize_position`.
 
     Raises
     ------
     InputError
         When a key is unknown, missing or of another shape.
     """
-    _load(network, map_mit_state(weights.tensors), source=weights.config, rule=rule)
+    _load(network, map_mit_state(weights.tensors), weights.config)
 
 
-def load_mit_encoder(encoder: MiTEncoder, weights: MiTWeights, *, rule: Resize = "grid") -> None:
+def load_mit_encoder(encoder: MiTEncoder, weights: MiTWeights) -> None:
     """Load pre-trained weights into an encoder alone, without the checkpoint's decoder; as strict as `load_mit`."""
     mapped = map_mit_state(weights.tensors)
     inner = {key.removeprefix("encoder."): value for key, value in mapped.items() if key.startswith("encoder.")}
-    _load(encoder, inner, source=weights.config, rule=rule)
+    _load(encoder, inner, weights.config)

@@ -21,8 +21,8 @@ from torch.nn import functional as F
 from myoperf.errors import InputError
 from myoperf.research.slice_stacks import VIEWS
 from myoperf.research.slice_transformer.mit import WIDTHS, Features, Grid, MiTConfig, MiTEncoder
-from myoperf.research.slice_transformer.mit_weights import MiTWeights, Resize, load_mit_encoder
-from myoperf.research.training.device import seeded
+from myoperf.research.slice_transformer.mit_weights import MiTWeights, load_mit_encoder
+from myoperf.research.training.seeds import seeded
 
 __all__ = [
     "COMPACT_ENCODER",
@@ -145,7 +145,7 @@ def build_multi_branch(config: MultiBranchConfig | None = None, *, seed: int = 0
         return MultiBranchMiT(config)
 
 
-def load_branches(network: MultiBranchMiT, weights: MiTWeights, *, rule: Resize = "grid") -> None:
+def load_branches(network: MultiBranchMiT, weights: MiTWeights) -> None:
     """Start every branch from the same pre-trained weights, as Zhao et al. do; see `mit_weights.load_mit_encoder`.
 
     Raises
@@ -156,7 +156,7 @@ def load_branches(network: MultiBranchMiT, weights: MiTWeights, *, rule: Resize 
     for branch in network.branches.values():
         assert isinstance(branch, MiTEncoder)
         try:
-            load_mit_encoder(branch, weights, rule=rule)
+            load_mit_encoder(branch, weights)
         except InputError as error:
             encoder = network.config.encoder
             raise InputError(f"The weights must fit an MiT {encoder.size} with {encoder.norm} norm. {error}") from error

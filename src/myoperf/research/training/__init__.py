@@ -6,7 +6,7 @@
 - `epochs.BestEpoch`: keeps the weights of the best epoch.
 - `weights`: weights as safetensors, a model with its card, checkpoints to resume from.
 - `prediction.run_in_batches`: batched prediction without gradients.
-- `device.seeded`: PyTorch's random numbers from a seed; the device is chosen by `myoperf.pipeline.device`.
+- `seeds.seeded`: PyTorch's random numbers from a seed; the device is chosen by `myoperf.pipeline.device`.
 - `splits.split_rows`: deal patients to parts, each class in the same proportion.
 - `tables`: tables as CSV and Markdown with a manifest.
 

@@ -35,8 +35,8 @@ from myoperf.research.backbones.keras_backbones import (
     read_layer_counts,
 )
 from myoperf.research.screenshots.screen_folder import ScreenFolder, find_screens
-from myoperf.research.training.device import seeded
 from myoperf.research.training.recipes import pick_recipe
+from myoperf.research.training.seeds import seeded
 from myoperf.research.transfer_learning.data import (
     SIMULATED,
     CohortSize,

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from myoperf.errors import InputError
-from myoperf.research.training.device import seeded
 from myoperf.research.training.epochs import BestEpoch, HasWeights
 from myoperf.research.training.prediction import run_in_batches
+from myoperf.research.training.seeds import seeded
 
 __all__ = [
     "STRATEGIES",

@@ -28,8 +28,8 @@ from myoperf.research.slice_transformer.unimiss.images import ImageSet
 from myoperf.research.slice_transformer.unimiss.losses import CrossEntropy, Pair, ProjectionHead, loss_2d, loss_3d
 from myoperf.research.slice_transformer.unimiss.options import UniMissOptions
 from myoperf.research.slice_transformer.unimiss.views import picture_view, volume_view
-from myoperf.research.training.device import seeded
 from myoperf.research.training.prediction import run_in_batches
+from myoperf.research.training.seeds import seeded
 from myoperf.research.training.weights import HasState, load_checkpoint, save_checkpoint
 from myoperf.types import Float
 
