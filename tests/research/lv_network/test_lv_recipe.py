@@ -1,23 +1,25 @@
 import json
 import math
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 from scipy import ndimage
 
 from myoperf.errors import AnalysisError, InputError, MissingWeightsError
-from myoperf.geometry import affine_from_axes
-from myoperf.lv.compact_network import LVCompact
+from myoperf.geometry import affine_from_axes, index_from_lps
+from myoperf.lv.compact_network import LVCompact, LVCompactConfig
 from myoperf.lv.metrics import dice, hausdorff95_mm
 from myoperf.lv.network import Agreement, NetworkLV, load_network_lv
+from myoperf.lv.sampling import COARSE, COARSE_MM, coarse_points, middle_mm, normalise, sample_at, single
 from myoperf.research.lv_network import recipe as lv_recipe
 from myoperf.research.lv_network import training as lv
 from myoperf.research.lv_network.cases import Case, folds, read_cases, read_real, write_cases
 from myoperf.research.lv_network.disturbance import DISTURBANCES, disturb_case
 from myoperf.research.lv_network.evaluation import MEASURES, failure_detection, summarise
-from myoperf.research.lv_network.training import Schedule, dice_loss, train_lv
+from myoperf.research.lv_network.simulated import draw_case
+from myoperf.research.lv_network.training import Schedule, dice_loss, prepare_case, train_lv
 from myoperf.research.reorientation.losses import rotation_loss, segmentation_loss
 from myoperf.research.reorientation.pose import wrap_angle
 from myoperf.types import LVFrame, Volume
@@ -32,24 +34,47 @@ def case(patient="A", name="A-1"):
     return Case(patient, name, image, image.with_array(labels), LVFrame((28, -32, -8), (-20, 24, 8), (0, 0, 1)), False)
 
 
-def test_a_training_starts_goes_on_and_its_weights_find_something(tmp_path):
+@pytest.fixture
+def small(monkeypatch):
+    """Train a small network in single precision: bfloat16 is emulated, and slow, on most processors."""
     torch.set_num_threads(1)
-    net = train_lv([case()], Schedule(steps=3, batch=1), folder=tmp_path / "run")
-    assert all(torch.isfinite(p).all() for p in net.parameters())
-    assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] == 3
-    save_file({k: v.contiguous() for k, v in net.state_dict().items()}, tmp_path / "model.safetensors")
-    (tmp_path / "card.json").write_text(json.dumps({"name": "test"}))
-    fit = None
-    try:
-        fit = load_network_lv(tmp_path).find_lv(case().image, fall_back=False)
-    except AnalysisError as error:
-        assert "No left ventricle was found" in str(error)  # noqa: PT017
-    if fit is not None:
-        assert fit.labels.grid_shape == (35, 35, 35)
+    config = LVCompactConfig(channels=(4, 6, 8), locator_channels=(4, 6, 8))
+    monkeypatch.setattr(lv, "LVCompact", lambda: LVCompact(config))
+    monkeypatch.setattr(torch, "autocast", lambda *args, **settings: nullcontext())
+    return config
 
 
-def test_a_training_that_was_stopped_goes_on_to_the_same_network(tmp_path, monkeypatch):
-    torch.set_num_threads(1)
+def centre_error_mm(net, one):
+    """How far the localiser places the ventricle from its centre."""
+    middle = middle_mm(one.image)
+    inverse = single(index_from_lps(one.image.lps_from_index))
+    field = normalise(sample_at(single(one.image.array), inverse, coarse_points(middle)))
+    with torch.inference_mode():
+        shift = net.eval().locator(field[None])[0, :3] * 0.5 * COARSE * COARSE_MM
+    return float(np.linalg.norm((middle + shift).numpy() - one.frame.centre_mm))
+
+
+def losses(net, cases):
+    prepared, rng = [prepare_case(one) for one in cases], np.random.default_rng(5)
+    with torch.no_grad():
+        steps = lv._segment_step(net.train(), prepared, Schedule(), rng), lv._locate_step(net, prepared, rng)
+    return np.array([float(step) for step in steps])
+
+
+def test_a_short_training_locates_and_segments_patients_it_was_not_trained_on_better(small, tmp_path):
+    """Untrained: 73 mm off, losses 2.58 and 1.84. After 20 steps: 21 mm, 1.66 and 1.46."""
+    trained_on, others = ([draw_case(seed, index, "spect") for index in range(3)] for seed in (1, 2))
+    torch.manual_seed(0)
+    untrained = LVCompact(small)
+    schedule = Schedule(steps=20, batch=1, rate=1e-2, averaged=0.7)
+    trained = train_lv(trained_on, schedule, folder=tmp_path)
+    before, after = (np.mean([centre_error_mm(net, one) for one in others]) for net in (untrained, trained))
+    assert after < before - 25.0
+    assert (losses(trained, others) < 0.9 * losses(untrained, others)).all()
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 20
+
+
+def test_a_training_that_was_stopped_resumes_to_the_same_network(small, tmp_path, monkeypatch):
     recipe = Schedule(steps=4, batch=1)
     whole = train_lv([case()], recipe, folder=tmp_path / "whole")
     begun = 0
