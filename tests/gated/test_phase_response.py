@@ -36,7 +36,7 @@ def test_every_response_is_the_slope_over_the_simulated_patients():
             ratios = [weighted_median((p.seen_deg / p.true_deg).to_numpy(), p.true_deg.abs().to_numpy()) for p in parts]
             row += [np.mean(ratios)] * len(terms)
         slopes.append(row)
-    assert pytest.approx(np.array(slopes), abs=0.03) == PHASE_RESPONSE
+    assert np.round(20 * np.array(slopes)) / 20 == pytest.approx(PHASE_RESPONSE)
 
 
 def test_the_spread_of_a_simulated_heart_is_measured_in_full():

@@ -3,7 +3,6 @@
 The lists beside this file were written from real runs; a change here is a change of the contract.
 """
 
-import ast
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +13,9 @@ import pytest
 from myoperf.quantities import numbers_of_scan, numbers_of_scores
 from myoperf.report import results_json
 from myoperf.types import FlowReserve, FlowResult, Interval, Settings
+from support.findings import findings_of_package
 
 HERE = Path(__file__).parent
-PACKAGE = Path(__file__).parents[2] / "src/myoperf"
 PARTS = ("LAD", "LCX", "RCA", "global")
 
 
@@ -96,45 +95,5 @@ def test_the_keys_of_results_json_do_not_change(kind, request):
     assert measured == frozen(f"keys_{kind}.txt")
 
 
-def calls_of(name, tree):
-    return [c for c in ast.walk(tree) if isinstance(c, ast.Call) and getattr(c.func, "id", "") == name]
-
-
-def constants(node, function, module):
-    """All texts that an expression may have: constants, assigned variables, or what callers pass for a parameter."""
-    if isinstance(node, ast.Constant):
-        return {node.value}
-    if isinstance(node, ast.IfExp):
-        return constants(node.body, function, module) | constants(node.orelse, function, module)
-    if not isinstance(node, ast.Name):
-        return set()
-    parameters = [argument.arg for argument in function.args.args]
-    if node.id in parameters:
-        place = parameters.index(node.id)
-        calls = calls_of(function.name, module)
-        return {text for call in calls for text in constants(call.args[place], function, module)}
-    values = [
-        statement.value
-        for statement in ast.walk(function)
-        if isinstance(statement, ast.Assign | ast.AnnAssign)
-        and node.id
-        in [ast.unparse(t) for t in (statement.targets if isinstance(statement, ast.Assign) else [statement.target])]
-    ]
-    return {text for value in values for text in constants(value, function, module)}
-
-
-def findings_of(module):
-    """``"code severity"`` of every finding that a module makes."""
-    functions = [f for f in ast.walk(module) if isinstance(f, ast.FunctionDef)]
-    for function in functions:
-        nested = {node for f in functions if f in set(ast.walk(function)) - {function} for node in ast.walk(f)}
-        for call in set(calls_of("Finding", function)) - nested:
-            codes, severities = (constants(argument, function, module) for argument in call.args[:2])
-            assert codes, ast.unparse(call)
-            assert severities, ast.unparse(call)
-            yield from (f"{code} {severity}" for code in codes for severity in severities)
-
-
 def test_codes_and_severities_of_findings_do_not_change():
-    modules = [ast.parse(file.read_text(encoding="utf-8")) for file in sorted(PACKAGE.rglob("*.py"))]
-    assert {finding for module in modules for finding in findings_of(module)} == frozen("finding_codes.txt")
+    assert findings_of_package() == frozen("finding_codes.txt")
