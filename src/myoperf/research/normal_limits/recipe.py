@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -154,8 +155,10 @@ def draw_normals(
 
     def image(index: int, path: Path) -> None:
         normal = image_normal(recipe, index, find_lv=find_lv, seed=seed)
+        arrays: dict[str, Any] = {"sex": normal.sex}
+        arrays.update({str(state): values for state, values in normal.maps.items()})
         with path.open("wb") as file:
-            np.savez_compressed(file, sex=np.array(normal.sex), **normal.maps)
+            np.savez_compressed(file, **arrays)
 
     return run_jobs(jobs, image, title=f"normals ({name})", quiet=quiet, until=until)
 
