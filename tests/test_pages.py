@@ -1,0 +1,52 @@
+"""The tool that fills the tables of the pages in docs/."""
+
+from pathlib import Path
+
+import pages
+import pytest
+
+PAGE = """Before.
+<!-- table: results/numbers.csv
+where: kind == 'spect'
+case: {case}
+value, mm: {value:.1f} ({lo:.1f} to {hi:.1f})
+-->
+old
+<!-- end -->
+After.
+"""
+FILLED = PAGE.replace("old\n", "| case | value, mm |\n|---|---|\n| first | 1.2 (1.0 to 1.5) |\n| third |  |\n")
+
+
+@pytest.fixture
+def docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "results").mkdir()
+    rows = "kind,case,value,lo,hi\nspect,first,1.23,1.04,1.46\npet,second,2,1,3\nspect,third,,,\n"
+    (tmp_path / "results" / "numbers.csv").write_text(rows)
+    (tmp_path / "page.md").write_text(PAGE)
+    monkeypatch.setattr(pages, "DOCS", tmp_path)
+    return tmp_path
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    monkeypatch.setattr("sys.argv", ["pages.py", *words])
+    pages.main()
+
+
+def test_rows_and_columns_of_a_file_fill_a_page(docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(monkeypatch)
+    assert (docs / "page.md").read_text() == FILLED
+
+
+def test_check_fails_on_a_page_that_differs_and_leaves_it(docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SystemExit, match=r"page\.md"):
+        run(monkeypatch, "--check")
+    assert (docs / "page.md").read_text() == PAGE
+    run(monkeypatch, "page")
+    run(monkeypatch, "--check")
+
+
+def test_without_columns_a_table_shows_all(docs: Path) -> None:
+    table = pages.table_of_file(docs / "results" / "numbers.csv", "")
+    assert table.splitlines()[0] == "| kind | case | value | lo | hi |"
+    assert table.splitlines()[2] == "| spect | first | 1.23 | 1.04 | 1.46 |"
