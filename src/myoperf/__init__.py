@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from myoperf.phantom.cohort_scans import CohortOptions
     from myoperf.phantom.patient import SimulatedPatient, simulate_patient
     from myoperf.phantom.records import PopulationOptions
-    from myoperf.pipeline import Models, Options, analyze, load_models, write_report
+    from myoperf.pipeline import Models, Options, load_models, write_report
+    from myoperf.pipeline.analyze import analyze
     from myoperf.polar import sample_polar_map
     from myoperf.recon import ReconOptions, reconstruct
     from myoperf.types import (

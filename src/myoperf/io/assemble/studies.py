@@ -104,9 +104,9 @@ def read_studies(
         When a single given file cannot be used, or no study can be read; otherwise files that cannot
         be used are listed in ``skipped``.
     """
-    paths = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
-    alone = len(paths) == 1 and paths[0].is_file()
-    files = find_files(paths)
+    given = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+    alone = len(given) == 1 and given[0].is_file()
+    files = find_files(given)
     report = progress or (lambda done, total: None)
     skipped: list[Skipped] = []
     series = _series_of(files, skipped, report, alone=alone)

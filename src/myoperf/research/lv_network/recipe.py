@@ -217,7 +217,7 @@ def write_model(out: Path, net: LVCompact, judged: Sequence[tuple[str, Row]], ab
             if part:
                 metrics[name + ending] = summarise(part) | {"failures": failure_detection(part)}
     save_model(out, net, {**about, "metrics": metrics, "verdict": verdict(metrics)})
-    table = pd.DataFrame([{"set": name} | row for name, row in judged])
+    table = pd.DataFrame([{"set": name, **row} for name, row in judged])
     table.to_csv(out / "judged.csv", index=False, float_format="%.6g")
 
 

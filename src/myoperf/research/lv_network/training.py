@@ -31,8 +31,7 @@ from myoperf.lv.sampling import (
 )
 from myoperf.research.lv_network.augmentation import disturb_crop, random_rotation
 from myoperf.research.lv_network.cases import Case
-from myoperf.research.training.epochs import HasWeights
-from myoperf.research.training.weights import load_checkpoint, save_checkpoint
+from myoperf.research.training.weights import HasState, load_checkpoint, save_checkpoint
 
 __all__ = ["PreparedCase", "Schedule", "dice_loss", "prepare_case", "train_lv"]
 
@@ -228,7 +227,7 @@ def train_lv(
     mean.load_state_dict(net.state_dict())
     optimiser = torch.optim.AdamW(net.parameters(), lr=schedule.rate, weight_decay=1e-3)
     first, file = 0, folder / "checkpoint.pt"
-    parts: dict[str, HasWeights] = {"net": net, "mean": mean, "optimiser": optimiser}
+    parts: dict[str, HasState] = {"net": net, "mean": mean, "optimiser": optimiser}
     if resume and file.exists():
         first = int(load_checkpoint(file, parts)["step"])
     (folder / "recipe.json").write_text(json.dumps(asdict(schedule)))

@@ -130,7 +130,7 @@ def run(scale: str, out: Path, seed: int = 0) -> None:
         for other, given in tests:
             rows = evaluate_network(net, volumes("testing", other), recipe.field, given_pose=given, mirrored=own)
             about = {"network": name, "trained_on": kind, "tested_on": other, "pose": "given" if given else "found"}
-            tables.append(pd.DataFrame([about | row for row in rows]))
+            tables.append(pd.DataFrame([{**about, **row} for row in rows]))
         pd.concat(tables).to_csv(file, index=False, float_format="%.6g")
 
     jobs = {out / "jobs" / f"{kind}-{name}.csv": (kind, name) for kind in MODALITIES for name in LV_NETWORKS}
