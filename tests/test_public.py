@@ -1,7 +1,10 @@
 """The library's face: what `import myoperf` offers, and that it is light."""
 
+import importlib
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -120,3 +123,20 @@ def test_analyze_loads_the_default_models(patient, monkeypatch):
     monkeypatch.setattr(module, "load_models", lambda: myoperf.Models(find_lv=nothing))
     with pytest.raises(myoperf.MyoPerfError, match="the default models were used"):
         myoperf.analyze(patient.study)
+
+
+PAGE = (Path(__file__).parents[1] / "docs" / "reference.md").read_text(encoding="utf-8")
+PACKAGES = (
+    *("io", "recon", "lv", "polar", "perfusion", "gated", "flow"),
+    *("quality", "diagnosis", "stats", "report", "pipeline"),
+)
+
+
+@pytest.mark.parametrize("package", ["", *PACKAGES])
+def test_the_reference_lists_every_public_name_once_and_no_other(package):
+    module = importlib.import_module(f"myoperf.{package}".rstrip("."))
+    section = PAGE.split(f"## `{module.__name__}`\n")[1].split("\n## ")[0]
+    listed = re.findall(r"^\| `(\w+)` \| (?=\S)", section, re.MULTILINE)
+    assert len(listed) == len(set(listed))
+    expected = set(module.__all__) - (set(myoperf.__all__) if package else {"__version__"})
+    assert set(listed) == expected

@@ -149,6 +149,11 @@ def segment_means(values: Float, *, model: SegmentModel = AHA17) -> Float:
     ------
     InputError
         When the map is too coarse to have a sample in every segment.
+
+    Examples
+    --------
+    >>> segment_means(np.full((24, 72), 80.0)).round(1)[[0, 16]].tolist()
+    [80.0, 80.0]
     """
     rings, angles = values.shape[-2:]
     index = segment_map(rings, angles, model=model).ravel() - 1

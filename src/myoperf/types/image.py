@@ -30,6 +30,12 @@ class Volume:
         When the array is empty, of another dimension or not finite.
     GeometryError
         When the affine is not a finite, invertible 4 x 4 matrix.
+
+    Examples
+    --------
+    >>> volume = Volume(np.zeros((8, 10, 20, 30)), np.diag([4.0, 2.0, 2.0, 1.0]))  # 8 gates
+    >>> volume.frames, volume.grid_shape, round(volume.voxel_ml, 3)
+    (8, (10, 20, 30), 0.016)
     """
 
     array: Array

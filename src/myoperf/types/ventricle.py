@@ -31,6 +31,12 @@ class LVFrame:
     -----
     Seen from the apex with anterior up, the septum lies on the viewer's left and the lateral wall
     on the right (AHA 2002, doi:10.1161/hc0402.102975).
+
+    Examples
+    --------
+    >>> frame = LVFrame(apex_mm=(40, -40, 0), base_mm=(0, 0, 0), anterior=(0, 0, 1))
+    >>> round(frame.length_mm, 1), frame.centre_mm.tolist()
+    (56.6, [20.0, -20.0, 0.0])
     """
 
     apex_mm: Float
