@@ -48,7 +48,7 @@ def acquire_twice(
 
 
 def views_of(folder: Path, cohort: str, seed: int, index: int, gates: int) -> dict[str, Projections]:
-    """Give the patient's views by name (stress, stress_again, rest, rest_again), simulated where they are missing."""
+    """Return the patient's views by name (stress, stress_again, rest, rest_again), simulated where they are missing."""
     path = folder / f"{cohort}-{seed}-{index:04d}-{gates}.npz"
     if not path.exists():
         patient, rng = patient_of(cohort, seed, index)

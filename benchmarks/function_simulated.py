@@ -7,11 +7,11 @@
     python benchmarks/function_simulated.py --again --cohort population --seed 9501 --patients 200
 
 Simulates the views (full physics; see ``function_cohort.py``), reconstructs them, finds the ventricle as
-``myoperf analyze`` does and measures; nothing is told to the measurement. It writes a row a patient to
+``myoperf analyze`` does and measures; the measurement gets no part of the truth. It writes one row per patient to
 ``docs/results/function_simulated.csv``, goes on where it stopped and ends by itself after ``--minutes``. With
 ``--again`` rows that another version of the measurement wrote (column ``method``: hash of the sources of
-``myoperf.gated``) are measured anew from the views that are kept; call it until it says that all are there.
-``--doubted`` measures anew only those in which a ventricle was found with a warning in either state, or in which it is
+``myoperf.gated``) are measured again from the stored views; call it until it says that all are done.
+``--doubted`` repeats only those in which a ventricle was found with a warning in either state, or in which it is
 not known whether it was.
 """
 
@@ -50,7 +50,7 @@ KEYS = ("cohort", "seed", "patient", "gates")
 
 
 def known_of(cohort: str, seed: int, index: int) -> dict[str, float]:
-    """Give what is true of a patient; TID compares the cavities' means over the beat, as ungated images show them."""
+    """Return what is true of a patient; TID compares the cavities' means over the beat, as ungated images show them."""
     patient, _ = patient_of(cohort, seed, index)
     known, beat = truth(patient), np.arange(64) / 64.0
     out = {f"{name}_true": float(getattr(known, name)["stress"]) for name in NUMBERS if name != "tid_ratio"}
@@ -76,7 +76,7 @@ def located(views: dict[str, Projections], again: str) -> tuple[LocatedScan, Loc
 
 
 def labelled_ml(found: LocatedScan) -> float:
-    """Give the labelled cavity."""
+    """Return the labelled cavity."""
     return found.fit.labels.label_ml(BLOOD_POOL)
 
 
@@ -97,8 +97,7 @@ def measure_patient(views: dict[str, Projections], again: str = "") -> dict[str,
     out["phase_noise_deg"] = synchrony.phase_noise_deg
     out["phase_sd_uncorrected_deg"] = synchrony.phase_sd_uncorrected_deg
     out["phase_reliable"] = float(synchrony.phase_reliable)
-    told = synchrony.phase_disagreement
-    out["phase_disagreement"] = float("nan") if told is None else told
+    out["phase_disagreement"] = float("nan") if synchrony.phase_disagreement is None else synchrony.phase_disagreement
     unlike = check_lengths(stress.fit.frame, rest.fit.frame)
     out["doubt"] = float(any(doubted((*one.fit.findings, *unlike)) for one in (stress, rest)))
     out["counts"] = float(views[f"stress{again}"].array.sum(dtype=np.float64))
@@ -106,7 +105,7 @@ def measure_patient(views: dict[str, Projections], again: str = "") -> dict[str,
 
 
 def method_of() -> str:
-    """Give a name that changes with the sources of the measurement."""
+    """Return a name that changes with the sources of the measurement."""
     files = sorted((ROOT / "src/myoperf/quant").glob("*.py"))
     return "q" + hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
 
@@ -119,7 +118,7 @@ def measure(
     Parameters
     ----------
     again
-        Also measure anew those that another version measured; with `doubts` only where a ventricle is in doubt.
+        Also repeat those that another version measured; with `doubts` only where a ventricle is uncertain.
     """
     start, method = time.monotonic(), method_of()
     table = pd.read_csv(TABLE) if TABLE.exists() else pd.DataFrame(columns=list(KEYS))

@@ -32,7 +32,7 @@ PREDICTED = {
 
 
 def shell(plane: float, row: float, column: float, radius: float, wall: float) -> NDArray[np.bool_]:
-    """Give a sphere's shell, cut off beyond 0.6 radii."""
+    """Return a sphere's shell, cut off beyond 0.6 radii."""
     z, y, x = np.mgrid[:SIDE, :SIDE, :SIDE]
     away = np.sqrt((z - plane) ** 2 + (y - row) ** 2 + (x - column) ** 2)
     return np.asarray((away < radius) & (away >= radius - wall) & (z < plane + 0.6 * radius))

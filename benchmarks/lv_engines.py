@@ -8,7 +8,7 @@ Volumes: of FOLDER (doi:10.13026/ce2z-dw74; or real ones of a file written by
 simulated kind a quarter as many. Ways: eager single precision (the reference), bfloat16 autocast, and both
 through OpenVINO where it is installed. One process, one thread, ways alternating volume by volume, processor time.
 Differences to the reference: overlap of wall and pool, angle of the long axes, volumes, the findings. Rows are kept
-from call to call in docs/results/lv_engines.csv (delete it to start anew); lv_engines_summary.csv is made of them.
+from call to call in docs/results/lv_engines.csv (delete it to start over); lv_engines_summary.csv is made of them.
 parts: how one volume's time divides. gates: 8 of each of 3 volumes, together, in fours and one by one.
 """
 
@@ -49,7 +49,7 @@ Draw = Callable[[], Case]
 
 
 def same(case: Case) -> Case:
-    """Give what was read already."""
+    """Return what was read already."""
     return case
 
 

@@ -102,7 +102,7 @@ def convolutions(train: Float, labels: NDArray[np.int64], test: Float, seed: int
 
 
 def true_uptake(n: int) -> Float:
-    """Give how far the worst territory's true stress uptake falls below what a reader calls normal, (n,)."""
+    """Return how far the worst territory's true stress uptake falls below what a reader calls normal, (n,)."""
     scores = []
     for index in range(n):
         patient = draw_patient(np.random.default_rng((SEED, index)), SPECT_MPI_POPULATION)
@@ -114,7 +114,7 @@ def true_uptake(n: int) -> Float:
 
 
 def inputs(cases: SliceCases) -> dict[str, tuple[Float, Reader]]:
-    """Give what each reader sees."""
+    """Return what each reader sees."""
     n, views, planes, rows, columns = cases.stacks.shape
     stacks = cases.stacks.astype(np.float32).reshape(n, views, 2, planes // 2, rows, columns)
     coarse = stacks.reshape(n, views * planes, rows // 2, 2, columns // 2, 2).mean(axis=(3, 5)).reshape(n, -1)

@@ -50,7 +50,7 @@ def peak_rise(job: Callable[[], object]) -> tuple[float, float]:
 
 
 def seconds(job: Callable[[], object], rounds: int) -> tuple[float, float]:
-    """Give the median wall and processor seconds of a job."""
+    """Return the median wall and processor seconds of a job."""
     walls, used = [], []
     for _ in range(rounds):
         wall, cpu = time.perf_counter(), time.process_time()

@@ -2,7 +2,7 @@
 
     python benchmarks/mit_tables.py FOLDER --minutes 10       # again until it says that all is done
     python benchmarks/mit_tables.py FOLDER --part study       # one part: patients, unimiss, slices or study
-    python benchmarks/mit_tables.py FOLDER --part real --data REAL   # pre-training again, with real volumes besides
+    python benchmarks/mit_tables.py FOLDER --part real --data REAL   # pre-training again, with real volumes as well
 
 FOLDER keeps what was done, each simulated chunk, epoch of pre-training and training; a run that is stopped loses no
 more than the one at work. The tables so far are copied to docs/results/mit_*.csv.
@@ -54,7 +54,7 @@ def pre_train(folder: Path) -> None:
 
 
 def pre_train_with(folder: Path, data: Path) -> None:
-    """Pre-train on the volumes of a folder beside the simulated ones, and probe."""
+    """Pre-train on the volumes of a folder together with the simulated ones, and probe."""
     out, seed = folder / "unimiss-real", SEED - unimiss_recipe.PROBE_OFFSET
     if not (out / "card.json").exists():
         unimiss_recipe.run("small", share_patients(folder, out), seed, data=data, resume=True, quiet=True)

@@ -60,7 +60,7 @@ TRIED, TRIED_SEED = ROOT / "docs/results/perfusion_variants.csv", 9901
 
 
 def known_of(patient: PatientModel, state: State) -> dict[str, Any]:
-    """Give what is true of a patient in one state, as numbers."""
+    """Return what is true of a patient in one state, as numbers."""
     known, defect = truth(patient), defect_map(patient, state, 24, 72)
     return {
         "sex": patient.clinical.sex,
@@ -129,7 +129,7 @@ class OwnLimits:
         self.held: dict[tuple[Any, ...], NormalLimits | None] = {}
 
     def of(self, one: dict[str, Any], ventricle: str, state: State) -> NormalLimits | None:
-        """Give the limits for one patient's map."""
+        """Return the limits for one patient's map."""
         leave = one["patient"] if one["set"] == "normals" else None
         key = (ventricle, state, one["sex"], leave)
         if key not in self.held:
@@ -182,7 +182,7 @@ def read_drawn(name: str, seed: int) -> list[dict[str, Any]]:
 
 
 def row_of(one: dict[str, Any], own: OwnLimits) -> dict[str, Any]:
-    """Give one patient's line of the table."""
+    """Return one patient's line of the table."""
     row: dict[str, Any] = {key: one[key] for key in ("set", "seed", "patient", "sex")}
     row |= {f"ica_{vessel}": int(is_ill) for vessel, is_ill in zip(VESSELS, one["ica"], strict=True)}
     row["ica_any"] = int(one["ica"].any())

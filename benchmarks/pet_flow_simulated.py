@@ -163,7 +163,7 @@ def curves(patients: int) -> list[dict[str, Any]]:
 
 
 def fit_curves(rng: np.random.Generator, times: Times, tracer: Any, flow: Any) -> tuple[list[Any], Any]:
-    """Give the fitted flow of 17 noisy curves with that of every draw about it, and the flow with the noise anew."""
+    """Return the fitted flow of 17 noisy curves with that of every draw, and the flow with other noise."""
     left, right = blood_of(rng, times)
     k2 = np.maximum(rng.normal(*K2[tracer], 17), 0.01)
     spill_left, spill_right = rng.uniform(0.15, 0.4, 17), rng.uniform(0.0, 0.05, 17)
@@ -223,7 +223,7 @@ def images(tracer: Any, patients: int, minutes: float) -> list[dict[str, Any]]:
 def one_image(
     rng: np.random.Generator, patient: PatientModel, state: State, tracer: Any, flow: float, models: Models
 ) -> tuple[dict[str, float], list[dict[str, float]], dict[str, float]]:
-    """Give a patient's known flow in one state, the measured one with its draws, and that of a second acquisition.
+    """Return a patient's known flow in one state, the measured one with its draws, and that of a second acquisition.
 
     The wall's flow is `flow` times its uptake relative to normal, in steps of a tenth.
     """
@@ -260,7 +260,7 @@ def one_image(
 def flows_seen(
     scan: Scan, moving: Volume, models: Models, rng: np.random.Generator, draws: int
 ) -> list[dict[str, float]]:
-    """Measure flow, then `draws` times from a pose and curves drawn anew, as the main job does for its intervals."""
+    """Measure flow, then `draws` times from a resampled pose and curves, as `analyze` does for its intervals."""
     late = summed_volume(scan, moving)[0]
     fit = models.find_lv(late)
 
@@ -284,7 +284,7 @@ def flows_seen(
 def parts_of(
     rng: np.random.Generator, organs: Any, patient: PatientModel, grid: Grid, times: Times, tracer: Any, flow: float
 ) -> tuple[Any, Any]:
-    """Give what an image is made of: masks (n, planes, rows, columns) and their fine curves (n, times)."""
+    """Return what an image is made of: masks (n, planes, rows, columns) and their fine curves (n, times)."""
     left, right = blood_of(rng, times)
     place = transform_points(grid.lps_from_index, np.indices(SHAPE).reshape(3, -1).T) - patient.frame.base_mm
     septal = (place @ patient.frame.septal).reshape(SHAPE)

@@ -6,7 +6,7 @@ noise and with it. The blur, haze and attenuation are fitted to the noiseless re
 differences. Patients for the fit and for the measurement are different.
 
     python benchmarks/phantom_fast_fit.py [--test 10]      measure the shipped model: docs/results/phantom_fast.csv
-    python benchmarks/phantom_fast_fit.py --fit 3          fit anew, print the values, measure those
+    python benchmarks/phantom_fast_fit.py --fit 3          refit, print the values, measure those
 
 Measuring the shipped model writes docs/results/phantom_fast.csv.
 """

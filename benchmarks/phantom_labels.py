@@ -43,7 +43,7 @@ def draw(n: int, options: PopulationOptions) -> tuple[list[Truth], np.ndarray]:
 
 
 def auc(labels: np.ndarray, scores: np.ndarray, patient: np.ndarray) -> tuple[float, float, float]:
-    """Give the area and its interval; rows of one patient are drawn together."""
+    """Return the area and its interval; rows of one patient are drawn together."""
     counts = resample_counts(labels, resamples=1000, rng=np.random.default_rng(1), patient=patient)
     samples = bootstrap_auc(labels, scores, counts)
     whole = bootstrap_auc(labels, scores, np.ones((1, labels.size), np.int32))
@@ -52,7 +52,7 @@ def auc(labels: np.ndarray, scores: np.ndarray, patient: np.ndarray) -> tuple[fl
 
 
 def measure(name: str, label: str, truths: list[Truth], features: np.ndarray) -> list[dict[str, Any]]:
-    """Give one row a predictor and level (per vessel, per patient)."""
+    """Return one row a predictor and level (per vessel, per patient)."""
     targets = {v: np.array([getattr(t, label)[v] for t in truths]) for v in (*VESSELS, "patient")}
     loss = {v: 1 - features[:, 0, [s - 1 for s in TERRITORIES[v]]].mean(axis=1) for v in VESSELS}
     fit = LogisticRegression(C=10.0, max_iter=2000)

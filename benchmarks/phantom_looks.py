@@ -158,7 +158,7 @@ def view_numbers(views: Projections) -> dict[str, float]:
 
 
 def real_jobs(folder: Path) -> list[Job]:
-    """Give (kind, group, name, measurement) of every real image."""
+    """Return (kind, group, name, measurement) of every real image."""
     jobs: list[Job] = []
     with (folder / "physionet_mps/index.csv").open() as file:
         index = list(csv.DictReader(file))
@@ -186,7 +186,7 @@ def _row(kind: str, group: str, name: str, found: dict[str, float] | None) -> di
 
 
 def simulated_czt(index: int) -> Volume:
-    """Give one simulated rest image in the camera's small field of view."""
+    """Return one simulated rest image in the camera's small field of view."""
     rng = np.random.default_rng([2718, index])
     patient = draw_patient(rng)
     grid = Grid.centred((96, 110, 110), 4.0, patient.scan_centre_mm)
@@ -195,7 +195,7 @@ def simulated_czt(index: int) -> Volume:
 
 
 def simulated_views(index: int) -> Projections:
-    """Give stress views of the public acquisition's protocol: 30 over 180 degrees of 6.8 mm, a circle of 327 mm."""
+    """Return stress views of the public acquisition's protocol: 30 over 180 degrees of 6.8 mm, a circle of 327 mm."""
     rng = np.random.default_rng([1618, index])
     protocol = Protocol(views=30, pixel_mm=6.8, gates=1, circular=True, radius_mm=327.3)
     return acquire(draw_patient(rng), "stress", rng, protocol).projections

@@ -1,4 +1,4 @@
-"""Draw real slices beside simulated ones, CZT and parallel-hole SPECT: docs/images/phantom_looks.png.
+"""Draw real slices next to simulated ones, CZT and parallel-hole SPECT: docs/images/phantom_looks.png.
 
     python benchmarks/phantom_looks_picture.py ../shared/real
 
@@ -31,7 +31,7 @@ CAPTION = (
 
 
 def slices(volume: Volume) -> list[np.ndarray]:
-    """Give the middle short-axis, vertical and horizontal long-axis slices, 0-1."""
+    """Return the middle short-axis, vertical and horizontal long-axis slices, 0-1."""
     cut = short_axis(volume, find_lv(volume).frame, spacing_mm=3.0)
     out = []
     for view in (cut, vertical_long_axis(cut), horizontal_long_axis(cut)):

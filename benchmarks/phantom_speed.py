@@ -30,7 +30,7 @@ RESULTS = ROOT / "docs/results/phantom_speed.csv"
 
 
 def fast(first: int, count: int, quick: bool) -> tuple[float, float, float]:
-    """Give processor seconds of a run of images and the peak memory (MB) after its first quarter and its end."""
+    """Return processor seconds of a run of images and the peak memory (MB) after its first quarter and its end."""
     start, peaks = time.process_time(), []
     for index in range(first, first + count):
         rng = np.random.default_rng([1, index])
@@ -40,7 +40,7 @@ def fast(first: int, count: int, quick: bool) -> tuple[float, float, float]:
 
 
 def cohort(count: int) -> tuple[float, float]:
-    """Give the peak memory (MB) of a process after a quarter and at the end of a cohort on disk."""
+    """Return the peak memory (MB) of a process after a quarter and at the end of a cohort on disk."""
     peaks: list[float] = []
 
     def note(_: int) -> None:

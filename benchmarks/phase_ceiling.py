@@ -28,7 +28,7 @@ GATES, RINGS, ANGLES, NODES = 8, 24, 36, 81
 
 
 def thickness(patient: PatientModel) -> Float:
-    """Give the thickness across the wall, (gates, rings, angles), at fractions of the mid-wall's arc in each gate."""
+    """Return the thickness across the wall, (gates, rings, angles), at fractions of the mid-wall's arc in each gate."""
     share = np.broadcast_to(np.linspace(0, 1, NODES)[:, None], (NODES, ANGLES))
     angle = np.broadcast_to((np.arange(ANGLES) * 360.0 / ANGLES)[None], (NODES, ANGLES))
     wall = wall_at(patient.ventricle, share, angle)
@@ -51,7 +51,7 @@ def thickness(patient: PatientModel) -> Float:
 
 
 def phase_sd_deg(values: Float) -> float:
-    """Give the SD of the first harmonic's phase, weighed with its size."""
+    """Return the SD of the first harmonic's phase, weighed with its size."""
     turn = np.exp(2j * np.pi * (np.arange(GATES) + 0.5) / GATES)
     first = np.tensordot(turn, values, axes=(0, 0))
     weight = np.abs(first) / np.abs(first).sum()

@@ -36,7 +36,7 @@ MAPS = ("thickness, first", "thickness, second", "motion, first", "motion, secon
 
 
 def true_terms(patient: PatientModel, basis: Float) -> Float:
-    """Give the five terms of a patient's true delay, radians."""
+    """Return the five terms of a patient's true delay, radians."""
     share = ((np.arange(RINGS) + 0.5) / RINGS)[:, None]
     angle = (np.arange(ANGLES) * 360.0 / ANGLES)[None]
     delay = np.deg2rad(phase_deg(patient.function, share, angle)).ravel()

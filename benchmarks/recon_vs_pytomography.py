@@ -1,4 +1,4 @@
-"""Time and agreement of the reconstruction beside PyTomography, on one raw study, in one process.
+"""Time and agreement of the reconstruction compared with PyTomography, on one raw study, in one process.
 
 Run with a Python that has torch, pytomography and this package's sources on its path:
 
@@ -152,7 +152,7 @@ def measure(path: Path, repeats: int) -> list[dict[str, str]]:
 
 
 def write(rows: list[dict[str, str]], conditions: str) -> None:
-    """Write the CSV, and beside it under which conditions it was measured."""
+    """Write the CSV, and the conditions it was measured under."""
     with (RESULTS / "recon.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()

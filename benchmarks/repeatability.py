@@ -1,13 +1,13 @@
 """Repeatability: the same simulated patient acquired twice, nothing but the noise differing.
 
     python benchmarks/repeatability.py --patients 40
-    python benchmarks/repeatability.py --patients 40 --anew     # set aside what is there; then go on without
+    python benchmarks/repeatability.py --patients 40 --restart  # discard the rows; then continue without
 
 Uses the views of ``function_simulated.py`` (population, 8 gates at stress, ungated rest) with their second drawing of
-the noise, and measures every number of the report on both: the ventricle is found anew each time. Rows go to
+the noise, and measures every number of the report on both: the ventricle is located separately each time. Rows go to
 ``docs/results/repeatability.csv`` (patient, number, first, second). It
 goes on where it stopped and ends by itself after ``--minutes``; rows of another version of the program do not
-count as there only with ``--anew``, which empties the table first.
+count as there only with ``--restart``, which empties the table first.
 Repeatability coefficient: 1.96 x sqrt(2) x within-patient SD (Bland and Altman, Lancet 1986;1:307); 95 % of
 repeats differ by less.
 """
@@ -49,10 +49,10 @@ def numbers_of(views: dict[str, Projections], sex: str, again: str) -> dict[str,
     return out
 
 
-def measure(seed: int, patients: int, minutes: float, *, anew: bool = False) -> None:
+def measure(seed: int, patients: int, minutes: float, *, restart: bool = False) -> None:
     """Add the patients that are not there yet."""
     start, columns = time.monotonic(), ["patient", "number", "first", "second"]
-    table = pd.read_csv(TABLE) if TABLE.exists() and not anew else pd.DataFrame(columns=columns)
+    table = pd.read_csv(TABLE) if TABLE.exists() and not restart else pd.DataFrame(columns=columns)
     for index in range(patients):
         if index in set(table.patient):
             continue
@@ -85,9 +85,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=9501)
     parser.add_argument("--patients", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=11.0)
-    parser.add_argument("--anew", action="store_true")
+    parser.add_argument("--restart", action="store_true")
     options = parser.parse_args()
-    measure(options.seed, options.patients, options.minutes, anew=options.anew)
+    measure(options.seed, options.patients, options.minutes, restart=options.restart)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ INNER = {"reorient 64 x 64 x 64": (slice(8, -8),) * 3, "polar map 128 x 64, 16 d
 
 
 def oblique(shape: tuple[int, int, int], spacing: float) -> np.ndarray:
-    """Give an affine turned by some 40 degrees about the middle of a grid."""
+    """Return an affine turned by some 40 degrees about the middle of a grid."""
     axes = Rotation.from_euler("zyx", (20, -35, 15), degrees=True).as_matrix()
     return affine_from_axes(-axes.T @ (spacing * 0.5 * (np.array(shape) - 1)), axes, spacing)
 
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def jobs() -> dict[str, dict[str, Callable[[], Any]]]:
-    """Give the work, each by each program."""
+    """Return the work, each by each program."""
     rng = np.random.default_rng(5)
     image = Volume(rng.random((1, 64, 64, 64), dtype=np.float32), oblique((64, 64, 64), 6.4))
     grid = affine_from_axes((-126.0,) * 3, np.eye(3), 4.0)

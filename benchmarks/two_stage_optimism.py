@@ -27,7 +27,7 @@ SPLITS = 40
 
 
 def measure(study: Path, splits: int) -> pd.DataFrame:
-    """Give accuracy on test and on fresh patients, a row a split and way of choosing."""
+    """Return accuracy on test and on fresh patients, a row a split and way of choosing."""
     file = next((study / "jobs").glob("discs-*.npz"))
     with np.load(file) as kept:
         discs = np.concatenate([kept["discs"], kept["more"]])

@@ -38,7 +38,7 @@ GOAL = 150
 
 
 def seconds(*jobs: Callable[[], object], repeats: int) -> list[float]:
-    """Give the median processor time of jobs that take turns, so that a busy machine slows them alike."""
+    """Return the median processor time of jobs that take turns, so that a busy machine slows them alike."""
     spent: list[list[float]] = [[] for _ in jobs]
     for _ in range(repeats):
         for job, own in zip(jobs, spent, strict=True):

@@ -24,7 +24,7 @@ COHORTS = {
     "czt-found": "ventricle found, CZT camera",
     "rarer-found": "ventricle found, fewer diseased",
     "small_hearts": "small hearts (the smallest quarter)",
-    "with_normals": "with patients of low likelihood beside them",
+    "with_normals": "with patients of low likelihood added",
 }
 
 

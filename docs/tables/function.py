@@ -171,7 +171,7 @@ def gates() -> str:
 
 
 def limits() -> str:
-    """Return limits of normal from patients of low likelihood (every fourth) beside published ones."""
+    """Return limits of normal from patients of low likelihood (every fourth) and published ones."""
     normal = cohort("population").query("patient % 4 == 0")
     rows = []
     for name, (side, text) in PUBLISHED.items():

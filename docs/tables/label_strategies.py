@@ -28,7 +28,7 @@ def ran() -> str:
 
 
 def cohort() -> str:
-    """Return prevalence beside that of Hajianfar et al. 2025."""
+    """Return prevalence and that of Hajianfar et al. 2025."""
     rows = []
     for row in read("label_strategies_cohort").to_dict("records"):
         cells = []
@@ -80,7 +80,7 @@ FACTORS = {
 
 
 def factors() -> str:
-    """Return the pooled rank sum beside the permutation over matched models."""
+    """Return the pooled rank sum and the permutation over matched models."""
     table = read("label_strategies_factors")
     pooled, paired, holm = ((table[p] < 0.05).sum() for p in ("p_rank_sum", "p_paired", "p_paired_holm"))
     rows = [[write(row) for write in FACTORS.values()] for row in table.to_dict("records")]

@@ -87,6 +87,6 @@ def files() -> str:
 
 
 def reconstruction() -> str:
-    """Return agreement and time of OSEM beside PyTomography."""
+    """Return agreement and time of OSEM compared with PyTomography."""
     rows = read("recon", dtype=str, keep_default_na=False)
     return f"{read_json('recon_run')['conditions']}\n\n{markdown(list(rows), rows.to_numpy())}"

@@ -32,7 +32,7 @@ def fresh() -> str:
 
 
 def strategies() -> str:
-    """Return the six strategies on fresh patients beside the paper's Table 4."""
+    """Return the six strategies on fresh patients and the paper's Table 4."""
     lead = read("two_stage").query("network == 'EfficientNetLite0' and part == 'fresh'")
     rows = []
     for row in lead[lead["weights"].eq("imagenet") | lead["strategy"].eq(1)].to_dict("records"):

@@ -1,4 +1,4 @@
-"""Tables of worked-example.md: one simulated patient, every number of the report beside its truth."""
+"""Tables of worked-example.md: one simulated patient, every number of the report with its truth."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def scores() -> str:
 
 
 def diagnosis() -> str:
-    """Return the probabilities of obstructive disease beside the simulated patient's angiography."""
+    """Return the probabilities of obstructive disease and the simulated patient's angiography."""
     probabilities, ill = example()["diagnosis"], example()["truth"]["ica"]
     low, high = probabilities["interval"]
     rows = [[vessel, f"{p:.2f}", truth(ill[vessel])] for vessel, p in probabilities["per_vessel"].items()]
