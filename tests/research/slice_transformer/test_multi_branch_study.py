@@ -98,7 +98,7 @@ def test_smoke_study_stops_and_goes_on(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BASELINES)
-def test_baselines_learn_and_predict(name):
+def test_every_baseline_predicts_probabilities(name):
     rng = np.random.default_rng(0)
     pictures, truth = rng.random((4, 3, 80, 80), dtype=np.float32), np.array([0, 1, 1, 1])
     values = keras_baselines(epochs=1, batch=4, side=80)[name](pictures, truth, pictures[:2], 0)
