@@ -121,7 +121,7 @@ def test_levels_of_factors_are_compared(tmp_path):
     pd.DataFrame(rows[1:]).to_csv(tmp_path / "m.csv", index=False)
     done = run(tmp_path / "p.csv", "-o", tmp_path / "out2", "--factors", tmp_path / "m.csv")
     assert done.returncode == 2
-    assert "does not say what 'stress0' is" in done.stderr
+    assert "has no row for 'stress0'" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_levels_of_factors_are_compared(tmp_path):
         (lambda t: t.assign(weak=t["weak"] + 1), "between 0 and 1"),
         (lambda t: t.assign(weak=t["weak"].where(t.index > 3)), "empty cells"),
         (lambda t: t.assign(weak="high"), "not numeric"),
-        (lambda t: pd.concat([t, t.head(1)]), "may stand once"),
+        (lambda t: pd.concat([t, t.head(1)]), "may occur only once"),
         (lambda t: t[["patient", "truth"]], "no model"),
         (lambda t: t.set_axis(["patient", "truth", "weak", "weak"], axis=1), "two columns 'weak'"),
         (lambda t: t.reset_index(names=""), "without a name"),

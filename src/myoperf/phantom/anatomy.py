@@ -162,45 +162,20 @@ def _compose(layers: Any, breasts: Any, hollow: Any, affine: Any, trunk: Any, vo
 
 
 def _trunk(torso: Torso) -> Float:
-    return np.array(
-        [
-            torso.half_width_mm,
-            torso.half_depth_mm,
-            torso.outline_power,
-            torso.waist_per_mm,
-            torso.wall_mm,
-            torso.diaphragm_left_mm,
-            torso.diaphragm_right_mm,
-        ]
-    )
-
-
-@numba.njit(cache=True)
-def _outside(points: Any, trunk: Any, out: Any) -> None:
-    for n in range(points.shape[0]):
-        out[n] = _outline(points[n, 0], points[n, 1], points[n, 2], trunk, trunk[_CHEST_WALL])
-
-
-@numba.njit(cache=True)
-def _heights(points: Any, trunk: Any, out: Any) -> None:
-    for n in range(points.shape[0]):
-        out[n] = _dome(points[n, 0], points[n, 1], trunk)
+    outline = (torso.half_width_mm, torso.half_depth_mm, torso.outline_power, torso.waist_per_mm)
+    return np.array([*outline, torso.wall_mm, torso.diaphragm_left_mm, torso.diaphragm_right_mm])
 
 
 def diaphragm_mm(torso: Torso, points_mm: Float) -> Float:
     """Return the height (z) of the diaphragm at the place in the transaxial plane of points (n, 3), shape (n,)."""
-    points = np.ascontiguousarray(points_mm, dtype=np.float64)
-    out = np.empty(len(points))
-    _heights(points, _trunk(torso), out)
-    return out
+    trunk = _trunk(torso)
+    return np.array([_dome(x, y, trunk) for x, y, _ in points_mm])
 
 
 def outside_cage_mm(torso: Torso, points_mm: Float) -> Float:
     """Return how far points (n, 3) lie outside the rib cage, negative inside, first order, shape (n,)."""
-    points = np.ascontiguousarray(points_mm, dtype=np.float64)
-    out = np.empty(len(points))
-    _outside(points, _trunk(torso), out)
-    return out
+    trunk = _trunk(torso)
+    return np.array([_outline(x, y, z, trunk, trunk[_CHEST_WALL]) for x, y, z in points_mm])
 
 
 def _paint_solids(out: Float32, grid: Grid, shapes: tuple[EllipsoidShape, ...], width: float) -> None:

@@ -7,8 +7,9 @@ import json
 import multiprocessing
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,20 +59,19 @@ def simulate_cohort(
     InputError
         When n, the seed or the number of workers is impossible.
     OutputExistsError
-        When the folder holds anything.
+        When the folder is not empty.
     """
     out, options = Path(out), options or CohortOptions()
     if n < 1 or seed < 0 or workers < 1:
         raise InputError(f"A cohort needs n and workers of 1 or more and a seed from 0; got {n}, {workers}, {seed}.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputExistsError(f"{out.name} is there already and not empty; choose another folder.")
+        raise OutputExistsError(f"{out.name} exists and is not empty; choose another folder.")
     out.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
-    for row in _run(((i, out, seed, options) for i in range(1, n + 1)), workers):
+    for row in _write_patients(n, out, seed, options, workers):
         rows.append(row)
         if progress is not None:
             progress(len(rows))
-    rows.sort(key=lambda row: str(row["patient"]))
     table = out / "cohort.csv"
     with table.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
@@ -105,20 +105,14 @@ def _write_patient(index: int, out: Path, seed: int, options: CohortOptions) -> 
     return _row(name, patient, known)
 
 
-def _run(jobs: Iterable[tuple[int, Path, int, CohortOptions]], workers: int) -> Iterator[dict[str, Any]]:
-    """Work the jobs off in any order, with only a few waiting at a time."""
+def _write_patients(n: int, out: Path, seed: int, options: CohortOptions, workers: int) -> Iterator[dict[str, Any]]:
+    """Write patients 1 to n, and return their rows in order."""
+    write = partial(_write_patient, out=out, seed=seed, options=options)
     if workers == 1:
-        for job in jobs:
-            yield _write_patient(*job)
+        yield from map(write, range(1, n + 1))
         return
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        waiting: set[Future[dict[str, Any]]] = set()
-        for job in jobs:
-            waiting.add(pool.submit(_write_patient, *job))
-            if len(waiting) >= 2 * workers:
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in done)
-        yield from (future.result() for future in waiting)
+        yield from pool.map(write, range(1, n + 1))
 
 
 def _row(name: str, patient: PatientModel, known: Truth) -> dict[str, Any]:

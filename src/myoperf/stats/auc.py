@@ -63,9 +63,9 @@ class AucTable:
         return np.diagonal(self.covariance)
 
     def interval(self, model: int, *, level: float = 0.95) -> ConfidenceInterval:
-        """Wald interval of one area, clipped to [0, 1] (pROC's ``ci.auc(method="delong")``); NaN where there is none.
+        """Return the Wald interval of one area, clipped to [0, 1] (pROC's ``ci.auc(method="delong")``); NaN if none.
 
-        Of an area of exactly 0 or 1 it has no width, as in pROC: it says nothing of the doubt there is.
+        For an area of exactly 0 or 1 it has no width, as in pROC, although the area is uncertain.
         """
         variance = float(self.variance[model])
         if np.isnan(variance):
@@ -120,7 +120,7 @@ def check_scores(truth: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.bool_]
 
 
 def delong_table(truth: ArrayLike, scores: ArrayLike) -> AucTable:
-    """Areas and their covariance for scores of shape (models, patients) or (patients,).
+    """Return areas and their covariance for scores of shape (models, patients) or (patients,).
 
     Examples
     --------

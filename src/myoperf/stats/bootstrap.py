@@ -2,8 +2,8 @@
 
 A resample is a vector of counts (how often each patient was drawn), so the weighted area needs one
 sort a model and, a resample, one pass of running sums; nothing is copied. Efron and Tibshirani, An
-Introduction to the Bootstrap, 1993. Resamples that hold one class only are drawn again, as pROC and
-scikit-learn users do.
+Introduction to the Bootstrap, 1993. A resample with one class only has no area and is replaced by
+another draw.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def resample_counts(
 
 
 def bootstrap_auc(truth: ArrayLike, scores: ArrayLike, counts: NDArray[np.int32]) -> Float:
-    """Area of every model on every resample.
+    """Return the area of every model on every resample.
 
     Parameters
     ----------
@@ -158,14 +158,14 @@ def bootstrap_statistic(
 
 
 def percentile_interval(samples: ArrayLike, *, level: float = 0.95) -> ConfidenceInterval:
-    """Percentile interval of bootstrap samples; samples that are NaN are left out."""
+    """Return the percentile interval of bootstrap samples; samples that are NaN are left out."""
     values = np.asarray(samples, dtype=np.float64)
     lo, hi = np.nanpercentile(values, [50 * (1 - level), 50 * (1 + level)])
     return ConfidenceInterval(float(lo), float(hi), level)
 
 
 def bootstrap_p(differences: ArrayLike) -> float:
-    """Two-sided p that a difference is 0: twice the smaller share of its bootstrap samples on one side of 0."""
+    """Return the two-sided p that a difference is 0: twice the smaller share of bootstrap samples on one side of 0."""
     values = np.asarray(differences)
     tail = min((values <= 0).sum(), (values >= 0).sum())
     return float(min(1.0, 2.0 * (tail + 1) / (values.size + 1)))

@@ -1,4 +1,4 @@
-"""How far probabilities can be believed, and what acting on them is worth."""
+"""Calibration of probabilities, the benefit of acting on them, and curves over all thresholds."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Calibration:
         Mean squared difference of probability and outcome.
     slope, intercept
         Cox 1958: logistic regression of the outcome on the log odds; 1 and 0 when calibrated. Where the probabilities
-        part the classes the slope is infinite and the intercept NaN; where all are alike both are NaN.
+        separate the classes, the slope is infinite and the intercept NaN; where all are equal, both are NaN.
     ece
         Expected calibration error over `bins` of equal count. It has no interval: chance alone makes it larger.
     mean_predicted, observed, count
         Shape (bins,): the reliability diagram.
     brier_interval, slope_interval, intercept_interval
         Wald, with the variance of the sums by patient (the sandwich of White 1980, doi:10.2307/1912934; rows of a
-        patient together as Liang and Zeger 1986, doi:10.1093/biomet/73.1.13); NaN where there is none.
+        patient together as Liang and Zeger 1986, doi:10.1093/biomet/73.1.13); NaN where undefined.
     """
 
     brier: float
@@ -71,7 +71,7 @@ def measure_calibration(
     Parameters
     ----------
     patient
-        (rows,) identifier, where several rows (vessels) are of one patient; None: a row a patient.
+        (rows,) identifier, where several rows (vessels) are of one patient; None: one row per patient.
     """
     positive, p = _probabilities(truth, probability)
     y = positive.astype(np.float64)
@@ -104,14 +104,14 @@ def measure_calibration(
 
 
 def _spread(parts: Float, group: NDArray[np.intp]) -> Float:
-    """Covariance of the total of parts (rows, k) whose rows hang together by group, (k, k); NaN for one group."""
+    """Return the covariance (k, k) of the total of parts (rows, k), dependent within groups; NaN for a single group."""
     sums = np.stack([np.bincount(group, weights=column) for column in parts.T], axis=1)
     n = len(sums)
     return np.asarray(sums.T @ sums * (n / (n - 1))) if n > 1 else np.full((parts.shape[1],) * 2, np.nan)
 
 
 def _cox(odds: Float, y: Float, group: NDArray[np.intp]) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Fit intercept and slope of the outcome on the log odds by Newton's method; give both and their deviations."""
+    """Fit intercept and slope of the outcome on the log odds by Newton's method; return both and their deviations."""
     nan = float("nan")
     cases, controls = odds[y > 0], odds[y == 0]
     if odds.min() == odds.max():
@@ -142,7 +142,7 @@ def _cox(odds: Float, y: Float, group: NDArray[np.intp]) -> tuple[tuple[float, f
 
 
 def decision_curve(truth: ArrayLike, probability: ArrayLike, thresholds: ArrayLike) -> Float:
-    """Net benefit of acting at each threshold probability (Vickers and Elkin 2006, doi:10.1177/0272989X06295361).
+    """Return the net benefit at each threshold probability (Vickers and Elkin 2006, doi:10.1177/0272989X06295361).
 
     Returns
     -------
@@ -172,7 +172,7 @@ def precision_recall_curve(truth: ArrayLike, scores: ArrayLike) -> tuple[Float, 
 
 
 def average_precision(truth: ArrayLike, scores: ArrayLike, counts: NDArray[np.int32]) -> Float:
-    """Area under the precision-recall curve of one model on every resample, as scikit-learn's average precision.
+    """Return the area under one model's precision-recall curve on every resample, as scikit-learn's average precision.
 
     Parameters
     ----------
@@ -191,8 +191,8 @@ def average_precision(truth: ArrayLike, scores: ArrayLike, counts: NDArray[np.in
     ends = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), ordered.size - 1)
     drawn = counts[:, order]
     tp = np.cumsum(drawn * positive[order], axis=1, dtype=np.float64)[:, ends]
-    seen = np.cumsum(drawn, axis=1, dtype=np.float64)[:, ends]
-    precision = np.divide(tp, seen, out=np.zeros_like(tp), where=seen > 0)
+    called = np.cumsum(drawn, axis=1, dtype=np.float64)[:, ends]
+    precision = np.divide(tp, called, out=np.zeros_like(tp), where=called > 0)
     gained = np.diff(tp, axis=1, prepend=0.0) / tp[:, -1:]
     return np.asarray((gained * precision).sum(axis=1))
 

@@ -1,7 +1,7 @@
 """The tables of ``myoperf evaluate``: every model of a predictions file, with intervals.
 
-With vessels, the rows of a patient hang together: all intervals are bootstrapped by patient, and a patient's own
-probability is the highest of the vessels' (paper 001).
+With one row per vessel, the rows of a patient are dependent: all intervals are bootstrapped by patient. A patient's
+probability is the highest of the vessels' (Hajianfar et al. 2025, doi:10.1007/s00259-025-07145-x).
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ class Evaluation:
     Parameters
     ----------
     metrics
-        A row a model (and, with vessels, a group): n, n_positive, auc and each of `METRICS` with ``_lo`` and ``_hi``.
+        One row per model (and, with vessels, per group): n, n_positive, auc, each of `METRICS` (with ``_lo``, ``_hi``).
     delong
-        A row a pair of models (and, with vessels, a group).
+        One row per pair of models (and, with vessels, per group).
     auc_samples
         (models, resamples), of all rows.
     notes
-        What could not be measured, and why.
+        What could not be measured, with the reason.
     """
 
     predictions: Predictions
@@ -56,7 +56,7 @@ class Evaluation:
 
 
 def evaluate(predictions: Predictions, *, threshold: float = 0.5, resamples: int = 1000, seed: int = 0) -> Evaluation:
-    """Measure every model and compare every two; with vessels all rows, each vessel, and the patients."""
+    """Measure every model and compare every pair; with vessels over all rows, per vessel and per patient."""
     rng = np.random.default_rng(seed)
     groups, notes = _groups(predictions)
     metrics, delong, drawn = [], [], []
@@ -82,29 +82,31 @@ def evaluate(predictions: Predictions, *, threshold: float = 0.5, resamples: int
 
 
 def _groups(predictions: Predictions) -> tuple[dict[str, Predictions], list[str]]:
-    """Return the parts that are measured apart, all rows first, and notes on those that cannot be."""
+    """Return the groups of rows to measure, all rows first, and notes on groups that cannot be measured."""
     parts, notes = {"all": predictions}, list[str]()
     if predictions.vessel is None:
         return parts, notes
     of_patients = predictions.of_patients()
     lacking = np.unique(predictions.patient).size - of_patients.truth.size
     if lacking:
-        notes.append(f"{lacking} patients lack a vessel; the rows per patient leave them out.")
+        notes.append(f"{lacking} patients lack a vessel and are left out of the rows per patient.")
     apart = {name: predictions.of_vessel(name) for name in predictions.vessels} | {"patient": of_patients}
     for name, part in apart.items():
         if part.has_both:
             parts[name] = part
         else:
-            notes.append(f"{name}: one class only among {part.truth.size}, so it is not measured apart.")
+            notes.append(f"{name}: one class only among {part.truth.size}, so this group is not measured.")
     return parts, notes
 
 
 def _doubts(name: str, table: AucTable) -> list[str]:
-    """Say where DeLong's interval is missing or says nothing."""
+    """Return notes where DeLong's interval is missing or has no width."""
     if min(table.n_positive, table.n_negative) < 2:
         return [f"{name}: fewer than two with or without the disease, so there is no DeLong interval or test."]
     if ((table.auc <= 0) | (table.auc >= 1)).any():
-        return [f"{name}: DeLong's interval of an area of exactly 0 or 1 has no width; it says nothing of its doubt."]
+        return [
+            f"{name}: DeLong's interval of an area of exactly 0 or 1 has no width and does not show its uncertainty."
+        ]
     return []
 
 
@@ -139,7 +141,7 @@ def _metrics(
 
 
 def _delong(models: tuple[str, ...], table: AucTable, samples: NDArray[np.float64]) -> pd.DataFrame:
-    """Every pair: DeLong's paired test, corrected p values, and the p of the bootstrap by patient."""
+    """Compare every pair of models: DeLong's paired test, corrected p values, and the p of the bootstrap by patient."""
     pairs = delong_pairs(table)
     names = np.asarray(models, dtype=object)
     frame = pd.DataFrame(
@@ -161,7 +163,7 @@ def _delong(models: tuple[str, ...], table: AucTable, samples: NDArray[np.float6
 
 
 def model_curves(predictions: Predictions, model: int) -> dict[str, NDArray[np.float64]]:
-    """Points of one model's curves, each of shape (points, 2) as (x, y).
+    """Return the points of one model's curves, each of shape (points, 2) as (x, y).
 
     Returns
     -------
@@ -182,7 +184,7 @@ def model_curves(predictions: Predictions, model: int) -> dict[str, NDArray[np.f
 
 
 def calibration_table(predictions: Predictions) -> pd.DataFrame:
-    """Brier score, slope and intercept with intervals, expected calibration error, of every model (and group)."""
+    """Return Brier score, slope, intercept (with intervals) and expected calibration error of every model and group."""
     rows: list[dict[str, object]] = []
     for name, part in _groups(predictions)[0].items():
         for model, probability in zip(part.models, part.probability, strict=True):
@@ -199,7 +201,7 @@ def calibration_table(predictions: Predictions) -> pd.DataFrame:
 def factor_table(
     factors: Mapping[str, Sequence[str]], auc: ArrayLike, samples: ArrayLike, *, seed: int
 ) -> pd.DataFrame:
-    """Compare the levels of every factor of a grid of models: 001's pooled rank sum, and the matched permutation.
+    """Compare the levels of every factor of a grid of models: pooled rank sum and matched permutation.
 
     Parameters
     ----------
@@ -212,7 +214,7 @@ def factor_table(
 
     Returns
     -------
-    A row a pair of levels; Holm's correction is within a factor.
+    One row per pair of levels; Holm's correction is within a factor.
     """
     rows = []
     for factor, levels in factors.items():

@@ -37,7 +37,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Measured:
-    """A number, its interval and how many patients it rests on; NaN where the denominator is zero."""
+    """A number, its interval and the number of patients behind it; NaN where the denominator is zero."""
 
     value: float
     interval: ConfidenceInterval
@@ -49,7 +49,7 @@ class Measured:
 
 
 def wilson_interval(successes: int, n: int, *, level: float = 0.95) -> ConfidenceInterval:
-    """Score interval of a proportion without continuity correction.
+    """Return the score interval of a proportion without continuity correction.
 
     Examples
     --------
@@ -124,13 +124,13 @@ def measure_threshold(
 
 
 def _cells(positive: NDArray[np.bool_], called: NDArray[np.bool_], counts: NDArray[np.int32]) -> Float:
-    """Weighted TN, FP, FN, TP: shape (4, resamples)."""
+    """Return weighted TN, FP, FN, TP, shape (4, resamples)."""
     masks = np.stack([~positive & ~called, ~positive & called, positive & ~called, positive & called])
     return masks.astype(np.float64) @ counts.T.astype(np.float64)
 
 
 def _ratios(cells: Float) -> dict[str, Float]:
-    """Every metric from (4, resamples) cells; NaN where a denominator is 0."""
+    """Return every metric from (4, resamples) cells; NaN where a denominator is 0."""
     tn, fp, fn, tp = cells
 
     def share(part: Float, whole: Float) -> Float:

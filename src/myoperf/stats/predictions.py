@@ -1,7 +1,7 @@
 """The predictions file of ``myoperf evaluate``, read strictly: nothing is guessed, shifted or renamed.
 
-A row a patient (or a row a vessel, with a column ``vessel``): ``patient``, ``truth`` (0 or 1) and one column of
-probabilities a model. A patient called NA is a patient; a row with a cell too many is refused, not shifted.
+One row per patient (or per vessel, with a column ``vessel``): ``patient``, ``truth`` (0 or 1) and one column of
+probabilities per model. A patient called NA is a patient; a row with a cell too many is refused, not shifted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MISSING = ("", "nan", "na", "n/a", "null", "none")
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What models said of patients.
+    """The probabilities that models assign to patients, and the truth.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Predictions:
     truth
         (rows,) 0 or 1.
     vessel
-        (rows,) names, or None for a row a patient.
+        (rows,) names, or None for one row per patient.
     models
         Names.
     probability
@@ -50,7 +50,7 @@ class Predictions:
 
     @property
     def vessels(self) -> tuple[str, ...]:
-        """Names of the vessels in the order of the file; none for a row a patient."""
+        """Names of the vessels in the order of the file; none for one row per patient."""
         return () if self.vessel is None else tuple(dict.fromkeys(self.vessel.tolist()))
 
     @property
@@ -59,16 +59,16 @@ class Predictions:
         return bool(0 < self.truth.sum() < self.truth.size)
 
     def of_vessel(self, name: str) -> Predictions:
-        """Return the rows of one vessel, a row a patient."""
+        """Return the rows of one vessel, one per patient."""
         if self.vessel is None:
             raise InputError("These predictions have no vessels.")
         rows = self.vessel == name
         return Predictions(self.patient[rows], self.truth[rows], None, self.models, self.probability[:, rows])
 
     def of_patients(self) -> Predictions:
-        """Return a row a patient: diseased when any vessel is, probability the highest of the vessels'.
+        """Return one row per patient: diseased when any vessel is, probability the highest of the vessels'.
 
-        A patient of whom a vessel is missing is left out: its truth is not known.
+        A patient with a missing vessel is left out, as the patient's truth is not known.
         """
         names, index, count = np.unique(self.patient, return_inverse=True, return_counts=True)
         truth = np.zeros(names.size, dtype=np.int64)
@@ -86,19 +86,21 @@ def read_predictions(path: Path) -> Predictions:
     Raises
     ------
     InputError
-        When it is no CSV, lacks a column, names one twice, holds a missing or impossible value, repeats a patient
+        When it is not a CSV file, lacks a column, has one twice, holds a missing or impossible value, repeats a patient
         (or a patient's vessel), or has one class only.
     """
     columns = _read_columns(path)
     for name in ("patient", "truth"):
         if name not in columns:
             raise InputError(
-                f"{path.name} lacks the column '{name}'; expected patient, truth and one column a model, separated "
-                f"by commas; found {', '.join(columns)[:80]}."
+                f"{path.name} lacks the column '{name}'; expected patient, truth and one column per model, separated "
+                f"by commas; got {', '.join(columns)[:80]}."
             )
     models = tuple(name for name in columns if name not in _NOT_MODELS)
     if not models:
-        raise InputError(f"{path.name} has no model: after patient and truth, one column of probabilities each.")
+        raise InputError(
+            f"{path.name} has no model: expected one column of probabilities per model besides patient and truth."
+        )
     for name in _NOT_MODELS:
         if "" in columns.get(name, ()):
             raise InputError(f"{path.name} has empty cells in column '{name}'.")
@@ -111,10 +113,12 @@ def read_predictions(path: Path) -> Predictions:
             raise InputError(f"{path.name}: probabilities must lie between 0 and 1; those of '{name}' do not.")
     patient, vessel = columns["patient"], columns.get("vessel")
     if vessel is not None and set(vessel) & set(_GROUPS):
-        raise InputError(f"{path.name}: no vessel may be called 'all' or 'patient'; those rows are worked out here.")
+        raise InputError(
+            f"{path.name}: no vessel may be called 'all' or 'patient'; the tables use these names for groups of rows."
+        )
     keys = list(zip(patient, vessel, strict=True)) if vessel is not None else list(patient)
     if len(set(keys)) < len(keys):
-        raise InputError(f"{path.name}: each {'patient and vessel' if vessel else 'patient'} may stand once.")
+        raise InputError(f"{path.name}: each {'patient and vessel' if vessel else 'patient'} may occur only once.")
     return Predictions(
         np.array(patient, dtype=str),
         truth.astype(np.int64),
@@ -125,7 +129,7 @@ def read_predictions(path: Path) -> Predictions:
 
 
 def read_factors(path: Path, models: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Read what each model is made of: a column ``model``, then one column a factor, such as ``network``.
+    """Read the factors of each model: a column ``model``, then one column per factor, such as ``network``.
 
     Returns
     -------
@@ -134,17 +138,17 @@ def read_factors(path: Path, models: Sequence[str]) -> dict[str, tuple[str, ...]
     Raises
     ------
     InputError
-        When a model is missing or stands twice, or no factor has two levels.
+        When a model is missing or occurs twice, or no factor has two levels.
     """
     columns = _read_columns(path)
     if "model" not in columns:
-        raise InputError(f"{path.name} lacks the column 'model'; expected model and one column a factor.")
+        raise InputError(f"{path.name} lacks the column 'model'; expected model and one column per factor.")
     place = {name: row for row, name in enumerate(columns["model"])}
     if len(place) < len(columns["model"]):
-        raise InputError(f"{path.name}: each model may stand once.")
+        raise InputError(f"{path.name}: each model may occur only once.")
     absent = [name for name in models if name not in place]
     if absent:
-        raise InputError(f"{path.name} does not say what '{absent[0]}' is; every model of the predictions needs a row.")
+        raise InputError(f"{path.name} has no row for '{absent[0]}'; every model of the predictions needs one.")
     factors = {
         name: tuple(cells[place[model]] for model in models) for name, cells in columns.items() if name != "model"
     }
@@ -157,7 +161,7 @@ def read_factors(path: Path, models: Sequence[str]) -> dict[str, tuple[str, ...]
 def _read_columns(path: Path) -> Mapping[str, tuple[str, ...]]:
     """Read a CSV file's cells by column; every row must have as many as the header."""
     if not path.is_file():
-        raise InputError(f"{path.name or path} is no file.")
+        raise InputError(f"{path.name or path} is not a file.")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = [[cell.strip() for cell in row] for row in csv.reader(file, strict=True) if any(row)]
@@ -172,7 +176,7 @@ def _read_columns(path: Path) -> Mapping[str, tuple[str, ...]]:
     if twice:
         raise InputError(f"{path.name} has two columns '{twice[0]}'.")
     if "" in header:
-        raise InputError(f"{path.name} has a column without a name (an index?); give it one or leave it out.")
+        raise InputError(f"{path.name} has a column without a name (an index?); name it or remove it.")
     for number, row in enumerate(body, start=1):
         if len(row) != len(header):
             raise InputError(f"{path.name}: row {number} has {len(row)} cells, the header {len(header)}.")
@@ -189,8 +193,8 @@ def _numbers(path: Path, name: str, cells: Sequence[str]) -> NDArray[np.float64]
         word = cell.lower()
         if word in _MISSING:
             raise InputError(
-                f"{path.name} has empty cells (row {row + 1}, column '{name}'); every row needs its truth and a "
-                "probability of every model."
+                f"{path.name} has empty cells (row {row + 1}, column '{name}'); every row needs a truth and a "
+                "probability from every model."
             )
         try:
             out[row] = words[word] if word in words else float(cell)
