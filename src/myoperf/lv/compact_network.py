@@ -60,6 +60,7 @@ class Block(nn.Module):
         self.skip = nn.Conv3d(inside, outside, 1, stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the features (B, outside, ...) of the input."""
         y = F.leaky_relu(self.norm(self.first(x)), 0.01)
         return F.leaky_relu(self.again(self.second(y)) + self.skip(x), 0.01)
 
@@ -78,6 +79,7 @@ class Locator(nn.Module):
         self.head = nn.Linear(c, 7)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the pose (B, 10) read from the coarse field."""
         y = self.body(x)  # (B, c, D/2, H/2, W/2)
         depth, rows, columns = y.shape[2:]
         weight = self.heat(y).flatten(1).float().softmax(1)  # (B, N)

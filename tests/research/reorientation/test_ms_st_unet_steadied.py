@@ -2,12 +2,13 @@ import numpy as np
 import pytest
 import torch
 
+from myoperf.lv.compact_network import matrix_from_six
 from myoperf.research.reorientation.batches import Batch, FieldOfView
 from myoperf.research.reorientation.losses import Stabilisation, segmentation_loss, total_loss, truth_in_pose
 from myoperf.research.reorientation.networks import build_lv_network
 from myoperf.research.reorientation.nn_unet_augmentation import augment_as_nn_unet
 from myoperf.research.reorientation.output import LVOutput
-from myoperf.research.reorientation.pose import matrix_from_six, sample_in_pose
+from myoperf.research.reorientation.pose import sample_in_pose
 from myoperf.research.reorientation.training import Schedule, low_precision_is_safe, teacher_pose
 
 TILT = torch.linalg.matrix_exp(torch.tensor([[0, -0.5, 0.2], [0.5, 0, -0.3], [-0.2, 0.3, 0]]))[None]

@@ -105,6 +105,7 @@ class UpBlock(nn.Module):
         self.join = double(2 * here, here, norm)
 
     def forward(self, lower: Tensor, skip: Tensor, widen: bool) -> Tensor:
+        """Return the features of this level from those below and the skip connection."""
         size = (skip.shape[2], skip.shape[3], skip.shape[4])
 
         def move(x: Tensor) -> Tensor:

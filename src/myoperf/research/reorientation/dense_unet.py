@@ -61,6 +61,7 @@ class Dense(nn.Module):
         self.layers = nn.ModuleList([unit(inside + k * config.growth, config.growth, 3, config) for k in range(depth)])
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the channels that the layers add."""
         added: list[Tensor] = []
         for layer in self.layers:
             added.append(layer(torch.cat([x, *added], 1)))

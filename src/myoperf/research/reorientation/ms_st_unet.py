@@ -24,16 +24,11 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from myoperf.lv.compact_network import matrix_from_six
 from myoperf.research.reorientation.attention_unet import OUTPUTS, AttentionUNet, AttentionUNetConfig, scale_transform
 from myoperf.research.reorientation.localiser import LVLocaliser, LVLocaliserConfig
 from myoperf.research.reorientation.output import LVOutput
-from myoperf.research.reorientation.pose import (
-    full_precision,
-    matrix_from_six,
-    relative_pose,
-    sample_in_pose,
-    start_of,
-)
+from myoperf.research.reorientation.pose import full_precision, relative_pose, sample_in_pose, start_of
 from myoperf.research.reorientation.resnet3d import ResNet3D, ResNet3DConfig
 
 __all__ = ["ABLATIONS", "MSSTN", "MSSTUNet", "MSSTUNetConfig", "ablation", "compact_config"]

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from myoperf.lv.compact_network import CLASSES
+from myoperf.lv.compact_network import CLASSES, matrix_from_six
 from myoperf.research.reorientation.attention_unet import double
 from myoperf.research.reorientation.output import LVOutput
-from myoperf.research.reorientation.pose import full_precision, matrix_from_six, sample_in_pose, start_of
+from myoperf.research.reorientation.pose import full_precision, sample_in_pose, start_of
 
 __all__ = ["OmegaNet", "OmegaNetConfig"]
 
@@ -68,6 +68,7 @@ class UNet(nn.Module):
         return skips
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the finest features of the way up, and the deepest ones."""
         skips = self.encode(x)
         x = deepest = skips[-1]
         for level in reversed(range(len(self.join))):

@@ -21,15 +21,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from myoperf.lv.compact_network import matrix_from_six
-
 __all__ = [
     "MEAN_EULER",
     "MEAN_TRANSLATION",
     "euler_from_matrix",
     "full_precision",
     "matrix_from_euler",
-    "matrix_from_six",
     "pose_matrix",
     "relative_pose",
     "sample_back",

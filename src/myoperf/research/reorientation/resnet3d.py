@@ -40,6 +40,7 @@ class Bottleneck(nn.Module):
             self.skip = nn.Sequential(nn.Conv3d(inside, outside, 1, stride, bias=False), nn.BatchNorm3d(outside))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the features after the residual path."""
         y = F.relu(self.look(F.relu(self.reduce(x))))
         return F.relu(self.expand(y) + self.skip(x))
 

@@ -53,6 +53,7 @@ class Stage(nn.Module):
         self.act = nn.PReLU(channels)
 
     def forward(self, x: Tensor, shortcut: Tensor) -> Tensor:
+        """Return the features after the convolutions and the shortcut."""
         y: Tensor = self.act(self.convolve(x) + shortcut)
         return y
 
