@@ -12,8 +12,8 @@ from myoperf.pipeline import Models, Options, analyze
 from myoperf.pipeline.scan import check_phase, undo_patient_motion
 from myoperf.pipeline.scoring import _cavity_ratio
 from myoperf.quality.counts import place_in_views
-from myoperf.report.content import numbers_table
 from myoperf.report.contract import results_json
+from myoperf.report.numbers import numbers_table
 from myoperf.types import FunctionResult, LVFrame, Projections, Scan, Study
 from myoperf.ventricle.rays import lay_rays
 

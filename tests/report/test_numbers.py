@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from myoperf.report import results_json
-from myoperf.report.content import flow_table, numbers_table, provenance_facts
+from myoperf.report.content import provenance_facts
+from myoperf.report.numbers import flow_table, numbers_table
 from myoperf.types import FlowReserve, FlowResult, Interval, Settings
 from support.report import make_report
 

@@ -12,9 +12,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from myoperf.report import content, results_json, write_html, write_pdf
+from myoperf.report import results_json, write_html, write_pdf
 from myoperf.report.content import RESEARCH_BAND, SIMULATED_BAND, display_groups
 from myoperf.report.html import render_html
+from myoperf.report.numbers import numbers_table
 from myoperf.types import Finding, Study
 from support.report import make_report, make_result
 
@@ -270,7 +271,7 @@ def test_import_is_light():
 def test_numbers_that_tell_how_others_came_about_are_folded_away():
     report = make_report()
     whole, main, technical = (
-        {row[0] for row in content.numbers_table(report, page).rows} for page in (None, "numbers", "technical")
+        {row[0] for row in numbers_table(report, page).rows} for page in (None, "numbers", "technical")
     )
     assert main | technical == whole
     assert not main & technical

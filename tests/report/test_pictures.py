@@ -13,11 +13,12 @@ from myoperf.report import write_polar
 from myoperf.report.bullseye import segment_centre, segment_disc
 from myoperf.report.charts import function_figure
 from myoperf.report.colours import GREY, PERFUSION
-from myoperf.report.content import number, numbers_table
 from myoperf.report.diagnosis_figures import SLICES, diagnosis_figure, weights_on_tile
 from myoperf.report.figures import bull_eyes_figure, slices_figure
+from myoperf.report.numbers import numbers_table
 from myoperf.report.overlays import overlay_figure
 from myoperf.report.style import printable, wrap
+from myoperf.report.tables import number
 from myoperf.report.tiles import extent_of, lv_maximum, plane_tiles, views_of
 from myoperf.segments import segment_map, segment_of
 from support.report import HALF_WALL, LENGTH, RADIUS, make_result

@@ -13,9 +13,9 @@ from myoperf.geometry import short_axis
 from myoperf.geometry.disc import disc_image
 from myoperf.report.bullseye import BullEye, draw_disc, segment_disc
 from myoperf.report.colours import INK, PERFUSION
-from myoperf.report.content import number, state_title
-from myoperf.report.figures import MM, Box, Page
+from myoperf.report.figures import Box, Page, boxed_figure
 from myoperf.report.overlays import draw_outline
+from myoperf.report.tables import number, state_title
 from myoperf.report.tiles import extent_of, label_on_short_axis, plane_tiles, views_of
 from myoperf.types import BLOOD_POOL, MYOCARDIUM, FunctionResult, Report, ScanResult, Synchrony, Volume
 
@@ -159,12 +159,5 @@ def _draw_histogram(ax: Axes, synchrony: Synchrony) -> None:
 
 def function_figure(report: Report, *, width_mm: float = 250.0) -> Figure | None:
     """Draw what gating gave, one row a gated scan; None when there is nothing to show."""
-    height = function_height_mm(report, width_mm)
-    if height == 0.0:
-        return None
-    fig = Figure(figsize=(width_mm * MM, height * MM))
-    draw_function(fig, (0.0, 0.0, width_mm, height), report)
-    return fig
-
-
-# --- diagnosis ------------------------------------------------------------------------------------
+    height_mm = function_height_mm(report, width_mm)
+    return boxed_figure(width_mm, height_mm, lambda fig, box_mm: draw_function(fig, box_mm, report))

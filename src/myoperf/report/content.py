@@ -3,41 +3,9 @@
 from __future__ import annotations
 
 from myoperf.report.contract import TIMED_STAGES, findings_of_study
-from myoperf.report.numbers import (
-    flow_table,
-    numbers_table,
-    segments_table,
-    territories_table,
-    with_interval,
-)
-from myoperf.report.tables import ABSENT, Fact, Table, number, state_title, without_empty_columns
+from myoperf.report.tables import ABSENT, Fact, Table, number, state_title
 from myoperf.types import VESSELS, FilterRecord, Finding, Float, Report, ScanResult
 
-__all__ = [
-    "ABSENT",
-    "RESEARCH_BAND",
-    "SIMULATED_BAND",
-    "Fact",
-    "Table",
-    "acquisition_facts",
-    "all_findings",
-    "display_groups",
-    "flow_table",
-    "geometry_table",
-    "is_simulated",
-    "number",
-    "numbers_table",
-    "patient_facts",
-    "provenance_facts",
-    "reconstruction_text",
-    "segments_table",
-    "state_title",
-    "summary_lines",
-    "territories_table",
-    "timings_table",
-    "with_interval",
-    "without_empty_columns",
-]
 RESEARCH_BAND = "Research use only - not for clinical decisions"
 SIMULATED_BAND = "Simulated data - no patient"
 _SEVERITIES = ("failure", "warning", "info")

@@ -13,8 +13,8 @@ from myoperf.geometry.disc import disc_image
 from myoperf.report.bullseye import BullEye, draw_disc
 from myoperf.report.charts import tidy
 from myoperf.report.colours import GREY, INK, VESSEL_COLOURS, WEIGHT
-from myoperf.report.content import state_title
-from myoperf.report.figures import MM, VIEW_MARKS, Page, blacken, draw_bar, percent_map
+from myoperf.report.figures import VIEW_MARKS, Page, blacken, boxed_figure, draw_bar, percent_map
+from myoperf.report.tables import state_title
 from myoperf.report.tiles import extent_of, label_on_short_axis, lv_maximum, plane_tiles, views_of
 from myoperf.types import MYOCARDIUM, VESSELS, Diagnosis, Float, Report, ScanResult, Volume
 
@@ -209,8 +209,4 @@ def _draw_probabilities(ax: Axes, diagnosis: Diagnosis) -> None:
 def diagnosis_figure(report: Report, *, width_mm: float = 250.0) -> Figure | None:
     """Draw the diagnosis; None when there is none."""
     height_mm = diagnosis_height_mm(report, width_mm)
-    if height_mm == 0.0:
-        return None
-    fig = Figure(figsize=(width_mm * MM, height_mm * MM))
-    draw_diagnosis(fig, (0.0, 0.0, width_mm, height_mm), report)
-    return fig
+    return boxed_figure(width_mm, height_mm, lambda fig, box_mm: draw_diagnosis(fig, box_mm, report))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 from myoperf.geometry.disc import disc_image
 from myoperf.report.bullseye import BullEye, draw_disc, draw_key
 from myoperf.report.colours import DIFFERENCE, INK, PERFUSION, STATE_COLOURS
-from myoperf.report.content import state_title
+from myoperf.report.tables import state_title
 from myoperf.report.tiles import extent_of, lv_maximum, plane_tiles, views_of
 from myoperf.segments import TERRITORIES, Territories
 from myoperf.types import Float, ScanResult, Scores
@@ -26,6 +27,7 @@ __all__ = [
     "Box",
     "Page",
     "blacken",
+    "boxed_figure",
     "bull_eyes_figure",
     "draw_bar",
     "draw_bull_eyes",
@@ -70,6 +72,15 @@ class Page:
         return self.fig.add_axes(
             (left / self.size[0], bottom / self.size[1], width / self.size[0], height / self.size[1])
         )
+
+
+def boxed_figure(width_mm: float, height_mm: float, draw: Callable[[Figure, Box], None]) -> Figure | None:
+    """Draw into the whole of a new figure; None where the height is 0, as there is nothing to draw."""
+    if height_mm == 0.0:
+        return None
+    fig = Figure(figsize=(width_mm * MM, height_mm * MM))
+    draw(fig, (0.0, 0.0, width_mm, height_mm))
+    return fig
 
 
 def percent_map(result: ScanResult) -> Float:

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from myoperf.report.bullseye import BullEye, draw_disc, segment_disc
 from myoperf.report.colours import INK, PERFUSION
-from myoperf.report.content import number, state_title
-from myoperf.report.figures import MM, Box, Page
+from myoperf.report.figures import Box, Page, boxed_figure
+from myoperf.report.tables import number, state_title
 from myoperf.segments import TERRITORIES
 from myoperf.types import Report, ScanResult
 
@@ -32,11 +32,7 @@ def flow_height_mm(report: Report) -> float:
 
 def flow_figure(report: Report, *, width_mm: float = 270.0) -> Figure | None:
     """Draw flow and curves; None where no flow was measured."""
-    if not _with_flow(report):
-        return None
-    fig = Figure(figsize=(width_mm * MM, _HEIGHT_MM * MM))
-    draw_flow(fig, (0.0, 0.0, width_mm, _HEIGHT_MM), report)
-    return fig
+    return boxed_figure(width_mm, flow_height_mm(report), lambda fig, box_mm: draw_flow(fig, box_mm, report))
 
 
 def draw_flow(fig: Figure, box_mm: Box, report: Report) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from myoperf.report import content
+from myoperf.report import content, numbers
 from myoperf.report.charts import function_figure
 from myoperf.report.colours import GREY
 from myoperf.report.diagnosis_figures import diagnosis_figure
@@ -19,6 +19,7 @@ from myoperf.report.figures import bull_eyes_figure, slice_tiles, slices_figure,
 from myoperf.report.flow_figures import flow_figure
 from myoperf.report.overlays import overlay_figure
 from myoperf.report.style import house_style, save_png
+from myoperf.report.tables import state_title
 from myoperf.types import Report, ScanResult
 
 __all__ = ["render_html", "write_html"]
@@ -58,12 +59,12 @@ def render_html(report: Report) -> str:
             findings=findings,
             summary=content.summary_lines(report),
             groups=groups,
-            numbers=content.numbers_table(report, "numbers"),
-            technical=content.numbers_table(report, "technical"),
-            territories=content.territories_table(report),
-            flow=content.flow_table(report),
+            numbers=numbers.numbers_table(report, "numbers"),
+            technical=numbers.numbers_table(report, "technical"),
+            territories=numbers.territories_table(report),
+            flow=numbers.flow_table(report),
             flow_picture=_optional(lambda: flow_figure(report), 130),
-            segments=content.segments_table(report),
+            segments=numbers.segments_table(report),
             geometry=content.geometry_table(report),
             diagnosis=report.diagnosis,
             diagnosis_rows=_diagnosis_rows(report),
@@ -82,7 +83,7 @@ def _group(report: Report, results: tuple[ScanResult, ...]) -> dict[str, Any]:
     rows, columns = slices_shape(len(results))
     height = 110.0 * 62.0 / 38.0 * rows / columns
     return {
-        "title": " and ".join(content.state_title(r) for r in results),
+        "title": " and ".join(state_title(r) for r in results),
         "slices": _data_uri(lambda: slices_figure(results, tiles=tiles), 150),
         "slices_grey": _data_uri(lambda: slices_figure(results, cmap=GREY, tiles=tiles), 150),
         "bull_eyes": _data_uri(lambda: bull_eyes_figure(results, report.scores, height_mm=height), 150),

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from myoperf.geometry import sample, transform_points
 from myoperf.report.colours import GREY, INK
-from myoperf.report.content import state_title
 from myoperf.report.figures import MM, blacken
+from myoperf.report.tables import state_title
 from myoperf.report.tiles import extent_of, label_on_short_axis, lv_maximum, plane_tiles, views_of
 from myoperf.types import BLOOD_POOL, MYOCARDIUM, Float, Report, ScanResult
 

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from myoperf.report import content
+from myoperf.report import content, numbers
 from myoperf.report.charts import draw_function, function_height_mm
 from myoperf.report.colours import INK
 from myoperf.report.diagnosis_figures import diagnosis_height_mm, draw_diagnosis
@@ -18,12 +18,15 @@ from myoperf.report.figures import MM, draw_bull_eyes, draw_slices, slices_shape
 from myoperf.report.flow_figures import draw_flow, flow_height_mm
 from myoperf.report.overlays import draw_overlays
 from myoperf.report.style import house_style, printable, wrap
+from myoperf.report.tables import Table, without_empty_columns
 from myoperf.types import Finding, Report, ScanResult
 
 __all__ = ["PAGE_MM", "pdf_pages", "write_pdf"]
 
 PAGE_MM = (297.0, 210.0)
 _MARGIN, _SOFT = 9.0, "#5a6472"
+_FULL = PAGE_MM[0] - 2 * _MARGIN
+"""Width between the margins."""
 _TINTS = {
     "failure": ("#fde8e6", "#c62828"),
     "warning": ("#fff3d6", "#e09b00"),
@@ -60,7 +63,7 @@ class _Sheet:
         self.line(x, y + 4.6, width, INK, 0.3)
         return y + 5.6
 
-    def table(self, x: float, y: float, widths: list[float], table: content.Table, *, size: float = 6.5) -> float:
+    def table(self, x: float, y: float, widths: list[float], table: Table, *, size: float = 6.5) -> float:
         """Write a table, the first column left-aligned, the others right; return the height at which to continue."""
         step = 0.3528 * size * 1.55
         for i, row in enumerate((table.columns, *table.rows)):
@@ -96,7 +99,7 @@ def pdf_pages(report: Report) -> list[Figure]:
     draws.append(lambda s: _detail_page(s, report))
     if flow_height_mm(report) > 0:
         draws.append(lambda s: _flow_page(s, report))
-    if function_height_mm(report, PAGE_MM[0] - 2 * _MARGIN) > 0:
+    if function_height_mm(report, _FULL) > 0:
         draws.append(lambda s: _function_page(s, report))
     if report.diagnosis is not None:
         draws.append(lambda s: _diagnosis_page(s, report))
@@ -131,7 +134,7 @@ def _head(sheet: _Sheet, report: Report, page: str) -> None:
         text = wrap(fact.text, width_mm=188, size_pt=6.3, lines=1)
         sheet.text(76, 16.2 + 3.2 * i, fact.label, 6.3, color=_SOFT)
         sheet.text(89, 16.2 + 3.2 * i, text[0] if text else "", 6.3)
-    sheet.line(_MARGIN, 21.2, width - 2 * _MARGIN, INK, 0.4)
+    sheet.line(_MARGIN, 21.2, _FULL, INK, 0.4)
 
 
 def _findings(sheet: _Sheet, report: Report, y: float, *, most: int, width: float, x: float = _MARGIN) -> float:
@@ -163,8 +166,7 @@ def _finding(sheet: _Sheet, scope: str, finding: Finding, x: float, y: float, wi
 def _plates(sheet: _Sheet, report: Report, results: tuple[ScanResult, ...], y: float, height: float) -> None:
     """Draw the slices on the left and the bull's eyes on the right, in a height."""
     rows, columns = slices_shape(len(results))
-    full = PAGE_MM[0] - 2 * _MARGIN
-    width = min(0.62 * full, height * columns / rows)
+    width = min(0.62 * _FULL, height * columns / rows)
     side = width * rows / columns
     ax = sheet.axes(_MARGIN, y, width, side)
     draw_slices(ax, results, size_pt=5.8 if len(results) > 1 else 7.0)
@@ -177,50 +179,46 @@ def _plates(sheet: _Sheet, report: Report, results: tuple[ScanResult, ...], y: f
 
 def _summary_page(sheet: _Sheet, report: Report, results: tuple[ScanResult, ...]) -> None:
     """Draw page 1: findings and summary, slices left, bull's eyes right, numbers below."""
-    full = PAGE_MM[0] - 2 * _MARGIN
-    y = _findings(sheet, report, 22.6, most=3, width=full)
+    y = _findings(sheet, report, 22.6, most=3, width=_FULL)
     first, *others = content.summary_lines(report) or ("",)
     for i, line in enumerate(text for text in (first, " ".join(others)) if text):
         size = 9.0 if i == 0 else 7.0
-        for text in wrap(line, width_mm=full, size_pt=size, lines=1):
+        for text in wrap(line, width_mm=_FULL, size_pt=size, lines=1):
             sheet.text(_MARGIN, y + 3.6, text, size, fontweight="bold" if i == 0 else "normal")
             y += 4.6 if i == 0 else 3.6
-    numbers = content.numbers_table(report)
-    below = _numbers_height(numbers) + 4.0
+    table = numbers.numbers_table(report)
+    below = _numbers_height(table) + 4.0
     _plates(sheet, report, results, y + 1.5, PAGE_MM[1] - below - y - 3.0)
-    _draw_numbers(sheet, numbers, PAGE_MM[1] - below)
+    _draw_numbers(sheet, table, PAGE_MM[1] - below)
 
 
-def _numbers_height(table: content.Table) -> float:
+def _numbers_height(table: Table) -> float:
     """Return the height of the numbers when set in two blocks side by side."""
     return (-(-len(table.rows) // 2) + 1) * 0.3528 * 6.5 * 1.55 + 2.0
 
 
-def _draw_numbers(sheet: _Sheet, table: content.Table, y: float) -> None:
+def _draw_numbers(sheet: _Sheet, table: Table, y: float) -> None:
     """Write the numbers in two blocks side by side."""
     half = -(-len(table.rows) // 2)
-    full = 0.5 * (PAGE_MM[0] - 2 * _MARGIN) - 4.0
+    width = 0.5 * _FULL - 4.0
     for i, rows in enumerate((table.rows[:half], table.rows[half:])):
         if rows:
-            block = content.without_empty_columns(content.Table(table.columns, rows))
+            block = without_empty_columns(Table(table.columns, rows))
             cells = len(block.columns) - 2
-            widths = [0.35 * full, *([0.58 * full / cells] * cells), 0.07 * full]
-            sheet.table(_MARGIN + i * (full + 8.0), y, widths, block)
+            widths = [0.35 * width, *([0.58 * width / cells] * cells), 0.07 * width]
+            sheet.table(_MARGIN + i * (width + 8.0), y, widths, block)
 
 
 def _detail_page(sheet: _Sheet, report: Report) -> None:
     """Draw the page of segments, territories, the check of the ventricle, all findings and provenance."""
-    full = PAGE_MM[0] - 2 * _MARGIN
-    left, right = 118.0, full - 126.0
+    left, right = 118.0, _FULL - 126.0
     x = _MARGIN + 126.0
     y = sheet.heading(_MARGIN, 23.0, left, "Segments: uptake in % of the maximum")
-    segments = content.segments_table(report)
+    segments = numbers.segments_table(report)
     cells = len(segments.columns) - 2
-    narrow = content.Table(
-        ("Segment", *segments.columns[2:]), tuple((f"{r[0]}  {r[1]}", *r[2:]) for r in segments.rows)
-    )
+    narrow = Table(("Segment", *segments.columns[2:]), tuple((f"{r[0]}  {r[1]}", *r[2:]) for r in segments.rows))
     y = sheet.table(_MARGIN, y, [31.0, *([87.0 / cells] * cells)], narrow, size=6.2)
-    territories = content.territories_table(report)
+    territories = numbers.territories_table(report)
     if territories is not None:
         y = sheet.heading(_MARGIN, y + 3.0, left, "Territories")
         parts = [len(name) + 3.0 for name in territories.columns[1:]]
@@ -245,7 +243,7 @@ def _detail_page(sheet: _Sheet, report: Report) -> None:
 def _geometry(sheet: _Sheet, report: Report, x: float, y: float, width: float) -> float:
     """Write the pose of each ventricle; return the height at which to continue."""
     table = content.geometry_table(report)
-    cut = content.Table(table.columns[:-1], tuple(row[:-1] for row in table.rows))
+    cut = Table(table.columns[:-1], tuple(row[:-1] for row in table.rows))
     return sheet.table(x, y, [18.0, *([(width - 18.0) / 4.0] * 4)], cut, size=6.0)
 
 
@@ -266,31 +264,30 @@ def _provenance(sheet: _Sheet, report: Report, y: float, width: float) -> None:
 
 def _flow_page(sheet: _Sheet, report: Report) -> None:
     """Draw the page of blood flow: by territory, by segment, and the curves."""
-    full, table = PAGE_MM[0] - 2 * _MARGIN, content.flow_table(report)
+    table = numbers.flow_table(report)
     assert table is not None
-    y = sheet.heading(_MARGIN, 23.0, full, "Blood flow")
+    y = sheet.heading(_MARGIN, 23.0, _FULL, "Blood flow")
     cells = len(table.columns) - 1
     y = sheet.table(_MARGIN, y, [40.0, *([45.0] * cells)], table) + 4.0
     height = flow_height_mm(report)
-    draw_flow(sheet.fig, (_MARGIN, PAGE_MM[1] - y - height, full, height), report)
+    draw_flow(sheet.fig, (_MARGIN, PAGE_MM[1] - y - height, _FULL, height), report)
 
 
 def _function_page(sheet: _Sheet, report: Report) -> None:
     """Draw the page of gated function."""
-    full = PAGE_MM[0] - 2 * _MARGIN
-    height = function_height_mm(report, full)
-    y = sheet.heading(_MARGIN, 23.0, full, "Gated function and synchrony") + 2.0
-    draw_function(sheet.fig, (_MARGIN, PAGE_MM[1] - y - height, full, height), report)
+    height = function_height_mm(report, _FULL)
+    y = sheet.heading(_MARGIN, 23.0, _FULL, "Gated function and synchrony") + 2.0
+    draw_function(sheet.fig, (_MARGIN, PAGE_MM[1] - y - height, _FULL, height), report)
 
 
 def _diagnosis_page(sheet: _Sheet, report: Report) -> None:
     """Draw the page of the diagnosis: probabilities, and what contributes to each vessel's."""
-    full, diagnosis = PAGE_MM[0] - 2 * _MARGIN, report.diagnosis
+    diagnosis = report.diagnosis
     assert diagnosis is not None
-    y = sheet.heading(_MARGIN, 23.0, full, f"Basis of the diagnosis: {diagnosis.model}")
+    y = sheet.heading(_MARGIN, 23.0, _FULL, f"Basis of the diagnosis: {diagnosis.model}")
     for line in (*content.summary_lines(report)[-1:], *([diagnosis.reason] if diagnosis.reason else [])):
-        for text in wrap(line, width_mm=full, size_pt=7.5, lines=2):
+        for text in wrap(line, width_mm=_FULL, size_pt=7.5, lines=2):
             sheet.text(_MARGIN, y + 3.2, text, 7.5)
             y += 3.8
-    height = diagnosis_height_mm(report, full)
-    draw_diagnosis(sheet.fig, (_MARGIN, PAGE_MM[1] - y - height, full, height), report)
+    height = diagnosis_height_mm(report, _FULL)
+    draw_diagnosis(sheet.fig, (_MARGIN, PAGE_MM[1] - y - height, _FULL, height), report)
