@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from myoperf import __version__
 from myoperf.pipeline.jobs import claim_folder, run_jobs
@@ -42,6 +41,7 @@ from myoperf.research.label_strategies.training import (
     predict_polar,
     scale_clinical,
 )
+from myoperf.research.training.arrays import load_arrays, save_arrays
 from myoperf.research.training.recipes import pick_recipe
 from myoperf.research.training.seeds import seeded
 from myoperf.research.training.weights import load_weights, save_weights
@@ -129,8 +129,7 @@ class JobTrainer:
         if job.needs and job.strategy == "4":
             load_weights(self._weights(job.needs), net)
         elif job.needs:
-            with np.load(job_file(self.folder, job.needs)) as stored:
-                pseudo = pseudo_labels(stored["expert"])
+            pseudo = pseudo_labels(load_arrays(job_file(self.folder, job.needs))["expert"])
         train, validation = training_rows(job.strategy, roles, cases.ica, cases.expert, pseudo)
         fitted = fit_polar(net, data, train, validation, self.recipe.rules, augmented=job.augmented, seed=seed)
         if job.strategy == "task 1":
@@ -144,8 +143,7 @@ class JobTrainer:
         arrays: dict[str, Any] = {name: predict_polar(net, data, rows) for name, rows in parts.items()}
         arrays |= {k: np.asarray(v) for k, v in asdict(fitted).items()}
         arrays |= {"job": np.array(json.dumps(asdict(job))), "seconds": np.asarray(time.perf_counter() - started)}
-        with path.open("wb") as file:
-            np.savez_compressed(file, **arrays)
+        save_arrays(path, arrays)
 
     def _weights(self, job: Job) -> Path:
         return self.folder / "weights" / f"{job.key}.safetensors"
@@ -177,14 +175,6 @@ def job_file(folder: Path, job: Job) -> Path:
     return folder / f"{job.key}.npz"
 
 
-def _read_results(jobs: Sequence[Job], folder: Path) -> list[dict[str, NDArray[Any]]]:
-    results = []
-    for job in jobs:
-        with np.load(job_file(folder, job), allow_pickle=False) as stored:
-            results.append({name: stored[name] for name in stored.files})
-    return results
-
-
 def run(scale: str, out: Path, seed: int = 0, *, quiet: bool = False) -> list[dict[str, Any]]:
     """Draw the cohort, run the jobs that have not run yet, and write the tables.
 
@@ -209,4 +199,5 @@ def run(scale: str, out: Path, seed: int = 0, *, quiet: bool = False) -> list[di
     ordered = sorted(jobs, key=lambda job: (job.network, job.fusion) if job.network in recipe.frozen else ("", ""))
     trainer = JobTrainer(recipe, cohort, roles, folder, seed)
     run_jobs({job_file(folder, job): job for job in ordered}, trainer, title="training", quiet=quiet)
-    return write_tables(out, jobs, _read_results(jobs, folder), cohort, roles, seed=seed)
+    results = [load_arrays(job_file(folder, job)) for job in jobs]
+    return write_tables(out, jobs, results, cohort, roles, seed=seed)

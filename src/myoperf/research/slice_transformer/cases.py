@@ -23,6 +23,7 @@ from myoperf.pipeline.jobs import run_jobs
 from myoperf.polar import sample_polar_map
 from myoperf.research.polar_classifier.cases import clinical_values
 from myoperf.research.slice_stacks import stacks_from_volumes
+from myoperf.research.training.arrays import load_arrays, save_arrays
 from myoperf.types import LVFrame, State, Volume
 
 __all__ = ["SPECT_MPI_POPULATION", "SliceCases", "collect_cases", "draw_slice_cases"]
@@ -152,15 +153,11 @@ def collect_cases(
 
     def draw(place: tuple[int, int], path: Path) -> None:
         drawn = draw_slice_cases(place[1], seed, shape=shape, first=place[0])
-        with path.open("wb") as file:
-            np.savez_compressed(file, **{f.name: getattr(drawn, f.name) for f in fields(drawn)})
+        save_arrays(path, {f.name: getattr(drawn, f.name) for f in fields(drawn)})
 
     run_jobs(chunks, draw, title="patients", quiet=quiet)
-    parts: dict[str, list[NDArray[Any]]] = {f.name: [] for f in fields(SliceCases)}
-    for path in chunks:
-        with np.load(path, allow_pickle=False) as stored:
-            for name, arrays in parts.items():
-                arrays.append(stored[name])
-        if parts["stacks"][-1].shape[2:] != shape:
-            raise InputError(f"{path.name} holds stacks of {parts['stacks'][-1].shape[2:]}, not {shape}.")
-    return SliceCases(**{name: np.concatenate(arrays) for name, arrays in parts.items()})
+    parts = {path: load_arrays(path) for path in chunks}
+    for path, part in parts.items():
+        if part["stacks"].shape[2:] != shape:
+            raise InputError(f"{path.name} holds stacks of {part['stacks'].shape[2:]}, not {shape}.")
+    return SliceCases(**{f.name: np.concatenate([p[f.name] for p in parts.values()]) for f in fields(SliceCases)})

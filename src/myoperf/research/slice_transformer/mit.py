@@ -192,7 +192,7 @@ class Attention(nn.Module):
     def _split(self, x: Tensor) -> Tensor:
         return x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2)  # (B, heads, N, C / heads)
 
-    def _queries_keys_values(self, x: Tensor, grid: Grid) -> tuple[Tensor, Tensor, Tensor]:
+    def _weights_and_values(self, x: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
         source = x
         if self.reduction > 1:
             if min(grid) < self.reduction:
@@ -202,17 +202,14 @@ class Attention(nn.Module):
                 )
             reduced = self.reduce[f"{len(grid)}D"](maps_of(x[:, 1:], grid))
             source = self.norm(torch.cat([x[:, :1], tokens_of(reduced)], dim=1))  # (B, 1 + N / reduction ** d, C)
-        keys, values = self.kv(source).chunk(2, dim=2)
-        return self._split(self.q(x)), self._split(keys), self._split(values)
+        keys, values = (self._split(part) for part in self.kv(source).chunk(2, dim=2))
+        queries = self._split(self.q(x))
+        scores = queries @ keys.transpose(2, 3) * queries.shape[-1] ** -0.5
+        return torch.softmax(scores, dim=-1), values
 
     def weights(self, x: Tensor, grid: Grid) -> Tensor:
         """Return the attention of every token to every key: (B, heads, 1 + N, 1 + M); rows sum to 1."""
         return self._weights_and_values(x, grid)[0]
-
-    def _weights_and_values(self, x: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
-        queries, keys, values = self._queries_keys_values(x, grid)
-        scores = queries @ keys.transpose(2, 3) * queries.shape[-1] ** -0.5
-        return torch.softmax(scores, dim=-1), values
 
     def forward(self, x: Tensor, grid: Grid) -> Tensor:
         """(B, 1 + N, C) to the same shape."""

@@ -5,6 +5,7 @@
   `Schedule` (epochs, batch, rate).
 - `epochs.BestEpoch`: keeps the weights of the best epoch.
 - `weights`: weights as safetensors, a model with its card, checkpoints to resume from.
+- `arrays`: arrays by name in one file.
 - `prediction.run_in_batches`: batched prediction without gradients.
 - `seeds.seeded`: PyTorch's random numbers from a seed; the device is chosen by `myoperf.pipeline.device`.
 - `splits.split_rows`: deal patients to parts, each class in the same proportion.

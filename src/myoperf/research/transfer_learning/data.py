@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
@@ -20,7 +20,8 @@ from myoperf.phantom.population import draw_patient
 from myoperf.pipeline.jobs import write_whole
 from myoperf.research.polar_classifier.cases import image_state
 from myoperf.research.polar_classifier.discs import blurred_map, draw_discs
-from myoperf.research.screenshots.screen_folder import LABELS, LabelledScreen, ReadScreens, ScreenFolder, read_screens
+from myoperf.research.screenshots.screen_folder import LABELS, LabelledScreen, ScreenFolder, read_screens
+from myoperf.research.training.arrays import load_arrays, save_arrays
 from myoperf.research.training.splits import split_rows
 
 __all__ = [
@@ -151,8 +152,8 @@ def simulated_discs(size: CohortSize, *, side: int, seed: int, folder: Path) -> 
         discs, labels = simulate_discs(size.diseased, size.healthy, side, seed, imaged=size.imaged)
         more, more_labels = simulate_discs(size.fresh, size.fresh, side, 900_000 + seed, imaged=size.imaged)
         _keep(path, discs=discs, labels=labels, more=more, more_labels=more_labels)
-    with np.load(path) as kept:
-        discs, labels, more, more_labels = (kept[k] for k in ("discs", "labels", "more", "more_labels"))
+    kept = load_arrays(path)
+    discs, labels, more, more_labels = (kept[k] for k in ("discs", "labels", "more", "more_labels"))
     n = len(labels) + len(more_labels)
     return Discs(
         np.concatenate([discs, more]),
@@ -179,13 +180,14 @@ def discs_from_screens(folder: ScreenFolder, *, side: int, seed: int, out: Path,
             read = read_screens(
                 folder, size=side, report=lambda done, total: bar.update(task, completed=done, total=total)
             )
-        _write_refused(out / "refused.csv", read)
+        refused = [(screen.patient, screen.file, screen.place, reason) for screen, reason in read.refused.items()]
+        table = pd.DataFrame(refused, columns=["patient", "file", "map", "reason"])
+        table.to_csv(out / "refused.csv", index=False)
         require_patients(read.screens, "of the pictures that could be read; refused.csv names the others and why")
         place = {screen: row for row, screen in enumerate(folder.screens)}
         _keep(path, discs=read.discs, rows=np.asarray([place[screen] for screen in read.screens]))
-    with np.load(path) as kept:
-        discs, rows = kept["discs"], kept["rows"]
-    screens = [folder.screens[row] for row in rows]
+    kept = load_arrays(path)
+    screens = [folder.screens[row] for row in kept["rows"]]
     label_of = {screen.patient: screen.label for screen in screens}
     names, owners = np.asarray(list(label_of)), np.asarray([screen.patient for screen in screens])
     parts = {
@@ -193,7 +195,7 @@ def discs_from_screens(folder: ScreenFolder, *, side: int, seed: int, out: Path,
         for part, chosen in split(np.asarray(list(label_of.values())), seed).items()
     }
     labels = np.asarray([screen.label for screen in screens])
-    return Discs(discs, labels, parts, owners, refused=len(folder.screens) - len(screens))
+    return Discs(kept["discs"], labels, parts, owners, refused=len(folder.screens) - len(screens))
 
 
 def describe_screens(data: Discs) -> dict[str, Any]:
@@ -218,13 +220,6 @@ def require_patients(screens: Sequence[LabelledScreen], which: str = f"in {LABEL
         )
 
 
-def _write_refused(path: Path, read: ReadScreens) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(("patient", "file", "map", "reason"))
-        table.writerows((s.patient, s.file, s.place, reason) for s, reason in read.refused.items())
-
-
 def _keep(path: Path, **arrays: NDArray[np.generic]) -> None:
-    with write_whole(path) as part, part.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
+    with write_whole(path) as part:
+        save_arrays(part, arrays)

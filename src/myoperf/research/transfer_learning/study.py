@@ -35,6 +35,7 @@ from myoperf.research.backbones.keras_backbones import (
     read_layer_counts,
 )
 from myoperf.research.screenshots.screen_folder import ScreenFolder, find_screens
+from myoperf.research.training.arrays import save_arrays
 from myoperf.research.training.recipes import pick_recipe
 from myoperf.research.training.seeds import seeded
 from myoperf.research.transfer_learning.data import (
@@ -282,9 +283,9 @@ class _Trainings:
         rows = [int(i) for label in (1, 0) for i in np.flatnonzero(truth == label)[:3]]
         maps = np.stack([activation_map(network, images[i]).numpy() for i in rows])
         probability = predict(network, images[rows]).numpy()
-        discs = data.discs[data.parts["test"][rows]]
-        with write_whole(self.folder / "cam.npz") as part, part.open("wb") as file:
-            np.savez_compressed(file, maps=maps, discs=discs, truth=truth[rows], probability=probability)
+        arrays = {"discs": data.discs[data.parts["test"][rows]], "truth": truth[rows], "probability": probability}
+        with write_whole(self.folder / "cam.npz") as part:
+            save_arrays(part, {"maps": maps, **arrays})
 
     def tune(self) -> dict[str, Any]:
         """Choose the head by Hyperband on the first run's features, to compare with the paper's 256 units."""

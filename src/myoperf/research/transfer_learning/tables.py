@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from myoperf.research.training.arrays import load_arrays
 from myoperf.research.training.tables import markdown_table, write_manifest
 from myoperf.stats import delong_pairs, delong_table, measure_threshold, resample_counts
 
@@ -103,9 +104,8 @@ def write_tables(
     columns: dict[str, Any] = {"patient": patients or [f"P{i:04d}" for i in range(len(truth))], "truth": truth}
     columns |= {name: np.concatenate([row[part] for part in parts]) for name, row in zip(names, rows, strict=True)}
     pd.DataFrame(columns).to_csv(out / "predictions.csv", index=False)
-    if (out / "jobs" / "cam.npz").exists():
-        with np.load(out / "jobs" / "cam.npz") as stored:
-            draw_activation_maps({k: stored[k] for k in stored.files}).savefig(out / "two_stage_cam.png", dpi=150)
+    if (maps := out / "jobs" / "cam.npz").exists():
+        draw_activation_maps(load_arrays(maps)).savefig(out / "two_stage_cam.png", dpi=150)
     (out / "two_stage.md").write_text(_as_markdown(frame, how), encoding="utf-8")
     write_manifest(out, how)
     return [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
