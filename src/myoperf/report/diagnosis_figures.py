@@ -154,17 +154,10 @@ def _draw_tile(
     if not first:
         return
     ax.set_title(f"{state_title(result)} {tile['title']}", fontsize=6.5, pad=2, color=INK, parse_math=False)
-    style: dict[str, Any] = {
-        "transform": ax.transAxes,
-        "fontsize": 4.8,
-        "color": "#c8ccd2",
-        "ha": "center",
-        "va": "center",
-    }
-    for (x, y, turn), text in zip(
-        ((0.5, 0.95, 0), (0.5, 0.05, 0), (0.05, 0.5, 90), (0.95, 0.5, -90)), VIEW_MARKS[tile["name"]], strict=True
-    ):
-        ax.text(x, y, text, rotation=turn, **style)
+    style: dict[str, Any] = {"transform": ax.transAxes, "fontsize": 4.8, "color": "#c8ccd2", "ha": "center"}
+    places = ((0.5, 0.95, 0), (0.5, 0.05, 0), (0.05, 0.5, 90), (0.95, 0.5, -90))
+    for (x, y, turn), text in zip(places, VIEW_MARKS[tile["name"]], strict=True):
+        ax.text(x, y, text, rotation=turn, va="center", **style)
 
 
 def _draw_bull_eye(ax: Axes, result: ScanResult, weights: Float, highest: float, *, first: bool) -> None:

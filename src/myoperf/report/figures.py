@@ -145,18 +145,11 @@ def draw_slices(
     tiles = tiles or slice_tiles(results)
     columns, lines = _grid_of(len(results))
     canvas = np.zeros((*slices_shape(len(results)), 3), dtype=np.float32)
+    style: dict[str, Any] = {"fontsize": size_pt, "va": "center", "fontweight": "bold"}
     ax.set_axis_off()
     y = 0
     for view, view_lines in (("sa", lines), ("vla", 1), ("hla", 1)):
-        ax.text(
-            _LEFT,
-            y + 0.55 * _TOP,
-            _VIEW_TITLES[view],
-            fontsize=size_pt,
-            color="#e8e8e8",
-            va="center",
-            fontweight="bold",
-        )
+        ax.text(_LEFT, y + 0.55 * _TOP, _VIEW_TITLES[view], color="#e8e8e8", **style)
         y += _TOP
         first = y
         for line in range(view_lines):
@@ -164,28 +157,11 @@ def draw_slices(
                 for column in range(columns):
                     x = _LEFT + column * (_TILE + _GAP)
                     canvas[y : y + _TILE, x : x + _TILE] = cmap(cut[line * columns + column])[..., :3]
-                colour = STATE_COLOURS[result.state]
-                ax.text(
-                    0.5 * _LEFT,
-                    y + 0.5 * _TILE,
-                    state_title(result).upper(),
-                    **_side_text(size_pt, colour),
-                )
+                side: dict[str, Any] = {"color": STATE_COLOURS[result.state], "rotation": 90, "ha": "center", **style}
+                ax.text(0.5 * _LEFT, y + 0.5 * _TILE, state_title(result).upper(), parse_math=False, **side)
                 y += _TILE + _GAP
         _draw_marks(ax, VIEW_MARKS[view], _LEFT, first, size_pt)
     ax.imshow(canvas, interpolation="bilinear", aspect="equal")
-
-
-def _side_text(size_pt: float, colour: str) -> dict[str, Any]:
-    return {
-        "fontsize": size_pt,
-        "color": colour,
-        "rotation": 90,
-        "ha": "center",
-        "va": "center",
-        "fontweight": "bold",
-        "parse_math": False,
-    }
 
 
 def _draw_marks(ax: Axes, marks: tuple[str, str, str, str], x: float, y: float, size_pt: float) -> None:

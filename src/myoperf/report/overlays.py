@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_outline", "draw_overlays", "overlay_figure"]
 
+_SIZE_PT = 6.0
 
-def draw_overlays(axes: list[Axes], result: ScanResult, *, size_pt: float = 6.0) -> None:
+
+def draw_overlays(axes: list[Axes], result: ScanResult) -> None:
     """Draw the transaxial slice through the ventricle and the middle SA, VLA and HLA slices on four axes.
 
     Each shows the labels' outlines; the last three also the long axis.
     """
-    _draw_transaxial(axes[0], result, size_pt=size_pt)
+    _draw_transaxial(axes[0], result)
     extent = extent_of((result,))
     wall, pool = (views_of(label_on_short_axis(result, label)) for label in (MYOCARDIUM, BLOOD_POOL))
     half = 0.5 * extent.field_mm
@@ -38,14 +40,10 @@ def draw_overlays(axes: list[Axes], result: ScanResult, *, size_pt: float = 6.0)
             outline = plane_tiles(label[name], result.frame.centre_mm, np.zeros(1), order=1, **args)[0]
             draw_outline(ax, outline, colour, box)
         _draw_axis(ax, name, 0.5 * result.frame.length_mm)
-        blacken(ax)
-        ax.set_xlim(-half, half)
-        ax.set_ylim(half, -half)
-        title = f"{state_title(result)}  {name.upper()}"
-        ax.set_title(title, fontsize=size_pt, pad=2, color=INK, parse_math=False)
+        _frame(ax, half, f"{state_title(result)}  {name.upper()}")
 
 
-def _draw_transaxial(ax: Axes, result: ScanResult, *, size_pt: float) -> None:
+def _draw_transaxial(ax: Axes, result: ScanResult) -> None:
     """Draw the patient's transaxial plane through the ventricle's middle, seen from the feet, with the outlines."""
     corners = np.stack(np.meshgrid(*((-0.5, n - 0.5) for n in result.volume.grid_shape)), axis=-1).reshape(-1, 3)
     world = transform_points(result.volume.lps_from_index, corners)
@@ -58,22 +56,22 @@ def _draw_transaxial(ax: Axes, result: ScanResult, *, size_pt: float) -> None:
     half = 0.5 * field_mm
     box = (-half, half, half, -half)
     picture = sample(result.volume.summed(), points)[0]
-    ax.imshow(picture, cmap=GREY, vmin=0, vmax=_bright(picture), extent=box, interpolation="bilinear")
+    white = max(float(np.percentile(picture, 99.7)), 1e-9)
+    ax.imshow(picture, cmap=GREY, vmin=0, vmax=white, extent=box, interpolation="bilinear")
     for label, colour in ((MYOCARDIUM, "#ffb000"), (BLOOD_POOL, "#35c4ff")):
         mask = result.labels.with_array((result.labels.array == label).astype(np.float32))
         draw_outline(ax, sample(mask, points)[0], colour, box)
-    blacken(ax)
-    ax.set_xlim(-half, half)
-    ax.set_ylim(half, -half)
     for side, text in ((0.03, "R"), (0.97, "L")):
-        ax.text(side, 0.5, text, transform=ax.transAxes, color="#c8ccd2", fontsize=size_pt, ha="center", va="center")
-    title = f"{state_title(result)}  transaxial"
-    ax.set_title(title, fontsize=size_pt, pad=2, color=INK, parse_math=False)
+        ax.text(side, 0.5, text, transform=ax.transAxes, color="#c8ccd2", fontsize=_SIZE_PT, ha="center", va="center")
+    _frame(ax, half, f"{state_title(result)}  transaxial")
 
 
-def _bright(picture: Float) -> float:
-    """Return the value shown as white."""
-    return max(float(np.percentile(picture, 99.7)), 1e-9)
+def _frame(ax: Axes, half_mm: float, title: str) -> None:
+    """Show the whole square field on black, below a title."""
+    blacken(ax)
+    ax.set_xlim(-half_mm, half_mm)
+    ax.set_ylim(half_mm, -half_mm)
+    ax.set_title(title, fontsize=_SIZE_PT, pad=2, color=INK, parse_math=False)
 
 
 def draw_outline(ax: Axes, fraction: Float, colour: str, box: tuple[float, float, float, float]) -> None:
