@@ -283,9 +283,14 @@ class _Trainings:
         rows = [int(i) for label in (1, 0) for i in np.flatnonzero(truth == label)[:3]]
         maps = np.stack([activation_map(network, images[i]).numpy() for i in rows])
         probability = predict(network, images[rows]).numpy()
-        arrays = {"discs": data.discs[data.parts["test"][rows]], "truth": truth[rows], "probability": probability}
+        arrays: dict[str, NDArray[Any]] = {
+            "maps": maps,
+            "discs": data.discs[data.parts["test"][rows]],
+            "truth": truth[rows],
+            "probability": probability,
+        }
         with write_whole(self.folder / "cam.npz") as part:
-            save_arrays(part, {"maps": maps, **arrays})
+            save_arrays(part, arrays)
 
     def tune(self) -> dict[str, Any]:
         """Choose the head by Hyperband on the first run's features, to compare with the paper's 256 units."""
