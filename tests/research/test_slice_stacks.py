@@ -1,11 +1,13 @@
 """Stacks cut from volumes: planes, axes and states, against geometry's own views."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from myoperf.errors import InputError
 from myoperf.geometry import affine_from_axes, transform_points
-from myoperf.research.slice_stacks import SliceStacks, resize_stack, stacks_from_volumes
+from myoperf.research.slice_stacks import SliceStacks, resize_stack, stacks_from_results, stacks_from_volumes
 from myoperf.types import LVFrame, Volume
 
 
@@ -65,6 +67,20 @@ def test_stress_and_rest_share_the_planes_and_stay_apart():
         stacks_from_volumes({"stress": stress, "rest": rest}, shape=(15, 32, 32))
     with pytest.raises(InputError, match="needed for sa, hla, vla"):
         SliceStacks({"sa": wall})
+
+
+def test_an_analysed_study_gives_the_slices_of_its_scans():
+    frame, affine, points = _patient()
+    wall = Volume(np.exp(-((np.linalg.norm(points, axis=-1) - 30) ** 2) / 50).astype(np.float32), affine)
+    labels = _labels(wall, points)
+    scan = SimpleNamespace(state="rest", volume=wall, frame=frame, labels=labels)
+    shape = (16, 32, 32)
+    stacks = stacks_from_results([scan], shape=shape)
+    expected = stacks_from_volumes({"rest": (wall, frame, labels)}, shape=shape)
+    np.testing.assert_array_equal(stacks.array(), expected.array())
+    for scans in ([scan, scan], [SimpleNamespace(**vars(scan) | {"state": None})]):
+        with pytest.raises(InputError, match="known state"):
+            stacks_from_results(scans, shape=shape)
 
 
 def test_the_heart_sets_the_scale_whatever_lies_beside_it():

@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from myoperf.errors import InputError
 from myoperf.geometry import affine_from_axes, reslice
-from myoperf.types import MYOCARDIUM, Float, Float32, LVFrame, State, Volume
+from myoperf.types import MYOCARDIUM, Float, Float32, LVFrame, ScanResult, State, Volume
 
 __all__ = ["VIEWS", "SliceStacks", "resize_stack", "stacks_from_volumes"]
 
@@ -111,6 +111,22 @@ def stacks_from_volumes(
             planes = _cut(summed, frame, view, (count, *shape[1:]), field_mm)
             views[view].append(np.clip(planes / highest, 0.0, 1.0).astype(np.float32))
     return SliceStacks({view: np.concatenate(parts) for view, parts in views.items()}, states)
+
+
+def stacks_from_results(results: Sequence[ScanResult], *, shape: tuple[int, int, int] = (32, 96, 96)) -> SliceStacks:
+    """Cut the stacks of an analysed study, which needs scans of known state.
+
+    Raises
+    ------
+    InputError
+        When a scan's state is unknown or occurs twice.
+    """
+    scans: dict[State, tuple[Volume, LVFrame, Volume]] = {}
+    for result in results:
+        if result.state is None or result.state in scans:
+            raise InputError("Slices need at most one stress and one rest scan, each of known state; use --state.")
+        scans[result.state] = (result.volume, result.frame, result.labels)
+    return stacks_from_volumes(scans, shape=shape)
 
 
 def _wall_counts(volume: Volume, labels: Volume) -> float:
