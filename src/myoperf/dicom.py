@@ -23,22 +23,6 @@ from pydicom.valuerep import validate_value
 from myoperf.errors import GeometryError, OutputExistsError
 from myoperf.types import State, Volume
 
-__all__ = [
-    "PATIENT_STATE",
-    "STATE_CODES",
-    "CodeTriplet",
-    "PlaneGeometry",
-    "age_string",
-    "code_item",
-    "decimal_string",
-    "instance_reference",
-    "plane_geometry",
-    "plane_origins",
-    "save_dataset",
-    "uid_from",
-    "valid_text",
-]
-
 CodeTriplet = tuple[str, str, str]
 """Code value, coding scheme designator and code meaning (PS3.3 8.8)."""
 

@@ -7,16 +7,6 @@ above the file's own name.
 
 from __future__ import annotations
 
-__all__ = [
-    "AnalysisError",
-    "GeometryError",
-    "InputError",
-    "MissingWeightsError",
-    "MyoPerfError",
-    "OutputExistsError",
-    "UnsupportedInputError",
-]
-
 
 class MyoPerfError(Exception):
     """Base of every error MyoPerf raises on purpose; the command line prints it as one line."""

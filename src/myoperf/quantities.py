@@ -18,20 +18,6 @@ import numpy as np
 
 from myoperf.types import Float, Interval, ScanResult, Scores
 
-__all__ = [
-    "QUANTITIES",
-    "UNIT_CODES",
-    "Code",
-    "Page",
-    "Quantity",
-    "Value",
-    "end_at_zero",
-    "markdown",
-    "numbers_of_scan",
-    "numbers_of_scores",
-    "quantities",
-]
-
 Owner = Literal["study", "scan", "territory", "diagnosis"]
 Part = Literal["", "segment", "gate", "territory"]
 Page = Literal["", "numbers", "technical"]

@@ -19,21 +19,6 @@ from numpy.typing import ArrayLike, NDArray
 from myoperf.errors import InputError
 from myoperf.types import Float
 
-__all__ = [
-    "AHA17",
-    "LEVEL_EDGES",
-    "SEGMENTS20",
-    "SEGMENT_NAMES",
-    "TERRITORIES",
-    "SegmentModel",
-    "Territories",
-    "assign_segments",
-    "segment_map",
-    "segment_means",
-    "segment_of",
-    "territory_of",
-]
-
 Territories = Mapping[str, tuple[int, ...]]
 """Vessel (LAD, LCX, RCA) -> its segments; each segment once."""
 

@@ -17,8 +17,6 @@ from myoperf.errors import InputError
 if TYPE_CHECKING:
     from myoperf.types import LVFrame
 
-__all__ = ["analyze"]
-
 
 @app.command()
 def analyze(

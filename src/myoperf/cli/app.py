@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Out", "Overwrite", "Quiet", "Seed", "app"]
-
 app = typer.Typer(
     name="myoperf",
     help="Myocardial perfusion SPECT and PET: from the camera's files to the report. Research use only.",

@@ -9,8 +9,6 @@ from typing import Any
 
 from myoperf.errors import InputError, OutputExistsError
 
-__all__ = ["check_new", "counting", "one_of", "stages"]
-
 # rich.progress is imported where a bar is drawn: `myoperf --help` does without it.
 
 

@@ -15,8 +15,6 @@ from myoperf.errors import InputError
 if TYPE_CHECKING:
     from myoperf.research.public_sets import PublicSet
 
-__all__ = ["fetch", "show"]
-
 data = typer.Typer(help="Public data sets: list them, fetch them by name, check them by hash.", no_args_is_help=True)
 app.add_typer(data, name="data")
 

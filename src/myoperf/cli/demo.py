@@ -11,8 +11,6 @@ import typer
 from myoperf.cli.app import Out, Overwrite, Quiet, app
 from myoperf.cli.console import stages
 
-__all__ = ["demo"]
-
 
 @app.command()
 def demo(

@@ -15,8 +15,6 @@ from myoperf.errors import InputError
 if TYPE_CHECKING:
     from myoperf.stats.evaluation import Evaluation
 
-__all__ = ["evaluate"]
-
 SHOWN = 8
 """Models drawn in the plots: the best by area. The tables hold all."""
 

@@ -17,8 +17,6 @@ from myoperf.cli import analyze, data, demo, evaluate, models, normals, reconstr
 from myoperf.cli.app import app
 from myoperf.errors import MyoPerfError
 
-__all__ = ["COMMANDS", "app", "run"]
-
 COMMANDS = (analyze, demo, reconstruct, evaluate, simulate, normals, data, models, train, study)
 """Modules whose import registers a command."""
 

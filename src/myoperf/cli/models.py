@@ -10,8 +10,6 @@ import typer
 
 from myoperf.cli.app import app
 
-__all__ = ["models"]
-
 
 @app.command()
 def models(as_json: Annotated[bool, typer.Option("--json", help="Whole cards as JSON.")] = False) -> None:

@@ -12,8 +12,6 @@ from myoperf.cli.app import Quiet, app
 from myoperf.cli.console import counting
 from myoperf.errors import InputError, OutputExistsError
 
-__all__ = ["build", "show"]
-
 normals = typer.Typer(help="Normal limits: build them from normal studies, list them.", no_args_is_help=True)
 app.add_typer(normals, name="normals")
 

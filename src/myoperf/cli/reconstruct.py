@@ -11,8 +11,6 @@ from myoperf.cli.app import Overwrite, Quiet, app
 from myoperf.cli.console import one_of, stages
 from myoperf.errors import InputError, OutputExistsError
 
-__all__ = ["reconstruct"]
-
 
 @app.command()
 def reconstruct(

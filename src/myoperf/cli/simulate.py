@@ -15,8 +15,6 @@ from myoperf.errors import InputError
 if TYPE_CHECKING:
     from myoperf.phantom.records import PopulationOptions
 
-__all__ = ["simulate"]
-
 
 @app.command()
 def simulate(
@@ -57,7 +55,8 @@ def simulate(
 ) -> None:
     """Simulate patients whose truth is known: images, truth files and a table."""
     from myoperf.phantom.acquire import Protocol
-    from myoperf.phantom.cohort import CohortOptions, simulate_cohort
+    from myoperf.phantom.cohort import simulate_cohort
+    from myoperf.phantom.cohort_scans import CohortOptions
     from myoperf.phantom.records import PopulationOptions
 
     pet_tracer = one_of("--tracer", tracer, ("N-13", "Rb-82"))

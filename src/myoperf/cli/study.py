@@ -16,8 +16,6 @@ from myoperf.cli.console import check_new, one_of
 from myoperf.cli.train import SCALES
 from myoperf.errors import InputError
 
-__all__ = ["STUDIES", "study"]
-
 STUDIES: Mapping[str, str] = MappingProxyType(
     {
         "two-stage": "myoperf.research.transfer_learning.study",

@@ -14,8 +14,6 @@ from myoperf.cli.app import Quiet, app
 from myoperf.cli.console import check_new, one_of
 from myoperf.errors import InputError
 
-__all__ = ["RECIPES", "SCALES", "train"]
-
 RECIPES: Mapping[str, str] = MappingProxyType(
     {
         "lv": "myoperf.research.lv_network.recipe",

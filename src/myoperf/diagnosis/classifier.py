@@ -24,8 +24,6 @@ from myoperf.diagnosis.network import CLINICAL, PolarClassifier, network_input
 from myoperf.errors import InputError, MissingWeightsError
 from myoperf.types import VESSELS, Diagnosis, Float, ScanResult, Study
 
-__all__ = ["Classifier", "Reading", "calibrate", "classifier_from", "load_classifier", "subspace_distances"]
-
 NAME = "polar-classifier"
 
 

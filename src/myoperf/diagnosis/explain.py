@@ -9,8 +9,6 @@ import numpy as np
 from myoperf.errors import InputError
 from myoperf.types import Float
 
-__all__ = ["occlusion_map"]
-
 
 def occlusion_map(
     probability: Callable[[Float, Float | None], Float],

@@ -10,8 +10,6 @@ from numpy.typing import ArrayLike
 from myoperf.errors import InputError
 from myoperf.types import Float
 
-__all__ = ["GRID", "clinical_row", "on_grid", "scale_maps"]
-
 GRID = (24, 72)
 """Rings and angles of the classifier's maps."""
 

@@ -10,8 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["CLINICAL", "PolarClassifier", "network_input"]
-
 CLINICAL = ("sex", "age_years", "height_m", "weight_kg")
 """Order of the clinical values; sex is 1 for a man, 0 for a woman."""
 

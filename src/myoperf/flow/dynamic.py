@@ -13,9 +13,6 @@ from myoperf.geometry import sample, transform_points
 from myoperf.segments import TERRITORIES, Territories, segment_means
 from myoperf.types import BLOOD_POOL, Finding, Float, FlowResult, LVFrame, PolarMap, Volume
 
-__all__ = ["blood_curves", "check_flow", "late_frames", "measure_flow", "territory_means"]
-
-
 # These limits are MyoPerf's own.
 _CORE_MM = 10.0
 """Radius about the long axis in which the left blood pool is read."""

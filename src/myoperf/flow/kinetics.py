@@ -21,21 +21,6 @@ from scipy.signal import lfilter
 from myoperf.errors import InputError
 from myoperf.types import Float
 
-__all__ = [
-    "FEWEST_FRAMES",
-    "HALF_LIFE_S",
-    "DynamicProtocol",
-    "FlowFit",
-    "FlowTracer",
-    "fit_flow",
-    "flow_from_k1",
-    "flow_reserve",
-    "k1_from_flow",
-    "resample_blood",
-    "resample_residuals",
-    "tissue_curve",
-]
-
 FlowTracer = Literal["N-13", "Rb-82"]
 
 HALF_LIFE_S = {"Rb-82": 76.4, "N-13": 597.9}

@@ -16,9 +16,6 @@ from scipy import ndimage
 
 from myoperf.types import Float
 
-__all__ = ["Delay", "Harmonic", "delay_terms", "fit_delay", "posterior_spread", "smoothed"]
-
-
 TERMS = 5
 _SMOOTH_RINGS, _SMOOTH_DEG = 3.0, 22.5
 _ROUNDS = 8

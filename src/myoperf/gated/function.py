@@ -14,9 +14,6 @@ from myoperf.gated.volume_curve import fit_volume_curve
 from myoperf.types import Float, FunctionResult, LVFrame, PolarMap, Volume, VolumeCurve, WallFunction
 from myoperf.ventricle.rays import cavity_ml, mid_wall_area_mm2
 
-__all__ = ["WALL_G_PER_ML", "measure_function", "static_cavities_ml"]
-
-
 WALL_G_PER_ML = 1.05
 """Density of myocardium."""
 

@@ -9,8 +9,6 @@ from myoperf.segments import segment_means
 from myoperf.types import Float
 from myoperf.ventricle.rays import Rays, at_rings, equal_arc_rings
 
-__all__ = ["PHASE_RESPONSE", "moving_wall", "regional", "shape_numbers", "unroll"]
-
 _RINGS = 24
 
 PHASE_RESPONSE: Float = np.array(

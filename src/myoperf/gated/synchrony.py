@@ -18,9 +18,6 @@ from myoperf.gated.delay import Delay, Harmonic, delay_terms, fit_delay, posteri
 from myoperf.segments import segment_map
 from myoperf.types import Float, PhaseHistogram, Synchrony
 
-__all__ = ["measure_synchrony", "phase_bandwidth_deg", "phase_entropy_percent"]
-
-
 BIN_DEG = 6.0
 """Width of the bins of the phase histogram."""
 _RELIABLE_DEG = 10.0

@@ -24,8 +24,6 @@ from myoperf.ventricle.rays import Rays, lay_rays, mid_wall_area_mm2, mid_wall_o
 from myoperf.ventricle.synthesis import Shell, crop, shell_image
 from myoperf.ventricle.valve_plane import ValveSearch, find_valve_plane
 
-__all__ = ["Tracking", "track_wall", "track_walls"]
-
 _SHORTEST_MM = 30.0
 _WINDOW_MM, _REACH_MM = 8.0, 26.0
 """Peaks are weighed by a Gaussian about the expected place, on profiles that reach so far past it."""

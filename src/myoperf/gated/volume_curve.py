@@ -8,8 +8,6 @@ from myoperf.errors import InputError
 from myoperf.types import Float, VolumeCurve
 from myoperf.ventricle.fit import beat_basis
 
-__all__ = ["fit_volume_curve"]
-
 _FINE = 360
 """Samples of the fitted curve: one a degree of the cycle, so that times are good to 1/360 of the beat."""
 

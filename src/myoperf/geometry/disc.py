@@ -9,8 +9,6 @@ from scipy import ndimage
 from myoperf.errors import InputError
 from myoperf.types import Float
 
-__all__ = ["disc_image", "disc_places", "sample_disc"]
-
 
 def disc_image(values: ArrayLike, size: int = 256, *, order: int = 1, edges: Float | None = None) -> Float:
     """Draw a polar map as a picture of shape (size, size), row 0 on top, NaN outside the disc.

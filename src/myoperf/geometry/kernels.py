@@ -16,8 +16,6 @@ from numba import njit
 
 from myoperf.types import Float, Float32
 
-__all__ = ["sample_grid", "sample_points"]
-
 
 @njit(cache=True, nogil=True)
 def _blend_checked(

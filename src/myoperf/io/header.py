@@ -26,19 +26,6 @@ from myoperf.errors import InputError
 from myoperf.io.quirks import height_in_metres
 from myoperf.types import Finding, Scan, Study
 
-__all__ = [
-    "age_years",
-    "camera_of",
-    "encode_header",
-    "items",
-    "number",
-    "numbers",
-    "read_frames",
-    "read_header",
-    "study_of",
-    "text_of",
-]
-
 
 @contextmanager
 def _quiet() -> Iterator[None]:

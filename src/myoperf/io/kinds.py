@@ -12,8 +12,6 @@ from myoperf.errors import UnsupportedInputError
 from myoperf.io.header import items, number, text_of
 from myoperf.io.state import words_of
 
-__all__ = ["Kind", "image_words", "is_attenuation_corrected", "is_gated", "is_prone", "is_short_axis", "kind_of"]
-
 Kind = Literal["nm-raw", "nm-volume", "pt"]
 
 _ENHANCED_PET = (uid.EnhancedPETImageStorage, uid.LegacyConvertedEnhancedPETImageStorage)

@@ -14,8 +14,6 @@ from myoperf.errors import GeometryError, InputError, UnsupportedInputError
 from myoperf.geometry import lps_from_ras
 from myoperf.types import Volume
 
-__all__ = ["is_nifti", "name_without_suffix", "read_nifti", "write_nifti"]
-
 _SCALE = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
 
 

@@ -10,8 +10,6 @@ from myoperf.errors import GeometryError
 from myoperf.io.header import numbers
 from myoperf.types import Float
 
-__all__ = ["NOMINAL_SHORT_AXIS", "is_transaxial", "pixel_spacing_mm", "plane_axes"]
-
 
 def plane_axes(cosines: ArrayLike, name: str) -> Float:
     """Return the unit vectors (normal, down the rows, along the columns) of Image Orientation, shape (3, 3).

@@ -11,16 +11,6 @@ from collections.abc import Sequence
 
 from myoperf.types import Finding
 
-__all__ = [
-    "first_start_angle",
-    "height_in_metres",
-    "nuclide_from_window_name",
-    "orbit_radii",
-    "rotation_sign",
-    "stretched_counts",
-    "view_ranks",
-]
-
 
 def first_start_angle(of_detector: float | None, of_rotation: float | None, shift: float = 0.0) -> float | None:
     """Return the detector's Start Angle, else the rotation's.

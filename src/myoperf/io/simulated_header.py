@@ -17,8 +17,6 @@ from myoperf.errors import InputError
 from myoperf.io.tracers import AGENTS, NUCLIDES
 from myoperf.types import Projections, State, Volume
 
-__all__ = ["SimulatedHeader", "add_pixels", "gate_duration_ms", "scaled_to_integers", "start_dataset"]
-
 
 @dataclass(frozen=True)
 class SimulatedHeader:

@@ -15,8 +15,6 @@ from pydicom.dataset import Dataset
 from myoperf.io.header import items, text_of
 from myoperf.types import Finding, State
 
-__all__ = ["detect_state", "state_in_text", "words_of"]
-
 _CODES: dict[str, State] = {
     # DICOM PS3.16 CID 3101-3102 and the patient states of CID 10045: SNOMED CT, SRT and DCM forms.
     **dict.fromkeys(("432655005", "F-05019", "109091"), "stress"),  # cardiac stress state

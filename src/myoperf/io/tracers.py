@@ -11,8 +11,6 @@ from pydicom.dataset import Dataset
 from myoperf.io.header import items, text_of
 from myoperf.io.quirks import nuclide_from_window_name
 
-__all__ = ["AGENTS", "NUCLIDES", "Agent", "Nuclide", "nuclide_of", "tracer_of"]
-
 
 class Nuclide(NamedTuple):
     """A radionuclide of cardiac imaging.

@@ -15,8 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["LVCompact", "LVCompactConfig", "matrix_from_six"]
-
 CLASSES = 3
 """Background, wall, blood pool."""
 

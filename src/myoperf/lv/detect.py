@@ -12,9 +12,6 @@ from myoperf.geometry import affine_from_axes, reslice, transform_points
 from myoperf.types import Float, Volume
 from myoperf.ventricle.bullet import TYPICAL_AXIS, Bullet
 
-__all__ = ["axis_directions", "candidates", "prepare"]
-
-
 GRID_MM = 8.0
 """Spacing of the coarse grid on which places are compared."""
 WALL_SIGMA_MM = 6.5

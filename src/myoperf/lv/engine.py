@@ -19,8 +19,6 @@ from myoperf.errors import InputError
 from myoperf.lv.compact_network import LVCompact
 from myoperf.lv.sampling import CROP
 
-__all__ = ["ENGINES", "Engine", "Runner", "build_runner", "choose_engine", "cpu_has_bfloat16"]
-
 Engine = Literal["auto", "float32", "bfloat16", "openvino", "openvino-bfloat16"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)
 

@@ -16,8 +16,6 @@ from myoperf.types import Finding, Float, LVFrame, Volume
 from myoperf.ventricle.bullet import Bullet
 from myoperf.ventricle.tracing import TracedWall, trace_wall
 
-__all__ = ["LVFit", "find_lv", "segment_lv"]
-
 LOWEST_SCORE = 0.08
 """Score of `myoperf.lv.refine.score_bullets` below which nothing in the image is a left ventricle."""
 TRACE_MM, TRACE_SIGMA_MM = 3.0, 1.5

@@ -9,8 +9,6 @@ from myoperf.geometry import index_from_lps, transform_points
 from myoperf.types import BLOOD_POOL, MYOCARDIUM, Float, Volume
 from myoperf.ventricle.rays import Rays
 
-__all__ = ["paint_labels"]
-
 
 def _over_wall(values: Float, ring: Float, angle: Float) -> Float:
     """Interpolate values (rings, angles) at fractional indices, closed round the angles."""

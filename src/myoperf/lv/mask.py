@@ -12,8 +12,6 @@ from myoperf.types import BLOOD_POOL, MYOCARDIUM, Float, LVFrame, Volume
 from myoperf.ventricle.bullet import Bullet, rays_over_bullet
 from myoperf.ventricle.fit import bend_sheet
 
-__all__ = ["cavity_from_wall", "frame_from_mask"]
-
 MOST_FROM_POSE = 4000
 """Most voxels that a fit from a known pose uses; few walls have more."""
 

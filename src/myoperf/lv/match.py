@@ -18,9 +18,6 @@ from myoperf.geometry import rotate_frame, sample
 from myoperf.lv.find import LVFit
 from myoperf.types import Finding, Float, LVFrame, Volume
 
-__all__ = ["Match", "check_lengths", "find_lv_like", "match_scans"]
-
-
 REACH_MM, STEP_MM, SMOOTH_MM = 55.0, 6.0, 4.0
 COARSE_MM = np.arange(-48.0, 48.1, 12.0)
 STARTS, LOWEST = 4, 0.6

@@ -8,8 +8,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["mark_edges", "search_nearby"]
-
 Flat = NDArray[np.int64]
 
 

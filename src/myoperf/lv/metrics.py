@@ -10,8 +10,6 @@ from scipy.spatial import KDTree
 
 from myoperf.errors import AnalysisError, InputError
 
-__all__ = ["dice", "hausdorff95_mm"]
-
 
 def _pair(predicted: ArrayLike, truth: ArrayLike) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     a, b = np.asarray(predicted, dtype=bool), np.asarray(truth, dtype=bool)

@@ -35,8 +35,6 @@ from myoperf.lv.sampling import (
 )
 from myoperf.types import MYOCARDIUM, Finding, LVFrame, Volume
 
-__all__ = ["Agreement", "NetworkLV", "load_network_lv"]
-
 SMALLEST_ML, LARGEST_ML = 40.0, 700.0
 PASSES = 4
 TURN_DEG, SHIFT_MM = 12.0, 2.0  # how far the starting poses of the passes lie from the best pose

@@ -9,9 +9,6 @@ from myoperf.geometry import sample
 from myoperf.types import MYOCARDIUM, Finding, Volume
 from myoperf.ventricle.tracing import TracedWall
 
-__all__ = ["check_wall", "rate"]
-
-
 EXPECTED_SCORE = 0.45
 """Score at which a wall is as likely clear as not."""
 

@@ -9,8 +9,6 @@ from myoperf.geometry import anterior_direction, sample, unit
 from myoperf.types import Float, Volume
 from myoperf.ventricle.bullet import TYPICAL_AXIS, Bullet
 
-__all__ = ["fit_bullet", "refine", "score_bullets"]
-
 REACH_MM = 13.0
 """Distance from mid-wall at which cavity and surroundings are sampled."""
 GAIN = 0.25

@@ -14,22 +14,6 @@ from torch.nn import functional as F
 from myoperf.geometry import transform_points
 from myoperf.types import LVFrame, Volume
 
-__all__ = [
-    "COARSE",
-    "COARSE_MM",
-    "CROP",
-    "CROP_MM",
-    "coarse_points",
-    "crop_points",
-    "frame_axes",
-    "logits_at",
-    "middle_mm",
-    "normalise",
-    "sample_at",
-    "single",
-    "voxel_points",
-]
-
 CROP, CROP_MM = 40, 4.0
 """The turned grid that is labelled: 160 mm, enough for a dilated ventricle with a pose 20 mm off."""
 COARSE, COARSE_MM = 32, 10.0

@@ -26,23 +26,6 @@ from numpy.typing import ArrayLike
 from myoperf.errors import InputError
 from myoperf.types import Finding, Float, NormalLimitsInfo, PolarMap, State
 
-__all__ = [
-    "LIMIT_MADS",
-    "LimitsLabel",
-    "NormalLimits",
-    "build_limits",
-    "choose_limits",
-    "detector_of",
-    "isotope_of",
-    "preferred_limits",
-    "read_limits",
-    "read_limits_folder",
-    "scale_map",
-    "shipped_limits",
-    "write_limits",
-]
-
-
 LIMIT_MADS = 3.0
 HOTTEST_SHARE = 0.25
 """Share of the blocks whose ratio to the normal mean sets the scale of a map."""

@@ -31,17 +31,6 @@ from myoperf.segments import (
 )
 from myoperf.types import Finding, Float, PolarMap, Scores, TerritoryScores
 
-__all__ = [
-    "CONVENTION",
-    "Perfusion",
-    "measure_perfusion",
-    "score_perfusion",
-    "score_segments",
-    "severity_map",
-    "tid_ratio",
-]
-
-
 CONVENTION = "myoperf-perfusion/1"
 FULL_DEFECT = 0.7
 """Severity is 4 where counts lie this fraction below the abnormal limit, or lower."""

@@ -7,8 +7,6 @@ import numpy as np
 from myoperf.segments import TERRITORIES, Territories
 from myoperf.types import Scores
 
-__all__ = ["summarise"]
-
 _WALLS = {
     "anterior": (1, 7, 13),
     "septal": (2, 3, 8, 9, 14),

@@ -16,18 +16,6 @@ from myoperf.phantom.records import Grid, PatientModel
 from myoperf.phantom.voxelise import attenuation, heart_window, voxelise
 from myoperf.types import Float, Projections, State, Volume
 
-__all__ = [
-    "DOSES",
-    "Acquisition",
-    "Protocol",
-    "acquire",
-    "attenuation_map",
-    "expected_views",
-    "fine_grid",
-    "place_camera",
-    "scanner_from_patient",
-]
-
 DOSES: Mapping[str, float] = {"full": 1.0, "half": 0.5, "quarter": 0.25}
 """Share of the clinical counts."""
 

@@ -23,9 +23,6 @@ from myoperf.phantom.parts import EllipsoidShape, Torso, Tube
 from myoperf.phantom.records import Grid, PatientModel
 from myoperf.types import Float, Float32
 
-__all__ = ["ATTENUATION_PER_MM", "STATIC_ORGANS", "attenuation_of", "diaphragm_mm", "outside_cage_mm", "static_organs"]
-
-
 STATIC_ORGANS = ("spine", "blood", "kidneys", "spleen", "gallbladder", "bowel", "stomach", "liver", "lungs", "body")
 """In the order of precedence; ``blood`` is the descending aorta here."""
 

@@ -23,8 +23,6 @@ from myoperf.phantom.records import PatientModel, Truth
 from myoperf.phantom.truth import truth
 from myoperf.types import VESSELS, State
 
-__all__ = ["CohortOptions", "simulate_cohort", "truth_json"]
-
 _STATES: tuple[State, State] = ("stress", "rest")
 
 

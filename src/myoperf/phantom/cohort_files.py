@@ -23,8 +23,6 @@ from myoperf.phantom.truth import truth_polar
 from myoperf.phantom.voxelise import label_volume
 from myoperf.types import VESSELS, State, Volume
 
-__all__ = ["TRACERS", "truth_json", "write_arrays", "write_dicom", "write_labels", "write_nifti_volumes"]
-
 TRACERS = {"Tc-99m": "Tc-99m sestamibi", "N-13": "N-13 ammonia", "Rb-82": "Rb-82 rubidium chloride"}
 
 

@@ -16,8 +16,6 @@ from myoperf.phantom.records import Grid, PatientModel, PopulationOptions
 from myoperf.recon import reconstruct
 from myoperf.types import Projections, State, Volume
 
-__all__ = ["CohortOptions", "CohortScan", "scan_patient"]
-
 Modality = Literal["spect", "czt", "pet"]
 _FIELDS: Mapping[Modality, tuple[float, tuple[int, int, int]]] = {
     "spect": (6.6, (64, 64, 64)),

@@ -23,19 +23,6 @@ from myoperf.phantom.parts import Coronary, Infarct, Lesion
 from myoperf.phantom.records import Tracer
 from myoperf.types import VESSELS, Float, State
 
-__all__ = [
-    "PATCH_TERMS",
-    "flow_reserve_share",
-    "healthy_pattern",
-    "ischaemia",
-    "myocardial_flow",
-    "perfusion",
-    "scar",
-    "territory_weights",
-    "tracer_uptake",
-]
-
-
 _EXTRACTION: Mapping[Tracer, tuple[float, float]] = MappingProxyType(
     {"Tc-99m": (0.874, 0.443), "Rb-82": (0.77, 0.63), "N-13": (0.607, 1.25)}
 )

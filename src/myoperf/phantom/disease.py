@@ -21,8 +21,6 @@ from myoperf.phantom.parts import Clinical, Coronary, Infarct, Lesion
 from myoperf.phantom.records import PopulationOptions
 from myoperf.types import VESSELS
 
-__all__ = ["TABLE_PATTERNS", "draw_coronary", "draw_pattern", "fit_patterns"]
-
 Pattern = tuple[str, ...]
 
 TABLE_PATTERNS: Mapping[Pattern, float] = MappingProxyType(

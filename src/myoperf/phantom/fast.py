@@ -29,8 +29,6 @@ from myoperf.phantom.records import Grid, Organs, PatientModel, Tracer
 from myoperf.phantom.voxelise import attenuation, label_volume, ventricle_labels, voxelise
 from myoperf.types import Float, LVFrame, State, Volume
 
-__all__ = ["FITTED", "ImageModel", "czt_field", "image_model", "simulate_fast"]
-
 Kind = Literal["spect", "czt", "pet"]
 
 

@@ -25,18 +25,6 @@ from myoperf.errors import InputError
 from myoperf.phantom.parts import Ventricle
 from myoperf.types import Float
 
-__all__ = [
-    "Wall",
-    "deform",
-    "end_of_wall",
-    "fraction_of_meridian",
-    "myocardium_ml",
-    "solid_angle_weights",
-    "spread_segments",
-    "wall_at",
-]
-
-
 _FINE = (161, 96)
 """Nodes of the mid-wall's tables along the meridian and around."""
 _LEVEL_CENTRES = np.array([0.0, 0.30, 0.585, 0.86])

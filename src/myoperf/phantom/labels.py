@@ -17,9 +17,6 @@ from myoperf.phantom.parts import Coronary, Reader
 from myoperf.segments import TERRITORIES
 from myoperf.types import VESSELS, State
 
-__all__ = ["SCORE_EDGES", "draw_reader", "expert_labels", "expert_scores", "ica_labels", "stenosis_percent"]
-
-
 SCORE_EDGES = (0.82, 0.74, 0.64, 0.50)
 """Relative uptake below which a segment scores 1, 2, 3, 4."""
 _LEFT_MAIN_PERCENT, _VESSEL_PERCENT, _TERRITORY_SCORE = 50.0, 70.0, 4

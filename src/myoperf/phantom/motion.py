@@ -21,19 +21,6 @@ from myoperf.phantom.parts import Function, Ventricle
 from myoperf.phantom.records import PatientModel
 from myoperf.types import Float, State
 
-__all__ = [
-    "Pose",
-    "contraction",
-    "gate_times",
-    "local_ejection",
-    "phase_deg",
-    "pose_at",
-    "reference_ejection",
-    "volume_curve",
-    "volumes",
-]
-
-
 _HARMONICS = 5
 _PHASE_GRID = (64, 96)
 

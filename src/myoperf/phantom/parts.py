@@ -9,21 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = [
-    "Clinical",
-    "Coronary",
-    "EllipsoidShape",
-    "Function",
-    "Infarct",
-    "Lesion",
-    "Reader",
-    "Stressor",
-    "Torso",
-    "Tube",
-    "Vector",
-    "Ventricle",
-]
-
 Vector = tuple[float, float, float]
 Stressor = Literal["exercise", "dipyridamole", "dobutamine"]
 

@@ -18,8 +18,6 @@ from myoperf.phantom.truth import truth
 from myoperf.phantom.voxelise import label_volume
 from myoperf.types import Scan, State, Study, Volume
 
-__all__ = ["SimulatedPatient", "simulate_patient"]
-
 _CAMERAS = {"spect": "MyoPerf simulated camera", "czt": "MyoPerf simulated CZT camera", "pet": None}
 
 

@@ -28,8 +28,6 @@ from myoperf.phantom.projector_kernels import attenuation_layers, sum_layers
 from myoperf.phantom.records import Grid
 from myoperf.types import Float
 
-__all__ = ["LEHR_GE", "LEHR_SIEMENS", "Camera", "Collimator", "Scatter", "Views", "orbit_radius", "project"]
-
 _FWHM = 2.0 * np.sqrt(2.0 * np.log(2.0))
 _PAD = 12
 

@@ -22,9 +22,6 @@ from myoperf.phantom.pose import draw_euler, draw_place, frame_from_euler
 from myoperf.phantom.records import PatientModel, PopulationOptions
 from myoperf.phantom.torso import draw_torso, draw_uptake, place_heart
 
-__all__ = ["draw_clinical", "draw_function", "draw_patient", "draw_ventricle"]
-
-
 _STRESSORS: tuple[Stressor, ...] = ("exercise", "dipyridamole", "dobutamine")
 _AGE, _AGE_SD = 59.9, 11.6
 _DIABETES, _HYPERTENSION = 0.24, 0.59

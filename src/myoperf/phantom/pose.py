@@ -15,18 +15,6 @@ from numpy.typing import ArrayLike
 
 from myoperf.types import Float, LVFrame
 
-__all__ = [
-    "EULER_MEAN",
-    "EULER_RANGE",
-    "EULER_SD",
-    "PLACE_RANGE_MM",
-    "draw_euler",
-    "draw_place",
-    "frame_from_euler",
-    "rotation",
-]
-
-
 EULER_RANGE = ((-1.49, -0.26), (-1.69, -0.32), (0.56, 1.80))
 """Radians: (least, most) of alpha, beta, gamma over PET and SPECT, Ni et al. 2023, Table 2."""
 EULER_MEAN = (-0.81, -1.06, 1.215)

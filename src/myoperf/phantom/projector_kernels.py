@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from myoperf.types import Float32
 
-__all__ = ["attenuation_layers", "sum_layers"]
-
 
 @njit(inline="always", fastmath=True)
 def _interpolate_planes(volume: Float32, row: float, column: float, values: Float32) -> None:  # pragma: no cover

@@ -36,8 +36,6 @@ from myoperf.errors import GeometryError, InputError
 from myoperf.phantom.parts import Clinical, Coronary, Function, Reader, Torso, Vector, Ventricle
 from myoperf.types import Float, LVFrame, State
 
-__all__ = ["ORGANS", "Grid", "Organs", "PatientModel", "PopulationOptions", "Tracer", "Truth"]
-
 Tracer = Literal["Tc-99m", "N-13", "Rb-82"]
 
 ORGANS = (

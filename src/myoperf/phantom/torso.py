@@ -17,8 +17,6 @@ from myoperf.phantom.parts import Clinical, EllipsoidShape, Torso, Tube, Vector,
 from myoperf.phantom.records import Tracer
 from myoperf.types import Float, LVFrame, State
 
-__all__ = ["draw_torso", "draw_uptake", "place_heart", "wall_points_mm"]
-
 
 def draw_torso(rng: np.random.Generator, clinical: Clinical) -> Torso:
     """Draw the trunk without organs (see `place_heart`), its size from body mass and height."""

@@ -16,9 +16,6 @@ from myoperf.phantom.records import PatientModel, Truth
 from myoperf.segments import segment_means
 from myoperf.types import Float, State
 
-__all__ = ["defect_map", "phase_bandwidth_deg", "truth", "truth_polar"]
-
-
 _RINGS, _ANGLES = 40, 72
 _DEFECT_BELOW = 0.85
 

@@ -22,9 +22,6 @@ from myoperf.phantom.motion import contraction, gate_times, local_ejection, pose
 from myoperf.phantom.records import ORGANS, Grid, Organs, PatientModel
 from myoperf.types import BLOOD_POOL, MYOCARDIUM, Float, Float32, State
 
-__all__ = ["HeartBox", "attenuation", "heart_box", "heart_window", "label_volume", "ventricle_labels", "voxelise"]
-
-
 _TABLE = (49, 96)
 """Nodes of the surfaces' tables along the meridian and around."""
 

@@ -26,8 +26,6 @@ from myoperf.pipeline.uncertainty import measure_intervals
 from myoperf.types import Diagnosis, Finding, Provenance, Report, Scan, ScanResult, Settings, Study
 from myoperf.version import __version__
 
-__all__ = ["analyze"]
-
 Before = TypeVar("Before")
 After = TypeVar("After")
 

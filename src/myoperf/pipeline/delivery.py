@@ -17,8 +17,6 @@ from myoperf.report import write_html, write_json, write_pdf, write_polar
 from myoperf.segments import TERRITORIES
 from myoperf.types import Report, ScanResult
 
-__all__ = ["FORMATS", "check_formats", "check_free", "write_report", "write_whole_folder"]
-
 FORMATS = ("html", "pdf", "json", "nifti", "polar", "dicom")
 _SCHEMA = "myoperf.report/"
 

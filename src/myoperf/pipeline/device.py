@@ -9,8 +9,6 @@ from myoperf.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["DEVICES", "resolve_device"]
-
 DEVICES = ("auto", "cpu", "cuda")
 
 

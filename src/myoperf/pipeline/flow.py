@@ -23,8 +23,6 @@ from myoperf.polar import WallSurface, sample_surface
 from myoperf.segments import Territories
 from myoperf.types import Finding, Float, FlowReserve, FlowResult, Scan, ScanResult, State, Volume
 
-__all__ = ["flow_of_scan", "reserve_of_scans", "summed_volume"]
-
 _TRACERS: Mapping[str, FlowTracer] = {"Rb-82": "Rb-82", "N-13": "N-13"}
 _UNRELIABLE = ("decay-doubtful", "time-frames-missing")
 """Findings of reading after which activities or times of a dynamic series cannot be trusted."""

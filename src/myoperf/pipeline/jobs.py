@@ -19,8 +19,6 @@ from rich.progress import track
 
 from myoperf.errors import InputError
 
-__all__ = ["JobsOutcome", "claim_folder", "run_jobs", "write_whole"]
-
 Job = TypeVar("Job")
 _NOT_COMPARED = ("mark", "myoperf")  # a checksum that version 0.1.0 wrote, and the version that began the folder
 

@@ -16,8 +16,6 @@ from myoperf.types import Diagnosis, ScanResult, Study, WeightsInfo
 if TYPE_CHECKING:
     from myoperf.lv.engine import Engine
 
-__all__ = ["load_models"]
-
 EXPERIMENTAL = (
     "Experimental: trained on simulated patients only; the probabilities hold where {share:.0%} of patients have "
     "obstructive disease; per patient {tpd} (see the model's card)."

@@ -19,9 +19,6 @@ from myoperf.pipeline.models import load_models
 from myoperf.pipeline.options import Models, Options
 from myoperf.types import Finding, PolarMap, State
 
-__all__ = ["EACH", "NormalMap", "Pooled", "measure_normals", "patient_folders", "pool_normals"]
-
-
 EACH = "each"
 """As a camera: separate limits for each kind of camera."""
 

@@ -12,8 +12,6 @@ from myoperf.recon import ReconOptions
 from myoperf.segments import TERRITORIES, Territories
 from myoperf.types import Diagnosis, Finding, LVFrame, ScanResult, Study, Volume, WeightsInfo
 
-__all__ = ["Models", "Options"]
-
 
 @dataclass(frozen=True)
 class Models:

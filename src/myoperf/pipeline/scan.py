@@ -35,21 +35,6 @@ from myoperf.types import (
     Volume,
 )
 
-__all__ = [
-    "LocatedScan",
-    "OrientedScan",
-    "ReconstructedScan",
-    "Repetition",
-    "UnrolledScan",
-    "check_scan",
-    "locate_ventricle",
-    "measure_scan",
-    "orient_scan",
-    "reconstruct_scan",
-    "transfer_uncertain_pose",
-    "unroll",
-]
-
 _MOTION_MM, _MOTION_VIEWS = 6.4, 12
 """Patient motion from one pixel of a common camera on is corrected; it is estimated on 12 views or more."""
 _ROUNDS, _REPEATED_ROUNDS = 5, 2

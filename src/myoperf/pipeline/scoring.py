@@ -14,8 +14,6 @@ from myoperf.polar import register_polar
 from myoperf.segments import TERRITORIES, Territories
 from myoperf.types import Finding, PolarMap, ScanResult, Scores, State, Study
 
-__all__ = ["MatchedLimits", "match_limits", "score"]
-
 
 @dataclass(frozen=True)
 class MatchedLimits:

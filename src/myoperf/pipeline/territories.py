@@ -12,8 +12,6 @@ from myoperf.errors import InputError
 from myoperf.segments import TERRITORIES, Territories, assign_segments
 from myoperf.types import VESSELS
 
-__all__ = ["NAMED", "read_territories", "territories_name"]
-
 NAMED: Mapping[str, Territories] = MappingProxyType(
     {
         "default": TERRITORIES,

@@ -23,15 +23,6 @@ from myoperf.quantities import end_at_zero, numbers_of_scan, numbers_of_scores
 from myoperf.recon import reconstruct
 from myoperf.types import Interval, LVFrame, Projections, ScanResult, Scores
 
-__all__ = [
-    "PoseSpread",
-    "interval_from_outline",
-    "interval_of_draws",
-    "jitter_frame",
-    "measure_intervals",
-    "resample_views",
-]
-
 Numbers = Mapping[str, float]
 
 _FEWEST = 3

@@ -9,9 +9,6 @@ import numpy as np
 from myoperf.errors import InputError
 from myoperf.types import Float, PolarMap
 
-__all__ = ["Registration", "register_polar"]
-
-
 _STEP_DEG = 1.0
 _MIN_GAIN = 0.01
 """Gain in correlation below which a map is left as it is: the pattern then has no landmarks."""

@@ -10,8 +10,6 @@ from myoperf.errors import AnalysisError, InputError
 from myoperf.segments import segment_means
 from myoperf.types import Float, PolarMap
 
-__all__ = ["Weighting", "ring_radii", "segments_percent"]
-
 Weighting = Literal["distance", "volume", "slice"]
 
 

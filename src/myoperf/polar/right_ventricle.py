@@ -16,9 +16,6 @@ from myoperf import geometry
 from myoperf.types import Finding, Float, Volume
 from myoperf.ventricle.surface import WallSurface
 
-__all__ = ["RVInsertions", "check_rv_side", "find_rv_insertions"]
-
-
 _ROWS = (0.45, 0.9)
 """Part of the arc from apex to base along which the right ventricle lies."""
 _NEAR_MM, _WIDE_MM = np.arange(8.0, 23.0, 2.0), np.arange(6.0, 31.0, 3.0)

@@ -12,9 +12,6 @@ from myoperf.errors import AnalysisError, InputError
 from myoperf.types import Finding, Float, LVFrame, PolarMap, Volume
 from myoperf.ventricle.surface import WallSurface, fit_surface
 
-__all__ = ["PolarPair", "sample_polar_map", "sample_surface"]
-
-
 _MAX_OUTSIDE = 0.25
 """Share of the wall outside the volume above which frame and volume cannot belong together."""
 

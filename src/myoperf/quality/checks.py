@@ -13,8 +13,6 @@ from myoperf.segments import segment_means
 from myoperf.types import MYOCARDIUM, Finding, LVFrame, PolarMap, Projections, Scan, Volume
 from myoperf.ventricle.rays import lay_rays
 
-__all__ = ["check_attenuation", "check_hot_gut", "check_orientation", "check_quality"]
-
 _USUAL_APEXWARD = np.array([0.64, -0.60, -0.48])
 """Usual direction from base to apex in LPS: to the patient's left, forward and down."""
 _FARTHEST_DEG = 70.0

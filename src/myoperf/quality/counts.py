@@ -9,16 +9,6 @@ from scipy import ndimage
 from myoperf.errors import AnalysisError
 from myoperf.types import Finding, Float, Projections
 
-__all__ = [
-    "check_gates",
-    "check_heart_counts",
-    "check_truncation",
-    "check_views",
-    "lung_heart_ratio",
-    "place_in_views",
-]
-
-
 _HEART_MM = 45.0
 """Radius about the ventricle's centre that holds the heart in a view."""
 _ENOUGH, _FEW = 100.0, 40.0

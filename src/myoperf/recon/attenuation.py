@@ -11,8 +11,6 @@ from myoperf.geometry import reslice
 from myoperf.recon.system import SystemGeometry
 from myoperf.types import Float64, Volume
 
-__all__ = ["attenuation_factors", "attenuation_on_grid"]
-
 _HIGHEST_PER_CM = 2.0  # cortical bone has 0.3 at 140 keV; a map with values beyond 2 is in other units
 
 

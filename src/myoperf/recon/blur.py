@@ -21,8 +21,6 @@ from scipy import special
 from myoperf.recon.system import SystemGeometry
 from myoperf.types import Float64
 
-__all__ = ["BlurBank", "blur_bank", "discrete_gaussian"]
-
 _PARTS = 3  # fixed blurs summed for one width
 _TOLERANCE = 5e-4  # largest relative error of a kernel
 _MAXIMUM_NODES = 64

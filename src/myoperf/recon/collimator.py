@@ -9,8 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from myoperf.errors import InputError
 
-__all__ = ["GE_LEHR", "SIEMENS_LEHR", "CollimatorResponse", "parallel_hole_response"]
-
 _FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
 _LEAD_MU_140_KEV_PER_MM = 2.69  # NIST XCOM, 2.37 cm2/g at 140.5 keV x 11.35 g/cm3
 

@@ -8,8 +8,6 @@ from scipy import fft
 from myoperf.errors import InputError
 from myoperf.types import Volume
 
-__all__ = ["butterworth", "nyquist_per_mm"]
-
 
 def nyquist_per_mm(volume: Volume) -> float:
     """Return the Nyquist frequency of the transaxial pixels in cycles/mm: 1 / (2 pixel)."""

@@ -16,8 +16,6 @@ from scipy import ndimage
 from myoperf.errors import InputError
 from myoperf.types import Finding, Float, Projections
 
-__all__ = ["Motion", "check_motion", "correct_motion", "estimate_motion"]
-
 _TREND_VIEWS = 13  # width of the median that follows the slow trend
 _VIEWS_AVERAGED = 3  # on either side of a border
 _SMALLEST_SHIFT_PIXELS = 0.45

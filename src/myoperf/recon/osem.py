@@ -9,8 +9,6 @@ import numpy as np
 from myoperf.recon.projector import Projector
 from myoperf.types import Float32
 
-__all__ = ["interleaved_subsets", "osem"]
-
 
 def interleaved_subsets(views: int, subsets: int) -> tuple[tuple[int, ...], ...]:
     """Return subsets that take the views in turn; where they do not divide evenly, sizes differ by one view."""

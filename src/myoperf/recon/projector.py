@@ -12,8 +12,6 @@ from myoperf.recon.blur import blur_bank, discrete_gaussian
 from myoperf.recon.system import SystemGeometry, system_matrix
 from myoperf.types import Float32
 
-__all__ = ["Projector"]
-
 
 @dataclass(frozen=True, eq=False)
 class _Matrices:

@@ -16,8 +16,6 @@ from myoperf.recon.projector import Projector
 from myoperf.recon.system import SystemGeometry
 from myoperf.types import CollimatorRecord, FilterRecord, Projections, ReconstructionRecord, Volume
 
-__all__ = ["ReconOptions", "Reconstruction", "reconstruct"]
-
 
 @dataclass(frozen=True)
 class ReconOptions:

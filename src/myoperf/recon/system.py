@@ -15,8 +15,6 @@ from myoperf.geometry import affine_from_axes
 from myoperf.recon.collimator import CollimatorResponse
 from myoperf.types import Float64, Projections
 
-__all__ = ["SystemGeometry", "system_matrix"]
-
 
 @dataclass(frozen=True)
 class SystemGeometry:

@@ -19,9 +19,6 @@ from myoperf.types import Float
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["BullEye", "draw_disc", "draw_key", "segment_centre", "segment_disc"]
-
-
 _SIDES = ((0.0, 1.0, "ANT", 0), (-1.0, 0.0, "SEPT", 90), (0.0, -1.0, "INF", 0), (1.0, 0.0, "LAT", -90))
 """Position on the unit disc, name and rotation of the text."""
 

@@ -22,9 +22,6 @@ from myoperf.types import BLOOD_POOL, MYOCARDIUM, FunctionResult, Report, ScanRe
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw_function", "function_figure", "function_height_mm", "tidy"]
-
-
 _SEGMENT_MAPS = {
     "thickening_percent": ("Thickening %", (0.0, 100.0)),
     "motion_mm": ("Wall motion mm", (0.0, 12.0)),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from matplotlib.colors import LinearSegmentedColormap
 
-__all__ = ["DIFFERENCE", "GREY", "INK", "PERFUSION", "STATE_COLOURS", "VESSEL_COLOURS", "WEIGHT"]
-
 PERFUSION = LinearSegmentedColormap.from_list(
     "myoperf-perfusion",
     [

@@ -14,8 +14,6 @@ import numpy as np
 from myoperf.quantities import quantities
 from myoperf.types import VESSELS, Diagnosis, Finding, Report, ScanResult, Scores, Settings, TerritoryScores
 
-__all__ = ["SCHEMA", "TIMED_STAGES", "findings_of_study", "plain", "results_json", "write_json"]
-
 SCHEMA = "myoperf.report/1"
 TIMED_STAGES = ("read", "reconstruct", "orient", "segment", "polar", "quantify", "diagnose", "report", "total")
 _CURVE_STEP = 5

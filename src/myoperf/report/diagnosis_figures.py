@@ -21,9 +21,6 @@ from myoperf.types import MYOCARDIUM, VESSELS, Diagnosis, Float, Report, ScanRes
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["SLICES", "diagnosis_figure", "diagnosis_height_mm", "draw_diagnosis", "weights_on_tile"]
-
-
 SLICES = (
     ("sa", -0.5, "SA apical"),
     ("sa", 0.0, "SA middle"),

@@ -13,8 +13,6 @@ import pandas as pd
 
 from myoperf.types import Float
 
-__all__ = ["write_evaluation_page"]
-
 Curves = Mapping[str, Mapping[str, Float]]
 
 _ROWS_SHOWN = 40

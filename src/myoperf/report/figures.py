@@ -21,25 +21,6 @@ from myoperf.types import Float, ScanResult, Scores
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = [
-    "MM",
-    "VIEW_MARKS",
-    "Box",
-    "Page",
-    "blacken",
-    "boxed_figure",
-    "bull_eyes_figure",
-    "draw_bar",
-    "draw_bull_eyes",
-    "draw_slices",
-    "percent_map",
-    "polar_figure",
-    "slice_tiles",
-    "slices_figure",
-    "slices_shape",
-]
-
-
 MM = 1.0 / 25.4
 """Inches in a millimetre: figures are sized in millimetres."""
 

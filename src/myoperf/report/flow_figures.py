@@ -14,8 +14,6 @@ from myoperf.report.tables import number, state_title
 from myoperf.segments import TERRITORIES
 from myoperf.types import Report, ScanResult
 
-__all__ = ["draw_flow", "flow_figure", "flow_height_mm"]
-
 _HEIGHT_MM = 62.0
 _FLOW_TOP, _RESERVE_TOP = 4.0, 4.0
 _CURVES = (("left", "left ventricle's blood", "#c62828"), ("right", "right ventricle's blood", "#1565c0"))

@@ -22,8 +22,6 @@ from myoperf.report.style import house_style, save_png
 from myoperf.report.tables import state_title
 from myoperf.types import Report, ScanResult
 
-__all__ = ["render_html", "write_html"]
-
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:

@@ -11,14 +11,6 @@ from myoperf.report.tables import ABSENT, Table, number, state_title
 from myoperf.segments import SEGMENT_NAMES
 from myoperf.types import VESSELS, Report, ScanResult
 
-__all__ = [
-    "flow_table",
-    "numbers_table",
-    "segments_table",
-    "territories_table",
-    "with_interval",
-]
-
 
 def numbers_table(report: Report, page: Page | None = None) -> Table:
     """Lay out the study's numbers: one column a scan, one for the comparison of stress and rest, one for units.

@@ -17,8 +17,6 @@ from myoperf.types import BLOOD_POOL, MYOCARDIUM, Float, Report, ScanResult
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw_outline", "draw_overlays", "overlay_figure"]
-
 _SIZE_PT = 6.0
 
 

@@ -21,8 +21,6 @@ from myoperf.report.style import house_style, printable, wrap
 from myoperf.report.tables import Table, without_empty_columns
 from myoperf.types import Finding, Report, ScanResult
 
-__all__ = ["PAGE_MM", "pdf_pages", "write_pdf"]
-
 PAGE_MM = (297.0, 210.0)
 _MARGIN, _SOFT = 9.0, "#5a6472"
 _FULL = PAGE_MM[0] - 2 * _MARGIN

@@ -12,8 +12,6 @@ from myoperf.report.style import save_png
 from myoperf.segments import TERRITORIES, Territories, segment_map
 from myoperf.types import ScanResult
 
-__all__ = ["CONVENTION", "polar_arrays", "write_polar"]
-
 CONVENTION = (
     "Arrays are (rings, angles). Ring 0 lies at the apex, the last at the mitral plane; ring i covers the fraction "
     "(i + 0.5) / rings of the wall. Angle 0 is anterior and rises through the septum: 90 septal, 180 inferior, 270 "

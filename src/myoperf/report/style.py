@@ -12,8 +12,6 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
-__all__ = ["house_style", "printable", "save_png", "wrap"]
-
 _PLAIN = str.maketrans({"\u2013": "-", "\u2212": "-", "\u2026": "..."})
 _SETTINGS = {
     "font.family": ["DejaVu Sans"],

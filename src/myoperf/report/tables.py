@@ -10,8 +10,6 @@ import numpy as np
 
 from myoperf.types import ScanResult
 
-__all__ = ["ABSENT", "Fact", "Table", "number", "state_title", "without_empty_columns"]
-
 ABSENT = "–"
 
 

@@ -10,9 +10,6 @@ from scipy import ndimage
 from myoperf.geometry import horizontal_long_axis, index_from_lps, reslice, transform_points, vertical_long_axis
 from myoperf.types import MYOCARDIUM, Float, LVFrame, ScanResult, Volume
 
-__all__ = ["Extent", "extent_of", "label_on_short_axis", "lv_maximum", "plane_tiles", "views_of"]
-
-
 _PAST_APEX_MM = 5.0
 _PAST_BASE_MM = 2.0
 

@@ -15,8 +15,6 @@ from types import MappingProxyType
 
 from myoperf.errors import InputError
 
-__all__ = ["SETS", "PublicSet", "fetch_files", "keep_hashes", "read_hash_list", "sha256_of"]
-
 HASH_LIST = "SHA256SUMS.txt"
 KEPT = "myoperf-sha256.csv"
 

@@ -18,8 +18,6 @@ from myoperf.errors import InputError
 from myoperf.geometry import affine_from_axes, reslice
 from myoperf.types import MYOCARDIUM, Float, Float32, LVFrame, ScanResult, State, Volume
 
-__all__ = ["VIEWS", "SliceStacks", "resize_stack", "stacks_from_volumes"]
-
 VIEWS = ("sa", "hla", "vla")
 """Short axis, horizontal and vertical long axis."""
 _STATES: tuple[State, State] = ("stress", "rest")

@@ -17,9 +17,6 @@ from scipy import stats as distributions
 from myoperf.errors import InputError
 from myoperf.types import Float
 
-__all__ = ["AucTable", "ConfidenceInterval", "DelongPairs", "check_scores", "delong_pairs", "delong_table"]
-
-
 _NO_VARIANCE = 1e-15
 """Below this a variance (or a difference) is round-off: the models rank the patients alike."""
 

@@ -19,8 +19,6 @@ from myoperf.errors import InputError
 from myoperf.stats.auc import ConfidenceInterval, check_scores
 from myoperf.types import Float
 
-__all__ = ["bootstrap_auc", "bootstrap_p", "bootstrap_statistic", "percentile_interval", "resample_counts"]
-
 
 def resample_counts(
     truth: ArrayLike, *, resamples: int, rng: np.random.Generator, patient: ArrayLike | None = None

@@ -13,15 +13,6 @@ from myoperf.errors import InputError
 from myoperf.stats.auc import ConfidenceInterval, check_scores
 from myoperf.types import Float
 
-__all__ = [
-    "Calibration",
-    "average_precision",
-    "decision_curve",
-    "measure_calibration",
-    "precision_recall_curve",
-    "roc_curve",
-]
-
 
 @dataclass(frozen=True, eq=False)
 class Calibration:

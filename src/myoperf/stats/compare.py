@@ -14,8 +14,6 @@ from myoperf.errors import InputError
 from myoperf.stats.auc import DelongPairs
 from myoperf.types import Float
 
-__all__ = ["FactorPair", "adjust_p", "beaten_by", "compare_levels"]
-
 
 @dataclass(frozen=True)
 class FactorPair:

@@ -26,8 +26,6 @@ from myoperf.stats.compare import adjust_p, beaten_by, compare_levels
 from myoperf.stats.metrics import METRICS, measure_threshold
 from myoperf.stats.predictions import Predictions
 
-__all__ = ["Evaluation", "calibration_table", "evaluate", "factor_table", "model_curves"]
-
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:

@@ -19,9 +19,6 @@ from myoperf.stats.auc import ConfidenceInterval, check_scores
 from myoperf.stats.bootstrap import percentile_interval
 from myoperf.types import Float
 
-__all__ = ["METRICS", "Confusion", "Measured", "measure_threshold", "threshold_for_sensitivity", "wilson_interval"]
-
-
 METRICS = ("sensitivity", "specificity", "accuracy", "balanced_accuracy", "precision", "f1")
 
 

@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 
 from myoperf.errors import InputError
 
-__all__ = ["Predictions", "read_factors", "read_predictions"]
-
 _NOT_MODELS = ("patient", "truth", "vessel")
 _GROUPS = ("all", "patient")
 _MISSING = ("", "nan", "na", "n/a", "null", "none")

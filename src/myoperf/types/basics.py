@@ -8,24 +8,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "BACKGROUND",
-    "BLOOD_POOL",
-    "MYOCARDIUM",
-    "VESSELS",
-    "Array",
-    "Finding",
-    "Float",
-    "Float32",
-    "Float64",
-    "Framing",
-    "Interval",
-    "Modality",
-    "Orientation",
-    "Severity",
-    "State",
-]
-
 # NumPy's parameter for the kind of number is the only Any of the records.
 Array = NDArray[Any]  # type: ignore[explicit-any]
 Float = NDArray[np.floating[Any]]  # type: ignore[explicit-any]

@@ -10,8 +10,6 @@ import numpy as np
 from myoperf.errors import GeometryError, InputError
 from myoperf.types.basics import Array, Float
 
-__all__ = ["Projections", "Volume"]
-
 
 @dataclass(frozen=True, eq=False)
 class Volume:

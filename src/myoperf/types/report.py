@@ -9,17 +9,6 @@ from myoperf.types.basics import Finding, Float, Interval, State
 from myoperf.types.results import FlowReserve, ScanResult
 from myoperf.types.study import Study
 
-__all__ = [
-    "Diagnosis",
-    "NormalLimitsInfo",
-    "Provenance",
-    "Report",
-    "Scores",
-    "Settings",
-    "TerritoryScores",
-    "WeightsInfo",
-]
-
 
 @dataclass(frozen=True)
 class NormalLimitsInfo:

@@ -10,20 +10,6 @@ from myoperf.types.image import Volume
 from myoperf.types.study import Scan
 from myoperf.types.ventricle import LVFrame, PolarMap
 
-__all__ = [
-    "CollimatorRecord",
-    "FilterRecord",
-    "FlowReserve",
-    "FlowResult",
-    "FunctionResult",
-    "PhaseHistogram",
-    "ReconstructionRecord",
-    "ScanResult",
-    "Synchrony",
-    "VolumeCurve",
-    "WallFunction",
-]
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class VolumeCurve:

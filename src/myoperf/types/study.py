@@ -9,8 +9,6 @@ from myoperf.errors import InputError
 from myoperf.types.basics import Finding, Float, Framing, Modality, Orientation, State
 from myoperf.types.image import Projections, Volume
 
-__all__ = ["Scan", "Study"]
-
 
 @dataclass(frozen=True, eq=False)
 class Scan:

@@ -10,8 +10,6 @@ import numpy as np
 from myoperf.errors import AnalysisError, GeometryError, InputError
 from myoperf.types.basics import Float
 
-__all__ = ["LVFrame", "PolarMap"]
-
 
 @dataclass(frozen=True, eq=False)
 class LVFrame:

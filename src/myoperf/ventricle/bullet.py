@@ -15,8 +15,6 @@ from myoperf.geometry import anterior_direction, unit
 from myoperf.types import Float, LVFrame
 from myoperf.ventricle.rays import Rays, lay_rays
 
-__all__ = ["TYPICAL_AXIS", "Bullet", "rays_over_bullet"]
-
 TYPICAL_AXIS = np.array([-0.58, 0.70, 0.42]) / np.linalg.norm([0.58, 0.70, 0.42])
 """Apex to base in a typical chest: to the right, back and up (45 degrees of azimuth, some 25 of elevation)."""
 

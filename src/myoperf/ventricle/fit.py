@@ -11,8 +11,6 @@ from scipy.sparse.linalg import spsolve
 from myoperf.types import Float
 from myoperf.ventricle.rays import Rays
 
-__all__ = ["WallSeries", "beat_basis", "bend_sheet"]
-
 
 @dataclass(frozen=True, eq=False)
 class WallSeries:

@@ -8,8 +8,6 @@ import numpy as np
 
 from myoperf.types import Float
 
-__all__ = ["Peaks", "find_peaks"]
-
 _HALF = 4
 _OFFSETS = np.arange(-_HALF, _HALF + 1)
 _SLOPE, _SECOND = _OFFSETS / 60.0, (3.0 * _OFFSETS**2 - 20.0) / 462.0

@@ -16,8 +16,6 @@ import numpy as np
 
 from myoperf.types import Float, LVFrame, PolarMap
 
-__all__ = ["Rays", "at_rings", "cavity_ml", "equal_arc_rings", "lay_rays", "mid_wall_area_mm2", "mid_wall_on_rays"]
-
 ANGLES = 36
 CAP_TILT_RAD = (np.arange(12) + 0.5) * (0.5 * np.pi / 12)
 """Tilts of the cap's rings by default: the centres of equal steps, so that each ray stands for a solid angle."""

@@ -18,8 +18,6 @@ from myoperf.types import BLOOD_POOL, MYOCARDIUM, Float, LVFrame, Volume
 from myoperf.ventricle.fit import WallSeries
 from myoperf.ventricle.rays import Rays, at_rings, equal_arc_rings, lay_rays
 
-__all__ = ["WallSurface", "fit_surface"]
-
 _PROFILE_RAYS, _ROUND_RAYS = 40, 48
 _STEP_MM = 1.0
 _MIN_WALL_MM = 2.0

@@ -17,9 +17,6 @@ from myoperf.geometry import index_from_lps, transform_points
 from myoperf.types import Float, Volume
 from myoperf.ventricle.rays import Rays, slant
 
-__all__ = ["Shell", "crop", "shell_image"]
-
-
 _DEPTHS = np.array([-0.774597, 0.0, 0.774597])
 _DEPTH_WEIGHTS = np.array([5.0, 8.0, 5.0]) / 18.0
 """Gauss-Legendre points and weights across the wall: exact to the fifth power of depth."""

@@ -16,8 +16,6 @@ from myoperf.ventricle.profiles import find_peaks
 from myoperf.ventricle.rays import Rays
 from myoperf.ventricle.valve_plane import ValveSearch, find_valve_plane
 
-__all__ = ["TracedWall", "trace_wall"]
-
 PAST_BASE_MM = 24.0
 EDGE_MM = (4.0, 14.0)
 """Limits of half a wall's thickness as the image shows it, broadened by its resolution."""

@@ -11,8 +11,6 @@ from myoperf.types import Float
 from myoperf.ventricle.fit import beat_basis
 from myoperf.ventricle.rays import Rays
 
-__all__ = ["ValveSearch", "find_valve_plane"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class ValveSearch:

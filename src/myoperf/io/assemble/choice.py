@@ -15,8 +15,6 @@ from dataclasses import dataclass
 
 from myoperf.types import Framing, Modality, Orientation, State
 
-__all__ = ["Candidate", "choose"]
-
 _FRAMING_RANK = {"gated": 0, "static": 1, "dynamic": 2}
 
 

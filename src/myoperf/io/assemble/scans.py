@@ -20,8 +20,6 @@ from myoperf.io.state import detect_state, state_in_text, words_of
 from myoperf.io.tracers import tracer_of
 from myoperf.types import Finding, Framing, Orientation, Projections, Scan, State, Volume
 
-__all__ = ["nifti_scan", "nm_scan", "pt_scan"]
-
 
 def nm_scan(path: Path, header: Dataset, state: State | None = None) -> Scan:
     """Read one NM file, raw or reconstructed.

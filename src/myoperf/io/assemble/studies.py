@@ -18,8 +18,6 @@ from myoperf.io.nifti import is_nifti, name_without_suffix
 from myoperf.io.state import detect_state, state_in_text
 from myoperf.types import Finding, Framing, Scan, State, Study
 
-__all__ = ["ReadResult", "Skipped", "find_files", "read_studies"]
-
 Progress = Callable[[int, int], None]
 
 

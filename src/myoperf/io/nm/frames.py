@@ -17,8 +17,6 @@ from myoperf.io.header import items, number, numbers
 from myoperf.io.tracers import NUCLIDES, nuclide_of
 from myoperf.types import Finding, Severity
 
-__all__ = ["FrameTable", "frame_table", "gate_duration_ms", "select_frames", "stack_frames"]
-
 _VECTORS = {
     "window": "EnergyWindowVector",
     "detector": "DetectorVector",

@@ -15,8 +15,6 @@ from myoperf.io.planes import pixel_spacing_mm
 from myoperf.io.quirks import first_start_angle, orbit_radii, rotation_sign, view_ranks
 from myoperf.types import Finding, Projections
 
-__all__ = ["projections_from"]
-
 _EMPTY = Dataset()
 
 

@@ -15,8 +15,6 @@ from myoperf.io.planes import NOMINAL_SHORT_AXIS, is_transaxial, pixel_spacing_m
 from myoperf.io.quirks import stretched_counts
 from myoperf.types import Finding, Float, Orientation, Volume
 
-__all__ = ["volume_from"]
-
 
 def volume_from(
     dataset: Dataset, pixels: NDArray[np.generic], name: str

@@ -25,8 +25,6 @@ from myoperf.io.simulated_header import (
 )
 from myoperf.types import Orientation, Projections, Volume
 
-__all__ = ["write_projections", "write_volume"]
-
 _LARGEST_COUNT = 65535
 _VIEW_DURATION_MS = 20000
 _WINDOWS_KEV = {"Tc-99m": (126.0, 154.0), "Tl-201": (63.0, 77.0)}

@@ -11,9 +11,6 @@ from pydicom.dataset import Dataset
 from myoperf.io.header import items, number, text_of
 from myoperf.types import Finding, Float
 
-__all__ = ["activity_factors", "frame_starts_ms"]
-
-
 _LARGEST_DISAGREEMENT = 0.15  # relative, between given and expected decay factors
 _NOTABLE_DECAY = 1.05  # below this ratio of decay factors, a missing correction would not be noticed
 

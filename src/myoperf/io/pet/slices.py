@@ -16,8 +16,6 @@ from myoperf.io.pet.dynamic import activity_factors, frame_starts_ms
 from myoperf.io.planes import pixel_spacing_mm, plane_axes
 from myoperf.types import Finding, Float, Framing, Volume
 
-__all__ = ["SliceGrid", "slice_grid", "volume_from_slices"]
-
 
 @dataclass(frozen=True, eq=False)
 class SliceGrid:

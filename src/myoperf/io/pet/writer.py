@@ -22,8 +22,6 @@ from myoperf.io.simulated_header import (
 )
 from myoperf.types import Volume
 
-__all__ = ["write_pet"]
-
 _LARGEST = 32767
 _HALF_LIFE_S = {"N-13": 597.9, "Rb-82": 76.4}
 _POSITRON_FRACTION = {"N-13": 0.998, "Rb-82": 0.954}

@@ -15,20 +15,6 @@ from pydicom.sr.coding import Code
 
 from myoperf import dicom, quantities
 
-__all__ = [
-    "BLOOD",
-    "CORONARY",
-    "LEFT_VENTRICLE",
-    "LV_MYOCARDIUM",
-    "PATIENT_STATE",
-    "PRIVATE_SCHEME",
-    "PRIVATE_UID",
-    "SEGMENTS",
-    "STATES",
-    "concept",
-    "private",
-]
-
 PRIVATE_SCHEME = "99MYOPERF"
 PRIVATE_UID = "2.25.203176490913540152734918806374420516213"
 

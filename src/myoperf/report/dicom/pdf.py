@@ -11,8 +11,6 @@ from myoperf.report.dicom.source import Headers, Stamp, study_attributes
 from myoperf.types import Study
 from myoperf.version import __version__
 
-__all__ = ["build_pdf_object"]
-
 _SERIES_NUMBER = 9201
 
 

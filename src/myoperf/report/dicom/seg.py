@@ -17,8 +17,6 @@ from myoperf.report.dicom.source import Headers, Reference, Stamp, plane_referen
 from myoperf.types import BLOOD_POOL, MYOCARDIUM, ScanResult, Study, Volume
 from myoperf.version import __version__
 
-__all__ = ["build_seg"]
-
 _SERIES_NUMBER = 9001
 
 

@@ -20,16 +20,6 @@ from pydicom.dataset import Dataset
 from myoperf.dicom import age_string, plane_origins, uid_from, valid_text
 from myoperf.types import Scan, Study, Volume
 
-__all__ = [
-    "Headers",
-    "Reference",
-    "Stamp",
-    "instance_of",
-    "plane_references",
-    "read_headers",
-    "study_attributes",
-]
-
 Headers = tuple[Dataset, ...]
 
 _ALWAYS = (

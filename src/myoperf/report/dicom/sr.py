@@ -19,8 +19,6 @@ from myoperf.report.dicom.source import Headers, Stamp, instance_of, study_attri
 from myoperf.types import Finding, Report, ScanResult
 from myoperf.version import __version__
 
-__all__ = ["build_sr"]
-
 _SERIES_NUMBER = 9101
 _STUDY = Code("252432008", "SCT", "Radionuclide myocardial perfusion study")
 _VOLUMES = {"myocardium_ml": words.LV_MYOCARDIUM, "cavity_ml": words.LEFT_VENTRICLE}

@@ -19,8 +19,6 @@ from torch.nn import functional
 
 from myoperf.errors import InputError, MissingWeightsError
 
-__all__ = ["LITE0", "EfficientNetLite0", "lite0_weights_file"]
-
 LITE0 = "EfficientNetLite0"
 """The network's name in studies."""
 

@@ -28,21 +28,6 @@ from torch import Tensor, nn
 
 from myoperf.errors import InputError, MissingWeightsError
 
-__all__ = [
-    "BACKBONES",
-    "TABLE_2",
-    "BackboneSpec",
-    "KerasBackbone",
-    "build_backbone",
-    "count_parameters",
-    "get_spec",
-    "load_keras",
-    "read_layer_counts",
-    "stage2_layers",
-    "train_only",
-    "write_layer_counts",
-]
-
 Norms = Literal["with their layers", "frozen", "all trained"]
 
 

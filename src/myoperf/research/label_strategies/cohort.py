@@ -17,8 +17,6 @@ from myoperf.research.polar_classifier.cases import SETS, CaseSet, PolarCases, c
 from myoperf.research.polar_classifier.discs import blurred_map, draw_discs
 from myoperf.types import VESSELS
 
-__all__ = ["CohortSize", "StudyCohort", "draw_cohort", "prevalence"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class CohortSize:

@@ -9,8 +9,6 @@ from itertools import product
 from myoperf.errors import InputError
 from myoperf.research.label_strategies.polar_fusion import INPUTS, NETWORKS, FusionInput
 
-__all__ = ["STRATEGIES", "Job", "list_jobs"]
-
 STRATEGIES = ("task 1", "1", "2", "3", "4", "5", "6")
 """Task 1: expert labels. Task 2, angiography: 1 the 141 patients; 2 with the 659 expert-labelled ones; 3 those spread
 over training and validation; 4 as 1, started from task 1; 5 with the 659 pseudo-labelled by the model of 1; 6 by that

@@ -11,8 +11,6 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["MillerCNN"]
-
 
 class MillerCNN(nn.Module):
     """Four residual blocks: (B, channels, H, W) -> (B, 8 width, H / 16, W / 16).

@@ -10,8 +10,6 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-__all__ = ["OtakiCNN"]
-
 
 class OtakiCNN(nn.Module):
     """Four plain blocks: (B, channels, H, W) -> (B, 128, H / 16, W / 16)."""

@@ -18,8 +18,6 @@ from myoperf.research.backbones.keras_backbones import build_backbone
 from myoperf.research.label_strategies.miller_cnn import MillerCNN
 from myoperf.research.label_strategies.otaki_cnn import OtakiCNN
 
-__all__ = ["INPUTS", "NETWORKS", "FusionInput", "PolarFusion", "build_polar_fusion"]
-
 FusionInput = Literal["rest", "stress", "early", "late"]
 INPUTS: tuple[FusionInput, ...] = ("rest", "stress", "early", "late")
 NETWORKS = (

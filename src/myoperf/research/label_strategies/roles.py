@@ -12,8 +12,6 @@ from myoperf.errors import InputError
 from myoperf.research.label_strategies.cohort import CohortSize
 from myoperf.research.label_strategies.grid import STRATEGIES
 
-__all__ = ["LabelledRows", "Roles", "assign_roles", "pseudo_labels", "training_rows"]
-
 
 @dataclass(frozen=True, eq=False)
 class Roles:

@@ -46,8 +46,6 @@ from myoperf.research.training.recipes import pick_recipe
 from myoperf.research.training.seeds import seeded
 from myoperf.research.training.weights import load_weights, save_weights
 
-__all__ = ["RECIPES", "JobTrainer", "Recipe", "run"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:

@@ -30,8 +30,6 @@ from myoperf.stats import (
 from myoperf.stats.evaluation import factor_table
 from myoperf.types import VESSELS, Float
 
-__all__ = ["LEVELS", "optimism", "write_tables"]
-
 LEVELS = ("vessel", "patient")
 RESAMPLES = 1000
 _FACTORS = ("strategy", "input", "augmentation", "network")

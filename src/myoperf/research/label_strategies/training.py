@@ -26,19 +26,6 @@ from myoperf.research.training.epochs import BestEpoch
 from myoperf.research.training.prediction import run_in_batches
 from myoperf.research.training.seeds import seeded
 
-__all__ = [
-    "Fitted",
-    "ImageNetInput",
-    "Inputs",
-    "Schedule",
-    "fit_polar",
-    "frozen_features",
-    "lower_on_plateau",
-    "predict_polar",
-    "rotate_pictures",
-    "scale_clinical",
-]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:

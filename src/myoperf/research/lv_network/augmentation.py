@@ -7,8 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["disturb_crop", "random_rotation"]
-
 
 def random_rotation(rng: np.random.Generator, sd_rad: float | tuple[float, float, float]) -> Tensor:
     """Draw a rotation (3, 3) whose angle about each axis has the given standard deviation."""

@@ -20,8 +20,6 @@ from myoperf.io.nifti import read_nifti
 from myoperf.lv import cavity_from_wall, frame_from_mask
 from myoperf.types import LVFrame, Volume
 
-__all__ = ["Case", "folds", "read_cases", "read_real", "write_cases"]
-
 
 @dataclass(frozen=True, eq=False)
 class Case:

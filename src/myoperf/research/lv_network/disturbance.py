@@ -14,8 +14,6 @@ from scipy import ndimage
 from myoperf.geometry import index_from_lps, transform_points
 from myoperf.research.lv_network.cases import Case
 
-__all__ = ["DISTURBANCES", "disturb_case"]
-
 Image = NDArray[np.float32]
 
 

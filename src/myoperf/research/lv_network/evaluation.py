@@ -19,8 +19,6 @@ from myoperf.research.lv_network.cases import Case
 from myoperf.stats import bootstrap_statistic, percentile_interval, wilson_interval
 from myoperf.types import Float, Volume
 
-__all__ = ["BAD_AXIS_DEG", "BAD_DICE", "MEASURES", "compare_masks", "evaluate_cases", "failure_detection", "summarise"]
-
 BAD_DICE, BAD_AXIS_DEG = 0.8, 10.0
 MEASURES = (
     "wall_dice",

@@ -37,8 +37,6 @@ from myoperf.research.training.recipes import pick_recipe
 from myoperf.research.training.weights import load_weights, save_model, save_weights
 from myoperf.types import Volume
 
-__all__ = ["RECIPES", "Recipe", "run"]
-
 Finder = Callable[[Volume], tuple[LVFit, Agreement | None]]
 REAL_SOURCE = "doi:10.13026/ce2z-dw74 (Calixto et al., PhysioNet 1.0.0, CC BY 4.0)"
 TRAINING_SEED, TESTING_SEED, REAL_SHARE = 501, 901, 0.7

@@ -21,8 +21,6 @@ from myoperf.phantom.records import Grid
 from myoperf.research.lv_network.cases import Case
 from myoperf.types import BLOOD_POOL, MYOCARDIUM, State, Volume
 
-__all__ = ["KINDS", "ImageGrid", "apparent_labels", "draw_case"]
-
 LOCAL_MM = 14.0
 """How far "nearby" reaches: across a blurred wall, but not to the opposite one."""
 READER_LEVEL = 0.4

@@ -33,8 +33,6 @@ from myoperf.research.lv_network.augmentation import disturb_crop, random_rotati
 from myoperf.research.lv_network.cases import Case
 from myoperf.research.training.weights import HasState, load_checkpoint, save_checkpoint
 
-__all__ = ["PreparedCase", "Schedule", "dice_loss", "prepare_case", "train_lv"]
-
 BOX = 34
 """Voxels a side of the box around the ventricle in which labels are compared."""
 SAVE_EVERY = 250

@@ -29,17 +29,6 @@ from myoperf.pipeline.normals import NormalMap, Pooled, pool_normals
 from myoperf.polar import sample_polar_map
 from myoperf.types import Float, PolarMap, State, Volume
 
-__all__ = [
-    "RECIPES",
-    "Normal",
-    "Recipe",
-    "build_limits_of",
-    "draw_normals",
-    "image_normal",
-    "map_without_geometry",
-    "read_normals",
-]
-
 STATES: tuple[State, State] = ("stress", "rest")
 
 

@@ -17,8 +17,6 @@ from sklearn.isotonic import IsotonicRegression
 from myoperf.diagnosis.classifier import calibrate
 from myoperf.types import Float
 
-__all__ = ["ISOTONIC_FROM", "KINDS", "choose_calibration", "fit_calibration", "log_loss"]
-
 KINDS = ("temperature", "platt", "isotonic")
 ISOTONIC_FROM = 200
 """Least number of patients for isotonic curves. With fewer, their steps fit chance, and where a curve is flat, an

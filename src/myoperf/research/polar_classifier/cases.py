@@ -29,20 +29,6 @@ from myoperf.pipeline.jobs import run_jobs
 from myoperf.polar import sample_polar_map
 from myoperf.types import VESSELS, Float, LVFrame, State, Volume
 
-__all__ = [
-    "SETS",
-    "CaseSet",
-    "PolarCases",
-    "clinical_values",
-    "collect_cases",
-    "draw_cases",
-    "draw_set",
-    "image_state",
-    "join_cases",
-    "read_cases",
-    "write_cases",
-]
-
 RINGS, ANGLES = GRID
 _STATES: tuple[State, State] = ("stress", "rest")
 FindLV = Callable[[Volume], LVFit]

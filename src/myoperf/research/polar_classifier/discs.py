@@ -14,8 +14,6 @@ from myoperf.phantom.truth import truth_polar
 from myoperf.research.polar_classifier.cases import ANGLES, RINGS
 from myoperf.types import State
 
-__all__ = ["blurred_map", "draw_discs"]
-
 
 def draw_discs(maps: NDArray[Any], side: int) -> NDArray[np.float32]:
     """Draw polar maps (n, rings, angles), each by its own maximum, as discs (n, side, side); 0 outside the disc."""

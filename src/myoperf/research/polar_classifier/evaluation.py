@@ -42,17 +42,6 @@ from myoperf.stats import (
 )
 from myoperf.types import VESSELS, Float
 
-__all__ = [
-    "limits_from",
-    "measure_cohort",
-    "measure_groups",
-    "measure_likeness",
-    "measure_threshold_choice",
-    "score_maps",
-    "stress_limits",
-    "verdict",
-]
-
 
 def stress_limits() -> dict[float, NormalLimits]:
     """Return the shipped stress limits that ``myoperf analyze`` uses for men (1) and women (0)."""

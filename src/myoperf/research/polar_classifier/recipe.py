@@ -23,8 +23,6 @@ from myoperf.research.polar_classifier.training import Schedule, fit_classifier,
 from myoperf.research.training.recipes import pick_recipe
 from myoperf.types import VESSELS
 
-__all__ = ["RECIPES", "Recipe", "run"]
-
 VERSION = "4"
 MANY = 200
 """Patients on the true ventricle from which limits can be built for them; fewer are scored by the shipped limits."""

@@ -32,18 +32,6 @@ from myoperf.research.training.seeds import seeded
 from myoperf.research.training.weights import load_weights, save_model, save_weights
 from myoperf.types import VESSELS, Float, State
 
-__all__ = [
-    "Schedule",
-    "TrainingSet",
-    "fit_classifier",
-    "move_maps",
-    "read_cohort",
-    "rows_of",
-    "supplement",
-    "write_classifier",
-]
-
-
 _STATES: tuple[State, State] = ("stress", "rest")
 
 

@@ -28,8 +28,6 @@ from torch.nn import functional as F
 from myoperf.lv.compact_network import CLASSES
 from myoperf.research.reorientation.pose import sample_by_matrix
 
-__all__ = ["OUTPUTS", "AttentionUNet", "AttentionUNetConfig", "double", "norm_layer", "scale_transform"]
-
 OUTPUTS = 3
 """Levels that are labelled, finest first."""
 

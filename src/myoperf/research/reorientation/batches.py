@@ -14,8 +14,6 @@ from myoperf.lv.sampling import middle_mm, normalise, sample_at, single
 from myoperf.research.lv_network.cases import Case
 from myoperf.research.reorientation.pose import euler_from_matrix
 
-__all__ = ["Batch", "FieldOfView", "mean_pose", "sample_batch", "sample_images"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class FieldOfView:

@@ -19,8 +19,6 @@ from myoperf.lv.compact_network import CLASSES
 from myoperf.research.reorientation.attention_unet import norm_layer
 from myoperf.research.reorientation.output import LVOutput
 
-__all__ = ["DenseUNet", "DenseUNetConfig"]
-
 
 @dataclass(frozen=True)
 class DenseUNetConfig:

@@ -21,8 +21,6 @@ from myoperf.research.reorientation.nn_unet import mirrored_probability
 from myoperf.research.reorientation.pose import euler_from_matrix, sample_back, wrap_angle
 from myoperf.types import Volume
 
-__all__ = ["evaluate_network"]
-
 
 @torch.inference_mode()
 def evaluate_network(

@@ -10,8 +10,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-__all__ = ["PARAMETERS", "draw_poses", "draw_volumes", "r2"]
-
 PARAMETERS = ("alpha", "beta", "gamma", "tx", "ty", "tz")
 
 

@@ -17,8 +17,6 @@ from torch.nn import functional as F
 from myoperf.lv.compact_network import Block
 from myoperf.research.reorientation.pose import full_precision, sample_in_pose
 
-__all__ = ["LVLocaliser", "LVLocaliserConfig"]
-
 
 @dataclass(frozen=True)
 class LVLocaliserConfig:

@@ -17,16 +17,6 @@ from myoperf.research.reorientation.batches import Batch
 from myoperf.research.reorientation.output import LVOutput, labels_for
 from myoperf.research.reorientation.pose import euler_from_matrix, sample_in_pose, wrap_angle
 
-__all__ = [
-    "Stabilisation",
-    "pose_distance",
-    "rotation_loss",
-    "segmentation_loss",
-    "total_loss",
-    "translation_loss",
-    "truth_in_pose",
-]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Stabilisation:

@@ -31,8 +31,6 @@ from myoperf.research.reorientation.output import LVOutput
 from myoperf.research.reorientation.pose import full_precision, relative_pose, sample_in_pose, start_of
 from myoperf.research.reorientation.resnet3d import ResNet3D, ResNet3DConfig
 
-__all__ = ["ABLATIONS", "MSSTN", "MSSTUNet", "MSSTUNetConfig", "ablation", "compact_config"]
-
 ABLATIONS = ("seg-op1", "seg-op2", "rot-op1-seg-op1", "sep-rot-op2-seg-op2", "rot-op2-seg-op2")
 
 

@@ -19,8 +19,6 @@ from myoperf.research.reorientation.nn_unet import NNUNet, NNUNetConfig, plan_ch
 from myoperf.research.reorientation.omega_net import OmegaNet, OmegaNetConfig
 from myoperf.research.reorientation.v_net import VNet, VNetConfig
 
-__all__ = ["LV_NETWORKS", "build_lv_network"]
-
 Size = Literal["paper", "compact"]
 
 PEERS: dict[str, dict[Size, Callable[[], nn.Module]]] = {

@@ -17,8 +17,6 @@ from myoperf.lv.compact_network import CLASSES
 from myoperf.research.reorientation.attention_unet import double
 from myoperf.research.reorientation.output import LVOutput, labels_for
 
-__all__ = ["NNUNet", "NNUNetConfig", "compound_loss", "mirrored_probability", "plan_channels"]
-
 
 def plan_channels(side: int, *, base: int = 32, most: int = 320) -> tuple[int, ...]:
     """Return the channels of each stage: halve the grid at most 5 times, while at least 4 voxels remain."""

@@ -10,8 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["augment_as_nn_unet", "build_augmentation"]
-
 TURN_RAD = math.radians(30)
 
 

@@ -23,8 +23,6 @@ from myoperf.research.reorientation.attention_unet import double
 from myoperf.research.reorientation.output import LVOutput
 from myoperf.research.reorientation.pose import full_precision, sample_in_pose, start_of
 
-__all__ = ["OmegaNet", "OmegaNetConfig"]
-
 
 @dataclass(frozen=True)
 class OmegaNetConfig:

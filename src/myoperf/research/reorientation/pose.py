@@ -21,22 +21,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = [
-    "MEAN_EULER",
-    "MEAN_TRANSLATION",
-    "euler_from_matrix",
-    "full_precision",
-    "matrix_from_euler",
-    "pose_matrix",
-    "relative_pose",
-    "sample_back",
-    "sample_by_matrix",
-    "sample_in_pose",
-    "six_from_matrix",
-    "start_of",
-    "wrap_angle",
-]
-
 MEAN_EULER, MEAN_TRANSLATION = (-0.83, -1.14, 1.22), (0.19, -0.15, 0.29)
 """Mean pose of SPECT in Table 2 of the paper (radians; halves of the field), where the training of a pose starts."""
 

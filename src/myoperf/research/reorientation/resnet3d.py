@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["ResNet3D", "ResNet3DConfig"]
-
 
 @dataclass(frozen=True)
 class ResNet3DConfig:

@@ -34,8 +34,6 @@ from myoperf.research.training.recipes import pick_recipe
 from myoperf.research.training.tables import write_manifest
 from myoperf.research.training.weights import save_weights
 
-__all__ = ["RECIPES", "Recipe", "run"]
-
 MODALITIES: tuple[Kind, ...] = ("spect", "pet")
 TRAINING_SEED, TESTING_SEED = 601, 602
 

@@ -16,8 +16,6 @@ from myoperf.research.training.tables import write_table
 from myoperf.stats import bootstrap_statistic, percentile_interval
 from myoperf.types import Float
 
-__all__ = ["NAMES", "OURS", "write_tables"]
-
 NAMES: Mapping[str, str] = MappingProxyType(
     {
         "seg-op1": "Seg Op1",

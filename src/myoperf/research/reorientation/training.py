@@ -21,8 +21,6 @@ from myoperf.research.reorientation.nn_unet import NNUNet, compound_loss
 from myoperf.research.reorientation.nn_unet_augmentation import augment_as_nn_unet
 from myoperf.research.reorientation.omega_net import OmegaNet
 
-__all__ = ["Schedule", "low_precision_is_safe", "teacher_pose", "train_network"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:

@@ -16,8 +16,6 @@ from myoperf.lv.compact_network import CLASSES
 from myoperf.research.reorientation.attention_unet import norm_layer
 from myoperf.research.reorientation.output import LVOutput
 
-__all__ = ["VNet", "VNetConfig"]
-
 
 @dataclass(frozen=True)
 class VNetConfig:

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from myoperf.types import Float32
 
-__all__ = ["SCALES", "Anchors", "colours_of", "intensity_of", "match_scale"]
-
 Anchors = tuple[tuple[float, tuple[int, int, int]], ...]
 
 

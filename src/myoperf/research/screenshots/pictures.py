@@ -10,8 +10,6 @@ from PIL import Image, UnidentifiedImageError
 
 from myoperf.errors import InputError
 
-__all__ = ["open_picture"]
-
 
 def open_picture(path: Path) -> NDArray[np.uint8]:
     """Return the pixels of a picture file, (rows, columns, 3) red, green, blue.

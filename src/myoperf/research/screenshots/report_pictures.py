@@ -24,9 +24,6 @@ from myoperf.research.screenshots.report_views import recognise_views
 from myoperf.research.slice_stacks import SliceStacks, resize_stack
 from myoperf.types import Float, State
 
-__all__ = ["PictureGrid", "ReportPicture", "find_grid", "read_report_picture"]
-
-
 _SMALLEST, _LARGEST, _PITCHES = 200, 1400, (28, 350)
 _SIMILAR = 0.35  # correlation of the picture with itself one block further
 _COLOUR_LIMIT = 30.0  # 75th percentile distance from the scale, of 441

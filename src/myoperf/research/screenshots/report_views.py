@@ -15,9 +15,6 @@ from myoperf.errors import InputError, UnsupportedInputError
 from myoperf.research.slice_stacks import resize_stack
 from myoperf.types import Float
 
-__all__ = ["recognise_views"]
-
-
 _TEMPLATE = 24
 _CLEAR = 0.5  # least mean correlation of the rows with drawn ventricles
 _LEAN = 0.15  # weight of breadth over height, added to that correlation

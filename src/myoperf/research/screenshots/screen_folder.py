@@ -20,8 +20,6 @@ from numpy.typing import NDArray
 from myoperf.errors import InputError
 from myoperf.research.screenshots.screens import ScreenMap, read_screen
 
-__all__ = ["LABELS", "LabelledScreen", "ReadScreens", "ScreenFolder", "find_screens", "read_screens"]
-
 LABELS = "labels.csv"
 _COLUMNS = ("patient", "file", "label")
 

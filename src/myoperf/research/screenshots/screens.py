@@ -22,9 +22,6 @@ from myoperf.research.screenshots.colour_scales import Anchors, intensity_of, ma
 from myoperf.research.screenshots.pictures import open_picture
 from myoperf.types import Float32
 
-__all__ = ["ScreenMap", "clean_screen", "read_screen"]
-
-
 _LEAST_RADIUS = 24.0
 _FARTHEST_COLOUR = 45.0
 """75th percentile of the pixels' distance from the nearest colour scale (0 to 441) that is still accepted."""

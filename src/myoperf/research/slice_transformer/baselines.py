@@ -18,9 +18,6 @@ from myoperf.research.slice_transformer.training import balanced_order
 from myoperf.research.training.prediction import run_in_batches
 from myoperf.types import Float, Float32
 
-__all__ = ["BASELINES", "Baseline", "keras_baselines", "montage"]
-
-
 BASELINES = ("VGG16", "ResNet50", "DenseNet121", "InceptionV3")
 """Table 3's networks, as `keras.applications` has them."""
 

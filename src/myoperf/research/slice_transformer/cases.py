@@ -26,9 +26,6 @@ from myoperf.research.slice_stacks import stacks_from_volumes
 from myoperf.research.training.arrays import load_arrays, save_arrays
 from myoperf.types import LVFrame, State, Volume
 
-__all__ = ["SPECT_MPI_POPULATION", "SliceCases", "collect_cases", "draw_slice_cases"]
-
-
 SPECT_MPI_POPULATION = PopulationOptions(
     prevalence={"LAD": 0.57, "LCX": 0.42, "RCA": 0.39}, patient_prevalence=150 / 192
 )

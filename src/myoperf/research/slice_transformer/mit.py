@@ -24,8 +24,6 @@ from torch.nn import functional as F
 from myoperf.errors import InputError
 from myoperf.research.training.seeds import seeded
 
-__all__ = ["Features", "MiT", "MiTConfig", "MiTEncoder", "build_mit", "interpolate_position"]
-
 Mode = Literal["2D", "3D"]
 Grid = tuple[int, ...]  # tokens along (rows, columns) or (planes, rows, columns)
 

@@ -23,16 +23,6 @@ from myoperf.errors import InputError, MissingWeightsError
 from myoperf.pipeline.jobs import write_whole
 from myoperf.research.slice_transformer.mit import MiT, MiTConfig, MiTEncoder, interpolate_position
 
-__all__ = [
-    "MiTWeights",
-    "load_mit",
-    "load_mit_encoder",
-    "map_mit_key",
-    "map_mit_state",
-    "read_checkpoint",
-    "write_checkpoint",
-]
-
 PUBLISHED = MiTConfig()
 """What the authors' files were trained for: 224 x 224 pictures and 16 x 96 x 96 volumes."""
 

@@ -24,17 +24,6 @@ from myoperf.research.slice_transformer.mit import WIDTHS, Features, Grid, MiTCo
 from myoperf.research.slice_transformer.mit_weights import MiTWeights, load_mit_encoder
 from myoperf.research.training.seeds import seeded
 
-__all__ = [
-    "COMPACT_ENCODER",
-    "PAPER_ENCODER",
-    "MultiBranchConfig",
-    "MultiBranchMiT",
-    "attention_maps",
-    "build_multi_branch",
-    "grad_cam",
-    "load_branches",
-]
-
 Fusion = Literal["average", "concatenation", "learnable"]
 Pooling = Literal["mean", "token", "both"]
 

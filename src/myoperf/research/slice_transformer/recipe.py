@@ -39,8 +39,6 @@ from myoperf.research.training.recipes import pick_recipe
 from myoperf.research.training.weights import save_model
 from myoperf.types import Float, Float32
 
-__all__ = ["RECIPES", "Recipe", "polar_probability", "run"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:

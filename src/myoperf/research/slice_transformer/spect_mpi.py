@@ -17,8 +17,6 @@ import pandas as pd
 from myoperf.errors import InputError, UnsupportedInputError
 from myoperf.research.screenshots.report_pictures import ReportPicture, read_report_picture
 
-__all__ = ["PATIENTS", "SpectMpi", "find_spect_mpi", "read_spect_mpi"]
-
 PATIENTS = {"normal": 42, "abnormal": 150}
 """Number of patients in the whole set."""
 

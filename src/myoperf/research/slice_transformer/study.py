@@ -42,8 +42,6 @@ from myoperf.research.training.recipes import pick_recipe
 from myoperf.research.training.tables import write_manifest
 from myoperf.types import Float
 
-__all__ = ["ARMS", "RECIPES", "Arm", "Recipe", "default_baselines", "run"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:

@@ -22,17 +22,6 @@ from myoperf.stats import (
 )
 from myoperf.types import Float
 
-__all__ = [
-    "QUESTIONS",
-    "Areas",
-    "answer_questions",
-    "compare_with_polar",
-    "markdown",
-    "measure_areas",
-    "measure_held_out",
-    "measure_models",
-]
-
 RESAMPLES = 2000
 QUESTIONS: tuple[tuple[str, str, str], ...] = (
     ("fusion beats single axes", "fusion, average", "SA only"),

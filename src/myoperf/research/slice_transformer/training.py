@@ -24,8 +24,6 @@ from myoperf.research.training.splits import split_rows
 from myoperf.research.training.weights import HasState, load_checkpoint, save_checkpoint
 from myoperf.types import Float
 
-__all__ = ["Augmentation", "FitOptions", "balanced_order", "fit", "predict", "rate_share", "split_patients"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class FitOptions:

@@ -7,8 +7,6 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-__all__ = ["BestEpoch", "HasWeights"]
-
 
 class HasWeights(Protocol):
     """A module, or what behaves like one."""

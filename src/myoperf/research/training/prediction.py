@@ -7,8 +7,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["run_in_batches"]
-
 
 def run_in_batches(forward: Callable[..., Tensor], *inputs: Tensor, batch: int) -> Tensor:
     """Return what a function gives for all rows of its inputs, computed batch by batch without gradients.

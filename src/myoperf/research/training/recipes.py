@@ -7,8 +7,6 @@ from typing import TypeVar
 
 from myoperf.errors import InputError
 
-__all__ = ["pick_recipe"]
-
 Recipe = TypeVar("Recipe")
 
 

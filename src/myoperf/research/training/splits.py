@@ -10,8 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from myoperf.errors import InputError
 
-__all__ = ["split_rows"]
-
 
 def split_rows(
     labels: ArrayLike, *shares: float, rng: np.random.Generator, rounding: Callable[[float], int] = math.ceil

@@ -13,8 +13,6 @@ import pandas as pd
 
 from myoperf.pipeline.jobs import write_whole
 
-__all__ = ["markdown_table", "write_manifest", "write_table"]
-
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 

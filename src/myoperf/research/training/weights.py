@@ -16,8 +16,6 @@ from torch import Tensor, nn
 from myoperf.errors import InputError
 from myoperf.pipeline.jobs import write_whole
 
-__all__ = ["HasState", "load_checkpoint", "load_weights", "save_checkpoint", "save_model", "save_weights"]
-
 
 class StateDict(Protocol):
     """A module, an optimiser, a scheduler, or what behaves like one."""

@@ -24,20 +24,6 @@ from myoperf.research.screenshots.screen_folder import LABELS, LabelledScreen, S
 from myoperf.research.training.arrays import load_arrays, save_arrays
 from myoperf.research.training.splits import split_rows
 
-__all__ = [
-    "GIVEN",
-    "LEAST_PATIENTS",
-    "SIMULATED",
-    "CohortSize",
-    "Discs",
-    "describe_screens",
-    "discs_from_screens",
-    "require_patients",
-    "simulate_discs",
-    "simulated_discs",
-    "split",
-]
-
 SIMULATED, GIVEN = "simulated patients", "pictures of the folder given"
 """How tables and manifest name the data."""
 

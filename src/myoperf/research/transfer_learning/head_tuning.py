@@ -7,8 +7,6 @@ from typing import Any
 
 from myoperf.research.transfer_learning.training import Examples, Schedule, warm_up
 
-__all__ = ["tune_head"]
-
 
 def tune_head(train: Examples, choose_on: Examples, schedule: Schedule, *, trials: int, seed: int) -> dict[str, Any]:
     """Choose units and dropout by Hyperband (Li et al. 2018, arXiv:1603.06560) on features computed once.

@@ -61,8 +61,6 @@ from myoperf.research.transfer_learning.training import (
     predict,
 )
 
-__all__ = ["RECIPES", "Recipe", "Run", "list_backbones", "make_backbone", "plan_runs", "run", "to_range"]
-
 Choice = Literal["validation", "test as in the paper"]
 _LITE0_SPEC = BackboneSpec(LITE0, EfficientNetLite0.input_size, EfficientNetLite0.input_range)
 

@@ -15,8 +15,6 @@ from myoperf.research.training.arrays import load_arrays
 from myoperf.research.training.tables import markdown_table, write_manifest
 from myoperf.stats import delong_pairs, delong_table, measure_threshold, resample_counts
 
-__all__ = ["TABLE_3", "TABLE_4", "write_tables"]
-
 TABLE_3: Mapping[str, tuple[float, ...]] = {
     "VGG16": (0.886, 0.900, 0.919, 0.861, 0.875),
     "VGG19": (0.864, 0.859, 0.866, 0.850, 0.856),

@@ -22,23 +22,6 @@ from myoperf.research.training.epochs import BestEpoch, HasWeights
 from myoperf.research.training.prediction import run_in_batches
 from myoperf.research.training.seeds import seeded
 
-__all__ = [
-    "STRATEGIES",
-    "Backbone",
-    "Classifier",
-    "Examples",
-    "Fitted",
-    "Schedule",
-    "Strategy",
-    "activation_map",
-    "backbone_features",
-    "fine_tune",
-    "fit_strategy",
-    "make_head",
-    "predict",
-    "warm_up",
-]
-
 
 class Backbone(HasWeights, Protocol):
     """A network of pictures without its top, such as `KerasBackbone` and `EfficientNetLite0`."""

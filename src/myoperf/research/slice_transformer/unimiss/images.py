@@ -15,8 +15,6 @@ from myoperf.research.slice_stacks import VIEWS, resize_stack, stacks_from_volum
 from myoperf.research.slice_transformer.cases import SliceCases
 from myoperf.types import Float, Float32, Projections, Volume
 
-__all__ = ["ImageSet", "read_images", "simulated_images"]
-
 _PICTURES = (".jpg", ".jpeg", ".png")
 _REAL_GROUP = len(VIEWS)  # groups: the simulated views, the views of real volumes, pictures
 _PICTURE_GROUP = 2 * len(VIEWS)

@@ -18,8 +18,6 @@ from torch.nn import functional as F
 
 from myoperf.research.slice_transformer.unimiss.options import UniMissOptions
 
-__all__ = ["CrossEntropy", "Pair", "ProjectionHead", "loss_2d", "loss_3d"]
-
 
 class ProjectionHead(nn.Module):
     """Three layers, then a weight-normalised one: (B, features) to (B, outputs)."""

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from myoperf.errors import InputError
 from myoperf.research.slice_transformer.unimiss.views import AUTHORS_VIEWS, ViewOptions
 
-__all__ = ["UniMissOptions"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class UniMissOptions:

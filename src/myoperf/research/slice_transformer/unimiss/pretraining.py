@@ -33,8 +33,6 @@ from myoperf.research.training.seeds import seeded
 from myoperf.research.training.weights import HasState, load_checkpoint, save_checkpoint
 from myoperf.types import Float
 
-__all__ = ["Pretrained", "Step", "choose_batch", "cosine_schedule", "effective_rank", "pretrain", "update_teacher"]
-
 
 class Learner(nn.Module):
     """A backbone and its projection head: the student, or the teacher."""

@@ -17,8 +17,6 @@ from myoperf.research.slice_transformer.unimiss.pretraining import Pretrained
 from myoperf.research.training.prediction import run_in_batches
 from myoperf.types import Float
 
-__all__ = ["compare_probes", "probe_features", "probe_pretraining", "probe_scores"]
-
 RANDOM_SEEDS, FOLDS, PROBE_C = (0, 1, 2), 5, 1e-3
 
 

@@ -31,8 +31,6 @@ from myoperf.research.slice_transformer.unimiss.probe import probe_pretraining
 from myoperf.research.slice_transformer.unimiss.views import ViewOptions
 from myoperf.research.training.recipes import pick_recipe
 
-__all__ = ["PROBE_OFFSET", "RECIPES", "Recipe", "run"]
-
 PROBE_OFFSET = 5000
 """Added to a run's seed for the patients that pre-training has not seen."""
 

@@ -17,8 +17,6 @@ from scipy import ndimage
 from myoperf.research.slice_stacks import resize_stack
 from myoperf.types import Float
 
-__all__ = ["AUTHORS_VIEWS", "ViewOptions", "picture_view", "volume_view"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class ViewOptions:
