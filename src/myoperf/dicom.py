@@ -3,8 +3,6 @@
 Parts of the standard (PS3.3, PS3.5, ...) are those of https://www.dicomstandard.org/current.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import uuid

@@ -5,8 +5,6 @@ line, and never carries a patient's data: no name, identifier, date, or path
 above the file's own name.
 """
 
-from __future__ import annotations
-
 
 class MyoPerfError(Exception):
     """Base of every error MyoPerf raises on purpose; the command line prints it as one line."""

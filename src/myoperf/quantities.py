@@ -5,8 +5,6 @@ intervals and the columns of a cohort's table read it; ``python -m myoperf.quant
 (``docs/quantities.md``). A new number needs a field in `myoperf.types` and a row here.
 """
 
-from __future__ import annotations
-
 import csv
 import re
 from collections.abc import Iterator, Mapping

@@ -7,8 +7,6 @@ six distal, six mid, six basal and two apical segments, numbered as Berman et al
 `assign_segments` changes it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType

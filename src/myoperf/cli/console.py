@@ -1,7 +1,5 @@
 """What commands share: progress on standard error, and checks of options."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path

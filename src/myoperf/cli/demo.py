@@ -1,7 +1,5 @@
 """``myoperf demo``: simulate one patient as DICOM, read the files, analyse, write."""
 
-from __future__ import annotations
-
 import tempfile
 from pathlib import Path
 from typing import Annotated

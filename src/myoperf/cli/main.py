@@ -3,8 +3,6 @@
 Only typer loads here. A command imports the package's parts when it runs, so that ``myoperf --help`` answers at once.
 """
 
-from __future__ import annotations
-
 import errno
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``myoperf models``: the shipped weights and their cards."""
 
-from __future__ import annotations
-
 import json
 from importlib import resources
 from typing import Annotated

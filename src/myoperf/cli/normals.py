@@ -1,7 +1,5 @@
 """``myoperf normals``: build normal limits from a folder of normal studies, and list limits."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Annotated

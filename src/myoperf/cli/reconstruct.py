@@ -1,7 +1,5 @@
 """``myoperf reconstruct``: raw projections in, a NIfTI volume out."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

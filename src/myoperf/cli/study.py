@@ -1,7 +1,5 @@
 """``myoperf study``: the papers' experiments."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from importlib import import_module

@@ -1,7 +1,5 @@
 """``myoperf train``: the recipes behind the models."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path

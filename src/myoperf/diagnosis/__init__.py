@@ -1,7 +1,5 @@
 """Probability of obstructive coronary disease per vessel and per patient, with its explanation and its doubt."""
 
-from __future__ import annotations
-
 from myoperf.diagnosis.classifier import Classifier, load_classifier
 from myoperf.diagnosis.explain import occlusion_map
 

@@ -1,7 +1,5 @@
 """Where on the wall a probability comes from: occlusion of the polar map, patch by patch."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

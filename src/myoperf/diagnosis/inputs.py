@@ -1,7 +1,5 @@
 """What the polar-map classifier reads: maps on one grid and scale, and clinical values with flags for missing ones."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

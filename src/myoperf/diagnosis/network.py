@@ -4,8 +4,6 @@ Convolutions wrap around the angle, as the wall does. The last maps are pooled t
 the wall a defect lies. Rest and each clinical value may be missing: a flag for each tells the network.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional

@@ -1,7 +1,5 @@
 """From a dynamic PET volume to flow in 17 segments: curves of wall and blood, then the compartment fit."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -7,8 +7,6 @@ doi:10.1007/s00259-007-0478-2 for Rb-82). Activities are decay-corrected and sha
 are seconds, flow is ml/min/g, K1 ml/min/g and k2 1/min.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations

@@ -5,8 +5,6 @@ the data and their noise allow (empirical Bayes). Subtracting the variance of th
 fails where the two are similar.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Volumes, ejection fraction, motion, thickening and synchrony of a gated scan."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Shape of the ventricle, and motion and thickening of its segments."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from myoperf.gated.tracking import Tracking

@@ -8,8 +8,6 @@ noise, so one smooth field of delay is fitted to all samples, both harmonics, co
 (`myoperf.gated.delay`).
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -7,8 +7,6 @@ the model is moved by the difference until both agree, so that the bias of blurr
 or curved ventricle drops out. Thickness follows from the wall's volume, which the beat keeps.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """The volume curve of a beat: a Fourier fit through the gates' volumes, and how fast the ventricle fills."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from myoperf.errors import InputError

@@ -4,8 +4,6 @@ World frame: LPS millimetres. Index order: (plane, row, column). See `myoperf.ty
 is compiled (`myoperf.geometry.kernels`); nearest neighbour and cubic splines come from scipy.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The disc on which a polar map is shown: anterior up, septum left, inferior down, lateral right."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import ndimage

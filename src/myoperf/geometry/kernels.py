@@ -7,8 +7,6 @@ numba itself takes some tenths of a second to load; the machine code is kept on 
 Images are read through a flat view with strides worked out once, which keeps the inner loop short.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

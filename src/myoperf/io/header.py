@@ -4,8 +4,6 @@ A patient's data goes into the records of `myoperf.types`, never into an error o
 own warnings quote values, so they are suppressed.
 """
 
-from __future__ import annotations
-
 import io
 import logging
 import re

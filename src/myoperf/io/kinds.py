@@ -1,7 +1,5 @@
 """What kind of image a DICOM file contains: modality, raw or reconstructed, gated, short axis, prone, corrected."""
 
-from __future__ import annotations
-
 import re
 from typing import Literal
 

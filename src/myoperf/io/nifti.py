@@ -1,7 +1,5 @@
 """NIfTI volumes: RAS and (x, y, z) in the file, LPS and (plane, row, column) in MyoPerf."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

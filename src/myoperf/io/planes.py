@@ -1,7 +1,5 @@
 """Image planes: orientation and pixel spacing of NM and PET, as the header gives them."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 from pydicom.dataset import Dataset

@@ -4,8 +4,6 @@ Every function names the source of the departure and leaves a file that follows 
 (nuclear medicine) as it is.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

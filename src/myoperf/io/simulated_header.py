@@ -3,8 +3,6 @@
 Nothing comes from a clock or a random source: the same header and image give the same bytes.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Literal
 

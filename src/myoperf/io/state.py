@@ -5,8 +5,6 @@ descriptions, and last the study's description. A text that names both states, o
 nothing; an unknown state stays unknown.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 

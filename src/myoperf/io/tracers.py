@@ -1,7 +1,5 @@
 """Radionuclides and radiopharmaceuticals: their codes and names in DICOM, read and written."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -7,8 +7,6 @@ jump); there is one sampler instead of three; and the U-Net also estimates how f
 pass can start from a better one.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """Candidates for the left ventricle: matched filters over places, sizes and directions of the long axis."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -4,8 +4,6 @@ Inference only: bfloat16 is then safe on every grid (it is the weight gradient t
 of each engine, and how much its masks differ from single precision, is measured by ``benchmarks/lv_engines.py``.
 """
 
-from __future__ import annotations
-
 import copy
 import importlib.util
 import warnings

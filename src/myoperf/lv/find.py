@@ -1,7 +1,5 @@
 """The left ventricle of a transaxial volume, by a classical method that needs no weights."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """From surfaces to label volumes on the image's grid."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy import ndimage
 

@@ -1,7 +1,5 @@
 """Pose and cavity of a left ventricle from a mask of its wall alone."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from myoperf.errors import AnalysisError, InputError

@@ -4,8 +4,6 @@ Stress and rest show one heart. If its pose is certain in one scan and uncertain
 two scans transfers it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

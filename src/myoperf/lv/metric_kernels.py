@@ -1,7 +1,5 @@
 """Compiled steps of the distance between surfaces; imported on first use, since numba takes a while to load."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

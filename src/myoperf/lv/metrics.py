@@ -1,7 +1,5 @@
 """How well two masks agree: Dice overlap and the 95th percentile of the distance between their surfaces."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import numpy as np

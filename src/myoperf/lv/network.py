@@ -1,7 +1,5 @@
 """Find, turn and segment the left ventricle by a small network; the classical method takes over where it fails."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

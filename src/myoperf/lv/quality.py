@@ -1,7 +1,5 @@
 """How far the pose and labels of a left ventricle can be trusted: a confidence and findings."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy import ndimage
 

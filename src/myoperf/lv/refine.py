@@ -1,7 +1,5 @@
 """From a rough candidate to the bullet that fits best: a score of bounded contrasts and a search over it."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy import optimize
 

@@ -3,8 +3,6 @@
 A pose is a centre (LPS mm) and a rotation (3, 3) whose columns are the directions of long axis, anterior and lateral.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from numpy.typing import ArrayLike

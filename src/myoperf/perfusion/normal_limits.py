@@ -8,8 +8,6 @@ abnormal limit lies `LIMIT_MADS` MAD below the mean, about 2.5 SD of a normal di
 J Nucl Cardiol 2005, doi:10.1016/j.nuclcard.2004.10.006).
 """
 
-from __future__ import annotations
-
 import io
 import json
 import re

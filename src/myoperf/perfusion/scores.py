@@ -8,8 +8,6 @@ et al. 2003, doi:10.1161/01.CIR.0000072790.23090.41). The definitions are MyoPer
 every vendor's.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """The perfusion finding in words: size, kind, wall and territory of each defect."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from myoperf.segments import TERRITORIES, Territories

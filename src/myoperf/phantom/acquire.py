@@ -1,7 +1,5 @@
 """Acquisition by a SPECT camera: protocol, dose, movement of the patient, views with Poisson noise."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal

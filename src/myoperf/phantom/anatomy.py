@@ -7,8 +7,6 @@ Attenuation coefficients: water and ICRU tissues after NIST XCOM, rounded; lung 
 water's density.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from itertools import pairwise
 from types import MappingProxyType

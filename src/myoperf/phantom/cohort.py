@@ -1,7 +1,5 @@
 """Write simulated cohorts: DICOM, NIfTI or compact arrays, truth files, one table. Same seed, same bytes."""
 
-from __future__ import annotations
-
 import csv
 import json
 import multiprocessing

@@ -1,7 +1,5 @@
 """Files of a simulated patient: DICOM, NIfTI, arrays, labels and the truth."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The two scans of a cohort's patient: raw views of full physics, or images of the fast model."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal

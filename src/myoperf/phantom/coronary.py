@@ -10,8 +10,6 @@ N-13 ammonia, not checked against the papers. Resting flow holds up to 85 % (Gou
 Med 1984;144:1742 recounts).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import MappingProxyType
 

@@ -6,8 +6,6 @@ and are fitted to the wanted prevalences of LAD, LCX, RCA and of any disease by 
 fitting, which keeps the table's odds between vessels.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType

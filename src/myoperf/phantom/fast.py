@@ -8,8 +8,6 @@ CZT was set by hand against the PhysioNet volumes of patients 1-25 (``benchmarks
 PET carries round values typical of such cameras and is fitted to nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial

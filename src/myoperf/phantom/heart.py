@@ -13,8 +13,6 @@ so that the wall thickens as incompressible tissue must, and the ejection fracti
 weighted with the cones' volumes. Volumes are integrals of ``r^3 / 3`` over directions.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 

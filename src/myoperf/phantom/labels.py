@@ -6,8 +6,6 @@ best wall, with reader noise and bias; a territory is abnormal at a summed stres
 more, a patient if any territory is.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -5,8 +5,6 @@ terms), scaled by the local ejection and shifted by the local phase; the phase's
 exactly. Stress adds dilation and stunning.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 

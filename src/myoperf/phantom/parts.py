@@ -3,8 +3,6 @@
 Frozen and parametric; `myoperf.phantom.records` puts them together and defines the coordinates.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal

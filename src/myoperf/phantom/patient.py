@@ -1,7 +1,5 @@
 """One simulated patient in memory: a study that the main job can analyse, and its truth."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 

@@ -12,8 +12,6 @@ Siegel, 1985) and the mono-exponential scatter kernel (after Axelsson, 1984) are
 form and numbers were not checked against the papers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field

@@ -7,8 +7,6 @@ middle of the wall 20-29 mm, extent 76-104 mm). Those masks outline time-average
 walls are thinner and the end-diastolic radius larger.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import Literal
 

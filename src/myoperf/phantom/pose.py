@@ -8,8 +8,6 @@ wall faces up, the lateral wall left. The paper's translations, of opposite sign
 (left, front), are taken as the move that brings the heart to the middle of the volume.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

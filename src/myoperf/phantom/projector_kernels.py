@@ -5,8 +5,6 @@ contiguous and shares its in-plane weights. A turned grid is (layer, column, pla
 nearest the detector.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -5,8 +5,6 @@ sestamibi, ammonia and rubidium show in practice (Tc-99m: liver high at rest and
 after exercise; bright bowel in some).
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The truth of a simulated patient: pose, volumes, perfusion of every segment, function, disease and labels."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import numpy as np

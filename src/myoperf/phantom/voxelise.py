@@ -4,8 +4,6 @@ Every voxel near a wall is sampled at several points (`supersample` per axis), e
 the tables of that instant's surfaces, so that volumes agree with the closed form to a fraction of a percent.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any

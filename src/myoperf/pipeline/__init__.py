@@ -1,7 +1,5 @@
 """The main job: a study in, a report out. Only this package knows the order of the stages."""
 
-from __future__ import annotations
-
 from myoperf.pipeline.analyze import analyze
 from myoperf.pipeline.clock import StageClock
 from myoperf.pipeline.delivery import FORMATS, check_formats, check_free, write_report

@@ -1,7 +1,5 @@
 """From a study to its report: the stages in their order, on one page."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar

@@ -1,7 +1,5 @@
 """Time and peak memory of each stage, for the report's provenance, and the announcement of stages as they start."""
 
-from __future__ import annotations
-
 import resource
 import sys
 import time

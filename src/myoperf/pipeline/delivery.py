@@ -1,7 +1,5 @@
 """Write a report's files: all of them, or none."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import tempfile

@@ -1,7 +1,5 @@
 """Dynamic PET in the main job: the late frames that show the wall, and flow where the series allows it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

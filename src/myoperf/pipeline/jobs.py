@@ -4,8 +4,6 @@ Studies and cohorts run their jobs by `run_jobs`. A job whose result file exists
 interrupted run resumes where it stopped. `claim_folder` makes sure that all results of a folder have the same settings.
 """
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """Normal limits from a folder of studies with a low likelihood of disease."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor

@@ -1,7 +1,5 @@
 """What the main job calls, and its settings."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 

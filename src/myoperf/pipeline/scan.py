@@ -5,8 +5,6 @@ belongs and everything after it is redone: a pose in place of `locate_ventricle`
 before `unroll`. `myoperf.pipeline.uncertainty` repeats the same functions on resampled data.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace

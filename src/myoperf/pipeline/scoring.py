@@ -1,7 +1,5 @@
 """Stress and rest together: perfusion scores against the nearest limits, and the ratio of the cavities."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """Which segments belong to which vessel, by name or from a file of the user's."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -6,8 +6,6 @@ in a pose shifted by what noise shifts it. Where there are no raw views only the
 All scans of a study are resampled together, so that what compares stress and rest has an interval too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """Registration of two polar maps about the long axis."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

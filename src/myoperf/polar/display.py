@@ -1,7 +1,5 @@
 """The polar map as a disc (bull's eye): anterior up, septum left, inferior down, lateral right."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

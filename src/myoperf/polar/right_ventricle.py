@@ -5,8 +5,6 @@ the left ventricle, anteriorly and inferiorly, there is more activity: two peaks
 short axis. Outside the lateral wall lies lung.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

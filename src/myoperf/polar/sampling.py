@@ -1,7 +1,5 @@
 """Polar maps: maximum and mean over the wall, sampled along the normal of the mid-wall surface."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Findings on a scan's quality: what the reader has to know before relying on a number."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Checks of raw views: counts, gates, truncation; and the lung-heart ratio."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage

@@ -1,7 +1,5 @@
 """Attenuation: the share of each voxel's photons that reaches the camera, computed from an attenuation map."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse

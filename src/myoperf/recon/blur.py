@@ -10,8 +10,6 @@ width, its sum exactly 1, and T(., s) * T(., t) = T(., s + t). The last makes th
 below closed-form: the inner product of two such kernels is T(0, s + t).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Resolution of a parallel-hole collimator at each distance."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

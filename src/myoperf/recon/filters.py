@@ -1,7 +1,5 @@
 """Smoothing after reconstruction."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy import fft
 

@@ -6,8 +6,6 @@ a smooth curve in the sinogram. Shifts between neighbouring views are measured b
 slow trend is subtracted, and what remains above the noise is motion.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Ordered-subsets expectation maximisation."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Forward and back projection between a volume and its views, each the exact transpose of the other."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 

@@ -1,7 +1,5 @@
 """From raw projections to a volume in the patient's space."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

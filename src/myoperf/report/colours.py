@@ -1,7 +1,5 @@
 """Colour scales of the pictures, each defined by its anchor colours."""
 
-from __future__ import annotations
-
 from matplotlib.colors import LinearSegmentedColormap
 
 PERFUSION = LinearSegmentedColormap.from_list(

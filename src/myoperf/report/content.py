@@ -1,7 +1,5 @@
 """The contents of the report as plain texts and tables, which the HTML page and the PDF lay out."""
 
-from __future__ import annotations
-
 from myoperf.report.contract import TIMED_STAGES, findings_of_study
 from myoperf.report.tables import ABSENT, Fact, Table, number, state_title
 from myoperf.types import VESSELS, FilterRecord, Finding, Float, Report, ScanResult

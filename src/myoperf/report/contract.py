@@ -1,7 +1,5 @@
 """``results.json``: the numbers of a report by the contract ``myoperf.report/1``, absent values null."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping, Sequence

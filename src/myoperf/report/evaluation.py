@@ -1,7 +1,5 @@
 """The page of ``myoperf evaluate``: curves and tables in one file that needs no network."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Pictures of blood flow: 17 segments at stress, at rest and their ratio, and the curves it comes from."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

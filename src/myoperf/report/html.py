@@ -1,7 +1,5 @@
 """``report.html``: one self-contained file with its pictures inside, ready to print."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Callable
 from functools import lru_cache

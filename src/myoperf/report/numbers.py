@@ -1,7 +1,5 @@
 """The report's numbers as tables: of the study, by territory, by segment, and blood flow."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

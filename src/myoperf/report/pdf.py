@@ -1,7 +1,5 @@
 """``report.pdf``: A4 landscape, vector text, the first page laid out like a workstation's summary screen."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """``NAME_polar.npz`` and ``NAME_polar.png``: the polar map with everything needed to read it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """One look for every picture, whatever the user's own matplotlib settings are."""
 
-from __future__ import annotations
-
 import io
 import textwrap
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Small tables of texts, the building blocks of the report."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Any

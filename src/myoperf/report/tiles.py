@@ -1,7 +1,5 @@
 """Slices of the ventricle as the clinic lays them out: evenly spaced, equally large, centred on the long axis."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -4,8 +4,6 @@ A set that needs no account is downloaded and checked against the list of SHA-25
 A set that needs one is never downloaded: the files in the folder are verified, and their hashes kept for the next time.
 """
 
-from __future__ import annotations
-
 import csv
 import hashlib
 from collections.abc import Callable, Mapping

@@ -6,8 +6,6 @@ heart fills the picture. Each plane is the mean over its thickness, and each sta
 wall; brighter organs near the heart are clipped. Report pictures give the same record.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

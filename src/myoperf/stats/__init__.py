@@ -1,7 +1,5 @@
 """Statistics of diagnostic tests: areas, intervals, comparisons, calibration."""
 
-from __future__ import annotations
-
 from myoperf.stats.auc import AucTable, ConfidenceInterval, DelongPairs, delong_pairs, delong_table
 from myoperf.stats.bootstrap import (
     bootstrap_auc,

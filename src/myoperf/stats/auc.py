@@ -5,8 +5,6 @@ Xu, IEEE Signal Processing Letters 2014, doi:10.1109/LSP.2014.2337313. Every mod
 call and the covariance of all is one matrix product, so the test between all pairs costs no loop.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

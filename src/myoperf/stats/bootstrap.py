@@ -6,8 +6,6 @@ Introduction to the Bootstrap, 1993. A resample with one class only has no area 
 another draw.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Calibration of probabilities, the benefit of acting on them, and curves over all thresholds."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Comparing many models: multiplicity, rank sums pooled by factor, and a paired alternative."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations

@@ -4,8 +4,6 @@ With one row per vessel, the rows of a patient are dependent: all intervals are 
 probability is the highest of the vessels' (Hajianfar et al. 2025, doi:10.1007/s00259-025-07145-x).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

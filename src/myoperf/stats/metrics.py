@@ -5,8 +5,6 @@ bootstrap by patient where a number is no plain proportion (balanced accuracy, F
 rows belong to one patient.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

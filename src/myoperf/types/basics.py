@@ -1,7 +1,5 @@
 """Names, labels, findings and intervals."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Literal
 

@@ -1,7 +1,5 @@
 """Images: volumes, and projections before reconstruction."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Self
 

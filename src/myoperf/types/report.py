@@ -1,7 +1,5 @@
 """Results of a study: scores, diagnosis, provenance, and the report that holds them all."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """What was measured on a scan."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """What was acquired: scans, and the study of one patient."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Literal
 

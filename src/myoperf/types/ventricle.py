@@ -1,7 +1,5 @@
 """The left ventricle: its pose, and its wall unrolled."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -4,8 +4,6 @@ All lengths are millimetres, all positions LPS. Heights along the axis are measu
 the centre of the half ellipsoid, and are negative towards the apex.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

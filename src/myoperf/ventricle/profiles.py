@@ -1,7 +1,5 @@
 """The wall's peak on profiles of counts along rays."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

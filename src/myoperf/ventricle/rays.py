@@ -7,8 +7,6 @@ most apical, angle 0 is anterior and rises through the septum. Finding, labellin
 following the ventricle through the beat all use this layout; they differ in where they place rings.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 

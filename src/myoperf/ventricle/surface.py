@@ -5,8 +5,6 @@ radius and the thickness to a fraction of a voxel; where the wall is missing the
 pool helps, and a penalised series (`myoperf.ventricle.fit`) closes what is left.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -5,8 +5,6 @@ Blur displaces the peaks and edges of a curved wall. Instead of a table of corre
 moves the model until both measurements agree.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The wall's surfaces along rays: mid-wall, inner and outer edge, and where the wall ends."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

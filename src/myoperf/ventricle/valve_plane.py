@@ -1,7 +1,5 @@
 """Where the wall ends towards the base: the valve plane, in one image or in every gate of a beat."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

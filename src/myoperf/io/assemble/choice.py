@@ -8,8 +8,6 @@ before prone, SPECT without and PET with attenuation correction, then the lower 
 the file's name.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

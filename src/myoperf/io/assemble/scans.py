@@ -1,7 +1,5 @@
 """One scan from its files: image, state, tracer, camera and findings."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

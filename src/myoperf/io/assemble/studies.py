@@ -1,7 +1,5 @@
 """Files and folders to studies: list the files, sort them by header, choose scans, then read their pixels."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace

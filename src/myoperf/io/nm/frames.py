@@ -3,8 +3,6 @@
 Vectors with one number a frame give the order (PS3.3 C.8.4.8); the position in the file means nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Raw NM tomography (TOMO, GATED TOMO) to `Projections`: views joined over detectors and sorted by angle."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Reconstructed NM tomography (RECON TOMO, RECON GATED TOMO, short axis) to `Volume`."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset

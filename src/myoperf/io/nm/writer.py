@@ -4,8 +4,6 @@ Modules: PS3.3 A.5 (NM Image IOD) and C.8.4 (NM Series, Image, Isotope, Detector
 Acquisition, Multi-gated Acquisition, Reconstruction).
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

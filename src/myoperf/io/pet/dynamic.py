@@ -1,7 +1,5 @@
 """Time frames of dynamic PET: when each began, and the factors that make their values comparable."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 

@@ -1,7 +1,5 @@
 """PET slices to `Volume`: sorted by position and time; static, gated or dynamic."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

@@ -3,8 +3,6 @@
 Modules: PS3.3 A.21 (PET Image IOD) and C.8.9 (PET Series, Isotope, Multi-gated Acquisition, Image).
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

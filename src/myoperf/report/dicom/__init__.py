@@ -3,8 +3,6 @@
 All belong to the input's study and are marked as research. `docs/dicom.md` lists the codes.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from myoperf.dicom import save_dataset

@@ -6,8 +6,6 @@ Sources: CID 3717 (the 17 segments), CID 18, CID 3101, SNOMED CT and LOINC as py
 PS3.16 gives them; units are UCUM. `docs/dicom.md` explains every private code.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import MappingProxyType
 

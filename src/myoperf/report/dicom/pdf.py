@@ -1,7 +1,5 @@
 """The report's PDF as a DICOM object: Encapsulated PDF (PS3.3 A.45.1)."""
 
-from __future__ import annotations
-
 from pydicom.dataset import Dataset
 from pydicom.uid import EncapsulatedPDFStorage
 

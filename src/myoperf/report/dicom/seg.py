@@ -1,7 +1,5 @@
 """DICOM Segmentation of the left ventricle: BINARY, on the grid of the analysed volume (PS3.3 A.51)."""
 
-from __future__ import annotations
-
 from copy import deepcopy
 from typing import Any
 

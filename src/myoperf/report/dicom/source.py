@@ -1,7 +1,5 @@
 """What DICOM results take from their source: patient, study, and references to images and frames."""
 
-from __future__ import annotations
-
 import itertools
 import uuid
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """The numbers of a report as a DICOM Structured Report: Comprehensive 3D SR, TID 1500 (PS3.16)."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy

@@ -1,7 +1,5 @@
 """The simulated cohort: patients with angiography, patients that only an expert read, and fresh ones."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -4,8 +4,6 @@ The publication describes the kind of network, but not every width: deeper than 
 The widths, and the shortcut around each block, are MyoPerf's choice.
 """
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 from torch import Tensor, nn

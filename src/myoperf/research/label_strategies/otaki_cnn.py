@@ -4,8 +4,6 @@ The publication describes the kind of network, but not every width: blocks of co
 ReLU and pooling. The widths are MyoPerf's choice.
 """
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 from torch import Tensor, nn

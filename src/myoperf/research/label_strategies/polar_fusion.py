@@ -5,8 +5,6 @@ element-wise maximum of the last maps, then 2D spatial pyramid pooling, He et al
 two dense layers of 128 (ReLU, dropout 0.3, L2 0.01), clinical values joined at the last layer, three logits.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

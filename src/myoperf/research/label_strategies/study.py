@@ -4,8 +4,6 @@ The grid is a list of 728 jobs (13 networks, 4 inputs, with and without augmenta
 task 2). The predictions of each job are a file, so an interrupted run resumes where it stopped.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import time

@@ -6,8 +6,6 @@ paper does not say which epoch's weights it used: here those of the most accurat
 one with the lowest loss. A network whose backbone is frozen is trained on features computed once, one set a rotation.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """Random rotations, and changes of contrast, sharpness, noise and background of a sampled volume."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor

@@ -1,7 +1,5 @@
 """Volumes with a labelled left ventricle, to train and test the networks that find it."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Volumes disturbed on purpose, so that a network fails: what its warning of doubt is tested on."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType

@@ -1,7 +1,5 @@
 """How well a method finds and segments the left ventricle: one row a volume, means with intervals over patients."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict

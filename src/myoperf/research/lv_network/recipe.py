@@ -7,8 +7,6 @@
    the folds' networks, and its results on simulated volumes are its own, on patients of another seed.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace

@@ -6,8 +6,6 @@ two fifths of the maximum across it (`apparent_labels`). Everything that is meas
 anatomical labels as its truth.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType

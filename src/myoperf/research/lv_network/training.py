@@ -1,7 +1,5 @@
 """Training of the compact network that finds the left ventricle: random poses, localiser and U-Net in one loop."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Mapping, Sequence

@@ -6,8 +6,6 @@ does. Scans with a warning about the ventricle are left out, and the maps are po
     python -m myoperf.research.normal_limits.recipe czt -o LIMITS
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace

@@ -4,8 +4,6 @@ The kind is chosen by cross-validation. Guo et al. 2017, arXiv:1706.04599 (tempe
 2002, doi:10.1145/775047.775151 (isotonic).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

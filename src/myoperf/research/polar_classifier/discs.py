@@ -1,7 +1,5 @@
 """Polar maps as pictures for networks of photographs, and simulated maps that need no image."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Evaluate a polar-map classifier: compared with TPD and SSS, in subgroups, on other cameras, with abstention."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

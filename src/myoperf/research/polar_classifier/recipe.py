@@ -1,7 +1,5 @@
 """``myoperf train polar``: draw simulated patients, train, calibrate and evaluate the classifier, write its card."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path

@@ -5,8 +5,6 @@ number of the card from a third, on which nothing was chosen. The imaged patient
 not imaged: their true perfusion is blurred and given the artefacts of an imaged patient of the training part.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -15,8 +15,6 @@ The paper leaves some points open. Assumed here:
 - A 1^3 convolution labels the last features of each of the three finest levels (deep supervision).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal

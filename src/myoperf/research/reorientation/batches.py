@@ -1,7 +1,5 @@
 """Batches of volumes on one cubic grid, in random poses, with their true labels and pose."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

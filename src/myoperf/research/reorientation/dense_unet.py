@@ -6,8 +6,6 @@ added, not concatenated, and short residual paths around the dense blocks of the
 paper gives no sizes for 3D: growth 12, three to four layers per block, three poolings and dropout 0.2 are assumed.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

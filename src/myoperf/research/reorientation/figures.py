@@ -1,7 +1,5 @@
 """Figures 4 and 6 of Ni et al. 2023: estimated pose and wall volume against the true ones."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

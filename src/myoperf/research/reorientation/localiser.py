@@ -6,8 +6,6 @@ half the field wide. A grid of 64 or more is first averaged down to 32 a side: v
 an eighth of the time, so that it can be learned from more volumes.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -4,8 +4,6 @@ As printed, masks are compared with the truth in the *true* pose while the netwo
 *estimates*, rotations by their Euler angles, and masks by their overlap alone; `Stabilisation` changes all three.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

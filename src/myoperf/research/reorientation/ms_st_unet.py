@@ -17,8 +17,6 @@ The paper leaves some points open. Assumed here:
 - "Sep": the segmentation uses the pose but sends no gradient back to it.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, replace
 from typing import Literal
 

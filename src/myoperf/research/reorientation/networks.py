@@ -1,7 +1,5 @@
 """The networks of Ni et al. 2023 by name: ablations (their Table 3) and peers (Table 4), in two sizes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Literal
 

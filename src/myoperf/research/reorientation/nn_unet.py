@@ -5,8 +5,6 @@ up, deep supervision at every stage of the way up but the lowest (whose weight i
 plan for anisotropic voxels, patches and memory are left out: volumes here are whole, cubic and small.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

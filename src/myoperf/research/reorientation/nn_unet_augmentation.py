@@ -1,7 +1,5 @@
 """The augmentation of nnU-Net (Isensee et al. 2021, doi:10.1038/s41592-020-01008-z, supplement 4), with MONAI."""
 
-from __future__ import annotations
-
 import math
 from importlib import import_module
 from typing import Any

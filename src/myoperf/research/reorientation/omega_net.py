@@ -9,8 +9,6 @@ things are; each U-Net of the stack takes the turned volume and the features of 
 way for the first of them.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """The output of every network of the study, and labels on the grid of each of its levels."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor

@@ -12,8 +12,6 @@ rows downwards to inferior, columns to lateral, a right-handed frame. The transl
 image to the centre, the opposite of T.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 

@@ -1,7 +1,5 @@
 """ResNet50 in 3D, the localiser of the full MS-ST-UNet (He et al. 2016, doi:10.1109/CVPR.2016.90)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor, nn

@@ -5,8 +5,6 @@ Differences from the paper: the patients are simulated, so the truth is exact; n
 given frame; all masks are compared in the given frame, so that a wrong pose is not excused by a mask in its own frame.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache

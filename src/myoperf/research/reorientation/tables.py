@@ -1,7 +1,5 @@
 """Tables and figures from rows of evaluated volumes: tables 3 and 4, figures 4 and 6 of Ni et al. 2023."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType

@@ -1,7 +1,5 @@
 """Training of MS-ST-UNet, its ablations and its peers, all alike (Ni et al. 2023, section 3)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeGuard

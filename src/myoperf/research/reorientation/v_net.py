@@ -4,8 +4,6 @@ Ni et al. 2023 compare with "V-Net structure [18]" and give no sizes: those of t
 each convolution as in the public implementations (the original has none).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

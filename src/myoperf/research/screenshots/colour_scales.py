@@ -3,8 +3,6 @@
 The anchors are approximations of scales in common use; a workstation's own may be given instead.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any

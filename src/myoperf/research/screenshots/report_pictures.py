@@ -7,8 +7,6 @@ centre of their blocks, a dark background. The views are recognised by their sha
 below; one open to the left). A picture that cannot be such a report is refused with the reason.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

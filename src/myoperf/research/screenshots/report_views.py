@@ -4,8 +4,6 @@ A short-axis slice is a ring; a horizontal long-axis one a horseshoe open below,
 horseshoe open to the left, broader than high. A picture without such rows is refused with the reason.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from itertools import product
 

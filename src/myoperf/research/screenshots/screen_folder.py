@@ -5,8 +5,6 @@ optionally, map: which polar map of the page in reading order, counted from 1; 1
 have several pictures, all of one label.
 """
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import re

@@ -6,8 +6,6 @@ back into counts by the scale they lie on. What a map shows (stress, rest, a dif
 is not read: the caller chooses the map.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

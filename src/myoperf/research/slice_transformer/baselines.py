@@ -1,7 +1,5 @@
 """The convolutional networks of table 3 of Zhao et al. (see `multi_branch`), on a picture of the slices."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any

@@ -11,8 +11,6 @@ which `mit_weights` reads; those were trained with instance norm and leaky ReLU,
 norm and ReLU: both are available.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple

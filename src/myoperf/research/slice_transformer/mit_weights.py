@@ -6,8 +6,6 @@ Every encoder or decoder key must map to one of `mit`'s keys, and each of those 
 silently. Files that MyoPerf's pre-training writes hold `mit`'s keys and the configuration they were trained with.
 """
 
-from __future__ import annotations
-
 import argparse
 import re
 from collections.abc import Mapping

@@ -5,8 +5,6 @@ of the public SPECT-MPI set. On simulated patients that nothing was chosen on, i
 shipped polar classifier's, are compared with the polar classifier alone.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

@@ -6,8 +6,6 @@ Berkaya et al., Comput Biol Med 2020;123:103893, doi:10.1016/j.compbiomed.2020.1
 of the set describe; MyoPerf has not been run on the set itself.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

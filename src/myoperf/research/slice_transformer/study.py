@@ -7,8 +7,6 @@ tables start from random numbers, and pre-trained models are added. Every traini
 own, so an interrupted study resumes.
 """
 
-from __future__ import annotations
-
 import hashlib
 import time
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Areas under the ROC curve with bootstrap intervals by patient, and the tables of recipe and study made of them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

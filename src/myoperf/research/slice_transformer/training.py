@@ -4,8 +4,6 @@ Source: Zhao et al. (see `multi_branch`), section 3.5: the rarer class upsampled
 and intensity augmentation; AdamW, learning rate 1e-5, batch 16, 200 epochs, cross-entropy.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path

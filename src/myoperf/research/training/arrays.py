@@ -1,7 +1,5 @@
 """Arrays by name in one compressed NumPy file, without pickles."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

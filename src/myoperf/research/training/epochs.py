@@ -1,7 +1,5 @@
 """Keep the weights of the best epoch."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Protocol
 

@@ -1,7 +1,5 @@
 """Batched prediction."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -1,7 +1,5 @@
 """Choose a recipe by name."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import TypeVar
 

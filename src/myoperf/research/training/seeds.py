@@ -1,7 +1,5 @@
 """Seeds of PyTorch's random numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

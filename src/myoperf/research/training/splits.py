@@ -1,7 +1,5 @@
 """Deal patients to parts."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

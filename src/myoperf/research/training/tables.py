@@ -1,7 +1,5 @@
 """Tables of a study as CSV and Markdown, with a manifest that says how they were made."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

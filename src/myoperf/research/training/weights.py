@@ -1,7 +1,5 @@
 """Weights, models with their cards, and checkpoints to resume from, as files that are whole or absent."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

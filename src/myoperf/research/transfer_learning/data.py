@@ -1,7 +1,5 @@
 """Pictures to learn from: simulated stress maps, or screens of a workstation with a class a patient."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Choose the head by Hyperband, as Hai et al. 2022 did, on features computed once."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -6,8 +6,6 @@ Or run on a folder of screens with a class a patient, as the paper's were, split
 test than the test part.
 """
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """Tables 3 and 4 of Hai et al. 2022 with intervals, and activation maps."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -5,8 +5,6 @@ change, so they are computed once, not once an epoch; the head's weights come ou
 the frozen trunk below the first open layer.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

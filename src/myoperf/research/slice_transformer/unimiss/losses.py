@@ -6,8 +6,6 @@ formulas (3) to (5) as Zhao et al. (see `multi_branch`) number them. Their formu
 symmetry, and the authors' code, have H(f2, f1).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Settings of UniMiSS pre-training."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from myoperf.errors import InputError

@@ -8,8 +8,6 @@ Source: Xie et al., ECCV 2022, doi:10.1007/978-3-031-19803-8_33 (UniMiSS). Formu
 `multi_branch`), the running mean, is printed as mu <- lambda mu + (1 - lambda) mu; the second mu is the student's.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass

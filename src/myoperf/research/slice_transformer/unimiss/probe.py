@@ -1,7 +1,5 @@
 """What pre-trained features are worth: a logistic regression on frozen features, against random encoders."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -5,8 +5,6 @@ along depth); pictures are their single slices. Real volumes and pictures in ``-
 tested on other simulated patients: see `probe`.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

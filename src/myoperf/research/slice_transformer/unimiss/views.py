@@ -5,8 +5,6 @@ plane at 0.8-1.2 of the view's size and mirrored along every axis with probabili
 stress and rest, such views lose what distinguishes patients: `ViewOptions` makes them weaker.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
