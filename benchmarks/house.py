@@ -73,6 +73,23 @@ def count(source: Path) -> Counter[str]:
     return held
 
 
+def kinds(source: Path) -> Counter[str]:
+    """Count lines of code by what they are for: what is left after names and imports is the work itself."""
+    held: Counter[str] = Counter()
+    for path in source.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        lines = code_lines(text)
+        for node in ast.parse(text).body:
+            name = ast.unparse(node.targets[0]) if isinstance(node, ast.Assign) else ""
+            kind = "lists of public names" if name == "__all__" else ""
+            if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+                kind = "deferred annotations"
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                kind = "imports"
+            held[kind or "the rest"] += len(lines & set(range(node.lineno, (node.end_lineno or 0) + 1)))
+    return held
+
+
 def is_exempt(node: Function) -> bool:
     """Whether a function is a command of typer or compiled by numba."""
     names = ast.dump(ast.Module(body=[ast.Expr(d) for d in node.decorator_list], type_ignores=[]))
@@ -184,6 +201,9 @@ def run_count(source: Path, given: argparse.Namespace) -> None:
     if given.write:
         rows = [(name, before[name], now[name]) for name in sorted(now | before)]
         write_csv("house_count", ("package", "before", "now"), [*rows, ("all", before.total(), now.total())])
+        split, old_split = kinds(source), kinds(source_at(given.against))
+        split_rows = [(kind, old_split[kind], split[kind], split[kind] - old_split[kind]) for kind in sorted(old_split)]
+        write_csv("house_kinds", ("kind", "before", "now", "change"), split_rows)
     raise SystemExit(bool(given.against) and now.total() >= before.total())
 
 
