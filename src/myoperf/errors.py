@@ -27,7 +27,7 @@ class AnalysisError(MyoPerfError):
 
 
 class MissingWeightsError(MyoPerfError):
-    """A network was asked for whose weights are not on this machine."""
+    """The weights of a requested network are not on this machine."""
 
 
 class OutputExistsError(MyoPerfError):

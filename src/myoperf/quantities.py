@@ -123,7 +123,7 @@ class Quantity:
 
 
 def _read_table() -> Iterator[Quantity]:
-    """Read the table that lies beside this module."""
+    """Read the table in ``quantities.csv``."""
     with Path(__file__).with_suffix(".csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             scheme, _, value = row["code"].partition(" ")

@@ -29,7 +29,7 @@ harmonic of thickness and the weights; measured on the same tuning patients, eac
 _MOTION_TRUST = 2.0
 """Extra weight of motion in the fit: thickness has systematic errors that its noise does not show."""
 _DISAGREES = 2.0
-"""Disagreement of thickness and motion, in units of noise, from which they are said to differ."""
+"""Disagreement of thickness and motion, in units of noise, above which they count as different."""
 _MOTION_RINGS = (0.25, 0.92)
 """Part of the wall, from apex (0) to base (1), whose motion is used."""
 

@@ -168,7 +168,7 @@ def _write_all(report: Report, folder: Path, formats: Collection[str], clock: St
 
 def _write_dicom(report: Report, folder: Path, *, keep_pdf: bool) -> None:
     """Write SEG, SR and the encapsulated PDF into ``dicom/``."""
-    from myoperf.report.dicom import write_dicom_results  # highdicom takes long to load: only when asked for
+    from myoperf.report.dicom import write_dicom_results  # highdicom takes long to load
 
     pdf = folder / "report.pdf"
     write_dicom_results(report, folder / "dicom", pdf.read_bytes())

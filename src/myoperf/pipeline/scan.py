@@ -152,7 +152,7 @@ def transfer_uncertain_pose(
 
 
 def orient_scan(located: LocatedScan, models: Models, options: Options) -> OrientedScan:
-    """Turn a scan to short axis and, where asked for, label every gate of a gated scan."""
+    """Turn a scan to short axis and, if requested, label every gate of a gated scan."""
     frame = located.fit.frame
     turned = short_axis(located.summed, frame, spacing_mm=options.slice_mm)
     gates: Volume | None = None

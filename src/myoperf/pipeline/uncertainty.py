@@ -190,7 +190,7 @@ def interval_from_outline(
     Raises
     ------
     InputError
-        When fewer than three draws are asked for, or can be measured, or the level is not between 0 and 1.
+        When fewer than three draws are requested, or can be measured, or the level is not between 0 and 1.
     """
     if draws < _FEWEST or not 0.0 < level < 1.0:
         raise InputError(f"An interval needs 3 draws or more and a level between 0 and 1; got {draws} and {level}.")

@@ -1,4 +1,4 @@
-"""Simulated volumes with the true pose and labels of the left ventricle, to train on beside real volumes.
+"""Simulated volumes with the true pose and labels of the left ventricle, to train on in addition to real ones.
 
 Readers draw the wall as it looks: blurred, so nearly twice as thick as it is. A network that learns from their masks
 and from simulation must be taught one meaning of "wall"; here it is the *apparent* wall, which a reader would draw at
