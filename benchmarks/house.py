@@ -17,6 +17,7 @@ import ast
 import csv
 import io
 import subprocess
+import sys
 import tarfile
 import tempfile
 import tokenize
@@ -61,7 +62,8 @@ def source_at(commit: str | None) -> Path:
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
             archive.extractall(folder.parent, filter="data")
     config = str(ROOT / "pyproject.toml")
-    subprocess.run(["ruff", "format", "-q", "--config", config, str(folder)], check=True)
+    formatter = [sys.executable, "-m", "ruff", "format", "-q", "--config", config]
+    subprocess.run([*formatter, str(folder)], check=True)
     return folder / "myoperf"
 
 

@@ -11,7 +11,7 @@ from myoperf.gated import measure_function
 from myoperf.gated.regional import PHASE_RESPONSE
 from myoperf.phantom.fast import image_model, simulate_fast
 from myoperf.phantom.population import draw_patient
-from myoperf.phantom.records import PopulationOptions
+from myoperf.phantom.records import Grid, PopulationOptions
 from myoperf.polar import sample_polar_map
 
 TABLE = Path(__file__).parents[2] / "docs/results/phase_response.csv"
@@ -45,7 +45,8 @@ def test_the_spread_of_a_simulated_heart_is_measured_in_full():
     patient = draw_patient(rng, PopulationOptions())
     patient = replace(patient, function=replace(patient.function, phase_sd_deg=28.0))
     model = replace(image_model("spect", rng, tracer=patient.tracer), noise=0.0)
-    gated, labels, frame = simulate_fast(patient, rng, model=model, gates=8, quick_labels=True, shape=(44, 44, 44))
+    grid = Grid.centred((44, 44, 44), 6.6, patient.scan_centre_mm)
+    gated, labels, frame = simulate_fast(patient, rng, model=model, gates=8, quick_labels=True, grid=grid)
     polar = sample_polar_map(gated.summed(), labels, frame).maximum
     synchrony = measure_function(gated, frame, polar).synchrony
     assert synchrony.phase_sd_deg == pytest.approx(28.0, rel=0.1)

@@ -128,8 +128,8 @@ def test_lower_dose_is_noisier(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"modality": "pet"}, "does not go with Tc-99m"),
-        ({"population": PET}, "does not go with N-13"),
+        ({"modality": "pet"}, "cannot be simulated with Tc-99m"),
+        ({"population": PET}, "cannot be simulated with N-13"),
         ({"modality": "mri"}, "spect, czt, pet"),
         ({"fast": True, "attenuation_map": True}, "raw SPECT views"),
         ({"misregistration_mm": 3.0}, "needs the attenuation map"),

@@ -3,10 +3,10 @@ import math
 import pytest
 import torch
 
+from myoperf.lv.compact_network import matrix_from_six
 from myoperf.research.reorientation.pose import (
     euler_from_matrix,
     matrix_from_euler,
-    matrix_from_six,
     pose_matrix,
     relative_pose,
     sample_back,
