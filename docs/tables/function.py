@@ -44,13 +44,13 @@ def line(group: str, rows: pd.DataFrame, name: str) -> list[str]:
 
 def verdict(name: str, groups: dict[str, pd.DataFrame], *, goal: float = 0.9) -> str:
     """Say whether the goal of r is met in every group of at least 4 patients."""
-    said = []
+    verdicts = []
     for group, rows in groups.items():
         if len(rows) > 3:
             r, low, _ = correlation(rows[f"{name}_true"].to_numpy(), rows[name].to_numpy())
             how = "met" if low >= goal else "met by the estimate only" if r >= goal else f"**missed by {goal - r:.2f}**"
-            said.append(f"in {group} {how}")
-    return f"Goal for {name}, r of {goal:g}: {'; '.join(said)}."
+            verdicts.append(f"in {group} {how}")
+    return f"Goal for {name}, r of {goal:g}: {'; '.join(verdicts)}."
 
 
 def goals(people: pd.DataFrame) -> list[str]:

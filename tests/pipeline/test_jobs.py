@@ -27,8 +27,10 @@ def test_a_folder_takes_jobs_of_its_own_settings_only(tmp_path):
 
 
 def test_a_folder_that_version_0_1_0_began_is_resumed(tmp_path):
-    (tmp_path / "settings.json").write_text(json.dumps({"mark": "77", "myoperf": "0.1.0", "seed": 0}))
+    begun = json.dumps({"mark": "77", "myoperf": "0.1.0", "seed": 0})
+    (tmp_path / "settings.json").write_text(begun)
     claim_folder(tmp_path, {"myoperf": "0.2.0", "seed": 0})
+    assert (tmp_path / "settings.json").read_text() == begun
 
 
 def test_finished_jobs_are_kept_and_the_others_run_in_order(tmp_path):
