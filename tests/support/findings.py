@@ -1,6 +1,7 @@
 """The findings that a package's code makes, read from its syntax."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "src/myoperf"
@@ -36,8 +37,8 @@ def constants(node, function, module):
 def findings_of(module):
     """``"code severity"`` of every finding that a module makes."""
     functions = [f for f in ast.walk(module) if isinstance(f, ast.FunctionDef)]
-    for function in functions:
-        nested = {node for f in functions if f in set(ast.walk(function)) - {function} for node in ast.walk(f)}
+    for function in filter(lambda function: calls_of("Finding", function), functions):
+        nested = {node for f in functions if f is not function and f in set(ast.walk(function)) for node in ast.walk(f)}
         for call in set(calls_of("Finding", function)) - nested:
             codes, severities = (constants(argument, function, module) for argument in call.args[:2])
             assert codes, ast.unparse(call)
@@ -45,7 +46,8 @@ def findings_of(module):
             yield from (f"{code} {severity}" for code in codes for severity in severities)
 
 
+@cache
 def findings_of_package():
     """Return ``"code severity"`` of every finding that the package makes."""
     modules = [ast.parse(file.read_text(encoding="utf-8")) for file in sorted(PACKAGE.rglob("*.py"))]
-    return {finding for module in modules for finding in findings_of(module)}
+    return frozenset(finding for module in modules for finding in findings_of(module))
