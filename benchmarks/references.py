@@ -168,7 +168,7 @@ def help_texts(setup: Setup, *words: str) -> dict[str, list[str]]:
     """Return the help of a command and of all its sub-commands, by command."""
     lines = [line.rstrip() for line in printed(setup.myoperf, *words, "--help").splitlines()]
     texts = {" ".join(("myoperf", *words)): lines}
-    for name in re.findall(r"^│ ([a-z][a-z-]*)", "\n".join(lines).partition("─ Commands ─")[2], re.MULTILINE):
+    for name in re.findall(r"^(?:│| ) ([a-z][a-z-]*)", "\n".join(lines).partition("Commands")[2], re.MULTILINE):
         texts |= help_texts(setup, *words, name)
     return texts
 

@@ -18,22 +18,36 @@ if TYPE_CHECKING:
     from myoperf.types import LVFrame
 
 
+STATES = ("stress", "rest")
+
+
 @app.command()
 def analyze(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files or folders: NM/PT DICOM, NIfTI.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", hidden=True)],
     out: Out = Path("myoperf-report"),
-    state: Annotated[str | None, typer.Option(help="stress or rest, where the files do not say.")] = None,
+    state: Annotated[
+        str | None, typer.Option(metavar="|".join(STATES), help="State of the scan, where its file does not say.")
+    ] = None,
     formats: Annotated[
-        str, typer.Option(help="What to write, comma-separated: html, pdf, json, nifti, polar, dicom; or all.")
+        str,
+        typer.Option(
+            metavar="FORMAT,...",
+            help="What to write, separated by commas: html, pdf, json, nifti, polar, dicom; or all.",
+        ),
     ] = "all",
     frame: Annotated[
         str | None,
-        typer.Option(help="Pose of the left ventricle, used as given: 'apex;base;anterior', each x,y,z in LPS mm."),
+        typer.Option(
+            metavar="APEX;BASE;ANTERIOR",
+            help="Pose of the left ventricle, used as given: 'x,y,z;x,y,z;x,y,z', in mm towards the patient's left, "
+            "back and head (DICOM's axes); ANTERIOR is a direction.",
+        ),
     ] = None,
     territories: Annotated[
         str,
         typer.Option(
-            metavar="NAME|FILE", help="Segments of each artery: default, segment-16-lad, left-dominant, or a JSON file."
+            metavar="NAME|FILE",
+            help="Segments of each artery: default, segment-16-lad or left-dominant, or a JSON file.",
         ),
     ] = "default",
     limits: Annotated[
@@ -42,12 +56,17 @@ def analyze(
             metavar="FOLDER", help="Your own normal limits (myoperf normals build), instead of those of the package."
         ),
     ] = None,
-    lv: Annotated[str, typer.Option(help="What locates the left ventricle: network or classical.")] = "network",
+    lv: Annotated[str, typer.Option(metavar="network|classical", help="What locates the left ventricle.")] = "network",
     engine: Annotated[
-        str, typer.Option(help="How the network runs: auto, float32, bfloat16, openvino, openvino-bfloat16.")
+        str,
+        typer.Option(
+            metavar="auto|float32|bfloat16|openvino|openvino-bfloat16",
+            help="How the network runs; auto is bfloat16 where the processor has it, else float32.",
+        ),
     ] = "auto",
     device: Annotated[
-        str, typer.Option(help="What the networks run on: auto (a CUDA GPU where there is one), cpu or cuda.")
+        str,
+        typer.Option(metavar="auto|cpu|cuda", help="What the networks run on; auto is a CUDA GPU where there is one."),
     ] = "auto",
     diagnosis: Annotated[
         bool, typer.Option(help="Report the classifier's probabilities of disease (trained on simulated patients).")
@@ -55,7 +74,11 @@ def analyze(
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Analyse the studies in files and folders and write their reports."""
+    """Analyse the studies in files and folders; write their reports.
+
+    PATH is a file or a folder: DICOM (NM or PT, raw or reconstructed) or NIfTI. Give as many as there are; files of one
+    patient's visit become one study.
+    """
     from myoperf import pipeline
     from myoperf.io import read_studies
     from myoperf.perfusion import preferred_limits, read_limits_folder
@@ -69,7 +92,7 @@ def analyze(
         gate_labels="nifti" in wanted,
         command=_command_line(),
     )
-    given = None if state is None else one_of("--state", state, ("stress", "rest"))
+    given = None if state is None else one_of("--state", state, STATES)
     own = read_limits_folder(limits) if limits is not None else ()
     pipeline.check_free(out, overwrite=overwrite)
     with stages(quiet=quiet) as announce:

@@ -11,9 +11,13 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    rich_markup_mode=None,  # plain help: quick, and readable in any terminal and encoding
+    context_settings={"max_content_width": 100},
 )
 
-Out = Annotated[Path, typer.Option("-o", "--out", help="Folder for the results; must be new or empty.")]
+Out = Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", help="Folder for the results; new or empty.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in the folder.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers: the same seed gives the same result.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result.")]
+Seed = Annotated[
+    int, typer.Option(min=0, metavar="N", help="Seed of all random numbers: the same seed gives the same result.")
+]

@@ -30,11 +30,17 @@ def show() -> None:
 
 @data.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="physionet-mps or spect-mpi.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the set; files that are there are verified.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", hidden=True)],
+    out: Annotated[
+        Path,
+        typer.Option("-o", "--out", metavar="FOLDER", help="Folder of the set; files that are there are verified."),
+    ],
     quiet: Quiet = False,
 ) -> None:
-    """Fetch a public set, each file checked by hash; a set that needs an account is verified where you put it."""
+    """Fetch a public set and check each file by hash.
+
+    NAME is physionet-mps, or spect-mpi, which needs an account and is verified where you put it.
+    """
     from myoperf.research.public_sets import SETS, fetch_files
 
     entry = SETS[one_of("The set", name, tuple(SETS))]

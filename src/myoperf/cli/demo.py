@@ -13,13 +13,13 @@ from myoperf.cli.console import stages
 @app.command()
 def demo(
     out: Out = Path("myoperf-demo"),
-    seed: Annotated[int, typer.Option(help="Which simulated patient.")] = 11,
+    seed: Annotated[int, typer.Option(metavar="N", help="Which simulated patient.")] = 11,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Simulate one patient as DICOM, then analyse it; needs no file and no network.
+    """Simulate one patient as DICOM, then analyse it.
 
-    The patient's files and known truth are kept under simulated/ in the results.
+    Needs no file and no network. The patient's files and known truth are kept under simulated/ in the results.
     """
     from myoperf import pipeline
     from myoperf.io import read_studies

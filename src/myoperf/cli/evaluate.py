@@ -21,15 +21,14 @@ SHOWN = 8
 
 @app.command()
 def evaluate(
-    predictions: Annotated[
-        Path, typer.Argument(metavar="PREDICTIONS.csv", help="Columns patient, truth (0 or 1), and one for each model.")
-    ],
+    predictions: Annotated[Path, typer.Argument(metavar="PREDICTIONS.csv", hidden=True)],
     out: Out = Path("myoperf-evaluation"),
     threshold: Annotated[
-        float, typer.Option(help="Positive at or above this probability; choose it on other patients.")
+        float,
+        typer.Option(metavar="P", help="Positive at or above this probability (0-1); choose it on other patients."),
     ] = 0.5,
-    resamples: Annotated[int, typer.Option(min=10, help="Bootstrap resamples.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
+    resamples: Annotated[int, typer.Option(min=10, metavar="N", help="Bootstrap resamples.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the bootstrap.")] = 0,
     factors: Annotated[
         Path | None,
         typer.Option(
@@ -38,7 +37,11 @@ def evaluate(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Measure and compare classifiers: metrics with intervals, ROC, DeLong, bootstrap, calibration."""
+    """Measure and compare classifiers, with intervals.
+
+    PREDICTIONS.csv has the columns patient and truth (0 or 1), then one column of probabilities for each model, and may
+    have a column vessel. Writes metrics with 95 % intervals, ROC curves, DeLong's test, bootstrap and calibration.
+    """
     from myoperf.pipeline.delivery import write_whole_folder
     from myoperf.stats import evaluation
     from myoperf.stats.predictions import read_factors, read_predictions

@@ -16,22 +16,34 @@ app.add_typer(normals, name="normals")
 
 @normals.command()
 def build(
-    folder: Annotated[Path, typer.Argument(help="One sub-folder for each patient with a low likelihood of disease.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the limits.")],
-    name: Annotated[str, typer.Option(help="Name of the limits in reports.")],
-    provenance: Annotated[str, typer.Option(help="Where the studies come from; say so when they are simulated.")],
-    licence: Annotated[str, typer.Option(help="Terms under which the limits may be used.")],
-    version: Annotated[str, typer.Option(help="Version of the limits.")] = "1",
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", hidden=True)],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", help="Folder for the limits.")],
+    name: Annotated[str, typer.Option(metavar="NAME", help="Name of the limits in reports.")],
+    provenance: Annotated[
+        str, typer.Option(metavar="TEXT", help="Where the studies come from; say so if they are simulated.")
+    ],
+    licence: Annotated[str, typer.Option(metavar="TEXT", help="Terms under which the limits may be used.")],
+    version: Annotated[str, typer.Option(metavar="TEXT", help="Version of the limits.")] = "1",
     tracer: Annotated[
-        str | None, typer.Option(help="Tracer the limits hold for, e.g. Tc-99m; by default each tracer in the files.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Tracer the limits hold for, such as Tc-99m; by default each tracer in the files."
+        ),
     ] = None,
     camera: Annotated[
-        str | None, typer.Option(help="Camera the limits hold for, or each: limits for every camera in the files.")
+        str | None,
+        typer.Option(
+            metavar="NAME|each", help="Camera the limits hold for; each: limits for every camera in the files."
+        ),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Number of processes.")] = 1,
     quiet: Quiet = False,
 ) -> None:
-    """Pool normal polar maps into mean and spread, by sex and state."""
+    """Build normal limits from normal studies, by sex and state.
+
+    FOLDER has one sub-folder of files for each patient with a low likelihood of disease. Their polar maps are pooled to
+    mean and spread.
+    """
     from myoperf.perfusion import write_limits
     from myoperf.perfusion.normal_limits import MIN_MAPS
     from myoperf.pipeline.normals import measure_normals, patient_folders, pool_normals
@@ -65,9 +77,9 @@ def build(
 
 @normals.command()
 def show(
-    folder: Annotated[Path | None, typer.Argument(help="Folder of your limits; by default the package's.")] = None,
+    folder: Annotated[Path | None, typer.Argument(metavar="FOLDER", hidden=True)] = None,
 ) -> None:
-    """List the limits of the package, or those in a folder."""
+    """List the limits of the package, or those in FOLDER."""
     from myoperf.perfusion import read_limits_folder, shipped_limits
 
     limits = shipped_limits() if folder is None else read_limits_folder(folder)

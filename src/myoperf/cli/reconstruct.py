@@ -12,24 +12,34 @@ from myoperf.errors import InputError, OutputExistsError
 
 @app.command()
 def reconstruct(
-    file: Annotated[Path, typer.Argument(help="Raw projections: NM DICOM.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="NIfTI file to write (.nii.gz).")],
-    iterations: Annotated[int, typer.Option(min=1, help="Iterations of OSEM.")] = 4,
-    subsets: Annotated[int, typer.Option(min=1, help="Subsets of OSEM.")] = 4,
+    file: Annotated[Path, typer.Argument(metavar="FILE", hidden=True)],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="NIfTI file to write (.nii.gz or .nii).")],
+    iterations: Annotated[int, typer.Option(min=1, metavar="N", help="Iterations of OSEM.")] = 4,
+    subsets: Annotated[int, typer.Option(min=1, metavar="N", help="Subsets of OSEM.")] = 4,
     cutoff: Annotated[
-        float, typer.Option(help="Cut-off of the Butterworth filter, as a fraction of Nyquist; 0 for no filter.")
+        float,
+        typer.Option(
+            metavar="SHARE", help="Cut-off of the Butterworth filter as a share of the Nyquist frequency; 0: no filter."
+        ),
     ] = 0.5,
-    order: Annotated[int, typer.Option(min=1, help="Order of the Butterworth filter.")] = 5,
+    order: Annotated[int, typer.Option(min=1, metavar="N", help="Order of the Butterworth filter.")] = 5,
     psf: Annotated[
-        str | None, typer.Option(help="Collimator whose response is corrected: ge-lehr or siemens-lehr.")
+        str | None,
+        typer.Option(
+            metavar="ge-lehr|siemens-lehr", help="Collimator whose response is corrected for; by default none."
+        ),
     ] = None,
     attenuation: Annotated[
-        Path | None, typer.Option(help="Attenuation map: NIfTI in 1/cm, in the space of the projections.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Attenuation map: NIfTI in 1/cm, in the space of the projections."),
     ] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Reconstruct raw projections to a transaxial volume; gates are kept."""
+    """Reconstruct raw projections to a transaxial volume.
+
+    FILE holds the projections (NM DICOM, TOMO or GATED TOMO). Gates are kept.
+    """
     from myoperf import recon
     from myoperf.io import read_nifti, read_studies, write_nifti
     from myoperf.types import Projections

@@ -16,16 +16,27 @@ if TYPE_CHECKING:
     from myoperf.phantom.records import PopulationOptions
 
 
+KINDS = ("dicom", "nifti", "arrays")
+MODALITIES = ("spect", "czt", "pet")
+PET_TRACERS = ("N-13", "Rb-82")
+DOSES = ("full", "half", "quarter")
+
+
 @app.command()
 def simulate(
-    n: Annotated[int, typer.Argument(min=1, help="How many patients.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the cohort; must be new or empty.")],
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
+    n: Annotated[int, typer.Argument(min=1, metavar="N", hidden=True)],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", help="Folder for the cohort; new or empty.")],
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed gives the same bytes.")] = 0,
     as_: Annotated[
-        str, typer.Option("--as", help="What to write: dicom, nifti (volumes) or arrays (for training).")
+        str,
+        typer.Option(
+            "--as", metavar="|".join(KINDS), help="What to write; nifti: volumes, arrays: NumPy, for training."
+        ),
     ] = "dicom",
-    modality: Annotated[str, typer.Option(help="spect (raw views), czt or pet (reconstructed).")] = "spect",
-    tracer: Annotated[str, typer.Option(help="Tracer of PET: N-13 or Rb-82.")] = "N-13",
+    modality: Annotated[
+        str, typer.Option(metavar="|".join(MODALITIES), help="spect: raw views; czt and pet: reconstructed volumes.")
+    ] = "spect",
+    tracer: Annotated[str, typer.Option(metavar="|".join(PET_TRACERS), help="Tracer of PET.")] = "N-13",
     fast: Annotated[bool, typer.Option("--fast", help="Make SPECT volumes by the fast model, without views.")] = False,
     reconstructed: Annotated[
         bool,
@@ -35,35 +46,43 @@ def simulate(
         bool, typer.Option("--attenuation-map", help="With raw views: also the attenuation map, NIfTI in 1/cm.")
     ] = False,
     misregistration: Annotated[
-        float, typer.Option(min=0, help="Standard deviation of the attenuation map's displacement, mm.")
+        float, typer.Option(min=0, metavar="MM", help="Standard deviation of the attenuation map's displacement, mm.")
     ] = 0.0,
     normal: Annotated[bool, typer.Option("--normal", help="Only patients without coronary disease.")] = False,
-    male: Annotated[float, typer.Option(min=0, max=1, help="Share of men.")] = 0.75,
-    gates: Annotated[int, typer.Option(min=1, help="Gates of raw studies: 8, 16 or 32; 1 for ungated.")] = 8,
-    views: Annotated[int, typer.Option(min=8, help="Number of views over the arc.")] = 60,
-    arc: Annotated[int, typer.Option(help="Degrees that the views cover: 180 or 360.")] = 180,
-    pixel: Annotated[float, typer.Option(min=2, max=12, help="Pixel size of the views, mm (64 x 64 pixels).")] = 6.6,
-    dose: Annotated[str, typer.Option(help="full, half or quarter of the clinical counts.")] = "full",
+    male: Annotated[float, typer.Option(min=0, max=1, metavar="SHARE", help="Share of men.")] = 0.75,
+    gates: Annotated[int, typer.Option(min=1, metavar="1|8|16|32", help="Gates of raw studies; 1: not gated.")] = 8,
+    views: Annotated[int, typer.Option(min=8, metavar="N", help="Number of views over the arc.")] = 60,
+    arc: Annotated[int, typer.Option(metavar="180|360", help="Degrees that the views cover.")] = 180,
+    pixel: Annotated[
+        float, typer.Option(min=2, max=12, metavar="MM", help="Pixel size of the views, mm (64 x 64 pixels).")
+    ] = 6.6,
+    dose: Annotated[
+        str, typer.Option(metavar="|".join(DOSES), help="Counts: those of a clinical scan, half or a quarter of them.")
+    ] = "full",
     prevalence: Annotated[
         str | None,
         typer.Option(
-            help="Shares with obstructive disease, 'LAD,LCX,RCA,patient'; by default those of an angiography cohort."
+            metavar="LAD,LCX,RCA,PATIENT",
+            help="Shares with obstructive disease of each artery and of any; by default an angiography cohort's.",
         ),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Number of processes.")] = 1,
     quiet: Quiet = False,
 ) -> None:
-    """Simulate patients whose truth is known: images, truth files and a table."""
+    """Simulate N patients whose truth is known.
+
+    Writes each patient's images and truth, and a table of all (cohort.csv).
+    """
     from myoperf.phantom.acquire import Protocol
     from myoperf.phantom.cohort import simulate_cohort
     from myoperf.phantom.cohort_scans import CohortOptions
     from myoperf.phantom.records import PopulationOptions
 
-    pet_tracer = one_of("--tracer", tracer, ("N-13", "Rb-82"))
+    pet_tracer = one_of("--tracer", tracer, PET_TRACERS)
     population = PopulationOptions(normal=normal, male=male, tracer=pet_tracer if modality == "pet" else "Tc-99m")
     options = CohortOptions(
-        as_=one_of("--as", as_, ("dicom", "nifti", "arrays")),
-        modality=one_of("--modality", modality, ("spect", "czt", "pet")),
+        as_=one_of("--as", as_, KINDS),
+        modality=one_of("--modality", modality, MODALITIES),
         fast=fast,
         reconstructed=reconstructed,
         attenuation_map=attenuation_map,
@@ -74,7 +93,7 @@ def simulate(
             views=views,
             arc_deg=one_of("--arc", arc, (180, 360)),
             pixel_mm=pixel,
-            dose=one_of("--dose", dose, ("full", "half", "quarter")),
+            dose=one_of("--dose", dose, DOSES),
         ),
     )
     with counting("simulating", quiet=quiet, total=n) as progress:

@@ -32,26 +32,33 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 @app.command()
 def study(
-    name: Annotated[str, typer.Argument(help="two-stage, label-strategies, ms-st-unet or multi-branch-mit.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", hidden=True)],
     out: Annotated[
         Path,
         typer.Option(
-            "-o", "--out", help="Folder for the tables; new or empty, or one where the same study was interrupted."
+            "-o",
+            "--out",
+            metavar="FOLDER",
+            help="Folder for the tables; new or empty, or one where the same study was interrupted.",
         ),
     ] = Path("myoperf-study"),
-    scale: Annotated[str, typer.Option(help="Size of the study: smoke, small or full.")] = "smoke",
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same patients.")] = 0,
+    scale: Annotated[str, typer.Option(metavar="|".join(SCALES), help="Size of the study.")] = "smoke",
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed gives the same patients.")] = 0,
     list_: Annotated[bool, typer.Option("--list", help="For two-stage: list the backbones and stop.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The list as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --list: as JSON.")] = False,
     weights: Annotated[
         str | None,
         typer.Option(
-            help="For multi-branch-mit: a UniMiSS checkpoint. For two-stage: none, imagenet or a folder of NETWORK.h5."
+            metavar="none|imagenet|PATH",
+            help="For multi-branch-mit: a UniMiSS checkpoint. For two-stage: none, imagenet or a folder of NETWORK.h5.",
         ),
     ] = None,
     choose_on: Annotated[
         str | None,
-        typer.Option(help="For two-stage, what the epoch is chosen on: validation, or test as in the paper."),
+        typer.Option(
+            metavar="validation|test",
+            help="For two-stage: what the epoch is chosen on; test as in the paper.",
+        ),
     ] = None,
     data: Annotated[
         str | None,
@@ -62,7 +69,12 @@ def study(
         ),
     ] = None,
 ) -> None:
-    """Run a paper's experiment, on simulated patients or on your data; write its tables as CSV and Markdown."""
+    """Run a paper's experiment; write its tables.
+
+    NAME is two-stage (Hai et al. 2022), label-strategies (Hajianfar et al. 2025), ms-st-unet (Ni et al. 2023) or
+    multi-branch-mit (Zhao et al.). The patients are simulated, unless --data gives your own.
+    Tables are CSV and Markdown.
+    """
     if list_:
         _list_backbones(name, as_json=as_json)
         return

@@ -26,24 +26,30 @@ SCALES = ("smoke", "small", "full")
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(help="lv, polar, slices or unimiss.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for weights, card and log.")] = Path(
-        "myoperf-training"
-    ),
-    scale: Annotated[str, typer.Option(help="Size of the training: smoke, small or full.")] = "small",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of patients, weights and augmentation.")] = 0,
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", hidden=True)],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="FOLDER", help="Folder for weights, card and log.")
+    ] = Path("myoperf-training"),
+    scale: Annotated[str, typer.Option(metavar="|".join(SCALES), help="Size of the training.")] = "small",
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of patients, weights and augmentation.")] = 0,
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder of real data to train on as well; what it holds depends on the recipe."),
+        typer.Option(
+            metavar="FOLDER", help="Folder of real data to train on as well; what it holds depends on the recipe."
+        ),
     ] = None,
     weights: Annotated[
         Path | None,
-        typer.Option(help="For slices: UniMiSS checkpoint (the authors' or your own) to start from."),
+        typer.Option(metavar="FILE", help="For slices: UniMiSS checkpoint (the authors' or your own) to start from."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint in the folder.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a model by its committed recipe; writes weights and a card."""
+    """Train a model by its recipe; write weights and a card.
+
+    RECIPE is lv (the network that finds the left ventricle), polar (the classifier of polar maps), slices (the
+    multi-branch transformer) or unimiss (its pre-training).
+    """
     module = RECIPES[one_of("The recipe", recipe, tuple(RECIPES))]
     one_of("--scale", scale, SCALES)
     if data is not None and not data.exists():
