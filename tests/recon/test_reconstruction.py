@@ -86,7 +86,7 @@ def test_likelihood_rises_with_every_iteration(psf):
     whole = Projector(geometry)
 
     def likelihood(subsets, iterations):
-        projectors = [Projector(geometry, views) for views in interleaved_subsets(30, subsets)]
+        projectors = [Projector(geometry, views) for views in interleaved_subsets(projections.angles_deg, subsets)]
         expected = np.maximum(whole.forward(osem(counts, projectors, iterations=iterations)), 1e-9)
         return float((counts * np.log(expected.astype(np.float64)) - expected).sum())
 
@@ -171,13 +171,35 @@ def test_gates_together_equal_gates_apart(psf):
 
 @pytest.mark.parametrize(("views", "subsets"), [(30, 4), (7, 3), (5, 8), (1, 4), (64, 4)])
 def test_subsets_use_every_view_once_and_are_recorded(views, subsets):
-    groups = interleaved_subsets(views, subsets)
+    groups = interleaved_subsets(np.linspace(0, 180, views), subsets)
     assert sorted(v for group in groups for v in group) == list(range(views))
     assert max(map(len, groups)) - min(map(len, groups)) <= 1
     projections = Projections(np.ones((1, views, 4, 8)), np.linspace(0, 180, views), (5.0, 5.0))
     record = reconstruct(projections, ReconOptions(subsets=subsets)).record
     assert list(record.views_per_subset) == [len(g) for g in groups]
     assert record.subsets == min(views, subsets)
+
+
+@pytest.mark.parametrize("step", [6.0, 24.0], ids=["half turn", "whole turn"])
+def test_the_same_views_give_the_same_image_whichever_way_the_camera_turned(step):
+    counts = np.random.default_rng(8).poisson(20.0, (1, 15, 4, 20)).astype(np.float32)
+    clockwise = Projections(counts, (225.0 - step * np.arange(15)) % 360.0, (6.0, 6.0))
+    counter = Projections(counts[:, ::-1], clockwise.angles_deg[::-1], (6.0, 6.0))
+    options = ReconOptions(subsets=4)  # 15 views: the subsets differ in size
+    one, other = (reconstruct(views, options).volume.array for views in (clockwise, counter))
+    assert_allclose(other, one, rtol=1e-5, atol=1e-5 * one.max())
+
+
+def test_an_axis_off_the_middle_of_the_detector_is_reconstructed_in_its_place():
+    centred = point_projections((18.0, -12.0, 40.0), ARCS["RAO to LPO"])
+    columns = 2  # whole columns, so that the shifted views are exact
+    offset = np.full(centred.views, columns * centred.pixel_mm[1])
+    shifted = replace(centred, array=np.roll(centred.array, columns, axis=3), axis_offset_mm=offset)
+    expected, got = (reconstruct(views, ReconOptions(post_filter=False)).volume.array for views in (centred, shifted))
+    assert np.unravel_index(got.argmax(), got.shape) == np.unravel_index(expected.argmax(), expected.shape)
+    assert_allclose(got, expected, atol=0.02 * expected.max())
+    ignored = reconstruct(replace(shifted, axis_offset_mm=None), ReconOptions(post_filter=False)).volume.array
+    assert abs(ignored - expected).max() > 0.2 * expected.max()
 
 
 def test_butterworth_has_its_gain_at_the_cutoff_and_keeps_the_sum():

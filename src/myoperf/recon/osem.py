@@ -3,15 +3,36 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from myoperf.recon.projector import Projector
 from myoperf.types import Float32
 
 
-def interleaved_subsets(views: int, subsets: int) -> tuple[tuple[int, ...], ...]:
-    """Return subsets that take the views in turn; where they do not divide evenly, sizes differ by one view."""
-    count = min(subsets, views)
-    return tuple(tuple(range(first, views, count)) for first in range(count))
+def interleaved_subsets(angles_deg: ArrayLike, subsets: int) -> tuple[tuple[int, ...], ...]:
+    """Return subsets that take the views in turn along the orbit; where they do not divide evenly, sizes differ by one.
+
+    The order depends on the angles alone, not on the order in which views are stored, so that the same views give the
+    same image whichever direction of rotation a file states: by falling angle from the far side of the largest gap,
+    or from 360 degrees down where the views are spread evenly over a full turn.
+
+    Parameters
+    ----------
+    angles_deg
+        Shape (views,), as in `myoperf.types.Projections`.
+
+    Examples
+    --------
+    >>> interleaved_subsets([45, 30, 15, 0], 2), interleaved_subsets([0, 15, 30, 45], 2)
+    (((0, 2), (1, 3)), ((3, 1), (2, 0)))
+    """
+    falling = np.round(-np.asarray(angles_deg, dtype=np.float64), 6) % 360.0
+    order = np.argsort(falling, kind="stable")
+    gaps = np.diff(falling[order], append=falling[order][0] + 360.0)
+    if np.isclose(gaps, gaps.max(), atol=1e-3).sum() == 1:
+        order = np.roll(order, -int(np.argmax(gaps)) - 1)
+    count = min(subsets, order.size)
+    return tuple(tuple(int(view) for view in order[first::count]) for first in range(count))
 
 
 def osem(counts: Float32, projectors: Sequence[Projector], *, iterations: int) -> Float32:

@@ -94,7 +94,7 @@ def reconstruct(
             "Projections need positive counts; these have none, or negative ones (already corrected views?)."
         )
     geometry = SystemGeometry.of(projections, options.psf)
-    subsets = interleaved_subsets(projections.views, options.subsets)
+    subsets = interleaved_subsets(projections.angles_deg, options.subsets)
     factors = None
     if attenuation is not None:
         mu = attenuation_on_grid(attenuation, geometry, projections.axis_lps_mm)
@@ -113,7 +113,7 @@ def _record(
     projections: Projections, options: ReconOptions, geometry: SystemGeometry, attenuated: bool, volume: Volume
 ) -> ReconstructionRecord:
     """Record every parameter of a reconstruction."""
-    subsets = interleaved_subsets(projections.views, options.subsets)
+    subsets = interleaved_subsets(projections.angles_deg, options.subsets)
     cutoff = options.butterworth_cutoff * nyquist_per_mm(volume)
     smoothing = FilterRecord(
         name="butterworth",

@@ -35,6 +35,9 @@ class SystemGeometry:
         Their size.
     radius_mm
         Axis to collimator face, one for each view; needed with a response.
+    axis_offset_mm
+        Where the axis of rotation is seen on the detector, one for each view, as in `myoperf.types.Projections`;
+        empty where that is its middle.
     response
         Collimator blur, or None for a perfect collimator.
     """
@@ -46,6 +49,7 @@ class SystemGeometry:
     row_mm: float
     radius_mm: tuple[float, ...] | None = None
     response: CollimatorResponse | None = None
+    axis_offset_mm: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.response is not None and (self.radius_mm is None or len(self.radius_mm) != len(self.angles_deg)):
@@ -67,6 +71,7 @@ class SystemGeometry:
             row_mm=float(row_mm),
             radius_mm=None if radius is None else tuple(radius.tolist()),
             response=response,
+            axis_offset_mm=() if projections.axis_offset_mm is None else tuple(projections.axis_offset_mm.tolist()),
         )
 
     @cached_property
@@ -133,7 +138,8 @@ def footprints(
     x, y = geometry.voxels_mm
     angles = np.deg2rad(geometry.angles_deg)[list(views)][:, None]
     cosine, sine = np.cos(angles), np.sin(angles)
-    column = (y * sine - x * cosine) / geometry.column_mm + 0.5 * (geometry.columns - 1) + pad
+    offset = np.array(geometry.axis_offset_mm)[list(views)][:, None] if geometry.axis_offset_mm else 0.0
+    column = (y * sine - x * cosine + offset) / geometry.column_mm + 0.5 * (geometry.columns - 1) + pad
     # A shadow without slope (a view along the grid) is the limit of a very steep one.
     sides = np.maximum(np.abs(np.concatenate([cosine, sine], axis=1)), 1e-5)
     wide, narrow = sides.max(axis=1)[:, None], sides.min(axis=1)[:, None]

@@ -119,6 +119,9 @@ class Projections:
     axis_lps_mm
         World position of the axis of rotation at the middle row: (x, y, z). The reconstruction
         puts its grid's centre here.
+    axis_offset_mm
+        Shape (views,), where the axis of rotation is seen: its distance from the middle of the detector along the
+        columns (centre of rotation offset); None where it is the middle.
     """
 
     array: Array
@@ -126,6 +129,7 @@ class Projections:
     pixel_mm: tuple[float, float]
     radius_mm: Float | None = None
     axis_lps_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    axis_offset_mm: Float | None = None
 
     def __post_init__(self) -> None:
         array = np.asarray(self.array)
@@ -151,6 +155,12 @@ class Projections:
                 raise GeometryError("The radius must be positive and given for every view.")
             radius.flags.writeable = False
             object.__setattr__(self, "radius_mm", radius)
+        if self.axis_offset_mm is not None:
+            offset = np.array(self.axis_offset_mm, dtype=np.float64)
+            if offset.shape != angles.shape or not np.isfinite(offset).all():
+                raise GeometryError("The axis' offset must be finite and given for every view.")
+            offset.flags.writeable = False
+            object.__setattr__(self, "axis_offset_mm", offset)
 
     @property
     def frames(self) -> int:
