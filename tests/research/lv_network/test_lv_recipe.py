@@ -1,6 +1,5 @@
 import json
 import math
-from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -36,11 +35,11 @@ def case(patient="A", name="A-1"):
 
 @pytest.fixture
 def small(monkeypatch):
-    """Train a small network in single precision: bfloat16 is emulated, and slow, on most processors."""
+    """Train a small network, in single precision on every processor."""
     torch.set_num_threads(1)
     config = LVCompactConfig(channels=(4, 6, 8), locator_channels=(4, 6, 8))
     monkeypatch.setattr(lv, "LVCompact", lambda: LVCompact(config))
-    monkeypatch.setattr(torch, "autocast", lambda *args, **settings: nullcontext())
+    monkeypatch.setattr(lv, "cpu_has_bfloat16", lambda: False)
     return config
 
 
@@ -100,6 +99,18 @@ def test_a_training_that_was_stopped_resumes_to_the_same_network(small, tmp_path
 def test_absent_weights_are_named(tmp_path):
     with pytest.raises(MissingWeightsError, match="not installed"):
         load_network_lv(tmp_path)
+
+
+@pytest.mark.parametrize("in_hardware", [False, True])
+def test_bfloat16_is_used_only_where_the_processor_has_it(small, monkeypatch, in_hardware):
+    """Emulated, it takes some twenty times as long as single precision."""
+    monkeypatch.setattr(lv, "cpu_has_bfloat16", lambda: in_hardware)
+    net, used = LVCompact(small), []
+    for part in (net, net.locator):
+        part.register_forward_hook(lambda *_: used.append(torch.is_autocast_enabled("cpu")))
+    losses(net, [case()])
+    assert used
+    assert set(used) == {in_hardware}
 
 
 @pytest.mark.slow

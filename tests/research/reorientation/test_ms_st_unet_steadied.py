@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from myoperf.lv.compact_network import matrix_from_six
+from myoperf.research.reorientation import training
 from myoperf.research.reorientation.batches import Batch, FieldOfView
 from myoperf.research.reorientation.losses import Stabilisation, segmentation_loss, total_loss, truth_in_pose
 from myoperf.research.reorientation.networks import build_lv_network
@@ -138,3 +139,11 @@ def test_bfloat16_only_where_no_grid_is_below_a_kernel(name, side, safe):
     net.train()
     assert low_precision_is_safe(net, FieldOfView(side=side, voxel_mm=5.0)) is safe
     assert net.training
+
+
+@pytest.mark.parametrize(
+    ("side", "in_hardware", "low"), [(16, False, False), (16, True, False), (64, False, False), (64, True, True)]
+)
+def test_training_is_in_bfloat16_only_where_it_is_safe_and_in_hardware(monkeypatch, side, in_hardware, low):
+    monkeypatch.setattr(training, "cpu_has_bfloat16", lambda: in_hardware)
+    assert training._trains_in_bfloat16(build_lv_network("nn-unet"), FieldOfView(side=side, voxel_mm=5.0)) is low

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from myoperf.geometry import index_from_lps, transform_points
 from myoperf.lv.compact_network import LVCompact, matrix_from_six
+from myoperf.lv.engine import cpu_has_bfloat16
 from myoperf.lv.sampling import (
     COARSE,
     COARSE_MM,
@@ -149,7 +150,7 @@ def _segment_step(
 ) -> Tensor:
     """Loss of the U-Net: overlap and cross-entropy on the voxels of the volume, and the error of the pose."""
     drawn = [_crop_of(case, schedule, rng) for case in batch]
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=cpu_has_bfloat16()):
         logits, pose = net(torch.stack([d[0] for d in drawn]))
     total = _pose_loss(pose.float(), torch.stack([d[4] for d in drawn]))
     for case, (_, centre, rotation, spacing, _), out in zip(batch, drawn, logits.float(), strict=True):
@@ -171,7 +172,7 @@ def _locate_step(net: LVCompact, batch: Sequence[PreparedCase], rng: np.random.G
         centre = turn.T @ (case.centre_mm - case.middle_mm - shift) / (stretch * 0.5 * COARSE * COARSE_MM)
         # The centre, in halves of a field of 320 mm, is weighed by 4, as in the U-Net's units of 40 mm.
         targets.append(_pose_row(4 * centre, turn.T @ case.rotation, case.log_length - float(np.log(stretch))))
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=cpu_has_bfloat16()):
         pose = net.locator(torch.stack(fields)).float()
     return _pose_loss(torch.cat([4 * pose[:, :3], pose[:, 3:]], 1), torch.stack(targets))
 
@@ -192,6 +193,9 @@ def train_lv(
     quiet: bool = True,
 ) -> LVCompact:
     """Train a network; writes ``checkpoint.pt`` and ``log.jsonl``. A resumed training gives the same network.
+
+    The forward passes are in bfloat16 where the processor has it, otherwise in single precision: bfloat16 that is
+    emulated takes some twenty times as long.
 
     Parameters
     ----------
