@@ -103,7 +103,7 @@ def test_absent_weights_are_named(tmp_path):
 
 @pytest.mark.parametrize("in_hardware", [False, True])
 def test_bfloat16_is_used_only_where_the_processor_has_it(small, monkeypatch, in_hardware):
-    """Emulated, it takes some twenty times as long as single precision."""
+    """Emulated, it takes some 16 times as long as single precision."""
     monkeypatch.setattr(lv, "cpu_has_bfloat16", lambda: in_hardware)
     net, used = LVCompact(small), []
     for part in (net, net.locator):

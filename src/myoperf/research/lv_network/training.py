@@ -195,7 +195,7 @@ def train_lv(
     """Train a network; writes ``checkpoint.pt`` and ``log.jsonl``. A resumed training gives the same network.
 
     The forward passes are in bfloat16 where the processor has it, otherwise in single precision: bfloat16 that is
-    emulated takes some twenty times as long.
+    emulated takes some 16 times as long.
 
     Parameters
     ----------
