@@ -142,7 +142,7 @@ def test_bfloat16_only_where_no_grid_is_below_a_kernel(name, side, safe):
 
 
 @pytest.mark.parametrize(
-    ("side", "in_hardware", "low"), [(16, False, False), (16, True, False), (64, False, False), (64, True, True)]
+    ("side", "in_hardware", "low"), [(32, False, False), (32, True, False), (64, False, False), (64, True, True)]
 )
 def test_training_is_in_bfloat16_only_where_it_is_safe_and_in_hardware(monkeypatch, side, in_hardware, low):
     monkeypatch.setattr(training, "cpu_has_bfloat16", lambda: in_hardware)
