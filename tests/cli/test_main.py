@@ -7,15 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import myoperf
 from myoperf.io import write_nifti
 from myoperf.types import Volume
-
-MYOPERF = Path(sys.executable).parent / "myoperf"
-
-
-def call(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([MYOPERF, *map(str, words)], capture_output=True, text=True, timeout=120, check=False)
-
+from support.command import run_command
 
 HEAVY = ("highdicom", "matplotlib", "nibabel", "numba", "pandas", "pydicom", "scipy", "sklearn", "torch")
 
@@ -35,6 +30,12 @@ def test_the_package_and_its_help_load_no_heavy_library(statement):
     assert ("analyze" in done.stdout) == ("run()" in statement)
 
 
+def test_the_installed_program_is_this_package():
+    program = Path(sys.executable).parent / "myoperf"
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"myoperf {myoperf.__version__}"
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [("note.txt", b"not an image"), ("cut.dcm", b"\0" * 128 + b"DICM" + b"\2\0"), ("empty.nii.gz", b"")],
@@ -42,7 +43,7 @@ def test_the_package_and_its_help_load_no_heavy_library(statement):
 def test_a_file_it_cannot_use_gives_one_line_and_exit_code_2(tmp_path, name, content):
     file = tmp_path / name
     file.write_bytes(content)
-    done = call("analyze", file, "-o", tmp_path / "out", "--quiet")
+    done = run_command("analyze", file, "-o", tmp_path / "out", "--quiet")
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
     assert "Traceback" not in done.stderr
@@ -50,7 +51,7 @@ def test_a_file_it_cannot_use_gives_one_line_and_exit_code_2(tmp_path, name, con
 
 
 def test_a_path_that_is_not_there_gives_exit_code_2(tmp_path):
-    done = call("analyze", tmp_path / "nowhere", "-o", tmp_path / "out", "--quiet")
+    done = run_command("analyze", tmp_path / "nowhere", "-o", tmp_path / "out", "--quiet")
     assert done.returncode == 2
     assert "nowhere" in done.stderr
 
@@ -58,7 +59,7 @@ def test_a_path_that_is_not_there_gives_exit_code_2(tmp_path):
 def test_an_existing_folder_is_never_overwritten(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "keep.txt").write_text("mine")
-    done = call("analyze", tmp_path, "-o", tmp_path / "out", "--quiet", "--overwrite")
+    done = run_command("analyze", tmp_path, "-o", tmp_path / "out", "--quiet", "--overwrite")
     assert done.returncode == 2
     assert (tmp_path / "out" / "keep.txt").read_text() == "mine"
 
@@ -73,7 +74,7 @@ def test_an_existing_folder_is_never_overwritten(tmp_path):
     ],
 )
 def test_a_wrong_option_is_refused_in_one_line_that_names_it(tmp_path, words, cause):
-    done = call("analyze", tmp_path, "-o", tmp_path / "out", "--quiet", *words)
+    done = run_command("analyze", tmp_path, "-o", tmp_path / "out", "--quiet", *words)
     assert done.returncode == 2
     (line,) = done.stderr.strip().splitlines()
     assert cause in line
@@ -91,7 +92,7 @@ def test_a_wrong_option_is_refused_in_one_line_that_names_it(tmp_path, words, ca
 def test_models_that_cannot_run_are_refused_in_one_line(tmp_path, words, cause):
     volume = Volume(np.random.default_rng(0).random((8, 9, 10)).astype(np.float32), np.diag([4.0, 4.0, 4.0, 1.0]))
     write_nifti(tmp_path / "stress.nii.gz", volume)
-    done = call("analyze", tmp_path / "stress.nii.gz", "-o", tmp_path / "out", "--quiet", *words)
+    done = run_command("analyze", tmp_path / "stress.nii.gz", "-o", tmp_path / "out", "--quiet", *words)
     assert done.returncode == 2
     (line,) = [line for line in done.stderr.strip().splitlines() if not line.startswith("skipped")]
     assert cause in line

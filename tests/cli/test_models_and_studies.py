@@ -2,20 +2,13 @@
 
 import hashlib
 import json
-import subprocess
-import sys
 from importlib import resources
-from pathlib import Path
 
-MYOPERF = Path(sys.executable).parent / "myoperf"
-
-
-def call(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([MYOPERF, *map(str, words)], capture_output=True, text=True, check=False)
+from support.command import run_command
 
 
 def test_every_shipped_model_has_a_card_that_fits_its_weights():
-    done = call("models", "--json")
+    done = run_command("models", "--json")
     assert done.returncode == 0, done.stderr
     cards = json.loads(done.stdout)
     assert cards
@@ -29,7 +22,7 @@ def test_every_shipped_model_has_a_card_that_fits_its_weights():
 
 
 def test_the_backbones_of_the_two_stage_paper_are_listed():
-    done = call("study", "two-stage", "--list", "--json")
+    done = run_command("study", "two-stage", "--list", "--json")
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
     assert len(rows) == 15
@@ -38,6 +31,6 @@ def test_the_backbones_of_the_two_stage_paper_are_listed():
 
 def test_an_unknown_study_or_scale_gives_one_line(tmp_path):
     for words in (("study", "five-stage"), ("study", "two-stage", "--scale", "huge")):
-        done = call(*words, "-o", tmp_path / "out")
+        done = run_command(*words, "-o", tmp_path / "out")
         assert done.returncode == 2
         assert len(done.stderr.strip().splitlines()) == 1

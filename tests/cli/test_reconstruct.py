@@ -1,20 +1,14 @@
 """``myoperf reconstruct``: raw projections in, a volume out, on the real raw study."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import nibabel as nib
 import numpy as np
 import pytest
 
-MYOPERF = Path(sys.executable).parent / "myoperf"
+from support.command import run_command
 
 
-def call(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [MYOPERF, "reconstruct", *map(str, words), "--quiet"], capture_output=True, text=True, check=False
-    )
+def call(*words: object):
+    return run_command("reconstruct", *words, "--quiet")
 
 
 @pytest.mark.real

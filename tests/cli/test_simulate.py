@@ -2,19 +2,14 @@
 
 import csv
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-MYOPERF = Path(sys.executable).parent / "myoperf"
+from support.command import run_command
 
 
-def simulate(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [MYOPERF, "simulate", *map(str, words), "--quiet"], capture_output=True, text=True, check=False
-    )
+def simulate(*words: object):
+    return run_command("simulate", *words, "--quiet")
 
 
 @pytest.mark.slow
@@ -47,16 +42,12 @@ def test_what_cannot_be_gives_one_line_and_writes_nothing(tmp_path, words):
 
 
 def test_modality_arc_and_pixels_reach_the_files(tmp_path, monkeypatch):
-    from typer.testing import CliRunner
-
-    from myoperf.cli.main import app
-
     seen = []
     monkeypatch.setattr("myoperf.phantom.cohort.simulate_cohort", lambda n, out, **given: seen.append(given) or out)
-    words = ["simulate", "1", "-o", str(tmp_path / "c"), "--quiet"]
+    words = (1, "-o", tmp_path / "c")
     flags = ("--arc", "360", "--pixel", "6.4", "--attenuation-map", "--misregistration", "5")
-    assert CliRunner().invoke(app, [*words, *flags]).exit_code == 0
-    assert CliRunner().invoke(app, [*words, "--modality", "pet", "--tracer", "Rb-82", "--as", "nifti"]).exit_code == 0
+    assert simulate(*words, *flags).returncode == 0
+    assert simulate(*words, "--modality", "pet", "--tracer", "Rb-82", "--as", "nifti").returncode == 0
     spect, pet = (given["options"] for given in seen)
     assert (spect.protocol.arc_deg, spect.protocol.pixel_mm, spect.misregistration_mm) == (360, 6.4, 5.0)
     assert (pet.modality, pet.population.tracer, pet.as_) == ("pet", "Rb-82", "nifti")

@@ -1,17 +1,15 @@
 """The main job on real studies, as a user runs it: every file of the contract, in the right place."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.real
+from support.command import run_command
 
-MYOPERF = Path(sys.executable).parent / "myoperf"
+pytestmark = pytest.mark.real
 
 STUDY_KEYS = {"study_uid", "patient_id", "sex", "age_years"}
 SCAN_KEYS = {
@@ -25,10 +23,8 @@ SCORE_KEYS = {
 STAGES = {"read", "reconstruct", "orient", "segment", "polar", "quantify", "diagnose", "report", "total"}
 
 
-def analyze(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [MYOPERF, "analyze", *map(str, words), "--quiet"], capture_output=True, text=True, check=False, timeout=300
-    )
+def analyze(*words: object):
+    return run_command("analyze", *words, "--quiet")
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +89,9 @@ def test_an_existing_result_is_kept_without_overwrite(ge, real):
 
 def test_a_reconstructed_study_passes_through_with_stress_and_rest(real, tmp_path):
     folder = real / "physionet_mps" / "dicom"
-    done = analyze(folder / "P17_ReconRest.dcm", folder / "P17_ReconStress_gate.dcm", "-o", tmp_path / "out")
+    done = analyze(
+        folder / "P17_ReconRest.dcm", folder / "P17_ReconStress_gate.dcm", "-o", tmp_path / "out", "--formats", "json"
+    )
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert {scan["name"] for scan in results["scans"]} == {"stress", "rest"}

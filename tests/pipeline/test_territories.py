@@ -1,9 +1,6 @@
 """Territories by name or file, through the main job into results and pictures."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +15,7 @@ from myoperf.report.bullseye import BullEye, draw_disc, draw_key
 from myoperf.report.colours import PERFUSION
 from myoperf.segments import TERRITORIES, assign_segments
 from myoperf.types import Volume
+from support.command import run_command
 
 
 def test_names_give_the_published_variants():
@@ -64,9 +62,7 @@ def test_an_impossible_file_is_refused(tmp_path, text, words):
 
 
 def test_an_unknown_name_is_refused_on_the_command_line(tmp_path):
-    words = ["analyze", str(tmp_path), "-o", str(tmp_path / "out"), "--quiet", "--territories", "segment-15"]
-    call = [Path(sys.executable).parent / "myoperf", *words]
-    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    done = run_command("analyze", tmp_path, "-o", tmp_path / "out", "--quiet", "--territories", "segment-15")
     assert done.returncode == 2
     assert "segment-16-lad" in done.stderr
     assert not (tmp_path / "out").exists()

@@ -1,30 +1,15 @@
 """``myoperf evaluate``: the contract's files, and one line for a file it cannot use."""
 
-import io
-import subprocess
-import sys
-from contextlib import redirect_stderr, redirect_stdout
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from myoperf.cli.main import run as command
 from myoperf.stats.predictions import read_predictions
+from support.command import run_command
 
 
-def run(*words: object, quiet: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run the command as the shell does, in this process: starting Python anew takes longer than the work."""
-    given, out, err, code = sys.argv, io.StringIO(), io.StringIO(), 0
-    sys.argv = ["myoperf", "evaluate", *map(str, words), *(["--quiet"] if quiet else [])]
-    try:
-        with redirect_stdout(out), redirect_stderr(err):
-            command()
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    finally:
-        sys.argv = given
-    return subprocess.CompletedProcess([], code, out.getvalue(), err.getvalue())
+def run(*words: object, quiet: bool = True):
+    return run_command("evaluate", *words, *(["--quiet"] if quiet else []))
 
 
 def predictions(*, vessels: bool = False) -> pd.DataFrame:
