@@ -81,16 +81,13 @@ def test_a_sheet_bends_over_a_gap_and_round_the_angles():
     np.testing.assert_allclose(bend_sheet(wall, np.zeros(wall.shape), np.full(wall.shape, 33.0)), 33.0)
 
 
-def test_peaks_are_found_between_samples_and_near_the_place_expected():
+def test_peaks_are_found_near_the_place_expected():
     place = np.array([[20.3, 31.75], [25.0, 40.6]])
     mm = np.arange(70.0)[:, None, None]
     wall = 80.0 * np.exp(-0.5 * ((mm - place) / 6.0) ** 2)
     gut = 150.0 * np.exp(-0.5 * ((mm - place - 30.0) / 6.0) ** 2)
     coarse = find_peaks(wall + gut, place + 2.0, window_mm=6.0)
     np.testing.assert_allclose(coarse.place_mm, np.rint(place), atol=1.0)
-    fine = find_peaks(wall + gut, place + 2.0, window_mm=6.0, refine=True)
-    np.testing.assert_allclose(fine.place_mm, place, atol=0.25)
-    np.testing.assert_allclose(np.sqrt(fine.height / fine.curvature), 6.0, rtol=0.15)
 
 
 def counts_of(rim_mm, sector=None):

@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import ndimage
 
 from myoperf.errors import AnalysisError
-from myoperf.geometry import index_from_lps, transform_points
+from myoperf.geometry import index_from_lps, sample, transform_points
 from myoperf.types import Float, LVFrame, PolarMap, Volume
 from myoperf.ventricle.fit import WallSeries, beat_basis
-from myoperf.ventricle.profiles import find_peaks
+from myoperf.ventricle.profiles import find_refined_peaks
 from myoperf.ventricle.rays import Rays, lay_rays, mid_wall_area_mm2, mid_wall_on_rays
 from myoperf.ventricle.synthesis import Shell, crop, shell_image
 from myoperf.ventricle.valve_plane import ValveSearch, find_valve_plane
@@ -191,13 +190,13 @@ def _local_thickness(gated: Volume, rays: Rays, shell: Shell, sigma_mm: float) -
 
 def _through_wall(volume: Volume, rays: Rays, middle_mm: Float) -> Float:
     """Return the mean counts from 8 mm inside to 8 mm outside the mid-wall along every ray."""
-    out = np.zeros(middle_mm.shape)
-    to_index = index_from_lps(volume.lps_from_index)
-    for image, middle, total in zip(volume.array, middle_mm, out, strict=True):
-        depth = np.maximum(middle + _THROUGH_MM[:, None, None], 0.0)
-        index = np.moveaxis(transform_points(to_index, rays.points(depth)), -1, 0)
-        total[:] = ndimage.map_coordinates(image.astype(np.float64), index, order=1, mode="nearest").mean(axis=0)
-    return out
+    depth = np.maximum(middle_mm[:, None] + _THROUGH_MM[:, None, None], 0.0)
+    index = transform_points(index_from_lps(volume.lps_from_index), rays.points(depth))
+    nearest = transform_points(volume.lps_from_index, np.clip(index, 0.0, np.array(volume.grid_shape) - 1.0))
+    gates = zip(volume.array, nearest, strict=True)
+    return np.stack(
+        [sample(volume.with_array(image), points)[0].mean(axis=0, dtype=np.float64) for image, points in gates]
+    )
 
 
 def _hold_at_end(rays: Rays, uptake: Float, rim_mm: Float) -> Float:
@@ -220,22 +219,17 @@ def _measure(
     volume: Volume, rays: Rays, series: WallSeries, prior_mm: Float, prior_rim_mm: Float, weight: Float | None = None
 ) -> _Measured:
     """Find peaks near a prior along every ray, smooth them, and find the rim; `weight` is estimated when None."""
-    distance = np.arange(float(np.ceil(prior_mm.max() + _REACH_MM)))
-    index = np.moveaxis(transform_points(index_from_lps(volume.lps_from_index), rays.sweep(distance)), -1, 0)
-    place, counts, curvature = (np.empty(prior_mm.shape) for _ in range(3))
-    for gate, image in enumerate(volume.array):
-        coefficients = ndimage.spline_filter(image.astype(np.float64), order=3, mode="nearest")
-        profiles = ndimage.map_coordinates(coefficients, index, order=3, mode="nearest", prefilter=False)
-        peaks = find_peaks(profiles, prior_mm[gate], window_mm=_WINDOW_MM, refine=True)
-        place[gate], counts[gate], curvature[gate] = peaks.place_mm, peaks.height, peaks.curvature
+    reach = float(np.ceil(prior_mm.max() + _REACH_MM))
+    peaks = find_refined_peaks(volume, rays, prior_mm, reach_mm=reach, window_mm=_WINDOW_MM)
+    counts, curvature = peaks.height, peaks.curvature
     if not float(counts.max()) > 0:
         raise AnalysisError(
             "The gated volume holds no counts along the wall; check that frame and volume belong together."
         )
     if weight is None:
         weight = _trust(rays, counts, curvature, prior_rim_mm)
-    middle = np.clip(series.smooth(_smooth_in_time(place), weight), 4.0, distance[-1] - 2.0)
-    strong = np.broadcast_to(weight > 0.5 * weight.max(), place.shape) & (curvature > 0)
+    middle = np.clip(series.smooth(_smooth_in_time(peaks.place_mm), weight), 4.0, reach - 3.0)
+    strong = np.broadcast_to(weight > 0.5 * weight.max(), counts.shape) & (curvature > 0)
     # A Gaussian's height over its curvature at the top is its variance.
     width = float(np.sqrt(np.median(counts[strong] / curvature[strong]))) if strong.any() else 8.0
     return _Measured(middle, counts, width, _valve_plane(counts, rays, prior_rim_mm), weight)

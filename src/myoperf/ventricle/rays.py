@@ -206,15 +206,16 @@ def equal_arc_rings(rays: Rays, distance_mm: Float, *, rings: int, rim_mm: Float
     rim_mm
         Shape (angles,): height of the valve plane above the hub; the rays' last ring when None.
     """
-    arc, index = rays.arc_mm(distance_mm), np.arange(len(distance_mm))
-    tube = slice(rays.cap_rings, None)
-    out = np.empty((rings, rays.angles))
-    for column in range(rays.angles):
-        whole = arc[-1, column]
-        if rim_mm is not None:
-            whole = np.interp(rim_mm[column], rays.height_mm[tube], arc[tube, column])
-        out[:, column] = np.interp((np.arange(rings) + 0.5) / rings * whole, arc[:, column], index)
-    return out
+    arc = rays.arc_mm(distance_mm)
+    whole = arc[-1]
+    if rim_mm is not None:
+        tube = rays.height_mm[rays.cap_rings :]
+        at_rim = rays.cap_rings + np.interp(rim_mm, tube, np.arange(tube.size))
+        whole = at_rings(arc, at_rim[None])[0]
+    sought = ((np.arange(rings) + 0.5) / rings)[:, None] * whole
+    low = np.clip((arc[:, None] <= sought).sum(axis=0) - 1, 0, len(arc) - 2)
+    before, after = np.take_along_axis(arc, low, 0), np.take_along_axis(arc, low + 1, 0)
+    return np.asarray(low + np.clip((sought - before) / np.maximum(after - before, 1e-12), 0.0, 1.0))
 
 
 def at_rings(values: Float, ring: Float) -> Float:

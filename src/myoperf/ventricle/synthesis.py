@@ -8,7 +8,6 @@ moves the model until both measurements agree.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from myoperf.geometry import index_from_lps, transform_points
@@ -61,28 +60,30 @@ def crop(volume: Volume, points_mm: Float, *, margin_mm: float) -> Volume:
     return Volume(volume.array[:, low[0] : high[0], low[1] : high[1], low[2] : high[2]], affine)
 
 
-def _wall_points(rays: Rays, shell: Shell, gate: int) -> tuple[Float, Float]:
-    """Return quadrature points (n, 3) in LPS and their counts (n,) of one gate's wall."""
-    middle, rim = shell.middle_mm[gate], np.maximum(shell.rim_mm[gate], 1.0)
-    cap, column = rays.cap_rings, np.arange(rays.angles)
-    across = shell.thickness_mm[gate] * slant(rays, middle)  # thickness along the ray
-    distance = np.maximum(middle + _DEPTHS[:, None, None] * 0.5 * across, 1.0)
-    content = across * _DEPTH_WEIGHTS[:, None, None] * shell.uptake
-    ball = rays.points(distance)[:, :cap]
-    ball_counts = (distance**2 * content)[:, :cap] * rays.cap_solid_angle
+def _wall_points(rays: Rays, shell: Shell) -> tuple[Float, Float]:
+    """Return quadrature points (gates, n, 3) in LPS and their counts (gates, n) of every gate's wall."""
+    middle, rim = shell.middle_mm, np.maximum(shell.rim_mm, 1.0)
+    cap, gates = rays.cap_rings, len(middle)
+    across = shell.thickness_mm * slant(rays, middle)  # thickness along the ray
+    depths, shares = (values[:, None, None] for values in (_DEPTHS, _DEPTH_WEIGHTS))
+    distance = np.maximum(middle[:, None] + depths * 0.5 * across[:, None], 1.0)  # (gates, depths, rings, angles)
+    content = across[:, None] * shares * shell.uptake
+    ball = rays.origin_mm[:cap] + distance[:, :, :cap, :, None] * rays.direction[:cap]
+    ball_counts = (distance**2 * content)[:, :, :cap] * rays.cap_solid_angle
     # The tube is divided into rings of equal height from hub to valve plane, so that the last one ends at the rim.
-    height = ((np.arange(_TUBE_RINGS) + 0.5) / _TUBE_RINGS)[:, None] * rim
+    height = ((np.arange(_TUBE_RINGS) + 0.5) / _TUBE_RINGS)[:, None] * rim[:, None, None]
     place = np.clip(height / rays.tube_step_mm, 0, rays.height_mm.size - cap - 1.001)
     low = place.astype(int)
     part = place - low
     far, depth = (
-        v[:, cap:][:, low, column] * (1 - part) + v[:, cap:][:, low + 1, column] * part for v in (distance, content)
+        np.take_along_axis(v, cap + low, 2) * (1 - part) + np.take_along_axis(v, cap + low + 1, 2) * part
+        for v in (distance, content)
     )
     tube = rays.hub_mm + height[..., None] * rays.axis + far[..., None] * rays.spokes
-    tube_counts = far * depth * (2.0 * np.pi / rays.angles) * (rim / _TUBE_RINGS)
+    tube_counts = far * depth * (2.0 * np.pi / rays.angles) * (rim[:, None, None] / _TUBE_RINGS)
     return (
-        np.concatenate([ball.reshape(-1, 3), tube.reshape(-1, 3)]),
-        np.concatenate([ball_counts.ravel(), tube_counts.ravel()]) / 1000.0,
+        np.concatenate([ball.reshape(gates, -1, 3), tube.reshape(gates, -1, 3)], axis=1),
+        np.concatenate([ball_counts.reshape(gates, -1), tube_counts.reshape(gates, -1)], axis=1) / 1000.0,
     )
 
 
@@ -96,32 +97,21 @@ def shell_image(rays: Rays, shell: Shell, grid: Volume, *, sigma_mm: float) -> V
     sigma_mm
         Standard deviation of the image's resolution, Butterworth and motion included.
     """
+    from myoperf.ventricle.kernels import spread_points
+
     factor = np.maximum(1, np.rint(grid.spacing_mm / _FINE_MM).astype(int))
     shape = (np.array(grid.grid_shape) - 1) * factor + 1
-    to_index = index_from_lps(grid.lps_from_index)
     # Trilinear splatting blurs by a sixth of a squared fine voxel.
     sigma = np.sqrt(np.maximum((sigma_mm / grid.spacing_mm * factor) ** 2 - 1.0 / 6.0, 0.01))
-    out = np.empty((shell.middle_mm.shape[0], *grid.grid_shape), dtype=np.float32)
-    for gate, image in enumerate(out):
-        points, counts = _wall_points(rays, shell, gate)
-        fine = _splat(
-            transform_points(to_index, points) * factor, counts, (int(shape[0]), int(shape[1]), int(shape[2]))
-        )
-        fine = ndimage.gaussian_filter(fine, sigma, mode="constant", truncate=3.0)
-        image[:] = fine[:: factor[0], :: factor[1], :: factor[2]] * float(factor.prod())
-    return grid.with_array(out)
-
-
-def _splat(index: Float, counts: Float, shape: tuple[int, int, int]) -> NDArray[np.float32]:
-    """Spread points over their eight neighbours; those outside the grid are dropped."""
-    inside = ((index >= 0) & (index <= np.array(shape) - 1.001)).all(axis=1)
-    index, counts = index[inside], counts[inside]
-    low = index.astype(np.int64)
-    part = index - low
-    total = np.zeros(int(np.prod(shape)))
-    for corner in range(8):
-        bits = np.array([corner >> 2 & 1, corner >> 1 & 1, corner & 1])
-        weight = np.prod(np.where(bits, part, 1 - part), axis=1)
-        flat = np.ravel_multi_index(tuple((low + bits).T), shape)
-        total += np.bincount(flat, weights=counts * weight, minlength=total.size)
-    return total.reshape(shape).astype(np.float32)
+    points, counts = _wall_points(rays, shell)
+    index = transform_points(index_from_lps(grid.lps_from_index), points) * factor
+    image = np.zeros((len(points), *shape))
+    spread_points(index, counts * float(factor.prod()), image)
+    # Each axis is blurred, and only the grid's own samples are kept, by one matrix product.
+    planes, rows, columns = (
+        ndimage.gaussian_filter1d(np.eye(size), width, axis=0, mode="constant", truncate=3.0)[::every]
+        for size, width, every in zip(shape, sigma, factor, strict=True)
+    )
+    image = rows @ (image @ columns.T)
+    image = planes @ image.reshape(*image.shape[:2], -1)
+    return grid.with_array(image.reshape(len(points), *grid.grid_shape).astype(np.float32))
