@@ -87,7 +87,8 @@ def raw_nm(
         data = item(FrameTime=112.5)
         dataset.GatedInformationSequence = Sequence([item(DataInformationSequence=Sequence([data]))])
     detectors = [
-        item(ImageOrientationPatient=[1, 0, 0, 0, 0, -1], ImagePositionPatient=[-20, -30, 100]) for _ in range(heads)
+        item(ImageOrientationPatient=[1, 0, 0, 0, 0, -1], ImagePositionPatient=[-20, -30, 100], CollimatorType="PARA")
+        for _ in range(heads)
     ]
     for detector, value in zip(detectors, detector_starts, strict=False):
         detector.StartAngle = value

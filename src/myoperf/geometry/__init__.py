@@ -26,6 +26,7 @@ __all__ = [
     "sample",
     "short_axis",
     "short_axis_grid",
+    "transaxial",
     "transform_points",
     "unit",
     "vertical_long_axis",
@@ -216,6 +217,20 @@ def vertical_long_axis(short_axis_volume: Volume) -> Volume:
 def horizontal_long_axis(short_axis_volume: Volume) -> Volume:
     """Return a short-axis volume as HLA: planes inferior to anterior, rows apex to base, columns septal to lateral."""
     return _permuted(short_axis_volume, (1, 0, 2), flip=(True, False, False))
+
+
+def transaxial(volume: Volume) -> Volume:
+    """Return a stack along the patient's axes with transaxial planes: the same voxels at the same places.
+
+    A stack whose planes are transaxial already is returned as it is. Of others (coronal, sagittal) planes run from
+    head to foot then, rows from front to back and columns from right to left, each as nearly as the stack allows.
+    """
+    directions = volume.lps_from_index[:3, :3] / volume.spacing_mm  # columns: index axes
+    x, y, z = (int(np.argmax(np.abs(row))) for row in directions)
+    if z == 0:
+        return volume
+    flip = directions[2, z] > 0, directions[1, y] < 0, directions[0, x] < 0
+    return _permuted(volume, (z, y, x), flip=flip)
 
 
 def _permuted(volume: Volume, order: tuple[int, int, int], *, flip: tuple[bool, bool, bool]) -> Volume:

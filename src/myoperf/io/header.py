@@ -17,6 +17,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom.datadict import dictionary_description, tag_for_keyword
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
@@ -162,6 +163,44 @@ def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
 def number(dataset: Dataset, keyword: str) -> float | None:
     """Return an attribute's first number, or None."""
     return next(iter(numbers(dataset, keyword)), None)
+
+
+def stated_numbers(dataset: Dataset, keyword: str, name: str) -> tuple[float, ...]:
+    """Return the numbers of an attribute that an image cannot be read without; empty only where it has no value.
+
+    Parameters
+    ----------
+    name
+        The file's name, for the message.
+
+    Raises
+    ------
+    InputError
+        When the attribute has a value that is not made of finite numbers (a decimal comma, for example): it is not
+        missing, and must not be replaced by a default.
+    """
+    values = numbers(dataset, keyword)
+    if not values and _has_value(dataset, keyword):
+        label = dictionary_description(keyword)
+        raise InputError(
+            f"{name}: {label} has a value that is not a number as DICOM writes it (a decimal comma, for example); "
+            "export the file again or correct the attribute."
+        )
+    return values
+
+
+def stated_number(dataset: Dataset, keyword: str, name: str) -> float | None:
+    """Return the first number of `stated_numbers`, or None."""
+    return next(iter(stated_numbers(dataset, keyword, name)), None)
+
+
+def _has_value(dataset: Dataset, keyword: str) -> bool:
+    """Whether an attribute is present with a value, readable or not."""
+    tag = tag_for_keyword(keyword)
+    value = None if tag is None or tag not in dataset else dataset.get_item(tag).value
+    if isinstance(value, bytes):
+        return bool(value.strip(b" \0"))
+    return value is not None and str(value).strip() not in ("", "[]")
 
 
 def items(dataset: Dataset, keyword: str) -> tuple[Dataset, ...]:

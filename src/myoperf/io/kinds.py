@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset
 
 from myoperf.errors import UnsupportedInputError
 from myoperf.io.header import items, number, text_of
+from myoperf.io.slice_views import slice_view_of
 from myoperf.io.state import words_of
 
 Kind = Literal["nm-raw", "nm-volume", "pt"]
@@ -20,8 +21,6 @@ _OTHER_NM = {
     "DYNAMIC": "a planar dynamic series",
     "GATED": "a planar gated (blood-pool) series",
 }
-_LONG_AXIS_CODES = {"131186000", "G-A18B", "131185001", "G-A18A", "103339001", "G-A185"}
-_SHORT_AXIS_CODES = {"103340004", "G-A186"}
 
 
 def kind_of(dataset: Dataset, name: str) -> Kind:
@@ -64,8 +63,13 @@ def _nm_kind(dataset: Dataset, name: str) -> Kind:
     if third in ("TOMO", "GATED TOMO"):
         return "nm-raw"
     if third in ("RECON TOMO", "RECON GATED TOMO"):
-        if not is_short_axis(dataset) and _is_long_axis(dataset):
+        view = slice_view_of(dataset)
+        if view == "long_axis":
             raise UnsupportedInputError(f"{name}: long-axis slices; give the transaxial or the short-axis volume.")
+        if view == "both":
+            raise UnsupportedInputError(
+                f"{name}: the slices are named both short and long axis; export each kind as a series of its own."
+            )
         return "nm-volume"
     if third in _OTHER_NM:
         raise UnsupportedInputError(f"{name}: {_OTHER_NM[third]}, not a tomographic study of the heart. {_EXPECTED}")
@@ -95,27 +99,7 @@ def is_gated(dataset: Dataset) -> bool:
 
 def is_short_axis(dataset: Dataset) -> bool:
     """Whether a reconstruction is already in short axis, by its view code or its name."""
-    if _view_codes(dataset) & _SHORT_AXIS_CODES:
-        return True
-    words = image_words(dataset)
-    joined = " ".join(words)
-    return bool({"sa", "sax", "shax", "shortaxis"} & set(words)) or "short axis" in joined
-
-
-def _is_long_axis(dataset: Dataset) -> bool:
-    """Whether a reconstruction consists of horizontal or vertical long-axis slices."""
-    words = image_words(dataset)
-    return (
-        bool(_view_codes(dataset) & _LONG_AXIS_CODES)
-        or bool({"hla", "vla", "hlax", "vlax"} & set(words))
-        or "long axis" in " ".join(words)
-    )
-
-
-def _view_codes(dataset: Dataset) -> set[str]:
-    """Return the codes of View Code Sequence, in the detector's item (PS3.3 C.8.4.11) or at the top level."""
-    holders = (dataset, *items(dataset, "DetectorInformationSequence"))
-    return {text_of(code, "CodeValue") for holder in holders for code in items(holder, "ViewCodeSequence")}
+    return slice_view_of(dataset) == "short_axis"
 
 
 def is_prone(dataset: Dataset) -> bool:

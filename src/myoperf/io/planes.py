@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 from pydicom.dataset import Dataset
 
 from myoperf.errors import GeometryError
-from myoperf.io.header import numbers
+from myoperf.io.header import stated_numbers
 from myoperf.types import Float
 
 
@@ -21,7 +21,10 @@ def plane_axes(cosines: ArrayLike, name: str) -> Float:
     """
     values = np.asarray(cosines, dtype=np.float64)
     if values.shape != (6,):
-        raise GeometryError(f"{name}: Image Orientation is missing; a volume's orientation is never guessed.")
+        raise GeometryError(
+            f"{name}: Image Orientation is missing; a volume's orientation is never guessed. Export the file with its "
+            "geometry; for short-axis slices, with the view code or an Image ID that says Short Axis."
+        )
     along, down = values[:3], values[3:]
     lengths = np.linalg.norm(along), np.linalg.norm(down)
     if not np.allclose(lengths, 1.0, atol=0.02) or abs(along @ down) > 0.02:
@@ -39,16 +42,35 @@ def pixel_spacing_mm(dataset: Dataset, name: str) -> tuple[float, float]:
     ------
     GeometryError
         When it is missing or not positive.
+    InputError
+        When it cannot be understood.
     """
-    values = numbers(dataset, "PixelSpacing")
+    values = stated_numbers(dataset, "PixelSpacing", name)
     if len(values) != 2 or min(values) <= 0:
         raise GeometryError(f"{name}: Pixel Spacing is missing or not positive; export the file with its geometry.")
     return values[0], values[1]
 
 
+_NEARLY_PARALLEL = np.cos(np.deg2rad(15.0))
+
+
 def is_transaxial(axes: Float) -> bool:
     """Whether the planes' normal is within 15 degrees of the patient's long axis."""
-    return bool(abs(axes[0][2]) > np.cos(np.deg2rad(15.0)))
+    return bool(abs(axes[0][2]) > _NEARLY_PARALLEL)
+
+
+def is_coronal_or_sagittal(axes: Float) -> bool:
+    """Whether planes, rows and columns are within 15 degrees of the patient's axes, the planes not transaxial."""
+    along_axis = np.abs(axes) > _NEARLY_PARALLEL
+    return bool((along_axis.sum(axis=0) == 1).all() and not along_axis[0, 2])
+
+
+def cuts_across_heart(axes: Float) -> bool:
+    """Whether the planes' normal is within 50 degrees of the long axis of a typical heart, as in short-axis slices.
+
+    The planes of horizontal and vertical long-axis slices contain that axis: their normals are some 90 degrees from it.
+    """
+    return bool(abs(axes[0] @ NOMINAL_SHORT_AXIS[0]) > np.cos(np.deg2rad(50.0)))
 
 
 def _nominal_short_axis() -> Float:

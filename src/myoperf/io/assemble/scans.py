@@ -67,7 +67,7 @@ def pt_scan(paths: Sequence[Path], headers: Sequence[Dataset], state: State | No
         if frames.shape[0] != 1:
             raise UnsupportedInputError(f"{path.name}: several frames in one PET file; export it as single slices.")
         pixels.append(frames[0])
-    volume = volume_from_slices(grid, headers, pixels)
+    volume = volume_from_slices(grid, headers, pixels, name)
     _refuse_no_counts(volume, name)
     findings = grid.findings
     if not is_attenuation_corrected(headers[0]):

@@ -7,10 +7,12 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from myoperf.errors import GeometryError, InputError
-from myoperf.io.header import items, number, numbers, text_of
+from myoperf.io.header import items, number, numbers, stated_number, text_of
+from myoperf.io.nm.collimator import axis_offset_findings, axis_offset_mm, refuse_other_collimators
 from myoperf.io.nm.frames import FrameTable, frame_table, select_frames, stack_frames
 from myoperf.io.planes import pixel_spacing_mm
 from myoperf.io.quirks import first_start_angle, orbit_radii, rotation_sign, view_ranks
+from myoperf.io.scale import value_scale
 from myoperf.types import Finding, Projections
 
 _EMPTY = Dataset()
@@ -32,6 +34,8 @@ class _Views:
         One a view, or None.
     why_no_radii
         Why there are none, in words.
+    axis_offset_mm
+        Where the detector sees the axis of rotation.
     """
 
     detector: int
@@ -41,6 +45,7 @@ class _Views:
     sign: int
     radii_mm: tuple[float, ...] | None
     why_no_radii: str
+    axis_offset_mm: float
 
 
 def projections_from(
@@ -59,7 +64,7 @@ def projections_from(
 
     Returns
     -------
-    (projections with counts as float32, findings)
+    (projections with counts as float32, their scale applied; findings)
 
     Raises
     ------
@@ -67,23 +72,31 @@ def projections_from(
         When start angle, step, direction or spacing is missing, or arc and step disagree.
     InputError
         When views are missing, counts are negative or there are none.
+    UnsupportedInputError
+        When the collimator is not a parallel-hole one.
     """
-    if pixels.min() < 0:
+    collimator_findings = refuse_other_collimators(dataset, name)
+    counts = value_scale(dataset, name).apply(pixels)
+    if counts.min() < 0:
         raise InputError(f"{name}: negative counts in raw projections; export the file again.")
-    if not pixels.any():
+    if not counts.any():
         raise InputError(f"{name}: no counts in any projection.")
     table = frame_table(dataset, name, pixels.shape[0])
-    keep, frame_findings = select_frames(dataset, table, pixels)
+    keep, frame_findings = select_frames(dataset, table, counts)
     spacing = pixel_spacing_mm(dataset, name)
     views = _all_views(dataset, table, keep, name)
-    array = stack_frames(pixels[keep], table["slot"][keep], _positions(table, keep, views), name, things="views")
+    array = stack_frames(counts[keep], table["slot"][keep], _positions(table, keep, views), name, things="views")
     angles = np.concatenate([part.angles_deg for part in views])
     order = _along_orbit(angles, views[0].sign)
     flip, axis_z = _rows_and_height(dataset, spacing[0], pixels.shape[1])
     array = array[:, order, ::-1] if flip else array[:, order]
     radius, radius_findings = _radius(views, order)
-    projections = Projections(array, angles[order] % 360.0, spacing, radius, (0.0, 0.0, axis_z))
-    findings = frame_findings + radius_findings
+    offsets = np.concatenate([np.full(len(part.labels), part.axis_offset_mm) for part in views])[order]
+    projections = Projections(
+        array, angles[order] % 360.0, spacing, radius, (0.0, 0.0, axis_z), offsets if offsets.any() else None
+    )
+    findings = collimator_findings + frame_findings + radius_findings
+    findings += axis_offset_findings(tuple(part.axis_offset_mm for part in views))
     return projections, findings + _orientation_finding(dataset, views) + _arc_finding(angles)
 
 
@@ -109,11 +122,11 @@ def _views_of(
     rotation = rotations[rotation_number - 1]
     detector = detectors[detector_number - 1] if 1 <= detector_number <= len(detectors) else _EMPTY
     views = labels[pair]
-    of_detector, of_rotation = number(detector, "StartAngle"), number(rotation, "StartAngle")
+    of_detector, of_rotation = (stated_number(part, "StartAngle", name) for part in (detector, rotation))
     first = number(rotations[0], "StartAngle")
     shift = 0.0 if of_rotation is None or first is None else of_rotation - first
     start = first_start_angle(of_detector, of_rotation, shift)
-    step, sign = number(rotation, "AngularStep"), rotation_sign(text_of(rotation, "RotationDirection"))
+    step, sign = stated_number(rotation, "AngularStep", name), rotation_sign(text_of(rotation, "RotationDirection"))
     if start is None or not step or sign is None:
         missing = "Start Angle" if start is None else "Rotation Direction" if step else "Angular Step"
         raise GeometryError(f"{name}: {missing} is missing or unusable; export the file with its rotation.")
@@ -127,7 +140,9 @@ def _views_of(
     if len(values) == total > len(views):
         before = sum(len(labels[key]) for key in labels if key < pair)
         values = values[before : before + len(views)]
-    return _Views(detector_number, rotation_number, views, angles, sign, *orbit_radii(values, len(views)))
+    radii, why_none = orbit_radii(values, len(views))
+    offset = axis_offset_mm(detector, name)
+    return _Views(detector_number, rotation_number, views, angles, sign, radii, why_none, offset)
 
 
 def _check_arc(arc: float | None, step: float, views: int, total: int, name: str) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from myoperf.io.header import items, number, text_of
+from myoperf.io.scale import philips_factor
 from myoperf.types import Finding, Float
 
 _LARGEST_DISAGREEMENT = 0.15  # relative, between given and expected decay factors
@@ -47,7 +48,8 @@ def activity_factors(
 ) -> tuple[Float, tuple[Finding, ...]]:
     """Return the factors that turn the frames' values into activity, decay-corrected to the start of the first frame.
 
-    Values in counts (Units CNTS, PROPCNTS; PS3.3 C.8.9.1.1.3) are divided by the frames' durations in seconds. Frames
+    Values in counts (Units CNTS, PROPCNTS; PS3.3 C.8.9.1.1.3) are divided by the frames' durations in seconds, unless
+    `myoperf.io.scale.philips_factor` has turned them into activity. Frames
     not corrected for decay (Decay Correction NONE) are corrected by the half-life in the header. Where the Decay
     Factors (0054,1321) of corrected frames do not rise as decay requires, no decay correction is applied and the
     finding ``decay-doubtful`` says so.
@@ -58,7 +60,7 @@ def activity_factors(
     """
     first, done = headers[0], []
     factors = np.ones(len(headers))
-    if text_of(first, "Units").upper() in ("CNTS", "PROPCNTS"):
+    if text_of(first, "Units").upper() in ("CNTS", "PROPCNTS") and philips_factor(first, "the series") is None:
         factors /= duration_ms / 1000.0
         done.append("divided by their durations")
     half_life = _half_life_s(first)

@@ -12,6 +12,7 @@ from myoperf.geometry import affine_from_axes
 from myoperf.io.header import number, numbers, text_of
 from myoperf.io.pet.dynamic import activity_factors, frame_starts_ms
 from myoperf.io.planes import pixel_spacing_mm, plane_axes
+from myoperf.io.scale import value_scale
 from myoperf.types import Finding, Float, Framing, Volume
 
 
@@ -105,14 +106,15 @@ def _with_timing(grid: SliceGrid, leading: Sequence[Dataset]) -> SliceGrid:
     return replace(grid, start_ms=starts, factors=factors, findings=findings + factor_findings)
 
 
-def volume_from_slices(grid: SliceGrid, headers: Sequence[Dataset], pixels: Sequence[NDArray[np.generic]]) -> Volume:
-    """Return the volume of decoded slices, each with its rescale slope and intercept (PS3.3 C.8.9.4)."""
+def volume_from_slices(
+    grid: SliceGrid, headers: Sequence[Dataset], pixels: Sequence[NDArray[np.generic]], name: str
+) -> Volume:
+    """Return the volume of decoded slices, each with its own scale (PS3.3 C.8.9.4)."""
     rows, columns = pixels[0].shape
     array = np.empty((*grid.order.shape, rows, columns), dtype=np.float32)
     for index in np.ndindex(*grid.order.shape):
         position = int(grid.order[index])
-        slope, intercept = (number(headers[position], f"Rescale{key}") for key in ("Slope", "Intercept"))
-        array[index] = pixels[position].astype(np.float64) * (1.0 if slope is None else slope) + (intercept or 0.0)
+        array[index] = value_scale(headers[position], name).apply(pixels[position])
     if grid.factors is not None:
         array *= grid.factors.astype(np.float32)[:, None, None, None]
     return Volume(array, grid.lps_from_index)

@@ -1,0 +1,85 @@
+"""The collimator of raw views, and where it shows the axis of rotation.
+
+Raw views are reconstructed as parallel beams; views through other collimators would give a wrong image without a sign
+of it. A reconstruction may come from any collimator: there the attributes are no concern.
+"""
+
+import re
+
+from pydicom.dataset import Dataset
+
+from myoperf.errors import GeometryError, UnsupportedInputError
+from myoperf.io.header import items, stated_number, text_of
+from myoperf.types import Finding
+
+_OTHER_TYPES = {  # Collimator Type (0018,1181), PS3.3 C.8.4.11
+    "PINH": "pinhole",
+    "FANB": "fan-beam",
+    "CONE": "cone-beam",
+    "SLNT": "slant-hole",
+    "ASTG": "astigmatic",
+    "DIVG": "diverging",
+    "NONE": "no",
+}
+_OTHER_NAMES = re.compile(r"\bmph|pin ?hole|fan ?beam|cone ?beam|slant|smart ?zoom", re.IGNORECASE)
+_LARGEST_OFFSET_MM = 50.0
+
+
+def refuse_other_collimators(dataset: Dataset, name: str) -> tuple[Finding, ...]:
+    """Refuse raw views that were not made through parallel holes; return a finding where the file does not say.
+
+    Decided by Collimator Type, and by names in Collimator/grid Name that leave no doubt (GE's ``MPH_27_45`` is
+    multi-pinhole, Siemens' ``SMARTZOOM`` astigmatic).
+
+    Raises
+    ------
+    UnsupportedInputError
+        With the kind of collimator.
+    """
+    known = False
+    for detector in items(dataset, "DetectorInformationSequence"):
+        kind = text_of(detector, "CollimatorType").upper()
+        named = _OTHER_NAMES.search(text_of(detector, "CollimatorGridName").replace("_", " "))
+        known = known or kind == "PARA"
+        if kind in _OTHER_TYPES or named:
+            what = _OTHER_TYPES.get(kind, "other than parallel-hole")
+            raise UnsupportedInputError(
+                f"{name}: raw views through {what} collimators; MyoPerf reconstructs parallel holes only. Give the "
+                "camera's own reconstruction."
+            )
+    if known:
+        return ()
+    message = "The file does not give the type of collimator: the views were taken as made through parallel holes."
+    return (Finding("collimator-assumed", "info", message),)
+
+
+def axis_offset_mm(detector: Dataset, name: str) -> float:
+    """Return Center of Rotation Offset (0018,1145) of a detector's item in mm; 0 where it is absent.
+
+    The standard gives no sign: a positive offset is taken as the axis being seen at a higher column than the
+    detector's middle.
+
+    Raises
+    ------
+    GeometryError
+        When it is larger than 50 mm, which no camera in service has.
+    """
+    offset = stated_number(detector, "CenterOfRotationOffset", name) or 0.0
+    if abs(offset) > _LARGEST_OFFSET_MM:
+        raise GeometryError(
+            f"{name}: Center of Rotation Offset is {offset:g} mm; at most {_LARGEST_OFFSET_MM:g} mm is expected. "
+            "Correct the attribute or export the file again."
+        )
+    return offset
+
+
+def axis_offset_findings(offsets_mm: tuple[float, ...]) -> tuple[Finding, ...]:
+    """Return the finding that the axis of rotation was taken off the detectors' middle, or none."""
+    if not any(offsets_mm):
+        return ()
+    values = " and ".join(f"{offset:+.1f}" for offset in dict.fromkeys(offsets_mm))
+    message = (
+        f"The centre of rotation was moved by {values} mm along the columns, as the file states. If the camera had "
+        "already corrected its views, the reconstruction is blurred."
+    )
+    return (Finding("rotation-centre-moved", "warning", message),)
