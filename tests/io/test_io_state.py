@@ -7,7 +7,8 @@ from pydicom.sequence import Sequence
 
 from myoperf.dicom import code_item
 from myoperf.io import read_studies
-from myoperf.io.state import detect_state, state_in_text
+from myoperf.io.state import detect_state
+from myoperf.io.state_words import state_in_text
 from support.dicom import counts_of, item, raw_nm
 
 

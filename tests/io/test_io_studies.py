@@ -132,7 +132,11 @@ def test_progress_runs_to_the_end(save, tmp_path):
         ({"framing": "gated"}, {"framing": "static"}),
         ({"framing": "static"}, {"framing": "dynamic"}),
         ({"orientation": "transaxial"}, {"orientation": "short_axis", "framing": "gated"}),
-        ({"prone": False}, {"prone": True}),
+        ({"position": "supine"}, {"position": "prone", "raw": True, "framing": "gated"}),
+        ({"corrected": False}, {"corrected": True, "framing": "gated"}),
+        ({"tracer": "N-13 ammonia", "modality": "PT"}, {"tracer": "F-18 FDG", "modality": "PT", "framing": "gated"}),
+        ({"position": "supine"}, {"position": "prone"}),
+        ({"position": None}, {"position": "prone"}),
         ({"corrected": False}, {"corrected": True}),
         ({"modality": "PT", "corrected": True}, {"modality": "PT", "corrected": False}),
         ({"series": 2.0}, {"series": 3.0}),
@@ -142,4 +146,39 @@ def test_order_of_preference(better, worse):
     plain = {"name": "n", "state": "rest", "modality": "NM", "raw": False, "framing": "static"}
     plain["orientation"] = "transaxial"
     candidates = [Candidate(**{**plain, **worse}), Candidate(**{**plain, **better})]
-    assert choose(candidates) == ((1, 0),)
+    assert choose(candidates)[0][0] == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "repeat"),
+    [
+        ({"raw": True}, {"raw": False}),
+        ({"raw": True, "framing": "gated"}, {"raw": False}),
+        ({"framing": "gated"}, {"framing": "static"}),
+        ({"orientation": "transaxial"}, {"orientation": "short_axis"}),
+        ({"raw": True, "tracer": "Tc-99m sestamibi"}, {"raw": False}),
+    ],
+)
+def test_a_series_made_from_another_is_set_aside(first, repeat):
+    plain = {"name": "n", "state": "rest", "modality": "NM", "raw": False, "framing": "static"}
+    plain["orientation"] = "transaxial"
+    assert choose([Candidate(**{**plain, **repeat}), Candidate(**{**plain, **first})]) == ((1, 0),)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"position": "prone"},
+        {"corrected": True},
+        {"framing": "gated"},  # never made from ungated views
+        {"raw": True, "series": 5.0},
+        {"raw": True, "tracer": "Tl-201"},
+        {"state": "stress"},
+        {"modality": "PT"},
+    ],
+)
+def test_a_scan_of_its_own_is_kept(other):
+    plain = {"name": "n", "state": "rest", "modality": "NM", "raw": True, "framing": "static"}
+    plain |= {"orientation": "transaxial", "tracer": "Tc-99m"}
+    groups = choose([Candidate(**plain), Candidate(**{**plain, "raw": False, **other})])
+    assert sorted(map(len, groups)) == [1, 1]

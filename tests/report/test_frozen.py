@@ -67,6 +67,7 @@ def scored(scores):
         reversible_share_percent=71.4,
         sss_20=18,
         srs_20=5,
+        scans={"stress": "stress", "rest": "rest"},
     )
 
 

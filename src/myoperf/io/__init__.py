@@ -4,7 +4,9 @@
 and MyoPerf's.
 """
 
-from myoperf.io.assemble.studies import ReadResult, Skipped, find_files, read_studies
+from myoperf.io.assemble.series import Skipped
+from myoperf.io.assemble.studies import ReadResult, find_files, read_studies
+from myoperf.io.attenuation import read_attenuation
 from myoperf.io.nifti import read_nifti, write_nifti
 
-__all__ = ["ReadResult", "Skipped", "find_files", "read_nifti", "read_studies", "write_nifti"]
+__all__ = ["ReadResult", "Skipped", "find_files", "read_attenuation", "read_nifti", "read_studies", "write_nifti"]

@@ -224,13 +224,13 @@ def age_years(dataset: Dataset) -> float | None:
     match = re.fullmatch(r"(\d{1,3})([DWMY])", text_of(dataset, "PatientAge"))
     if match and int(match[1]) > 0:
         return int(match[1]) / {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0}[match[2]]
-    birth, study = _date(dataset, "PatientBirthDate"), _date(dataset, "StudyDate")
+    birth, study = date_of(dataset, "PatientBirthDate"), date_of(dataset, "StudyDate")
     if birth is None or study is None or study < birth:
         return None
     return float(study.year - birth.year - ((study.month, study.day) < (birth.month, birth.day)))
 
 
-def _date(dataset: Dataset, keyword: str) -> date | None:
+def date_of(dataset: Dataset, keyword: str) -> date | None:
     """Return a DICOM date, or None where it is absent or impossible."""
     match = re.fullmatch(r"(\d{4})\.?(\d{2})\.?(\d{2})", text_of(dataset, keyword))
     try:

@@ -8,10 +8,12 @@ from pydicom.dataset import Dataset
 
 from myoperf.errors import UnsupportedInputError
 from myoperf.io.header import items, number, text_of
+from myoperf.io.series_names import attenuation_correction_named, names_attenuation_map
 from myoperf.io.slice_views import slice_view_of
-from myoperf.io.state import words_of
+from myoperf.io.words import words_of
+from myoperf.types import Position
 
-Kind = Literal["nm-raw", "nm-volume", "pt"]
+Kind = Literal["nm-raw", "nm-volume", "pt", "ct", "map"]
 
 _ENHANCED_PET = (uid.EnhancedPETImageStorage, uid.LegacyConvertedEnhancedPETImageStorage)
 _EXPECTED = "MyoPerf reads NM tomography, PET slices and NIfTI volumes."
@@ -36,13 +38,17 @@ def kind_of(dataset: Dataset, name: str) -> Kind:
     Raises
     ------
     UnsupportedInputError
-        For everything that is not a tomographic NM image or a classic PET slice.
+        For everything that is not a tomographic NM image, a classic PET slice, a CT slice or an attenuation map.
     """
     sop_class, modality = text_of(dataset, "SOPClassUID"), text_of(dataset, "Modality")
     if sop_class == uid.MediaStorageDirectoryStorage:
         raise UnsupportedInputError(f"{name}: an index (DICOMDIR), not an image; give the folder of the images.")
     if sop_class in _ENHANCED_PET:
         raise UnsupportedInputError(f"{name}: an enhanced multi-frame PET image; export it as classic PET slices.")
+    if sop_class == uid.CTImageStorage:
+        if "LOCALIZER" in text_of(dataset, "ImageType").upper():
+            raise UnsupportedInputError(f"{name}: the localiser of a CT, not a perfusion image.")
+        return "ct"
     if sop_class not in (uid.NuclearMedicineImageStorage, uid.PositronEmissionTomographyImageStorage):
         is_capture = sop_class.startswith(uid.SecondaryCaptureImageStorage)
         what = "a screen capture (2D picture)" if is_capture else f"modality {_safe(modality)}"
@@ -50,7 +56,7 @@ def kind_of(dataset: Dataset, name: str) -> Kind:
     if number(dataset, "SamplesPerPixel") not in (None, 1.0):
         raise UnsupportedInputError(f"{name}: a colour picture, not counts. {_EXPECTED}")
     if sop_class == uid.PositronEmissionTomographyImageStorage:
-        return "pt"
+        return "map" if names_attenuation_map(image_name(dataset)) else "pt"
     return _nm_kind(dataset, name)
 
 
@@ -58,8 +64,10 @@ def _nm_kind(dataset: Dataset, name: str) -> Kind:
     """Return whether an NM file is raw or reconstructed, by value 3 of Image Type."""
     values = [part.strip().upper() for part in _image_type(dataset)]
     third = values[2] if len(values) > 2 else ""
-    if "TRANSMISSION" in values[3:] or {"umap", "mumap"} & set(image_words(dataset)):
-        raise UnsupportedInputError(f"{name}: a transmission scan (attenuation map), not a perfusion image.")
+    if "TRANSMISSION" in values[3:] or names_attenuation_map(image_name(dataset)):
+        if third in ("RECON TOMO", "RECON GATED TOMO"):
+            return "map"
+        raise UnsupportedInputError(f"{name}: a transmission scan, not a perfusion image.")
     if third in ("TOMO", "GATED TOMO"):
         return "nm-raw"
     if third in ("RECON TOMO", "RECON GATED TOMO"):
@@ -89,7 +97,12 @@ def _safe(text: str) -> str:
 
 def image_words(dataset: Dataset) -> list[str]:
     """Return the words of Image ID and series description."""
-    return words_of(text_of(dataset, "ImageID")) + words_of(text_of(dataset, "SeriesDescription"))
+    return words_of(image_name(dataset))
+
+
+def image_name(dataset: Dataset) -> str:
+    """Return Image ID and series description as one text."""
+    return f"{text_of(dataset, 'ImageID')} | {text_of(dataset, 'SeriesDescription')}"
 
 
 def is_gated(dataset: Dataset) -> bool:
@@ -102,17 +115,42 @@ def is_short_axis(dataset: Dataset) -> bool:
     return slice_view_of(dataset) == "short_axis"
 
 
-def is_prone(dataset: Dataset) -> bool:
-    """Whether the patient lay prone, by the orientation's modifier code, Patient Position or the image's name."""
+def position_of(dataset: Dataset) -> Position | None:
+    """Return how the patient lay, by the orientation's modifier code, Patient Position or the image's name."""
     codes = {
         text_of(modifier, "CodeValue")
         for item in items(dataset, "PatientOrientationCodeSequence")
         for modifier in items(item, "PatientOrientationModifierCodeSequence")
     }
-    named = any(word in ("pron", "prone") for word in image_words(dataset))
-    return bool(codes & {"F-10310", "1240000"}) or text_of(dataset, "PatientPosition").endswith("P") or named
+    words, coded = set(image_words(dataset)), text_of(dataset, "PatientPosition")
+    if codes & {"F-10310", "1240000"} or coded.endswith("P") or words & {"pron", "prone"}:
+        return "prone"
+    return "supine" if codes & {"F-10340", "40199007"} or coded.endswith("S") or words & {"sup", "supine"} else None
 
 
 def is_attenuation_corrected(dataset: Dataset) -> bool:
-    """Whether Corrected Image says ATTN, or the file describes its attenuation correction."""
-    return "ATTN" in text_of(dataset, "CorrectedImage") or bool(items(dataset, "AttenuationCorrectionSourceSequence"))
+    """Whether the image is corrected for attenuation: by its attributes where they say anything, else by its name."""
+    stated = _stated_correction(dataset)
+    return bool(attenuation_correction_named(image_name(dataset)) if stated is None else stated)
+
+
+def correction_conflicts(dataset: Dataset) -> bool:
+    """Whether the series' name contradicts the attributes that say if the image is corrected for attenuation."""
+    stated, named = _stated_correction(dataset), attenuation_correction_named(image_name(dataset))
+    return None not in (stated, named) and stated != named
+
+
+def _stated_correction(dataset: Dataset) -> bool | None:
+    """Return what Corrected Image (0028,0051) says, else the attributes of the correction; None where all are absent.
+
+    Corrected Image lists the corrections that were made (PS3.3 C.8.4.9, C.8.9.1), so a list without ATTN says
+    no. Attenuation Corrected (0018,9759) is YES or NO; Attenuation Correction Method (0054,1101) is free text.
+    """
+    corrections = text_of(dataset, "CorrectedImage")
+    if corrections.strip("[]"):
+        return "ATTN" in corrections
+    answer = text_of(dataset, "AttenuationCorrected")
+    if answer in ("YES", "NO"):
+        return answer == "YES"
+    method = text_of(dataset, "AttenuationCorrectionMethod").lower()
+    return not method.startswith("no") if method else None

@@ -6,7 +6,7 @@ from typing import Literal
 from pydicom.dataset import Dataset
 
 from myoperf.io.header import items, text_of
-from myoperf.io.state import words_of
+from myoperf.io.words import words_of
 
 SliceView = Literal["short_axis", "long_axis", "both"]
 

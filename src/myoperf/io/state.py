@@ -2,15 +2,16 @@
 
 Order of trust: the coded acquisition context, then Image ID, series, protocol and procedure
 descriptions, and last the study's description. A text that names both states, or neither, decides
-nothing; an unknown state stays unknown.
+nothing; an unknown state stays unknown. `myoperf.io.state_words` holds the words.
 """
 
-import re
-import unicodedata
+from functools import partial
 
 from pydicom.dataset import Dataset
 
 from myoperf.io.header import items, text_of
+from myoperf.io.state_words import state_in_text
+from myoperf.io.tracers import nuclide_of
 from myoperf.types import Finding, State
 
 _CODES: dict[str, State] = {
@@ -22,18 +23,6 @@ _CODES: dict[str, State] = {
     **dict.fromkeys(("128974000", "F-01602"), "rest"),  # baseline state
     **dict.fromkeys(("109092", "109093", "109094"), "rest"),  # reinjection, redistribution, delayed redistribution
 }
-_SUFFIX = (
-    r"(?:gate|gated|gat|gtd|g|tomo|raw|recon|ac|nac|nc|irac|irnc|sa|sax|supine|sup|prone|pron|mibi|spect|pet|myo|test)*"
-)
-_STRESS = re.compile(
-    rf"(?:(?:irac|irnc|ac|nc|g|recon)?(?:stress|str|strs|sgate|sgated|sgat|exercise|exercice|treadmill|bruce"
-    rf"|esforco|esfuerzo|estres|estresse|effort|belastung|sforzo|adenosine|adeno|regadenoson|regad|lexiscan|dipyridamole"
-    rf"|dipyridamol|dipy|persantine?|dobutamine?|dobu){_SUFFIX})"
-)
-_REST = re.compile(
-    rf"(?:(?:irac|irnc|ac|nc|g|recon)?(?:rest|rst|resting|rgate|rgated|rgat|repos|reposo|repouso|ruhe|riposo"
-    rf"|redistribution|redist|redistrib|reinjection){_SUFFIX})"
-)
 _SERIES_TEXTS = (
     "ImageID",
     "SeriesDescription",
@@ -41,28 +30,6 @@ _SERIES_TEXTS = (
     "PerformedProcedureStepDescription",
     "RequestedProcedureDescription",
 )
-
-
-def words_of(text: str) -> list[str]:
-    """Split a description into lower-case words, at signs, at digits and before a capital after a small letter."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", plain)]
-
-
-def state_in_text(text: str) -> State | None:
-    """Return the state that a description names; None where it names both or neither.
-
-    Examples
-    --------
-    >>> [state_in_text(t) for t in ("SGATE", "ReconRest", "AC_STRESS", "forest", "Rest/Stress 1 day")]
-    ['stress', 'rest', 'stress', None, None]
-    """
-    words = words_of(text)
-    stress = any(_STRESS.fullmatch(word) for word in words)
-    rest = any(_REST.fullmatch(word) for word in words)
-    if stress == rest:
-        return None
-    return "stress" if stress else "rest"
 
 
 def detect_state(dataset: Dataset) -> tuple[State | None, tuple[Finding, ...]]:
@@ -75,7 +42,8 @@ def detect_state(dataset: Dataset) -> tuple[State | None, tuple[Finding, ...]]:
     to the caller, since the user may have named it.
     """
     coded = _coded_state(dataset)
-    written = next((s for s in (state_in_text(text_of(dataset, k)) for k in _SERIES_TEXTS) if s), None)
+    named = partial(state_in_text, thallium=nuclide_of(dataset) == "Tl-201")
+    written = next((s for s in (named(text_of(dataset, k)) for k in _SERIES_TEXTS) if s), None)
     if coded is not None:
         if written is not None and written != coded:
             message = f"The acquisition context says {coded}, the series' description {written}; {coded} was used."
@@ -85,7 +53,7 @@ def detect_state(dataset: Dataset) -> tuple[State | None, tuple[Finding, ...]]:
         return written, ()
     codes = items(dataset, "ProcedureCodeSequence")
     texts = [text_of(dataset, "StudyDescription"), *(text_of(code, "CodeMeaning") for code in codes)]
-    broad = next((s for s in map(state_in_text, texts) if s), None)
+    broad = next((s for s in map(named, texts) if s), None)
     if broad is None:
         return None, ()
     message = f"Only the study's description names the state ({broad}); please check it."

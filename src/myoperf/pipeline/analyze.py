@@ -1,6 +1,6 @@
 """From a study to its report: the stages in their order, on one page."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -18,10 +18,11 @@ from myoperf.pipeline.scan import (
     transfer_uncertain_pose,
     unroll,
 )
-from myoperf.pipeline.scoring import match_limits, score
+from myoperf.pipeline.scan_names import scan_names
+from myoperf.pipeline.scoring import match_limits, score, score_others
 from myoperf.pipeline.territories import territories_name
 from myoperf.pipeline.uncertainty import measure_intervals
-from myoperf.types import Diagnosis, Finding, Provenance, Report, Scan, ScanResult, Settings, Study
+from myoperf.types import Diagnosis, Finding, Provenance, Report, ScanResult, Settings, Study
 from myoperf.version import __version__
 
 Before = TypeVar("Before")
@@ -88,7 +89,7 @@ def analyze(
         result = measure_scan(scan, options)
         return replace(result, findings=(*result.findings, *check_scan(scan)))
 
-    scans = dict(zip(_scan_names(study.scans), study.scans, strict=True))
+    scans = dict(zip(scan_names(study.scans), study.scans, strict=True))
     images = each("reconstruct", "reconstruction", lambda name, one: reconstruct_scan(one, options, name=name), scans)
     located = each("orient", "left ventricle", lambda _, one: locate_ventricle(one, models, options), images)
     with clock.stage("orient"):
@@ -101,6 +102,7 @@ def analyze(
     with clock.stage("quantify", "perfusion scores"):
         limits = match_limits(study, results, models.limits)
         scores = score(results, limits, territories=options.territories)
+        others = score_others(study, results, models.limits, territories=options.territories)
         intervals = measure_intervals(results, scores, limits, models, options, announce=clock.announce)
     diagnosis = None
     if models.classify is not None:
@@ -123,6 +125,7 @@ def analyze(
             settings=Settings(territories_name(options.territories), options.territories, models.engine),
         ),
         intervals=intervals,
+        scan_scores=others,
     )
 
 
@@ -133,12 +136,3 @@ def _check_diagnosis(diagnosis: Diagnosis | None) -> tuple[Finding, ...]:
     if diagnosis.abstained:
         return (Finding("diagnosis-doubt", "warning", diagnosis.reason),)
     return (Finding("diagnosis-simulated", "info", diagnosis.reason),)
-
-
-def _scan_names(scans: Sequence[Scan]) -> tuple[str, ...]:
-    """Name scans by state; the second of a state and one of unknown state become scan-N (N from 1)."""
-    names: list[str] = []
-    for number, scan in enumerate(scans, start=1):
-        free = scan.state is not None and scan.state not in names
-        names.append(str(scan.state) if free else f"scan-{number}")
-    return tuple(names)

@@ -35,7 +35,23 @@ def match_limits(study: Study, results: Sequence[ScanResult], available: Sequenc
             modality=result.scan.modality,
         )
         findings += more
+        if by_state[state] is not None:
+            findings += _check_condition(result)
     return MatchedLimits(by_state, findings)
+
+
+def _check_condition(result: ScanResult) -> tuple[Finding, ...]:
+    """Return a finding where a SPECT scan is not as those that limits come from: supine and not corrected."""
+    scan = result.scan
+    differs = ["prone"] if scan.position == "prone" else []
+    differs += ["corrected for attenuation"] if scan.attenuation_corrected and scan.modality == "NM" else []
+    if not differs:
+        return ()
+    message = (
+        f"Scan {result.name} is {' and '.join(differs)}; the normal limits are of supine scans without correction: "
+        "inferior defects may be underestimated and anterior ones overestimated."
+    )
+    return (Finding("limits-other-condition", "warning", message),)
 
 
 def score(results: Sequence[ScanResult], limits: MatchedLimits, *, territories: Territories = TERRITORIES) -> Scores:
@@ -56,8 +72,64 @@ def score(results: Sequence[ScanResult], limits: MatchedLimits, *, territories: 
         territories=territories,
     )
     ratio = _cavity_ratio(stress, rest) if stress and rest else None
-    findings = (*scores.findings, *limits.findings, *findings)
-    return replace(scores, tid_ratio=ratio, findings=findings, flow_reserve=reserve_of_scans(results))
+    findings = (*scores.findings, *limits.findings, *findings, *_check_pair(scans), *_say_scored(scans, results))
+    return replace(
+        scores,
+        tid_ratio=ratio,
+        findings=findings,
+        flow_reserve=reserve_of_scans(results),
+        scans={state: result.name for state, result in scans.items()},
+    )
+
+
+def score_others(
+    study: Study,
+    results: Sequence[ScanResult],
+    available: Sequence[NormalLimits],
+    *,
+    territories: Territories = TERRITORIES,
+) -> Mapping[str, Scores]:
+    """Return the scores of every scan of known state that the study's scores are not of, by the scan's name."""
+    scored = _first_of_each_state(results).values()
+    others = [r for r in results if r.state is not None and not any(r is one for one in scored)]
+    scores = {}
+    for result in others:
+        limits = match_limits(study, [result], available)
+        scores[result.name] = score([result], limits, territories=territories)
+    return scores
+
+
+def _check_pair(scans: Mapping[State, ScanResult]) -> tuple[Finding, ...]:
+    """Return a finding where stress and rest were not acquired or corrected alike."""
+    conditions = {(r.scan.position == "prone", r.scan.attenuation_corrected) for r in scans.values()}
+    if len(conditions) < 2:
+        return ()
+    stress, rest = (_condition(scans[state]) for state in ("stress", "rest"))
+    message = f"Stress is {stress}, rest {rest}: differences between them can come from that instead of ischaemia."
+    return (Finding("scans-unlike", "warning", message),)
+
+
+def _say_scored(scans: Mapping[State, ScanResult], results: Sequence[ScanResult]) -> tuple[Finding, ...]:
+    """Return a finding for each state with several scans: which was scored and why."""
+    findings = []
+    for state, scored in scans.items():
+        others = [r for r in results if r.state == state and r is not scored]
+        if not others:
+            continue
+        measured = ", ".join(f"{r.name} ({_condition(r)})" for r in others)
+        message = (
+            f"There are several {state} scans: {scored.name} ({_condition(scored)}) was scored, as the nearest to what "
+            f"the normal limits are of; measured and scored on their own: {measured}."
+        )
+        findings.append(Finding("scan-choice", "info", message))
+    return tuple(findings)
+
+
+def _condition(result: ScanResult) -> str:
+    """Describe position, correction and framing of a scan."""
+    scan = result.scan
+    corrected = "corrected for attenuation" if scan.attenuation_corrected else "not corrected for attenuation"
+    return f"{scan.framing}, {'prone' if scan.position == 'prone' else 'supine'}, {corrected}"
 
 
 def _first_of_each_state(results: Sequence[ScanResult]) -> dict[State, ScanResult]:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from myoperf.quantities import quantities
-from myoperf.types import VESSELS, Diagnosis, Finding, Report, ScanResult, Scores, Settings, TerritoryScores
+from myoperf.types import VESSELS, Diagnosis, Finding, Report, ScanResult, Scores, Settings, State, TerritoryScores
 
+STATES: tuple[State, ...] = ("stress", "rest")
 SCHEMA = "myoperf.report/1"
 TIMED_STAGES = ("read", "reconstruct", "orient", "segment", "polar", "quantify", "diagnose", "report", "total")
 _CURVE_STEP = 5
@@ -39,12 +40,13 @@ def results_json(report: Report) -> dict[str, Any]:
         "schema": SCHEMA,
         "study": {
             "study_uid": study.study_uid,
+            **({"study_uids": list(study.study_uids)} if study.study_uids else {}),
             "patient_id": study.patient_id,
             "sex": study.sex,
             "age_years": plain(study.age_years),
         },
         "findings": [_finding(f) for f in findings_of_study(report)],
-        "scans": [_scan(result) for result in report.results],
+        "scans": [_scan(result, report.scan_scores.get(result.name)) for result in report.results],
         "scores": _scores(report.scores),
         "diagnosis": _diagnosis(report.diagnosis),
         "provenance": _provenance(report),
@@ -92,14 +94,16 @@ def _finding(finding: Finding) -> dict[str, str]:
     return {"code": finding.code, "severity": finding.severity, "message": finding.message}
 
 
-def _scan(result: ScanResult) -> dict[str, Any]:
-    frame, flow = result.frame, result.flow
+def _scan(result: ScanResult, scores: Scores | None) -> dict[str, Any]:
+    frame, flow, scan = result.frame, result.flow, result.scan
     return {
         "name": result.name,
         "state": result.state,
-        "modality": result.scan.modality,
-        "framing": result.scan.framing,
-        "source": list(result.scan.source),
+        "modality": scan.modality,
+        "framing": scan.framing,
+        **({} if scan.position is None else {"position": scan.position}),
+        **({"attenuation_corrected": True} if scan.attenuation_corrected else {}),
+        "source": list(scan.source),
         "reconstruction": None if result.reconstruction is None else plain(asdict(result.reconstruction)),
         "lv_frame": {
             "apex_mm": plain(frame.apex_mm),
@@ -111,6 +115,7 @@ def _scan(result: ScanResult) -> dict[str, Any]:
         "function": None if result.function is None else _function(result),
         **({} if result.lung_heart_ratio is None else {"lung_heart_ratio": plain(result.lung_heart_ratio)}),
         **({} if flow is None else {"flow": plain(asdict(flow))}),
+        **({} if scores is None else {"scores": _scores(scores)}),
         "findings": [_finding(f) for f in result.findings],
     }
 
@@ -153,6 +158,7 @@ def _scores(scores: Scores) -> dict[str, Any]:
         "territories": {v: plain(asdict(scores.territories.get(v, TerritoryScores()))) for v in VESSELS},
         "normal_limits": None if limits is None else plain(asdict(limits)),
         "summary": scores.summary or None,
+        "scans": {state: scores.scans.get(state) for state in STATES} if scores.scans else None,
     }
 
 

@@ -19,7 +19,9 @@ from myoperf.types.basics import (
     Interval,
     Modality,
     Orientation,
+    Position,
     Severity,
+    Sex,
     State,
 )
 from myoperf.types.image import Projections, Volume
@@ -46,7 +48,7 @@ from myoperf.types.results import (
     VolumeCurve,
     WallFunction,
 )
-from myoperf.types.study import Scan, Study
+from myoperf.types.study import AttenuationImage, Scan, Study
 from myoperf.types.ventricle import LVFrame, PolarMap
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "BLOOD_POOL",
     "MYOCARDIUM",
     "VESSELS",
+    "AttenuationImage",
     "CollimatorRecord",
     "Diagnosis",
     "FilterRecord",
@@ -72,6 +75,7 @@ __all__ = [
     "Orientation",
     "PhaseHistogram",
     "PolarMap",
+    "Position",
     "Projections",
     "Provenance",
     "ReconstructionRecord",
@@ -81,6 +85,7 @@ __all__ = [
     "Scores",
     "Settings",
     "Severity",
+    "Sex",
     "State",
     "Study",
     "Synchrony",

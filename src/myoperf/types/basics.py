@@ -15,6 +15,8 @@ State = Literal["stress", "rest"]
 Modality = Literal["NM", "PT"]
 Framing = Literal["static", "gated", "dynamic"]
 Orientation = Literal["transaxial", "short_axis"]
+Sex = Literal["M", "F"]
+Position = Literal["supine", "prone"]
 Severity = Literal["info", "warning", "failure"]
 
 BACKGROUND, MYOCARDIUM, BLOOD_POOL = 0, 1, 2

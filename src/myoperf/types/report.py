@@ -50,6 +50,8 @@ class Scores:
         Of dynamic scans at stress and at rest.
     territory_segments
         Vessel -> its segments, as scored; empty for the default.
+    scans
+        State -> name of the scan that was scored.
     """
 
     sss: int | None = None
@@ -82,6 +84,7 @@ class Scores:
     rest_severity: Float | None = None
     flow_reserve: FlowReserve | None = None
     territory_segments: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    scans: Mapping[State, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +156,8 @@ class Report:
 
     Parameters
     ----------
+    scan_scores
+        Name of a scan that the study's scores are not of (prone, corrected for attenuation, repeated) -> its own.
     intervals
         Name of a scan, or ``"scores"`` -> number -> its interval; empty where none were requested. The values of a
         list are numbered from 1: ``"segments_percent.1"``.
@@ -165,6 +170,7 @@ class Report:
     findings: tuple[Finding, ...]
     provenance: Provenance
     intervals: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
+    scan_scores: Mapping[str, Scores] = field(default_factory=dict)
 
     def result(self, state: State) -> ScanResult | None:
         """Return the first result of a state, or None."""

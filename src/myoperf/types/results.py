@@ -283,7 +283,8 @@ class ScanResult:
     Parameters
     ----------
     name
-        ``"stress"``, ``"rest"`` or ``"scan-N"``; names the scan's files.
+        ``"stress"``, ``"rest"`` or ``"scan-N"``, followed by ``"-prone"``, ``"-ac"`` (corrected for attenuation) or
+        ``"-2"`` where a state has several. Names the scan's files.
     volume
         The transaxial volume analysed, summed over gates, or over the late time frames of a dynamic scan.
     labels

@@ -1,10 +1,11 @@
 """What was acquired: scans, and the study of one patient."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from myoperf.errors import InputError
-from myoperf.types.basics import Finding, Float, Framing, Modality, Orientation, State
+from myoperf.types.basics import Finding, Float, Framing, Modality, Orientation, Position, State
 from myoperf.types.image import Projections, Volume
 
 
@@ -24,12 +25,18 @@ class Scan:
         What the image's frames are: one (static), gates of the cardiac cycle, or time frames.
     orientation
         Of a volume: ``"transaxial"`` (patient axes) or ``"short_axis"`` (already reoriented).
+    position
+        How the patient lay; None where the file does not say.
+    attenuation_corrected
+        Whether the image is marked as corrected for attenuation.
     tracer, camera
         As the file names them, in the field's words ("Tc-99m sestamibi"); None when absent.
     frame_duration_ms
         Shape (frames,): length of each gate or time frame; None when absent.
     frame_start_ms
         Shape (frames,): start of each time frame after the first one's; None when absent or not dynamic.
+    series_number
+        Of the series in the camera's or the workstation's list; None where absent.
     description
         The kind of series in the file's words, free of patient data.
     source
@@ -46,10 +53,13 @@ class Scan:
     modality: Modality = "NM"
     framing: Framing = "static"
     orientation: Orientation = "transaxial"
+    position: Position | None = None
+    attenuation_corrected: bool = False
     tracer: str | None = None
     camera: str | None = None
     frame_duration_ms: Float | None = None
     frame_start_ms: Float | None = None
+    series_number: int | None = None
     description: str = ""
     source: tuple[str, ...] = ()
     source_headers: tuple[bytes, ...] = field(default=(), repr=False)
@@ -66,8 +76,44 @@ class Scan:
 
 
 @dataclass(frozen=True, eq=False)
+class AttenuationImage:
+    """A CT or an attenuation map that came with a study; its pixels are read when they are needed.
+
+    Parameters
+    ----------
+    kind
+        ``"ct"`` (Hounsfield units) or ``"map"`` (attenuation coefficients in the writer's own unit).
+    files
+        The slices of a CT or a PET map, in any order, or one NM file.
+    state
+        Of the scan that it belongs to, where its name or its file says so.
+    series_number
+        None where absent.
+    """
+
+    kind: Literal["ct", "map"]
+    files: tuple[Path, ...] = field(repr=False)
+    state: State | None = None
+    series_number: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Study:
-    """The scans of one patient's visit. Clinical values are None where the files do not give them."""
+    """What one patient came for: stress and rest, of one day or two. Clinical values are None where not in the files.
+
+    Parameters
+    ----------
+    scans
+        The first of stress and the first of rest are the pair that is scored.
+    study_uid
+        Study Instance UID of the first scan.
+    study_uids
+        All of them, where stress and rest are of two studies; else empty.
+    attenuation
+        CTs and attenuation maps found with the scans.
+    name
+        Of the folder or the file that the study was read from; it may hold the patient's name.
+    """
 
     scans: tuple[Scan, ...]
     study_uid: str | None = field(default=None, repr=False)
@@ -77,6 +123,9 @@ class Study:
     height_m: float | None = None
     weight_kg: float | None = None
     findings: tuple[Finding, ...] = ()
+    study_uids: tuple[str, ...] = field(default=(), repr=False)
+    attenuation: tuple[AttenuationImage, ...] = ()
+    name: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         if not self.scans:

@@ -7,15 +7,17 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from myoperf.errors import InputError, UnsupportedInputError
-from myoperf.io.header import camera_of, encode_header, read_frames
-from myoperf.io.kinds import is_attenuation_corrected, is_gated, is_prone, kind_of
+from myoperf.io.header import camera_of, encode_header, number, read_frames
+from myoperf.io.kinds import correction_conflicts, is_attenuation_corrected, is_gated, kind_of, position_of
 from myoperf.io.nifti import name_without_suffix, read_nifti
 from myoperf.io.nm.frames import gate_duration_ms
 from myoperf.io.nm.projections import projections_from
 from myoperf.io.nm.volume import volume_from
 from myoperf.io.pet.slices import slice_grid, volume_from_slices
-from myoperf.io.state import detect_state, state_in_text, words_of
+from myoperf.io.state import detect_state
+from myoperf.io.state_words import state_in_text
 from myoperf.io.tracers import tracer_of
+from myoperf.io.words import words_of
 from myoperf.types import Finding, Framing, Orientation, Projections, Scan, State, Volume
 
 
@@ -47,9 +49,12 @@ def nm_scan(path: Path, header: Dataset, state: State | None = None) -> Scan:
         modality="NM",
         framing="gated" if gated else "static",
         orientation=orientation,
+        position=position_of(header),
+        attenuation_corrected=is_attenuation_corrected(header),
         tracer=tracer_of(header),
         camera=camera_of(header),
         frame_duration_ms=duration,
+        series_number=series_number(header),
         description=f"{'gated' if gated else 'ungated'} SPECT {what}",
         source=(path.name,),
         source_headers=(encode_header(header, path.name),),
@@ -78,10 +83,13 @@ def pt_scan(paths: Sequence[Path], headers: Sequence[Dataset], state: State | No
         state=state,
         modality="PT",
         framing=grid.framing,
+        position=position_of(headers[0]),
+        attenuation_corrected=is_attenuation_corrected(headers[0]),
         tracer=tracer_of(headers[0]),
         camera=camera_of(headers[0]),
         frame_duration_ms=grid.duration_ms,
         frame_start_ms=grid.start_ms,
+        series_number=series_number(headers[0]),
         description=f"{grid.framing} PET reconstruction",
         source=tuple(path.name for path in paths),
         source_headers=tuple(encode_header(header, path.name) for path, header in zip(paths, headers, strict=True)),
@@ -124,6 +132,12 @@ def nifti_scan(path: Path, state: State | None = None) -> Scan:
     )
 
 
+def series_number(header: Dataset) -> int | None:
+    """Return Series Number, or None."""
+    value = number(header, "SeriesNumber")
+    return None if value is None else int(value)
+
+
 def _refuse_no_counts(volume: Volume, name: str) -> None:
     """Refuse a volume that is empty or constant."""
     if volume.array.max() <= 0 or volume.array.max() == volume.array.min():
@@ -142,7 +156,7 @@ def _gate_findings(header: Dataset, gated: bool, timed: bool) -> tuple[Finding, 
 
 
 def _common_findings(header: Dataset, state: State | None) -> tuple[Finding, ...]:
-    """Return findings about the state and a prone patient."""
+    """Return findings about the state, a prone patient and a doubtful correction for attenuation."""
     in_file, findings = detect_state(header)
     if state is None:
         findings = _unknown_state() if in_file is None else ()
@@ -151,8 +165,12 @@ def _common_findings(header: Dataset, state: State | None) -> tuple[Finding, ...
     elif in_file != state:
         message = f"The user gave the state as {state}; the file says {in_file}."
         findings = (Finding("state-overridden", "warning", message),)
-    if is_prone(header):
+    if position_of(header) == "prone":
         findings += (Finding("prone", "info", "The patient lay prone."),)
+    if correction_conflicts(header):
+        used = "corrected" if is_attenuation_corrected(header) else "not corrected"
+        message = f"The series' name contradicts the file's attributes, by which it is {used} for attenuation."
+        findings += (Finding("correction-conflict", "warning", message),)
     return findings
 
 

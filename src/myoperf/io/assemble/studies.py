@@ -1,30 +1,20 @@
 """Files and folders to studies: list the files, sort them by header, choose scans, then read their pixels."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
 from pydicom.dataset import Dataset
 
 from myoperf.errors import InputError, MyoPerfError
-from myoperf.io.assemble.choice import Candidate, choose
-from myoperf.io.assemble.scans import nifti_scan, nm_scan, pt_scan
-from myoperf.io.header import number, numbers, read_header, study_of, text_of
-from myoperf.io.kinds import image_words, is_attenuation_corrected, is_gated, is_prone, is_short_axis, kind_of
-from myoperf.io.nifti import is_nifti, name_without_suffix
-from myoperf.io.state import detect_state, state_in_text
-from myoperf.types import Finding, Framing, Scan, State, Study
-
-Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A file that was not used, by name only, and why in one line."""
-
-    file: str
-    reason: str
+from myoperf.io.assemble.choice import choose, in_order
+from myoperf.io.assemble.names import names_of_studies
+from myoperf.io.assemble.patients import Visit, is_same_patient, pair_visits, visit_of, why_apart
+from myoperf.io.assemble.series import AttenuationSeries, Progress, Series, Skipped, Sorted, sort_files
+from myoperf.io.header import study_of, text_of
+from myoperf.types import AttenuationImage, Finding, Scan, Sex, State, Study
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,21 +26,17 @@ class ReadResult:
 
 
 @dataclass(frozen=True, eq=False)
-class _Series:
-    """Files that make one scan: one NM file, the slices of a PET series, or one NIfTI file."""
+class _Group:
+    """The series of one study, with findings on how they came together."""
 
-    paths: tuple[Path, ...]
-    headers: tuple[Dataset, ...]
-    candidate: Candidate
-    study_key: tuple[str, str]
+    series: tuple[Series, ...]
+    findings: tuple[Finding, ...] = ()
 
-    def read(self, state: State | None) -> Scan:
-        """Decode the pixels and build the scan."""
-        if not self.headers:
-            return nifti_scan(self.paths[0], state)
-        if self.candidate.modality == "PT":
-            return pt_scan(self.paths, self.headers, state)
-        return nm_scan(self.paths[0], self.headers[0], state)
+    @property
+    def study_uids(self) -> tuple[str, ...]:
+        """All Study Instance UIDs, each once."""
+        uids = (text_of(one.headers[0], "StudyInstanceUID") for one in self.series if one.headers)
+        return tuple(dict.fromkeys(uid for uid in uids if uid))
 
 
 def find_files(paths: Iterable[Path]) -> tuple[Path, ...]:
@@ -74,9 +60,14 @@ def find_files(paths: Iterable[Path]) -> tuple[Path, ...]:
 
 
 def read_studies(
-    paths: str | Path | Sequence[str | Path], *, state: State | None = None, progress: Progress | None = None
+    paths: str | Path | Sequence[str | Path],
+    *,
+    state: State | None = None,
+    sex: Sex | None = None,
+    series: Sequence[str] = (),
+    progress: Progress | None = None,
 ) -> ReadResult:
-    """Read files or folders into studies, each with one scan of each state and any dynamic PET.
+    """Read files or folders into studies, each with all scans of one patient's visit.
 
     Parameters
     ----------
@@ -85,135 +76,152 @@ def read_studies(
     state
         The user's state for scans whose files give none; a study of one scan takes it even where the
         file gives another.
+    sex
+        The patient's sex, where the files do not give it.
+    series
+        Series Numbers or Series Instance UIDs: only these are read as scans. All by default.
     progress
         Called with the number of steps (files and studies) done and their total.
 
     Returns
     -------
     ReadResult
-        Studies by Study Instance UID (by Patient ID where there is none). Two NIfTI files of one
-        folder form a study where their names give stress and rest; else each is a study.
+        Studies by Study Instance UID (by Patient ID where there is none). A study of stress alone and one of rest alone
+        of the same patient, at most 30 days apart, are one. Two NIfTI files of one folder form a study where their
+        names give stress and rest; else each is a study. In each, the first scan of a state is the one to score.
 
     Raises
     ------
     InputError
         When a single given file cannot be used, or no study can be read; otherwise files that cannot
-        be used are listed in ``skipped``.
+        be used are listed in ``skipped``. When `state` would have to hold for several scans that nothing tells apart,
+        `sex` contradicts a file, or `series` names none that is there.
     """
     given = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
     alone = len(given) == 1 and given[0].is_file()
     files = find_files(given)
     report = progress or (lambda done, total: None)
-    skipped: list[Skipped] = []
-    series = _series_of(files, skipped, report, alone=alone)
-    by_study: dict[tuple[str, str], list[_Series]] = {}
-    for one in series:
-        by_study.setdefault(one.study_key, []).append(one)
-    studies = []
-    for done, group in enumerate(by_study.values()):
-        report(len(files) + done, len(files) + len(by_study))
-        study = _study(group, state, skipped, alone=alone)
+    found = sort_files(files, report, alone=alone)
+    groups = _groups(_chosen(found, series))
+    if not groups:
+        raise InputError(_why_no_study(files, found, alone=alone))
+    read: list[tuple[_Group, Study]] = []
+    for done, group in enumerate(groups):
+        report(len(files) + done, len(files) + len(groups))
+        study = _study(group, state, found.skipped, alone=alone)
         if study is not None:
-            studies.append(study)
-    report(len(files) + len(by_study), len(files) + len(by_study))
-    if not studies:
-        raise InputError(_why_no_study(files, skipped))
-    return ReadResult(tuple(studies), tuple(skipped))
+            read.append((group, _with_sex(study, sex)))
+    report(len(files) + len(groups), len(files) + len(groups))
+    if not read:
+        raise InputError(_why_no_study(files, found, alone=alone))
+    studies = _with_attenuation(read, found)
+    names = names_of_studies([[path for one in group.series for path in one.paths] for group, _ in read], given)
+    return ReadResult(
+        tuple(replace(study, name=name) for study, name in zip(studies, names, strict=True)), tuple(found.skipped)
+    )
 
 
-def _why_no_study(files: Sequence[Path], skipped: Sequence[Skipped]) -> str:
+def _why_no_study(files: Sequence[Path], found: Sorted, *, alone: bool) -> str:
     """Return in one line that no file was usable, and the most common reason."""
     if not files:
         return "The folder holds no files; give the folder with the files of the camera or the workstation."
+    skipped = [*found.skipped, *(s for one in found.attenuation for s in _skip_attenuation(one))]
     reasons = Counter(item.reason.removeprefix(f"{item.file}: ") for item in skipped)
     if not reasons:
         return f"None of {len(files)} file(s) is a perfusion study."
     reason, count = reasons.most_common(1)[0]
+    if alone:
+        return f"{files[0].name}: {reason}"
     which = "" if len(files) == 1 else f"None of {len(files)} files is a usable perfusion study; {count} of them: "
     return f"{which}{reason}"
 
 
-def _series_of(files: Sequence[Path], skipped: list[Skipped], report: Progress, *, alone: bool) -> list[_Series]:
-    """Read every header and group the files into series; files that cannot be used go to `skipped`."""
-    series: list[_Series] = []
-    slices: dict[tuple[str, str], list[tuple[Path, Dataset]]] = {}
-    name_by_uid: dict[str, str] = {}
-    nifti = [path for path in files if is_nifti(path)]
-    for done, path in enumerate(files):
-        report(done, len(files))
-        try:
-            if is_nifti(path):
-                series.append(_nifti_series(path, nifti))
-                continue
-            header = read_header(path)
-            kind = kind_of(header, path.name)
-            uid = text_of(header, "SOPInstanceUID")
-            if uid and uid in name_by_uid:
-                raise InputError(f"{path.name}: a copy of {name_by_uid[uid]} (same SOP Instance UID).")
-            name_by_uid[uid] = path.name
-            if kind == "pt":
-                key = (text_of(header, "StudyInstanceUID"), text_of(header, "SeriesInstanceUID"))
-                slices.setdefault(key, []).append((path, header))
-            else:
-                series.append(_dicom_series([(path, header)], raw=kind == "nm-raw"))
-        except MyoPerfError as error:
-            if alone:
-                raise
-            skipped.append(Skipped(path.name, str(error)))
-    series += [_dicom_series(group, raw=False) for group in slices.values()]
-    return series
+def _chosen(found: Sorted, wanted: Sequence[str]) -> list[Series]:
+    """Return the series that the user wants, all where none is named; the others are skipped with the reason."""
+    if not wanted:
+        return found.series
+    known = {str(one.number): one for one in found.series if one.number is not None}
+    missing = [name for name in wanted if name not in known and name not in {one.uid for one in found.series}]
+    if missing:
+        numbers = ", ".join(sorted(known, key=int)) or "none has a number"
+        raise InputError(f"No series {missing[0]} among the scans; their series numbers: {numbers}.")
+    chosen = [one for one in found.series if one.uid in wanted or str(one.number) in wanted]
+    left = [path for one in found.series if one not in chosen for path in one.paths]
+    found.skipped += [Skipped(path.name, "not one of the series chosen with --series") for path in left]
+    return chosen
 
 
-def _dicom_series(files: Sequence[tuple[Path, Dataset]], *, raw: bool) -> _Series:
-    """Return the series of one scan's DICOM files."""
-    first = files[0][1]
-    pet = text_of(first, "Modality") == "PT" or text_of(first, "SeriesType") != ""
-    words = set(image_words(first))
-    corrected = is_attenuation_corrected(first) or bool(words & {"ac", "irac", "iracrr", "ctac", "acsc"})
-    candidate = Candidate(
-        name=files[0][0].name,
-        state=detect_state(first)[0],
-        modality="PT" if pet else "NM",
-        raw=raw,
-        framing=_framing([header for _, header in files], pet=pet),
-        orientation="short_axis" if not raw and is_short_axis(first) else "transaxial",
-        prone=is_prone(first),
-        corrected=corrected,
-        series=number(first, "SeriesNumber") or 0.0,
+def _groups(series: Sequence[Series]) -> list[_Group]:
+    """Group series into studies: by their study's identifier, then stress and rest of one patient's two studies."""
+    by_study: dict[tuple[str, str], list[Series]] = {}
+    for one in series:
+        by_study.setdefault(one.study_key, []).append(one)
+    groups = [tuple(group) for group in by_study.values()]
+    visits = [_visit(group) for group in groups]
+    pairs = pair_visits(visits)
+    second = {j: i for i, j in pairs}
+    apart = _apart(visits, pairs)
+    out = []
+    for i, group in enumerate(groups):
+        if i in second:
+            continue
+        other = next((j for a, j in pairs if a == i), None)
+        findings = tuple(finding for k in (i, other) if k is not None for finding in apart.get(k, ()))
+        if other is not None:
+            findings = (_paired(visits[i], visits[other]), *findings)
+            group = (*group, *groups[other])
+        out.append(_Group(group, tuple(dict.fromkeys(findings))))
+    return out
+
+
+def _visit(group: Sequence[Series]) -> Visit | None:
+    """Return whose study it is and when it was made; None for NIfTI."""
+    header = next((one.headers[0] for one in group if one.headers), None)
+    if header is None:
+        return None
+    candidates = [one.candidate for one in group]
+    return visit_of(
+        header,
+        states={c.state for c in candidates},
+        modalities={c.modality for c in candidates},
+        isotopes={c.isotope for c in candidates},
     )
-    study_uid = text_of(first, "StudyInstanceUID")
-    fallback = text_of(first, "PatientID") or str(files[0][0].parent)
-    key = ("uid", study_uid) if study_uid else ("patient", fallback)
-    return _Series(tuple(path for path, _ in files), tuple(header for _, header in files), candidate, key)
 
 
-def _framing(headers: Sequence[Dataset], *, pet: bool) -> Framing:
-    """Return the framing that headers declare; when the scan is read, its frames decide."""
-    kind = text_of(headers[0], "SeriesType").upper()
-    if ("GATED" in kind) if pet else is_gated(headers[0]):
-        return "gated"
-    several = len({numbers(header, "ImagePositionPatient") for header in headers}) < len(headers)
-    return "dynamic" if pet and "DYNAMIC" in kind and several else "static"
+def _paired(one: Visit | None, other: Visit | None) -> Finding:
+    """Return the finding that two studies were read as one."""
+    assert one is not None
+    assert other is not None
+    assert one.day is not None
+    assert other.day is not None
+    days = abs((one.day - other.day).days)
+    when = "of the same day" if days == 0 else "1 day apart" if days == 1 else f"{days} days apart"
+    message = f"Stress and rest are two studies of the same patient, {when}; they were read as one."
+    return Finding("studies-paired", "info", message)
 
 
-def _nifti_series(path: Path, all_nifti: Sequence[Path]) -> _Series:
-    """Return the series of a NIfTI file; a stress and a rest file alone in a folder are one study."""
-    state = state_in_text(name_without_suffix(path))
-    in_folder = [state_in_text(name_without_suffix(p)) for p in all_nifti if p.parent == path.parent]
-    paired = len(in_folder) == 2 and set(in_folder) == {"stress", "rest"}
-    key = ("folder", str(path.parent)) if paired else ("file", str(path))
-    return _Series((path,), (), Candidate(path.name, state, "NM", False, "static", "transaxial"), key)
+def _apart(visits: Sequence[Visit | None], pairs: Sequence[tuple[int, int]]) -> dict[int, list[Finding]]:
+    """Return findings on studies of one patient that were not paired, by the studies' positions."""
+    findings: dict[int, list[Finding]] = {}
+    for (i, one), (j, other) in combinations(enumerate(visits), 2):
+        if one is None or other is None or (i, j) in pairs or not is_same_patient(one, other):
+            continue
+        reason = why_apart(one, other) or "a nearer study was taken"
+        message = f"Another study of the same patient was read and is analysed apart: {reason}."
+        for position in (i, j):
+            findings.setdefault(position, []).append(Finding("studies-apart", "info", message))
+    return findings
 
 
-def _study(group: Sequence[_Series], state: State | None, skipped: list[Skipped], *, alone: bool) -> Study | None:
+def _study(group: _Group, state: State | None, skipped: list[Skipped], *, alone: bool) -> Study | None:
     """Choose and read a study's scans; None where none can be read."""
-    group = [_with_user_state(series, state, only=len(group) == 1) for series in group]
-    scans: list[tuple[_Series, Scan]] = []
-    findings: list[Finding] = []
-    for chosen in choose([one.candidate for one in group]):
+    series = _with_user_state(group.series, state)
+    scans: list[tuple[Series, Scan]] = []
+    findings = list(group.findings)
+    for chosen in choose([one.candidate for one in series]):
         order = list(chosen)
         while order:
-            one = group[order.pop(0)]
+            one = series[order.pop(0)]
             try:
                 scans.append((one, one.read(one.candidate.state)))
                 break
@@ -221,23 +229,119 @@ def _study(group: Sequence[_Series], state: State | None, skipped: list[Skipped]
                 if alone:
                     raise
                 skipped.extend(Skipped(path.name, str(error)) for path in one.paths)
-        set_aside = [group[position] for position in order]
-        used = f"{one.candidate.name} ({one.candidate.kind}) is used"
-        for other in set_aside:
-            skipped.extend(Skipped(p.name, f"set aside ({other.candidate.kind}): {used}") for p in other.paths)
-        if set_aside:
-            what = f"{one.candidate.state} state" if one.candidate.state else "study"
-            kinds = ", ".join(other.candidate.kind for other in set_aside)
-            message = f"Several scans of the {what}: {one.candidate.kind} used; set aside: {kinds}."
-            findings.append(Finding("scans-set-aside", "info", message))
+        findings += _set_aside(one, [series[position] for position in order], skipped)
     if not scans:
         return None
+    scans = [scans[i] for i in in_order([one.candidate for one, _ in scans])]
     header = next((one.headers[0] for one, _ in scans if one.headers), Dataset())
-    return study_of(header, tuple(scan for _, scan in scans), tuple(findings))
+    study = study_of(header, tuple(scan for _, scan in scans), tuple(findings))
+    return replace(study, study_uids=group.study_uids if len(group.study_uids) > 1 else ())
 
 
-def _with_user_state(series: _Series, state: State | None, *, only: bool) -> _Series:
-    """Return the series with the user's state where its files give none, or where it is the study's only one."""
-    if state is None or not (series.candidate.state is None or only):
+def _set_aside(used: Series, others: Sequence[Series], skipped: list[Skipped]) -> list[Finding]:
+    """Skip the series that repeat the one that is used; return the finding."""
+    if not others:
+        return []
+    kind = used.candidate.kind
+    for other in others:
+        reason = f"set aside ({other.candidate.kind}): {used.candidate.name} ({kind}) is used"
+        skipped.extend(Skipped(path.name, reason) for path in other.paths)
+    what = f"{used.candidate.state} state" if used.candidate.state else "study"
+    kinds = ", ".join(other.candidate.kind for other in others)
+    message = f"Several scans of the {what}: {kind} used; set aside: {kinds}."
+    return [Finding("scans-set-aside", "info", message)]
+
+
+def _with_user_state(series: Sequence[Series], state: State | None) -> Sequence[Series]:
+    """Return the series with the user's state where their files give none, or where there is only one.
+
+    Raises
+    ------
+    InputError
+        When several scans have no state and nothing else tells them apart: they may be stress and rest.
+    """
+    if state is None:
         return series
-    return replace(series, candidate=replace(series.candidate, state=state))
+    unknown = [series[group[0]].candidate for group in choose([one.candidate for one in series])]
+    conditions = [candidate.condition for candidate in unknown if candidate.state is None]
+    if len(set(conditions)) < len(conditions):
+        raise InputError(
+            f"Several scans of one study do not say whether they are stress or rest, so --state {state} cannot hold "
+            "for all of them; give one at a time, by --series NUMBER or as a file of its own."
+        )
+    return [
+        replace(one, candidate=replace(one.candidate, state=state))
+        if one.candidate.state is None or len(series) == 1
+        else one
+        for one in series
+    ]
+
+
+def _with_sex(study: Study, sex: Sex | None) -> Study:
+    """Return the study with the sex that the user gave.
+
+    Raises
+    ------
+    InputError
+        When the file gives the other sex.
+    """
+    if sex is None or study.sex == sex:
+        return study
+    if study.sex in ("M", "F"):
+        raise InputError("--sex contradicts the files of a study; leave it out, or have the files corrected.")
+    finding = Finding("sex-given", "info", "The patient's sex was given by the user, not by the file.")
+    return replace(study, sex=sex, findings=(*study.findings, finding))
+
+
+def _with_attenuation(read: Sequence[tuple[_Group, Study]], found: Sorted) -> list[Study]:
+    """Return the studies with the CTs and maps that belong to them; those of no study are skipped."""
+    images: dict[int, list[AttenuationSeries]] = {}
+    for one in found.attenuation:
+        owner = _owner(one, read)
+        if owner is None:
+            found.skipped += _skip_attenuation(one)
+        else:
+            images.setdefault(owner, []).append(one)
+    shared = Finding(
+        "instance-uid-repeated", "warning", "Different images have the same SOP Instance UID; all of them were read."
+    )
+    out = []
+    for position, (_, study) in enumerate(read):
+        findings = (*study.findings, *((shared,) if found.repeated_uid else ()))
+        mine = tuple(one.image for one in images.get(position, ()))
+        if mine:
+            findings += (Finding("attenuation-images", "info", f"With the scans came {_described(mine)}."),)
+        out.append(replace(study, attenuation=mine, findings=findings))
+    return out
+
+
+def _owner(one: AttenuationSeries, read: Sequence[tuple[_Group, Study]]) -> int | None:
+    """Return the position of the study that a CT or a map belongs to: of its study, else of its patient or folder."""
+    same_study = [i for i, (group, _) in enumerate(read) if any(s.study_key == one.study_key for s in group.series)]
+    folder = one.image.files[0].parent
+    same_patient = [i for i, (_, study) in enumerate(read) if one.patient_id and study.patient_id == one.patient_id]
+    same_folder = [
+        i
+        for i, (group, _) in enumerate(read)
+        if any(not s.headers and s.paths[0].parent == folder for s in group.series)
+    ]
+    for candidates in (same_study, same_patient, same_folder if not one.patient_id else []):
+        if len(candidates) == 1:
+            return candidates[0]
+    return None
+
+
+def _described(images: Sequence[AttenuationImage]) -> str:
+    """Count CTs and maps in words."""
+    cts = [image for image in images if image.kind == "ct"]
+    maps = len(images) - len(cts)
+    parts = [f"a CT of {len(image.files)} slices" for image in cts]
+    parts += [f"{maps} attenuation map{'s' if maps > 1 else ''}"] if maps else []
+    return " and ".join(parts)
+
+
+def _skip_attenuation(one: AttenuationSeries) -> list[Skipped]:
+    """Return the files of a CT or a map that belongs to no study, with the reason."""
+    what = "modality CT" if one.image.kind == "ct" else "an attenuation map"
+    reason = f"{what}, not a perfusion image; it is kept only where it comes with a scan of its study."
+    return [Skipped(path.name, reason) for path in one.image.files]

@@ -1,0 +1,88 @@
+"""What a series' name says about attenuation: corrected, not corrected, or the map itself."""
+
+import pytest
+
+from myoperf.io.kinds import correction_conflicts, is_attenuation_corrected
+from myoperf.io.series_names import attenuation_correction_named, names_attenuation_map
+from support.dicom import item
+
+CORRECTED = (
+    """
+STRESS_IRACSC|IRAC|IRACRR|IRACSCRR|STRESS_IRACSCRR|CTAC|AC|stress AC|[AC]|StressAC|STRESSAC|restAC gated
+Attenuation Corrected|stress att corr|PET AC|MAC 3D|Rest CTAC|AC SC
+""".strip()
+    .replace("\n", "|")
+    .split("|")
+)
+UNCORRECTED = (
+    """
+NoAC|NO AC|Non-AC|NonAC|NAC|IRNC|IRNCRR|uncorrected|Uncorr|STRESS_IRNC|NC|stress nac|without AC|w/o AC|AC off|ohne AC
+not attenuation corrected|Non attenuation-corrected|stressNAC|NONAC|NACSC|no attenuation correction|AC and NAC
+""".strip()
+    .replace("\n", "|")
+    .split("|")
+)
+SILENT = [
+    "Stress",
+    "SGATE",
+    "back",
+    "Motion corrected",
+    "attack",
+    "Cardiac",
+    "tomo sc",
+    "Rest gated",
+    "ACCESS",
+    "place",
+    "synchro",
+    "Stress SA",
+]
+MAPS = (
+    """
+Stress Mu Map|_ACMAP_TC|STRESS_CTACMAP|umap|\u00b5Map|\u03bc-map|MuMap|mu_map|AC Map|AttMap|Att. Map|Attenuation Map
+stress_umap|StressUMap|CT AC Map|CTAC_MAP|TRANSMISSION|UMAP_AC|Transmission map|ACMap|muMAP Rest|u-map|CTMAP|Density Map
+""".strip()
+    .replace("\n", "|")
+    .split("|")
+)
+EMISSION = (
+    """
+CTAC|Cardiac map|Stress|polar map|Perfusion map|Stress AC|Myocardial Map|Rest bullseye map|Heart map|STRESS_IRAC
+flow map
+""".strip()
+    .replace("\n", "|")
+    .split("|")
+)
+
+
+@pytest.mark.parametrize(
+    ("texts", "answer"), [(CORRECTED, True), (UNCORRECTED, False), (SILENT, None)], ids=["AC", "NC", "neither"]
+)
+def test_correction(texts, answer):
+    assert {text: attenuation_correction_named(text) for text in texts} == dict.fromkeys(texts, answer)
+
+
+@pytest.mark.parametrize(("texts", "answer"), [(MAPS, True), (EMISSION, False)], ids=["maps", "emission"])
+def test_maps(texts, answer):
+    assert {text: names_attenuation_map(text) for text in texts} == dict.fromkeys(texts, answer)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "corrected", "conflict"),
+    [
+        ({"CorrectedImage": ["DECY", "ATTN"], "SeriesDescription": "stress"}, True, False),
+        ({"CorrectedImage": ["DECY", "ATTN"], "SeriesDescription": "stress NoAC"}, True, True),
+        ({"CorrectedImage": ["DECY", "RADL"], "SeriesDescription": "stress AC"}, False, True),
+        ({"CorrectedImage": "", "SeriesDescription": "stress AC"}, True, False),
+        ({"CorrectedImage": "UNIF", "ImageID": "STRESS_IRNC"}, False, False),
+        ({"AttenuationCorrected": "YES", "ImageID": "STRESS"}, True, False),
+        ({"AttenuationCorrected": "NO", "ImageID": "STRESS_IRAC"}, False, True),
+        ({"AttenuationCorrectionMethod": "NONE", "ImageID": "STRESS"}, False, False),
+        ({"AttenuationCorrectionMethod": "measured, AC_CT", "ImageID": "STRESS"}, True, False),
+        ({"ImageID": "STRESS_IRACSCRR"}, True, False),
+        ({"ImageID": "STRESS"}, False, False),
+    ],
+)
+def test_attributes_come_before_names(attributes, corrected, conflict):
+    header = item(**attributes)
+    assert is_attenuation_corrected(header) is corrected
+    assert correction_conflicts(header) is conflict

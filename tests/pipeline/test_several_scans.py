@@ -1,0 +1,92 @@
+"""Several scans of a state: what they are called, which is scored, what is said of the others."""
+
+import numpy as np
+import pytest
+
+from myoperf.perfusion import NormalLimits
+from myoperf.pipeline.scan_names import scan_names
+from myoperf.pipeline.scoring import match_limits, score, score_others
+from myoperf.segments import segment_map
+from myoperf.types import LVFrame, PolarMap, Scan, ScanResult, Study, Volume
+
+RINGS, ANGLES = 24, 72
+VOLUME = Volume(np.ones((4, 5, 6), np.float32), np.diag([4.0, 4.0, 4.0, 1.0]))
+FRAME = LVFrame((30.0, -40.0, -10.0), (-5.0, 5.0, 20.0), (0.4, -0.4, 0.8))
+INFERIOR = (4, 10, 15)
+
+
+def limits(state):
+    flat = np.full((RINGS, ANGLES), 1.0)
+    label = {"name": "l", "version": "1", "state": state, "provenance": "hand", "licence": "CC0"}
+    return NormalLimits(**label, n=40, mean=flat, sd=0.06 * flat, mad=0.05 * flat, top_ratio=1.0)
+
+
+def scan(state, **kind):
+    return Scan(VOLUME, state=state, **kind)
+
+
+def result(name, one, *, defect=(), depth=0.3):
+    """A scan whose map has a defect in some segments."""
+    values = np.ones((RINGS, ANGLES))
+    values[np.isin(segment_map(RINGS, ANGLES), defect)] *= depth
+    polar = PolarMap(values, np.zeros((RINGS, ANGLES, 3)), np.full((RINGS, ANGLES), 10.0))
+    return ScanResult(name, one, VOLUME, FRAME, VOLUME, VOLUME, polar, polar, np.ones(17), 100.0, 50.0)
+
+
+def scored(*results):
+    study, available = Study(tuple(r.scan for r in results)), (limits("stress"), limits("rest"))
+    return score(results, match_limits(study, results, available)), score_others(study, results, available)
+
+
+def messages(scores, code):
+    return [f.message for f in scores.findings if f.code == code]
+
+
+PRONE, AC = {"position": "prone"}, {"attenuation_corrected": True}
+
+
+@pytest.mark.parametrize(
+    ("scans", "names"),
+    [
+        ([scan("stress"), scan("rest")], ["stress", "rest"]),
+        ([scan("stress", **PRONE, **AC)], ["stress"]),
+        ([scan("stress"), scan("rest"), scan("stress", **PRONE)], ["stress", "rest", "stress-prone"]),
+        ([scan("rest"), scan("rest", **AC), scan("rest", **PRONE, **AC)], ["rest", "rest-ac", "rest-prone-ac"]),
+        ([scan("stress", **PRONE), scan("stress", **PRONE)], ["stress", "stress-2"]),
+        ([scan("stress", **AC), scan("stress"), scan("stress", **AC)], ["stress-ac", "stress", "stress-ac-2"]),
+        ([scan("stress", position="supine"), scan("stress")], ["stress", "stress-2"]),
+        ([scan(None), scan("rest"), scan(None)], ["scan-1", "rest", "scan-3"]),
+    ],
+)
+def test_names(scans, names):
+    assert list(scan_names(scans)) == names
+
+
+def test_the_first_of_a_state_is_scored_and_the_others_on_their_own():
+    stress, prone = result("stress", scan("stress"), defect=INFERIOR), result("stress-prone", scan("stress", **PRONE))
+    rest = result("rest", scan("rest"))
+    scores, others = scored(stress, rest, prone)
+    assert scores.scans == {"stress": "stress", "rest": "rest"}
+    assert scores.sss > 0
+    assert list(others) == ["stress-prone"]
+    own = others["stress-prone"]
+    assert (own.sss, own.srs, own.sds, own.scans) == (0, None, None, {"stress": "stress-prone"})
+    (message,) = messages(scores, "scan-choice")
+    assert "stress (static, supine, not corrected for attenuation) was scored" in message
+    assert "stress-prone (static, prone, not corrected for attenuation)" in message
+    assert messages(scores, "limits-other-condition") == []
+    assert "Scan stress-prone is prone" in messages(own, "limits-other-condition")[0]
+
+
+def test_a_pair_that_is_not_alike_is_doubted():
+    pair = result("stress", scan("stress", **AC)), result("rest", scan("rest"))
+    (message,) = messages(scored(*pair)[0], "scans-unlike")
+    assert message.startswith("Stress is static, supine, corrected for attenuation, rest static, supine, not corrected")
+    both = result("stress", scan("stress", **AC)), result("rest", scan("rest", **AC))
+    assert messages(scored(*both)[0], "scans-unlike") == []
+    assert len(messages(scored(*both)[0], "limits-other-condition")) == 2
+
+
+def test_corrected_pet_is_what_limits_of_pet_are_of():
+    pet = result("stress", scan("stress", modality="PT", **AC))
+    assert messages(scored(pet)[0], "limits-other-condition") == []
