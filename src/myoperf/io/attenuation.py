@@ -29,4 +29,4 @@ def read_attenuation(image: AttenuationImage) -> Volume:
     if image.kind == "map" and headers[0].get("Modality") == "NM":
         return volume_from(headers[0], read_frames(first), first.name)[0]
     pixels = [read_frames(path)[0] for path in image.files]
-    return volume_from_slices(slice_grid(headers, first.name), headers, pixels)
+    return volume_from_slices(slice_grid(headers, first.name), headers, pixels, first.name)
