@@ -6,16 +6,20 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from myoperf.cli.app import Out, Overwrite, Quiet, app
 from myoperf.cli.console import one_of, stages
-from myoperf.errors import InputError
+from myoperf.cli.dry_run import describe_studies
+from myoperf.errors import InputError, MyoPerfError
 
 if TYPE_CHECKING:
-    from myoperf.types import LVFrame
+    from collections.abc import Callable, Collection
+
+    from myoperf.pipeline import Models, Options, StageClock
+    from myoperf.types import LVFrame, Sex, State, Study
 
 
 STATES = ("stress", "rest")
@@ -27,6 +31,15 @@ def analyze(
     out: Out = Path("myoperf-report"),
     state: Annotated[
         str | None, typer.Option(metavar="|".join(STATES), help="State of the scan, where its file does not say.")
+    ] = None,
+    sex: Annotated[
+        str | None, typer.Option(metavar="M|F", help="Sex of the patient, where the files do not say.")
+    ] = None,
+    series: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NUMBER|UID", help="Only this series, by its number or Series Instance UID; may be repeated."
+        ),
     ] = None,
     formats: Annotated[
         str,
@@ -71,13 +84,17 @@ def analyze(
     diagnosis: Annotated[
         bool, typer.Option(help="Report the classifier's probabilities of disease (trained on simulated patients).")
     ] = True,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what was read, what belongs together and what would be done.")
+    ] = False,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
     """Analyse the studies in files and folders; write their reports.
 
     PATH is a file or a folder: DICOM (NM or PT, raw or reconstructed) or NIfTI. Give as many as there are; files of one
-    patient's visit become one study.
+    patient's visit become one study. Several studies get a folder each, named after theirs; one that fails is named,
+    and the exit code is 1.
     """
     from myoperf import pipeline
     from myoperf.io import read_studies
@@ -92,24 +109,63 @@ def analyze(
         gate_labels="nifti" in wanted,
         command=_command_line(),
     )
-    given = None if state is None else one_of("--state", state, STATES)
     own = read_limits_folder(limits) if limits is not None else ()
     pipeline.check_free(out, overwrite=overwrite)
     with stages(quiet=quiet) as announce:
         clock = pipeline.StageClock(announce)
         with clock.stage("read", "reading"):
-            read = read_studies(paths, state=given)
+            read = read_studies(
+                paths,
+                state=cast("State | None", state and one_of("--state", state, STATES)),
+                sex=cast("Sex | None", sex and one_of("--sex", sex, ("M", "F"))),
+                series=series or (),
+            )
         for skipped in read.skipped:
             typer.echo(f"skipped {skipped.file}: {skipped.reason}", err=True)
-        models = pipeline.load_models(device=device, diagnosis=diagnosis, lv=lv, engine=engine)
-        models = replace(models, limits=preferred_limits(own, models.limits))
-        folders = [out] if len(read.studies) == 1 else [out / f"study-{i + 1}" for i in range(len(read.studies))]
-        for study, folder in zip(read.studies, folders, strict=True):
-            report = pipeline.analyze(study, models, options, clock=clock)
-            pipeline.write_report(report, folder, formats=wanted, overwrite=overwrite, clock=clock)
-            clock = pipeline.StageClock(announce)
+        folders = [out] if len(read.studies) == 1 else [out / study.name for study in read.studies]
+        if not dry_run:
+            models = pipeline.load_models(device=device, diagnosis=diagnosis, lv=lv, engine=engine)
+            models = replace(models, limits=preferred_limits(own, models.limits))
+            jobs = list(zip(read.studies, folders, strict=True))
+            work = _analysis(models, options, formats=wanted, overwrite=overwrite, clock=clock)
+            folders = [folder for study, folder in jobs if _succeeds(study, folder, work, alone=len(jobs) == 1)]
+    if dry_run:
+        typer.echo("\n".join(describe_studies(read.studies, folders)))
+        return
     for folder in folders:
         typer.echo(str(folder / ("report.html" if "html" in wanted else "results.json")))
+    if len(folders) < len(read.studies):
+        raise typer.Exit(1)
+
+
+def _analysis(
+    models: Models, options: Options, *, formats: Collection[str], overwrite: bool, clock: StageClock
+) -> Callable[[Study, Path], None]:
+    """Return the function that analyses a study and writes its folder; the clock's time of reading is the first's."""
+    from myoperf import pipeline
+
+    clocks = [clock]
+
+    def work(study: Study, folder: Path) -> None:
+        clock = clocks.pop() if clocks else pipeline.StageClock(announce)
+        report = pipeline.analyze(study, models, options, clock=clock)
+        pipeline.write_report(report, folder, formats=formats, overwrite=overwrite, clock=clock)
+
+    announce = clock.announce
+    return work
+
+
+def _succeeds(study: Study, folder: Path, work: Callable[[Study, Path], None], *, alone: bool) -> bool:
+    """Do the work for a study; where it is one of several, an error is named and the rest go on."""
+    try:
+        work(study, folder)
+    except Exception as error:
+        if alone:
+            raise
+        reason = str(error) if isinstance(error, MyoPerfError) else f"a fault in MyoPerf ({type(error).__name__})"
+        typer.echo(f"failed {folder.name}: {reason}", err=True)
+        return False
+    return True
 
 
 def _frame(text: str) -> LVFrame:

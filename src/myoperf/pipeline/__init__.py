@@ -5,6 +5,7 @@ from myoperf.pipeline.clock import StageClock
 from myoperf.pipeline.delivery import FORMATS, check_formats, check_free, write_report
 from myoperf.pipeline.models import load_models
 from myoperf.pipeline.options import Models, Options
+from myoperf.pipeline.scan_names import scan_names
 from myoperf.pipeline.territories import read_territories
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "check_free",
     "load_models",
     "read_territories",
+    "scan_names",
     "write_report",
 ]
