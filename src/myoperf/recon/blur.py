@@ -17,11 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from myoperf.recon.system import SystemGeometry
-from myoperf.types import Float64
+from myoperf.types import Float32, Float64
 
 _PARTS = 3  # fixed blurs summed for one width
 _TOLERANCE = 5e-4  # largest relative error of a kernel
 _MAXIMUM_NODES = 64
+_LEAST_TAP, _LONGEST_FILTER = 1e-6, 64
 _REACH_SIGMAS = 3.0  # activity farther beyond the detector's edge hardly blurs onto it
 
 
@@ -95,6 +96,25 @@ def blur_bank(geometry: SystemGeometry) -> BlurBank:
         if error <= _TOLERANCE:
             break
     return BlurBank(sigma, *pads, error=error)
+
+
+def blur_steps(bank: BlurBank, geometry: SystemGeometry) -> tuple[Float32, Float32]:
+    """Return the filters that blur from each width of a bank to the next wider one, the first from none.
+
+    Returns
+    -------
+    across, along
+        (nodes, reach + 1), float32, reach even: middle and one side of each filter across and along the axis of
+        rotation, 0 where a tap would be below 1e-6.
+    """
+    variance = np.diff(np.square(bank.sigma_mm), prepend=0.0)[:, None]
+    filters = []
+    for step_mm in (geometry.column_mm, geometry.row_mm):
+        kernel = special.ive(np.arange(_LONGEST_FILTER + 1), variance / step_mm**2)
+        kernel[kernel < _LEAST_TAP] = 0.0
+        last = int(np.flatnonzero(kernel.any(axis=0))[-1])
+        filters.append(np.ascontiguousarray(kernel[:, : max(2 * -(-last // 2), 2) + 1], dtype=np.float32))
+    return filters[0], filters[1]
 
 
 def _fit(nodes_mm: Float64, sigma_mm: Float64, geometry: SystemGeometry) -> tuple[NDArray[np.int64], Float64, Float64]:

@@ -1,37 +1,73 @@
 """Forward and back projection between a volume and its views, each the exact transpose of the other."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
-from myoperf.recon.blur import blur_bank, discrete_gaussian
+from myoperf.recon.blur import blur_bank, blur_steps
 from myoperf.recon.system import SystemGeometry, system_matrix
 from myoperf.types import Float32
 
 
 @dataclass(frozen=True, eq=False)
-class _Matrices:
-    """Matrices for some views of a geometry, computed once.
+class _Rows:
+    """A sparse matrix by rows, each padded with zeros as `myoperf.recon.kernels.multiply` takes it."""
 
-    ``across`` (columns, nodes * bins) blurs across the axis and sums the nodes, ``along`` (nodes,
-    planes, rows) blurs along the axis; both are None without a collimator response.
+    shape: tuple[int, int]
+    starts: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    values: Float32
+
+    @classmethod
+    def of(cls, matrix: sparse.csr_array) -> "_Rows":
+        from myoperf.recon.kernels import TOGETHER
+
+        entries = np.diff(matrix.indptr)
+        starts = np.concatenate([[0], np.cumsum(-(-entries // TOGETHER) * TOGETHER)])
+        place = np.arange(matrix.nnz) + np.repeat(starts[:-1] - matrix.indptr[:-1], entries)
+        columns, values = np.zeros(starts[-1], dtype=np.int64), np.zeros(starts[-1], dtype=np.float32)
+        columns[place], values[place] = matrix.indices, matrix.data
+        return cls((matrix.shape[0], matrix.shape[1]), starts, columns, values)
+
+    def times(self, source: Float32) -> Float32:
+        """Return the product with (columns, n)."""
+        from myoperf.recon.kernels import multiply
+
+        out = np.empty((self.shape[0], source.shape[1]), dtype=np.float32)
+        multiply(self.starts, self.columns, self.values, np.ascontiguousarray(source), out)
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class _Matrices:
+    """What projects some views of a geometry, computed once.
+
+    ``blurs`` are the filters of a collimator response, None without one: see `myoperf.recon.blur.blur_steps`.
     """
 
-    bins: sparse.csr_array
-    voxels: sparse.csr_array
-    by_view: tuple[sparse.csr_array, ...]
-    pad_planes: int
-    across: Float32 | None
-    along: Float32 | None
+    views: int
+    matrix: sparse.csr_array
+    bins: _Rows
+    voxels: _Rows
+    pads: tuple[int, int]
+    blurs: tuple[Float32, Float32] | None
+
+    @cached_property
+    def by_view(self) -> tuple[sparse.csr_array, ...]:
+        """The matrix of each view: with attenuation, planes differ."""
+        height = self.matrix.shape[0] // self.views
+        return tuple(self.matrix[view * height : (view + 1) * height] for view in range(self.views))
 
 
 @lru_cache(maxsize=32)
 def _matrices(geometry: SystemGeometry, views: tuple[int, ...]) -> _Matrices:
-    """Return the matrices of a geometry's views; `_Matrices` names their shapes."""
+    """Return what projects a geometry's views."""
+    pads, blurs = (0, 0), None
     if geometry.response is None:
-        matrix, pad_planes, across, along = system_matrix(geometry, views), 0, None, None
+        matrix = system_matrix(geometry, views)
     else:
         bank = blur_bank(geometry)
         sigma = geometry.response.sigma_mm(geometry.depth_mm(views))
@@ -42,15 +78,9 @@ def _matrices(geometry: SystemGeometry, views: tuple[int, ...]) -> _Matrices:
             nodes=bank.nodes,
             node_weights=bank.weights(sigma, geometry),
         )
-        pad_planes = bank.pad_rows
-        wide, tall = geometry.columns + 2 * bank.pad_columns, geometry.rows + 2 * pad_planes
-        kernels = discrete_gaussian(wide, geometry.columns, np.square(bank.sigma_mm / geometry.column_mm))
-        across = np.ascontiguousarray(kernels.swapaxes(0, 1).reshape(geometry.columns, -1), dtype=np.float32)
-        kernels = discrete_gaussian(tall, geometry.rows, np.square(bank.sigma_mm / geometry.row_mm))
-        along = np.ascontiguousarray(kernels.swapaxes(1, 2), dtype=np.float32)
-    height = matrix.shape[0] // len(views)
-    by_view = tuple(matrix[view * height : (view + 1) * height] for view in range(len(views)))
-    return _Matrices(matrix, matrix.T.tocsr(), by_view, pad_planes, across, along)
+        pads, blurs = (bank.pad_columns, bank.pad_rows), blur_steps(bank, geometry)
+    rows, columns = _Rows.of(matrix), _Rows.of(matrix.T.tocsr())
+    return _Matrices(len(views), matrix, rows, columns, pads, blurs)
 
 
 class Projector:
@@ -83,7 +113,7 @@ class Projector:
     @property
     def pad_planes(self) -> int:
         """Planes before the first and after the last detector row."""
-        return self._matrices.pad_planes
+        return self._matrices.pads[1]
 
     @property
     def planes(self) -> int:
@@ -99,7 +129,7 @@ class Projector:
         """Project activity (voxels, frames, planes) to expected counts (views, columns, frames, rows)."""
         frames = activity.shape[1]
         if self._attenuation is None:
-            bins = self._matrices.bins @ activity.reshape(self.voxels, -1)
+            bins = self._matrices.bins.times(activity.reshape(self.voxels, -1))
         else:
             views = zip(self._matrices.by_view, self._attenuation, strict=True)
             bins = np.concatenate([m @ (a[:, None] * activity).reshape(self.voxels, -1) for m, a in views])
@@ -111,7 +141,7 @@ class Projector:
         bins = self._unblur(counts)
         if self._attenuation is None:
             flat = bins.reshape(-1, frames * self.planes)
-            return np.asarray((self._matrices.voxels @ flat).reshape(self.voxels, frames, self.planes))
+            return self._matrices.voxels.times(flat).reshape(self.voxels, frames, self.planes)
         activity = np.zeros((self.voxels, frames, self.planes), dtype=np.float32)
         for matrix, attenuation, view in zip(self._matrices.by_view, self._attenuation, bins, strict=True):
             unattenuated = matrix.T @ view.reshape(-1, frames * self.planes)
@@ -119,23 +149,30 @@ class Projector:
         return activity
 
     def _blur(self, bins: Float32) -> Float32:
-        """Return counts from bins (views, nodes * bins, frames, planes), blurred onto the detector."""
-        across, along = self._matrices.across, self._matrices.along
-        if across is None or along is None:
+        """Return counts from bins (views, parts * bins, frames, planes), blurred onto the detector."""
+        if self._matrices.blurs is None:
             return bins
-        views, frames, rows = bins.shape[0], bins.shape[2], self.geometry.rows
-        stacked = bins.reshape(views, len(along), -1, self.planes) @ along
-        return np.asarray((across @ stacked.reshape(views, -1, frames * rows)).reshape(views, -1, frames, rows))
+        from myoperf.recon.kernels import blur_bins
+
+        views, frames = bins.shape[0], bins.shape[2]
+        across, along = self._matrices.blurs
+        counts = np.empty((views, self.geometry.columns, frames, self.geometry.rows), dtype=np.float32)
+        parts = bins.reshape(views, len(across), -1, frames, self.planes)
+        blur_bins(parts, across, along, self._matrices.pads, counts)
+        return counts
 
     def _unblur(self, counts: Float32) -> Float32:
         """Return bins from counts: the transpose of `_blur`."""
-        across, along = self._matrices.across, self._matrices.along
-        if across is None or along is None:
+        if self._matrices.blurs is None:
             return counts
-        views, columns, frames, rows = counts.shape
-        stacked = across.T @ counts.reshape(views, columns, frames * rows)
-        blurred = stacked.reshape(views, len(along), -1, rows) @ along.swapaxes(1, 2)
-        return np.asarray(blurred.reshape(views, -1, frames, self.planes))
+        from myoperf.recon.kernels import unblur_counts
+
+        views, columns, frames, _ = counts.shape
+        across, along = self._matrices.blurs
+        wide = columns + 2 * self._matrices.pads[0]
+        bins = np.empty((views, len(across), wide, frames, self.planes), dtype=np.float32)
+        unblur_counts(counts, across, along, self._matrices.pads, bins)
+        return bins.reshape(views, -1, frames, self.planes)
 
     def scatter(self, activity: Float32) -> Float32:
         """Return activity as a volume's array (frames, rows, columns, columns), without the planes beyond."""
