@@ -161,6 +161,15 @@ def severity_map(scaled: Float, limits: NormalLimits) -> Float:
     return np.asarray(np.clip(4.0 * (limit - scaled) / (FULL_DEFECT * limit), 0.0, 4.0))
 
 
+def combined_tpd(one: Float, other: Float) -> float:
+    """Return the TPD in percent of what is abnormal in both of two scans of a state, supine and prone for example.
+
+    A sample is abnormal where it is in both (Nishina et al., J Nucl Med 2006;47:51); its severity is the lower of the
+    two, MyoPerf's own choice. Both maps have the same grid.
+    """
+    return float(100.0 * np.minimum(one, other).sum() / (4.0 * one.size))
+
+
 def score_perfusion(
     stress: PolarMap | None,
     rest: PolarMap | None,
