@@ -15,9 +15,9 @@ HALF_LIFE_S = 76.4
 
 def series(**changes):
     """Give slices of four time frames; a change is a value, one a frame, or None to leave it out."""
-    slices = pet_slices(counts_of(4, 3, 8, 9), kind="DYNAMIC")
+    slices = pet_slices(counts_of(4, 7, 8, 9), kind="DYNAMIC")
     for number, dataset in enumerate(slices):
-        frame = number // 3
+        frame = number // 7
         dataset.ActualFrameDuration = DURATION[frame]
         dataset.FrameReferenceTime = START[frame] + 0.5 * DURATION[frame]
         dataset.RescaleSlope = 1.0
@@ -109,7 +109,7 @@ def test_doubt_about_decay_is_said_and_nothing_changed(save, tmp_path, changes):
 
 
 def test_decay_factors_that_rise_as_decay_does_are_no_doubt():
-    headers = series(DecayCorrection="ADMIN", DecayFactor=3.0 * decay(START, DURATION))[::3]
+    headers = series(DecayCorrection="ADMIN", DecayFactor=3.0 * decay(START, DURATION))[::7]
     factors, findings = activity_factors(headers, START, DURATION)
     np.testing.assert_array_equal(factors, 1.0)
     assert findings == ()
@@ -125,7 +125,7 @@ def test_missing_time_frames_are_said(save, tmp_path):
 def test_a_dynamic_series_is_kept_beside_the_static_one(save, tmp_path):
     for number, dataset in enumerate(series()):
         save(dataset, f"dynamic{number}.dcm", tmp_path)
-    for number, dataset in enumerate(pet_slices(counts_of(1, 3, 8, 9, seed=9))):
+    for number, dataset in enumerate(pet_slices(counts_of(1, 7, 8, 9, seed=9))):
         save(dataset, f"static{number}.dcm", tmp_path)
     (study,) = read_studies([tmp_path]).studies
     assert [(scan.state, scan.framing) for scan in study.scans] == [("stress", "static"), ("stress", "dynamic")]
@@ -133,7 +133,7 @@ def test_a_dynamic_series_is_kept_beside_the_static_one(save, tmp_path):
 
 def test_two_static_series_that_call_themselves_dynamic_are_no_flow_series(save, tmp_path):
     for series_number in (1, 2):
-        for number, dataset in enumerate(pet_slices(counts_of(1, 3, 8, 9, seed=series_number), kind="DYNAMIC")):
+        for number, dataset in enumerate(pet_slices(counts_of(1, 7, 8, 9, seed=series_number), kind="DYNAMIC")):
             save(dataset, f"{series_number}-{number}.dcm", tmp_path)
     (study,) = read_studies([tmp_path]).studies
     assert [scan.framing for scan in study.scans] == ["static", "static"]

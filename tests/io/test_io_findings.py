@@ -31,7 +31,7 @@ def test_a_gated_file_of_one_frame(save):
 
 
 def test_oblique_planes_that_nothing_names(save):
-    dataset = recon_nm(counts_of(1, 7, 8, 9), spacing=4.0)
+    dataset = recon_nm(counts_of(1, 11, 8, 9), spacing=4.0)
     dataset.DetectorInformationSequence[0].ImageOrientationPatient = [0.6, 0.64, 0.48, 0.0, 0.6, -0.8]
     assert "oblique-planes" in codes(save(dataset))
 

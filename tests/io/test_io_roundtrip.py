@@ -50,7 +50,7 @@ def test_projections(tmp_path, gates, detectors, sign):
 @pytest.mark.parametrize("upwards", [False, True])
 def test_transaxial_volume(tmp_path, gates, upwards):
     axes = np.array([[0, 0, 1.0 if upwards else -1.0], [0, 1, 0], [1, 0, 0]])
-    volume = Volume(counts_of(gates, 7, 8, 9).astype(float), affine_from_axes([-50, -190, 600], axes, [5, 6.5, 6]))
+    volume = Volume(counts_of(gates, 7, 8, 9).astype(float), affine_from_axes([-50, -190, 600], axes, [6, 6.5, 6]))
     path = write_volume(
         tmp_path / "v.dcm", volume, SimulatedHeader("P1", state="stress"), frame_duration_ms=90.0 if gates > 1 else None
     )
@@ -63,7 +63,7 @@ def test_transaxial_volume(tmp_path, gates, upwards):
 
 def test_short_axis_volume(tmp_path):
     axes = Rotation.from_euler("zx", [40, 60], degrees=True).as_matrix()
-    volume = Volume(counts_of(1, 7, 8, 9).astype(float), affine_from_axes([-50, -190, 600], axes, [5, 6.5, 6]))
+    volume = Volume(counts_of(1, 7, 8, 9).astype(float), affine_from_axes([-50, -190, 600], axes, [6, 6.5, 6]))
     path = write_volume(tmp_path / "v.dcm", volume, SimulatedHeader("P1", state="stress"), orientation="short_axis")
     scan = read_studies([path]).studies[0].scans[0]
     assert isinstance(scan.image, Volume)

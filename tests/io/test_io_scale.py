@@ -94,7 +94,7 @@ def test_a_value_that_is_there_but_is_no_number_is_not_called_missing(save, keyw
     dataset = recon_nm(counts_of(1, 7, 8, 9))
     dataset.RescaleSlope, dataset.SliceThickness = "1.5", "5.0"
     path = save(dataset)
-    good = {"RescaleSlope": b"1.5 ", "PixelSpacing": b"6.5\\6.0 ", "SpacingBetweenSlices": b"-5.0"}[keyword]
+    good = {"RescaleSlope": b"1.5 ", "PixelSpacing": b"6.5\\6.0 ", "SpacingBetweenSlices": b"-6.0"}[keyword]
     data = path.read_bytes()
     assert data.count(good) == 1
     path.write_bytes(data.replace(good, good.replace(b".", b",")))

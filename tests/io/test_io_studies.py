@@ -105,13 +105,13 @@ def test_prone_is_said_and_comes_after_supine(save, tmp_path):
 
 def test_pet_series_are_kept_apart(save, tmp_path):
     for number, name in enumerate(("Stress", "Rest")):
-        for dataset in pet_slices(counts_of(1, 5, 8, 9, seed=number)):
+        for dataset in pet_slices(counts_of(1, 7, 8, 9, seed=number)):
             dataset.SeriesDescription = name
             save(dataset, f"{name}{dataset.ImagePositionPatient[2]:.0f}.dcm")
     (study,) = read_studies([tmp_path]).studies
     assert [(scan.state, scan.image.array.shape) for scan in study.scans] == [
-        ("stress", (1, 5, 8, 9)),
-        ("rest", (1, 5, 8, 9)),
+        ("stress", (1, 7, 8, 9)),
+        ("rest", (1, 7, 8, 9)),
     ]
 
 

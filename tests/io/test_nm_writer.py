@@ -212,7 +212,7 @@ def test_two_detectors_round_trip_through_the_reader(tmp_path):
 
 @pytest.mark.parametrize("backwards", [False, True])
 def test_volumes_round_trip_through_the_reader(tmp_path, backwards):
-    array = np.random.default_rng(1).random((3, 7, 8, 9)) * 1234.5
+    array = np.random.default_rng(1).random((3, 14, 15, 12)) * 1234.5
     affine = np.eye(4)
     affine[:3, :3] = np.diag([3.5, 3.0, -4.0 if backwards else 4.0])[:, ::-1]
     affine[:3, 3] = (-101.5, 55.5, 1402.25)

@@ -111,7 +111,7 @@ def raw_nm(
     return dataset
 
 
-def recon_nm(values: np.ndarray, *, spacing: float = -5.0, shuffle: int | None = None) -> Dataset:
+def recon_nm(values: np.ndarray, *, spacing: float = -6.0, shuffle: int | None = None) -> Dataset:
     """Return reconstructed NM tomography from values of shape (gates, slices, rows, columns)."""
     gates, slices = values.shape[:2]
     gate, plane = (v.ravel() + 1 for v in np.indices((gates, slices)))
@@ -129,7 +129,7 @@ def recon_nm(values: np.ndarray, *, spacing: float = -5.0, shuffle: int | None =
     return dataset
 
 
-def pet_slices(values: np.ndarray, *, kind: str = "STATIC", step: float = 3.0) -> list[Dataset]:
+def pet_slices(values: np.ndarray, *, kind: str = "STATIC", step: float = 6.0) -> list[Dataset]:
     """Return PET slices from values of shape (frames, slices, rows, columns)."""
     series, slices = generate_uid(), []
     for frame, plane in np.ndindex(*values.shape[:2]):

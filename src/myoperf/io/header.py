@@ -9,21 +9,31 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.datadict import dictionary_description, tag_for_keyword
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 from myoperf.errors import InputError
+from myoperf.io.files import archive_members, inflate, open_file, what_else
+from myoperf.io.plausible import check_image_size
 from myoperf.io.quirks import height_in_metres
 from myoperf.types import Finding, Scan, Study
+
+_LARGEST_DEFLATED = 2**30
 
 
 @contextmanager
@@ -46,21 +56,42 @@ def read_header(path: Path) -> Dataset:
     Raises
     ------
     InputError
-        When the file cannot be opened or is not DICOM.
+        When the file cannot be opened, is not a regular file or is not DICOM.
     """
-    try:
-        with _quiet():
-            dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)  # old exports lack the preamble
-            looks_dicom = "SOPClassUID" in dataset and bool(str(dataset.SOPClassUID))
-    except FileNotFoundError:
-        raise InputError(f"{path.name}: the file does not exist.") from None
-    except PermissionError:
-        raise InputError(f"{path.name}: the file cannot be read; check its permissions.") from None
-    except Exception:  # on arbitrary bytes a parser raises anything; its text may quote the file
-        looks_dicom = False
+    with open_file(path) as stream:
+        start = stream.read(132)
+        stream.seek(0)
+        dataset = Dataset()
+        if _begins_like_dicom(start):
+            _refuse_large_deflated(stream, path.name)
+            with _quiet(), suppress(Exception):  # on arbitrary bytes a parser raises anything; its text may quote them
+                dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=True)
+    with _quiet():
+        try:
+            is_index = "DirectoryRecordSequence" in dataset
+            looks_dicom = is_index or ("SOPClassUID" in dataset and bool(str(dataset.SOPClassUID)))
+        except Exception:
+            looks_dicom = False
     if not looks_dicom:
-        raise InputError(f"{path.name}: neither DICOM nor NIfTI; give the files as the camera exported them.")
+        archive_members(path)  # says what is wrong with an archive that is not read
+        what = what_else(start)
+        hint = f" but {what}" if what else "; give the files as the camera exported them"
+        raise InputError(f"{path.name}: neither DICOM nor NIfTI{hint}.")
     return dataset
+
+
+def _begins_like_dicom(start: bytes) -> bool:
+    """Whether a file begins as DICOM does, with its preamble or, as old exports, with group 2 or 8 at once."""
+    return start[128:132] == b"DICM" or start[:2] in (b"\x02\x00", b"\x08\x00", b"\x00\x02", b"\x00\x08")
+
+
+def _refuse_large_deflated(stream: BinaryIO, name: str) -> None:
+    """Refuse a deflated dataset (PS3.5 A.5) that unpacks to more than an image; pydicom unpacks it without a limit."""
+    start = stream.read(2**16)
+    if DeflatedExplicitVRLittleEndian.encode() in start and start[132:138] == b"\x02\x00\x00\x00UL":
+        stream.seek(144 + int.from_bytes(start[140:144], "little"))  # PS3.10 7.1: the length of the meta group
+        inflate(stream.read(), _LARGEST_DEFLATED, name)
+    stream.seek(0)
 
 
 def read_frames(path: Path) -> NDArray[Any]:
@@ -69,38 +100,68 @@ def read_frames(path: Path) -> NDArray[Any]:
     Raises
     ------
     InputError
-        When the file ends early or no installed decoder reads its transfer syntax.
+        When the file ends early, its header announces implausibly many pixels, or no installed decoder reads its
+        transfer syntax.
     """
+    with open_file(path) as stream:
+        try:
+            with _quiet():
+                _refuse_large_deflated(stream, path.name)
+                dataset = pydicom.dcmread(stream, force=True)
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(_why_undecodable(Dataset(), path.name, error)) from None
+    if "PixelData" not in dataset:
+        raise InputError(f"{path.name}: no pixel data; the file is truncated or contains no image.")
+    frames, rows, columns = (
+        int(stated_number(dataset, key, path.name) or 1) for key in ("NumberOfFrames", "Rows", "Columns")
+    )
+    check_image_size(frames, rows, columns, path.name)
     try:
         with _quiet():
-            dataset = pydicom.dcmread(path, force=True)
-            if "PixelData" not in dataset:
-                raise InputError(f"{path.name}: no pixel data; the file is truncated or contains no image.")
+            _complete_meta(dataset, path.name)
             array = dataset.pixel_array
     except InputError:
         raise
     except Exception as error:
-        raise InputError(_why_undecodable(path, error)) from None
-    frames = int(number(dataset, "NumberOfFrames") or 1)
-    shape = (frames, int(dataset.Rows), int(dataset.Columns))
-    if array.size != np.prod(shape):
-        raise InputError(f"{path.name}: {array.size} pixels decoded, {np.prod(shape)} declared; export the file again.")
-    return cast("NDArray[Any]", array.reshape(shape))
+        raise InputError(_why_undecodable(dataset, path.name, error)) from None
+    if array.size != frames * rows * columns:
+        raise InputError(
+            f"{path.name}: {array.size} pixels decoded, {frames * rows * columns} declared; export the file again."
+        )
+    return cast("NDArray[Any]", array.reshape(frames, rows, columns))
 
 
-def _why_undecodable(path: Path, error: Exception) -> str:
+def _complete_meta(dataset: Dataset, name: str) -> None:
+    """Set the transfer syntax of a file without one, as its elements are encoded.
+
+    Raises
+    ------
+    InputError
+        When the pixels are compressed: by what is written nowhere then.
+    """
+    meta = getattr(dataset, "file_meta", None)
+    if meta is not None and meta.get("TransferSyntaxUID"):
+        return
+    if dataset["PixelData"].is_undefined_length:
+        raise InputError(f"{name}: compressed pixels and no transfer syntax; export it with its meta information.")
+    implicit, little = dataset.original_encoding
+    dataset.file_meta = meta or FileMetaDataset()
+    syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+    dataset.file_meta.TransferSyntaxUID = syntax
+
+
+def _why_undecodable(dataset: Dataset, name: str, error: Exception) -> str:
     """Return in one line why the pixels could not be decoded, without the decoder's own text."""
-    try:
-        with _quiet():
-            syntax = UID(pydicom.filereader.read_file_meta_info(path).get("TransferSyntaxUID", ""))
-    except Exception:
-        syntax = UID("")
+    with _quiet():
+        syntax = UID((getattr(dataset, "file_meta", None) or {}).get("TransferSyntaxUID", ""))
     if not syntax.is_transfer_syntax and syntax:
-        return f"{path.name}: an unknown transfer syntax; export it uncompressed, RLE or JPEG lossless."
+        return f"{name}: an unknown transfer syntax; export it uncompressed, RLE or JPEG lossless."
     if not (syntax and syntax.is_compressed) or isinstance(error, (ValueError, EOFError)):
-        return f"{path.name}: the pixel data is incomplete or damaged; export the file again."
+        return f"{name}: the pixel data is incomplete or damaged; export the file again."
     return (
-        f"{path.name}: no installed decoder reads its pixels ({syntax.name}, {syntax}); "
+        f"{name}: no installed decoder reads its pixels ({syntax.name}, {syntax}); "
         "export it uncompressed, RLE or JPEG lossless."
     )
 

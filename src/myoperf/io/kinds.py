@@ -41,7 +41,7 @@ def kind_of(dataset: Dataset, name: str) -> Kind:
         For everything that is not a tomographic NM image, a classic PET slice, a CT slice or an attenuation map.
     """
     sop_class, modality = text_of(dataset, "SOPClassUID"), text_of(dataset, "Modality")
-    if sop_class == uid.MediaStorageDirectoryStorage:
+    if "DirectoryRecordSequence" in dataset:
         raise UnsupportedInputError(f"{name}: an index (DICOMDIR), not an image; give the folder of the images.")
     if sop_class in _ENHANCED_PET:
         raise UnsupportedInputError(f"{name}: an enhanced multi-frame PET image; export it as classic PET slices.")

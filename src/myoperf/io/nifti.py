@@ -1,5 +1,7 @@
 """NIfTI volumes: RAS and (x, y, z) in the file, LPS and (plane, row, column) in MyoPerf."""
 
+import gzip
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -10,14 +12,31 @@ from numpy.typing import NDArray
 
 from myoperf.errors import GeometryError, InputError, UnsupportedInputError
 from myoperf.geometry import lps_from_ras
+from myoperf.io.files import LARGEST_FILE, open_file
+from myoperf.io.plausible import MOST_VALUES
 from myoperf.types import Volume
 
+_NIFTI2_HEADER = 540
 _SCALE = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
 
 
 def is_nifti(path: Path) -> bool:
     """Whether a file's name ends in .nii or .nii.gz."""
     return re.search(r"\.nii(\.gz)?$", path.name, re.IGNORECASE) is not None
+
+
+def refuse_zstd(path: Path) -> None:
+    """Refuse NIfTI compressed by zstd, which few programs read.
+
+    Raises
+    ------
+    UnsupportedInputError
+        With what to do.
+    """
+    if re.search(r"\.nii\.zst$", path.name, re.IGNORECASE):
+        raise UnsupportedInputError(
+            f"{path.name}: NIfTI compressed by zstd; unpack it (zstd -d) or compress it by gzip."
+        )
 
 
 def name_without_suffix(path: Path) -> str:
@@ -34,7 +53,7 @@ def read_nifti(path: str | Path) -> Volume:
     Raises
     ------
     InputError
-        When the file is damaged, or contains NaN or infinite values.
+        When the file is damaged, announces implausibly many values, or contains NaN or infinite values.
     UnsupportedInputError
         When it is a 2D picture or has more than four axes.
     GeometryError
@@ -42,13 +61,14 @@ def read_nifti(path: str | Path) -> Volume:
     """
     path = Path(path)
     try:
-        image: Any = nib.load(path)
+        image = _loaded(path)
+        _check_size(image.shape, path.name)
         array = np.asanyarray(image.dataobj)
         header = image.header
         coded = int(header["sform_code"]) > 0 or int(header["qform_code"]) > 0
         unit = header.get_xyzt_units()[0]
-    except FileNotFoundError:
-        raise InputError(f"{path.name}: the file does not exist.") from None
+    except InputError:
+        raise
     except Exception:  # nibabel, zlib and numpy raise many types on damaged bytes
         raise InputError(f"{path.name}: not a readable NIfTI file; it is damaged or incomplete.") from None
     while array.ndim > 3 and array.shape[-1] == 1:
@@ -68,6 +88,24 @@ def read_nifti(path: str | Path) -> Volume:
         return Volume(np.ascontiguousarray(frames.transpose(0, 3, 2, 1)), _reversed(lps_from_ras(affine)))
     except GeometryError as error:
         raise GeometryError(f"{path.name}: {error}") from None
+
+
+def _loaded(path: Path) -> Any:
+    """Return nibabel's image of a file, its values not read yet; one in an archive is unpacked in memory."""
+    with open_file(path) as stream:
+        if path.is_file():
+            return nib.load(path)
+        packed = path.name.lower().endswith(".gz")
+        data = gzip.GzipFile(fileobj=stream).read(LARGEST_FILE) if packed else stream.read()
+    make: Any = nib.Nifti2Image if int.from_bytes(data[:4], "little") == _NIFTI2_HEADER else nib.Nifti1Image
+    return make.from_bytes(data)
+
+
+def _check_size(shape: tuple[int, ...], name: str) -> None:
+    """Refuse a file whose header announces more values than a heart study has, before they are read."""
+    values = math.prod(max(int(side), 1) for side in shape)
+    if values > MOST_VALUES:
+        raise InputError(f"{name}: shape {shape} has {values} values; at most {MOST_VALUES} are expected.")
 
 
 def write_nifti(path: str | Path, volume: Volume, *, description: str = "") -> None:

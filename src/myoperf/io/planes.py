@@ -6,6 +6,7 @@ from pydicom.dataset import Dataset
 
 from myoperf.errors import GeometryError
 from myoperf.io.header import stated_numbers
+from myoperf.io.plausible import check_spacing
 from myoperf.types import Float
 
 
@@ -41,13 +42,14 @@ def pixel_spacing_mm(dataset: Dataset, name: str) -> tuple[float, float]:
     Raises
     ------
     GeometryError
-        When it is missing or not positive.
+        When it is missing, not positive or implausible.
     InputError
         When it cannot be understood.
     """
     values = stated_numbers(dataset, "PixelSpacing", name)
     if len(values) != 2 or min(values) <= 0:
         raise GeometryError(f"{name}: Pixel Spacing is missing or not positive; export the file with its geometry.")
+    check_spacing("Pixel Spacing", values, name)
     return values[0], values[1]
 
 

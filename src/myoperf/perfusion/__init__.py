@@ -16,7 +16,6 @@ from myoperf.perfusion.normal_limits import (
 )
 from myoperf.perfusion.scores import (
     Perfusion,
-    combined_tpd,
     measure_perfusion,
     score_perfusion,
     score_segments,
@@ -31,7 +30,6 @@ __all__ = [
     "Perfusion",
     "build_limits",
     "choose_limits",
-    "combined_tpd",
     "detector_of",
     "isotope_of",
     "measure_perfusion",

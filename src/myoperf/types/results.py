@@ -86,15 +86,7 @@ class WallFunction:
 
 @dataclass(frozen=True)
 class PhaseHistogram:
-    """Histogram of the phase over the wall.
-
-    Attributes
-    ----------
-    edges_deg
-        Edges of the bins in degrees, one more than counts.
-    counts
-        Number of the wall's samples in each bin.
-    """
+    """Histogram of the phase over the wall: edges of the bins in degrees, one more than counts."""
 
     edges_deg: tuple[float, ...]
     counts: tuple[float, ...]
@@ -231,17 +223,7 @@ class FlowReserve:
 
 @dataclass(frozen=True, kw_only=True)
 class FilterRecord:
-    """The low-pass filter applied after reconstruction.
-
-    Attributes
-    ----------
-    name, amplitude
-        What it is called, and the formula of its amplitude over frequency.
-    order
-        Of the Butterworth filter.
-    cutoff_fraction_of_nyquist, cutoff_cycles_per_mm, cutoff_cycles_per_cm
-        The same cut-off frequency in three units.
-    """
+    """The low-pass filter applied after reconstruction: name, formula, order and cut-off."""
 
     name: str
     amplitude: str
@@ -253,21 +235,7 @@ class FilterRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class CollimatorRecord:
-    """The collimator response modelled in a reconstruction, and how closely.
-
-    Attributes
-    ----------
-    name, source
-        Of the collimator, and where its numbers come from.
-    fwhm_mm
-        The formula of the blur's width over the distance.
-    intrinsic_fwhm_mm, offset_mm, slope
-        Its terms.
-    fwhm_mm_at_100_mm
-        The width 100 mm from the collimator's face.
-    blurs, kernel_error
-        Number of fixed blurs from which that at every distance is interpolated, and the largest error (norm).
-    """
+    """The collimator response modelled in a reconstruction, and how closely."""
 
     name: str
     fwhm_mm: str

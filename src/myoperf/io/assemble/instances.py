@@ -11,6 +11,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from myoperf.errors import InputError
+from myoperf.io.files import open_file
 from myoperf.io.header import read_frames, text_of
 
 _TELLS_APART = (
@@ -70,5 +71,6 @@ def _digest(path: Path, header: Dataset) -> bytes:
         summary.update(f"{pixels.dtype.kind}{pixels.shape}".encode())
         summary.update(pixels.tobytes())
     except InputError:
-        summary.update(path.read_bytes())
+        with open_file(path) as stream:
+            summary.update(stream.read())
     return summary.digest()

@@ -14,6 +14,7 @@ from myoperf.io.nm.frames import gate_duration_ms
 from myoperf.io.nm.projections import projections_from
 from myoperf.io.nm.volume import volume_from
 from myoperf.io.pet.slices import slice_grid, volume_from_slices
+from myoperf.io.plausible import check_volume
 from myoperf.io.state import detect_state
 from myoperf.io.state_words import state_in_text
 from myoperf.io.tracers import tracer_of
@@ -108,6 +109,7 @@ def nifti_scan(path: Path, state: State | None = None) -> Scan:
         When it contains no counts.
     """
     volume, stem = read_nifti(path), name_without_suffix(path)
+    check_volume(volume, path.name)
     _refuse_no_counts(volume, path.name)
     values = volume.array
     if values.max() <= 3 and np.array_equal(values, np.round(values)):

@@ -19,7 +19,7 @@ from myoperf.io.kinds import (
     kind_of,
     position_of,
 )
-from myoperf.io.nifti import is_nifti, name_without_suffix
+from myoperf.io.nifti import is_nifti, name_without_suffix, refuse_zstd
 from myoperf.io.series_names import names_attenuation_map
 from myoperf.io.state import detect_state
 from myoperf.io.state_words import state_in_text
@@ -103,6 +103,7 @@ def sort_files(files: Sequence[Path], progress: Progress, *, alone: bool) -> Sor
             if is_nifti(path):
                 _add_nifti(out, path, nifti)
                 continue
+            refuse_zstd(path)
             header = read_header(path)
             kind = kind_of(header, path.name)
             original = instances.original_of(path, header)

@@ -13,6 +13,7 @@ from myoperf.io.assemble.choice import choose, in_order
 from myoperf.io.assemble.names import names_of_studies
 from myoperf.io.assemble.patients import Visit, is_same_patient, pair_visits, visit_of, why_apart
 from myoperf.io.assemble.series import AttenuationSeries, Progress, Series, Skipped, Sorted, sort_files
+from myoperf.io.containers import contents
 from myoperf.io.header import study_of, text_of
 from myoperf.types import AttenuationImage, Finding, Scan, Sex, State, Study
 
@@ -40,7 +41,10 @@ class _Group:
 
 
 def find_files(paths: Iterable[Path]) -> tuple[Path, ...]:
-    """Return the given files and those in the given folders, recursively, without hidden ones.
+    """Return the given files and those in the given folders, zip archives and DICOMDIRs, without hidden ones.
+
+    A file in an archive has the archive's path before its own. A device or a pipe in a folder is returned as well, so
+    that it is named when it is refused.
 
     Raises
     ------
@@ -51,9 +55,9 @@ def find_files(paths: Iterable[Path]) -> tuple[Path, ...]:
     for path in paths:
         if path.is_dir():
             inside = sorted(p for p in path.rglob("*") if not any(x.startswith(".") for x in p.relative_to(path).parts))
-            files.update(dict.fromkeys(p for p in inside if p.is_file()))
+            files.update(dict.fromkeys(file for p in inside if not p.is_dir() for file in contents(p)))
         elif path.exists():
-            files[path] = None
+            files.update(dict.fromkeys(contents(path)))
         else:
             raise InputError(f"{path.name}: no such file or folder.")
     return tuple(files)
@@ -98,8 +102,8 @@ def read_studies(
         `sex` contradicts a file, or `series` names none that is there.
     """
     given = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
-    alone = len(given) == 1 and given[0].is_file()
     files = find_files(given)
+    alone = files == tuple(given) and len(given) == 1
     report = progress or (lambda done, total: None)
     found = sort_files(files, report, alone=alone)
     groups = _groups(_chosen(found, series))

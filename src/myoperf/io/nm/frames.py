@@ -3,15 +3,17 @@
 Vectors with one number a frame give the order (PS3.3 C.8.4.8); the position in the file means nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.datadict import dictionary_description
 from pydicom.dataset import Dataset
 
 from myoperf.errors import InputError
-from myoperf.io.header import items, number, numbers
+from myoperf.io.header import items, number, stated_numbers
+from myoperf.io.plausible import MOST_IMAGES
 from myoperf.io.tracers import NUCLIDES, nuclide_of
 from myoperf.types import Finding, Severity
 
@@ -23,6 +25,20 @@ _VECTORS = {
     "slot": "TimeSlotVector",
     "slice": "SliceVector",
     "view": "AngularViewVector",
+}
+_COUNTS = {
+    "window": "NumberOfEnergyWindows",
+    "detector": "NumberOfDetectors",
+    "rotation": "NumberOfRotations",
+    "beat": "NumberOfRRIntervals",
+    "slot": "NumberOfTimeSlots",
+}
+_WORDS = {
+    "window": "energy windows",
+    "detector": "detectors",
+    "rotation": "rotations",
+    "beat": "R-R intervals",
+    "slot": "time slots",
 }
 Ints = NDArray[np.int64]
 
@@ -47,26 +63,78 @@ class FrameTable:
         return self.index[name]
 
 
-def frame_table(dataset: Dataset, name: str, frames: int) -> FrameTable:
+def frame_table(dataset: Dataset, name: str, frames: int) -> tuple[FrameTable, tuple[Finding, ...]]:
     """Read the frame vectors.
+
+    A missing Time Slot Vector is replaced by the order of the frames where every view or slice occurs as often as
+    there are time slots, with a finding.
 
     Raises
     ------
     InputError
-        When a vector's length is not the number of frames.
+        When a vector's length is not the number of frames, when its values are not whole numbers from 1, or when one is
+        missing that the file cannot be read without.
     """
     index: dict[str, Ints] = {}
     present = set()
     for key, keyword in _VECTORS.items():
-        values = numbers(dataset, keyword)
-        if not values:
+        values = np.array(stated_numbers(dataset, keyword, name))
+        if not values.size:
             index[key] = np.ones(frames, dtype=np.int64)
             continue
-        if len(values) != frames:
-            raise InputError(f"{name}: {keyword} has {len(values)} values for {frames} frames; export the file again.")
-        index[key] = np.asarray(values, dtype=np.int64)
+        label = dictionary_description(keyword)
+        if values.size != frames:
+            raise InputError(f"{name}: {label} has {values.size} values for {frames} frames; export the file again.")
+        highest = max(frames, int(number(dataset, _COUNTS.get(key, "")) or 0), MOST_IMAGES if key == "slice" else 0)
+        if (values != np.round(values)).any() or values.min() < 1 or values.max() > highest:
+            raise InputError(
+                f"{name}: {label} has values from {values.min():g} to {values.max():g}; whole numbers from 1 to "
+                f"{highest} are expected. Export the file again."
+            )
+        index[key] = values.astype(np.int64)
         present.add(key)
-    return FrameTable(index, frozenset(present))
+    if "slot" not in present:
+        index["slot"], findings = _slots_in_order(dataset, index, name)
+        return FrameTable(index, frozenset(present)), findings
+    _refuse_missing_vector(dataset, index, present, name)
+    return FrameTable(index, frozenset(present)), ()
+
+
+def _slots_in_order(dataset: Dataset, index: Mapping[str, Ints], name: str) -> tuple[Ints, tuple[Finding, ...]]:
+    """Return the time slots of a file without Time Slot Vector: each frame's place among those that are alike."""
+    kinds = np.stack(list(index.values()), axis=1)
+    alike, occurrences = np.unique(kinds, axis=0, return_inverse=True, return_counts=True)[1:]
+    stated = int(number(dataset, "NumberOfTimeSlots") or 1)
+    slots = np.ones(len(kinds), dtype=np.int64)
+    if stated == 1 or (occurrences == 1).all():
+        _refuse_missing_vector(dataset, index, set(), name)
+        return slots, ()
+    if (occurrences != stated).any():
+        raise InputError(
+            f"{name}: Time Slot Vector is missing, and its views or slices do not each occur {stated} times, once for "
+            "every time slot. Export the file with its vectors."
+        )
+    for kind in range(occurrences.size):
+        slots[alike.ravel() == kind] = np.arange(1, stated + 1)
+    message = f"Time Slot Vector is missing: the {stated} time slots were taken in the order of the frames."
+    return slots, (Finding("time-slots-in-order", "warning", message),)
+
+
+def _refuse_missing_vector(dataset: Dataset, index: Mapping[str, Ints], present: Set[str], name: str) -> None:
+    """Refuse frames that are alike because a vector is missing, by the name of that vector.
+
+    A file may count more than one detector without need of their vector, as reconstructions do.
+    """
+    kinds = np.stack(list(index.values()), axis=1)
+    if len(np.unique(kinds, axis=0)) == len(kinds):
+        return
+    for key, keyword in _COUNTS.items():
+        stated = number(dataset, keyword) or 1
+        if key not in present and stated > 1 and (index[key] == 1).all():
+            raise InputError(
+                f"{name}: {dictionary_description(_VECTORS[key])} is missing, and the file holds {stated:g} "
+                f"{_WORDS[key]}: which frame belongs to which is unknown. Export the file with its vectors."
+            )
 
 
 def select_frames(

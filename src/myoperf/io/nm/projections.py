@@ -11,6 +11,7 @@ from myoperf.io.header import items, number, numbers, stated_number, text_of
 from myoperf.io.nm.collimator import axis_offset_findings, axis_offset_mm, refuse_other_collimators
 from myoperf.io.nm.frames import FrameTable, frame_table, select_frames, stack_frames
 from myoperf.io.planes import pixel_spacing_mm
+from myoperf.io.plausible import check_position, check_projections
 from myoperf.io.quirks import first_start_angle, orbit_radii, rotation_sign, view_ranks
 from myoperf.io.scale import value_scale
 from myoperf.types import Finding, Projections
@@ -81,21 +82,22 @@ def projections_from(
         raise InputError(f"{name}: negative counts in raw projections; export the file again.")
     if not counts.any():
         raise InputError(f"{name}: no counts in any projection.")
-    table = frame_table(dataset, name, pixels.shape[0])
+    table, table_findings = frame_table(dataset, name, pixels.shape[0])
     keep, frame_findings = select_frames(dataset, table, counts)
     spacing = pixel_spacing_mm(dataset, name)
     views = _all_views(dataset, table, keep, name)
     array = stack_frames(counts[keep], table["slot"][keep], _positions(table, keep, views), name, things="views")
     angles = np.concatenate([part.angles_deg for part in views])
     order = _along_orbit(angles, views[0].sign)
-    flip, axis_z = _rows_and_height(dataset, spacing[0], pixels.shape[1])
+    flip, axis_z = _rows_and_height(dataset, spacing[0], pixels.shape[1], name)
     array = array[:, order, ::-1] if flip else array[:, order]
     radius, radius_findings = _radius(views, order)
     offsets = np.concatenate([np.full(len(part.labels), part.axis_offset_mm) for part in views])[order]
     projections = Projections(
         array, angles[order] % 360.0, spacing, radius, (0.0, 0.0, axis_z), offsets if offsets.any() else None
     )
-    findings = collimator_findings + frame_findings + radius_findings
+    check_projections(projections, name)
+    findings = collimator_findings + table_findings + frame_findings + radius_findings
     findings += axis_offset_findings(tuple(part.axis_offset_mm for part in views))
     return projections, findings + _orientation_finding(dataset, views) + _arc_finding(angles)
 
@@ -181,7 +183,7 @@ def _along_orbit(angles: NDArray[np.float64], sign: int) -> NDArray[np.int64]:
     return np.roll(order, -after)
 
 
-def _rows_and_height(dataset: Dataset, row_mm: float, rows: int) -> tuple[bool, float]:
+def _rows_and_height(dataset: Dataset, row_mm: float, rows: int, name: str) -> tuple[bool, float]:
     """Return whether the rows must be flipped to start at the head, and the height of the middle row in mm.
 
     Image Orientation of the first detector decides (PS3.3 C.8.4.11): rows along -z start at the head,
@@ -192,6 +194,7 @@ def _rows_and_height(dataset: Dataset, row_mm: float, rows: int) -> tuple[bool, 
     cosines, position = numbers(detector, "ImageOrientationPatient"), numbers(detector, "ImagePositionPatient")
     if len(cosines) != 6 or abs(cosines[5]) < 0.9:
         return False, 0.0
+    check_position("Image Position", position, name)
     down = float(np.sign(cosines[5]))
     height = position[2] + down * row_mm * (rows - 1) / 2.0 if len(position) == 3 else 0.0
     return down > 0, height

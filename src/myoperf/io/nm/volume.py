@@ -17,6 +17,7 @@ from myoperf.io.planes import (
     pixel_spacing_mm,
     plane_axes,
 )
+from myoperf.io.plausible import check_position, check_spacing, check_volume
 from myoperf.io.quirks import stretched_counts
 from myoperf.io.scale import value_scale
 from myoperf.io.slice_views import runs_to_apex
@@ -49,7 +50,7 @@ def volume_from(
     InputError
         When slices are missing.
     """
-    table = frame_table(dataset, name, pixels.shape[0])
+    table, table_findings = frame_table(dataset, name, pixels.shape[0])
     if "slice" not in table.present and pixels.shape[0] > 1:
         raise GeometryError(f"{name}: Slice Vector is missing; the order of the slices is unknown.")
     keep, frame_findings = select_frames(dataset, table, pixels)
@@ -59,8 +60,9 @@ def volume_from(
     array = stack_frames(pixels[keep], table["slot"][keep], plane, name, things="slices")
     array = value_scale(dataset, name).apply(array)
     affine, orientation, geometry_findings = _geometry(dataset, array.shape[1:], name)
-    findings = frame_findings + geometry_findings + stretched_counts(float(pixels.max()))
+    findings = table_findings + frame_findings + geometry_findings + stretched_counts(float(pixels.max()))
     volume = Volume(array, affine)
+    check_volume(volume, name)
     return (transaxial(volume) if orientation == "transaxial" else volume), orientation, findings
 
 
@@ -74,6 +76,7 @@ def _geometry(dataset: Dataset, shape: tuple[int, ...], name: str) -> tuple[Floa
     holders = (*items(dataset, "DetectorInformationSequence")[:1], dataset)
     cosines = next((c for h in holders if len(c := stated_numbers(h, "ImageOrientationPatient", name)) == 6), ())
     position = next((p for h in holders if len(p := stated_numbers(h, "ImagePositionPatient", name)) == 3), ())
+    check_position("Image Position", position, name)
     named_short_axis = is_short_axis(dataset)
     if not position:
         message = "The file gives no position, so the volume's centre was placed at the origin."
@@ -148,11 +151,13 @@ def _slice_step(dataset: Dataset, name: str) -> tuple[float, tuple[Finding, ...]
     """Return the signed distance between slices: Spacing Between Slices, else Slice Thickness with a finding."""
     step = stated_number(dataset, "SpacingBetweenSlices", name)
     if step:
+        check_spacing("Spacing Between Slices", (step,), name)
         return step, ()
     thickness = stated_number(dataset, "SliceThickness", name)
     if thickness is None or thickness <= 0:
         raise GeometryError(
             f"{name}: Spacing Between Slices and Slice Thickness are both missing; the step is never guessed."
         )
+    check_spacing("Slice Thickness", (thickness,), name)
     message = "Spacing Between Slices is missing: the slice thickness was used, with slices stacked along their normal."
     return thickness, (Finding("slice-step", "warning", message),)

@@ -11,13 +11,14 @@ from myoperf.io.scale import philips_factor
 from myoperf.types import Finding, Float
 
 _LARGEST_DISAGREEMENT = 0.15  # relative, between given and expected decay factors
+_HALF_A_DAY_MS = 12 * 3600 * 1000.0
 _NOTABLE_DECAY = 1.05  # below this ratio of decay factors, a missing correction would not be noticed
 
 
 def frame_starts_ms(headers: Sequence[Dataset], duration_ms: Float) -> Float | None:
     """Return each time frame's start in ms after the first frame's, or None where the headers give none.
 
-    Candidates are Acquisition Date and Time (the start of a frame) and Frame Reference Time (0054,1300), the latter
+    Candidates are the moments of acquisition (the start of a frame) and Frame Reference Time (0054,1300), the latter
     as a frame's start and as its middle, because writers differ. The candidate with the least gaps and overlaps
     between frames is returned.
 
@@ -29,9 +30,9 @@ def frame_starts_ms(headers: Sequence[Dataset], duration_ms: Float) -> Float | N
         Shape (frames,).
     """
     candidates: list[Float] = []
-    acquired = [_moment_ms(header) for header in headers]
-    if all(moment is not None for moment in acquired):
-        candidates.append(np.asarray(acquired, dtype=np.float64))
+    acquired = acquisition_moments_ms(headers)
+    if acquired is not None:
+        candidates.append(acquired)
     reference = [number(header, "FrameReferenceTime") for header in headers]
     if all(value is not None for value in reference):
         moments = np.asarray(reference, dtype=np.float64)
@@ -110,12 +111,44 @@ def _half_life_s(header: Dataset) -> float | None:
     return None
 
 
-def _moment_ms(header: Dataset) -> float | None:
-    """Return Acquisition Date and Time in ms; without a date, the series must not pass midnight."""
-    day, time = text_of(header, "AcquisitionDate"), text_of(header, "AcquisitionTime")
+def acquisition_moments_ms(headers: Sequence[Dataset]) -> Float | None:
+    """Return when each image was acquired in ms after an arbitrary zero, in order also over midnight; None if unknown.
+
+    Acquisition DateTime (0008,002A), else Acquisition Date and Time. Where there is no date, or dates did not follow
+    the clock over midnight, the times of day alone are used, from the far side of their largest gap.
+
+    Returns
+    -------
+    Shape (headers,); None where a time is missing, or the images spread over more than half a day, so that their order
+    is not known.
+    """
+    texts = [text_of(header, "AcquisitionDateTime") or _date_and_time(header) for header in headers]
+    read = [_moment_ms(text) for text in texts]
+    moments = np.array([moment for moment in read if moment is not None])
+    if moments.size < len(headers):
+        return None
+    if np.ptp(moments) <= _HALF_A_DAY_MS:
+        return moments
+    of_day = moments % (2 * _HALF_A_DAY_MS)
+    ordered = np.unique(of_day)
+    gaps = np.diff(ordered, append=ordered[0] + 2 * _HALF_A_DAY_MS)
+    begin = ordered[(int(np.argmax(gaps)) + 1) % ordered.size]
+    since = (of_day - begin) % (2 * _HALF_A_DAY_MS)
+    return since if np.ptp(since) <= _HALF_A_DAY_MS else None
+
+
+def _date_and_time(header: Dataset) -> str:
+    """Return Acquisition Date and Time as one text; the date alone is nothing."""
+    time = text_of(header, "AcquisitionTime").replace(":", "")
+    return (text_of(header, "AcquisitionDate").replace(".", "") or "20000101") + time if time else ""
+
+
+def _moment_ms(text: str) -> float | None:
+    """Return a DICOM date and time (PS3.5 DT, its zone ignored) in ms since 2000; None where it is incomplete."""
     for form in ("%Y%m%d%H%M%S.%f", "%Y%m%d%H%M%S"):
         try:
-            return (datetime.strptime((day or "20000101") + time, form) - datetime(2000, 1, 1)).total_seconds() * 1000.0
+            moment = datetime.strptime(text.split("+")[0].split("-")[0], form) - datetime(2000, 1, 1)
         except ValueError:
             continue
+        return moment.total_seconds() * 1000.0
     return None

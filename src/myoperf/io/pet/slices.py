@@ -9,9 +9,10 @@ from pydicom.dataset import Dataset
 
 from myoperf.errors import GeometryError, InputError, UnsupportedInputError
 from myoperf.geometry import affine_from_axes
-from myoperf.io.header import number, numbers, text_of
-from myoperf.io.pet.dynamic import activity_factors, frame_starts_ms
+from myoperf.io.header import number, numbers, stated_numbers, text_of
+from myoperf.io.pet.dynamic import acquisition_moments_ms, activity_factors, frame_starts_ms
 from myoperf.io.planes import pixel_spacing_mm, plane_axes
+from myoperf.io.plausible import check_frames, check_position, check_volume
 from myoperf.io.scale import value_scale
 from myoperf.types import Finding, Float, Framing, Volume
 
@@ -65,14 +66,15 @@ def slice_grid(headers: Sequence[Dataset], name: str) -> SliceGrid:
         When the slices do not form complete frames.
     """
     first = headers[0]
-    axes = plane_axes(numbers(first, "ImageOrientationPatient"), name)
+    axes = plane_axes(stated_numbers(first, "ImageOrientationPatient", name), name)
     spacing = pixel_spacing_mm(first, name)
     for header in headers:
         same = _same_orientation(header, first)
         if not same or any(number(header, side) != number(first, side) for side in ("Rows", "Columns")):
             raise GeometryError(f"{name}: the series' slices differ in orientation or size.")
-        if len(numbers(header, "ImagePositionPatient")) != 3:
+        if len(stated_numbers(header, "ImagePositionPatient", name)) != 3:
             raise GeometryError(f"{name}: Image Position is missing in a slice; a position is never guessed.")
+        check_position("Image Position", numbers(header, "ImagePositionPatient"), name)
     positions = np.array([numbers(header, "ImagePositionPatient") for header in headers])
     depth = positions @ axes[0]
     planes, plane = _levels(depth)
@@ -83,6 +85,7 @@ def slice_grid(headers: Sequence[Dataset], name: str) -> SliceGrid:
         raise GeometryError(f"{name}: slices {steps.min():.2f} to {steps.max():.2f} mm apart; some are missing.")
     _refuse_whole_body(first, float(planes[-1] - planes[0]), name)
     frames = len(headers) // planes.size
+    check_frames(frames, name)
     time, framing = _frame_times(headers, plane, planes.size, frames, name)
     order = np.empty((frames, planes.size), dtype=np.int64)
     order[time, plane] = np.arange(len(headers))
@@ -117,7 +120,9 @@ def volume_from_slices(
         array[index] = value_scale(headers[position], name).apply(pixels[position])
     if grid.factors is not None:
         array *= grid.factors.astype(np.float32)[:, None, None, None]
-    return Volume(array, grid.lps_from_index)
+    volume = Volume(array, grid.lps_from_index)
+    check_volume(volume, name)
+    return volume
 
 
 def _same_orientation(header: Dataset, other: Dataset) -> bool:
@@ -155,27 +160,26 @@ def _frame_times(
     gated = "GATED" in kind or ("DYNAMIC" not in kind and len({number(h, "TriggerTime") for h in headers}) == frames)
     keys = ("TriggerTime", "ImageIndex") if gated else ("FrameReferenceTime", "AcquisitionTime", "ImageIndex")
     for keyword in keys:
-        values = [_sortable(header, keyword) for header in headers]
-        if any(value is None for value in values):
+        moments = _moments(headers, keyword)
+        if moments is None:
             continue
-        moments = np.asarray(values, dtype=np.float64)
         if keyword == "ImageIndex":  # PS3.3 C.8.9.4.1.9: slices vary fastest, then slots, then R-R windows, then time
             moments = np.floor((moments - moments.min()) / planes)
         distinct, frame = np.unique(moments, return_inverse=True)
         if distinct.size == frames and np.unique(frame * planes + plane).size == len(headers):
             return frame.astype(np.int64), "gated" if gated else "dynamic"
-    raise InputError(f"{name}: {frames} frames at one position and nothing to order them by; export the series again.")
+    raise InputError(
+        f"{name}: {frames} frames at one position and nothing to order them by (no usable reference or "
+        "acquisition times); export the series again."
+    )
 
 
-def _sortable(header: Dataset, keyword: str) -> float | None:
-    """Return a moment as a number; a DICOM time in seconds."""
-    if keyword != "AcquisitionTime":
-        return number(header, keyword)
-    text = text_of(header, keyword)
-    try:
-        return int(text[0:2]) * 3600.0 + int(text[2:4]) * 60.0 + float(text[4:])
-    except ValueError:
-        return None
+def _moments(headers: Sequence[Dataset], keyword: str) -> Float | None:
+    """Return an attribute of every slice as a sortable number; None where a slice lacks it."""
+    if keyword == "AcquisitionTime":
+        return acquisition_moments_ms(headers)
+    values = [number(header, keyword) for header in headers]
+    return None if any(value is None for value in values) else np.asarray(values, dtype=np.float64)
 
 
 def _durations(headers: Sequence[Dataset], framing: Framing) -> Float | None:

@@ -1,0 +1,205 @@
+"""Studies as media, archives and old exports wrap them: read, or named with the way out."""
+
+import gzip
+import struct
+import zipfile
+import zlib
+from io import BytesIO
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from pydicom import dcmread
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    MediaStorageDirectoryStorage,
+    generate_uid,
+)
+
+from myoperf.errors import InputError
+from myoperf.io import files, read_studies
+from support.dicom import counts_of, item, recon_nm
+
+VALUES = counts_of(1, 7, 8, 9)
+
+
+def image(paths):
+    return read_studies(paths).studies[0].scans[0].image.array
+
+
+@pytest.fixture
+def bare(tmp_path):
+    def write(*, implicit=True, little=True):
+        path = tmp_path / "IM000001"
+        recon_nm(VALUES).save_as(path, implicit_vr=implicit, little_endian=little, enforce_file_format=False)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(("implicit", "little"), [(True, True), (False, True), (False, False)])
+def test_no_preamble_no_meta_group_no_transfer_syntax(bare, implicit, little):
+    path = bare(implicit=implicit, little=little)
+    assert path.read_bytes()[128:132] != b"DICM"
+    scan = read_studies([path]).studies[0].scans[0]
+    assert_array_equal(scan.image.array if little else scan.image.array.astype("<u2").byteswap(), VALUES)
+    assert dcmread(BytesIO(scan.source_headers[0])).ImageID == "ReconRest"
+
+
+def test_meta_group_without_a_transfer_syntax(save):
+    path = save(recon_nm(VALUES))
+    dataset = dcmread(path)
+    del dataset.file_meta.TransferSyntaxUID
+    dataset.save_as(path, implicit_vr=True, little_endian=True, enforce_file_format=False)
+    assert path.read_bytes()[128:132] == b"DICM"
+    assert_array_equal(image([path]), VALUES)
+
+
+def test_a_zipped_study_is_read_with_its_folders(save, tmp_path):
+    rest = recon_nm(VALUES)
+    stress = recon_nm(counts_of(1, 7, 8, 9, seed=6))
+    stress.ImageID = "ReconStress"
+    with zipfile.ZipFile(tmp_path / "study.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for folder, dataset in (("A", rest), ("B", stress)):
+            path = save(dataset, "IM1", tmp_path / "in")
+            archive.write(path, f"DICOM/{folder}/IM1")
+            path.unlink()
+        archive.writestr("DICOM/notes.txt", "hello")
+    before = sorted(tmp_path.rglob("*"))
+    result = read_studies([tmp_path / "study.zip"])
+    assert {scan.state: scan.source for scan in result.studies[0].scans} == {"stress": ("IM1",), "rest": ("IM1",)}
+    assert [s.file for s in result.skipped] == ["notes.txt"]
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["rest.nii", "rest.nii.gz"])
+def test_nifti_in_a_zip(tmp_path, name):
+    path = tmp_path / name
+    nib.save(nib.Nifti1Image(VALUES[0].T.astype(np.int32), np.diag([-6.0, -6.5, 6.0, 1.0])), path)
+    expected = image([path])
+    with zipfile.ZipFile(tmp_path / "n.zip", "w") as archive:
+        archive.write(path, name)
+    assert_array_equal(image([tmp_path / "n.zip"]), expected)
+
+
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_SMALL_MEMBER", 2**16)
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("IM1", bytes(2**20))
+    with pytest.raises(InputError, match="times its packed size"):
+        read_studies([path])
+    monkeypatch.setattr(files, "LARGEST_ARCHIVE", 2**19)
+    with pytest.raises(InputError, match="the archive announces 1 files of 1 MiB"):
+        read_studies([path])
+
+
+def test_a_member_that_lies_about_its_size_is_not_unpacked_beyond_it(save, tmp_path):
+    path = tmp_path / "lie.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("IM1", bytes(2**20))
+    data = path.read_bytes().replace(struct.pack("<I", 2**20), struct.pack("<I", 2000))
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="cannot be unpacked"):
+        read_studies([path])
+
+
+def test_names_that_lead_out_of_an_archive_are_left_out(save, tmp_path):
+    path = save(recon_nm(VALUES))
+    with zipfile.ZipFile(tmp_path / "up.zip", "w") as archive:
+        archive.write(path, "../../IM1")
+        archive.write(path, "ok/IM2")
+    (study,) = read_studies([tmp_path / "up.zip"]).studies
+    assert study.scans[0].source == ("IM2",)
+
+
+def test_a_damaged_archive_is_named(tmp_path):
+    path = tmp_path / "study.zip"
+    path.write_bytes(b"PK\x03\x04" + bytes(300))
+    with pytest.raises(InputError, match="a zip archive that is damaged"):
+        read_studies([path])
+
+
+def medium(tmp_path, save, *records):
+    """Write a DICOMDIR of these file names beside the one image that is there."""
+    save(recon_nm(VALUES), "im0001", tmp_path / "dicom")
+    index = Dataset()
+    index.FileSetID = "TEST"
+    index.DirectoryRecordSequence = Sequence(
+        [item(DirectoryRecordType="IMAGE", ReferencedFileID=list(record)) for record in records]
+    )
+    index.file_meta = FileMetaDataset()
+    index.file_meta.MediaStorageSOPClassUID = MediaStorageDirectoryStorage
+    index.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    index.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    path = tmp_path / "DICOMDIR"
+    index.save_as(path, enforce_file_format=True)
+    return path
+
+
+@pytest.mark.parametrize("whole_folder", [False, True])
+def test_a_dicomdir_is_followed_and_missing_files_are_named(save, tmp_path, whole_folder):
+    path = medium(tmp_path, save, ("DICOM", "IM0001"), ("DICOM", "IM0002"))
+    result = read_studies([tmp_path if whole_folder else path])
+    assert [scan.source for scan in result.studies[0].scans] == [("im0001",)]
+    assert [(s.file, "does not exist" in s.reason) for s in result.skipped] == [("IM0002", True)]
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR CS")
+def test_a_dicomdir_does_not_lead_out_of_its_folder(save, tmp_path):
+    secret = save(recon_nm(counts_of(1, 7, 8, 9, seed=9)), "secret.dcm")
+    path = medium(tmp_path / "disc", save, ("..", secret.name), ("DICOM", "IM0001"))
+    result = read_studies([path])
+    assert [scan.source for study in result.studies for scan in study.scans] == [("im0001",)]
+
+
+def test_interfile_is_named_and_the_way_out_is_said(tmp_path):
+    path = tmp_path / "stress.hv"
+    path.write_text("!INTERFILE  :=\n!imaging modality := nucmed\n")
+    with pytest.raises(InputError, match=r"Interfile header.* Export the study as DICOM"):
+        read_studies([path])
+
+
+def test_nifti_packed_by_zstd_is_named(tmp_path):
+    path = tmp_path / "stress.nii.zst"
+    path.write_bytes(b"\x28\xb5\x2f\xfd" + bytes(40))
+    with pytest.raises(InputError, match="zstd"):
+        read_studies([path])
+
+
+def test_gzipped_dicom_is_named(save, tmp_path):
+    path = tmp_path / "image.dcm.gz"
+    path.write_bytes(gzip.compress(save(recon_nm(VALUES)).read_bytes()))
+    with pytest.raises(InputError, match="gunzip"):
+        read_studies([path])
+
+
+def test_deflated_dicom_is_read_and_a_bomb_is_refused(save, tmp_path):
+    path = save(recon_nm(VALUES))
+    dataset = dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    dataset.save_as(path, enforce_file_format=True)
+    assert_array_equal(image([path]), VALUES)
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    packed = packer.compress(bytes(2**20)) + packer.flush()
+    with pytest.raises(InputError, match="unpacks to more than 0 MiB"):
+        files.inflate(packed, 2**19, "x")
+
+
+def test_the_message_without_orientation_gives_the_way_out(save):
+    dataset = recon_nm(VALUES)
+    del dataset.DetectorInformationSequence[0].ImageOrientationPatient
+    with pytest.raises(InputError, match=r"never guessed\. Export the file with its geometry; for short-axis slices"):
+        read_studies([save(dataset)])
+
+
+def test_paths_in_archives_are_ordinary_paths(save, tmp_path):
+    path = save(recon_nm(VALUES))
+    with zipfile.ZipFile(tmp_path / "one.zip", "w") as archive:
+        archive.write(path, "deep/er/IM1")
+    assert files.archive_members(tmp_path / "one.zip") == (Path(tmp_path / "one.zip" / "deep" / "er" / "IM1"),)
