@@ -43,6 +43,17 @@ def test_every_gate_has_labels_of_its_own_and_the_pool_shrinks(report):
     assert pool.min() < 0.8 * pool.max()
 
 
+def test_volumes_labelled_in_one_batch_are_those_labelled_one_by_one():
+    models, volume = load_models(diagnosis=False), beating(gates=2)
+    away = LVFrame((900.0, 900.0, 900.0), (940.0, 940.0, 930.0), (0.0, -0.5, 0.8))
+    moved = LVFrame(FRAME.apex_mm + 4.0, FRAME.base_mm + 2.0, FRAME.anterior)
+    gates = [volume.with_array(gate) for gate in volume.array]
+    first, outside, second = models.label([(gates[0], FRAME), (gates[1], away), (gates[1], moved)])
+    assert outside is None
+    for batched, alone in ((first, (gates[0], FRAME)), (second, (gates[1], moved))):
+        assert (batched.array != models.segment_lv(*alone)[0].array).mean() < 1e-4  # a batch changes the last digit
+
+
 def test_they_are_written_beside_the_others(report, tmp_path):
     write_report(report, tmp_path / "out", formats=("nifti",))
     whole = nib.load(tmp_path / "out" / "stress_lv_labels.nii.gz")

@@ -10,7 +10,8 @@ from myoperf.gated import measure_synchrony
 from myoperf.lv import LVFit
 from myoperf.pipeline import Models, Options, analyze
 from myoperf.pipeline.scan import check_phase, undo_patient_motion
-from myoperf.pipeline.scoring import _cavity_ratio
+from myoperf.pipeline.scoring import MatchedLimits, _cavity_ratio
+from myoperf.pipeline.uncertainty import measure_intervals
 from myoperf.quality.counts import place_in_views
 from myoperf.report.contract import results_json
 from myoperf.report.numbers import numbers_table
@@ -82,6 +83,33 @@ def test_every_number_has_an_interval_that_holds_it(report):
     assert found["rest"]["edv_ml"]["value"] == report.results[1].function.edv_ml
     assert found["rest"]["edv_ml"]["sd"] > 0
     assert min(entry["low"] for entry in found["scores"].values()) >= 0, "a score cannot be negative"
+
+
+def test_draws_measured_at_once_are_those_measured_one_by_one(report, monkeypatch):
+    study = Study((report.study.scans[0],), sex="M")
+    drawn = []
+    for threads in ("1", "3"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        drawn.append(analyze(study, MODELS, Options(interval_draws=3, seed=4)).intervals)
+    assert drawn[0] == drawn[1]
+    assert drawn[0]["stress"]["segments_percent.3"].sd > 0
+
+
+def test_a_draw_without_a_ventricle_does_not_count(report):
+    def label(posed):
+        return [None if k == 1 else labels_of(*case) for k, case in enumerate(posed)]
+
+    study = Study((Scan(report.results[0].volume, state="rest"),))
+    some = analyze(study, replace(MODELS, segment_all=label), Options(interval_draws=5)).intervals["rest"]
+    assert some["cavity_ml"].draws == 4
+
+
+def test_views_that_are_not_counts_have_no_interval(report):
+    (scan,) = report.study.scans[:1]
+    below = replace(scan.image, array=scan.image.array - 1.0)
+    result = replace(report.results[0], scan=replace(scan, image=below))
+    scores = report.scores
+    assert measure_intervals([result], scores, MatchedLimits({}, ()), MODELS, Options(interval_draws=3)) == {}
 
 
 def test_the_report_shows_the_intervals(report):

@@ -1,6 +1,7 @@
 """Find, turn and segment the left ventricle by a small network; the classical method takes over where it fails."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -196,21 +197,27 @@ class NetworkLV:
         AnalysisError
             If the pose lies outside the volume, or no wall is found in a gate.
         """
-        place = transform_points(index_from_lps(gated.lps_from_index), frame.centre_mm)
-        if (place < -0.5).any() or (place > np.array(gated.grid_shape) - 0.5).any():
+        if not _inside(gated, frame):
             raise AnalysisError("The given pose lies outside the volume; give it in LPS millimetres of this volume.")
-        pose = _pose_of(frame)
-        images = [_tensors(gated.with_array(gate)) for gate in gated.array]
-        inverse = images[0][1]
-        box = _box_around(gated, pose)
-        points = voxel_points(gated, box)
-        grid = crop_points(pose.centre, pose.rotation)
-        crops = [normalise(sample_at(image, inverse, grid)) for image, _ in images]
-        logits = self._logits(torch.stack(crops))
-        out = np.zeros((gated.frames, *gated.grid_shape), dtype=np.uint8)
-        for k, gate in enumerate(logits):
-            out[(k, *box)] = _labels(logits_at(gate, points, pose.centre, pose.rotation).softmax(0).numpy())
-        return gated.with_array(out)
+        labels = self.segment_all([(gated.with_array(gate), frame) for gate in gated.array])
+        found = [gate.array[0] for gate in labels if gate is not None]
+        if len(found) < gated.frames:
+            raise AnalysisError("No left ventricle was found: the network labelled no voxel; check the file.")
+        return gated.with_array(np.stack(found))
+
+    @torch.inference_mode()
+    def segment_all(self, posed: Sequence[tuple[Volume, LVFrame]]) -> list[Volume | None]:
+        """Label several volumes of one frame, each in a pose of its own, in one batch.
+
+        Returns
+        -------
+        uint8 labels on each volume's grid; None where the pose lies outside the volume or no wall is found.
+        """
+        inside = [(volume, _pose_of(frame)) for volume, frame in posed if _inside(volume, frame)]
+        crops = [normalise(sample_at(*_tensors(one), crop_points(pose.centre, pose.rotation))) for one, pose in inside]
+        logits = self._logits(torch.stack(crops)) if crops else []
+        labels = iter([_labels_on(one, pose, of_crop) for (one, pose), of_crop in zip(inside, logits, strict=True)])
+        return [next(labels) if _inside(volume, frame) else None for volume, frame in posed]
 
     def _logits(self, crops: Tensor) -> Tensor:
         """Label crops (B, 1, CROP, CROP, CROP) -> (B, classes, CROP, CROP, CROP)."""
@@ -293,6 +300,24 @@ def _labels(probability: NDArray[Any]) -> NDArray[np.uint8]:
     if not piece.any():
         raise AnalysisError("No left ventricle was found: the network labelled no voxel; check the file.")
     return np.where(piece, labels, np.uint8(0))
+
+
+def _inside(volume: Volume, frame: LVFrame) -> bool:
+    """Return whether a pose's centre lies in the volume."""
+    place = transform_points(index_from_lps(volume.lps_from_index), frame.centre_mm)
+    return bool((place >= -0.5).all() and (place <= np.array(volume.grid_shape) - 0.5).all())
+
+
+def _labels_on(volume: Volume, pose: _Pose, logits: Tensor) -> Volume | None:
+    """Return the labels of a volume from the logits of the crop in a pose; None where no wall is found."""
+    box = _box_around(volume, pose)
+    points = voxel_points(volume, box)
+    whole = np.zeros(volume.grid_shape, dtype=np.uint8)
+    try:
+        whole[box] = _labels(logits_at(logits, points, pose.centre, pose.rotation).softmax(0).numpy())
+    except AnalysisError:
+        return None
+    return volume.with_array(whole)
 
 
 def _pose_of(frame: LVFrame) -> _Pose:

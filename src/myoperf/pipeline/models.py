@@ -62,6 +62,7 @@ def load_models(*, device: str = "auto", diagnosis: bool = True, lv: str = "netw
             find_lv=network.find_lv,
             segment_lv=network.segment_lv,
             segment_gates=network.segment_gates,
+            segment_all=network.segment_all,
             weights=(WeightsInfo("lv-compact", str(network.card["sha256"])),),
             engine=resolved,
         )

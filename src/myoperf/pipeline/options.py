@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from myoperf.errors import InputError
+from myoperf.errors import InputError, MyoPerfError
 from myoperf.lv import LVFit, find_lv, segment_lv
 from myoperf.perfusion import NormalLimits, shipped_limits
 from myoperf.recon import ReconOptions
@@ -23,6 +23,9 @@ class Models:
         Labels the left ventricle in a given pose.
     segment_gates
         Labels every gate of a gated volume in the pose of its sum; None where nothing can.
+    segment_all
+        Labels several volumes, each in a pose of its own, at once, None where no ventricle is found; where this is None
+        `segment_lv` labels them one by one.
     classify
         Returns the diagnosis of a study from its scans' results; None for no classifier.
     limits
@@ -36,10 +39,24 @@ class Models:
     find_lv: Callable[[Volume], LVFit] = find_lv
     segment_lv: Callable[[Volume, LVFrame], tuple[Volume, tuple[Finding, ...]]] = segment_lv
     segment_gates: Callable[[Volume, LVFrame], Volume] | None = None
+    segment_all: Callable[[Sequence[tuple[Volume, LVFrame]]], Sequence[Volume | None]] | None = None
     classify: Callable[[Study, Sequence[ScanResult]], Diagnosis | None] | None = None
     limits: tuple[NormalLimits, ...] = field(default_factory=shipped_limits)
     weights: tuple[WeightsInfo, ...] = ()
     engine: str | None = None
+
+    def label(self, posed: Sequence[tuple[Volume, LVFrame]]) -> Sequence[Volume | None]:
+        """Return the labels of volumes in given poses; None where no ventricle is found."""
+        if self.segment_all is not None:
+            return self.segment_all(posed)
+
+        def one(volume: Volume, frame: LVFrame) -> Volume | None:
+            try:
+                return self.segment_lv(volume, frame)[0]
+            except MyoPerfError:
+                return None
+
+        return [one(volume, frame) for volume, frame in posed]
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import stdtrit
 
-from myoperf.errors import AnalysisError, InputError, MyoPerfError
+from myoperf.errors import InputError, MyoPerfError
 from myoperf.lv import LVFit
 from myoperf.pipeline.options import Models, Options
 from myoperf.pipeline.scan import OrientedScan, Repetition, measure_scan, unroll
 from myoperf.pipeline.scoring import MatchedLimits, score
+from myoperf.pipeline.threads import in_threads
 from myoperf.quantities import end_at_zero, numbers_of_scan, numbers_of_scores
 from myoperf.recon import reconstruct
-from myoperf.types import Interval, LVFrame, Projections, ScanResult, Scores
+from myoperf.types import Interval, LVFrame, Projections, Scan, ScanResult, Scores, Volume
 
 Numbers = Mapping[str, float]
 
@@ -73,7 +74,7 @@ def measure_intervals(
         As the study was analysed with. `interval_draws` n know a standard deviation to about 1 / sqrt(2 (n - 1)); with
         0 nothing is done.
     announce
-        Called with a short text before every draw.
+        Called with a short text as each part starts.
 
     Returns
     -------
@@ -82,15 +83,14 @@ def measure_intervals(
     rng = np.random.default_rng([_STREAM, options.seed or 0])
     drawn: dict[str, list[Numbers]] = {result.name: [] for result in results}
     drawn_scores: list[Numbers] = []
-    for draw in range(options.interval_draws):
-        announce(f"intervals: draw {draw + 1} of {options.interval_draws}")
-        try:
-            repeated = [_remeasure(result, models, options, rng) for result in results]
-        except MyoPerfError:
-            continue
-        for result in repeated:
+    draws = _repeat([*results] * options.interval_draws, models, options, rng, announce)
+    complete = [draw for draw in zip(*[iter(draws)] * len(results), strict=True) if None not in draw]
+    repeated = [[result for result in draw if result is not None] for draw in complete]
+    scored = in_threads(lambda draw: score(draw, limits, territories=options.territories), repeated)
+    for draw, draw_scores in zip(repeated, scored, strict=True):
+        for result in draw:
             drawn[result.name].append(numbers_of_scan(result))
-        drawn_scores.append(numbers_of_scores(score(repeated, limits, territories=options.territories)))
+        drawn_scores.append(numbers_of_scores(draw_scores))
     intervals = {
         result.name: interval_of_draws(numbers_of_scan(result), drawn[result.name], source=_source(result))
         for result in results
@@ -111,33 +111,84 @@ def _source(result: ScanResult) -> str:
     return "outline" if result.flow is None else "outline and residuals"
 
 
-def _remeasure(result: ScanResult, models: Models, options: Options, rng: np.random.Generator) -> ScanResult:
-    """Measure a scan again on resampled counts, where it has raw views, and in a varied pose.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Draw:
+    """One scan's counts and pose, drawn again: `scan` holds raw views, or what was read and does not change."""
 
-    Volumes that were read and the short axis do not change from draw to draw: those of `result` are kept.
+    original: ScanResult
+    scan: Scan
+    frame: LVFrame
+    rng: np.random.Generator
+
+
+def _repeat(
+    results: Sequence[ScanResult],
+    models: Models,
+    options: Options,
+    rng: np.random.Generator,
+    announce: Callable[[str], None],
+) -> list[ScanResult | None]:
+    """Measure every scan of a list again, on counts and in a pose of its own; None for one that fails.
+
+    All scans are reconstructed at once, labelled by the network in one batch, and measured at once. Time-activity
+    curves are resampled while they are measured: with them the list is taken one by one, which keeps the random
+    numbers' order.
     """
-    scan, frames, summed, spread = result.scan, result.scan.image, result.volume, ASSUMED_SPREAD
+    if len(results) > 1 and any(result.flow is not None for result in results):
+        return [again for result in results for again in _repeat([result], models, options, rng, announce)]
+    announce("intervals: reconstruction")
+    try:
+        draws = [_draw(result, rng) for result in results]
+        images = in_threads(lambda draw: _images(draw, options), draws)
+    except MyoPerfError:  # views that are not counts: no draw of them can succeed
+        return [None] * len(results)
+    announce("intervals: left ventricle")
+    labels = models.label([(summed, draw.frame) for draw, (_, summed) in zip(draws, images, strict=True)])
+    announce("intervals: measurement")
+
+    def measure(case: tuple[_Draw, tuple[Volume, Volume], Volume | None]) -> ScanResult | None:
+        draw, (frames, summed), found = case
+        return None if found is None else _measure(draw, frames, summed, found, options)
+
+    return in_threads(measure, list(zip(draws, images, labels, strict=True)))
+
+
+def _draw(result: ScanResult, rng: np.random.Generator) -> _Draw:
+    """Resample a scan's counts, where it has raw views, and vary its pose."""
+    scan, spread = result.scan, ASSUMED_SPREAD
+    if isinstance(scan.image, Projections):
+        scan, spread = replace(scan, image=resample_views(scan.image, rng)), NOISE_SPREAD
+    return _Draw(original=result, scan=scan, frame=jitter_frame(result.frame, rng, spread), rng=rng)
+
+
+def _images(draw: _Draw, options: Options) -> tuple[Volume, Volume]:
+    """Return a drawn scan's frames and their sum; volumes that were read do not change from draw to draw."""
+    frames = draw.scan.image
     if isinstance(frames, Projections):
-        views = resample_views(frames, rng)
-        scan, frames = replace(scan, image=views), reconstruct(views, options.recon).volume
-        summed, spread = frames.summed(), NOISE_SPREAD
-    frame = jitter_frame(result.frame, rng, spread)
-    labels, _ = models.segment_lv(summed, frame)
+        frames = reconstruct(frames, options.recon).volume
+        return frames, frames.summed()
+    return frames, draw.original.volume
+
+
+def _measure(draw: _Draw, frames: Volume, summed: Volume, labels: Volume, options: Options) -> ScanResult | None:
+    """Measure a drawn scan by the main job's functions; None where that fails. The short axis stays the original's."""
+    original = draw.original
     oriented = OrientedScan(
-        name=result.name,
-        acquired=scan,
-        corrected=scan,
+        name=original.name,
+        acquired=draw.scan,
+        corrected=draw.scan,
         frames=frames,
         summed=summed,
-        record=result.reconstruction,
-        fit=LVFit(frame, labels, 1.0, ()),
-        short_axis=result.short_axis,
-        gate_labels=result.gate_labels,
+        record=original.reconstruction,
+        fit=LVFit(draw.frame, labels, 1.0, ()),
+        short_axis=original.short_axis,
+        gate_labels=original.gate_labels,
     )
-    repeated = measure_scan(unroll(oriented, options), options, repetition=Repetition(result, rng))
-    if result.function is not None and repeated.function is None:
-        raise AnalysisError("The resampled scan's function could not be measured.")
-    return repeated
+    try:
+        repeated = measure_scan(unroll(oriented, options), options, repetition=Repetition(original, draw.rng))
+    except MyoPerfError:
+        return None
+    return None if original.function is not None and repeated.function is None else repeated
 
 
 def resample_views(projections: Projections, rng: np.random.Generator) -> Projections:

@@ -1,0 +1,33 @@
+"""The same work on several things at once, on as many processors as this process may use."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Done = TypeVar("Done")
+
+
+def threads() -> int:
+    """Return how many threads to use: ``OMP_NUM_THREADS`` where it is set, else the processors given to this process.
+
+    A cohort runs one process a processor with ``OMP_NUM_THREADS=1``: nothing is then done in threads.
+    """
+    given = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if given.isdigit() and int(given) > 0:
+        return int(given)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_threads(function: Callable[[Item], Done], items: Sequence[Item]) -> list[Done]:
+    """Return the function's results, in order.
+
+    Worth it where most of the time passes in compiled code that lets other threads run (`myoperf.recon`, the kernels of
+    `myoperf.ventricle`, scipy, torch). The function must not share random numbers between items.
+    """
+    workers = min(threads(), len(items))
+    if workers < 2:
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(function, items))
