@@ -106,7 +106,7 @@ def measure_patient(views: dict[str, Projections], again: str = "") -> dict[str,
 
 def method_of() -> str:
     """Return a name that changes with the sources of the measurement."""
-    files = sorted((ROOT / "src/myoperf/quant").glob("*.py"))
+    files = sorted((ROOT / "src/myoperf/gated").glob("*.py"))
     return "q" + hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
 
 

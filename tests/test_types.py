@@ -60,6 +60,11 @@ def test_a_frame_needs_two_points_and_a_direction_off_the_axis():
         LVFrame((0, 0, 0), (0, 0, 80), (0, 0, 1))
 
 
+def test_a_polar_map_shows_its_shape_and_not_its_values():
+    polar = PolarMap(np.full((7, 9), 81.5), np.zeros((7, 9, 3)), np.full((7, 9), 10.0), statistic="mean")
+    assert repr(polar) == "PolarMap(shape=(7, 9), statistic='mean')"
+
+
 def test_a_polar_map_with_nan_is_refused():
     with pytest.raises(AnalysisError, match="NaN"):
         PolarMap(np.full((4, 8), np.nan), np.zeros((4, 8, 3)), np.ones((4, 8)))

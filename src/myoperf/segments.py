@@ -112,9 +112,26 @@ def segment_of(fraction: ArrayLike, angle_deg: ArrayLike, *, model: SegmentModel
 
 
 def segment_map(rings: int, angles: int, *, model: SegmentModel = AHA17) -> NDArray[np.int64]:
-    """Return the number (from 1) of the segment of every sample of a (rings, angles) polar map.
+    """Return the number (from 1) of the segment of every sample of a polar map.
 
     Ring i covers the fraction (i + 0.5) / rings of the wall from apex to base.
+
+    Parameters
+    ----------
+    rings, angles
+        Shape of the map; MyoPerf's have 24 x 72 samples.
+    model
+        17 or 20 segments.
+
+    Returns
+    -------
+    Shape (rings, angles).
+
+    Examples
+    --------
+    >>> numbers = segment_map(24, 72)
+    >>> int(numbers[0, 0]), int(numbers[-1, 0]), int(numbers[-1, 36])  # apex, basal anterior, basal inferior
+    (17, 1, 4)
     """
     fraction = (np.arange(rings) + 0.5) / rings
     angle = np.arange(angles) * (360.0 / angles)
@@ -151,7 +168,7 @@ def segment_means(values: Float, *, model: SegmentModel = AHA17) -> Float:
 def assign_segments(
     changes: Mapping[int, str], *, territories: Territories = TERRITORIES, model: SegmentModel = AHA17
 ) -> Territories:
-    """Return territories with some segments moved to other vessels, such as ``{16: "LAD"}``.
+    """Return territories with some segments moved to other vessels.
 
     Parameters
     ----------
@@ -159,11 +176,18 @@ def assign_segments(
         Segment -> its new vessel.
     territories
         The assignment to change.
+    model
+        17 or 20 segments.
 
     Raises
     ------
     InputError
         For a segment or vessel that does not exist, or when the result does not hold every segment once.
+
+    Examples
+    --------
+    >>> assign_segments({16: "LAD"})["LAD"]
+    (1, 2, 7, 8, 13, 14, 16, 17)
     """
     for segment, vessel in changes.items():
         if not 1 <= segment <= model.count or vessel not in territories:
@@ -183,7 +207,25 @@ def assign_segments(
 
 
 def territory_of(segment: int, territories: Territories = TERRITORIES) -> str:
-    """Return the territory (LAD, LCX or RCA) to which a segment belongs."""
+    """Return the territory to which a segment belongs.
+
+    Parameters
+    ----------
+    segment
+        From 1.
+    territories
+        Vessel -> its segments.
+
+    Raises
+    ------
+    InputError
+        For a segment that does not exist.
+
+    Examples
+    --------
+    >>> territory_of(4)
+    'RCA'
+    """
     for vessel, segments in territories.items():
         if segment in segments:
             return vessel

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from myoperf.perfusion import NormalLimits
+from myoperf.pipeline.other_scans import score_other_scans
 from myoperf.pipeline.scan_names import scan_names
-from myoperf.pipeline.scoring import match_limits, score, score_others
+from myoperf.pipeline.scoring import match_limits, score
 from myoperf.segments import segment_map
 from myoperf.types import LVFrame, PolarMap, Scan, ScanResult, Study, Volume
 
@@ -35,7 +36,8 @@ def result(name, one, *, defect=(), depth=0.3):
 
 def scored(*results):
     study, available = Study(tuple(r.scan for r in results)), (limits("stress"), limits("rest"))
-    return score(results, match_limits(study, results, available)), score_others(study, results, available)
+    scores = score(results, match_limits(study, results, available))
+    return scores, score_other_scans(study, results, scores, available)
 
 
 def messages(scores, code):
@@ -68,10 +70,10 @@ def test_the_first_of_a_state_is_scored_and_the_others_on_their_own():
     scores, others = scored(stress, rest, prone)
     assert scores.scans == {"stress": "stress", "rest": "rest"}
     assert scores.sss > 0
-    assert list(others) == ["stress-prone"]
-    own = others["stress-prone"]
+    assert list(others.scores) == ["stress-prone"]
+    own = others.scores["stress-prone"]
     assert (own.sss, own.srs, own.sds, own.scans) == (0, None, None, {"stress": "stress-prone"})
-    (message,) = messages(scores, "scan-choice")
+    (message,) = messages(others, "scan-choice")
     assert "stress (static, supine, not corrected for attenuation) was scored" in message
     assert "stress-prone (static, prone, not corrected for attenuation)" in message
     assert messages(scores, "limits-other-condition") == []
@@ -90,3 +92,35 @@ def test_a_pair_that_is_not_alike_is_doubted():
 def test_corrected_pet_is_what_limits_of_pet_are_of():
     pet = result("stress", scan("stress", modality="PT", **AC))
     assert messages(scored(pet)[0], "limits-other-condition") == []
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"), [(PRONE, "is prone"), (AC, "is corrected for attenuation")], ids=["prone", "AC"]
+)
+@pytest.mark.parametrize(("wall", "cause"), [((4, 10, 15), "the diaphragm"), ((1, 7, 13), "breast tissue")])
+def test_a_defect_that_is_gone_in_the_other_scan_is_called_attenuation(condition, words, wall, cause):
+    stress = result("stress", scan("stress"), defect=wall)
+    (finding,) = [
+        f for f in scored(stress, result("other", scan("stress", **condition)))[1].findings if "def" in f.code
+    ]
+    assert (finding.code, finding.severity) == ("defect-gone", "warning")
+    assert f"is gone in other, which {words}" in finding.message
+    assert f"attenuation by {cause} is the likely cause. TPD of what is abnormal in both: 0.0 %." in finding.message
+
+
+def test_a_defect_that_stays_is_real():
+    stress, prone = (result(n, scan("stress", **k), defect=INFERIOR) for n, k in (("stress", {}), ("prone", PRONE)))
+    scores, others = scored(stress, prone)
+    (finding,) = [f for f in others.findings if f.code.startswith("defect")]
+    assert (finding.code, finding.severity) == ("defect-stays", "info")
+    assert f"TPD of what is abnormal in both: {scores.tpd_stress_percent:.1f} %" in finding.message
+
+
+def test_only_scans_of_one_state_that_differ_in_one_thing_are_compared():
+    stress = result("stress", scan("stress"), defect=INFERIOR)
+    both, rest, again = scan("stress", **PRONE, **AC), scan("rest", **PRONE), scan("stress")
+    for other in (both, rest, again, scan("stress", modality="PT", **AC)):
+        findings = scored(stress, result("other", other))[1].findings
+        assert [f.code for f in findings if f.code.startswith("defect")] == []
+    healthy = scored(result("stress", scan("stress")), result("prone", scan("stress", **PRONE)))[1].findings
+    assert [f.code for f in healthy if f.code.startswith("defect")] == []

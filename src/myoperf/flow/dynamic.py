@@ -28,10 +28,21 @@ _POOR_PERCENT, _POOR_SEGMENTS = 25.0, 4
 
 
 def late_frames(dynamic: Volume, frame_start_s: Float, frame_duration_s: Float) -> NDArray[np.bool_]:
-    """Return which time frames show the wall against the blood: shape (frames,).
+    """Return which time frames show the wall against the blood.
 
     Those that begin 90 s or more after the frame whose brightest thousandth of voxels is hottest (the blood's first
     pass). Where these make less than 60 s, all frames in the last third of the scan's time.
+
+    Parameters
+    ----------
+    dynamic
+        (frames, planes, rows, columns).
+    frame_start_s, frame_duration_s
+        Shape (frames,).
+
+    Returns
+    -------
+    Shape (frames,), bool.
     """
     start, end = np.asarray(frame_start_s), np.asarray(frame_start_s) + np.asarray(frame_duration_s)
     level = np.percentile(dynamic.array.reshape(dynamic.frames, -1), 99.9, axis=1)
@@ -102,6 +113,19 @@ def territory_means(values: Float, territories: Territories) -> dict[str, float]
     """Return the mean of 17 numbers over each vessel's segments and over all (``"global"``).
 
     NaN is left out, and so is a vessel that has nothing else.
+
+    Parameters
+    ----------
+    values
+        Shape (17,), AHA order.
+    territories
+        Vessel -> its segments.
+
+    Examples
+    --------
+    >>> means = territory_means(np.arange(1.0, 18.0), TERRITORIES)
+    >>> means["RCA"], means["global"]
+    (8.2, 9.0)
     """
     parts = {v: np.asarray(values)[np.asarray(segments, dtype=np.int64) - 1] for v, segments in territories.items()}
     parts["global"] = np.asarray(values)
@@ -181,7 +205,13 @@ def measure_flow(
 
 
 def check_flow(flow: FlowResult) -> tuple[Finding, ...]:
-    """Return findings where the model does not describe the curves, and on segments without flow."""
+    """Return findings on a flow measurement.
+
+    Returns
+    -------
+    ``flow-fit-poor`` where the model does not follow the curves of several segments, ``flow-segments-blood`` where
+    segments have no flow because they are mostly blood.
+    """
     findings = []
     poor = int((flow.residual_percent > _POOR_PERCENT).sum())
     if poor >= _POOR_SEGMENTS:

@@ -39,7 +39,13 @@ _HEAD, _FRONT = np.array([0.0, 0.0, 1.0]), np.array([0.0, -1.0, 0.0])
 
 
 def unit(vectors: ArrayLike) -> Float:
-    """Return vectors of shape (..., 3) scaled to length one."""
+    """Return vectors of shape (..., 3) scaled to length one.
+
+    Examples
+    --------
+    >>> unit([0.0, 3.0, 4.0]).tolist()
+    [0.0, 0.6, 0.8]
+    """
     array = np.asarray(vectors, dtype=np.float64)
     return np.asarray(array / np.linalg.norm(array, axis=-1, keepdims=True))
 
@@ -89,7 +95,22 @@ def largest_piece(mask: NDArray[Any], *, corners: bool = True) -> NDArray[np.boo
 
 
 def lps_from_ras(affine: ArrayLike) -> Float:
-    """Convert a world affine from RAS (NIfTI) to LPS (DICOM), or back: the conversion is its own inverse."""
+    """Convert a world affine from RAS (NIfTI) to LPS (DICOM), or back: the conversion is its own inverse.
+
+    Parameters
+    ----------
+    affine
+        (4, 4), index to millimetres.
+
+    Returns
+    -------
+    (4, 4): x and y of the world with the other sign.
+
+    Examples
+    --------
+    >>> lps_from_ras(np.eye(4)).diagonal().tolist()
+    [-1.0, -1.0, 1.0, 1.0]
+    """
     return _RAS_LPS @ np.asarray(affine, dtype=np.float64)
 
 
@@ -104,6 +125,19 @@ def affine_from_axes(origin_mm: ArrayLike, axes: ArrayLike, spacing_mm: ArrayLik
         (3, 3): row i is the LPS unit vector along index axis i (plane, row, column).
     spacing_mm
         (3,) or one number: step along each index axis.
+
+    Returns
+    -------
+    (4, 4), for `myoperf.types.Volume`.
+
+    Examples
+    --------
+    Transaxial planes 5 mm apart from head to foot, with pixels of 4 mm:
+
+    >>> axes = [[0, 0, -1], [0, 1, 0], [1, 0, 0]]
+    >>> affine = affine_from_axes((-126, -126, 300), axes, (5, 4, 4))
+    >>> transform_points(affine, (1, 0, 0)).tolist()
+    [-126.0, -126.0, 295.0]
     """
     affine = np.eye(4)
     affine[:3, :3] = np.asarray(axes, dtype=np.float64).T * np.broadcast_to(spacing_mm, 3)
@@ -112,7 +146,18 @@ def affine_from_axes(origin_mm: ArrayLike, axes: ArrayLike, spacing_mm: ArrayLik
 
 
 def index_from_lps(lps_from_index: ArrayLike) -> Float:
-    """Return the inverse of an affine (4, 4)."""
+    """Return the inverse of an affine: from LPS millimetres to voxel indices.
+
+    Parameters
+    ----------
+    lps_from_index
+        (4, 4).
+
+    Raises
+    ------
+    GeometryError
+        When the affine has no inverse.
+    """
     affine = np.asarray(lps_from_index, dtype=np.float64)
     try:
         return np.linalg.inv(affine)
@@ -121,13 +166,36 @@ def index_from_lps(lps_from_index: ArrayLike) -> Float:
 
 
 def transform_points(affine: ArrayLike, points: ArrayLike) -> Float:
-    """Apply a (4, 4) affine to points of shape (..., 3)."""
+    """Apply an affine to points.
+
+    Parameters
+    ----------
+    affine
+        (4, 4), such as a volume's ``lps_from_index``.
+    points
+        Shape (..., 3).
+
+    Returns
+    -------
+    Shape (..., 3), float64.
+
+    Examples
+    --------
+    >>> transform_points(np.diag([2.0, 2.0, 2.0, 1.0]), [[1, 2, 3], [0, 0, 1]]).tolist()
+    [[2.0, 4.0, 6.0], [0.0, 0.0, 2.0]]
+    """
     matrix = np.asarray(affine, dtype=np.float64)
     return np.asarray(points, dtype=np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
 
 
 def angle_deg(one: ArrayLike, other: ArrayLike) -> float:
-    """Return the angle between two directions (3,) of length 1, 0 to 180 degrees."""
+    """Return the angle between two directions (3,) of length 1, 0 to 180 degrees.
+
+    Examples
+    --------
+    >>> round(angle_deg([1, 0, 0], [0, 0, 1]))
+    90
+    """
     return float(np.rad2deg(np.arccos(np.clip(np.dot(one, other), -1, 1))))
 
 
@@ -167,7 +235,29 @@ def sample(volume: Volume, points_mm: ArrayLike, *, order: int = 1, outside: flo
 
 
 def reslice(volume: Volume, lps_from_index: ArrayLike, shape: tuple[int, int, int], *, order: int = 1) -> Volume:
-    """Resample a volume onto another grid, given by its affine and (planes, rows, columns)."""
+    """Resample a volume onto another grid.
+
+    Parameters
+    ----------
+    volume
+        Any number of frames; every one is resampled.
+    lps_from_index
+        (4, 4) affine of the new grid.
+    shape
+        (planes, rows, columns) of the new grid.
+    order
+        0 nearest (for labels), 1 trilinear, 3 cubic spline.
+
+    Returns
+    -------
+    Volume on the new grid, float32 (the volume's own type for order 0); 0 beyond the old grid.
+
+    Examples
+    --------
+    >>> volume = Volume(np.ones((8, 9, 10)), np.diag([4.0, 4.0, 4.0, 1.0]))
+    >>> reslice(volume, np.diag([8.0, 8.0, 8.0, 1.0]), (4, 4, 5)).spacing_mm.tolist()
+    [8.0, 8.0, 8.0]
+    """
     affine = np.asarray(lps_from_index, dtype=np.float64)
     matrix = index_from_lps(volume.lps_from_index) @ affine
     dtype = volume.array.dtype if order == 0 else np.float32
@@ -192,6 +282,17 @@ def short_axis_grid(
     Planes run from apex to base (reaching `margin_mm` past both), rows from anterior to inferior,
     columns from septal to lateral; the long axis passes through the middle of every plane.
 
+    Parameters
+    ----------
+    frame
+        Pose of the ventricle.
+    spacing_mm
+        Between planes, rows and columns.
+    field_mm
+        Side of the square planes.
+    margin_mm
+        How far the planes go on past apex and base.
+
     Returns
     -------
     (lps_from_index, (planes, rows, columns))
@@ -205,17 +306,46 @@ def short_axis_grid(
 
 
 def short_axis(volume: Volume, frame: LVFrame, *, spacing_mm: float = 4.0, order: int = 1) -> Volume:
-    """Reslice a volume to short axis, on the grid of `short_axis_grid`."""
+    """Reslice a volume to short axis, on the grid of `short_axis_grid`.
+
+    Parameters
+    ----------
+    volume
+        Transaxial or any other; gates are kept.
+    frame
+        Pose of the ventricle.
+    spacing_mm
+        Of the new voxels.
+    order
+        0 nearest (for labels), 1 trilinear, 3 cubic spline.
+
+    Examples
+    --------
+    >>> volume = Volume(np.ones((40, 41, 42)), affine_from_axes((-80, -80, -80), np.eye(3), 4.0))
+    >>> frame = LVFrame(apex_mm=(30, -30, -20), base_mm=(-10, 10, 10), anterior=(0, 0, 1))
+    >>> short_axis(volume, frame).array.shape
+    (1, 30, 40, 40)
+    """
     return reslice(volume, *short_axis_grid(frame, spacing_mm=spacing_mm), order=order)
 
 
 def vertical_long_axis(short_axis_volume: Volume) -> Volume:
-    """Return a short-axis volume as VLA: planes septal to lateral, rows anterior to inferior, columns base to apex."""
+    """Turn a short-axis volume to vertical long axis: the same voxels, with the axes in another order.
+
+    Returns
+    -------
+    Planes septal to lateral, rows anterior to inferior, columns base to apex.
+    """
     return _permuted(short_axis_volume, (2, 1, 0), flip=(False, False, True))
 
 
 def horizontal_long_axis(short_axis_volume: Volume) -> Volume:
-    """Return a short-axis volume as HLA: planes inferior to anterior, rows apex to base, columns septal to lateral."""
+    """Turn a short-axis volume to horizontal long axis: the same voxels, with the axes in another order.
+
+    Returns
+    -------
+    Planes inferior to anterior, rows apex to base, columns septal to lateral.
+    """
     return _permuted(short_axis_volume, (1, 0, 2), flip=(True, False, False))
 
 
@@ -250,7 +380,15 @@ def _permuted(volume: Volume, order: tuple[int, int, int], *, flip: tuple[bool, 
 
 
 def rotate_frame(frame: LVFrame, lps_from_lps: ArrayLike) -> LVFrame:
-    """Return a frame moved by a rigid world transform of shape (4, 4)."""
+    """Return a pose moved by a rigid transform, such as the registration of two scans.
+
+    Parameters
+    ----------
+    frame
+        Pose of the ventricle.
+    lps_from_lps
+        (4, 4): new from old LPS millimetres.
+    """
     matrix = np.asarray(lps_from_lps, dtype=np.float64)
     apex, base = transform_points(matrix, np.stack([frame.apex_mm, frame.base_mm]))
     return LVFrame(apex, base, matrix[:3, :3] @ frame.anterior)

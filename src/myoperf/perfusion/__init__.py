@@ -16,6 +16,7 @@ from myoperf.perfusion.normal_limits import (
 )
 from myoperf.perfusion.scores import (
     Perfusion,
+    combined_tpd,
     measure_perfusion,
     score_perfusion,
     score_segments,
@@ -30,6 +31,7 @@ __all__ = [
     "Perfusion",
     "build_limits",
     "choose_limits",
+    "combined_tpd",
     "detector_of",
     "isotope_of",
     "measure_perfusion",

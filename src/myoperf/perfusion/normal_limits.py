@@ -97,7 +97,18 @@ class NormalLimits(LimitsLabel):
 
 
 def scale_map(values: ArrayLike, limits: NormalLimits) -> Float:
-    """Scale a (rings, angles) map to the limits, as the module describes.
+    """Scale a map to the limits: its hottest quarter becomes as high as normal patients' hottest quarter.
+
+    Parameters
+    ----------
+    values
+        Shape (rings, angles), any unit.
+    limits
+        Of the map's state.
+
+    Returns
+    -------
+    Shape (rings, angles), in the unit of the limits' mean.
 
     Raises
     ------
@@ -124,10 +135,27 @@ def _top_ratio(values: Float, mean: Float) -> float:
 def build_limits(maps: Sequence[PolarMap], label: LimitsLabel) -> NormalLimits:
     """Pool the static maps of patients with a low likelihood of disease.
 
+    Every map is scaled as `scale_map` does, to a mean that is found by repetition, because scale and mean depend on
+    each other.
+
+    Parameters
+    ----------
+    maps
+        Static maps of one state, one for each patient, on one grid.
+    label
+        What the limits are called and whom they apply to.
+
     Raises
     ------
     InputError
         When there are fewer than ten maps or their grids differ.
+
+    Examples
+    --------
+    >>> from myoperf.polar import sample_polar_map  # doctest: +SKIP
+    >>> maps = [sample_polar_map(one, fit.labels, fit.frame).maximum for one, fit in normals]  # doctest: +SKIP
+    >>> label = LimitsLabel(name="ours", version="1", state="rest", provenance="our department", licence="own use")
+    >>> write_limits(Path("ours-rest.npz"), build_limits(maps, label))  # doctest: +SKIP
     """
     if len(maps) < MIN_MAPS:
         raise InputError(f"Normal limits need at least {MIN_MAPS} maps; got {len(maps)}.")
@@ -160,14 +188,33 @@ _FIELDS = (*(field.name for field in fields(LimitsLabel)), "n", "top_ratio")
 
 
 def write_limits(path: Path, limits: NormalLimits) -> None:
-    """Write limits as one ``.npz``: the arrays as float32, the rest as JSON text."""
+    """Write limits as one ``.npz``: the arrays as float32, the rest as JSON text.
+
+    Parameters
+    ----------
+    path
+        File to write, ending in ``.npz``; `read_limits` reads it, and ``myoperf analyze --limits`` its folder.
+    limits
+        From `build_limits`.
+    """
     about = json.dumps({"schema": _SCHEMA} | {field: getattr(limits, field) for field in _FIELDS}, sort_keys=True)
     arrays = {key: getattr(limits, key).astype(np.float32) for key in ("mean", "sd", "mad")}
     np.savez_compressed(path, about=np.array(about), **arrays)
 
 
 def read_limits(source: Path | bytes) -> NormalLimits:
-    """Read limits written by `write_limits`; InputError for any other file."""
+    """Read limits that `write_limits` wrote.
+
+    Parameters
+    ----------
+    source
+        The file, or its bytes.
+
+    Raises
+    ------
+    InputError
+        When the file is not one of normal limits, or is damaged.
+    """
     label = source.name if isinstance(source, Path) else "The file"
     try:
         content = source if isinstance(source, bytes) else source.read_bytes()
@@ -186,7 +233,13 @@ def read_limits(source: Path | bytes) -> NormalLimits:
 
 
 def read_limits_folder(folder: Path) -> tuple[NormalLimits, ...]:
-    """Read all limits in a folder, in the order of their files' names; InputError where there are none."""
+    """Read all limits in a folder, in the order of their files' names.
+
+    Raises
+    ------
+    InputError
+        Where there are none, or one is damaged.
+    """
     files = sorted(folder.glob("*.npz")) if folder.is_dir() else []
     if not files:
         raise InputError(f"{folder.name} holds no normal limits; expected a folder that `myoperf normals build` wrote.")
@@ -194,14 +247,28 @@ def read_limits_folder(folder: Path) -> tuple[NormalLimits, ...]:
 
 
 def preferred_limits(users: Sequence[NormalLimits], others: Sequence[NormalLimits]) -> tuple[NormalLimits, ...]:
-    """Return the limits to choose from: for each state the user's where there are any, else the others."""
+    """Return the limits to choose from: for each state the user's where there are any, else the others.
+
+    Parameters
+    ----------
+    users
+        The user's own, such as `read_limits_folder` returns.
+    others
+        Used for the states that the user's do not have, such as `shipped_limits`.
+    """
     states = {limits.state for limits in users}
     return (*users, *(limits for limits in others if limits.state not in states))
 
 
 @cache
 def shipped_limits() -> tuple[NormalLimits, ...]:
-    """Return the limits in the package, built from simulated normals as their provenance describes."""
+    """Return the limits in the package. They were built from simulated normal patients, and every report says so.
+
+    Examples
+    --------
+    >>> sorted({limits.state for limits in shipped_limits()})
+    ['rest', 'stress']
+    """
     folder = resources.files("myoperf.perfusion") / "limits"
     if not folder.is_dir():
         return ()
@@ -224,10 +291,25 @@ def choose_limits(
     detectors. A tracer of the same kind (single photon or positron) is nearer than one of the other kind. The kind of
     an unknown tracer follows from the modality ("NM", "PT"), and is single photon without one.
 
+    Parameters
+    ----------
+    available
+        To choose from, such as `shipped_limits` or `preferred_limits`.
+    state
+        ``"stress"`` or ``"rest"``.
+    sex, tracer, camera, modality
+        Of the scan, as its file names them; None where unknown.
+
     Returns
     -------
     (limits, findings). Findings report limits of another protocol and simulated ones; None with a warning where there
     are none of the state.
+
+    Examples
+    --------
+    >>> limits, findings = choose_limits(shipped_limits(), state="stress", sex="F", tracer="Tc-99m sestamibi")
+    >>> limits.state, [finding.code for finding in findings]
+    ('stress', ['normal-limits-simulated'])
     """
     of_state = [limits for limits in available if limits.state == state]
     if not of_state:
@@ -259,7 +341,13 @@ def choose_limits(
 
 
 def isotope_of(tracer: str | None) -> str | None:
-    """Reduce a tracer to its isotope, however it is spelt; an unknown name stays as it is."""
+    """Reduce a tracer to its isotope, however it is spelt; an unknown name stays as it is.
+
+    Examples
+    --------
+    >>> isotope_of("Technetium Tc 99m Sestamibi"), isotope_of("13N ammonia"), isotope_of("xyz")
+    ('Tc-99m', 'N-13', 'xyz')
+    """
     if tracer is None:
         return None
     letters = "".join(c for c in tracer.lower() if c.isalnum())
@@ -280,7 +368,13 @@ _KINDS = {"Tc-99m": "single photon", "Tl-201": "single photon", "Rb-82": "PET", 
 
 
 def detector_of(camera: str | None) -> str | None:
-    """Reduce a camera with solid-state detectors to "CZT"; any other name stays as it is."""
+    """Reduce a camera with solid-state detectors to "CZT"; any other name stays as it is.
+
+    Examples
+    --------
+    >>> detector_of("Discovery NM 530c"), detector_of("Infinia")
+    ('CZT', 'Infinia')
+    """
     return "CZT" if camera is not None and any(mark in camera.lower() for mark in _CZT) else camera
 
 

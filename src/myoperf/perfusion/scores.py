@@ -81,10 +81,25 @@ def measure_perfusion(polar: PolarMap, limits: NormalLimits | None) -> Perfusion
     Without limits a segment's score comes from its share of the map's maximum: 70, 60, 50 and 40 %
     are the edges of 1 to 4: MyoPerf's own makeshift, which ignores normal variation.
 
+    Parameters
+    ----------
+    polar
+        Maximum over the wall, shape (rings, angles).
+    limits
+        Of the map's state, from `choose_limits`; None where there are none.
+
     Raises
     ------
     InputError
         When the map is gated, holds no counts or its grid differs from the limits'.
+
+    Examples
+    --------
+    >>> from myoperf.perfusion import shipped_limits
+    >>> limits = next(one for one in shipped_limits() if one.state == "stress")
+    >>> normal = PolarMap(limits.mean, np.zeros((24, 72, 3)), np.full((24, 72), 10.0))
+    >>> measure_perfusion(normal, limits).tpd_percent
+    0.0
     """
     if polar.values.ndim != 2:
         raise InputError("Perfusion is measured on a static polar map; sum the gates first.")
@@ -106,14 +121,53 @@ def measure_perfusion(polar: PolarMap, limits: NormalLimits | None) -> Perfusion
 
 
 def score_segments(severity: Float, *, model: SegmentModel = AHA17) -> NDArray[np.int64]:
-    """Score each of 17 or 20 segments 0-4 by its mean severity: shape (segments,)."""
+    """Score each segment by its mean severity.
+
+    Parameters
+    ----------
+    severity
+        Shape (rings, angles), from `severity_map`.
+    model
+        17 or 20 segments.
+
+    Returns
+    -------
+    Shape (segments,): 0 (normal) to 4 (absent); the edges are `SCORE_EDGES`.
+
+    Examples
+    --------
+    >>> score_segments(np.full((24, 72), 1.5)).tolist()[:3]
+    [2, 2, 2]
+    """
     return np.asarray(np.digitize(segment_means(severity, model=model), SCORE_EDGES, right=True))
 
 
 def severity_map(scaled: Float, limits: NormalLimits) -> Float:
-    """Severity 0-4 of a scaled map: 0 at the limit, 4 at 70 % below it, linear between."""
+    """Return how far a scaled map lies below the abnormal limit.
+
+    Parameters
+    ----------
+    scaled
+        Shape (rings, angles), from `scale_map`.
+    limits
+        The limits it was scaled to.
+
+    Returns
+    -------
+    Shape (rings, angles): 0 at the limit and above, 4 at 70 % below it and lower, linear between (Slomka et al. 2005,
+    doi:10.1016/j.nuclcard.2004.10.006).
+    """
     limit = limits.lower
     return np.asarray(np.clip(4.0 * (limit - scaled) / (FULL_DEFECT * limit), 0.0, 4.0))
+
+
+def combined_tpd(one: Float, other: Float) -> float:
+    """Return the TPD in percent of what is abnormal in both of two scans of a state, supine and prone for example.
+
+    A sample is abnormal where it is in both (Nishina et al., J Nucl Med 2006;47:51); its severity is the lower of the
+    two, MyoPerf's own choice. Both maps have the same grid.
+    """
+    return float(100.0 * np.minimum(one, other).sum() / (4.0 * one.size))
 
 
 def score_perfusion(
@@ -173,7 +227,22 @@ def score_perfusion(
 
 
 def tid_ratio(stress_ml: float, rest_ml: float) -> float | None:
-    """Transient ischaemic dilation: the cavity at stress over that at rest; None for an empty cavity."""
+    """Return the ratio of transient ischaemic dilation: the cavity at stress over that at rest.
+
+    Parameters
+    ----------
+    stress_ml, rest_ml
+        Volumes of the cavity on static or summed images of the same kind.
+
+    Returns
+    -------
+    The ratio; None where a cavity is empty or infinite.
+
+    Examples
+    --------
+    >>> round(tid_ratio(75.0, 60.0), 2), tid_ratio(75.0, 0.0)
+    (1.25, None)
+    """
     return stress_ml / rest_ml if 0 < stress_ml < np.inf and 0 < rest_ml < np.inf else None
 
 

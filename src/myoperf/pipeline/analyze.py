@@ -8,6 +8,7 @@ from myoperf.errors import MyoPerfError
 from myoperf.pipeline.clock import StageClock
 from myoperf.pipeline.models import load_models
 from myoperf.pipeline.options import Models, Options
+from myoperf.pipeline.other_scans import OtherScans, score_other_scans
 from myoperf.pipeline.scan import (
     UnrolledScan,
     check_scan,
@@ -19,10 +20,10 @@ from myoperf.pipeline.scan import (
     unroll,
 )
 from myoperf.pipeline.scan_names import scan_names
-from myoperf.pipeline.scoring import match_limits, score, score_others
+from myoperf.pipeline.scoring import match_limits, score
 from myoperf.pipeline.territories import territories_name
 from myoperf.pipeline.uncertainty import measure_intervals
-from myoperf.types import Diagnosis, Finding, Provenance, Report, ScanResult, Settings, Study
+from myoperf.types import Diagnosis, Finding, Provenance, Report, ScanResult, Scores, Settings, Study
 from myoperf.version import __version__
 
 Before = TypeVar("Before")
@@ -102,7 +103,8 @@ def analyze(
     with clock.stage("quantify", "perfusion scores"):
         limits = match_limits(study, results, models.limits)
         scores = score(results, limits, territories=options.territories)
-        others = score_others(study, results, models.limits, territories=options.territories)
+        others = score_other_scans(study, results, scores, models.limits, territories=options.territories)
+        results = tuple(_with_findings(result, scores, others) for result in results)
         intervals = measure_intervals(results, scores, limits, models, options, announce=clock.announce)
     diagnosis = None
     if models.classify is not None:
@@ -114,7 +116,7 @@ def analyze(
         results=results,
         scores=scores,
         diagnosis=diagnosis,
-        findings=(*study.findings, *failed, *scores.findings, *_check_diagnosis(diagnosis)),
+        findings=(*study.findings, *failed, *scores.findings, *others.findings, *_check_diagnosis(diagnosis)),
         provenance=Provenance(
             myoperf=__version__,
             weights=models.weights,
@@ -125,8 +127,17 @@ def analyze(
             settings=Settings(territories_name(options.territories), options.territories, models.engine),
         ),
         intervals=intervals,
-        scan_scores=others,
+        scan_scores=others.scores,
     )
+
+
+def _with_findings(result: ScanResult, scores: Scores, others: OtherScans) -> ScanResult:
+    """Return a scan with the findings of its own scores, except those that hold for the study's scores too."""
+    own = others.scores.get(result.name)
+    if own is None:
+        return result
+    more = (finding for finding in own.findings if finding not in scores.findings)
+    return replace(result, findings=(*result.findings, *more))
 
 
 def _check_diagnosis(diagnosis: Diagnosis | None) -> tuple[Finding, ...]:

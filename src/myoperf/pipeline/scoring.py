@@ -25,7 +25,7 @@ def match_limits(study: Study, results: Sequence[ScanResult], available: Sequenc
     """Return the available limits nearest to each state's scan, by sex, tracer, camera and modality."""
     by_state: dict[State, NormalLimits | None] = {}
     findings: tuple[Finding, ...] = ()
-    for state, result in _first_of_each_state(results).items():
+    for state, result in first_of_each_state(results).items():
         by_state[state], more = choose_limits(
             available,
             sex=study.sex,
@@ -59,7 +59,7 @@ def score(results: Sequence[ScanResult], limits: MatchedLimits, *, territories: 
 
     The first scan of each state is scored.
     """
-    scans = _first_of_each_state(results)
+    scans = first_of_each_state(results)
     stress, rest = scans.get("stress"), scans.get("rest")
     rest_polar, findings = _align_rest_to_stress(stress, rest)
     if stress and rest:
@@ -72,7 +72,7 @@ def score(results: Sequence[ScanResult], limits: MatchedLimits, *, territories: 
         territories=territories,
     )
     ratio = _cavity_ratio(stress, rest) if stress and rest else None
-    findings = (*scores.findings, *limits.findings, *findings, *_check_pair(scans), *_say_scored(scans, results))
+    findings = (*scores.findings, *limits.findings, *findings, *_check_pair(scans))
     return replace(
         scores,
         tid_ratio=ratio,
@@ -82,57 +82,25 @@ def score(results: Sequence[ScanResult], limits: MatchedLimits, *, territories: 
     )
 
 
-def score_others(
-    study: Study,
-    results: Sequence[ScanResult],
-    available: Sequence[NormalLimits],
-    *,
-    territories: Territories = TERRITORIES,
-) -> Mapping[str, Scores]:
-    """Return the scores of every scan of known state that the study's scores are not of, by the scan's name."""
-    scored = _first_of_each_state(results).values()
-    others = [r for r in results if r.state is not None and not any(r is one for one in scored)]
-    scores = {}
-    for result in others:
-        limits = match_limits(study, [result], available)
-        scores[result.name] = score([result], limits, territories=territories)
-    return scores
-
-
 def _check_pair(scans: Mapping[State, ScanResult]) -> tuple[Finding, ...]:
     """Return a finding where stress and rest were not acquired or corrected alike."""
     conditions = {(r.scan.position == "prone", r.scan.attenuation_corrected) for r in scans.values()}
     if len(conditions) < 2:
         return ()
-    stress, rest = (_condition(scans[state]) for state in ("stress", "rest"))
+    stress, rest = (condition_of(scans[state]) for state in ("stress", "rest"))
     message = f"Stress is {stress}, rest {rest}: differences between them can come from that instead of ischaemia."
     return (Finding("scans-unlike", "warning", message),)
 
 
-def _say_scored(scans: Mapping[State, ScanResult], results: Sequence[ScanResult]) -> tuple[Finding, ...]:
-    """Return a finding for each state with several scans: which was scored and why."""
-    findings = []
-    for state, scored in scans.items():
-        others = [r for r in results if r.state == state and r is not scored]
-        if not others:
-            continue
-        measured = ", ".join(f"{r.name} ({_condition(r)})" for r in others)
-        message = (
-            f"There are several {state} scans: {scored.name} ({_condition(scored)}) was scored, as the nearest to what "
-            f"the normal limits are of; measured and scored on their own: {measured}."
-        )
-        findings.append(Finding("scan-choice", "info", message))
-    return tuple(findings)
-
-
-def _condition(result: ScanResult) -> str:
+def condition_of(result: ScanResult) -> str:
     """Describe position, correction and framing of a scan."""
     scan = result.scan
     corrected = "corrected for attenuation" if scan.attenuation_corrected else "not corrected for attenuation"
     return f"{scan.framing}, {'prone' if scan.position == 'prone' else 'supine'}, {corrected}"
 
 
-def _first_of_each_state(results: Sequence[ScanResult]) -> dict[State, ScanResult]:
+def first_of_each_state(results: Sequence[ScanResult]) -> dict[State, ScanResult]:
+    """Return the scans that the study's scores are of."""
     scans: dict[State, ScanResult] = {}
     for result in results:
         if result.state is not None:

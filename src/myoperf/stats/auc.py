@@ -21,7 +21,15 @@ _NO_VARIANCE = 1e-15
 
 @dataclass(frozen=True)
 class ConfidenceInterval:
-    """A two-sided confidence interval and its level (default 0.95)."""
+    """A two-sided confidence interval.
+
+    Parameters
+    ----------
+    lo, hi
+        Its ends; NaN where it is undefined.
+    level
+        Its coverage, 0.95 by default.
+    """
 
     lo: float
     hi: float
@@ -115,12 +123,32 @@ def check_scores(truth: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.bool_]
 
 
 def delong_table(truth: ArrayLike, scores: ArrayLike) -> AucTable:
-    """Return areas and their covariance for scores of shape (models, patients) or (patients,).
+    """Return the area under the ROC curve of every model, with DeLong's covariance.
+
+    Parameters
+    ----------
+    truth
+        (patients,) 0 or 1.
+    scores
+        (models, patients), or (patients,) for one model; higher means more likely diseased.
+
+    Raises
+    ------
+    InputError
+        When shapes disagree, a score is not finite, a label is not 0 or 1, or one class is empty.
+
+    References
+    ----------
+    DeLong et al., Biometrics 1988, doi:10.2307/2531595; Sun and Xu, IEEE Signal Processing Letters 2014,
+    doi:10.1109/LSP.2014.2337313.
 
     Examples
     --------
-    >>> float(delong_table([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]).auc[0])
+    >>> table = delong_table([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    >>> float(table.auc[0])
     0.75
+    >>> round(table.interval(0).lo, 2), table.interval(0).hi
+    (0.06, 1.0)
     """
     positive, matrix = check_scores(truth, scores)
     cases, controls = matrix[:, positive], matrix[:, ~positive]
@@ -145,7 +173,20 @@ def delong_table(truth: ArrayLike, scores: ArrayLike) -> AucTable:
 
 
 def delong_pairs(table: AucTable) -> DelongPairs:
-    """Test every pair of models on the same patients, two-sided."""
+    """Test whether the areas of every two models differ, on the same patients, two-sided.
+
+    Parameters
+    ----------
+    table
+        From `delong_table`. Correct the p values of many pairs with `myoperf.stats.adjust_p`.
+
+    Examples
+    --------
+    >>> table = delong_table([0, 0, 0, 1, 1, 1], [[0.1, 0.4, 0.3, 0.35, 0.8, 0.9], [0.5, 0.1, 0.6, 0.2, 0.7, 0.4]])
+    >>> pairs = delong_pairs(table)
+    >>> pairs.a.tolist(), pairs.b.tolist(), pairs.difference.round(2).tolist()
+    ([0], [1], [0.33])
+    """
     a, b = np.triu_indices(table.auc.size, k=1)
     difference = table.auc[a] - table.auc[b]
     variance = table.variance

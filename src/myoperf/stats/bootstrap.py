@@ -154,14 +154,40 @@ def bootstrap_statistic(
 
 
 def percentile_interval(samples: ArrayLike, *, level: float = 0.95) -> ConfidenceInterval:
-    """Return the percentile interval of bootstrap samples; samples that are NaN are left out."""
+    """Return the percentile interval of bootstrap samples (Efron and Tibshirani 1993).
+
+    Parameters
+    ----------
+    samples
+        Any shape; NaN are left out.
+    level
+        Coverage.
+
+    Examples
+    --------
+    >>> interval = percentile_interval(np.arange(1001) / 1000)
+    >>> round(interval.lo, 3), round(interval.hi, 3)
+    (0.025, 0.975)
+    """
     values = np.asarray(samples, dtype=np.float64)
     lo, hi = np.nanpercentile(values, [50 * (1 - level), 50 * (1 + level)])
     return ConfidenceInterval(float(lo), float(hi), level)
 
 
 def bootstrap_p(differences: ArrayLike) -> float:
-    """Return the two-sided p that a difference is 0: twice the smaller share of bootstrap samples on one side of 0."""
+    """Return the two-sided p that a difference is 0: twice the smaller share of bootstrap samples on one side of 0.
+
+    Parameters
+    ----------
+    differences
+        (resamples,), such as the difference of two rows that `bootstrap_auc` returns. One sample is added to either
+        side, so that p is never 0.
+
+    Examples
+    --------
+    >>> bootstrap_p([0.1] * 99)
+    0.02
+    """
     values = np.asarray(differences)
     tail = min((values <= 0).sum(), (values >= 0).sum())
     return float(min(1.0, 2.0 * (tail + 1) / (values.size + 1)))

@@ -149,13 +149,43 @@ def decision_curve(truth: ArrayLike, probability: ArrayLike, thresholds: ArrayLi
 
 
 def roc_curve(truth: ArrayLike, scores: ArrayLike) -> tuple[Float, Float]:
-    """Return (1 - specificity, sensitivity) from (0, 0) to (1, 1), one point a distinct score."""
+    """Return the ROC curve of one model, one point for each distinct score.
+
+    Parameters
+    ----------
+    truth
+        (patients,) 0 or 1.
+    scores
+        (patients,).
+
+    Returns
+    -------
+    (1 - specificity, sensitivity), from (0, 0) to (1, 1).
+
+    Examples
+    --------
+    >>> false_positive, sensitivity = roc_curve([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    >>> false_positive.tolist(), sensitivity.tolist()
+    ([0.0, 0.0, 0.5, 0.5, 1.0], [0.0, 0.5, 0.5, 1.0, 1.0])
+    """
     fp, tp = _cumulative(truth, scores)
     return fp / fp[-1], tp / tp[-1]
 
 
 def precision_recall_curve(truth: ArrayLike, scores: ArrayLike) -> tuple[Float, Float]:
-    """Return (recall, precision), one point a distinct score, highest first."""
+    """Return the curve of precision over recall of one model, one point for each distinct score, highest first.
+
+    Parameters
+    ----------
+    truth
+        (patients,) 0 or 1.
+    scores
+        (patients,).
+
+    Returns
+    -------
+    (recall, precision). Recall is sensitivity, precision the positive predictive value at this prevalence.
+    """
     fp, tp = _cumulative(truth, scores)
     return tp[1:] / tp[-1], tp[1:] / (tp[1:] + fp[1:])
 

@@ -51,6 +51,20 @@ def adjust_p(p: ArrayLike, *, method: str = "holm") -> Float:
         (tests,); NaN, a test that could not be made, stays NaN and does not count.
     method
         ``"holm"`` (family-wise, Holm 1979) or ``"benjamini-hochberg"`` (false discovery rate, 1995).
+
+    Returns
+    -------
+    Shape (tests,).
+
+    Raises
+    ------
+    InputError
+        For an unknown method, or a p that is not from 0 to 1.
+
+    Examples
+    --------
+    >>> adjust_p([0.01, 0.04, 0.03]).round(3).tolist()
+    [0.03, 0.06, 0.06]
     """
     given = np.asarray(p, dtype=np.float64)
     made = ~np.isnan(given)
@@ -71,7 +85,23 @@ def adjust_p(p: ArrayLike, *, method: str = "holm") -> Float:
 
 
 def beaten_by(pairs: DelongPairs, models: int, *, alpha: float = 0.05, p: ArrayLike | None = None) -> NDArray[np.int64]:
-    """Count, for each model, how many others it beats (greater area, p < alpha); `p` may be corrected."""
+    """Count, for each model, how many others it beats: greater area, and p below alpha.
+
+    Parameters
+    ----------
+    pairs
+        From `delong_pairs`.
+    models
+        How many models there are.
+    alpha
+        Level of the test.
+    p
+        (pairs,) p values to use instead of the pairs' own, such as corrected ones (`adjust_p`).
+
+    Returns
+    -------
+    Shape (models,).
+    """
     values = pairs.p if p is None else np.asarray(p)
     sure = values < alpha
     wins = np.bincount(pairs.a[sure & (pairs.difference > 0)], minlength=models)

@@ -22,7 +22,13 @@ METRICS = ("sensitivity", "specificity", "accuracy", "balanced_accuracy", "preci
 
 @dataclass(frozen=True)
 class Confusion:
-    """Counts at a threshold; weights other than one make them sums of weights."""
+    """How many patients a threshold classifies rightly and wrongly.
+
+    Parameters
+    ----------
+    tn, fp, fn, tp
+        True negatives, false positives, false negatives, true positives.
+    """
 
     tn: int
     fp: int
@@ -32,7 +38,17 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Measured:
-    """A number, its interval and the number of patients behind it; NaN where the denominator is zero."""
+    """A number with its interval.
+
+    Parameters
+    ----------
+    value
+        NaN where its denominator is zero.
+    interval
+        NaN where it is undefined.
+    n
+        The number of patients (rows) that it is a share of.
+    """
 
     value: float
     interval: ConfidenceInterval
@@ -61,7 +77,29 @@ def wilson_interval(successes: int, n: int, *, level: float = 0.95) -> Confidenc
 
 
 def threshold_for_sensitivity(truth: ArrayLike, scores: ArrayLike, sensitivity: float) -> float:
-    """Return the highest threshold that still reaches the requested sensitivity; choose it on validation data."""
+    """Return the highest threshold that still reaches the requested sensitivity.
+
+    Choose it on validation data, never on the patients that the result is reported for.
+
+    Parameters
+    ----------
+    truth
+        (patients,) 0 or 1.
+    scores
+        (patients,).
+    sensitivity
+        Above 0, up to 1.
+
+    Raises
+    ------
+    InputError
+        For a sensitivity out of range, or labels and scores that `check_scores` refuses.
+
+    Examples
+    --------
+    >>> threshold_for_sensitivity([0, 1, 1, 1, 1], [0.3, 0.2, 0.6, 0.7, 0.9], 0.75)
+    0.6
+    """
     positive, matrix = check_scores(truth, scores)
     if not 0 < sensitivity <= 1:
         raise InputError(f"A sensitivity lies between 0 and 1; got {sensitivity}.")

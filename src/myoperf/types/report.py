@@ -10,7 +10,15 @@ from myoperf.types.study import Study
 
 @dataclass(frozen=True)
 class NormalLimitsInfo:
-    """The normal limits that scores were measured against, and how many people they come from."""
+    """The normal limits that scores were measured against.
+
+    Attributes
+    ----------
+    name, version
+        As `myoperf normals show` lists them.
+    n
+        The number of maps they come from.
+    """
 
     name: str
     version: str
@@ -19,7 +27,17 @@ class NormalLimitsInfo:
 
 @dataclass(frozen=True)
 class TerritoryScores:
-    """Scores of one coronary territory; None where a state is missing or no limits apply."""
+    """Scores of one coronary territory; None where a state is missing or no limits apply.
+
+    Attributes
+    ----------
+    sss, srs, sds
+        Sums of its segments' scores at stress, at rest, and of their differences.
+    tpd_stress_percent, tpd_rest_percent
+        Its part of the total perfusion deficit, in percent of the whole ventricle.
+    mean_stress_percent, mean_rest_percent
+        Mean uptake of its segments, in percent of the map's maximum.
+    """
 
     sss: int | None = None
     srs: int | None = None
@@ -34,8 +52,20 @@ class TerritoryScores:
 class Scores:
     """Perfusion scores of a study; None where a state is missing or no limits apply.
 
+    Definitions, ranges and sources stand in docs/quantities.md and docs/perfusion.md.
+
     Attributes
     ----------
+    sss, srs, sds
+        Summed stress, rest and difference scores of 17 segments, 0 to 68.
+    tpd_stress_percent, tpd_rest_percent, tpd_ischemic_percent
+        Total perfusion deficit at stress, at rest, and the part that is reversible.
+    tid_ratio
+        Cavity at stress over cavity at rest.
+    territories
+        Vessel -> its scores.
+    normal_limits
+        What the scores were measured against.
     stress_scores, rest_scores
         Shape (17,), 0 (normal) to 4 (absent), AHA order.
     summary
@@ -44,6 +74,16 @@ class Scores:
         Name of the definitions that the scores follow.
     category, tpd_category
         Of the summed stress score and of the stress TPD: ``"normal"`` to ``"severely abnormal"``.
+    stress_extent_percent, rest_extent_percent
+        Share of the wall that is abnormal.
+    stress_mean_severity, rest_mean_severity
+        Mean severity of the abnormal wall, 0 to 4.
+    stress_percent_myocardium, rest_percent_myocardium, ischemic_percent_myocardium
+        SSS, SRS and SDS in percent of the largest possible score.
+    reversible_share_percent
+        SDS in percent of SSS.
+    sss_20, srs_20
+        Sums in the older model of 20 segments.
     stress_severity, rest_severity
         Shape (rings, angles), 0 (at the normal limit or above) to 4.
     flow_reserve
@@ -93,6 +133,10 @@ class Diagnosis:
 
     Attributes
     ----------
+    model
+        Name and version of the classifier.
+    per_vessel, per_patient
+        Probabilities from 0 to 1: LAD, LCX and RCA, and of any.
     interval
         (low, high) of the patient's probability.
     abstained, reason
@@ -112,7 +156,7 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class WeightsInfo:
-    """Name and SHA-256 of the weights behind a result."""
+    """The weights behind a result: their name and the SHA-256 of their file."""
 
     name: str
     sha256: str
@@ -139,7 +183,23 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Provenance:
-    """How a report was made: enough to repeat it. `settings` holds the choices recorded nowhere else."""
+    """How a report was made: enough to repeat it.
+
+    Attributes
+    ----------
+    myoperf
+        The version.
+    weights
+        Of every network that was used.
+    command
+        The command line, without folders.
+    seed
+        Of all random numbers.
+    timings_s, peak_memory_mb
+        Stage -> wall seconds, and peak resident memory.
+    settings
+        Choices that are recorded nowhere else.
+    """
 
     myoperf: str
     weights: tuple[WeightsInfo, ...] = ()
@@ -156,8 +216,20 @@ class Report:
 
     Parameters
     ----------
+    study
+        What was analysed.
+    results
+        One for each scan that could be analysed.
+    scores
+        Perfusion scores of the study.
     scan_scores
         Name of a scan that the study's scores are not of (prone, corrected for attenuation, repeated) -> its own.
+    diagnosis
+        None where it was not requested or not possible.
+    findings
+        About the study as a whole; each scan has its own in `ScanResult.findings`.
+    provenance
+        How the report was made.
     intervals
         Name of a scan, or ``"scores"`` -> number -> its interval; empty where none were requested. The values of a
         list are numbered from 1: ``"segments_percent.1"``.

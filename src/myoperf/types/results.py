@@ -86,7 +86,15 @@ class WallFunction:
 
 @dataclass(frozen=True)
 class PhaseHistogram:
-    """Histogram of the phase over the wall: edges of the bins in degrees, one more than counts."""
+    """Histogram of the phase over the wall.
+
+    Attributes
+    ----------
+    edges_deg
+        Edges of the bins in degrees, one more than counts.
+    counts
+        Number of the wall's samples in each bin.
+    """
 
     edges_deg: tuple[float, ...]
     counts: tuple[float, ...]
@@ -223,7 +231,17 @@ class FlowReserve:
 
 @dataclass(frozen=True, kw_only=True)
 class FilterRecord:
-    """The low-pass filter applied after reconstruction: name, formula, order and cut-off."""
+    """The low-pass filter applied after reconstruction.
+
+    Attributes
+    ----------
+    name, amplitude
+        What it is called, and the formula of its amplitude over frequency.
+    order
+        Of the Butterworth filter.
+    cutoff_fraction_of_nyquist, cutoff_cycles_per_mm, cutoff_cycles_per_cm
+        The same cut-off frequency in three units.
+    """
 
     name: str
     amplitude: str
@@ -235,7 +253,21 @@ class FilterRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class CollimatorRecord:
-    """The collimator response modelled in a reconstruction, and how closely."""
+    """The collimator response modelled in a reconstruction, and how closely.
+
+    Attributes
+    ----------
+    name, source
+        Of the collimator, and where its numbers come from.
+    fwhm_mm
+        The formula of the blur's width over the distance.
+    intrinsic_fwhm_mm, offset_mm, slope
+        Its terms.
+    fwhm_mm_at_100_mm
+        The width 100 mm from the collimator's face.
+    blurs, kernel_error
+        Number of fixed blurs from which that at every distance is interpolated, and the largest error (norm).
+    """
 
     name: str
     fwhm_mm: str

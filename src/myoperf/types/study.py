@@ -99,20 +99,38 @@ class AttenuationImage:
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """What one patient came for: stress and rest, of one day or two. Clinical values are None where not in the files.
+    """What one patient came for: stress and rest, of one day or two.
 
     Parameters
     ----------
     scans
-        The first of stress and the first of rest are the pair that is scored.
-    study_uid
-        Study Instance UID of the first scan.
+        At least one, of any state. The first of stress and the first of rest are the pair that is scored.
+    study_uid, patient_id
+        Study Instance UID of the first scan, and the patient's ID; None where the files give none. ``repr`` shows
+        neither.
     study_uids
         All of them, where stress and rest are of two studies; else empty.
+    sex, age_years, height_m, weight_kg
+        None where the files do not give them.
     attenuation
         CTs and attenuation maps found with the scans.
     name
         Of the folder or the file that the study was read from; it may hold the patient's name.
+    findings
+        What was noticed on reading the files together.
+
+    Raises
+    ------
+    InputError
+        Without a scan.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> volume = Volume(np.ones((8, 9, 10)), np.diag([4.0, 4.0, 4.0, 1.0]))
+    >>> study = Study((Scan(volume, state="rest"),), sex="F")
+    >>> study.scans[0].state, study.scans[0].is_raw
+    ('rest', False)
     """
 
     scans: tuple[Scan, ...]

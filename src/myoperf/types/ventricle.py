@@ -129,3 +129,7 @@ class PolarMap:
     def angles_deg(self) -> Float:
         """Angle of each column: 0 anterior, 90 septal, 180 inferior, 270 lateral."""
         return np.arange(self.angles) * (360.0 / self.angles)
+
+    def __repr__(self) -> str:
+        """Show shape and statistic, never the values."""
+        return f"PolarMap(shape={self.values.shape}, statistic={self.statistic!r})"

@@ -22,9 +22,8 @@ def names_of_studies(files: Sequence[Sequence[Path]], given: Sequence[Path]) -> 
 
     Examples
     --------
-    >>> a, b = Path("in/one/dicom/1.dcm"), Path("in/two/dicom/1.dcm")
-    >>> names_of_studies([[a], [b]], [Path("in")])
-    ['one', 'two']
+    Of ``in/one/dicom/1.dcm`` and ``in/two/dicom/1.dcm``, each of a study of its own in the given folder ``in``, the
+    names are ``one`` and ``two``.
     """
     parts = [_parts(paths, given) for paths in files]
     names = []

@@ -1,0 +1,98 @@
+"""Scans of a state beside the one that is scored: their own scores, and what they say about its defects."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from myoperf.perfusion import NormalLimits, combined_tpd
+from myoperf.pipeline.scoring import condition_of, first_of_each_state, match_limits, score
+from myoperf.quality import ScoredScan, compare_conditions
+from myoperf.segments import TERRITORIES, Territories
+from myoperf.types import Finding, Float, ScanResult, Scores, State, Study
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OtherScans:
+    """Scores by scan's name, and findings of the study: what was scored and why, and which defects stay."""
+
+    scores: Mapping[str, Scores]
+    findings: tuple[Finding, ...]
+
+
+def score_other_scans(
+    study: Study,
+    results: Sequence[ScanResult],
+    scores: Scores,
+    available: Sequence[NormalLimits],
+    *,
+    territories: Territories = TERRITORIES,
+) -> OtherScans:
+    """Score every scan of known state that the study's scores are not of, and compare it with the one they are of.
+
+    Parameters
+    ----------
+    scores
+        Of the study, by `myoperf.pipeline.scoring.score`.
+    available
+        Normal limits to choose from, for each scan anew.
+    """
+    scored = first_of_each_state(results)
+    others = [r for r in results if r.state is not None and r is not scored[r.state]]
+    own: dict[str, Scores] = {}
+    findings = list(_say_scored(scored, others))
+    for other in others:
+        own[other.name] = score([other], match_limits(study, [other], available), territories=territories)
+        if other.state is not None:
+            findings += _compare(scored[other.state], scores, other, own[other.name])
+    return OtherScans(scores=own, findings=tuple(findings))
+
+
+def _say_scored(scored: Mapping[State, ScanResult], others: Sequence[ScanResult]) -> tuple[Finding, ...]:
+    """Return a finding for each state with several scans: which was scored and why."""
+    findings = []
+    for state, one in scored.items():
+        measured = ", ".join(f"{r.name} ({condition_of(r)})" for r in others if r.state == state)
+        if measured:
+            message = (
+                f"There are several {state} scans: {one.name} ({condition_of(one)}) was scored, as the nearest to what "
+                f"the normal limits are of; measured and scored on their own: {measured}."
+            )
+            findings.append(Finding("scan-choice", "info", message))
+    return tuple(findings)
+
+
+def _compare(usual: ScanResult, scores: Scores, other: ScanResult, own: Scores) -> tuple[Finding, ...]:
+    """Return what another scan of a state says about the defects of the scored one, where they differ in one thing."""
+    condition = _difference(usual, other)
+    before, after = _of_state(scores, usual.state), _of_state(own, usual.state)
+    if condition is None or before is None or after is None:
+        return ()
+    combined = None
+    if before[1] is not None and after[1] is not None and before[1].shape == after[1].shape:
+        combined = combined_tpd(before[1], after[1])
+    return compare_conditions(
+        ScoredScan(name=usual.name, scores=before[0], segments_percent=usual.segments_percent),
+        ScoredScan(name=other.name, scores=after[0], segments_percent=other.segments_percent),
+        condition=condition,
+        combined_tpd_percent=combined,
+    )
+
+
+def _difference(usual: ScanResult, other: ScanResult) -> Literal["prone", "corrected for attenuation"] | None:
+    """Return the one thing that sets a scan apart from the supine, uncorrected one; None where it is not one."""
+    prone = [r.scan.position == "prone" for r in (usual, other)]
+    corrected = [r.scan.attenuation_corrected for r in (usual, other)]
+    if usual.scan.modality != other.scan.modality:
+        return None
+    if prone == [False, True] and corrected[0] == corrected[1]:
+        return "prone"
+    if corrected == [False, True] and prone[0] == prone[1]:
+        return "corrected for attenuation"
+    return None
+
+
+def _of_state(scores: Scores, state: State | None) -> tuple[tuple[int, ...], Float | None] | None:
+    """Return the segment scores and the severity map of a state."""
+    if state == "stress":
+        return None if scores.stress_scores is None else (scores.stress_scores, scores.stress_severity)
+    return None if scores.rest_scores is None else (scores.rest_scores, scores.rest_severity)
