@@ -4,6 +4,7 @@ A patient's data goes into the records of `myoperf.types`, never into an error o
 own warnings quote values, so they are suppressed.
 """
 
+import copy
 import io
 import logging
 import re
@@ -196,6 +197,16 @@ def encode_header(dataset: Dataset, name: str) -> bytes:
 
 
 _PIXEL_TAGS = {0x7FE00008, 0x7FE00009, 0x7FE00010}
+
+
+def copied_header(dataset: Dataset) -> Dataset:
+    """Return a header that can be changed without changing the given one; damaged elements stay as they are."""
+    copied = Dataset()
+    for tag in dataset.keys():  # noqa: SIM118  (iterating a Dataset decodes every element)
+        copied[tag] = copy.copy(dataset.get_item(tag))  # setting an attribute changes the element, not the dataset
+    if hasattr(dataset, "file_meta"):
+        copied.file_meta = dataset.file_meta
+    return copied
 
 
 def text_of(dataset: Dataset, keyword: str) -> str:

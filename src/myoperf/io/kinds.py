@@ -10,8 +10,9 @@ from myoperf.errors import UnsupportedInputError
 from myoperf.io.header import items, number, text_of
 from myoperf.io.series_names import attenuation_correction_named, names_attenuation_map
 from myoperf.io.slice_views import slice_view_of
+from myoperf.io.tracers import is_single_photon
 from myoperf.io.words import words_of
-from myoperf.types import Position
+from myoperf.types import Modality, Position
 
 Kind = Literal["nm-raw", "nm-volume", "pt", "ct", "map"]
 
@@ -103,6 +104,20 @@ def image_words(dataset: Dataset) -> list[str]:
 def image_name(dataset: Dataset) -> str:
     """Return Image ID and series description as one text."""
     return f"{text_of(dataset, 'ImageID')} | {text_of(dataset, 'SeriesDescription')}"
+
+
+def is_pet_object(dataset: Dataset) -> bool:
+    """Whether a file is stored as a PET slice, whatever it shows."""
+    return text_of(dataset, "SOPClassUID") == uid.PositronEmissionTomographyImageStorage
+
+
+def modality_of(dataset: Dataset) -> Modality:
+    """Return what an image is: PET, or SPECT also where it is stored as PET but its radionuclide emits single photons.
+
+    Some workstations store SPECT as PET slices (Modality PT), and NM images with Modality OT; the object's class and
+    the radionuclide decide.
+    """
+    return "PT" if is_pet_object(dataset) and not is_single_photon(dataset) else "NM"
 
 
 def is_gated(dataset: Dataset) -> bool:

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from myoperf.errors import InputError
 from myoperf.io.header import items, stated_number, text_of
 
-_PHILIPS_GROUP, _PHILIPS_CREATOR = 0x7053, "Philips PET Private Group"
+PHILIPS_GROUP, _PHILIPS_CREATOR = 0x7053, "Philips PET Private Group"
 _ACTIVITY_FACTOR, _SUV_FACTOR = 0x09, 0x00
 
 
@@ -73,11 +73,11 @@ def philips_factor(dataset: Dataset, name: str) -> float | None:
 def _philips_value(dataset: Dataset, element: int) -> object:
     """Return a value of Philips' private block; without its creator, as de-identified, from where it usually stands."""
     try:
-        return dataset.private_block(_PHILIPS_GROUP, _PHILIPS_CREATOR)[element].value
+        return dataset.private_block(PHILIPS_GROUP, _PHILIPS_CREATOR)[element].value
     except KeyError:
         pass
-    usual = (_PHILIPS_GROUP << 16) + 0x1000 + element
-    has_creator = (_PHILIPS_GROUP << 16) + 0x10 in dataset
+    usual = (PHILIPS_GROUP << 16) + 0x1000 + element
+    has_creator = (PHILIPS_GROUP << 16) + 0x10 in dataset
     return dataset[usual].value if usual in dataset and not has_creator else None
 
 

@@ -9,6 +9,8 @@ from pydicom.dataset import Dataset
 from myoperf.io.header import items, text_of
 from myoperf.io.quirks import nuclide_from_window_name
 
+_ANNIHILATION_KEV = 511.0
+
 
 class Nuclide(NamedTuple):
     """A radionuclide of cardiac imaging.
@@ -76,6 +78,12 @@ def nuclide_of(dataset: Dataset) -> str | None:
             return known
     windows = items(dataset, "EnergyWindowInformationSequence")
     return nuclide_from_window_name(tuple(text_of(w, "EnergyWindowName") for w in windows))
+
+
+def is_single_photon(dataset: Dataset) -> bool:
+    """Whether the radionuclide is known and emits single photons, whatever the file is stored as."""
+    nuclide = NUCLIDES.get(nuclide_of(dataset) or "")
+    return nuclide is not None and nuclide.photopeak_kev < _ANNIHILATION_KEV
 
 
 def tracer_of(dataset: Dataset) -> str | None:

@@ -8,13 +8,15 @@ from pydicom.dataset import Dataset
 
 from myoperf.errors import InputError, UnsupportedInputError
 from myoperf.io.header import camera_of, encode_header, number, read_frames
-from myoperf.io.kinds import correction_conflicts, is_attenuation_corrected, is_gated, kind_of, position_of
+from myoperf.io.kinds import correction_conflicts, is_attenuation_corrected, is_gated, kind_of, modality_of, position_of
 from myoperf.io.nifti import name_without_suffix, read_nifti
 from myoperf.io.nm.frames import gate_duration_ms
+from myoperf.io.nm.joined import JoinedImage, join_gates, join_slices
 from myoperf.io.nm.projections import projections_from
 from myoperf.io.nm.volume import volume_from
 from myoperf.io.pet.slices import slice_grid, volume_from_slices
 from myoperf.io.plausible import check_volume
+from myoperf.io.slice_views import slice_view_in_text
 from myoperf.io.state import detect_state
 from myoperf.io.state_words import state_in_text
 from myoperf.io.tracers import tracer_of
@@ -32,15 +34,29 @@ def nm_scan(path: Path, header: Dataset, state: State | None = None) -> Scan:
     state
         The state to record; None leaves it unknown, with a finding.
     """
-    kind = kind_of(header, path.name)
-    pixels = read_frames(path)
+    return _nm_scan(JoinedImage(header=header, pixels=read_frames(path)), (path,), (header,), state)
+
+
+def joined_nm_scan(paths: Sequence[Path], headers: Sequence[Dataset], state: State | None = None) -> Scan:
+    """Read an NM image that was exported as one file a slice or one file a gate, given in any order."""
+    name = paths[0].name
+    pixels = [read_frames(path) for path in paths]
+    single = kind_of(headers[0], name) == "nm-volume" and all(len(frames) == 1 for frames in pixels)
+    joined = (join_slices if single else join_gates)(headers, pixels, name)
+    return _nm_scan(joined, paths, headers, state)
+
+
+def _nm_scan(joined: JoinedImage, paths: Sequence[Path], headers: Sequence[Dataset], state: State | None) -> Scan:
+    """Return the scan of an NM image, whole or joined from its files."""
+    header, name = joined.header, paths[0].name
+    kind = kind_of(header, name)
     orientation: Orientation = "transaxial"
     image: Projections | Volume
     if kind == "nm-raw":
-        image, findings = projections_from(header, pixels, path.name)
+        image, findings = projections_from(header, joined.pixels, name)
     else:
-        image, orientation, findings = volume_from(header, pixels, path.name)
-        _refuse_no_counts(image, path.name)
+        image, orientation, findings = volume_from(header, joined.pixels, name)
+        _refuse_no_counts(image, name)
     gated = image.frames > 1
     duration = gate_duration_ms(header, image.frames) if gated else None
     what = "raw projections" if kind == "nm-raw" else "reconstruction"
@@ -57,9 +73,12 @@ def nm_scan(path: Path, header: Dataset, state: State | None = None) -> Scan:
         frame_duration_ms=duration,
         series_number=series_number(header),
         description=f"{'gated' if gated else 'ungated'} SPECT {what}",
-        source=(path.name,),
-        source_headers=(encode_header(header, path.name),),
-        findings=findings + _gate_findings(header, gated, duration is not None) + _common_findings(header, state),
+        source=tuple(path.name for path in paths),
+        source_headers=tuple(encode_header(header, path.name) for path, header in zip(paths, headers, strict=True)),
+        findings=joined.findings
+        + findings
+        + _gate_findings(header, gated, duration is not None)
+        + _common_findings(header, state),
     )
 
 
@@ -76,13 +95,17 @@ def pt_scan(paths: Sequence[Path], headers: Sequence[Dataset], state: State | No
     volume = volume_from_slices(grid, headers, pixels, name)
     _refuse_no_counts(volume, name)
     findings = grid.findings
-    if not is_attenuation_corrected(headers[0]):
+    modality = modality_of(headers[0])
+    if modality == "NM":
+        message = "The series is stored as PET; its radionuclide emits single photons, so it was read as SPECT."
+        findings += (Finding("spect-stored-as-pet", "info", message),)
+    elif not is_attenuation_corrected(headers[0]):
         message = "The PET series is not marked as corrected for attenuation."
         findings += (Finding("pet-uncorrected", "warning", message),)
     return Scan(
         image=volume,
         state=state,
-        modality="PT",
+        modality=modality,
         framing=grid.framing,
         position=position_of(headers[0]),
         attenuation_corrected=is_attenuation_corrected(headers[0]),
@@ -91,7 +114,7 @@ def pt_scan(paths: Sequence[Path], headers: Sequence[Dataset], state: State | No
         frame_duration_ms=grid.duration_ms,
         frame_start_ms=grid.start_ms,
         series_number=series_number(headers[0]),
-        description=f"{grid.framing} PET reconstruction",
+        description=f"{grid.framing} {'PET' if modality == 'PT' else 'SPECT'} reconstruction",
         source=tuple(path.name for path in paths),
         source_headers=tuple(encode_header(header, path.name) for path, header in zip(paths, headers, strict=True)),
         findings=findings + _common_findings(headers[0], state),
@@ -104,7 +127,7 @@ def nifti_scan(path: Path, state: State | None = None) -> Scan:
     Raises
     ------
     UnsupportedInputError
-        When it looks like a label mask (whole numbers up to 3).
+        When it looks like a label mask (whole numbers up to 3), or its name says long axis.
     InputError
         When it contains no counts.
     """
@@ -114,6 +137,9 @@ def nifti_scan(path: Path, state: State | None = None) -> Scan:
     values = volume.array
     if values.max() <= 3 and np.array_equal(values, np.round(values)):
         raise UnsupportedInputError(f"{path.name}: a mask of labels, not counts; give the image.")
+    view = slice_view_in_text(stem)
+    if view == "long_axis":
+        raise UnsupportedInputError(f"{path.name}: long-axis slices; give the transaxial or the short-axis volume.")
     words = set(words_of(stem))
     framing: Framing = "static"
     findings: tuple[Finding, ...] = ()
@@ -127,7 +153,7 @@ def nifti_scan(path: Path, state: State | None = None) -> Scan:
         state=state or state_in_text(stem),
         modality="PT" if words & {"pet", "pt"} else "NM",
         framing=framing,
-        orientation="short_axis" if words & {"sa", "sax", "shortaxis"} or {"short", "axis"} <= words else "transaxial",
+        orientation="short_axis" if view == "short_axis" else "transaxial",
         description=f"{framing} NIfTI volume",
         source=(path.name,),
         findings=findings + (() if state else _unknown_state()),

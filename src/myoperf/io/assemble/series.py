@@ -9,17 +9,21 @@ from pydicom.dataset import Dataset
 from myoperf.errors import InputError, MyoPerfError
 from myoperf.io.assemble.choice import Candidate
 from myoperf.io.assemble.instances import Instances
-from myoperf.io.assemble.scans import nifti_scan, nm_scan, pt_scan, series_number
+from myoperf.io.assemble.parts import is_single_slice, with_gates_joined
+from myoperf.io.assemble.scans import joined_nm_scan, nifti_scan, nm_scan, pt_scan, series_number
 from myoperf.io.header import number, numbers, read_header, text_of
 from myoperf.io.kinds import (
     image_name,
     is_attenuation_corrected,
     is_gated,
+    is_pet_object,
     is_short_axis,
     kind_of,
+    modality_of,
     position_of,
 )
 from myoperf.io.nifti import is_nifti, name_without_suffix, refuse_zstd
+from myoperf.io.nm.isotopes import isotope_headers
 from myoperf.io.series_names import names_attenuation_map
 from myoperf.io.state import detect_state
 from myoperf.io.state_words import state_in_text
@@ -62,8 +66,10 @@ class Series:
         """Decode the pixels and build the scan."""
         if not self.headers:
             return nifti_scan(self.paths[0], state)
-        if self.candidate.modality == "PT":
+        if is_pet_object(self.headers[0]):
             return pt_scan(self.paths, self.headers, state)
+        if len(self.paths) > 1 or (not self.candidate.raw and is_single_slice(self.headers[0])):
+            return joined_nm_scan(self.paths, self.headers, state)
         return nm_scan(self.paths[0], self.headers[0], state)
 
 
@@ -96,6 +102,7 @@ def sort_files(files: Sequence[Path], progress: Progress, *, alone: bool) -> Sor
     """
     out, instances = Sorted(), Instances()
     slices: dict[tuple[str, ...], list[tuple[Path, Dataset]]] = {}
+    whole: list[list[tuple[Path, Dataset]]] = []
     nifti = [path for path in files if is_nifti(path)]
     for done, path in enumerate(files):
         progress(done, len(files))
@@ -109,37 +116,48 @@ def sort_files(files: Sequence[Path], progress: Progress, *, alone: bool) -> Sor
             original = instances.original_of(path, header)
             if original is not None:
                 raise InputError(f"{path.name}: a copy of {original} (same SOP Instance UID).")
-            if kind in ("pt", "ct") or (kind == "map" and text_of(header, "Modality") != "NM"):
+            single = kind in ("pt", "ct") or (kind == "map" and text_of(header, "Modality") != "NM")
+            if single or (kind == "nm-volume" and is_single_slice(header)):
                 key = (kind, text_of(header, "StudyInstanceUID"), text_of(header, "SeriesInstanceUID"))
                 slices.setdefault(key, []).append((path, header))
             elif kind == "map":
                 out.attenuation.append(_attenuation_series([(path, header)], "map"))
             else:
-                out.series.append(_emission_series([(path, header)], raw=kind == "nm-raw"))
+                whole.append([(path, header)])
         except MyoPerfError as error:
             if alone:
                 raise
             out.skipped.append(Skipped(path.name, str(error)))
     for (kind, *_), group in slices.items():
-        if kind == "pt":
-            out.series.append(_emission_series(group, raw=False))
+        if kind in ("pt", "nm-volume"):
+            whole.append(group)
         else:
             out.attenuation.append(_attenuation_series(group, kind))
+    for group in with_gates_joined(whole):
+        out.series += _emission_series(group)
     out.repeated_uid = instances.repeated_uid
     return out
 
 
-def _emission_series(files: Sequence[tuple[Path, Dataset]], *, raw: bool) -> Series:
+def _emission_series(files: Sequence[tuple[Path, Dataset]]) -> list[Series]:
+    """Return the series of one scan's DICOM files, one for each radionuclide."""
+    if len(files) > 1:
+        return [_series_of(files)]
+    path, header = files[0]
+    return [_series_of([(path, variant)]) for variant in isotope_headers(header)]
+
+
+def _series_of(files: Sequence[tuple[Path, Dataset]]) -> Series:
     """Return the series of one scan's DICOM files."""
-    first = files[0][1]
-    pet = text_of(first, "Modality") == "PT" or text_of(first, "SeriesType") != ""
+    path, first = files[0]
+    kind = kind_of(first, path.name)
     candidate = Candidate(
-        name=files[0][0].name,
+        name=path.name,
         state=detect_state(first)[0],
-        modality="PT" if pet else "NM",
-        raw=raw,
-        framing=_framing([header for _, header in files], pet=pet),
-        orientation="short_axis" if not raw and is_short_axis(first) else "transaxial",
+        modality=modality_of(first),
+        raw=kind == "nm-raw",
+        framing=_framing([header for _, header in files], pet=kind == "pt"),
+        orientation="short_axis" if kind != "nm-raw" and is_short_axis(first) else "transaxial",
         position=position_of(first),
         corrected=is_attenuation_corrected(first),
         tracer=tracer_of(first),

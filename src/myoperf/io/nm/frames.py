@@ -12,12 +12,13 @@ from pydicom.datadict import dictionary_description
 from pydicom.dataset import Dataset
 
 from myoperf.errors import InputError
-from myoperf.io.header import items, number, stated_numbers
+from myoperf.io.header import items, number, stated_numbers, text_of
 from myoperf.io.plausible import MOST_IMAGES
+from myoperf.io.quirks import nuclide_from_window_name
 from myoperf.io.tracers import NUCLIDES, nuclide_of
 from myoperf.types import Finding, Severity
 
-_VECTORS = {
+VECTORS = {
     "window": "EnergyWindowVector",
     "detector": "DetectorVector",
     "rotation": "RotationVector",
@@ -77,7 +78,7 @@ def frame_table(dataset: Dataset, name: str, frames: int) -> tuple[FrameTable, t
     """
     index: dict[str, Ints] = {}
     present = set()
-    for key, keyword in _VECTORS.items():
+    for key, keyword in VECTORS.items():
         values = np.array(stated_numbers(dataset, keyword, name))
         if not values.size:
             index[key] = np.ones(frames, dtype=np.int64)
@@ -132,7 +133,7 @@ def _refuse_missing_vector(dataset: Dataset, index: Mapping[str, Ints], present:
         stated = number(dataset, keyword) or 1
         if key not in present and stated > 1 and (index[key] == 1).all():
             raise InputError(
-                f"{name}: {dictionary_description(_VECTORS[key])} is missing, and the file holds {stated:g} "
+                f"{name}: {dictionary_description(VECTORS[key])} is missing, and the file holds {stated:g} "
                 f"{_WORDS[key]}: which frame belongs to which is unknown. Export the file with its vectors."
             )
 
@@ -167,12 +168,11 @@ def _photopeak_frames(
     windows = np.unique(table["window"])
     if windows.size == 1:
         return np.ones(table["window"].size, dtype=bool), ()
-    nuclide = NUCLIDES.get(nuclide_of(dataset) or "")
-    peak = nuclide.photopeak_kev if nuclide else None
     limits = {int(w): _window_limits(dataset, int(w)) for w in windows}
-    candidates = [w for w, lim in limits.items() if lim and peak and lim[0] <= peak <= lim[1]]
+    nuclide_name = nuclide_of(dataset) or ""
+    candidates = [w for w in limits if window_holds(dataset, w, nuclide_name)]
     if candidates:
-        chosen = min(candidates, key=lambda w: limits[w][1] - limits[w][0])
+        chosen = min(candidates, key=lambda w: limits[w][1] - limits[w][0] if limits[w] else np.inf)
         severity: Severity = "info"
         why = f"window {chosen} contains the photopeak and was used"
     else:
@@ -181,6 +181,15 @@ def _photopeak_frames(
         why = f"none is known to contain the photopeak, so window {chosen}, which has most counts, was used"
     message = f"The file has {windows.size} energy windows; {why}."
     return table["window"] == chosen, (Finding("energy-windows", severity, message),)
+
+
+def window_holds(dataset: Dataset, window: int, nuclide: str) -> bool:
+    """Whether an energy window holds a radionuclide's photopeak: by its limits, where there are none by its name."""
+    limits = _window_limits(dataset, window)
+    if limits:
+        return nuclide in NUCLIDES and limits[0] <= NUCLIDES[nuclide].photopeak_kev <= limits[1]
+    described = items(dataset, "EnergyWindowInformationSequence")[window - 1 : window]
+    return any(nuclide_from_window_name((text_of(part, "EnergyWindowName"),)) == nuclide for part in described)
 
 
 def _window_limits(dataset: Dataset, window: int) -> tuple[float, ...]:

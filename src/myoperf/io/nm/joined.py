@@ -1,0 +1,170 @@
+"""One NM image that was exported as several files: a file a slice, or a file a gate."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.datadict import keyword_for_tag
+from pydicom.dataset import Dataset
+
+from myoperf.errors import InputError
+from myoperf.io.header import copied_header, items, number, numbers, stated_numbers, text_of
+from myoperf.io.nm.frames import VECTORS
+from myoperf.io.pet.slices import slice_grid
+from myoperf.io.scale import PHILIPS_GROUP, value_scale
+from myoperf.types import Finding
+
+_GATE_NAME = re.compile(r"(?:gate|bin|slot|phase|interval|frame)[ _#-]*(\d{1,2})", re.IGNORECASE)
+_GEOMETRY = ("ImagePositionPatient", "ImageOrientationPatient")
+_SCALES = ("RescaleSlope", "RescaleIntercept", "RealWorldValueMappingSequence")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class JoinedImage:
+    """Several files as one multi-frame image.
+
+    Parameters
+    ----------
+    header
+        The first file's, with the vectors and the position of the whole.
+    pixels
+        Shape (frames, rows, columns), each file's scale applied.
+    findings
+        What differed between the files.
+    """
+
+    header: Dataset
+    pixels: NDArray[np.generic]
+    findings: tuple[Finding, ...] = ()
+
+
+def gate_numbers(headers: Sequence[Dataset]) -> tuple[float, ...] | None:
+    """Return the order of files that hold a gate each; None where nothing tells the gates apart.
+
+    By Time Slot Vector, else Trigger Time, else a number behind "gate", "bin" or kin in Image ID or the description.
+    """
+    for read in (_time_slot, lambda header: number(header, "TriggerTime"), _gate_in_name):
+        found = [read(header) for header in headers]
+        order = tuple(value for value in found if value is not None)
+        if len(order) == len(headers) == len(set(order)):
+            return order
+    return None
+
+
+def has_one_gate(header: Dataset) -> bool:
+    """Whether all frames of a file belong to one time slot."""
+    return len(set(numbers(header, "TimeSlotVector"))) <= 1
+
+
+def join_gates(headers: Sequence[Dataset], pixels: Sequence[NDArray[np.generic]], name: str) -> JoinedImage:
+    """Join files that hold one gate each.
+
+    Parameters
+    ----------
+    headers, pixels
+        Of each file; the frames' vectors stay, and Time Slot Vector becomes that of the whole.
+
+    Raises
+    ------
+    InputError
+        When nothing tells the gates apart or their images differ in number or size.
+    """
+    gates = gate_numbers(headers)
+    if gates is None or len({array.shape for array in pixels}) > 1:
+        raise InputError(f"{name}: the gates' files cannot be joined; export the gates as one file.")
+    order = np.argsort(gates)
+    header = _unscaled(headers[order[0]])
+    frames = pixels[0].shape[0]
+    for keyword in VECTORS.values():
+        parts = [numbers(headers[i], keyword) for i in order]
+        if all(len(part) == frames for part in parts):
+            setattr(header, keyword, [int(value) for part in parts for value in part])
+    header.TimeSlotVector = np.repeat(np.arange(1, len(order) + 1), frames).tolist()
+    header.NumberOfTimeSlots, header.NumberOfFrames = len(order), frames * len(order)
+    stacked = np.concatenate([value_scale(headers[i], name).apply(pixels[i]) for i in order])
+    return JoinedImage(header=header, pixels=stacked, findings=_geometry_findings(headers))
+
+
+def join_slices(headers: Sequence[Dataset], pixels: Sequence[NDArray[np.generic]], name: str) -> JoinedImage:
+    """Join files that hold one slice each, by position and, where gated, by time slot.
+
+    Raises
+    ------
+    GeometryError, InputError
+        As `myoperf.io.pet.slices.slice_grid`: when positions are missing, uneven or too few.
+    """
+    gated = len({_time_slot(header) for header in headers}) > 1
+    places = [_slice_place(header, name, gated=gated) for header in headers]
+    grid = slice_grid(places, name)
+    order, planes = grid.order.ravel(), grid.order.shape[1]
+    header = _unscaled(headers[order[0]])
+    header.NumberOfFrames = order.size
+    header.SliceVector = (np.arange(order.size) % planes + 1).tolist()
+    header.TimeSlotVector = (np.arange(order.size) // planes + 1).tolist()
+    header.SpacingBetweenSlices = f"{np.linalg.norm(grid.lps_from_index[:3, 0]):.9g}"
+    detector = Dataset()
+    for keyword in _GEOMETRY:
+        detector[keyword] = places[order[0]][keyword]
+    views = [code for part in items(header, "DetectorInformationSequence") for code in items(part, "ViewCodeSequence")]
+    detector.ViewCodeSequence = views
+    header.DetectorInformationSequence = [detector]
+    stacked = np.concatenate([value_scale(headers[i], name).apply(pixels[i]) for i in order])
+    return JoinedImage(header=header, pixels=stacked)
+
+
+def _slice_place(header: Dataset, name: str, *, gated: bool) -> Dataset:
+    """Return a slice's place where `slice_grid` looks for it, that of PET: at the top level."""
+    place = Dataset()
+    for keyword in _GEOMETRY:
+        holders = (*items(header, "DetectorInformationSequence")[:1], header)
+        holder = next((h for h in holders if stated_numbers(h, keyword, name)), None)
+        if holder is not None:
+            place[keyword] = holder[keyword]
+    for keyword in ("PixelSpacing", "Rows", "Columns"):
+        if keyword in header:
+            place[keyword] = header[keyword]
+    if gated:
+        place.SeriesType, place.TriggerTime = ["GATED", "IMAGE"], str(int(_time_slot(header) or 0))
+    return place
+
+
+def _time_slot(header: Dataset) -> float | None:
+    """Return the one time slot of a file's frames."""
+    slots = set(numbers(header, "TimeSlotVector"))
+    return slots.pop() if len(slots) == 1 else None
+
+
+def _gate_in_name(header: Dataset) -> float | None:
+    """Return the number of a gate in Image ID or the series description."""
+    for keyword in ("ImageID", "SeriesDescription"):
+        match = _GATE_NAME.search(text_of(header, keyword))
+        if match:
+            return float(match[1])
+    return None
+
+
+def _geometry_findings(headers: Sequence[Dataset]) -> tuple[Finding, ...]:
+    """Return a warning where the gates' files differ in position, orientation or spacing."""
+    first, *others = [_numbers_of_grid(header) for header in headers]
+    if all(len(grid) == len(first) and np.allclose(grid, first, atol=0.05) for grid in others):
+        return ()
+    message = "The gates' files differ in position, orientation or spacing; those of the first gate were used for all."
+    return (Finding("gates-geometry-differs", "warning", message),)
+
+
+def _numbers_of_grid(header: Dataset) -> tuple[float, ...]:
+    """Return position, orientation and spacings, in this order."""
+    holders = (*items(header, "DetectorInformationSequence"), header)
+    place = tuple(value for holder in holders for keyword in _GEOMETRY for value in numbers(holder, keyword))
+    return (*place, *numbers(header, "PixelSpacing"), *numbers(header, "SpacingBetweenSlices"))
+
+
+def _unscaled(header: Dataset) -> Dataset:
+    """Return a header's own copy, without the scales that have been applied."""
+    unscaled = copied_header(header)
+    for tag in list(unscaled.keys()):
+        if tag.group == PHILIPS_GROUP or keyword_for_tag(tag) in _SCALES:
+            del unscaled[tag]
+    return unscaled
