@@ -19,7 +19,7 @@ def oblique(frames: int = 1, *, mirrored: bool = False) -> Volume:
     axes = Rotation.from_euler("xyz", [31, -22, 57], degrees=True).as_matrix()
     if mirrored:
         axes = axes * [[-1], [1], [1]]
-    affine = affine_from_axes([11.0, -140.0, 333.0], axes, [5.0, 2.5, 1.75])
+    affine = affine_from_axes([11.0, -140.0, 333.0], axes, [6.5, 5.5, 4.75])
     return Volume(counts_of(frames, 7, 8, 9).astype(np.float32), affine)
 
 

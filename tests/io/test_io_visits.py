@@ -41,7 +41,7 @@ def test_corrected_and_uncorrected_are_kept_and_the_uncorrected_comes_first(save
 
 def test_the_corrected_pet_comes_first_whatever_its_name_says(save, tmp_path):
     for name, corrected, number in (("stress PET NoAC", ["DECY"], 2), ("stress PET", ["DECY", "ATTN"], 9)):
-        for n, dataset in enumerate(pet_slices(counts_of(1, 5, 8, 9, seed=number))):
+        for n, dataset in enumerate(pet_slices(counts_of(1, 7, 8, 9, seed=number))):
             dataset.SeriesDescription, dataset.CorrectedImage, dataset.SeriesNumber = name, corrected, number
             save(dataset, f"{number}-{n}.dcm")
     (study,) = read_studies([tmp_path]).studies
@@ -119,13 +119,13 @@ def test_different_images_of_one_identifier_are_read_and_said(save, tmp_path):
 
 
 def test_empty_slices_of_one_identifier_are_no_copies(save, tmp_path):
-    values = counts_of(1, 5, 8, 9)
+    values = counts_of(1, 7, 8, 9)
     values[0, :2] = 0
     for n, dataset in enumerate(pet_slices(values)):
         dataset.SOPInstanceUID = "1.2.3.4"
         save(dataset, f"{n}.dcm")
     (scan,) = read_studies([tmp_path]).studies[0].scans
-    assert scan.image.array.shape == (1, 5, 8, 9)
+    assert scan.image.array.shape == (1, 7, 8, 9)
 
 
 def two_days(save, first=None, second=None):

@@ -93,6 +93,7 @@ def pt_scan(paths: Sequence[Path], headers: Sequence[Dataset], state: State | No
             raise UnsupportedInputError(f"{path.name}: several frames in one PET file; export it as single slices.")
         pixels.append(frames[0])
     volume = volume_from_slices(grid, headers, pixels, name)
+    check_volume(volume, name)
     _refuse_no_counts(volume, name)
     findings = grid.findings
     modality = modality_of(headers[0])

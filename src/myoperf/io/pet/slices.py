@@ -12,7 +12,7 @@ from myoperf.geometry import affine_from_axes
 from myoperf.io.header import number, numbers, stated_numbers, text_of
 from myoperf.io.pet.dynamic import acquisition_moments_ms, activity_factors, frame_starts_ms
 from myoperf.io.planes import pixel_spacing_mm, plane_axes
-from myoperf.io.plausible import check_frames, check_position, check_volume
+from myoperf.io.plausible import check_frames, check_position
 from myoperf.io.scale import value_scale
 from myoperf.types import Finding, Float, Framing, Volume
 
@@ -120,9 +120,7 @@ def volume_from_slices(
         array[index] = value_scale(headers[position], name).apply(pixels[position])
     if grid.factors is not None:
         array *= grid.factors.astype(np.float32)[:, None, None, None]
-    volume = Volume(array, grid.lps_from_index)
-    check_volume(volume, name)
-    return volume
+    return Volume(array, grid.lps_from_index)
 
 
 def _same_orientation(header: Dataset, other: Dataset) -> bool:
