@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 SHARED ?= ../shared
 
-.PHONY: install demo test lint types contracts pages unit tools clean
+.PHONY: install demo test lint types contracts pages unit tools lock audit fuzz clean
 
 install: $(STAMP)
 
@@ -46,5 +46,21 @@ unit: install tools
 
 test: lint types contracts pages unit
 
+# What is locked: every distribution that constraints.txt pins, with the hashes of its files on PyPI.
+#   pip install --require-hashes -r requirements.lock && pip install --no-deps -e .
+AUDIT := $(VENV)-audit
+
+$(AUDIT)/bin/uv:
+	@$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install -q --disable-pip-version-check uv==0.13.9 pip-audit==2.10.1
+
+lock: $(AUDIT)/bin/uv
+	$(AUDIT)/bin/uv pip compile pyproject.toml --extra research --extra pretrained --extra dev -c constraints.txt \
+	  --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" -q -o requirements.lock
+
+# Compares what is locked with known vulnerabilities; needs PyPI's advisories, and fails without them.
+audit: $(AUDIT)/bin/uv
+	$(AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock --progress-spinner off
+
 clean:
-	rm -rf $(VENV) demo-report
+	rm -rf $(VENV) $(AUDIT) demo-report

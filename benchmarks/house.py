@@ -95,7 +95,7 @@ def kinds(source: Path) -> Counter[str]:
 def is_exempt(node: Function) -> bool:
     """Whether a function is a command of typer or compiled by numba."""
     names = ast.dump(ast.Module(body=[ast.Expr(d) for d in node.decorator_list], type_ignores=[]))
-    return any(word in names for word in ("'command'", "'callback'", "njit", "jit", "guvectorize"))
+    return any(word in names for word in ("'command'", "'callback'", "'kernel'", "njit", "jit", "guvectorize"))
 
 
 def long_functions(source: Path) -> Iterator[str]:

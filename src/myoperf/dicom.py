@@ -4,21 +4,26 @@ Parts of the standard (PS3.3, PS3.5, ...) are those of https://www.dicomstandard
 """
 
 import hashlib
-import os
+import logging
 import uuid
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.config import RAISE
-from pydicom.datadict import dictionary_VR
+from pydicom.datadict import dictionary_VM, dictionary_VR
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.multival import MultiValue
 from pydicom.uid import UID, ExplicitVRLittleEndian
 from pydicom.valuerep import validate_value
 
 from myoperf.errors import GeometryError, OutputExistsError
+from myoperf.files import whole_file
 from myoperf.types import State, Volume
 
 CodeTriplet = tuple[str, str, str]
@@ -34,10 +39,25 @@ STATE_CODES: Mapping[State, CodeTriplet] = {
 _IMPLEMENTATION = UID("2.25.91433146938446127318206116934264110533")
 
 
-def save_dataset(dataset: Dataset, path: Path) -> Path:
-    """Write a dataset as a DICOM file: first under a temporary name, then moved, so that no file is ever incomplete.
+def encode_dataset(dataset: Dataset) -> bytes:
+    """Return a dataset as the bytes of a DICOM file.
 
     File meta information (PS3.10 7.1) is added where the dataset has none.
+    """
+    if getattr(dataset, "file_meta", None) is None:
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        dataset.file_meta.ImplementationClassUID = _IMPLEMENTATION
+        dataset.file_meta.ImplementationVersionName = "MYOPERF"
+    buffer = BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def save_dataset(dataset: Dataset, path: Path) -> Path:
+    """Write a dataset as a DICOM file, whole or not at all (`encode_dataset`, `myoperf.files.whole_file`).
 
     Raises
     ------
@@ -46,19 +66,8 @@ def save_dataset(dataset: Dataset, path: Path) -> Path:
     """
     if path.exists():
         raise OutputExistsError(f"{path.name} exists already; choose another name or folder.")
-    if getattr(dataset, "file_meta", None) is None:
-        dataset.file_meta = FileMetaDataset()
-        dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        dataset.file_meta.ImplementationClassUID = _IMPLEMENTATION
-        dataset.file_meta.ImplementationVersionName = "MYOPERF"
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        dataset.save_as(partial, enforce_file_format=True)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as partial:
+        partial.write_bytes(encode_dataset(dataset))
     return path
 
 
@@ -80,13 +89,99 @@ def age_string(age_years: float) -> str:
 
 
 def valid_text(keyword: str, value: object) -> str:
-    """Return a value as text, empty where it is None or breaks its value representation, as some cameras write it."""
-    text = "" if value is None else str(value)
+    r"""Return a value in a form that its attribute may have (PS3.5 6.2); empty where there is none, or for None.
+
+    Cameras write identifiers that are too long, two where one may stand, sexes of their own, names with control
+    characters. Text loses what may not be in it and what is too long; of several values the first stays; a malformed
+    UID becomes one that follows from it; a sex other than M, F or O, and numbers and dates that are none, become empty.
+
+    Examples
+    --------
+    >>> valid_text("PatientSex", "U"), valid_text("PatientID", "ID\n7"), valid_text("PatientAge", "063Y")
+    ('', 'ID7', '063Y')
+    """
+    values = list(value) if isinstance(value, list | tuple | MultiValue) else [value]
+    if dictionary_VM(keyword) == "1":
+        del values[1:]
+    return "\\".join(_valid(keyword, "" if one is None else str(one)) for one in values)
+
+
+def faulty_values(header: Dataset) -> tuple[str, ...]:
+    """Return the keywords of the patient's and study's attributes whose values `valid_text` changes."""
+    with quiet_pydicom():
+        values = {keyword: element_value(header, keyword) for keyword in (*PATIENT_AND_STUDY, "StudyInstanceUID")}
+        return tuple(k for k, value in values.items() if value is not None and valid_text(k, value) != _written(value))
+
+
+def element_value(header: Dataset, keyword: str) -> object:
+    """Return an attribute's value, as text where it cannot be decoded by the rules of its kind; None where absent."""
     try:
-        validate_value(dictionary_VR(keyword), text, RAISE)
+        return header.get(keyword)
+    except (ValueError, TypeError, OverflowError, NotImplementedError):
+        raw = header.get_item(keyword)
+        value = getattr(raw, "value", None)
+        return value.decode("latin-1") if isinstance(value, bytes) else ""
+
+
+PATIENT_AND_STUDY = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "IssuerOfPatientID",
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "StudyDescription",
+)
+"""Attributes that results share with their source (PS3.3 C.7.1.1, C.7.2.1), apart from the study's UID."""
+
+_LONGEST = {"LO": 64, "SH": 16, "CS": 16, "ST": 1024, "LT": 10240}
+
+
+def _written(value: object) -> str:
+    """Return a value as a file has it: several values between backslashes."""
+    values = value if isinstance(value, list | tuple | MultiValue) else [value]
+    return "\\".join(str(one) for one in values)
+
+
+def _valid(keyword: str, text: str) -> str:
+    """Return one value in valid form."""
+    kind = dictionary_VR(keyword)
+    if keyword == "PatientSex":
+        return text if text in ("M", "F", "O") else ""
+    if kind in ("PN", *_LONGEST):
+        text = "".join(letter for letter in text if letter.isprintable() and letter != "\\")
+        longest = _LONGEST.get(kind, 64)
+        text = "=".join(group[:longest] for group in text.split("=")[:3]) if kind == "PN" else text[:longest]
+    try:
+        validate_value(kind, text, RAISE)
     except ValueError:
-        return ""
+        return uid_from("valid", text) if kind == "UI" else ""
     return text
+
+
+@contextmanager
+def quiet_pydicom() -> Iterator[None]:
+    """Suppress what pydicom and highdicom print: their warnings quote the values they are about."""
+    logs = [logging.getLogger(name) for name in ("pydicom", "highdicom")]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)
 
 
 def code_item(value: str, scheme: str, meaning: str) -> Dataset:

@@ -181,11 +181,11 @@ def test_an_empty_map_is_refused():
 
 
 def test_missing_or_changed_weights_are_refused(classifier, tmp_path):
-    with pytest.raises(MissingWeightsError, match="train polar"):
+    with pytest.raises(MissingWeightsError, match="not installed"):
         load_classifier(tmp_path)
     (tmp_path / "polar-classifier.safetensors").write_bytes(b"other")
     (tmp_path / "card.json").write_text(json.dumps(dict(classifier.card)))
-    with pytest.raises(InputError, match="do not match its card"):
+    with pytest.raises(InputError, match="not those of their card"):
         load_classifier(tmp_path)
 
 

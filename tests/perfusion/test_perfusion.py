@@ -1,5 +1,8 @@
 """Perfusion scores against hand calculation, and the limits they are measured by."""
 
+import zipfile
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -286,3 +289,56 @@ def test_the_limits_in_the_package_are_said_to_be_simulated_and_rest_on_enough_p
         assert {f.code for f in said} <= {"normal-limits-simulated", *(["normal-limits-nearest"] * (one.sex is None))}
         bare, _ = perfusion.choose_limits(held, state=one.state, sex=one.sex)
         assert bare.camera is None, "a camera that is not named gets the limits of any"
+
+
+def changed(tmp_path, **changes):
+    """Write the package's first limits with changes, and return the file."""
+    (limits, *_) = perfusion.shipped_limits()
+    path = tmp_path / "l.npz"
+    perfusion.write_limits(path, replace(limits, **changes))
+    return path
+
+
+def somewhere(array, value):
+    """Return an array with one value changed."""
+    array = array.copy()
+    array[3, 5] = value
+    return array
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        (lambda held: {"mean": somewhere(held.mean, np.nan)}, "finite"),
+        (lambda held: {"mean": somewhere(held.mean, -0.1)}, "above 0"),
+        (lambda held: {"mean": held.mean * 100}, "up to 2"),
+        (lambda held: {"sd": somewhere(held.sd, -1.0)}, "MAD"),
+        (lambda held: {"sd": somewhere(held.sd, 5.0)}, "below the mean"),
+        (lambda held: {"mad": somewhere(held.mad, -0.01)}, "MAD"),
+        (lambda held: {"mad": held.sd * 2}, "MAD"),
+        (lambda held: {"n": 3}, "10"),
+        (lambda held: {"n": "84"}, "whole number"),
+        (lambda held: {"top_ratio": 0.4}, "1 to 3"),
+        (lambda held: {"top_ratio": float("nan")}, "1 to 3"),
+        (lambda held: {"state": "exercise"}, "stress or rest"),
+        (lambda held: {"sex": "women"}, "M, F or null"),
+        (lambda held: {"camera": 7}, "text or null"),
+        (lambda held: {"provenance": ""}, "must be text"),
+        (lambda held: {key: getattr(held, key)[:2, :4] for key in ("mean", "sd", "mad")}, "samples"),
+    ],
+)
+def test_limits_with_impossible_values_are_refused_and_the_rule_is_named(tmp_path, change, rule):
+    (held, *_) = perfusion.shipped_limits()
+    with pytest.raises(InputError, match=rule):
+        perfusion.read_limits(changed(tmp_path, **change(held)))
+
+
+def test_possible_limits_are_read(tmp_path):
+    assert perfusion.read_limits(changed(tmp_path, sex=None, camera=None)).n >= 10
+
+
+def test_limits_that_unpack_to_much_are_refused_from_their_header(tmp_path):
+    with zipfile.ZipFile(tmp_path / "l.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("mean.npy", bytes(2**25))
+    with pytest.raises(InputError, match="unpacked"):
+        perfusion.read_limits(tmp_path / "l.npz")

@@ -1,13 +1,17 @@
 """Which models the main job uses, and that it says how they ran."""
 
+from importlib import resources
+
 import numpy as np
 import pytest
 import torch
 
-from myoperf.errors import InputError
+from myoperf.cards import read_weights
+from myoperf.errors import InputError, MissingWeightsError
 from myoperf.lv.engine import choose_engine
-from myoperf.pipeline import load_models
+from myoperf.pipeline import Models, load_models
 from myoperf.types import VESSELS, Diagnosis, LVFrame, Volume
+from support.ventricle import make_phantom
 
 
 def test_the_engine_of_the_network_is_recorded():
@@ -74,3 +78,53 @@ def test_a_diagnosis_claims_no_more_than_its_card_shows(monkeypatch, auc, p, ahe
     assert "where 75% of patients" in reason
     assert ("not shown to be better than TPD" in reason) is not ahead
     assert ("on 300 simulated patients, not tested on real ones" in reason) is ahead
+
+
+def test_a_missing_network_is_a_finding_and_not_silence(monkeypatch):
+    def missing(*_, **__):
+        raise MissingWeightsError("Not here.")
+
+    monkeypatch.setattr("myoperf.lv.network.load_network_lv", missing)
+    monkeypatch.setattr("myoperf.diagnosis.load_classifier", missing)
+    models = load_models()
+    assert [(f.code, f.severity) for f in models.findings] == [
+        ("lv-network-missing", "warning"),
+        ("classifier-missing", "warning"),
+    ]
+    assert models.weights == ()
+    assert models.find_lv is Models().find_lv
+    assert load_models(lv="classical", diagnosis=False).findings == ()
+
+
+def test_changed_weights_are_refused_before_they_are_used(monkeypatch, tmp_path):
+    shipped = resources.files("myoperf") / "weights" / "lv-compact"
+    changed = bytearray((shipped / "model.safetensors").read_bytes())
+    changed[-5] ^= 1
+    (tmp_path / "model.safetensors").write_bytes(changed)
+    (tmp_path / "card.json").write_bytes((shipped / "card.json").read_bytes())
+    monkeypatch.setattr("myoperf.pipeline.models._shipped", lambda name: tmp_path)
+    with pytest.raises(InputError, match="not those of their card"):
+        load_models(diagnosis=False)
+
+
+@pytest.mark.parametrize("card", ["", "[]", "{", '{"sha256": "0"}', "[" * 100_000])
+def test_a_damaged_card_is_refused(tmp_path, card):
+    (tmp_path / "w").write_bytes(b"weights")
+    (tmp_path / "card.json").write_text(card)
+    with pytest.raises(InputError, match="lacks"):
+        read_weights(tmp_path, "w")
+
+
+def test_one_and_two_threads_give_the_same_labels():
+    """Tolerance: one voxel in 10,000. Threads change the order of sums, and so the last digits of the network."""
+    phantom = make_phantom()
+    before, labels = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            models = load_models(diagnosis=False, engine="float32")
+            labels.append(models.segment_lv(phantom.volume, phantom.frame)[0].array)
+    finally:
+        torch.set_num_threads(before)
+    assert (labels[0] == 1).sum() > 1000
+    assert (labels[0] != labels[1]).mean() < 1e-4

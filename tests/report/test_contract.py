@@ -58,6 +58,7 @@ def test_keys_are_the_contracts(kind, request):
         "weights",
         "command",
         "seed",
+        "threads",
         "timings_s",
         "peak_memory_mb",
         "settings",

@@ -13,9 +13,11 @@ import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
+from pydicom.dataelem import RawDataElement
 
 from myoperf.errors import InputError, OutputExistsError
 from myoperf.io.header import encode_header
+from myoperf.pipeline import write_report
 from myoperf.report.dicom import Stamp, write_dicom_results
 from myoperf.report.dicom.codes import SEGMENTS
 from myoperf.types import Finding, Scores
@@ -218,6 +220,70 @@ def test_a_damaged_header_neither_stops_nor_leaks(tmp_path, gated):
     seg = pydicom.dcmread(tmp_path / "nameless/rest_seg.dcm")
     assert seg.StudyInstanceUID != header.StudyInstanceUID
     assert "ReferencedSeriesSequence" not in seg
+
+
+HOSTILE = {
+    "PatientName": "Zacha\x1b[2Jrias^Quen\ntin" + "n" * 70,
+    "PatientID": "P" * 65,
+    "PatientSex": "U",
+    "StudyInstanceUID": ["1.2.3", "1.2.4"],
+    "SeriesInstanceUID": "1.02.x",
+    "SpacingBetweenSlices": "abc",
+    "PatientWeight": "heavy",
+    "StudyID": "S" * 17,
+    "StudyTime": "noon",
+}
+"""Values that break DICOM's rules, as cameras write them."""
+
+
+def hostile_header(encoded):
+    """Return an encoded header with `HOSTILE` values in it, byte by byte as given."""
+    header = pydicom.dcmread(io.BytesIO(encoded))
+    for keyword, value in HOSTILE.items():
+        text = "\\".join([value] if isinstance(value, str) else value).encode()
+        tag = pydicom.datadict.tag_for_keyword(keyword)
+        kind = pydicom.datadict.dictionary_VR(tag)
+        header[tag] = RawDataElement(pydicom.tag.Tag(tag), kind, len(text), text, 0, False, True)
+    return encode_header(header, "source")
+
+
+def test_values_that_break_the_rules_are_made_valid(tmp_path, gated):
+    """Each object is valid to another program, belongs to one study and names its source the same way."""
+    scans = [replace(r.scan, source_headers=tuple(map(hostile_header, r.scan.source_headers))) for r in gated.results]
+    report = make_report([replace(r, scan=scan) for r, scan in zip(gated.results, scans, strict=True)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        paths = write_dicom_results(report, tmp_path, PDF)
+    assert len(paths) == len(gated.results) + 2
+    for path in paths:
+        dataset = pydicom.dcmread(path)
+        assert (dataset.PatientID, dataset.PatientSex) == ("P" * 64, "")
+        assert (dataset.StudyInstanceUID, dataset.StudyTime, dataset.StudyID) == ("1.2.3", "", "S" * 16)
+        assert str(dataset.PatientName) == ("Zacha[2Jrias^Quentin" + "n" * 70)[:64]
+        assert "PatientWeight" not in dataset
+        iod = {"sr.dcm": "Comprehensive3DSR", "report_pdf.dcm": "EncapsulatedPDF"}.get(path.name, "Segmentation")
+        assert (path.name, dciodvfy_errors(path, iod)) == (path.name, [])
+    references = pydicom.dcmread(tmp_path / "report_pdf.dcm").SourceInstanceSequence
+    assert all(item.ReferencedSOPInstanceUID.is_valid for item in references)
+
+
+def test_an_object_that_cannot_be_made_costs_nothing_else(tmp_path, gated, monkeypatch):
+    """The report, the other objects and a finding with the cause are there, but not the text of the error."""
+
+    def fails(*_, **__):
+        raise ValueError("Zacharias^Quentin")
+
+    monkeypatch.setattr("myoperf.report.dicom.build_seg", fails)
+    report = write_report(gated, tmp_path / "out", formats=("dicom", "json"))
+    assert {path.name for path in (tmp_path / "out" / "dicom").iterdir()} == {"sr.dcm", "report_pdf.dcm"}
+    missing = [finding for finding in report.findings if finding.code == "dicom-not-made"]
+    assert len(missing) == len(gated.results)
+    assert "_seg.dcm could not be made. ValueError in" in missing[0].message
+    assert "Zacharias" not in missing[0].message
+    monkeypatch.setattr("myoperf.report.dicom.build_pdf_object", fails)
+    report = write_report(gated, tmp_path / "second", formats=("dicom", "json"))
+    assert {path.name for path in (tmp_path / "second").iterdir()} == {"results.json"}
+    assert "report_pdf.dcm" in report.findings[-1].message
 
 
 def test_nifti_objects_share_one_new_study(tmp_path):

@@ -148,3 +148,12 @@ def test_a_place_or_a_seed_it_cannot_use_gives_no_traceback(tmp_path, where, see
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert [f.name for f in tmp_path.iterdir()] == ["p.csv"]
+
+
+def test_a_model_named_like_a_formula_is_text_in_the_tables(tmp_path):
+    predictions().rename(columns={"strong": "=HYPERLINK(1)"}).to_csv(tmp_path / "p.csv", index=False)
+    assert run(tmp_path / "p.csv", "-o", tmp_path / "out").returncode == 0
+    for table in (tmp_path / "out").glob("*.csv"):
+        cells = table.read_text().replace("\n", ",").split(",")
+        assert any("HYPERLINK" in cell for cell in cells), table.name
+        assert not any(cell.startswith("=") for cell in cells), table.name

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from myoperf.cli.app import Out, Overwrite, Quiet, app
-from myoperf.cli.console import one_of, stages
+from myoperf.cli.console import destination, one_of, stages
 from myoperf.cli.dry_run import describe_studies
-from myoperf.errors import InputError, MyoPerfError
+from myoperf.errors import InputError, describe_error
+from myoperf.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -110,8 +111,10 @@ def analyze(
         command=_command_line(),
     )
     own = read_limits_folder(limits) if limits is not None else ()
-    pipeline.check_free(out, overwrite=overwrite)
-    with stages(quiet=quiet) as announce:
+    with (
+        destination(out, lambda: pipeline.check_free(out, overwrite=overwrite)),
+        stages(quiet=quiet) as announce,
+    ):
         clock = pipeline.StageClock(announce)
         with clock.stage("read", "reading"):
             read = read_studies(
@@ -121,7 +124,7 @@ def analyze(
                 series=series or (),
             )
         for skipped in read.skipped:
-            typer.echo(f"skipped {skipped.file}: {skipped.reason}", err=True)
+            typer.echo(printable(f"skipped {skipped.file}: {skipped.reason}"), err=True)
         folders = [out] if len(read.studies) == 1 else [out / study.name for study in read.studies]
         if not dry_run:
             models = pipeline.load_models(device=device, diagnosis=diagnosis, lv=lv, engine=engine)
@@ -162,8 +165,7 @@ def _succeeds(study: Study, folder: Path, work: Callable[[Study, Path], None], *
     except Exception as error:
         if alone:
             raise
-        reason = str(error) if isinstance(error, MyoPerfError) else f"a fault in MyoPerf ({type(error).__name__})"
-        typer.echo(f"failed {folder.name}: {reason}", err=True)
+        typer.echo(f"failed {printable(folder.name)}: {describe_error(error)}", err=True)
         return False
     return True
 

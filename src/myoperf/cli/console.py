@@ -5,7 +5,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from myoperf.errors import InputError, OutputExistsError
+from myoperf.files import check_destination, lock_destination, sweep
 
 # rich.progress is imported where a bar is drawn: `myoperf --help` does without it.
 
@@ -34,6 +37,32 @@ def counting(what: str, *, quiet: bool, total: int | None = None) -> Iterator[Ca
         yield lambda done, whole=total: bar.update(task, completed=done, total=whole)
 
 
+@contextmanager
+def destination(path: Path, check: Callable[[], None] | None = None) -> Iterator[None]:
+    """Hold the right to write to a path while a command works; refuse at once what could not be written at its end.
+
+    What a killed run left there is removed and named on standard error.
+
+    Parameters
+    ----------
+    check
+        Raises where the path is not free. By default: unless it is new or an empty folder.
+
+    Raises
+    ------
+    OutputExistsError
+        When another run is writing to the path, or from `check`.
+    OSError
+        When the place cannot be written to.
+    """
+    check_destination(path)
+    with lock_destination(path):
+        for line in sweep(path):
+            typer.echo(line, err=True)
+        (check or (lambda: check_new(path)))()
+        yield
+
+
 def one_of(option: str, value: Any, choices: Sequence[Any]) -> Any:
     """Return the value of an option that must be one of a few."""
     if value not in choices:
@@ -42,6 +71,7 @@ def one_of(option: str, value: Any, choices: Sequence[Any]) -> Any:
 
 
 def check_new(out: Path, *, advice: str = "choose another with -o") -> None:
-    """Raise unless a folder is new or empty."""
+    """Raise unless a folder is new or empty, and its place can be written to."""
+    check_destination(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OutputExistsError(f"{out.name} exists and is not an empty folder; {advice}.")

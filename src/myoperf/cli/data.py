@@ -59,6 +59,7 @@ def _verify_pictures(entry: PublicSet, out: Path, *, quiet: bool) -> None:
 
     Exits with code 1 when a picture cannot be read.
     """
+    from myoperf.files import whole_file
     from myoperf.research.public_sets import keep_hashes
     from myoperf.research.slice_transformer.spect_mpi import PATIENTS, find_spect_mpi, read_spect_mpi
 
@@ -68,7 +69,10 @@ def _verify_pictures(entry: PublicSet, out: Path, *, quiet: bool) -> None:
     compared = keep_hashes(out, list(files.pictures.values()))
     with counting("pictures", quiet=quiet) as report:
         read, refused = read_spect_mpi(files, report=report)
-    with (out / "myoperf-pictures.csv").open("w", newline="", encoding="utf-8") as file:
+    with (
+        whole_file(out / "myoperf-pictures.csv", overwrite=True) as unfinished,
+        unfinished.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(("patient", "part", "abnormal", "read", "scale", "reason"))
         for key in files.pictures:

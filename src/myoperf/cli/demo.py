@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from myoperf.cli.app import Out, Overwrite, Quiet, app
-from myoperf.cli.console import stages
+from myoperf.cli.console import destination, stages
 
 
 @app.command()
@@ -25,11 +25,10 @@ def demo(
     from myoperf.io import read_studies
     from myoperf.phantom.cohort import simulate_cohort
 
-    pipeline.check_free(out, overwrite=overwrite)
-    out.parent.mkdir(parents=True, exist_ok=True)
     with (
+        destination(out, lambda: pipeline.check_free(out, overwrite=overwrite)),
         stages(quiet=quiet) as announce,
-        tempfile.TemporaryDirectory(prefix=f".{out.name}-simulated-", dir=out.parent) as scratch,
+        tempfile.TemporaryDirectory(prefix="myoperf-demo-") as scratch,
     ):
         announce("simulating a patient: projections of stress and rest")
         simulate_cohort(1, Path(scratch) / "cohort", seed=seed)

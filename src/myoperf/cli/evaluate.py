@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from myoperf.cli.app import Out, Quiet, app
-from myoperf.cli.console import check_new, stages
+from myoperf.cli.console import destination, stages
 from myoperf.errors import InputError
+from myoperf.text import table_cell
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from myoperf.stats.evaluation import Evaluation
 
 SHOWN = 8
@@ -42,21 +45,20 @@ def evaluate(
     PREDICTIONS.csv has the columns patient and truth (0 or 1), then one column of probabilities for each model, and may
     have a column vessel. Writes metrics with 95 % intervals, ROC curves, DeLong's test, bootstrap and calibration.
     """
-    from myoperf.pipeline.delivery import write_whole_folder
+    from myoperf.files import whole_folder
     from myoperf.stats import evaluation
     from myoperf.stats.predictions import read_factors, read_predictions
 
     if not 0 < threshold < 1:
         raise InputError(f"--threshold lies between 0 and 1; got {threshold}.")
-    check_new(out)
-    with stages(quiet=quiet) as announce:
+    with destination(out), stages(quiet=quiet) as announce:
         announce("reading")
         read = read_predictions(predictions)
         parts = None if factors is None else read_factors(factors, read.models)
         announce(f"{len(read.models)} models, {read.truth.size} rows")
         done = evaluation.evaluate(read, threshold=threshold, resamples=resamples, seed=seed)
         announce("tables and plots")
-        with write_whole_folder(out) as folder:
+        with whole_folder(out) as folder:
             _write(done, folder, parts)
     for note in done.notes if not quiet else ():
         typer.echo(f"note: {note}", err=True)
@@ -71,18 +73,22 @@ def _write(done: Evaluation, folder: Path, factors: Mapping[str, Sequence[str]] 
     from myoperf.stats.evaluation import calibration_table, factor_table, model_curves
 
     models = done.predictions.models
-    done.metrics.to_csv(folder / "metrics.csv", index=False)
-    done.delong.to_csv(folder / "delong.csv", index=False)
+
+    def write_table(frame: pd.DataFrame, name: str) -> None:
+        frame.map(table_cell).rename(columns=table_cell).to_csv(folder / name, index=False)
+
+    write_table(done.metrics, "metrics.csv")
+    write_table(done.delong, "delong.csv")
     areas = done.metrics["auc"].to_numpy()[: len(models)]
     np.savez_compressed(folder / "bootstrap.npz", models=np.array(models), auc=done.auc_samples.astype(np.float32))
     shown = np.argsort(-areas, kind="stable")[:SHOWN]
     curves = {models[i]: model_curves(done.predictions, int(i)) for i in shown}
     calibration = calibration_table(done.predictions)
-    calibration.to_csv(folder / "calibration.csv", index=False)
+    write_table(calibration, "calibration.csv")
     table = None
     if factors is not None:
         table = factor_table(factors, areas, done.auc_samples, seed=done.seed)
-        table.to_csv(folder / "factors.csv", index=False)
+        write_table(table, "factors.csv")
     method = f"{done.resamples} bootstrap resamples by patient, seed {done.seed}; threshold {done.threshold:g}."
     note = " ".join([method, *done.notes])
     write_evaluation_page(done.metrics, done.delong, calibration, curves, folder, note=note, factors=table)

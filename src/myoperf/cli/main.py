@@ -3,33 +3,29 @@
 Only typer loads here. A command imports the package's parts when it runs, so that ``myoperf --help`` answers at once.
 """
 
-import errno
+import logging
+import os
+import signal
 import sys
-from pathlib import Path
-from typing import Annotated
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Annotated, Never
 
 import typer
 
 from myoperf import __version__
 from myoperf.cli import analyze, data, demo, evaluate, models, normals, reconstruct, simulate, study, train
 from myoperf.cli.app import app
-from myoperf.errors import MyoPerfError
+from myoperf.errors import describe_error
 
 COMMANDS = (analyze, demo, reconstruct, evaluate, simulate, normals, data, models, train, study)
 """Modules whose import registers a command."""
 
-_DISK_ERRORS = (
-    errno.EACCES,
-    errno.EEXIST,
-    errno.EISDIR,
-    errno.ENAMETOOLONG,
-    errno.ENOENT,
-    errno.ENOSPC,
-    errno.ENOTDIR,
-    errno.EPERM,
-    errno.EROFS,
-)
-"""Errors of a disk or a path, not of the program: reported in one line."""
+_QUOTES_HEADERS = ("pydicom", "highdicom", "nibabel.global")
+"""Loggers of libraries whose messages quote values from files, and so a patient's data."""
+_FAILED = 2
 
 
 def _show_version(wanted: bool) -> None:
@@ -43,23 +39,80 @@ def _main(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option(
+            "--debug", help="Show where an error came from; may quote a patient's data. Goes anywhere in the line."
+        ),
+    ] = False,
 ) -> None:
     """Myocardial perfusion SPECT and PET: from the camera's files to the report. Research use only."""
 
 
 def run() -> None:
-    """Run the command line; an error that MyoPerf expects becomes one line and exit code 2."""
+    """Run the command line: any error becomes one line with a code on standard error, and exit code 2.
+
+    What the process writes is for its owner only. SIGINT, SIGTERM and SIGHUP end it as an error does, so that temporary
+    files are removed.
+    """
+    debug = "--debug" in sys.argv
+    sys.argv = [word for word in sys.argv if word != "--debug"]
+    with _private_files(), _ended_by_signals(), nullcontext() if debug else _silent_libraries():
+        try:
+            app()
+        except Exception as error:
+            if debug:
+                traceback.print_exc()
+            _end(describe_error(error), _FAILED)
+
+
+@contextmanager
+def _private_files() -> Iterator[None]:
+    """Give group and others no permission to new files; the user's umask may be stricter."""
+    before = os.umask(0o077)
+    os.umask(before | 0o077)
     try:
-        app()
-    except MyoPerfError as error:
-        typer.echo(f"myoperf: {error}", err=True)
-        sys.exit(2)
-    except OSError as error:
-        if error.errno not in _DISK_ERRORS:
-            raise
-        named = f" ({Path(str(error.filename)).name})" if error.filename else ""
-        typer.echo(f"myoperf: {error.strerror}{named}; choose files and folders that can be used.", err=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("myoperf: stopped", err=True)
-        sys.exit(130)
+        yield
+    finally:
+        os.umask(before)
+
+
+@contextmanager
+def _silent_libraries() -> Iterator[None]:
+    """Keep libraries from printing values of files; what matters of these becomes a finding or an error."""
+    loggers = [logging.getLogger(name) for name in _QUOTES_HEADERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let signals end the program by an exception, so that everything open is closed; those ignored stay ignored."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    heeded = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}  # as under nohup
+    for number in heeded:
+        signal.signal(number, _stop)
+    try:
+        yield
+    finally:
+        for number, handler in heeded.items():
+            signal.signal(number, handler)
+
+
+def _stop(number: int, _: object) -> Never:
+    """End the program by an exception; a second signal does not disturb it."""
+    signal.signal(number, signal.SIG_IGN)
+    _end(f"stopped [{signal.Signals(number).name}]", 128 + number)
+
+
+def _end(line: str, code: int) -> Never:
+    typer.echo(f"myoperf: {line}", err=True)
+    sys.exit(code)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from myoperf.cli.app import Quiet, app
-from myoperf.cli.console import counting
+from myoperf.cli.console import counting, destination
 from myoperf.errors import InputError, OutputExistsError
 
 normals = typer.Typer(help="Normal limits: build them from normal studies, list them.", no_args_is_help=True)
@@ -44,6 +44,7 @@ def build(
     FOLDER has one sub-folder of files for each patient with a low likelihood of disease. Their polar maps are pooled to
     mean and spread.
     """
+    from myoperf.files import add_to_folder
     from myoperf.perfusion import write_limits
     from myoperf.perfusion.normal_limits import MIN_MAPS
     from myoperf.pipeline.normals import measure_normals, patient_folders, pool_normals
@@ -55,9 +56,10 @@ def build(
     folders = patient_folders(folder)
     if len(folders) < MIN_MAPS:
         raise InputError(f"Normal limits need {MIN_MAPS} patients or more; {folder.name} has {len(folders)}.")
-    if out.exists() and any(out.glob(f"{name}-*.npz")):
-        raise OutputExistsError(f"{out.name} already holds limits named {name}; choose another --name or folder.")
-    with counting("normals", quiet=quiet, total=len(folders)) as progress:
+    with (
+        destination(out, lambda: _check_free(out, name)),
+        counting("normals", quiet=quiet, total=len(folders)) as progress,
+    ):
         pooled = measure_normals(folders, workers=workers, progress=progress)
     counts = f"{pooled.failed} failed, {pooled.doubtful} left out as doubtful"
     source = f"{provenance}; {pooled.studies} studies, {counts}"
@@ -69,10 +71,17 @@ def build(
             f"No state has {MIN_MAPS} maps, too few for normal limits: {len(pooled.maps)} maps of {pooled.studies} "
             f"patients, {counts}."
         )
-    out.mkdir(parents=True, exist_ok=True)
+    with add_to_folder(out) as partial:
+        for one in limits:
+            write_limits(partial / f"{one.name}.npz", one)
     for one in limits:
-        write_limits(out / f"{one.name}.npz", one)
         typer.echo(f"{one.name}: n = {one.n}")
+
+
+def _check_free(out: Path, name: str) -> None:
+    """Raise where a folder already has limits of this name."""
+    if any(out.glob(f"{name}-*.npz")):
+        raise OutputExistsError(f"{out.name} already holds limits named {name}; choose another --name or folder.")
 
 
 @normals.command()

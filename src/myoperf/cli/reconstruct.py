@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from myoperf.cli.app import Overwrite, Quiet, app
-from myoperf.cli.console import one_of, stages
+from myoperf.cli.console import destination, one_of, stages
 from myoperf.errors import InputError, OutputExistsError
 
 
@@ -41,14 +41,13 @@ def reconstruct(
     FILE holds the projections (NM DICOM, TOMO or GATED TOMO). Gates are kept.
     """
     from myoperf import recon
+    from myoperf.files import whole_file
     from myoperf.io import read_nifti, read_studies, write_nifti
     from myoperf.types import Projections
 
     responses = {"ge-lehr": recon.GE_LEHR, "siemens-lehr": recon.SIEMENS_LEHR}
     if not out.name.endswith((".nii", ".nii.gz")):
         raise InputError(f"The output must end in .nii.gz or .nii; got {out.name}.")
-    if out.exists() and not overwrite:
-        raise OutputExistsError(f"{out.name} exists; choose another name, or --overwrite.")
     options = recon.ReconOptions(
         iterations=iterations,
         subsets=subsets,
@@ -57,7 +56,7 @@ def reconstruct(
         butterworth_order=order,
         psf=None if psf is None else responses[one_of("--psf", psf, tuple(responses))],
     )
-    with stages(quiet=quiet) as announce:
+    with destination(out, lambda: _check_free(out, overwrite=overwrite)), stages(quiet=quiet) as announce:
         announce("reading")
         image = read_studies([file]).studies[0].scans[0].image
         if not isinstance(image, Projections):
@@ -65,6 +64,14 @@ def reconstruct(
         announce("reconstruction")
         density = read_nifti(attenuation) if attenuation else None
         volume = recon.reconstruct(image, options, attenuation=density).volume
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_nifti(out, volume)
+        with whole_file(out, overwrite=overwrite) as partial:
+            write_nifti(partial, volume)
     typer.echo(str(out))
+
+
+def _check_free(out: Path, *, overwrite: bool) -> None:
+    """Raise unless a file may be written to `out`."""
+    if out.is_dir():
+        raise OutputExistsError(f"{out.name} is a folder; choose the name of a file.")
+    if out.exists() and not overwrite:
+        raise OutputExistsError(f"{out.name} exists; choose another name, or --overwrite.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from myoperf.cli.app import Quiet, app
-from myoperf.cli.console import counting, one_of
+from myoperf.cli.console import counting, destination, one_of
 from myoperf.errors import InputError
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def simulate(
             dose=one_of("--dose", dose, DOSES),
         ),
     )
-    with counting("simulating", quiet=quiet, total=n) as progress:
+    with destination(out), counting("simulating", quiet=quiet, total=n) as progress:
         table = simulate_cohort(n, out, seed=seed, options=options, workers=workers, progress=progress)
     typer.echo(str(table))
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +15,11 @@ from safetensors.torch import load as load_tensors
 from scipy.special import expit
 from torch import Tensor
 
+from myoperf.cards import read_weights
 from myoperf.diagnosis.explain import occlusion_map
 from myoperf.diagnosis.inputs import clinical_row, on_grid, scale_maps
 from myoperf.diagnosis.network import CLINICAL, PolarClassifier, network_input
-from myoperf.errors import InputError, MissingWeightsError
+from myoperf.errors import InputError
 from myoperf.types import VESSELS, Diagnosis, Float, ScanResult, Study
 
 NAME = "polar-classifier"
@@ -211,18 +209,10 @@ def load_classifier(folder: Path | None = None) -> Classifier:
     InputError
         If the weights are not those the card describes.
     """
-    home: Traversable | Path = folder or resources.files("myoperf").joinpath("weights", NAME)
-    try:
-        data = home.joinpath("polar-classifier.safetensors").read_bytes()
-        card = json.loads(home.joinpath("card.json").read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MissingWeightsError(
-            "The polar classifier's weights are missing; make them with 'myoperf train polar'."
-        ) from error
-    digest = hashlib.sha256(data).hexdigest()
-    if card.get("sha256") != digest:
-        raise InputError("The polar classifier's weights do not match its card; install both together.")
-    return classifier_from(load_tensors(data), card, digest)
+    data, card = read_weights(
+        folder or resources.files("myoperf").joinpath("weights", NAME), "polar-classifier.safetensors"
+    )
+    return classifier_from(load_tensors(data), card, str(card["sha256"]))
 
 
 def classifier_from(tensors: Mapping[str, Tensor], card: Mapping[str, Any], sha256: str) -> Classifier:

@@ -10,12 +10,12 @@ Images are read through a flat view with strides worked out once, which keeps th
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from myoperf.kernels import kernel
 from myoperf.types import Float, Float32
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _blend_checked(
     flat: Any, frame_start: int, shape: Any, plane: float, row: float, column: float, outside: float
 ) -> float:
@@ -37,7 +37,7 @@ def _blend_checked(
     return total
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _blend_inside(
     flat: Any, frame_start: int, rows: int, columns: int, plane: float, row: float, column: float
 ) -> float:
@@ -53,7 +53,7 @@ def _blend_inside(
     return float((1.0 - to_plane) * near_value + to_plane * far_value)
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def sample_points(image: Float32, matrix: Float, points: Float, outside: float, out: Float32) -> None:
     """Interpolate every frame at points.
 
@@ -87,7 +87,7 @@ def sample_points(image: Float32, matrix: Float, points: Float, outside: float, 
                 out[f, n] = _blend_checked(flat, f * size, shape, plane, row, column, outside)
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _inner_run(start: float, step: float, size: int, columns: int) -> tuple[int, int]:
     """Return the columns [first, end) of a grid line that surely lie within [0, size - 1) of one image axis.
 
@@ -102,7 +102,7 @@ def _inner_run(start: float, step: float, size: int, columns: int) -> tuple[int,
     return first, max(end, first)
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def sample_grid(image: Float32, matrix: Float, out: Float32) -> None:
     """Interpolate every frame on a grid, 0 beyond the image.
 

@@ -6,11 +6,8 @@ own warnings quote values, so they are suppressed.
 
 import copy
 import io
-import logging
 import re
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
@@ -28,27 +25,15 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from myoperf.dicom import element_value, faulty_values, quiet_pydicom, valid_text
 from myoperf.errors import InputError
 from myoperf.io.files import archive_members, inflate, open_file, what_else
 from myoperf.io.plausible import check_image_size
 from myoperf.io.quirks import height_in_metres
+from myoperf.text import printable
 from myoperf.types import Finding, Scan, Study
 
 _LARGEST_DEFLATED = 2**30
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Suppress pydicom's warnings and log, which quote the values they are about."""
-    log = logging.getLogger("pydicom")
-    level = log.level
-    log.setLevel(logging.CRITICAL + 1)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.setLevel(level)
 
 
 def read_header(path: Path) -> Dataset:
@@ -65,9 +50,9 @@ def read_header(path: Path) -> Dataset:
         dataset = Dataset()
         if _begins_like_dicom(start):
             _refuse_large_deflated(stream, path.name)
-            with _quiet(), suppress(Exception):  # on arbitrary bytes a parser raises anything; its text may quote them
+            with quiet_pydicom(), suppress(Exception):  # on arbitrary bytes a parser raises anything
                 dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=True)
-    with _quiet():
+    with quiet_pydicom():
         try:
             is_index = "DirectoryRecordSequence" in dataset
             looks_dicom = is_index or ("SOPClassUID" in dataset and bool(str(dataset.SOPClassUID)))
@@ -106,7 +91,7 @@ def read_frames(path: Path) -> NDArray[Any]:
     """
     with open_file(path) as stream:
         try:
-            with _quiet():
+            with quiet_pydicom():
                 _refuse_large_deflated(stream, path.name)
                 dataset = pydicom.dcmread(stream, force=True)
         except InputError:
@@ -120,7 +105,7 @@ def read_frames(path: Path) -> NDArray[Any]:
     )
     check_image_size(frames, rows, columns, path.name)
     try:
-        with _quiet():
+        with quiet_pydicom():
             _complete_meta(dataset, path.name)
             array = dataset.pixel_array
     except InputError:
@@ -155,7 +140,7 @@ def _complete_meta(dataset: Dataset, name: str) -> None:
 
 def _why_undecodable(dataset: Dataset, name: str, error: Exception) -> str:
     """Return in one line why the pixels could not be decoded, without the decoder's own text."""
-    with _quiet():
+    with quiet_pydicom():
         syntax = UID((getattr(dataset, "file_meta", None) or {}).get("TransferSyntaxUID", ""))
     if not syntax.is_transfer_syntax and syntax:
         return f"{name}: an unknown transfer syntax; export it uncompressed, RLE or JPEG lossless."
@@ -176,7 +161,7 @@ def encode_header(dataset: Dataset, name: str) -> bytes:
         When the header is damaged.
     """
     header = Dataset()
-    with _quiet():
+    with quiet_pydicom():
         try:
             for tag in dataset.keys():  # noqa: SIM118  (iterating a Dataset decodes every element)
                 if int(tag) not in _PIXEL_TAGS and int(tag) >> 16 > 2:
@@ -210,18 +195,18 @@ def copied_header(dataset: Dataset) -> Dataset:
 
 
 def text_of(dataset: Dataset, keyword: str) -> str:
-    """Return an attribute as text; empty where it is absent."""
-    with _quiet():
+    """Return an attribute as text on one line, safe to show; empty where it is absent."""
+    with quiet_pydicom():
         try:
             value = dataset.get(keyword, "")
         except Exception:
             return ""
-    return "" if value is None else str(value).strip()
+    return "" if value is None else printable(str(value).replace("\0", ""))
 
 
 def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
     """Return an attribute's numbers; empty where it is absent, not numeric or not finite."""
-    with _quiet():
+    with quiet_pydicom():
         try:
             value = dataset.get(keyword)
             if value is None or isinstance(value, str):
@@ -277,7 +262,7 @@ def _has_value(dataset: Dataset, keyword: str) -> bool:
 
 def items(dataset: Dataset, keyword: str) -> tuple[Dataset, ...]:
     """Return the items of a sequence; none where it is absent."""
-    with _quiet():
+    with quiet_pydicom():
         try:
             return tuple(dataset.get(keyword) or ())
         except Exception:
@@ -317,11 +302,22 @@ def study_of(dataset: Dataset, scans: tuple[Scan, ...], findings: tuple[Finding,
     weight = number(dataset, "PatientWeight")
     return Study(
         scans,
-        study_uid=text_of(dataset, "StudyInstanceUID") or None,
+        study_uid=valid_text("StudyInstanceUID", element_value(dataset, "StudyInstanceUID")) or None,
         patient_id=text_of(dataset, "PatientID") or None,
         sex=cast("Literal['M', 'F', 'O']", sex) if sex in ("M", "F", "O") else None,
         age_years=age_years(dataset),
         height_m=height_in_metres(number(dataset, "PatientSize")),
         weight_kg=weight if weight is not None and 1.0 <= weight <= 500.0 else None,
-        findings=findings,
+        findings=(*findings, *_check_values(dataset)),
     )
+
+
+def _check_values(dataset: Dataset) -> tuple[Finding, ...]:
+    """Return a finding where identifiers or clinical values break DICOM's rules: a warning for keys."""
+    faulty = faulty_values(dataset)
+    if not faulty:
+        return ()
+    names = ", ".join(dictionary_description(keyword) for keyword in faulty)
+    text = f"Values in the file that break DICOM's rules stand in valid form, or empty, in the DICOM results: {names}."
+    keys = {"PatientName", "PatientID", "StudyInstanceUID"}
+    return (Finding("dicom-values", "warning" if keys & set(faulty) else "info", text),)

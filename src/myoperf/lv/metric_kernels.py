@@ -3,13 +3,14 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from myoperf.kernels import kernel
 
 Flat = NDArray[np.int64]
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def mark_edges(mask: Any, margin: Any, marked: Any, places: Flat) -> int:
     """Mark the voxels of a mask that have a face on the outside or on the array's end; return their number.
 
@@ -46,7 +47,7 @@ def mark_edges(mask: Any, margin: Any, marked: Any, places: Flat) -> int:
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def search_nearby(places: Flat, marked: Any, steps: Flat, distances: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the distance from each place to the nearest marked voxel; -1 where none lies within the steps.
 

@@ -1,7 +1,6 @@
 """Find, turn and segment the left ventricle by a small network; the classical method takes over where it fails."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import Tensor
 
-from myoperf.errors import AnalysisError, MissingWeightsError
+from myoperf.cards import read_weights
+from myoperf.errors import AnalysisError
 from myoperf.geometry import angle_deg, index_from_lps, largest_piece, transform_points
 from myoperf.lv.compact_network import LVCompact, matrix_from_six
 from myoperf.lv.engine import CPU, Engine, Runner, build_runner
@@ -92,7 +92,7 @@ class NetworkLV:
     """
 
     net: LVCompact
-    card: dict[str, Any]
+    card: Mapping[str, Any]
     runner: Runner | None = None
 
     def find_lv(self, volume: Volume, *, fall_back: bool = True) -> LVFit:
@@ -239,7 +239,7 @@ class NetworkLV:
 
 
 def load_network_lv(folder: Path, *, engine: Engine = "auto", device: torch.device = CPU) -> NetworkLV:
-    """Read ``model.safetensors`` and ``card.json``.
+    """Read ``model.safetensors`` and ``card.json``, and check one against the other.
 
     Parameters
     ----------
@@ -253,17 +253,13 @@ def load_network_lv(folder: Path, *, engine: Engine = "auto", device: torch.devi
     MissingWeightsError
         If the folder has no weights.
     InputError
-        For an unknown engine, or for OpenVINO if it is not installed.
+        When the weights are not those of the card; for an unknown engine, or for OpenVINO if it is not installed.
     """
-    file = folder / "model.safetensors"
-    if not file.is_file() or not (folder / "card.json").is_file():
-        raise MissingWeightsError(
-            f"Weights {folder.name!r} are not installed; model.safetensors and card.json were expected."
-        )
+    data, card = read_weights(folder, "model.safetensors")
     net = LVCompact()
-    net.load_state_dict(load_file(file), strict=True)
+    net.load_state_dict(load(data), strict=True)
     net.eval()
-    return NetworkLV(net, json.loads((folder / "card.json").read_text()), build_runner(net, engine, device=device))
+    return NetworkLV(net, card, build_runner(net, engine, device=device))
 
 
 def _tensors(volume: Volume) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,8 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib import resources
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from myoperf.errors import InputError
+from myoperf.text import printable
 from myoperf.types import Finding, Float, NormalLimitsInfo, PolarMap, State
 
 LIMIT_MADS = 3.0
@@ -203,7 +205,7 @@ def write_limits(path: Path, limits: NormalLimits) -> None:
 
 
 def read_limits(source: Path | bytes) -> NormalLimits:
-    """Read limits that `write_limits` wrote.
+    """Read limits that `write_limits` wrote, and check that their values are possible.
 
     Parameters
     ----------
@@ -213,23 +215,72 @@ def read_limits(source: Path | bytes) -> NormalLimits:
     Raises
     ------
     InputError
-        When the file is not one of normal limits, or is damaged.
+        When the file is not one of normal limits, is damaged, or has values that no normal patients can give; the
+        message names the first.
     """
-    label = source.name if isinstance(source, Path) else "The file"
+    label = printable(source.name) if isinstance(source, Path) else "The file"
     try:
         content = source if isinstance(source, bytes) else source.read_bytes()
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > _LARGEST_FILE:
+            raise InputError(f"{label} holds {size} bytes unpacked; normal limits have at most {_LARGEST_FILE}.")
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             about = dict(json.loads(str(stored["about"])))
             arrays = {key: stored[key].astype(np.float64) for key in ("mean", "sd", "mad")}
-    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise InputError(f"{label} holds no normal limits ({type(error).__name__}).") from error
     if about.pop("schema", None) != _SCHEMA:
         raise InputError(f"{label} is not of the schema {_SCHEMA}.")
     if set(about) != set(_FIELDS):
         raise InputError(
-            f"{label} is damaged: normal limits hold {', '.join(_FIELDS)}; got {', '.join(sorted(about))}."
+            f"{label} is damaged: normal limits hold {', '.join(_FIELDS)}; got {printable(', '.join(sorted(about)))}."
         )
+    wrong = _first_wrong(about, arrays)
+    if wrong:
+        raise InputError(f"{label} cannot be normal limits: {wrong}. Build them again by `myoperf normals build`.")
     return NormalLimits(**about, **arrays)
+
+
+_LARGEST_FILE = 2**24
+_LARGEST_GRID = (512, 1024)
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    KeyError,
+    NotImplementedError,
+    RecursionError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What json, numpy and zipfile raise for files that are damaged, encrypted or something else."""
+
+
+def _first_wrong(about: Mapping[str, object], arrays: Mapping[str, Float]) -> str:
+    """Return what is impossible about limits, with what was expected; empty where nothing is."""
+    texts = ("name", "version", "provenance", "licence")
+    mean, sd, mad = (arrays[key] for key in ("mean", "sd", "mad"))
+    n, top = about["n"], about["top_ratio"]
+    grids = (BLOCK, mean.shape, _LARGEST_GRID)
+    checks = {
+        f"{' and '.join(texts)} must be text": all(isinstance(about[t], str) and about[t] for t in texts),
+        "the state must be stress or rest": about["state"] in ("stress", "rest"),
+        "the sex must be M, F or null": about["sex"] in ("M", "F", None),
+        "tracer and camera must be text or null": all(isinstance(about[t], str | None) for t in ("tracer", "camera")),
+        f"n must be a whole number from {MIN_MAPS}": isinstance(n, int) and n >= MIN_MAPS and n is not True,
+        "the top ratio must lie from 1 to 3": isinstance(top, int | float) and 1 <= top <= 3,
+        "mean, SD and MAD must share one (rings, angles)": mean.ndim == 2 and mean.shape == sd.shape == mad.shape,
+        f"the grid must have {BLOCK[0]} x {BLOCK[1]} to {_LARGEST_GRID[0]} x {_LARGEST_GRID[1]} samples": mean.ndim == 2
+        and all(least <= size <= most for least, size, most in zip(*grids, strict=True)),
+        "all values must be finite": all(np.isfinite(array).all() for array in arrays.values()),
+        "the mean must lie above 0 and up to 2": bool(((mean > 0) & (mean <= 2)).all()),
+        "the MAD must lie from 0 to the SD": mad.shape == sd.shape and bool(((mad >= 0) & (mad <= sd + 1e-3)).all()),
+        "the SD must be below the mean": sd.shape == mean.shape and bool((sd < mean).all()),
+    }
+    return next((rule for rule, kept in checks.items() if not kept), "")
 
 
 def read_limits_folder(folder: Path) -> tuple[NormalLimits, ...]:

@@ -12,11 +12,11 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from myoperf.geometry import index_from_lps, transform_points
+from myoperf.kernels import kernel
 from myoperf.phantom.parts import EllipsoidShape, Torso, Tube
 from myoperf.phantom.records import Grid, PatientModel
 from myoperf.types import Float, Float32
@@ -43,7 +43,7 @@ def _window(grid: Grid, centre: Float, reach: Float | float) -> NDArray[np.int64
     return grid.bounds(transform_points(index_from_lps(grid.lps_from_index), corners))
 
 
-@numba.njit(cache=True, fastmath=True)
+@kernel(fastmath=True)
 def _paint_ellipsoid(out: Any, affine: Any, window: Any, centre: Any, unit_from_mm: Any, voxel_mm: float) -> None:
     """Raise each voxel of a window to its share of an ellipsoid; `unit_from_mm` maps its surface to the unit sphere.
 
@@ -72,7 +72,7 @@ def _paint_ellipsoid(out: Any, affine: Any, window: Any, centre: Any, unit_from_
                     out[i, j, k] = share
 
 
-@numba.njit(cache=True, fastmath=True)
+@kernel(fastmath=True)
 def _paint_capsule(
     out: Any, bright: Any, affine: Any, window: Any, start: Any, stop: Any, radius: float, level: float, voxel_mm: float
 ) -> None:
@@ -98,7 +98,7 @@ def _paint_capsule(
 _HALF_WIDTH, _HALF_DEPTH, _POWER, _WAIST, _CHEST_WALL, _LEFT_DOME, _RIGHT_DOME = range(7)
 
 
-@numba.njit(cache=True, fastmath=True)
+@kernel(fastmath=True)
 def _outline(x: float, y: float, z: float, trunk: Any, inset_mm: float) -> Any:
     """Return the signed distance to the body's superelliptic outline shrunk by an inset, to first order."""
     grow = 1.0 + trunk[_WAIST] * z
@@ -111,7 +111,7 @@ def _outline(x: float, y: float, z: float, trunk: Any, inset_mm: float) -> Any:
     return (radius - 1.0) / np.sqrt(gx * gx + gy * gy)
 
 
-@numba.njit(cache=True, fastmath=True)
+@kernel(fastmath=True)
 def _dome(x: float, y: float, trunk: Any) -> Any:
     """Return the height of the diaphragm: the smooth maximum of two domes, parabolas about the lungs' middles."""
     right = trunk[_RIGHT_DOME] - 0.0042 * ((x + 0.48 * trunk[_HALF_WIDTH]) ** 2 + 0.8 * y * y)
@@ -120,7 +120,7 @@ def _dome(x: float, y: float, trunk: Any) -> Any:
     return 0.5 * (right + left) + 0.5 * np.sqrt(gap * gap + 144.0)
 
 
-@numba.njit(cache=True, fastmath=True)
+@kernel(fastmath=True)
 def _compose(layers: Any, breasts: Any, hollow: Any, affine: Any, trunk: Any, voxel_mm: float) -> None:
     """Cut lungs and abdomen at rib cage and diaphragm, add the body, and give each layer what the earlier left.
 

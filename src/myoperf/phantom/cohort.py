@@ -3,8 +3,6 @@
 import csv
 import json
 import multiprocessing
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -14,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from myoperf.errors import InputError, OutputExistsError
+from myoperf.files import whole_file, whole_folder
 from myoperf.phantom.cohort_files import truth_json, write_arrays, write_dicom, write_labels, write_nifti_volumes
 from myoperf.phantom.cohort_scans import CohortOptions, scan_patient
 from myoperf.phantom.population import draw_patient
@@ -69,7 +68,7 @@ def simulate_cohort(
         if progress is not None:
             progress(len(rows))
     table = out / "cohort.csv"
-    with table.open("w", newline="", encoding="utf-8") as file:
+    with whole_file(table) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
@@ -82,22 +81,19 @@ def _write_patient(index: int, out: Path, seed: int, options: CohortOptions) -> 
     patient = draw_patient(rng, options.population)
     known = truth(patient)
     name = f"patient-{index:04d}"
-    partial = out / f".{name}.{os.getpid()}"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     scans = scan_patient(patient, _STATES, rng, options)
-    if options.as_ == "dicom":
-        write_dicom(partial, name, seed, patient, scans, options)
-        if options.reconstructed:
-            write_nifti_volumes(partial, scans)
-    elif options.as_ == "nifti":
-        write_nifti_volumes(partial / "nifti", scans)
-    else:
-        write_arrays(partial, patient, known, scans)
-    write_labels(partial, patient, scans)
-    contents = truth_json(patient, known, seed=seed, index=index, scans=scans)
-    (partial / "truth.json").write_text(json.dumps(contents, indent=1) + "\n", encoding="utf-8")
-    partial.replace(out / name)
+    with whole_folder(out / name) as partial:
+        if options.as_ == "dicom":
+            write_dicom(partial, name, seed, patient, scans, options)
+            if options.reconstructed:
+                write_nifti_volumes(partial, scans)
+        elif options.as_ == "nifti":
+            write_nifti_volumes(partial / "nifti", scans)
+        else:
+            write_arrays(partial, patient, known, scans)
+        write_labels(partial, patient, scans)
+        contents = truth_json(patient, known, seed=seed, index=index, scans=scans)
+        (partial / "truth.json").write_text(json.dumps(contents, indent=1) + "\n", encoding="utf-8")
     return _row(name, patient, known)
 
 

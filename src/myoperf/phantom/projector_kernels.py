@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from myoperf.kernels import kernel
 from myoperf.types import Float32
 
 
@@ -31,7 +32,7 @@ def _interpolate_planes(volume: Float32, row: float, column: float, values: Floa
                     values[plane] += weight * volume[near_row, near_column, plane]
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@kernel(nogil=True, fastmath=True)
 def attenuation_layers(mu: Float32, view: NDArray[Any], layers: int, columns: int) -> Float32:  # pragma: no cover
     """Integrate attenuation from the middle of every turned voxel to the detector.
 
@@ -65,7 +66,7 @@ def attenuation_layers(mu: Float32, view: NDArray[Any], layers: int, columns: in
     return path
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@kernel(nogil=True, fastmath=True)
 def _diffuse(image: Float32, work: Float32, weight: float) -> None:  # pragma: no cover
     """Blur an image in place by a three-point kernel of variance 2 * weight pixels along both axes.
 
@@ -105,7 +106,7 @@ def _transmission(path: Any) -> Any:  # pragma: no cover
     return y * y
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@kernel(nogil=True, fastmath=True)
 def sum_layers(
     activity: Float32,
     corner: NDArray[Any],

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from myoperf.geometry import transform_points
+from myoperf.kernels import kernel
 from myoperf.phantom.anatomy import attenuation_of, static_organs
 from myoperf.phantom.coronary import perfusion
 from myoperf.phantom.heart import Wall, deform, end_of_wall, wall_at
@@ -88,7 +88,7 @@ def _chambers(patient: PatientModel, time: float) -> Float:
     )
 
 
-@numba.njit(cache=True, fastmath=True)
+@kernel(fastmath=True)
 def _in_ellipsoid(anterior: float, septal: float, apexward: float, ellipsoid: Any, wall_mm: float) -> bool:
     """Tell whether a point lies in an ellipsoid (see `_chambers`) whose semi-axes are shortened by a wall."""
     x = (anterior - ellipsoid[0]) / (ellipsoid[3] - wall_mm)
@@ -97,7 +97,7 @@ def _in_ellipsoid(anterior: float, septal: float, apexward: float, ellipsoid: An
     return bool(x * x + y * y + z * z < 1.0)
 
 
-@numba.njit(cache=True, fastmath=True)
+@kernel(fastmath=True)
 def _interpolate(table: Any, row: int, column: int, next_column: int, weights: Any) -> float:
     """Interpolate a table bilinearly; weights of (row, column), (row, next), (row + 1, column), (row + 1, next)."""
     return float(
@@ -108,7 +108,7 @@ def _interpolate(table: Any, row: int, column: int, next_column: int, weights: A
     )
 
 
-@numba.njit(cache=True, fastmath=True)
+@kernel(fastmath=True)
 def _classify(
     anterior: float, septal: float, apexward: float, motion: Any, end_rad: Any, tables: Any, chambers: Any
 ) -> tuple[int, float]:
@@ -175,7 +175,7 @@ def _classify(
     return _NOTHING, 0.0
 
 
-@numba.njit(cache=True, fastmath=True)
+@kernel(fastmath=True)
 def _classify_index(
     i: float, j: float, k: float, local_from_index: Any, motion: Any, end_rad: Any, tables: Any, chambers: Any
 ) -> tuple[int, float]:
@@ -187,7 +187,7 @@ def _classify_index(
     return _classify(anterior, septal, apexward, motion, end_rad, tables, chambers)
 
 
-@numba.njit(cache=True, fastmath=True, nogil=True)
+@kernel(fastmath=True, nogil=True)
 def _corner_kinds(shape: Any, local_from_index: Any, motion: Any, end_rad: Any, tables: Any, chambers: Any) -> Any:
     """Classify the corners of all voxels, uint8 (planes + 1, rows + 1, columns + 1)."""
     kinds = np.empty((shape[0] + 1, shape[1] + 1, shape[2] + 1), dtype=np.uint8)
@@ -200,7 +200,7 @@ def _corner_kinds(shape: Any, local_from_index: Any, motion: Any, end_rad: Any, 
     return kinds
 
 
-@numba.njit(cache=True, fastmath=True)
+@kernel(fastmath=True)
 def _add_point(voxel: Any, kind: int, uptake: float, part: float) -> None:
     """Add a share of one voxel to what it holds: (wall, wall's uptake, cavity, all blood, right ventricle's wall)."""
     if kind == _WALL:
@@ -215,7 +215,7 @@ def _add_point(voxel: Any, kind: int, uptake: float, part: float) -> None:
         voxel[4] += part
 
 
-@numba.njit(cache=True, fastmath=True, nogil=True)
+@kernel(fastmath=True, nogil=True)
 def _add_instant(
     out: Any, weight: float, points: int, local_from_index: Any, motion: Any, end_rad: Any, tables: Any, chambers: Any
 ) -> None:

@@ -22,6 +22,7 @@ from myoperf.pipeline.scan import (
 from myoperf.pipeline.scan_names import scan_names
 from myoperf.pipeline.scoring import match_limits, score
 from myoperf.pipeline.territories import territories_name
+from myoperf.pipeline.threads import threads
 from myoperf.pipeline.uncertainty import measure_intervals
 from myoperf.types import Diagnosis, Finding, Provenance, Report, ScanResult, Scores, Settings, Study
 from myoperf.version import __version__
@@ -111,12 +112,13 @@ def analyze(
         with clock.stage("diagnose", "diagnosis"):
             diagnosis = models.classify(study, results)
     failed = (Finding("scan-failed", "failure", f"Scan {name}: {error}") for name, error in failures.items())
+    of_scores = (*scores.findings, *others.findings)
     return Report(
         study=study,
         results=results,
         scores=scores,
         diagnosis=diagnosis,
-        findings=(*study.findings, *failed, *scores.findings, *others.findings, *_check_diagnosis(diagnosis)),
+        findings=(*study.findings, *models.findings, *failed, *of_scores, *_check_diagnosis(diagnosis)),
         provenance=Provenance(
             myoperf=__version__,
             weights=models.weights,
@@ -124,6 +126,7 @@ def analyze(
             seed=options.seed,
             timings_s=clock.timings(),
             peak_memory_mb=clock.peaks(),
+            threads=threads(),
             settings=Settings(territories_name(options.territories), options.territories, models.engine),
         ),
         intervals=intervals,

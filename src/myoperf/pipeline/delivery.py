@@ -2,18 +2,17 @@
 
 import json
 import shutil
-import tempfile
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from myoperf.errors import InputError, OutputExistsError
+from myoperf.files import check_destination, whole_folder
 from myoperf.io import write_nifti
 from myoperf.pipeline.clock import StageClock
 from myoperf.report import write_html, write_json, write_pdf, write_polar
 from myoperf.segments import TERRITORIES
-from myoperf.types import Report, ScanResult
+from myoperf.types import Finding, Report, ScanResult
 
 FORMATS = ("html", "pdf", "json", "nifti", "polar", "dicom")
 _SCHEMA = "myoperf.report/"
@@ -67,7 +66,7 @@ def write_report(
     check_formats(formats)
     check_free(folder, overwrite=overwrite)
     clock = clock or StageClock()
-    with write_whole_folder(folder) as partial:
+    with whole_folder(folder, overwrite=overwrite) as partial:
         report = _write_all(report, partial, formats, clock)
         for name, source in (attach or {}).items():
             shutil.copytree(source, partial / name)
@@ -82,7 +81,16 @@ def check_formats(formats: Collection[str]) -> None:
 
 
 def check_free(folder: Path, *, overwrite: bool) -> None:
-    """Raise unless results may be written to `folder`."""
+    """Raise unless results may and can be written to `folder`; nothing is created.
+
+    Raises
+    ------
+    OutputExistsError
+        When the folder holds something that may not be replaced.
+    OSError
+        When the place cannot be written to, see `myoperf.files.check_destination`.
+    """
+    check_destination(folder)
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -97,46 +105,11 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
         raise OutputExistsError(f"The folder {folder.name} holds no earlier MyoPerf result; it will not be replaced.")
 
 
-@contextmanager
-def write_whole_folder(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder that takes the place of `folder` when the block ends without an error.
-
-    A process that stops before leaves `folder` as it was. An earlier folder of that name is set aside under
-    ``NAME-earlier-...`` for the moment between two renames, and removed last.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        yield partial
-        partial.chmod(0o755)  # mkdtemp's folders are for the owner only
-        _put_in_place(partial, folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-
-
-def _put_in_place(partial: Path, folder: Path) -> None:
-    """Rename the finished folder to its name."""
-    if not folder.exists():
-        partial.rename(folder)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}-earlier-", dir=folder.parent)) / folder.name
-    folder.rename(aside)
-    try:
-        partial.rename(folder)
-    except OSError:
-        aside.rename(folder)
-        raise
-    finally:
-        if folder.exists():
-            shutil.rmtree(aside.parent, ignore_errors=True)
-
-
 def _is_result(folder: Path) -> bool:
     """Return whether a folder was written by `write_report`."""
     try:
         schema = json.loads((folder / "results.json").read_text(encoding="utf-8")).get("schema", "")
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return False
     return str(schema).startswith(_SCHEMA)
 
@@ -151,29 +124,50 @@ def _write_all(report: Report, folder: Path, formats: Collection[str], clock: St
             if "polar" in formats:
                 clock.announce(f"{result.name}: polar map")
                 write_polar(result, folder, territories=report.scores.territory_segments or TERRITORIES)
-        report = _timed(report, clock)
-        if "html" in formats:
-            clock.announce("report.html")
-            write_html(report, folder / "report.html")
-        if "pdf" in formats or "dicom" in formats:
-            clock.announce("report.pdf")
-            write_pdf(report, folder / "report.pdf")
         if "dicom" in formats:
-            clock.announce("DICOM objects")
-            _write_dicom(report, folder, keep_pdf="pdf" in formats)
+            report = _write_dicom_and_pages(report, folder, formats, clock)
+        else:
+            report = _write_pages(report, folder, formats, clock)
     report = _timed(report, clock)
     write_json(report, folder / "results.json")
     return report
 
 
-def _write_dicom(report: Report, folder: Path, *, keep_pdf: bool) -> None:
-    """Write SEG, SR and the encapsulated PDF into ``dicom/``."""
-    from myoperf.report.dicom import write_dicom_results  # highdicom takes long to load
+def _write_pages(report: Report, folder: Path, formats: Collection[str], clock: StageClock) -> Report:
+    """Write the pages; return the report as they show it."""
+    report = _timed(report, clock)
+    if "html" in formats:
+        clock.announce("report.html")
+        write_html(report, folder / "report.html")
+    if "pdf" in formats:
+        clock.announce("report.pdf")
+        write_pdf(report, folder / "report.pdf")
+    return report
 
+
+def _write_dicom_and_pages(report: Report, folder: Path, formats: Collection[str], clock: StageClock) -> Report:
+    """Write the pages, and ``dicom/`` with SEG, SR and the encapsulated PDF; what cannot be made becomes a finding."""
+    from myoperf.report import dicom  # highdicom takes long to load
+
+    clock.announce("DICOM objects")
+    stamp = dicom.Stamp()
+    built, not_made = dicom.build_dicom_results(report, stamp=stamp)
+    report = _write_pages(_with_findings(report, not_made), folder, {*formats, "pdf"}, clock)
     pdf = folder / "report.pdf"
-    write_dicom_results(report, folder / "dicom", pdf.read_bytes())
-    if not keep_pdf:
+    try:
+        dicom.write_dicom_results(report, folder / "dicom", pdf.read_bytes(), stamp=stamp, built=built)
+    except OSError:
+        raise
+    except Exception as error:  # as in `build_dicom_results`; the pages are written by now
+        report = _with_findings(report, (dicom.not_made("report_pdf.dcm", error),))
+    if "pdf" not in formats:
         pdf.unlink()
+    return report
+
+
+def _with_findings(report: Report, findings: tuple[Finding, ...]) -> Report:
+    """Return the report with further findings about the study."""
+    return replace(report, findings=(*report.findings, *findings))
 
 
 def _write_volumes(result: ScanResult, folder: Path) -> None:

@@ -8,12 +8,14 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from myoperf.errors import InputError
+from myoperf.errors import InputError, MissingWeightsError
 from myoperf.pipeline.device import resolve_device
 from myoperf.pipeline.options import Models
-from myoperf.types import Diagnosis, ScanResult, Study, WeightsInfo
+from myoperf.types import Diagnosis, Finding, ScanResult, Study, WeightsInfo
 
 if TYPE_CHECKING:
+    import torch
+
     from myoperf.lv.engine import Engine
 
 EXPERIMENTAL = (
@@ -33,15 +35,16 @@ def load_models(*, device: str = "auto", diagnosis: bool = True, lv: str = "netw
     diagnosis
         Whether to use the polar-map classifier; every diagnosis states what it was trained on and what was not shown.
     lv
-        What locates the left ventricle: "network" (with the classical method to fall back on; where no
-        weights are installed, the classical method alone) or "classical".
+        What locates the left ventricle: "network" (with the classical method to fall back on; where its
+        weights are not installed, the classical method alone, which is then a finding of every report) or "classical".
     engine
         How that network is run, one of `myoperf.lv.engine.ENGINES`: "auto" is bfloat16 where the processor has it.
 
     Raises
     ------
     InputError
-        For another `lv`, `engine` or `device`, or one that is not available here.
+        For another `lv`, `engine` or `device`, or one that is not available here; for weights that are not those of
+        their card.
     """
     if lv not in ("network", "classical"):
         raise InputError(f"The left ventricle is located by network or classical; got {lv}.")
@@ -51,42 +54,59 @@ def load_models(*, device: str = "auto", diagnosis: bool = True, lv: str = "netw
         device = "cpu"  # all that OpenVINO runs on here
     chosen = resolve_device(device)
     models = Models()
-    if lv == "network" and (weights := _installed("lv-compact")) is not None:
-        from myoperf.lv.engine import choose_engine  # brings torch
-        from myoperf.lv.network import load_network_lv
-
-        resolved = choose_engine(cast("Engine", engine), chosen)
-        network = load_network_lv(weights, engine=resolved, device=chosen)
-        models = replace(
-            models,
-            find_lv=network.find_lv,
-            segment_lv=network.segment_lv,
-            segment_gates=network.segment_gates,
-            segment_all=network.segment_all,
-            weights=(WeightsInfo("lv-compact", str(network.card["sha256"])),),
-            engine=resolved,
-        )
+    if lv == "network":
+        models = _with_network(models, cast("Engine", engine), chosen)
     if diagnosis:
-        from myoperf.diagnosis import load_classifier  # brings torch
-
-        classifier = load_classifier().to(chosen)
-        note = _note_of(classifier.card)
-
-        def classify(study: Study, results: Sequence[ScanResult]) -> Diagnosis | None:
-            diagnosed = classifier.classify(study, results)
-            if diagnosed is None:
-                return None
-            return replace(diagnosed, reason=f"{diagnosed.reason} {note}" if diagnosed.reason else note)
-
-        used = WeightsInfo(classifier.name.split("/")[0], classifier.sha256)
-        models = replace(models, classify=classify, weights=(*models.weights, used))
+        models = _with_classifier(models, chosen)
     return models
 
 
-def _installed(name: str) -> Path | None:
-    """Return the folder of shipped weights, where they are installed."""
-    folder = Path(str(resources.files("myoperf"))) / "weights" / name
-    return folder if (folder / "model.safetensors").is_file() else None
+def _with_network(models: Models, engine: Engine, device: torch.device) -> Models:
+    """Add the network that locates the ventricle; where its weights are missing, a finding says what is used."""
+    from myoperf.lv.engine import choose_engine  # brings torch
+    from myoperf.lv.network import load_network_lv
+
+    resolved = choose_engine(engine, device)
+    try:
+        network = load_network_lv(_shipped("lv-compact"), engine=resolved, device=device)
+    except MissingWeightsError as error:
+        text = f"The ventricle was located by the classical method, not by the network. {error}"
+        return replace(models, findings=(*models.findings, Finding("lv-network-missing", "warning", text)))
+    return replace(
+        models,
+        find_lv=network.find_lv,
+        segment_lv=network.segment_lv,
+        segment_gates=network.segment_gates,
+        segment_all=network.segment_all,
+        weights=(*models.weights, WeightsInfo("lv-compact", str(network.card["sha256"]))),
+        engine=resolved,
+    )
+
+
+def _with_classifier(models: Models, device: torch.device) -> Models:
+    """Add the classifier of polar maps; where its weights are missing, a finding says that there is no diagnosis."""
+    from myoperf.diagnosis import load_classifier  # brings torch
+
+    try:
+        classifier = load_classifier().to(device)
+    except MissingWeightsError as error:
+        text = f"No probability of disease was estimated. {error}"
+        return replace(models, findings=(*models.findings, Finding("classifier-missing", "warning", text)))
+    note = _note_of(classifier.card)
+
+    def classify(study: Study, results: Sequence[ScanResult]) -> Diagnosis | None:
+        diagnosed = classifier.classify(study, results)
+        if diagnosed is None:
+            return None
+        return replace(diagnosed, reason=f"{diagnosed.reason} {note}" if diagnosed.reason else note)
+
+    used = WeightsInfo(classifier.name.split("/")[0], classifier.sha256)
+    return replace(models, classify=classify, weights=(*models.weights, used))
+
+
+def _shipped(name: str) -> Path:
+    """Return the folder of weights in the package."""
+    return Path(str(resources.files("myoperf"))) / "weights" / name
 
 
 def _note_of(card: Mapping[str, Any]) -> str:

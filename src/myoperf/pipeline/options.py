@@ -34,6 +34,8 @@ class Models:
         Names and hashes of the weights behind the functions.
     engine
         How the network is run (it changes the last digits): see `myoperf.lv.engine`; None without a network.
+    findings
+        What the reader must know of them: weights that are missing.
     """
 
     find_lv: Callable[[Volume], LVFit] = find_lv
@@ -44,6 +46,7 @@ class Models:
     limits: tuple[NormalLimits, ...] = field(default_factory=shipped_limits)
     weights: tuple[WeightsInfo, ...] = ()
     engine: str | None = None
+    findings: tuple[Finding, ...] = ()
 
     def label(self, posed: Sequence[tuple[Volume, LVFrame]]) -> Sequence[Volume | None]:
         """Return the labels of volumes in given poses; None where no ventricle is found."""

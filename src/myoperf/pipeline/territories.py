@@ -39,7 +39,7 @@ def read_territories(text: str) -> Territories:
         raise InputError(f"Territories are one of {', '.join(NAMED)} or a JSON file; got {path.name}.")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise InputError(f"{path.name} cannot be read as JSON: {type(error).__name__}.") from None
     return _territories(content, path.name)
 
@@ -59,7 +59,7 @@ def _territories(content: Any, name: str) -> Territories:
                 raise refused
             return assign_segments({}, territories=given)
         return assign_segments({int(segment): str(vessel) for segment, vessel in content.items()})
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise refused from None
 
 

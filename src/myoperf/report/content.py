@@ -156,6 +156,8 @@ def provenance_facts(report: Report) -> tuple[Fact, ...]:
         facts.append(Fact("Command", provenance.command))
     if provenance.seed is not None:
         facts.append(Fact("Seed", str(provenance.seed)))
+    if provenance.threads is not None:
+        facts.append(Fact("Threads", str(provenance.threads)))
     facts += [Fact("Weights", f"{w.name}, SHA-256 {w.sha256}") for w in provenance.weights]
     if not provenance.weights:
         facts.append(Fact("Weights", "none: classical methods only"))

@@ -182,6 +182,7 @@ def _provenance(report: Report) -> dict[str, Any]:
         "weights": [{"name": w.name, "sha256": w.sha256} for w in provenance.weights],
         "command": provenance.command,
         "seed": provenance.seed,
+        "threads": provenance.threads,
         "timings_s": {stage: plain(provenance.timings_s.get(stage)) for stage in TIMED_STAGES},
         "peak_memory_mb": plain(provenance.peak_memory_mb),
         "settings": {} if settings is None else _settings(settings),

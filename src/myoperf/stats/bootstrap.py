@@ -9,11 +9,11 @@ another draw.
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from myoperf.errors import InputError
+from myoperf.kernels import kernel
 from myoperf.stats.auc import ConfidenceInterval, check_scores
 from myoperf.types import Float
 
@@ -81,7 +81,7 @@ def bootstrap_auc(truth: ArrayLike, scores: ArrayLike, counts: NDArray[np.int32]
     return np.asarray(_weighted_areas(order, last_of_tie, positive, np.ascontiguousarray(counts.T)))
 
 
-@numba.njit(cache=True, parallel=False)
+@kernel()
 def _weighted_areas(order: Any, last_of_tie: Any, positive: Any, counts: Any) -> Any:
     """Sum, over cases, the controls below plus half of those tied; counts is (rows, resamples).
 

@@ -199,6 +199,8 @@ class Provenance:
         Stage -> wall seconds, and peak resident memory.
     settings
         Choices that are recorded nowhere else.
+    threads
+        How many threads there were, which changes the last digits; None where it is not known.
     """
 
     myoperf: str
@@ -208,6 +210,7 @@ class Provenance:
     timings_s: Mapping[str, float] = field(default_factory=dict)
     peak_memory_mb: Mapping[str, float] = field(default_factory=dict)
     settings: Settings | None = None
+    threads: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,6 +21,7 @@ from myoperf.io.state import detect_state
 from myoperf.io.state_words import state_in_text
 from myoperf.io.tracers import tracer_of
 from myoperf.io.words import words_of
+from myoperf.text import printable
 from myoperf.types import Finding, Framing, Orientation, Projections, Scan, State, Volume
 
 
@@ -73,7 +74,7 @@ def _nm_scan(joined: JoinedImage, paths: Sequence[Path], headers: Sequence[Datas
         frame_duration_ms=duration,
         series_number=series_number(header),
         description=f"{'gated' if gated else 'ungated'} SPECT {what}",
-        source=tuple(path.name for path in paths),
+        source=tuple(printable(path.name) for path in paths),
         source_headers=tuple(encode_header(header, path.name) for path, header in zip(paths, headers, strict=True)),
         findings=joined.findings
         + findings
@@ -116,7 +117,7 @@ def pt_scan(paths: Sequence[Path], headers: Sequence[Dataset], state: State | No
         frame_start_ms=grid.start_ms,
         series_number=series_number(headers[0]),
         description=f"{grid.framing} {'PET' if modality == 'PT' else 'SPECT'} reconstruction",
-        source=tuple(path.name for path in paths),
+        source=tuple(printable(path.name) for path in paths),
         source_headers=tuple(encode_header(header, path.name) for path, header in zip(paths, headers, strict=True)),
         findings=findings + _common_findings(headers[0], state),
     )
@@ -156,7 +157,7 @@ def nifti_scan(path: Path, state: State | None = None) -> Scan:
         framing=framing,
         orientation="short_axis" if view == "short_axis" else "transaxial",
         description=f"{framing} NIfTI volume",
-        source=(path.name,),
+        source=(printable(path.name),),
         findings=findings + (() if state else _unknown_state()),
     )
 

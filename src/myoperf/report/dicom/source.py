@@ -1,6 +1,5 @@
 """What DICOM results take from their source: patient, study, and references to images and frames."""
 
-import itertools
 import uuid
 from collections.abc import Iterable
 from copy import deepcopy
@@ -11,35 +10,25 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import dcmread
-from pydicom.config import disable_value_validation
+from pydicom import DataElement, dcmread
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset
 
-from myoperf.dicom import age_string, plane_origins, uid_from, valid_text
+from myoperf.dicom import (
+    PATIENT_AND_STUDY,
+    age_string,
+    element_value,
+    plane_origins,
+    quiet_pydicom,
+    uid_from,
+    valid_text,
+)
 from myoperf.types import Scan, Study, Volume
 
 Headers = tuple[Dataset, ...]
 
-_ALWAYS = (
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyID",
-    "StudyDate",
-    "StudyTime",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-)
-_WHEN_FILLED = (
-    "IssuerOfPatientID",
-    "PatientAge",
-    "PatientSize",
-    "PatientWeight",
-    "PatientIdentityRemoved",
-    "DeidentificationMethod",
-    "StudyDescription",
-)
+_ALWAYS = PATIENT_AND_STUDY[:9]
+"""Attributes that a result has even where its source has no value (PS3.3, type 2)."""
 _IDENTIFIERS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 _NEW_STUDY = "RESEARCH MyoPerf analysis of files without DICOM headers"
 
@@ -82,11 +71,16 @@ class Reference:
 
 
 def read_headers(scan: Scan) -> Headers:
-    """Return a scan's DICOM headers: none for NIfTI, none without the identifiers that a reference needs."""
-    headers = [dcmread(BytesIO(header), stop_before_pixels=True) for header in scan.source_headers]
-    with disable_value_validation():  # decoding would print a faulty value; `valid_text` checks it later
-        for header, name in itertools.product(headers, (*_IDENTIFIERS, *_ALWAYS, *_WHEN_FILLED)):
-            header.get(name)
+    """Return a scan's DICOM headers with valid identifiers: none for NIfTI, none without those a reference needs."""
+    headers = []
+    with quiet_pydicom():
+        for encoded in scan.source_headers:
+            header = dcmread(BytesIO(encoded), stop_before_pixels=True)
+            for name in (*_IDENTIFIERS, *PATIENT_AND_STUDY):
+                value = element_value(header, name)
+                if value is not None:
+                    header[name] = DataElement(tag_for_keyword(name), dictionary_VR(name), valid_text(name, value))
+            headers.append(header)
     return tuple(header for header in headers if all(header.get(name) for name in _IDENTIFIERS))
 
 
@@ -108,12 +102,10 @@ def study_attributes(study: Study, headers: Iterable[Dataset], stamp: Stamp) -> 
         if study.age_years is not None:
             dataset.PatientAge = age_string(study.age_years)
         return dataset
-    for name in _ALWAYS:
-        setattr(dataset, name, valid_text(name, source.get(name)))
-    for name in _WHEN_FILLED:
-        value = valid_text(name, source.get(name))
-        if value:
-            setattr(dataset, name, value)
+    for name in PATIENT_AND_STUDY:
+        value = source.get(name)
+        if name in _ALWAYS or value:
+            setattr(dataset, name, "" if value is None else value)
     if source.get("DeidentificationMethodCodeSequence"):
         dataset.DeidentificationMethodCodeSequence = deepcopy(source.DeidentificationMethodCodeSequence)
     dataset.StudyInstanceUID = source.StudyInstanceUID
@@ -161,15 +153,27 @@ def plane_references(scan: Scan, headers: Headers, volume: Volume) -> tuple[list
 
 
 def _slices(header: Dataset) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the LPS position of each frame's first pixel, and the frame's number (0 in a single-frame file)."""
+    """Return the LPS position of each frame's first pixel, and the frame's number (0 in a single-frame file).
+
+    None of either where the header does not give them in numbers.
+    """
     none: NDArray[Any] = np.empty((0, 3))
+    with quiet_pydicom():
+        try:
+            return _positions(header) or (none, none)
+        except (ValueError, TypeError, AttributeError):
+            return none, none
+
+
+def _positions(header: Dataset) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """Return what `_slices` does: None where an attribute is missing, an error where it is malformed."""
     if header.get("ImagePositionPatient") and not header.get("SliceVector"):
         return np.array([header.ImagePositionPatient], dtype=np.float64), np.zeros(1, dtype=int)
     detector = (header.get("DetectorInformationSequence") or [Dataset()])[0]
     position, axes = detector.get("ImagePositionPatient"), detector.get("ImageOrientationPatient")
     spacing = header.get("SpacingBetweenSlices")
     if not position or not axes or not spacing or not header.get("SliceVector"):
-        return none, none
+        return None
     across, down = np.array(axes, dtype=np.float64).reshape(2, 3)
     index = np.atleast_1d(np.array(header.SliceVector, dtype=int))
     steps = (index - 1)[:, None] * float(spacing) * np.cross(across, down)

@@ -24,7 +24,7 @@ _VOLUMES = {"myocardium_ml": words.LV_MYOCARDIUM, "cavity_ml": words.LEFT_VENTRI
 
 
 def build_sr(
-    report: Report, headers: Sequence[Headers], *, stamp: Stamp, segmentations: Sequence[Dataset] = ()
+    report: Report, headers: Sequence[Headers], *, stamp: Stamp, segmentations: Sequence[Dataset | None] = ()
 ) -> Dataset:
     """Return a report's numbers as a Structured Report.
 
@@ -33,8 +33,8 @@ def build_sr(
     headers
         Of each result's scan, from `read_headers`.
     segmentations
-        The Segmentation of each result, in the report's order, where they were made: the wall's
-        and the cavity's volume then refer to their segment.
+        The Segmentation of each result, in the report's order, None where it was not made: the wall's
+        and the cavity's volume refer to their segment.
     """
     import highdicom as hd
 
@@ -53,7 +53,9 @@ def build_sr(
         title=codes.DCM.ImagingMeasurementReport,
         imaging_measurements=groups,
     )
-    evidence = [image for images in sources for image in images] + [instance_of(seg) for seg in segmentations]
+    evidence = [image for images in sources for image in images] + [
+        instance_of(seg) for seg in segmentations if seg is not None
+    ]
     report_object: Dataset = hd.sr.Comprehensive3DSR(
         evidence=_with_attributes(evidence, attributes, stamp),
         content=content,
