@@ -43,7 +43,7 @@ def test_numbers_and_plain_text_stay(value):
 
 def test_the_name_of_a_file_that_is_no_text_can_be_written_as_json(tmp_path):
     name = b"stress\xe9\x1b[2J.nii.gz"
-    volume = Volume(np.random.default_rng(0).random((8, 9, 10)).astype(np.float32), np.diag([4.0, 4.0, 4.0, 1.0]))
+    volume = Volume(np.random.default_rng(0).random((12, 13, 14)).astype(np.float32), np.diag([4.0, 4.0, 4.0, 1.0]))
     write_nifti(tmp_path / "a.nii.gz", volume)
     (tmp_path / "a.nii.gz").rename(tmp_path / name.decode("utf-8", "surrogateescape"))
     (scan,) = read_studies(tmp_path).studies[0].scans
