@@ -16,11 +16,11 @@ from typing import Annotated, Never
 import typer
 
 from myoperf import __version__
-from myoperf.cli import analyze, data, demo, evaluate, models, normals, reconstruct, simulate, study, train
+from myoperf.cli import analyze, convert, data, demo, evaluate, models, normals, reconstruct, simulate, study, train
 from myoperf.cli.app import app
 from myoperf.errors import describe_error
 
-COMMANDS = (analyze, demo, reconstruct, evaluate, simulate, normals, data, models, train, study)
+COMMANDS = (analyze, demo, convert, reconstruct, evaluate, simulate, normals, data, models, train, study)
 """Modules whose import registers a command."""
 
 _QUOTES_HEADERS = ("pydicom", "highdicom", "nibabel.global")

@@ -7,6 +7,17 @@ and MyoPerf's.
 from myoperf.io.assemble.series import Skipped
 from myoperf.io.assemble.studies import ReadResult, find_files, read_studies
 from myoperf.io.attenuation import read_attenuation
+from myoperf.io.convert import converted_name, write_converted
 from myoperf.io.nifti import read_nifti, write_nifti
 
-__all__ = ["ReadResult", "Skipped", "find_files", "read_attenuation", "read_nifti", "read_studies", "write_nifti"]
+__all__ = [
+    "ReadResult",
+    "Skipped",
+    "converted_name",
+    "find_files",
+    "read_attenuation",
+    "read_nifti",
+    "read_studies",
+    "write_converted",
+    "write_nifti",
+]

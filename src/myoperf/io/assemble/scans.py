@@ -7,6 +7,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from myoperf.errors import InputError, UnsupportedInputError
+from myoperf.io.convert import read_converted
 from myoperf.io.header import camera_of, encode_header, number, read_frames
 from myoperf.io.kinds import correction_conflicts, is_attenuation_corrected, is_gated, kind_of, modality_of, position_of
 from myoperf.io.nifti import name_without_suffix, read_nifti
@@ -16,6 +17,7 @@ from myoperf.io.nm.projections import projections_from
 from myoperf.io.nm.volume import volume_from
 from myoperf.io.pet.slices import slice_grid, volume_from_slices
 from myoperf.io.plausible import check_volume
+from myoperf.io.sidecar import read_sidecar
 from myoperf.io.slice_views import slice_view_in_text
 from myoperf.io.state import detect_state
 from myoperf.io.state_words import state_in_text
@@ -124,7 +126,7 @@ def pt_scan(paths: Sequence[Path], headers: Sequence[Dataset], state: State | No
 
 
 def nifti_scan(path: Path, state: State | None = None) -> Scan:
-    """Read a NIfTI file as a scan; its name may give the state, the framing and the short axis.
+    """Read a NIfTI file as a scan; its name, or the JSON file of a conversion, says what it is.
 
     Raises
     ------
@@ -133,6 +135,13 @@ def nifti_scan(path: Path, state: State | None = None) -> Scan:
     InputError
         When it contains no counts.
     """
+    block = read_sidecar(path)
+    if block is not None:
+        scan = read_converted(path, block, state)
+        if isinstance(scan.image, Volume):
+            check_volume(scan.image, path.name)
+            _refuse_no_counts(scan.image, path.name)
+        return scan
     volume, stem = read_nifti(path), name_without_suffix(path)
     check_volume(volume, path.name)
     _refuse_no_counts(volume, path.name)

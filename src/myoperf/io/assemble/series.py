@@ -25,6 +25,7 @@ from myoperf.io.kinds import (
 from myoperf.io.nifti import is_nifti, name_without_suffix, refuse_zstd
 from myoperf.io.nm.isotopes import isotope_headers
 from myoperf.io.series_names import names_attenuation_map
+from myoperf.io.sidecar import read_sidecar, sidecar_path
 from myoperf.io.state import detect_state
 from myoperf.io.state_words import state_in_text
 from myoperf.io.tracers import tracer_of
@@ -104,8 +105,11 @@ def sort_files(files: Sequence[Path], progress: Progress, *, alone: bool) -> Sor
     slices: dict[tuple[str, ...], list[tuple[Path, Dataset]]] = {}
     whole: list[list[tuple[Path, Dataset]]] = []
     nifti = [path for path in files if is_nifti(path)]
+    sidecars = {sidecar_path(path) for path in nifti}
     for done, path in enumerate(files):
         progress(done, len(files))
+        if path in sidecars:
+            continue
         try:
             if is_nifti(path):
                 _add_nifti(out, path, nifti)
@@ -196,15 +200,41 @@ def _framing(headers: Sequence[Dataset], *, pet: bool) -> Framing:
 
 
 def _add_nifti(out: Sorted, path: Path, all_nifti: Sequence[Path]) -> None:
-    """Add a NIfTI file: a stress and a rest file alone in a folder are one study, else each is one."""
+    """Add a NIfTI file.
+
+    A stress and a rest file alone in a folder are one study, so are those of a conversion; else each file is one.
+    """
     name = name_without_suffix(path)
     if names_attenuation_map(name):
         image = AttenuationImage("map", (path,), state=state_in_text(name))
         out.attenuation.append(AttenuationSeries(image, ("folder", str(path.parent))))
         return
+    out.series.append(_converted_series(path) or _nifti_series(path, all_nifti))
+
+
+def _nifti_series(path: Path, all_nifti: Sequence[Path]) -> Series:
+    """Return the series of a NIfTI file that only its name describes."""
     stems = [name_without_suffix(p) for p in all_nifti if p.parent == path.parent]
     in_folder = [state_in_text(stem) for stem in stems if not names_attenuation_map(stem)]
     paired = len(in_folder) == 2 and set(in_folder) == {"stress", "rest"}
     key = ("folder", str(path.parent)) if paired else ("file", str(path))
-    candidate = Candidate(path.name, state_in_text(name), "NM", False, "static", "transaxial")
-    out.series.append(Series((path,), (), candidate, key))
+    state = state_in_text(name_without_suffix(path))
+    return Series((path,), (), Candidate(path.name, state, "NM", False, "static", "transaxial"), key)
+
+
+def _converted_series(path: Path) -> Series | None:
+    """Return the series of a NIfTI file that `myoperf convert` wrote, whose folder holds one study; None for others."""
+    block = read_sidecar(path)
+    if block is None:
+        return None
+    try:
+        candidate = Candidate(
+            name=path.name,
+            raw=block["kind"] == "projections",
+            corrected=block["attenuation_corrected"],
+            series=float(block["series_number"] or 0),
+            **{key: block[key] for key in ("state", "modality", "framing", "orientation", "position", "tracer")},
+        )
+    except (KeyError, TypeError, ValueError):
+        raise InputError(f"{path.name}: the JSON file beside it is not complete; convert the study again.") from None
+    return Series((path,), (), candidate, ("folder", str(path.parent)))

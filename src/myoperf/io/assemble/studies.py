@@ -69,6 +69,7 @@ def read_studies(
     state: State | None = None,
     sex: Sex | None = None,
     series: Sequence[str] = (),
+    every_series: bool = False,
     progress: Progress | None = None,
 ) -> ReadResult:
     """Read files or folders into studies, each with all scans of one patient's visit.
@@ -84,6 +85,9 @@ def read_studies(
         The patient's sex, where the files do not give it.
     series
         Series Numbers or Series Instance UIDs: only these are read as scans. All by default.
+    every_series
+        Whether series that repeat another one (its reconstruction, its short axis, its sum over the gates) are read
+        as scans too, instead of being set aside.
     progress
         Called with the number of steps (files and studies) done and their total.
 
@@ -112,7 +116,7 @@ def read_studies(
     read: list[tuple[_Group, Study]] = []
     for done, group in enumerate(groups):
         report(len(files) + done, len(files) + len(groups))
-        study = _study(group, state, found.skipped, alone=alone)
+        study = _study(group, state, found.skipped, alone=alone, every_series=every_series)
         if study is not None:
             read.append((group, _with_sex(study, sex)))
     report(len(files) + len(groups), len(files) + len(groups))
@@ -217,13 +221,15 @@ def _apart(visits: Sequence[Visit | None], pairs: Sequence[tuple[int, int]]) -> 
     return findings
 
 
-def _study(group: _Group, state: State | None, skipped: list[Skipped], *, alone: bool) -> Study | None:
+def _study(
+    group: _Group, state: State | None, skipped: list[Skipped], *, alone: bool, every_series: bool
+) -> Study | None:
     """Choose and read a study's scans; None where none can be read."""
     series = _with_user_state(group.series, state)
     scans: list[tuple[Series, Scan]] = []
     findings = list(group.findings)
-    for chosen in choose([one.candidate for one in series]):
-        order = list(chosen)
+    chosen = choose([one.candidate for one in series])
+    for order in map(list, [(i,) for group in chosen for i in group] if every_series else chosen):
         while order:
             one = series[order.pop(0)]
             try:

@@ -1,0 +1,70 @@
+"""``myoperf convert``: scans to NIfTI, each with a JSON file beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from myoperf.cli.app import Quiet, app
+from myoperf.cli.console import counting, one_of
+from myoperf.errors import OutputExistsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from myoperf.types import Scan, State, Study
+
+
+@app.command()
+def convert(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", hidden=True)],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", help="Folder for the files.")],
+    state: Annotated[
+        str | None, typer.Option(metavar="stress|rest", help="State of the scan, where its file does not say.")
+    ] = None,
+    series: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NUMBER|UID", help="Only this series, by its number or Series Instance UID; may be repeated."
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files of the same name.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Convert perfusion scans to NIfTI, each with a JSON file beside it.
+
+    PATH is a file or a folder: DICOM (NM or PT, raw or reconstructed) or NIfTI. Every series becomes one file, with
+    gates or time frames as the fourth axis; several studies get a folder each. The JSON file holds what NIfTI cannot
+    (times, tracer, corrections, gates) and never who the patient is. `myoperf analyze` reads both back.
+    """
+    from myoperf.io import read_studies, write_converted
+
+    with counting("reading", quiet=quiet) as progress:
+        given = cast("State | None", state and one_of("--state", state, ("stress", "rest")))
+        read = read_studies(paths, state=given, series=series or (), every_series=True, progress=progress)
+    for skipped in read.skipped:
+        typer.echo(f"skipped {skipped.file}: {skipped.reason}", err=True)
+    jobs = dict(_files(read.studies, out))
+    taken = [path.name for path in jobs if path.exists()]
+    if taken and not overwrite:
+        raise OutputExistsError(f"{taken[0]} exists in the folder; choose another, or --overwrite.")
+    with counting("writing", quiet=quiet, total=len(jobs)) as progress:
+        for done, (path, scan) in enumerate(jobs.items(), start=1):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_converted(path, scan)
+            progress(done)
+    for path in jobs:
+        typer.echo(str(path))
+
+
+def _files(studies: Sequence[Study], out: Path) -> Iterator[tuple[Path, Scan]]:
+    """Yield the file of every scan."""
+    from myoperf.io import converted_name
+    from myoperf.pipeline import scan_names
+
+    for study in studies:
+        folder = out if len(studies) == 1 else out / study.name
+        for name, scan in zip(scan_names(study.scans), study.scans, strict=True):
+            yield folder / f"{converted_name(name, scan)}.nii.gz", scan

@@ -1,0 +1,144 @@
+"""The JSON file beside a NIfTI image: what NIfTI cannot hold, and never who the patient is.
+
+``NAME.json`` beside ``NAME.nii.gz`` has the keys of BIDS for PET (bids-specification, "Positron Emission Tomography")
+where BIDS has one, and under ``"MyoPerf"`` what is needed to read the scan back: its kind, state, framing, position,
+correction, times, findings, and of raw projections their geometry.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from myoperf.errors import InputError
+from myoperf.io.nifti import name_without_suffix
+from myoperf.types import Array, Finding, Projections, Scan, State, Volume
+from myoperf.version import __version__
+
+SCHEMA = "myoperf.image/1"
+_SCAN = (
+    "state",
+    "modality",
+    "framing",
+    "orientation",
+    "position",
+    "attenuation_corrected",
+    "tracer",
+    "camera",
+    "frame_duration_ms",
+    "frame_start_ms",
+    "series_number",
+    "description",
+)
+"""Fields of a scan that its sidecar holds."""
+
+
+def sidecar_path(image: Path) -> Path:
+    """Return the path of the JSON file that belongs to a NIfTI file."""
+    return image.with_name(f"{name_without_suffix(image)}.json")
+
+
+def sidecar_text(scan: Scan) -> str:
+    """Return the text of a scan's sidecar."""
+    return json.dumps({**_bids(scan), "MyoPerf": _myoperf(scan)}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _bids(scan: Scan) -> dict[str, Any]:
+    """Return the keys of BIDS that are known."""
+    radionuclide, _, tracer = (scan.tracer or "").partition(" ")
+    dynamic = scan.framing == "dynamic"
+    values = {
+        "Modality": scan.modality,
+        "BodyPart": "heart",
+        "ManufacturersModelName": scan.camera,
+        "TracerRadionuclide": radionuclide.replace("-", "") or None,
+        "TracerName": tracer or None,
+        "AttenuationCorrection": "corrected" if scan.attenuation_corrected else "none",
+        "FrameTimesStart": _seconds(scan.frame_start_ms) if dynamic else None,
+        "FrameDuration": _seconds(scan.frame_duration_ms) if dynamic else None,
+        "ConversionSoftware": "MyoPerf",
+        "ConversionSoftwareVersion": __version__,
+    }
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _myoperf(scan: Scan) -> dict[str, Any]:
+    raw = isinstance(scan.image, Projections)
+    kind: Literal["projections", "volume"] = "projections" if raw else "volume"
+    return {
+        "schema": SCHEMA,
+        "kind": kind,
+        **{name: _plain(getattr(scan, name)) for name in _SCAN},
+        "findings": [[f.code, f.severity, f.message] for f in scan.findings],
+        **({"projections": {n: _plain(getattr(scan.image, n)) for n in _geometry_fields()}} if raw else {}),
+    }
+
+
+def _geometry_fields() -> tuple[str, ...]:
+    """Return the fields of projections other than the counts."""
+    return tuple(field.name for field in fields(Projections) if field.name != "array")
+
+
+def _seconds(values: Any) -> list[float] | None:
+    return None if values is None else [float(value) / 1000.0 for value in values]
+
+
+def _plain(value: Any) -> Any:
+    """Turn arrays and tuples into lists."""
+    return np.asarray(value).tolist() if isinstance(value, np.ndarray | tuple) else value
+
+
+def read_sidecar(image: Path) -> Mapping[str, Any] | None:
+    """Return MyoPerf's part of the JSON file beside a NIfTI image; None where there is none."""
+    path = sidecar_path(image)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    block = content.get("MyoPerf") if isinstance(content, dict) else None
+    return block if isinstance(block, dict) and block.get("schema") == SCHEMA else None
+
+
+def scan_of_sidecar(image: Projections | Volume, block: Mapping[str, Any], *, state: State | None, name: str) -> Scan:
+    """Return the scan of an image and its sidecar.
+
+    Parameters
+    ----------
+    state
+        To record; None leaves it unknown.
+    name
+        Of the image's file, for messages and as the scan's source.
+
+    Raises
+    ------
+    InputError
+        When the sidecar is not complete or does not fit the image.
+    """
+    try:
+        values = {key: block[key] for key in _SCAN if key != "state"}
+        for key in ("frame_duration_ms", "frame_start_ms"):
+            values[key] = None if values[key] is None else np.asarray(values[key], dtype=np.float64)
+        findings = tuple(Finding(*finding) for finding in block["findings"])
+        return Scan(image, state=state, source=(name,), findings=findings, **values)
+    except (InputError, KeyError, TypeError, ValueError):
+        raise InputError(f"{name}: the JSON file beside it is not complete; convert the study again.") from None
+
+
+def projections_of_sidecar(counts: Array, block: Mapping[str, Any], *, name: str) -> Projections:
+    """Return raw projections from their counts, shape (gates, views, rows, columns), and their sidecar.
+
+    Raises
+    ------
+    InputError
+        When the sidecar is not complete or does not fit the counts.
+    """
+    try:
+        geometry = {key: block["projections"][key] for key in _geometry_fields()}
+        for key in ("pixel_mm", "axis_lps_mm"):
+            geometry[key] = tuple(geometry[key])
+        return Projections(counts, **geometry)
+    except (InputError, KeyError, TypeError, ValueError):
+        raise InputError(f"{name}: the JSON file beside it does not fit its views; convert the study again.") from None
