@@ -38,7 +38,7 @@ def assert_same(one, other):
 
 
 def raw():
-    dataset = raw_nm(counts_of(8, 1, 9, 7, 6))
+    dataset = raw_nm(counts_of(8, 1, 9, 7, 8))
     dataset.PatientPosition = "HFP"
     return [dataset]
 
@@ -50,7 +50,7 @@ def reconstructed():
 
 
 def dynamic():
-    return pet_slices(counts_of(4, 5, 8, 9), kind="DYNAMIC")
+    return pet_slices(counts_of(4, 7, 8, 9), kind="DYNAMIC")
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_raw_views_are_no_volume_to_anyone(save, tmp_path):
     (path,) = convert(tmp_path / "in", "-o", tmp_path / "out")
     with pytest.raises(GeometryError, match="neither sform nor qform"):
         read_nifti(path)
-    assert nib.load(path).shape == (6, 7, 9, 8)
+    assert nib.load(path).shape == (8, 7, 9, 8)
     assert isinstance(read_studies(path).studies[0].scans[0].image, Projections)
     (tmp_path / "out" / "stress_gated_spect_proj.json").unlink()
     with pytest.raises(GeometryError):

@@ -1,5 +1,7 @@
 """What a patient came for: scans of one state side by side, stress and rest of two days, and what came with them."""
 
+from zipfile import ZipFile
+
 import numpy as np
 import pytest
 from pydicom.uid import generate_uid
@@ -81,7 +83,7 @@ def test_maps_and_cts_are_kept_with_the_study_and_never_read_as_emission(save, t
     ):
         save(named(image_id, 10 + n, SeriesDescription=description, SeriesNumber=n + 1), f"m{n}.dcm")
     series = generate_uid()
-    for plane in range(4):
+    for plane in range(9):
         ct = base(CT_STORAGE, "CT", counts_of(1, 8, 9, seed=plane))
         ct.ImageType, ct.SeriesInstanceUID = ["ORIGINAL", "PRIMARY", "AXIAL"], series
         ct.ImageOrientationPatient, ct.ImagePositionPatient = [1, 0, 0, 0, 1, 0], [-20.0, -30.0, 5.0 * plane]
@@ -90,7 +92,7 @@ def test_maps_and_cts_are_kept_with_the_study_and_never_read_as_emission(save, t
     result = read_studies([tmp_path])
     (study,) = result.studies
     assert [scan.source for scan in study.scans] == [("z.dcm",)]
-    assert [(image.kind, len(image.files)) for image in study.attenuation] == [("map", 1)] * 3 + [("ct", 4)]
+    assert [(image.kind, len(image.files)) for image in study.attenuation] == [("map", 1)] * 3 + [("ct", 9)]
     assert study.attenuation[0].state == "stress"
     assert "attenuation-images" in codes(study)
     assert result.skipped == ()
@@ -140,7 +142,7 @@ def test_stress_and_rest_of_two_days_are_one_study(save, tmp_path):
     two_days(save)
     (study,) = read_studies([tmp_path]).studies
     assert [scan.state for scan in study.scans] == ["stress", "rest"]
-    assert (study.study_uid, study.study_uids) == ("1.2.3.1", ("1.2.3.2", "1.2.3.1"))
+    assert (study.study_uid, study.study_uids) == ("1.2.3.1", ("1.2.3.1", "1.2.3.2"))
     (finding,) = study.findings
     assert (finding.code, finding.severity) == ("studies-paired", "info")
     assert "2 days apart" in finding.message
@@ -233,3 +235,8 @@ def test_studies_are_called_by_what_tells_their_folders_apart(save, tmp_path):
     given = [tmp_path / "ward/anna", tmp_path / "ward/bert"]
     assert [s.name for s in read_studies(given).studies] == ["anna", "bert-file_1", "bert-file_2"]
     assert STUDY_UID not in names
+    with ZipFile(tmp_path / "ward" / "carl.zip", "w") as archive:
+        save(named("STRESS", 9, StudyInstanceUID="1.2.9", PatientID="p9"), "9.dcm", tmp_path / "apart")
+        for name in ("a.dcm", "b.dcm"):
+            archive.write(tmp_path / "apart" / "9.dcm", name)
+    assert [s.name for s in read_studies([tmp_path / "ward" / "carl.zip"]).studies] == ["a"]

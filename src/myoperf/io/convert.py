@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 
 from myoperf.errors import InputError
-from myoperf.io.nifti import read_nifti, write_nifti
+from myoperf.io.nifti import load_nifti, read_nifti, write_nifti
 from myoperf.io.sidecar import projections_of_sidecar, scan_of_sidecar, sidecar_path, sidecar_text
 from myoperf.types import Projections, Scan, State
 
@@ -85,8 +85,7 @@ def read_converted(path: Path, block: Mapping[str, Any], state: State | None) ->
     if block.get("kind") != "projections":
         return scan_of_sidecar(read_nifti(path), block, state=state, name=path.name)
     try:
-        image: Any = nib.load(path)
-        array = np.asanyarray(image.dataobj)
+        array = np.asanyarray(load_nifti(path).dataobj)
     except Exception:  # nibabel, zlib and numpy raise many types on damaged bytes
         raise InputError(f"{path.name}: not a readable NIfTI file; it is damaged or incomplete.") from None
     array = array.reshape(array.shape + (1,) * (4 - array.ndim))

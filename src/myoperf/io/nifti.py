@@ -61,7 +61,7 @@ def read_nifti(path: str | Path) -> Volume:
     """
     path = Path(path)
     try:
-        image = _loaded(path)
+        image = load_nifti(path)
         _check_size(image.shape, path.name)
         array = np.asanyarray(image.dataobj)
         header = image.header
@@ -90,7 +90,7 @@ def read_nifti(path: str | Path) -> Volume:
         raise GeometryError(f"{path.name}: {error}") from None
 
 
-def _loaded(path: Path) -> Any:
+def load_nifti(path: Path) -> Any:
     """Return nibabel's image of a file, its values not read yet; one in an archive is unpacked in memory."""
     with open_file(path) as stream:
         if path.is_file():

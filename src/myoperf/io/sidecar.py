@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from myoperf.errors import InputError
+from myoperf.io.files import open_file
 from myoperf.io.nifti import name_without_suffix
 from myoperf.types import Array, Finding, Projections, Scan, State, Volume
 from myoperf.version import __version__
@@ -95,8 +96,9 @@ def read_sidecar(image: Path) -> Mapping[str, Any] | None:
     """Return MyoPerf's part of the JSON file beside a NIfTI image; None where there is none."""
     path = sidecar_path(image)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        with open_file(path) as stream:
+            content = json.loads(stream.read())
+    except (InputError, OSError, ValueError):
         return None
     block = content.get("MyoPerf") if isinstance(content, dict) else None
     return block if isinstance(block, dict) and block.get("schema") == SCHEMA else None

@@ -46,16 +46,20 @@ def safe_name(text: str) -> str:
 
 
 def _parts(paths: Sequence[Path], given: Sequence[Path]) -> list[str]:
-    """Return the folders from the given path down to a study's files, and the file's name where there is one file."""
-    roots = [path for path in given if path.is_dir() and path in paths[0].parents]
+    """Return the folders from the given path down to a study's files, and the file's name where there is one file.
+
+    An archive counts as a folder.
+    """
+    roots = [path for path in given if path in paths[0].parents]
     if not roots:
         return [_stem(paths[0])]
     root = max(roots, key=lambda path: len(path.parts))
     folder = Path(commonpath([path.parent for path in paths]))
     inner = list(folder.relative_to(root).parts) if root in (folder, *folder.parents) else []
-    several_given = [root.resolve().name] if len(given) > 1 or not (inner or len(paths) == 1) else []
+    several_given = [_stem(root.absolute())] if len(given) > 1 or not (inner or len(paths) == 1) else []
     return [*several_given, *inner, *([_stem(paths[0])] if len(paths) == 1 else [])]
 
 
 def _stem(path: Path) -> str:
-    return re.sub(r"\.(dcm|ima|nii|nii\.gz|img)$", "", path.name, flags=re.IGNORECASE)
+    """Return a name without the ending of an image or an archive."""
+    return re.sub(r"\.(dcm|ima|nii|nii\.gz|img|zip)$", "", path.name, flags=re.IGNORECASE)

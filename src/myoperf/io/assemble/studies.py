@@ -33,12 +33,6 @@ class _Group:
     series: tuple[Series, ...]
     findings: tuple[Finding, ...] = ()
 
-    @property
-    def study_uids(self) -> tuple[str, ...]:
-        """All Study Instance UIDs, each once."""
-        uids = (text_of(one.headers[0], "StudyInstanceUID") for one in self.series if one.headers)
-        return tuple(dict.fromkeys(uid for uid in uids if uid))
-
 
 def find_files(paths: Iterable[Path]) -> tuple[Path, ...]:
     """Return the given files and those in the given folders, zip archives and DICOMDIRs, without hidden ones.
@@ -245,7 +239,9 @@ def _study(
     scans = [scans[i] for i in in_order([one.candidate for one, _ in scans])]
     header = next((one.headers[0] for one, _ in scans if one.headers), Dataset())
     study = study_of(header, tuple(scan for _, scan in scans), tuple(findings))
-    return replace(study, study_uids=group.study_uids if len(group.study_uids) > 1 else ())
+    uids = (text_of(one.headers[0], "StudyInstanceUID") for one, _ in scans if one.headers)
+    different = tuple(dict.fromkeys(uid for uid in uids if uid))
+    return replace(study, study_uids=different if len(different) > 1 else ())
 
 
 def _set_aside(used: Series, others: Sequence[Series], skipped: list[Skipped]) -> list[Finding]:
