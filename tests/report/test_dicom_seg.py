@@ -157,6 +157,8 @@ def test_every_gate_of_a_plane_is_referred_to(tmp_path):
         plane = int(np.linalg.norm(origins - position, axis=1).argmin())
         frames = [image.ReferencedFrameNumber for image in item.DerivationImageSequence[0].SourceImageSequence]
         assert frames == [gate * planes + plane + 1 for gate in range(3)]
+        (derivation,) = item.DerivationImageSequence[0].DerivationCodeSequence
+        assert (derivation.CodeValue, derivation.CodingSchemeDesignator) == ("113076", "DCM")  # PS3.16, CID 7203
 
 
 def test_pet_slices_are_matched_by_place_not_by_order(tmp_path):

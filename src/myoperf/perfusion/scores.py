@@ -37,6 +37,9 @@ SCORE_EDGES = (0.25, 1.0, 2.0, 3.0)
 and below a quarter (4 % under the limit) it is 0."""
 _UPTAKE_EDGES = (70.0, 60.0, 50.0, 40.0)
 """Without limits: percent of the maximum at or below which a segment scores 1, 2, 3, 4."""
+_DIGITS = 9
+"""Means are rounded to these decimals before they are compared with an edge: a mean that lies at the edge would otherwise
+score by how its sum was rounded, some segments one higher than others."""
 _CATEGORIES = ((4, "normal"), (9, "mildly abnormal"), (14, "moderately abnormal"))
 _TPD_CATEGORIES = ((5.0, "normal"), (10.0, "abnormal"))
 
@@ -107,7 +110,8 @@ def measure_perfusion(polar: PolarMap, limits: NormalLimits | None) -> Perfusion
         raise InputError("The polar map holds no counts, so it cannot be scored.")
     percent = 100.0 * segment_means(polar.values) / polar.values.max()
     if limits is None:
-        return Perfusion(scores=np.digitize(-percent, [-edge for edge in _UPTAKE_EDGES]), segments_percent=percent)
+        scores = np.digitize(-np.round(percent, _DIGITS), [-edge for edge in _UPTAKE_EDGES])
+        return Perfusion(scores=scores, segments_percent=percent)
     severity = severity_map(scale_map(polar.values, limits), limits)
     abnormal = severity > 0
     return Perfusion(
@@ -139,7 +143,8 @@ def score_segments(severity: Float, *, model: SegmentModel = AHA17) -> NDArray[n
     >>> score_segments(np.full((24, 72), 1.5)).tolist()[:3]
     [2, 2, 2]
     """
-    return np.asarray(np.digitize(segment_means(severity, model=model), SCORE_EDGES, right=True))
+    means = np.round(segment_means(severity, model=model), _DIGITS)
+    return np.asarray(np.digitize(means, SCORE_EDGES, right=True))
 
 
 def severity_map(scaled: Float, limits: NormalLimits) -> Float:

@@ -193,7 +193,7 @@ def _derivation(plane: list[Reference], *, preserved: bool) -> Dataset | None:
         sources.append(source)
     item = Dataset()
     item.SourceImageSequence = sources
-    item.DerivationCodeSequence = [code_item("SEG", "DCM", "Segmentation")]
+    item.DerivationCodeSequence = [code_item("113076", "DCM", "Segmentation")]  # PS3.16, CID 7203
     return item
 
 
