@@ -38,8 +38,8 @@ and below a quarter (4 % under the limit) it is 0."""
 _UPTAKE_EDGES = (70.0, 60.0, 50.0, 40.0)
 """Without limits: percent of the maximum at or below which a segment scores 1, 2, 3, 4."""
 _DIGITS = 9
-"""Means are rounded to these decimals before they are compared with an edge: a mean that lies at the edge would otherwise
-score by how its sum was rounded, some segments one higher than others."""
+"""Means are rounded to these decimals before they are compared with an edge: a mean that lies at the edge would
+otherwise score by how its sum was rounded, some segments one higher than others."""
 _CATEGORIES = ((4, "normal"), (9, "mildly abnormal"), (14, "moderately abnormal"))
 _TPD_CATEGORIES = ((5.0, "normal"), (10.0, "abnormal"))
 
