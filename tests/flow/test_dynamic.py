@@ -9,12 +9,12 @@ from scipy import ndimage
 from myoperf.errors import AnalysisError, InputError
 from myoperf.flow import DynamicProtocol, blood_curves, flow_reserve, k1_from_flow, measure_flow, tissue_curve
 from myoperf.polar import sample_polar_map
-from myoperf.segments import segment_of
-from myoperf.types import LVFrame, Volume
+from myoperf.types import Volume
+from support.ventricle import grid_about, make_ventricle, points_of, right_ventricle
 
-LENGTH, RADIUS, WALL, SPACING, FWHM = 80.0, 27.0, 11.0, 3.0, 5.0
-BASE = np.array((0.0, 0.0, 0.0))
-FRAME = LVFrame(BASE + LENGTH * np.array((0.64, -0.6, -0.48)), BASE, (0.0, -0.5, 0.8))
+SPACING, FWHM, SHAPE = 3.0, 5.0, (54, 54, 54)
+VENTRICLE = make_ventricle((0.0, 0.0, 0.0), (-0.64, 0.6, 0.48), (0.0, -0.5, 0.8), radius=27.0, length=80.0, wall=11.0)
+FRAME = VENTRICLE.frame
 DURATION = np.concatenate([np.full(12, 5.0), np.full(6, 10.0), np.full(6, 30.0)])
 START = np.concatenate([[0.0], np.cumsum(DURATION)[:-1]])
 PROTOCOL = DynamicProtocol(tracer="Rb-82", start_s=START, duration_s=DURATION)
@@ -35,36 +35,19 @@ def averaged(curve):
     return np.array([curve[(a <= TIME) & (b > TIME)].mean() for a, b in zip(START, START + DURATION, strict=True)])
 
 
-def place(side=54):
-    """Give the grid's affine and each voxel's (height over the base towards the apex, radius, fraction, angle)."""
-    affine = np.diag([SPACING] * 3 + [1.0])[[2, 1, 0, 3]]
-    affine[:3, 3] = FRAME.centre_mm + 8 * FRAME.septal - affine[:3, :3] @ np.full(3, (side - 1) / 2)
-    index = np.indices((side,) * 3).reshape(3, -1).T
-    local = index @ affine[:3, :3].T + affine[:3, 3] - BASE
-    height = -(local @ FRAME.axis)
-    across = local + height[:, None] * FRAME.axis
-    turn = np.rad2deg(np.arctan2(across @ FRAME.septal, across @ FRAME.anterior))
-    return affine, (side,) * 3, height, np.linalg.norm(across, axis=1), turn, local
-
-
 def dynamic(flows, tracer="Rb-82"):
     """Build wall, left and right blood, each with its curve; blur as PET does."""
-    affine, shape, height, radius, turn, local = place()
-    outer, inner = ((height / (LENGTH + s)) ** 2 + (radius / (RADIUS + s)) ** 2 <= 1 for s in (WALL / 2, -WALL / 2))
-    above = height >= 0
-    wall, blood = outer & ~inner & above, inner & above
-    fraction = np.clip(1 - np.arctan2(height / LENGTH, radius / RADIUS) / (0.5 * np.pi), 0, 1)
-    segment = segment_of(fraction, turn)
-    right = (np.linalg.norm(local - 24 * FRAME.axis * -1 - 56 * FRAME.septal, axis=1) < 22) & ~outer
-    parts = [(blood, averaged(LEFT)), (right, averaged(RIGHT))]
+    affine = grid_about(FRAME.centre_mm + 8 * FRAME.septal, SHAPE, SPACING)
+    points = points_of(affine, SHAPE)
+    labels, segment = VENTRICLE.labels(points), VENTRICLE.segments(points)
+    parts = [(labels == 2, averaged(LEFT)), (right_ventricle(VENTRICLE, points), averaged(RIGHT))]
     for number, flow in enumerate(flows, start=1):
         curve = tissue_curve(float(k1_from_flow(flow, tracer)), 0.25, TIME, LEFT)
-        parts.append((wall & (segment == number), averaged(curve)))
-    array = np.zeros((DURATION.size, *shape), np.float32)
+        parts.append(((labels == 1) & (segment == number), averaged(curve)))
+    array = np.zeros((DURATION.size, *SHAPE), np.float32)
     for mask, curve in parts:
-        smooth = ndimage.gaussian_filter(mask.reshape(shape).astype(np.float32), FWHM / 2.3548 / SPACING)
+        smooth = ndimage.gaussian_filter(mask.astype(np.float32), FWHM / 2.3548 / SPACING)
         array += curve[:, None, None, None].astype(np.float32) * smooth
-    labels = np.where(wall, 1, np.where(blood, 2, 0)).reshape(shape).astype(np.uint8)
     return Volume(array, affine), Volume(labels, affine)
 
 

@@ -14,29 +14,26 @@ from myoperf.gated import (
     static_cavities_ml,
 )
 from myoperf.gated.tracking import track_walls
-from myoperf.types import LVFrame, PolarMap, Volume
+from myoperf.types import Volume
+from support.ventricle import Ventricle, grid_about, half_ellipsoid_ml, make_ventricle, points_of, subvoxels
 
-LENGTH, RADIUS, WALL = 82.0, 27.0, 9.0
-FRAME = LVFrame(
-    (40.0, -40.0, -30.0), np.array((40.0, -40.0, -30.0)) + LENGTH * np.array((-0.64, 0.6, 0.48)), (0, -0.5, 0.8)
+WALL, AXIS = 9.0, (-0.64, 0.6, 0.48)
+REST = make_ventricle(
+    np.array((40.0, -40.0, -30.0)) + 82.0 * np.array(AXIS), AXIS, (0, -0.5, 0.8), radius=27.0, length=82.0, wall=WALL
 )
+"""The ventricle at the end of diastole."""
+FRAME = REST.frame
 GATES = 8
 
 
-def half_ellipsoid_ml(radius, length):
-    return 2 / 3 * np.pi * radius**2 * length / 1000
-
-
-def beat(scale):
-    """Give (inner radius, inner length, outer radius, outer length, valve shift) with the wall's volume kept."""
-    inner_r, inner_l = (RADIUS - WALL / 2) * scale, (LENGTH - WALL / 2) * (1 - 0.4 * (1 - scale))
-    wall = half_ellipsoid_ml(RADIUS + WALL / 2, LENGTH + WALL / 2) - half_ellipsoid_ml(
-        RADIUS - WALL / 2, LENGTH - WALL / 2
-    )
-    whole = wall + half_ellipsoid_ml(inner_r, inner_l)
+def beat(scale) -> Ventricle:
+    """Return the ventricle with its blood narrowed to a share: its wall keeps its volume, its valve comes down."""
+    inner = REST.inner[0] * scale, REST.inner[1] * (1 - 0.4 * (1 - scale))
     thick = np.linspace(1, 30, 5000)
-    thick = thick[np.argmin(np.abs(half_ellipsoid_ml(inner_r + thick, inner_l + thick) - whole))]
-    return inner_r, inner_l, inner_r + thick, inner_l + thick, LENGTH + WALL / 2 - inner_l - thick
+    whole = half_ellipsoid_ml((inner[0] + thick, inner[1] + thick))
+    thick = thick[np.argmin(np.abs(whole - REST.wall_ml - half_ellipsoid_ml(inner)))]
+    outer = inner[0] + thick, inner[1] + thick
+    return REST.scaled(outer, inner, towards_apex_mm=REST.outer[1] - outer[1])
 
 
 def scales(gates, strength=0.3):
@@ -46,43 +43,23 @@ def scales(gates, strength=0.3):
 @cache
 def heart(gates=GATES, *, strength=0.3, fwhm_mm=15.0, spacing=6.0, background=0.06, counts=None, seed=0):
     """Voxelise gates of a contracting half ellipsoid shell, blur them; give (volume, EDV, ESV)."""
-    side = 36
-    affine = np.diag([spacing] * 3 + [1.0])[[2, 1, 0, 3]]
-    affine[:3, 3] = FRAME.centre_mm - affine[:3, :3] @ np.full(3, (side - 1) / 2)
-    fine = (np.arange(3) - 1) / 3
-    base = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), -1).astype(float)
-    array = np.zeros((gates, side, side, side), np.float32)
+    shape = (36,) * 3
+    affine = grid_about(FRAME.centre_mm, shape, spacing)
+    places = [points_of(affine, shape, shift=shift) for shift in subvoxels(3)]
+    array = np.full((gates, *shape), background, np.float32)
     for image, scale in zip(array, scales(gates, strength), strict=True):
-        inner_r, inner_l, outer_r, outer_l, shift = beat(scale)
-        for offset in np.stack(np.meshgrid(fine, fine, fine, indexing="ij"), -1).reshape(-1, 3):
-            local = (base + offset) @ affine[:3, :3].T + affine[:3, 3] - FRAME.base_mm
-            z = -(local @ FRAME.axis) - shift
-            r = np.linalg.norm(local + (z + shift)[..., None] * FRAME.axis, axis=-1)
-            outer = (z / outer_l) ** 2 + (r / outer_r) ** 2 <= 1
-            inner = (z / inner_l) ** 2 + (r / inner_r) ** 2 <= 1
-            image += ((outer & ~inner & (z >= 0)) + background) / 27
+        ventricle = beat(scale)
+        for points in places:
+            image += (ventricle.labels(points) == 1) / np.float32(27)
     blurred = ndimage.gaussian_filter(array, (0, *(fwhm_mm / 2.3548 / spacing,) * 3))
     if counts is not None:
         blurred = np.random.default_rng(seed).poisson(blurred * counts).astype(np.float32)
-    truth = [half_ellipsoid_ml(*beat(s)[:2]) for s in scales(64, strength)]
+    truth = [beat(scale).pool_ml for scale in scales(64, strength)]
     return Volume(blurred, affine), max(truth), min(truth)
 
 
-def polar_map(rings=24, angles=72, values=None):
-    t = np.linspace(0, np.pi / 2, 4001)
-    z, r = LENGTH * (1 - np.cos(t)), RADIUS * np.sin(t)
-    arc = np.concatenate([[0], np.cumsum(np.hypot(np.diff(z), np.diff(r)))])
-    at = np.interp((np.arange(rings) + 0.5) / rings * arc[-1], arc, t)
-    turn = np.arange(angles) * 2 * np.pi / angles
-    side = np.cos(turn)[:, None] * FRAME.anterior + np.sin(turn)[:, None] * FRAME.septal
-    mid = FRAME.apex_mm + (LENGTH * (1 - np.cos(at)))[:, None, None] * FRAME.axis
-    mid = mid + (RADIUS * np.sin(at))[:, None, None] * side
-    values = np.ones((rings, angles)) if values is None else values
-    return PolarMap(values, mid, np.full((rings, angles), WALL))
-
-
 def measured(volume, **options):
-    return measure_function(volume, FRAME, polar_map(), **options)
+    return measure_function(volume, FRAME, REST.polar_map(), **options)
 
 
 @pytest.fixture(scope="module")
@@ -144,9 +121,7 @@ def test_a_beat_in_step_has_a_narrow_phase(normal):
 
 def test_mass_is_that_of_the_assumed_wall():
     result = measured(heart()[0], thickness_mm=WALL)
-    wall = half_ellipsoid_ml(RADIUS + WALL / 2, LENGTH + WALL / 2) - half_ellipsoid_ml(
-        RADIUS - WALL / 2, LENGTH - WALL / 2
-    )
+    wall = REST.wall_ml
     assert result.wall.mass_g == pytest.approx(1.05 * wall, rel=0.12)
 
 
@@ -170,19 +145,19 @@ def test_the_cavity_of_an_ungated_image_lies_between_the_extremes_and_grows_with
     cavity = []
     for strength in (0.12, 0.3):
         volume, edv, esv = heart(strength=strength)
-        cavity.append(static_cavities_ml([(volume, FRAME, polar_map())])[0])
+        cavity.append(static_cavities_ml([(volume, FRAME, REST.polar_map())])[0])
         assert esv < cavity[-1] < 1.02 * edv
     assert cavity[1] < 0.97 * cavity[0]
 
 
 def test_scans_of_one_camera_share_their_resolution_and_those_of_two_do_not():
-    scans = [(heart(2, strength=s)[0].summed(), FRAME, polar_map()) for s in (0.12, 0.3)]
+    scans = [(heart(2, strength=s)[0].summed(), FRAME, REST.polar_map()) for s in (0.12, 0.3)]
     walls = track_walls(scans)
     assert walls[0].sigma_mm == walls[1].sigma_mm
     together = static_cavities_ml(scans)
     alone = [static_cavities_ml([scan])[0] for scan in scans]
     assert together[0] / together[1] == pytest.approx(alone[0] / alone[1], rel=0.03)
-    other = (heart(2, strength=0.3, spacing=5.0)[0].summed(), FRAME, polar_map())
+    other = (heart(2, strength=0.3, spacing=5.0)[0].summed(), FRAME, REST.polar_map())
     assert static_cavities_ml([scans[0], other]) == (alone[0], *static_cavities_ml([other]))
 
 
@@ -191,7 +166,7 @@ def test_noise_moves_cavities_that_share_their_resolution_less_against_each_othe
     still = [heart(2, strength=strength)[0].summed() for strength in (0.12, 0.3)]
     for _ in range(5):
         noisy = [v.with_array(rng.poisson(100.0 * v.array).astype(np.float32)) for v in still]
-        scans = [(v, FRAME, polar_map()) for v in noisy]
+        scans = [(v, FRAME, REST.polar_map()) for v in noisy]
         shared.append(np.divide(*static_cavities_ml(scans)))
         apart.append(np.divide(*(static_cavities_ml([scan])[0] for scan in scans)))
     assert np.std(shared) < 0.9 * np.std(apart)
@@ -201,7 +176,7 @@ def test_impossible_input_is_refused():
     volume, _, _ = heart(4)
     with pytest.raises(InputError, match="4 gates"):
         measured(volume.with_array(volume.array[:3]))
-    polar = replace(polar_map(), values=np.ones((5, 24, 72)))
+    polar = replace(REST.polar_map(), values=np.ones((5, 24, 72)))
     with pytest.raises(InputError, match="5 gates"):
         measure_function(volume, FRAME, polar)
     with pytest.raises(AnalysisError, match="no counts"):

@@ -1,21 +1,18 @@
 import numpy as np
 import pytest
 
-from myoperf.geometry import affine_from_axes
 from myoperf.lv import frame_from_mask
-from myoperf.types import LVFrame, Volume
+from myoperf.types import Volume
+from support.ventricle import grid_about, make_ventricle, points_of
 
 
 def shell(voxel_mm, side):
     """The wall of a half ellipsoid on a fine grid, open towards the base."""
-    affine = affine_from_axes((-60, -60, -60), [[0, 0, 1], [0, 1, 0], [1, 0, 0]], voxel_mm)
-    frame = LVFrame((28, -24, -14), (-20, 22, 10), (0, 0, 1))
-    place = np.stack(np.meshgrid(*(np.arange(side) * voxel_mm - 60,) * 3, indexing="ij")[::-1], -1)
-    off = place - (frame.apex_mm + 0.75 * frame.length_mm * frame.axis)
-    along = off @ frame.axis
-    scaled = np.hypot(np.linalg.norm(off - along[..., None] * frame.axis, axis=-1) / 28, along / 45)
-    wall = (scaled > 0.82) & (scaled < 1.18) & (along < 12)
-    return Volume(wall.astype(np.uint8), affine), frame
+    shape = (side,) * 3
+    ventricle = make_ventricle((-8, 10.5, 4), (-48, 46, 24), (0, 0, 1), radius=28, length=45, wall=12, rim_mm=12)
+    affine = grid_about((0.5 * voxel_mm * (side - 1) - 60,) * 3, shape, voxel_mm)
+    wall = ventricle.labels(points_of(affine, shape)) == 1
+    return Volume(wall.astype(np.uint8), affine), ventricle.frame
 
 
 @pytest.mark.parametrize(("voxel_mm", "side"), [(3.0, 42), (2.0, 62)])

@@ -7,18 +7,19 @@ import numpy as np
 import pytest
 
 from myoperf.errors import AnalysisError
-from myoperf.geometry import affine_from_axes
 from myoperf.lv.network import NetworkLV
 from myoperf.perfusion import choose_limits
 from myoperf.pipeline import Models, Options, analyze, load_models
 from myoperf.pipeline.flow import flow_of_scan
 from myoperf.polar import fit_surface
 from myoperf.segments import TERRITORIES
-from myoperf.types import Diagnosis, Finding, LVFrame, Scan, Study, Volume
+from myoperf.types import Diagnosis, Finding, Scan, Study, Volume
 from support.findings import calls_of, findings_of_package
+from support.ventricle import grid_about, points_of, thick_ventricle
 
 ROOT = Path(__file__).parents[2]
-FRAME = LVFrame((32.0, -30.0, -24.0), (-8.0, 8.0, 6.0), (0.0, -0.5, 0.8))
+VENTRICLE = thick_ventricle()
+FRAME = VENTRICLE.frame
 
 
 def expected_by_tests():
@@ -39,13 +40,9 @@ def test_every_code_in_the_package_is_provoked_by_a_test():
 
 def shell(frames=1, side=36, spacing=4.5):
     """Give a thick half ellipsoid of even counts."""
-    affine = affine_from_axes(-0.5 * spacing * (side - 1) * np.ones(3), np.eye(3)[[2, 1, 0]], spacing)
-    points = np.indices((side,) * 3).reshape(3, -1).T @ affine[:3, :3].T + affine[:3, 3] - FRAME.base_mm
-    height = -(points @ FRAME.axis)
-    radius = np.linalg.norm(points + height[:, None] * FRAME.axis, axis=1)
-    size = np.hypot(height / FRAME.length_mm, radius / 27.0)
-    wall = (np.abs(size - 1.0) < 0.2) & (height > 0)
-    return Volume(np.tile(100.0 * wall.reshape(1, side, side, side), (frames, 1, 1, 1)).astype(np.float32), affine)
+    affine = grid_about((0.0, 0.0, 0.0), (side,) * 3, spacing)
+    wall = VENTRICLE.labels(points_of(affine, (side,) * 3)) == 1
+    return Volume(np.tile(100.0 * wall, (frames, 1, 1, 1)).astype(np.float32), affine)
 
 
 def codes(findings):

@@ -3,27 +3,23 @@
 import nibabel as nib
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from myoperf.geometry import affine_from_axes
 from myoperf.pipeline import Options, analyze, load_models, write_report
-from myoperf.types import LVFrame, Scan, Study, Volume
+from myoperf.types import Scan, Study, Volume
+from support.ventricle import grid_about, points_of, thick_ventricle
 
-FRAME = LVFrame((32.0, -30.0, -24.0), (-8.0, 8.0, 6.0), (0.0, -0.5, 0.8))
+FRAME = thick_ventricle().frame
 
 
 def beating(gates=8, side=40, spacing=4.0):
     """Give a half ellipsoid whose wall moves in and thickens over the beat."""
-    affine = affine_from_axes(-0.5 * spacing * (side - 1) * np.ones(3), np.eye(3)[[2, 1, 0]], spacing)
-    points = np.indices((side,) * 3).reshape(3, -1).T @ affine[:3, :3].T + affine[:3, 3] - FRAME.base_mm
-    height = -(points @ FRAME.axis)
-    radius = np.linalg.norm(points + height[:, None] * FRAME.axis, axis=1)
-    size = np.hypot(height / FRAME.length_mm, radius / 30.0)
-    frames = []
+    affine, frames = grid_about((0.0, 0.0, 0.0), (side,) * 3, spacing), []
     for gate in range(gates):
         squeeze = 0.5 * (1 - np.cos(2 * np.pi * gate / gates))
-        middle, half = 1.0 - 0.15 * squeeze, 0.16 + 0.05 * squeeze
-        edge = 1 / (1 + np.exp((np.abs(size - middle) - half) / 0.05))
-        frames.append((100.0 * edge * (height > 0)).reshape((side,) * 3))
+        ventricle = thick_ventricle(30.0, middle=1.0 - 0.15 * squeeze, half=0.16 + 0.05 * squeeze)
+        wall = ventricle.labels(points_of(affine, (side,) * 3)) == 1
+        frames.append(ndimage.gaussian_filter(100.0 * wall, 0.6))
     return Volume(np.stack(frames).astype(np.float32), affine)
 
 

@@ -4,25 +4,22 @@ import numpy as np
 import pytest
 
 from myoperf.errors import AnalysisError
-from myoperf.geometry import affine_from_axes
 from myoperf.lv import LVFit
 from myoperf.pipeline import Models, Options, analyze
 from myoperf.types import Finding, LVFrame, Scan, Study, Volume
+from support.ventricle import grid_about, points_of, thick_ventricle
 
-FRAME = LVFrame((32.0, -30.0, -24.0), (-8.0, 8.0, 6.0), (0.0, -0.5, 0.8))
+VENTRICLE = thick_ventricle()
+FRAME = VENTRICLE.frame
 DOUBT = Finding("check-orientation", "warning", "Look at the contours.")
 
 
 def shell(shift_mm=(0.0, 0.0, 0.0), side=40, spacing=4.5):
     """A thick half ellipsoid with a bright lateral wall, moved by `shift_mm`."""
-    affine = affine_from_axes(-0.5 * spacing * (side - 1) * np.ones(3), np.eye(3)[[2, 1, 0]], spacing)
-    points = np.indices((side,) * 3).reshape(3, -1).T @ affine[:3, :3].T + affine[:3, 3] - FRAME.base_mm - shift_mm
-    height = -(points @ FRAME.axis)
-    radius = np.linalg.norm(points + height[:, None] * FRAME.axis, axis=1)
-    size = np.hypot(height / FRAME.length_mm, radius / 27.0)
-    wall = (np.abs(size - 1.0) < 0.2) & (height > 0)
-    counts = 100.0 * wall * (1.0 + 0.5 * (points @ FRAME.lateral > 10.0))
-    return Volume(counts.reshape(1, side, side, side).astype(np.float32), affine)
+    affine, ventricle = grid_about((0.0, 0.0, 0.0), (side,) * 3, spacing), VENTRICLE.moved(shift_mm)
+    points = points_of(affine, (side,) * 3)
+    lateral = (points - ventricle.frame.base_mm) @ FRAME.lateral > 10.0
+    return Volume((100.0 * (ventricle.labels(points) == 1) * (1.0 + 0.5 * lateral)).astype(np.float32), affine)
 
 
 def labelled(volume, frame):

@@ -1,5 +1,7 @@
 """The three displays of a polar map keep what they promise: equal distance, volume or slice."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,23 +10,16 @@ from myoperf.errors import AnalysisError, InputError
 from myoperf.geometry.disc import disc_image, disc_places, sample_disc
 from myoperf.segments import segment_of
 from myoperf.types import PolarMap
+from support.ventricle import make_ventricle
 
 RINGS, ANGLES, LENGTH, RADIUS = 40, 72, 80.0, 25.0
 
 
 def ellipsoid(*, thickness=10.0, values=None):
-    """A map on half an ellipsoid, rings at equal steps of arc."""
-    polar_angle = np.linspace(0, np.pi / 2, 4001)
-    z, r = -LENGTH * np.cos(polar_angle), RADIUS * np.sin(polar_angle)
-    arc = np.concatenate([[0], np.cumsum(np.hypot(np.diff(z), np.diff(r)))])
-    place = (np.arange(RINGS) + 0.5) / RINGS * arc[-1]
-    height, radius = np.interp(place, arc, z), np.interp(place, arc, r)
-    turn = np.arange(ANGLES) * (2 * np.pi / ANGLES)
-    mid = np.stack(
-        np.broadcast_arrays(radius[:, None] * np.cos(turn), radius[:, None] * np.sin(turn), height[:, None]), -1
-    )
+    """A map on half an ellipsoid along z, rings at equal steps of arc."""
+    ventricle = make_ventricle((0, 0, 0), (0, 0, 1), (1, 0, 0), radius=RADIUS, length=LENGTH, wall=10.0)
     wall = np.broadcast_to(np.asarray(thickness, float), (RINGS, ANGLES))
-    return PolarMap(np.ones((RINGS, ANGLES)) if values is None else values, mid, wall.copy())
+    return replace(ventricle.polar_map(RINGS, ANGLES, values), thickness_mm=wall.copy())
 
 
 @pytest.mark.parametrize("weighting", ["distance", "volume", "slice"])

@@ -6,13 +6,14 @@ import pytest
 from myoperf.errors import AnalysisError
 from myoperf.types import Volume
 from myoperf.ventricle import fit_surface
-from support.ventricle import LENGTH, RADIUS, make_phantom
+from support.ventricle import make_phantom
 
 
-def against_truth(surface, frame):
+def against_truth(surface, ventricle):
     """Distance from the true half ellipsoid (mm, first order) and angle between normals (degrees)."""
+    frame = ventricle.frame
     axes = np.stack([frame.axis, frame.anterior, frame.septal])
-    half = np.array([LENGTH, RADIUS, RADIUS])
+    half = np.array([ventricle.length, ventricle.radius, ventricle.radius])
     local = (surface.mid_wall_mm - frame.base_mm) @ axes.T
     gradient = local / half**2
     steep = np.linalg.norm(gradient, axis=-1)
@@ -26,7 +27,7 @@ def against_truth(surface, frame):
 )
 def test_mid_wall_and_outward_normals_agree_with_the_closed_form(grid):
     phantom = make_phantom(**grid)
-    distance, angle = against_truth(fit_surface(phantom.labels, phantom.frame), phantom.frame)
+    distance, angle = against_truth(fit_surface(phantom.labels, phantom.frame), phantom.ventricle)
     assert np.abs(distance).max() < 0.35 * phantom.labels.spacing_mm.max()
     assert np.sqrt((distance**2).mean()) < 0.5
     assert angle.max() < 12.0
@@ -41,7 +42,7 @@ def test_a_hole_in_the_wall_is_closed_and_said(uniform):
     array = np.where(hole & (labels.array[0] == 1), 0, labels.array[0])
     surface = fit_surface(Volume(array, labels.lps_from_index), frame)
     assert not surface.measured.all()
-    distance, _ = against_truth(surface, frame)
+    distance, _ = against_truth(surface, uniform.ventricle)
     assert np.abs(distance[~surface.measured]).max() < 3.0
 
 

@@ -11,12 +11,11 @@ from pydicom.uid import ExplicitVRLittleEndian, PositronEmissionTomographyImageS
 from scipy import ndimage
 
 from myoperf.flow import k1_from_flow, tissue_curve
-from myoperf.segments import segment_of
-from myoperf.types import LVFrame
+from support.ventricle import grid_about, make_ventricle, points_of, right_ventricle
 
-LENGTH, RADIUS, WALL, SPACING, FWHM, SIDE = 80.0, 27.0, 11.0, 4.5, 5.0, 32
-BASE = np.array((0.0, 0.0, 0.0))
-FRAME = LVFrame(BASE + LENGTH * np.array((0.64, -0.6, -0.48)), BASE, (0.0, -0.5, 0.8))
+SPACING, FWHM, SIDE = 4.5, 5.0, 32
+VENTRICLE = make_ventricle((0.0, 0.0, 0.0), (-0.64, 0.6, 0.48), (0.0, -0.5, 0.8), radius=27.0, length=80.0, wall=11.0)
+FRAME = VENTRICLE.frame
 DURATION = np.concatenate([np.full(10, 5.0), np.full(5, 14.0), np.full(3, 60.0)])
 START = np.concatenate([[0.0], np.cumsum(DURATION)[:-1]])
 TIME = np.arange(0.0, START[-1] + DURATION[-1] + 1.0)
@@ -37,32 +36,22 @@ def averaged(curve: np.ndarray) -> np.ndarray:
 
 def affine() -> np.ndarray:
     """Map (plane, row, column) to LPS: slices towards the head, rows to the back, columns to the left."""
-    out = np.diag([SPACING] * 3 + [1.0])[[2, 1, 0, 3]]
-    out[:3, 3] = FRAME.centre_mm + 8 * FRAME.septal - out[:3, :3] @ np.full(3, (SIDE - 1) / 2)
-    return out
+    return grid_about(FRAME.centre_mm + 8 * FRAME.septal, (SIDE,) * 3, SPACING)
 
 
 def activity(flows: np.ndarray, *, blood_in: int = 0) -> np.ndarray:
     """Give decay-corrected activity (frames, planes, rows, columns); one segment may hold blood over wall."""
-    index = np.indices((SIDE,) * 3).reshape(3, -1).T
-    local = index @ affine()[:3, :3].T + affine()[:3, 3] - BASE
-    height = -(local @ FRAME.axis)
-    across = local + height[:, None] * FRAME.axis
-    turn = np.rad2deg(np.arctan2(across @ FRAME.septal, across @ FRAME.anterior))
-    radius = np.linalg.norm(across, axis=1)
-    outer, inner = ((height / (LENGTH + s)) ** 2 + (radius / (RADIUS + s)) ** 2 <= 1 for s in (WALL / 2, -WALL / 2))
-    wall, blood = outer & ~inner & (height >= 0), inner & (height >= 0)
-    fraction = np.clip(1 - np.arctan2(height / LENGTH, radius / RADIUS) / (0.5 * np.pi), 0, 1)
-    segment = segment_of(fraction, turn)
-    right = (np.linalg.norm(local + 24 * FRAME.axis - 56 * FRAME.septal, axis=1) < 22) & ~outer
+    points = points_of(affine(), (SIDE,) * 3)
+    labels, segment = VENTRICLE.labels(points), VENTRICLE.segments(points)
+    right = right_ventricle(VENTRICLE, points)
     left_curve, right_curve = bolus(18, 9), bolus(8, 7)
-    parts = [(blood, left_curve), (right, right_curve)]
+    parts = [(labels == 2, left_curve), (right, right_curve)]
     for number, flow in enumerate(flows, start=1):
         curve = tissue_curve(float(k1_from_flow(flow, "Rb-82")), K2, TIME, left_curve)
-        parts.append((wall & (segment == number), curve + 1.5 * left_curve * (number == blood_in)))
+        parts.append(((labels == 1) & (segment == number), curve + 1.5 * left_curve * (number == blood_in)))
     out = np.zeros((DURATION.size, SIDE, SIDE, SIDE), np.float32)
     for mask, curve in parts:
-        smooth = ndimage.gaussian_filter(mask.reshape((SIDE,) * 3).astype(np.float32), FWHM / 2.3548 / SPACING)
+        smooth = ndimage.gaussian_filter(mask.astype(np.float32), FWHM / 2.3548 / SPACING)
         out += averaged(curve)[:, None, None, None].astype(np.float32) * smooth
     return out
 

@@ -6,14 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from myoperf.geometry import affine_from_axes, short_axis, transform_points
+from myoperf.geometry import affine_from_axes, short_axis
 from myoperf.segments import segment_means
 from myoperf.types import (
     Diagnosis,
     FilterRecord,
     Finding,
     FunctionResult,
-    LVFrame,
     NormalLimitsInfo,
     PolarMap,
     Provenance,
@@ -29,8 +28,20 @@ from myoperf.types import (
     WeightsInfo,
 )
 from support.dicom_report import make_synchrony, make_wall
+from support.ventricle import make_ventricle, points_of
 
-LENGTH, RADIUS, HALF_WALL = 74.0, 27.0, 5.5
+HALF_WALL = 5.5
+AXIS = np.array([-0.62, 0.62, 0.48]) / np.linalg.norm([-0.62, 0.62, 0.48])
+VENTRICLE = make_ventricle(
+    np.array([12.0, -18.0, 9.0]) + 37.0 * AXIS,
+    AXIS,
+    np.array([0.1, -0.45, 0.9]),
+    radius=27.0,
+    length=74.0,
+    wall=2 * HALF_WALL,
+)
+"""Apex to the left, front and below; as in a patient."""
+LENGTH, RADIUS = VENTRICLE.length, VENTRICLE.radius
 RECONSTRUCTION = ReconstructionRecord(
     method="OSEM",
     iterations=4,
@@ -53,27 +64,6 @@ RECONSTRUCTION = ReconstructionRecord(
 SHAPE, SPACING = (36, 44, 40), 4.5
 
 
-def make_frame() -> LVFrame:
-    """Apex to the left, front and below; as in a patient."""
-    axis = np.array([-0.62, 0.62, 0.48])
-    axis /= np.linalg.norm(axis)
-    centre = np.array([12.0, -18.0, 9.0])
-    return LVFrame(centre - 0.5 * LENGTH * axis, centre + 0.5 * LENGTH * axis, np.array([0.1, -0.45, 0.9]))
-
-
-def heart_coordinates(frame: LVFrame, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give signed distance from the mid-wall, fraction from apex to base and angle (degrees) of points."""
-    from_base = points - frame.base_mm
-    along = -(from_base @ frame.axis)
-    anterior, septal = from_base @ frame.anterior, from_base @ frame.septal
-    radius = np.hypot(anterior, septal)
-    scaled = np.sqrt((np.maximum(along, 0.0) / LENGTH) ** 2 + (radius / RADIUS) ** 2)
-    gradient = np.sqrt((np.maximum(along, 0.0) / LENGTH**2) ** 2 + (radius / RADIUS**2) ** 2) / np.maximum(scaled, 1e-6)
-    distance = np.where(along > -3.0, (scaled - 1.0) / np.maximum(gradient, 1e-6), 99.0)
-    fraction = np.arccos(np.clip(along / (LENGTH * np.maximum(scaled, 1e-6)), 0.0, 1.0)) / (np.pi / 2)
-    return distance, fraction, np.degrees(np.arctan2(septal, anterior)) % 360.0
-
-
 def uptake(fraction: np.ndarray, angle: np.ndarray, depth: float) -> np.ndarray:
     """Give uptake (1 normal) with a smooth inferior defect of a depth."""
     away = np.minimum(np.abs(angle - 190.0), 360.0 - np.abs(angle - 190.0))
@@ -83,11 +73,10 @@ def uptake(fraction: np.ndarray, angle: np.ndarray, depth: float) -> np.ndarray:
 
 def make_result(name: str, *, depth: float, state: str | None, modality: str = "NM", frames: int = 1) -> ScanResult:
     """Build one analysed scan of the closed-form ventricle."""
-    frame, rng = make_frame(), np.random.default_rng(7)
+    frame, rng = VENTRICLE.frame, np.random.default_rng(7)
     affine = affine_from_axes((-96.0, -100.0, -72.0), np.eye(3)[[2, 1, 0]], SPACING)
-    grid = np.stack(np.meshgrid(*(np.arange(n) for n in SHAPE), indexing="ij"), axis=-1)
-    points = transform_points(affine, grid)
-    distance, fraction, angle = heart_coordinates(frame, points)
+    points = points_of(affine, SHAPE)
+    distance, fraction, angle = VENTRICLE.distance_mm(points), VENTRICLE.slope(points), VENTRICLE.local(points)[2] % 360
     gates = []
     for gate in range(frames):
         wall = HALF_WALL * (1.0 + (0.35 * np.sin(np.pi * gate / frames) if frames > 1 else 0.0))
@@ -99,7 +88,7 @@ def make_result(name: str, *, depth: float, state: str | None, modality: str = "
     volume = gated.summed()
     cavity = distance < -HALF_WALL
     labels = np.where(np.abs(distance) <= HALF_WALL, 1, np.where(cavity, 2, 0)).astype(np.uint8)
-    polar = make_polar(frame, depth)
+    polar = make_polar(depth)
     scan = Scan(
         gated if frames > 1 else volume,
         state=state,
@@ -129,7 +118,9 @@ def make_result(name: str, *, depth: float, state: str | None, modality: str = "
     )
 
 
-def make_polar(frame: LVFrame, depth: float, rings: int = 24, angles: int = 72) -> PolarMap:
+def make_polar(depth: float, rings: int = 24, angles: int = 72) -> PolarMap:
+    """Return the map of the ventricle with an inferior defect of a depth, rings at equal steps of eccentric angle."""
+    frame = VENTRICLE.frame
     fraction = ((np.arange(rings) + 0.5) / rings)[:, None]
     angle = (np.arange(angles) * 360.0 / angles)[None, :]
     slope, turn = np.broadcast_arrays(fraction * np.pi / 2, np.radians(angle))
