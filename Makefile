@@ -41,10 +41,12 @@ pages: install
 contracts: install
 	$(BIN)/lint-imports
 
+# A file's tests stay in one process, so that what they share is made once; each process computes on one core.
 unit: install tools
-	$(BIN)/pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
-test: lint types contracts pages unit
+test: install tools
+	$(MAKE) --no-print-directory -j 2 lint types contracts pages unit
 
 # What is locked: every distribution that constraints.txt pins, with the hashes of its files on PyPI.
 #   pip install --require-hashes -r requirements.lock && pip install --no-deps -e .
