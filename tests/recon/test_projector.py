@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from myoperf.errors import GeometryError, InputError
@@ -161,3 +163,34 @@ def test_bad_collimators_and_missing_radius_are_refused():
         parallel_hole_response("x", hole_diameter_mm=1.0, hole_length_mm=0.5, source="none")
     with pytest.raises(GeometryError, match="radius_mm"):
         SystemGeometry((0.0,), 8, 8, 4.0, 4.0, None, GE_LEHR)
+
+
+@st.composite
+def systems(draw):
+    """Draw a small camera: any angles, sizes and pixels, with or without a collimator's response."""
+    response = draw(st.sampled_from((None, GE_LEHR, SIEMENS_LEHR)))
+    views = draw(st.lists(st.floats(0.0, 359.9), min_size=1, max_size=4, unique=True))
+    columns, rows = draw(st.integers(8, 20)), draw(st.integers(2, 8))
+    pixel, slice_mm, radius = draw(st.floats(3.0, 8.0)), draw(st.floats(3.0, 8.0)), draw(st.floats(90.0, 300.0))
+    radii = None if response is None else (radius,) * len(views)
+    return SystemGeometry(tuple(views), columns, rows, pixel, slice_mm, radii, response)
+
+
+steady = settings(derandomize=True, deadline=None, max_examples=30)
+
+
+@steady
+@given(systems(), st.integers(0, 1000))
+def test_back_is_the_transpose_of_forward_for_any_camera(geometry, seed):
+    assert adjoint_error(Projector(geometry), seed) < 1e-5
+
+
+@steady
+@given(systems(), st.floats(0.1, 10.0), st.integers(0, 1000))
+def test_views_of_a_sum_are_the_sum_of_views_and_hold_no_negative_counts(geometry, factor, seed):
+    projector, rng = Projector(geometry), np.random.default_rng(seed)
+    one, two = rng.random((2, projector.voxels, 1, projector.planes), dtype=np.float32)
+    views = projector.forward(one) + np.float32(factor) * projector.forward(two)
+    together = projector.forward(one + np.float32(factor) * two)
+    assert_allclose(together, views, rtol=1e-4, atol=1e-4 * float(views.max()))
+    assert together.min() >= 0
