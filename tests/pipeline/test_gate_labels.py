@@ -6,7 +6,7 @@ import pytest
 from scipy import ndimage
 
 from myoperf.pipeline import Options, analyze, load_models, write_report
-from myoperf.types import Scan, Study, Volume
+from myoperf.types import LVFrame, Scan, Study, Volume
 from support.ventricle import grid_about, points_of, thick_ventricle
 
 FRAME = thick_ventricle().frame
