@@ -14,7 +14,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.signal import lfilter
 
 from myoperf.errors import InputError
 from myoperf.types import Float
@@ -185,6 +184,8 @@ def tissue_curve(k1: float, k2: float, times_s: Float, arterial: Float) -> Float
     >>> tissue_curve(0.5, 0.1, times, np.ones(601))[-1].round(2)  # towards K1 / k2 = 5 under constant activity
     np.float64(3.16)
     """
+    from scipy.signal import lfilter  # loads scipy.stats, which nothing else of an analysis needs
+
     step = float(times_s[1] - times_s[0]) / 60.0
     decay = np.exp(-k2 * step)
     # The integral of exp(-k2 (step - u)) times the straight line between two samples has a closed form; its limit is

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -92,6 +91,8 @@ def read_nifti(path: str | Path) -> Volume:
 
 def load_nifti(path: Path) -> Any:
     """Return nibabel's image of a file, its values not read yet; one in an archive is unpacked in memory."""
+    import nibabel as nib  # takes a third of a second to load, and most studies are DICOM
+
     with open_file(path) as stream:
         if path.is_file():
             return nib.load(path)
@@ -123,6 +124,8 @@ def write_nifti(path: str | Path, volume: Volume, *, description: str = "") -> N
     InputError
         When NIfTI cannot hold the values: text, complex numbers, integers beyond 32 bits.
     """
+    import nibabel as nib
+
     array = volume.array.transpose(0, 3, 2, 1)
     array = array[0] if volume.frames == 1 else np.moveaxis(array, 0, 3)
     make: Any = nib.Nifti1Image

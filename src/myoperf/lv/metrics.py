@@ -4,7 +4,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import KDTree
 
 from myoperf.errors import AnalysisError, InputError
 
@@ -60,6 +59,8 @@ def _surface_distances(
         far = nearest < 0
         if far.any():
             points = [np.stack(np.unravel_index(p, shape), 1) * spacing for p in (places[there], places[here][far])]
+            from scipy.spatial import KDTree
+
             nearest[far] = KDTree(points[0], balanced_tree=False, compact_nodes=False).query(points[1])[0]
         distances.append(nearest)
     return distances

@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from myoperf import report as output  # its functions load their libraries when first used
 from myoperf.errors import InputError, OutputExistsError
 from myoperf.files import check_destination, whole_folder
 from myoperf.io import write_nifti
 from myoperf.pipeline.clock import StageClock
-from myoperf.report import write_html, write_json, write_pdf, write_polar
 from myoperf.segments import TERRITORIES
 from myoperf.types import Finding, Report, ScanResult
 
@@ -123,13 +123,13 @@ def _write_all(report: Report, folder: Path, formats: Collection[str], clock: St
                 _write_volumes(result, folder)
             if "polar" in formats:
                 clock.announce(f"{result.name}: polar map")
-                write_polar(result, folder, territories=report.scores.territory_segments or TERRITORIES)
+                output.write_polar(result, folder, territories=report.scores.territory_segments or TERRITORIES)
         if "dicom" in formats:
             report = _write_dicom_and_pages(report, folder, formats, clock)
         else:
             report = _write_pages(report, folder, formats, clock)
     report = _timed(report, clock)
-    write_json(report, folder / "results.json")
+    output.write_json(report, folder / "results.json")
     return report
 
 
@@ -138,10 +138,10 @@ def _write_pages(report: Report, folder: Path, formats: Collection[str], clock: 
     report = _timed(report, clock)
     if "html" in formats:
         clock.announce("report.html")
-        write_html(report, folder / "report.html")
+        output.write_html(report, folder / "report.html")
     if "pdf" in formats:
         clock.announce("report.pdf")
-        write_pdf(report, folder / "report.pdf")
+        output.write_pdf(report, folder / "report.pdf")
     return report
 
 
