@@ -11,6 +11,7 @@ from myoperf.errors import InputError, OutputExistsError
 from myoperf.files import check_destination, whole_folder
 from myoperf.io import write_nifti
 from myoperf.pipeline.clock import StageClock
+from myoperf.report import write_json
 from myoperf.segments import TERRITORIES
 from myoperf.types import Finding, Report, ScanResult
 
@@ -129,7 +130,7 @@ def _write_all(report: Report, folder: Path, formats: Collection[str], clock: St
         else:
             report = _write_pages(report, folder, formats, clock)
     report = _timed(report, clock)
-    output.write_json(report, folder / "results.json")
+    write_json(report, folder / "results.json")
     return report
 
 
