@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from myoperf.report import results_json, write_json
+from myoperf.report.content import summary_lines
 from myoperf.report.contract import plain
 from myoperf.types import Finding, FunctionResult, Scores
 
@@ -131,3 +132,21 @@ def test_a_finding_stands_once(bare):
 def test_what_json_cannot_hold_is_refused():
     with pytest.raises(TypeError, match="cannot hold a object"):
         plain(object())
+
+
+def test_a_scan_that_the_studys_scores_are_not_of_has_its_own(full):
+    prone = replace(full.results[0], name="stress-prone", scan=replace(full.results[0].scan, position="prone"))
+    own = replace(full.scores, sss=3, srs=None, summary="Small inferior defect, RCA.", scans={"stress": "stress-prone"})
+    scores = replace(full.scores, scans={"stress": "stress", "rest": "rest"})
+    study = replace(full.study, study_uids=("1.2", "1.3"))
+    report = replace(
+        full, study=study, results=(*full.results, prone), scores=scores, scan_scores={"stress-prone": own}
+    )
+    out = results_json(report)
+    assert out["study"]["study_uids"] == ["1.2", "1.3"]
+    assert out["scores"]["scans"] == {"stress": "stress", "rest": "rest"}
+    assert [scan.get("position") for scan in out["scans"]] == [None, None, "prone"]
+    assert ["scores" in scan for scan in out["scans"]] == [False, False, True]
+    third = out["scans"][2]["scores"]
+    assert (third["sss"], third["srs"], third["scans"]) == (3, None, {"stress": "stress-prone", "rest": None})
+    assert "Stress-prone, scored on its own: Small inferior defect, RCA." in summary_lines(report)
