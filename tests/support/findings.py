@@ -40,6 +40,8 @@ def findings_of(module):
     for function in filter(lambda function: calls_of("Finding", function), functions):
         nested = {node for f in functions if f is not function and f in set(ast.walk(function)) for node in ast.walk(f)}
         for call in set(calls_of("Finding", function)) - nested:
+            if isinstance(call.args[0], ast.Starred):
+                continue  # read back from a file, not made here
             codes, severities = (constants(argument, function, module) for argument in call.args[:2])
             assert codes, ast.unparse(call)
             assert severities, ast.unparse(call)

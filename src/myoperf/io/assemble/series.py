@@ -132,11 +132,11 @@ def sort_files(files: Sequence[Path], progress: Progress, *, alone: bool) -> Sor
             if alone:
                 raise
             out.skipped.append(Skipped(path.name, str(error)))
-    for (kind, *_), group in slices.items():
-        if kind in ("pt", "nm-volume"):
+    for (stored_as, *_), group in slices.items():
+        if stored_as in ("pt", "nm-volume"):
             whole.append(group)
         else:
-            out.attenuation.append(_attenuation_series(group, kind))
+            out.attenuation.append(_attenuation_series(group, stored_as))
     for group in with_gates_joined(whole):
         out.series += _emission_series(group)
     out.repeated_uid = instances.repeated_uid

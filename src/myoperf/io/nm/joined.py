@@ -74,7 +74,7 @@ def join_gates(headers: Sequence[Dataset], pixels: Sequence[NDArray[np.generic]]
     gates = gate_numbers(headers)
     if gates is None or len({array.shape for array in pixels}) > 1:
         raise InputError(f"{name}: the gates' files cannot be joined; export the gates as one file.")
-    order = np.argsort(gates)
+    order = np.argsort(gates).tolist()
     header = _unscaled(headers[order[0]])
     frames = pixels[0].shape[0]
     for keyword in VECTORS.values():
@@ -98,11 +98,11 @@ def join_slices(headers: Sequence[Dataset], pixels: Sequence[NDArray[np.generic]
     gated = len({_time_slot(header) for header in headers}) > 1
     places = [_slice_place(header, name, gated=gated) for header in headers]
     grid = slice_grid(places, name)
-    order, planes = grid.order.ravel(), grid.order.shape[1]
+    order, planes = grid.order.ravel().tolist(), grid.order.shape[1]
     header = _unscaled(headers[order[0]])
-    header.NumberOfFrames = order.size
-    header.SliceVector = (np.arange(order.size) % planes + 1).tolist()
-    header.TimeSlotVector = (np.arange(order.size) // planes + 1).tolist()
+    header.NumberOfFrames = len(order)
+    header.SliceVector = (np.arange(len(order)) % planes + 1).tolist()
+    header.TimeSlotVector = (np.arange(len(order)) // planes + 1).tolist()
     header.SpacingBetweenSlices = f"{np.linalg.norm(grid.lps_from_index[:3, 0]):.9g}"
     detector = Dataset()
     for keyword in _GEOMETRY:
