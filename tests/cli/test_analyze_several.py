@@ -65,3 +65,16 @@ def test_series_and_sex_reach_the_reader(folder, tmp_path):
     assert (done.returncode, "--sex contradicts" in done.stderr) == (2, True)
     done = run_command("analyze", folder / "anna", "-o", tmp_path / "out", "--dry-run", "--sex", "X", "--quiet")
     assert (done.returncode, "--sex is M or F; got X." in done.stderr) == (2, True)
+
+
+def test_results_of_several_studies_are_replaced_on_request_alone(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline, "load_models", lambda **_: Models(limits=()))
+    monkeypatch.setattr(pipeline, "analyze", lambda *_, **__: make_report())
+    words = ("analyze", folder, "-o", tmp_path / "out", "--formats", "json", "--quiet")
+    assert run_command(*words).returncode == 0
+    again = run_command(*words)
+    assert (again.returncode, "not empty" in again.stderr) == (2, True)
+    assert run_command(*words, "--overwrite").returncode == 0
+    (tmp_path / "out" / "bert" / "results.json").write_text("mine")
+    assert run_command(*words, "--overwrite").returncode == 2
+    assert (tmp_path / "out" / "bert" / "results.json").read_text() == "mine"

@@ -112,7 +112,7 @@ def analyze(
     )
     own = read_limits_folder(limits) if limits is not None else ()
     with (
-        destination(out, lambda: pipeline.check_free(out, overwrite=overwrite)),
+        destination(out, lambda: None if overwrite else pipeline.check_free(out, overwrite=False)),
         stages(quiet=quiet) as announce,
     ):
         clock = pipeline.StageClock(announce)
@@ -126,6 +126,8 @@ def analyze(
         for skipped in read.skipped:
             typer.echo(printable(f"skipped {skipped.file}: {skipped.reason}"), err=True)
         folders = [out] if len(read.studies) == 1 else [out / study.name for study in read.studies]
+        for folder in folders:
+            pipeline.check_free(folder, overwrite=overwrite)
         if not dry_run:
             models = pipeline.load_models(device=device, diagnosis=diagnosis, lv=lv, engine=engine)
             models = replace(models, limits=preferred_limits(own, models.limits))

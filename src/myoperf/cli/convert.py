@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from myoperf.cli.app import Quiet, app
-from myoperf.cli.console import counting, one_of
+from myoperf.cli.console import counting, destination, one_of
 from myoperf.errors import OutputExistsError
+from myoperf.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,20 +41,20 @@ def convert(
     (times, tracer, corrections, gates) and never who the patient is. `myoperf analyze` reads both back.
     """
     from myoperf.io import read_studies, write_converted
+    from myoperf.io.sidecar import sidecar_path
 
     with counting("reading", quiet=quiet) as progress:
         given = cast("State | None", state and one_of("--state", state, ("stress", "rest")))
         read = read_studies(paths, state=given, series=series or (), every_series=True, progress=progress)
     for skipped in read.skipped:
-        typer.echo(f"skipped {skipped.file}: {skipped.reason}", err=True)
+        typer.echo(printable(f"skipped {skipped.file}: {skipped.reason}"), err=True)
     jobs = dict(_files(read.studies, out))
-    taken = [path.name for path in jobs if path.exists()]
+    taken = [name for path in jobs for name in (path, sidecar_path(path)) if name.exists()]
     if taken and not overwrite:
-        raise OutputExistsError(f"{taken[0]} exists in the folder; choose another, or --overwrite.")
-    with counting("writing", quiet=quiet, total=len(jobs)) as progress:
+        raise OutputExistsError(f"{taken[0].name} exists in the folder; choose another, or --overwrite.")
+    with destination(out, lambda: None), counting("writing", quiet=quiet, total=len(jobs)) as progress:
         for done, (path, scan) in enumerate(jobs.items(), start=1):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_converted(path, scan)
+            write_converted(path, scan, overwrite=overwrite)
             progress(done)
     for path in jobs:
         typer.echo(str(path))

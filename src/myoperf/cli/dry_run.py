@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from myoperf.text import printable
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -21,13 +23,14 @@ def _study(study: Study, folder: Path) -> list[str]:
 
     names = scan_names(study.scans)
     scored = [next((n for n, s in zip(names, study.scans, strict=True) if s.state == state), "") for state in _STATES]
-    lines = [f"{study.name}: to {folder}"]
+    lines = []
     for name, scan in zip(names, study.scans, strict=True):
         use = "scored" if name in scored else "state unknown, not scored" if scan.state is None else "scored on its own"
-        lines.append(f"  {name}: {_scan(scan)}; {use}")
-    lines += [f"  {_attenuation(image)}" for image in study.attenuation]
+        lines.append(f"{name}: {_scan(scan)}; {use}")
+    lines += [_attenuation(image) for image in study.attenuation]
     findings = dict.fromkeys([*study.findings, *(f for scan in study.scans for f in scan.findings)])
-    return lines + [f"  {finding.severity} {finding.code}: {finding.message}" for finding in findings]
+    lines += [f"{finding.severity} {finding.code}: {finding.message}" for finding in findings]
+    return [printable(f"{study.name}: to {folder}"), *(f"  {printable(line)}" for line in lines)]
 
 
 _STATES = ("stress", "rest")

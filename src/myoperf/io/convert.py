@@ -1,6 +1,5 @@
 """Scans as NIfTI files, each with a JSON file beside it."""
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import nibabel as nib
 import numpy as np
 
 from myoperf.errors import InputError
+from myoperf.files import whole_file
 from myoperf.io.nifti import load_nifti, read_nifti, write_nifti
 from myoperf.io.sidecar import projections_of_sidecar, scan_of_sidecar, sidecar_path, sidecar_text
 from myoperf.types import Projections, Scan, State
@@ -29,8 +29,8 @@ def converted_name(name: str, scan: Scan) -> str:
     return "_".join(parts)
 
 
-def write_converted(path: Path, scan: Scan) -> None:
-    """Write a scan as a NIfTI file and the JSON file beside it, whole or not at all; what is there is replaced.
+def write_converted(path: Path, scan: Scan, *, overwrite: bool = False) -> None:
+    """Write a scan as a NIfTI file and the JSON file beside it, each whole or not at all.
 
     A volume becomes 3D, or 4D with its gates or time frames last. Raw projections become (columns, rows, views, gates)
     without sform and qform, so that no program takes them for a volume.
@@ -38,18 +38,22 @@ def write_converted(path: Path, scan: Scan) -> None:
     Parameters
     ----------
     path
-        Ends in ``.nii.gz`` or ``.nii``; its folder exists.
+        Ends in ``.nii.gz`` or ``.nii``.
+    overwrite
+        Replace files of these names.
+
+    Raises
+    ------
+    OutputExistsError
+        When a file is there and is not to be replaced.
     """
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
-        image = Path(folder) / path.name
+    with whole_file(path, overwrite=overwrite) as image:
         if isinstance(scan.image, Projections):
             _write_views(image, scan.image)
         else:
             write_nifti(image, scan.image, description="MyoPerf conversion")
-        text = sidecar_path(image)
-        text.write_text(sidecar_text(scan), encoding="utf-8")
-        text.replace(sidecar_path(path))
-        image.replace(path)
+        with whole_file(sidecar_path(path), overwrite=overwrite) as text:
+            text.write_text(sidecar_text(scan), encoding="utf-8")
 
 
 def _write_views(path: Path, projections: Projections) -> None:
