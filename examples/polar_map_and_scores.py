@@ -3,12 +3,13 @@
 import sys
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-
 import myoperf
 from myoperf.geometry.disc import disc_image
 from myoperf.perfusion import choose_limits, shipped_limits
 from myoperf.report.bullseye import BullEye, draw_disc
+from myoperf.report.canvas import Canvas
+from myoperf.report.colours import palette
+from myoperf.report.raster import to_png
 
 out = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 
@@ -29,13 +30,16 @@ scores = myoperf.score_perfusion(
 print(f"SSS {scores.sss}, SRS {scores.srs}, SDS {scores.sds}; TPD at stress {scores.tpd_stress_percent:.1f} %")
 print(scores.summary)
 
-figure, axes = plt.subplots(1, 2, figsize=(8, 4.2), layout="constrained")
-cmap = plt.get_cmap("inferno")
-for axis, (state, measured) in zip(axes, polar.items(), strict=True):
+drawing = Canvas(130.0, 72.0)
+for left, (state, measured) in zip((2.0, 67.0), polar.items(), strict=True):
     percent = 100.0 * measured.values / measured.values.max()
     labels = [str(score) for score in (scores.stress_scores if state == "stress" else scores.rest_scores)]
-    title = f"{state}: uptake in colour, scores as numbers"
-    draw_disc(
-        axis, BullEye(picture=disc_image(percent), title=title, cmap=cmap, limits=(0, 100), labels=labels), size_pt=9
+    disc = BullEye(
+        picture=disc_image(percent),
+        title=f"{state}: uptake in colour, scores as numbers",
+        palette=palette("inferno"),
+        limits=(0, 100),
+        labels=labels,
     )
-figure.savefig(out / "polar_map_and_scores.png", dpi=60)
+    draw_disc(drawing, disc, (left, 8.0), 61.0, size_pt=7.5)
+(out / "polar_map_and_scores.png").write_bytes(to_png(drawing, dpi=120))

@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 from myoperf.cli.analyze import analyze as command
 from myoperf.errors import InputError
@@ -12,6 +11,7 @@ from myoperf.io import write_nifti
 from myoperf.pipeline import read_territories
 from myoperf.pipeline.territories import NAMED, territories_name
 from myoperf.report.bullseye import BullEye, draw_disc, draw_key
+from myoperf.report.canvas import Canvas, Shape
 from myoperf.report.colours import PERFUSION
 from myoperf.segments import TERRITORIES, assign_segments
 from myoperf.types import Volume
@@ -87,24 +87,23 @@ def test_the_command_hands_them_to_the_main_job(tmp_path, monkeypatch):
 
 def bold_length(territories) -> float:
     """Length of the borders that are drawn boldly."""
-    ax = Figure().add_subplot()
-    disc = BullEye(picture=np.zeros((32, 32)), title="", cmap=PERFUSION, limits=(0, 1))
-    draw_disc(ax, disc, territories=territories)
-    bold = max(ax.collections, key=lambda lines: lines.get_linewidths()[0])
-    return sum(float(np.linalg.norm(np.diff(path.vertices, axis=0), axis=1).sum()) for path in bold.get_paths())
+    canvas = Canvas(40.0, 40.0)
+    disc = BullEye(picture=np.zeros((32, 32)), title="", palette=PERFUSION, limits=(0, 1))
+    draw_disc(canvas, disc, (0.0, 0.0), 40.0, territories=territories)
+    bold = max((mark for mark in canvas.marks if isinstance(mark, Shape)), key=lambda mark: mark.width_mm)
+    return sum(float(np.linalg.norm(np.diff(line, axis=0), axis=1).sum()) for line in bold.lines)
 
 
 def test_the_bulls_eye_draws_the_territories_in_use():
     # One ring less of LCX: the border moves from one side of segment 16 to the other.
     assert bold_length(NAMED["left-dominant"]) != pytest.approx(bold_length(TERRITORIES), rel=0.01)
     assert bold_length(NAMED["segment-16-lad"]) != pytest.approx(bold_length(TERRITORIES), rel=0.01)
-    pictures = []
+    fills = []
     for territories in (TERRITORIES, NAMED["segment-16-lad"]):
-        ax = Figure().add_subplot()
-        draw_key(ax, territories=territories)
-        pictures.append(ax.images[0].get_array().filled(-1))
-    changed = pictures[0] != pictures[1]
-    assert 0.02 < changed.mean() < 0.1
-    rows, columns = np.nonzero(changed)
-    assert columns.mean() > 160, "segment 16 lies on the right"
-    assert abs(rows.mean() - 160) < 8
+        canvas = Canvas(40.0, 40.0)
+        draw_key(canvas, (0.0, 0.0), 40.0, territories=territories)
+        fills.append([mark for mark in canvas.marks if isinstance(mark, Shape) and mark.fill])
+    changed = [a.lines[0] for a, b in zip(*fills, strict=True) if a.fill != b.fill]
+    assert len(changed) == 1
+    assert changed[0][:, 0].mean() > 20.0, "segment 16 lies on the right"
+    assert abs(changed[0][:, 1].mean() - 20.0) < 1.0

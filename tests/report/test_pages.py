@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from myoperf.report import results_json, write_html, write_pdf
+from myoperf.report import draw_report, results_json, write_html, write_pdf
 from myoperf.report.content import RESEARCH_BAND, SIMULATED_BAND, display_groups
 from myoperf.report.html import render_html
 from myoperf.report.numbers import numbers_table
@@ -54,12 +55,12 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def full_page(full) -> Page:
-    return Page(render_html(full))
+    return Page(render_html(full, draw_report(full)))
 
 
 @pytest.fixture(scope="module")
 def bare_page(bare) -> Page:
-    return Page(render_html(bare))
+    return Page(render_html(bare, draw_report(bare)))
 
 
 def pdf_text(path) -> list[str]:
@@ -82,20 +83,19 @@ def bare_pdf(bare, tmp_path_factory) -> list[str]:
 def test_html_loads_nothing_from_anywhere(full, full_page):
     assert not {"script", "link", "iframe", "object", "base"} & set(full_page.tags)
     sources = [value for _, name, value in full_page.attributes if name in ("src", "href", "srcset", "action")]
-    assert len(sources) >= 6
+    assert len(sources) >= 20
     assert all(value.startswith("data:image/png;base64,") for value in sources)
-    assert not re.search(r"https?:|url\(|@import", render_html(full))
+    assert not re.search(r"https?:|url\(|@import", render_html(full, draw_report(full)))
 
 
-def test_pictures_are_png(full_page):
-    import base64
-
+def test_every_picture_is_named_and_its_pixels_are_png(full_page):
     for tag, name, value in full_page.attributes:
-        if tag == "img" and name == "src":
+        if tag == "image" and name == "href":
             assert base64.b64decode(value.split(",", 1)[1])[:8] == b"\x89PNG\r\n\x1a\n"
-    alts = [value for tag, name, value in full_page.attributes if tag == "img" and name == "alt"]
-    assert len(alts) == full_page.tags.count("img")
-    assert all(alts)
+    labels = [value for tag, name, value in full_page.attributes if tag == "svg" and name == "aria-label"]
+    assert len(labels) == full_page.tags.count("svg") == 7, "colour, grey, bull's eyes, function, diagnosis, two checks"
+    assert all(labels)
+    assert len(set(labels)) == 6, "the two checks have one name"
 
 
 def expected_numbers(out: dict) -> list[str]:
@@ -165,7 +165,7 @@ def test_simulated_band_only_where_simulated(bare, bare_page, tmp_path):
     assert SIMULATED_BAND not in bare_page.text
     scan = replace(bare.results[0].scan, camera="MyoPerf Simulated camera")
     report = replace(bare, study=Study((scan,)), results=(replace(bare.results[0], scan=scan),))
-    assert SIMULATED_BAND in Page(render_html(report)).text
+    assert SIMULATED_BAND in Page(render_html(report, draw_report(report))).text
     for page in pdf_text(write_pdf(report, tmp_path / "report.pdf")):
         assert SIMULATED_BAND.upper() in page
 
@@ -220,7 +220,7 @@ def test_many_findings_and_no_labels_still_give_a_report(bare, tmp_path):
     empty = replace(result, labels=result.labels.with_array(np.zeros_like(result.labels.array)), cavity_ml=0.0)
     findings = tuple(Finding(f"f-{i}", "failure" if i == 29 else "info", f"Remark number {i} end.") for i in range(30))
     report = replace(bare, results=(empty,), findings=findings)
-    text = Page(render_html(report)).text
+    text = Page(render_html(report, draw_report(report))).text
     assert all(f.message in text for f in findings)
     first, second = pdf_text(write_pdf(report, tmp_path / "report.pdf"))
     assert "Remark number 29 end." in first, "the failure comes first"
@@ -231,7 +231,7 @@ def test_many_findings_and_no_labels_still_give_a_report(bare, tmp_path):
 def test_abstention_is_shown(full, bare, tmp_path):
     diagnosis = replace(full.diagnosis, abstained=True, reason="unlike the training data", explanation={})
     report = replace(bare, diagnosis=diagnosis)
-    assert "Abstained" in Page(render_html(report)).text
+    assert "Abstained" in Page(render_html(report, draw_report(report))).text
     text = " ".join(pdf_text(write_pdf(report, tmp_path / "report.pdf")))
     assert "abstained: unlike the training data" in text
     assert "do not use these probabilities" in text
@@ -241,7 +241,7 @@ def test_abstention_is_shown(full, bare, tmp_path):
 def test_rest_only_and_pet(bare, modality):
     result = make_result("rest", depth=0.2, state="rest", modality=modality)
     report = replace(bare, study=Study((result.scan,)), results=(result,))
-    text = Page(render_html(report)).text
+    text = Page(render_html(report, draw_report(report))).text
     assert {"NM": "SPECT", "PT": "PET"}[modality] in text
     assert "Rest %" in text
     assert "Stress" not in text
@@ -254,7 +254,7 @@ def test_further_scans_are_shown_alone(full, bare):
     assert [[r.name for r in group] for group in display_groups(report)] == [["stress", "rest"], ["scan-3"]]
     scans = (*bare.study.scans, extra.scan)
     report = replace(bare, results=(*bare.results, extra), study=replace(bare.study, scans=scans))
-    text = Page(render_html(report)).text
+    text = Page(render_html(report, draw_report(report))).text
     assert text.index("Scan-3: slices and polar maps") < text.index("Scan-1: slices and polar maps")
 
 

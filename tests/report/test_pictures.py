@@ -6,21 +6,25 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
+from PIL import Image
+from scipy import ndimage
 
+from myoperf.geometry import index_from_lps, transform_points
 from myoperf.geometry.disc import disc_image
 from myoperf.report import write_polar
-from myoperf.report.bullseye import segment_centre, segment_disc
-from myoperf.report.charts import function_figure
-from myoperf.report.colours import GREY, PERFUSION
-from myoperf.report.diagnosis_figures import SLICES, diagnosis_figure, weights_on_tile
-from myoperf.report.figures import bull_eyes_figure, slices_figure
+from myoperf.report.bullseye import BullEye, draw_disc, segment_centre, segment_disc
+from myoperf.report.canvas import Canvas, Picture, Shape
+from myoperf.report.charts import function_drawings
+from myoperf.report.colours import PERFUSION, WEIGHT
+from myoperf.report.diagnosis_figures import SLICES, diagnosis_drawing, weights_on_wall
+from myoperf.report.figures import bull_eyes, bull_eyes_drawing
+from myoperf.report.fonts import printable, text_width_mm, wrap
 from myoperf.report.numbers import numbers_table
-from myoperf.report.overlays import overlay_figure
-from myoperf.report.style import printable, wrap
+from myoperf.report.overlays import Field, overlay_drawing
+from myoperf.report.slices import cut_slices, slices_drawing
 from myoperf.report.tables import number
 from myoperf.report.tiles import extent_of, lv_maximum, plane_tiles, views_of
-from myoperf.segments import segment_map, segment_of
+from myoperf.segments import TERRITORIES, segment_map, segment_of
 from support.report import HALF_WALL, LENGTH, RADIUS, make_result
 
 
@@ -106,57 +110,154 @@ def test_disc_of_segments_agrees_with_the_segment_map():
         assert segment_of(np.hypot(x, y), np.degrees(np.arctan2(-x, y)) % 360) == segment
 
 
-def test_colour_scales_grow_brighter():
-    weights = np.array([0.2126, 0.7152, 0.0722])
-    for cmap in (PERFUSION, GREY):
-        light = cmap(np.linspace(0, 1, 64))[:, :3] @ weights
-        assert (np.diff(light) > 0).all()
+def pictures(drawing: Canvas, palette=None) -> list[Picture]:
+    return [m for m in drawing.marks if isinstance(m, Picture) and palette in (None, m.palette)]
 
 
-def test_figures_exist_only_where_there_is_something(full, bare):
-    pair = full.results
-    assert isinstance(slices_figure(pair), Figure)
-    assert len(bull_eyes_figure(pair, full.scores).axes) == 2 + 2 + 1 + 1 + 2
-    assert len(bull_eyes_figure(bare.results, bare.scores).axes) == 1 + 1 + 1
-    assert len(overlay_figure(full).axes) == 8
-    assert function_figure(full) is not None
-    assert diagnosis_figure(full) is not None
-    assert function_figure(bare) is None
-    assert diagnosis_figure(bare) is None
+def test_planes_are_cut_as_a_spline_in_three_dimensions_would_cut_them():
+    result = make_result("stress", depth=0.9, state="stress")
+    view, offsets = views_of(result.short_axis)["hla"], np.array([-7.3, 2.0, 11.3])
+    tiles = plane_tiles(view, result.frame.centre_mm, offsets, field_mm=91.0, pixels=40)
+    edge = (np.arange(40) - 19.5) * 91.0 / 40
+    step = view.spacing_mm
+    centre = transform_points(index_from_lps(view.lps_from_index), result.frame.centre_mm)
+    at = np.meshgrid(*(c + along / s for c, along, s in zip(centre, (offsets, edge, edge), step, strict=True)),
+                     indexing="ij")  # fmt: skip
+    expected = ndimage.map_coordinates(view.array[0].astype(np.float64), at, order=3, mode="constant")
+    assert np.abs(tiles - np.maximum(expected, 0.0)).max() < 1e-4 * expected.max()
+
+
+def test_stress_stands_above_rest_slice_by_slice(full):
+    drawing = slices_drawing(full.results, cut_slices(full.results))
+    (short_axis, vla, hla) = pictures(drawing)
+    tile, step = 96, 99
+    assert short_axis.pixels.shape == (4 * step - 3, 10 * step - 3)
+    assert vla.pixels.shape == hla.pixels.shape == (2 * step - 3, 10 * step - 3)
+    stress, rest = (short_axis.pixels[y : y + tile, 4 * step :][:, :tile].astype(int) for y in (0, step))
+    assert stress[55:, 44:52].max() < 0.75 * rest[55:, 44:52].max(), "the defect lies inferior, in the upper row"
+    assert drawing.texts.count("STRESS") == drawing.texts.count("REST") == 4
+    alone = pictures(slices_drawing(full.results[:1], cut_slices(full.results[:1])))
+    assert alone[0].pixels.shape == (3 * step - 3, 7 * step - 3)
+
+
+def test_pictures_exist_only_where_there_is_something(full, bare):
+    pair, size = full.results, (110.0, 140.0)
+    discs = bull_eyes(pair, full.scores)
+    assert [d.title.split(":")[0] for d in discs] == ["Stress", "Rest", "Stress", "Rest", "Rest - stress"]
+    assert len(pictures(bull_eyes_drawing(discs, size, TERRITORIES))) == 5 + 2, "five maps, two bars"
+    few = bull_eyes(bare.results, bare.scores)
+    assert len(few) == 1
+    assert len(pictures(bull_eyes_drawing(few, size, TERRITORIES))) == 1 + 1
+    assert len(pictures(overlay_drawing(pair[0]))) == 4
+    assert len(function_drawings(full)) == 1
+    assert function_drawings(bare) == ()
+    assert diagnosis_drawing(bare) is None
+
+
+def test_everything_drawn_lies_on_its_drawing(full, bare):
+    discs = bull_eyes(full.results, full.scores)
+    shown = [
+        slices_drawing(full.results, cut_slices(full.results)),
+        *map(overlay_drawing, full.results),
+        *function_drawings(full),
+    ]
+    shown += [diagnosis_drawing(full), slices_drawing(bare.results, cut_slices(bare.results))]
+    shown += [bull_eyes_drawing(discs, size, TERRITORIES) for size in ((110.0, 140.0), (104.0, 70.0), (160.0, 100.0))]
+    for drawing in shown:
+        for mark in drawing.marks:
+            if isinstance(mark, Shape):
+                points = np.concatenate(mark.lines)
+                low, high = points.min(axis=0), points.max(axis=0)
+            elif isinstance(mark, Picture):
+                low, high = (mark.x, mark.y), (mark.x + mark.width, mark.y + mark.height)
+            else:
+                long = text_width_mm(mark.text, mark.font.size_pt, bold=mark.font.bold)
+                before = {"left": 0.0, "middle": 0.5, "right": 1.0}[mark.align] * long
+                turn = np.radians(mark.turn_deg)
+                ends = np.array([-before, long - before])[:, None] * (np.cos(turn), -np.sin(turn)) + (mark.x, mark.y)
+                low, high = ends.min(axis=0), ends.max(axis=0)
+            assert min(low) > -0.01, mark
+            assert high[0] < drawing.width + 0.01, mark
+            assert high[1] < drawing.height + 0.01, mark
+
+
+def test_a_segment_without_a_value_is_grey_not_zero():
+    canvas = Canvas(50.0, 50.0)
+    values = np.where(np.arange(17) == 3, np.nan, 0.0)
+    disc = BullEye(picture=values, title="", palette=PERFUSION, limits=(0.0, 4.0))
+    draw_disc(canvas, disc, (0.0, 0.0), 50.0)
+    fills = [mark.fill for mark in canvas.marks if isinstance(mark, Shape) and mark.fill]
+    assert fills == ["#000000"] * 3 + ["#c3c8d0"] + ["#000000"] * 13
+
+
+def test_an_outline_follows_the_edge_of_a_mask():
+    canvas = Canvas(50.0, 50.0)
+    field = Field(canvas=canvas, corner=(5.0, 3.0), side=40.0, field_mm=80.0)
+    right, down = np.meshgrid((np.arange(160) - 79.5) / 2.0, (np.arange(160) - 79.5) / 2.0)
+    field.outline(1.0 / (1.0 + np.exp(np.hypot(right - 10.0, down) - 20.0)), "#ffb000")
+    (shape,) = canvas.marks
+    (line,) = shape.lines
+    radius = np.hypot(*((line - (5.0 + 25.0, 3.0 + 20.0)) * 2.0).T)
+    assert np.abs(radius - 20.0).max() < 0.05
+    field.outline(np.zeros((160, 160)), "#ffb000")
+    assert len(canvas.marks) == 1, "no edge, no outline"
 
 
 def test_what_counts_lies_on_its_wall_in_every_slice(full):
     result = full.results[0]
-    inferior = np.zeros((12, 36))  # another grid than the polar map's
-    inferior[:, 16:21] = 1.0
+    maps = np.zeros((2, 12, 36))  # another grid than the polar map's
+    maps[0, :, 16:21] = 1.0  # inferior
+    maps[1, :3] = 1.0  # apex
     views = views_of(result.short_axis)
-    tile = {
-        v: weights_on_tile(inferior, result, views[v], 0.0, field_mm=100.0, pixels=100) for v in ("sa", "vla", "hla")
-    }
+
+    def on(view: str, offset: float = 0.0) -> np.ndarray:
+        everywhere = np.ones((100, 100), bool)
+        return weights_on_wall(maps, result, views[view], offset, field_mm=100.0, wall=everywhere)
+
     radius = round(RADIUS * np.sqrt(0.75))
-    assert tile["sa"][50 + radius, 50] == 1.0, "inferior is below"
-    assert tile["sa"][50 - radius, 50] == 0.0
-    assert tile["sa"][50, 50 + radius] == tile["sa"][50, 50 - radius] == 0.0
-    assert tile["vla"][50 + radius, 50] == 1.0
-    assert tile["vla"][50 - radius, 50] == 0.0
-    assert tile["hla"][50, 50 + radius] == tile["hla"][50, 50 - radius] == 0.0
-    apex = np.zeros((24, 72))
-    apex[:6] = 1.0
+    inferior, apex = on("sa")[0], on("hla")[1]
+    assert inferior[50 + radius, 50] == 1.0, "inferior is below"
+    assert inferior[50 - radius, 50] == 0.0
+    assert inferior[50, 50 + radius] == inferior[50, 50 - radius] == 0.0
+    assert on("vla")[0, 50 + radius, 50] == 1.0
+    assert on("vla")[0, 50 - radius, 50] == 0.0
+    assert on("hla")[0, 50, 50 + radius] == on("hla")[0, 50, 50 - radius] == 0.0
     near, far = 50 - round(LENGTH / 2), 50 + round(LENGTH / 2) - 3
-    on_hla = weights_on_tile(apex, result, views["hla"], 0.0, field_mm=100.0, pixels=100)
-    assert on_hla[near, 50] == 1.0, "the apex is on top"
-    assert on_hla[far, 50 + radius] == 0.0
-    first = weights_on_tile(apex, result, views["sa"], -0.45 * LENGTH, field_mm=100.0, pixels=100)
-    assert first[50, 50] == 1.0
+    assert apex[near, 50] == 1.0, "the apex is on top"
+    assert apex[far, 50 + radius] == 0.0
+    assert on("sa", -0.45 * LENGTH)[1, 50, 50] == 1.0
+    part = np.zeros((100, 100), bool)
+    part[70:80, 45:55] = True
+    within = weights_on_wall(maps, result, views["sa"], 0.0, field_mm=100.0, wall=part)
+    assert np.array_equal(within[:, part], on("sa")[:, part])
+    assert np.isnan(within[:, ~part]).all()
 
 
 def test_the_diagnosis_shows_each_vessel_on_bull_eye_and_slices(full):
-    fig = diagnosis_figure(full)
-    assert len(fig.axes) == 1 + 1 + 3 * (1 + 1 + len(SLICES)) + 1
+    assert len(pictures(diagnosis_drawing(full), WEIGHT)) == 3 * (1 + len(SLICES)) + 1
     few = replace(full.diagnosis, explanation={"RCA": full.diagnosis.explanation["RCA"]})
-    assert len(diagnosis_figure(replace(full, diagnosis=few)).axes) == 1 + 1 + (1 + 1 + len(SLICES)) + 1
+    drawing = diagnosis_drawing(replace(full, diagnosis=few))
+    assert len(pictures(drawing, WEIGHT)) == 1 + len(SLICES) + 1
+    assert [text for text in drawing.texts if text.startswith(("LAD ", "LCX ", "RCA "))] == ["RCA  0.87"]
     none = replace(full.diagnosis, explanation={})
-    assert len(diagnosis_figure(replace(full, diagnosis=none)).axes) == 1
+    assert pictures(diagnosis_drawing(replace(full, diagnosis=none))) == []
+
+
+def test_the_picture_of_a_polar_map_has_its_colours(full, tmp_path):
+    _, file = write_polar(full.results[0], tmp_path)
+    image = np.asarray(Image.open(file).convert("RGB")).astype(int)
+    rows, columns = image.shape[:2]
+    assert (rows, columns) == (630, 567)
+    radius = 0.45 * columns / 1.24
+    middle = (0.5 * columns, (6.0 + 0.45 * 90.0) / 100.0 * rows)
+
+    def at(x: float, y: float) -> np.ndarray:
+        return image[round(middle[1] + y * radius), round(middle[0] + x * radius)]
+
+    normal, defect = at(0.1, -0.9), at(-0.1, 0.9)
+    assert normal.min() > 180, "anterior, on top: bright"
+    assert defect[1] < 60, "inferior, below: violet"
+    assert (image[3, 3] == 255).all()
 
 
 def test_polar_files_hold_what_is_needed(full, tmp_path):
@@ -200,3 +301,13 @@ def test_text_is_made_printable_and_wrapped():
     lines = wrap("word " * 100, width_mm=40, size_pt=7, lines=2)
     assert len(lines) == 2
     assert lines[-1].endswith("...")
+    assert 30.0 < text_width_mm(lines[0], 7) <= 40.0
+    assert text_width_mm(lines[1], 7) <= 40.0
+    assert wrap("as it is", width_mm=40, size_pt=7, lines=2) == ["as it is"]
+    long = wrap("abc" * 30, width_mm=20, size_pt=7, lines=9)
+    assert "".join(long) == "abc" * 30
+    assert max(text_width_mm(line, 7) for line in long) <= 20.0
+
+
+def test_names_of_all_of_europe_are_shown_as_they_are():
+    assert printable("Łukasz Ωμέγα Дмитрий Ström") == "Łukasz Ωμέγα Дмитрий Ström"

@@ -135,14 +135,18 @@ def _write_all(report: Report, folder: Path, formats: Collection[str], clock: St
 
 
 def _write_pages(report: Report, folder: Path, formats: Collection[str], clock: StageClock) -> Report:
-    """Write the pages; return the report as they show it."""
+    """Draw the pictures once and write the pages; return the report as they show it."""
     report = _timed(report, clock)
+    if not {"html", "pdf"} & set(formats):
+        return report
+    clock.announce("pictures")
+    drawings = output.draw_report(report)
     if "html" in formats:
         clock.announce("report.html")
-        output.write_html(report, folder / "report.html")
+        output.write_html(report, folder / "report.html", drawings=drawings)
     if "pdf" in formats:
         clock.announce("report.pdf")
-        output.write_pdf(report, folder / "report.pdf")
+        output.write_pdf(report, folder / "report.pdf", drawings=drawings)
     return report
 
 

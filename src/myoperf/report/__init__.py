@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from myoperf.report.contract import results_json, write_json
+    from myoperf.report.drawings import draw_report
     from myoperf.report.html import write_html
     from myoperf.report.pdf import write_pdf
     from myoperf.report.polar_files import write_polar
 
-__all__ = ["results_json", "write_html", "write_json", "write_pdf", "write_polar"]
+__all__ = ["draw_report", "results_json", "write_html", "write_json", "write_pdf", "write_polar"]
 
 _HOMES = {
+    "draw_report": "drawings",
     "results_json": "contract",
     "write_json": "contract",
     "write_html": "html",

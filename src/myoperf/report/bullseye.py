@@ -1,26 +1,25 @@
 """Bull's eyes: the polar map as a disc, anterior on top, septum on the left, with its 17 segments."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
 
 import numpy as np
-from matplotlib.collections import LineCollection
-from matplotlib.colors import Colormap, ListedColormap
-from matplotlib.patheffects import withStroke
 
 from myoperf.geometry.disc import disc_places
-from myoperf.report.colours import INK, VESSEL_COLOURS
+from myoperf.report.canvas import Canvas, Font
+from myoperf.report.colours import INK, SOFT, VESSEL_COLOURS, Palette, colour_numbers, mixed
 from myoperf.segments import LEVEL_EDGES, TERRITORIES, Territories, segment_of, territory_of
 from myoperf.types import Float
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+_SIDES = ((0.0, -1.0, "ANT", 0), (-1.0, 0.0, "SEPT", 90), (0.0, 1.0, "INF", 0), (1.0, 0.0, "LAT", -90))
+"""Position on the unit disc (y down), name and turn of the text."""
+_BOX = 1.24
+"""Half the side of a bull's eye with the names of its sides, in radii of the disc."""
 
-_SIDES = ((0.0, 1.0, "ANT", 0), (-1.0, 0.0, "SEPT", 90), (0.0, -1.0, "INF", 0), (1.0, 0.0, "LAT", -90))
-"""Position on the unit disc, name and rotation of the text."""
+
+_MISSING = "#c3c8d0"
+"""Colour of a segment without a value."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -30,7 +29,8 @@ class BullEye:
     Parameters
     ----------
     picture
-        From `myoperf.geometry.disc.disc_image` or `segment_disc`.
+        Pixels (size, size) from `myoperf.geometry.disc.disc_image`, or the values of the 17 segments, shape (17,),
+        NaN where there is none.
     limits
         Values at both ends of the colour scale.
     labels
@@ -41,7 +41,7 @@ class BullEye:
 
     picture: Float
     title: str
-    cmap: Colormap
+    palette: Palette
     limits: tuple[float, float]
     labels: Sequence[str] | None = None
     light: bool = False
@@ -65,88 +65,141 @@ def segment_centre(segment: int) -> tuple[float, float]:
     return float(-radius * np.sin(angle)), float(radius * np.cos(angle))
 
 
-def _boundaries() -> list[tuple[Float, int, int]]:
-    """List every border between two segments: its points (n, 2), y up, and the segments on both sides."""
+@lru_cache(maxsize=1)
+def _boundaries() -> tuple[tuple[Float, int, int], ...]:
+    """List every border between two segments: its points (n, 2), y down, and the segments on both sides."""
     edges, borders = (*LEVEL_EDGES, 1.0), []
     for level, cuts in ((0, np.arange(45.0, 405.0, 90.0)), *((k, np.arange(30.0, 390.0, 60.0)) for k in (1, 2))):
         for cut in cuts:
             radii, angle = np.array([edges[level], edges[level + 1]]), np.radians(cut)
-            points = np.stack([-radii * np.sin(angle), radii * np.cos(angle)], axis=1)
+            points = np.stack([-radii * np.sin(angle), -radii * np.cos(angle)], axis=1)
             sides = segment_of(radii.mean(), np.array([cut - 1.0, cut + 1.0]))
             borders.append((points, int(sides[0]), int(sides[1])))
     for edge in LEVEL_EDGES:
         for start in np.arange(0.0, 360.0, 15.0):
-            angle = np.radians(np.linspace(start, start + 15.0, 6))
-            points = edge * np.stack([-np.sin(angle), np.cos(angle)], axis=1)
+            points = _arc(edge, start, start + 15.0)
             sides = segment_of(np.array([edge - 0.01, edge + 0.01]), start + 7.5)
             borders.append((points, int(sides[0]), int(sides[1])))
-    return borders
+    return tuple(borders)
 
 
-def _draw_outlines(ax: Axes, *, thin: str, thick: str, territories: Territories) -> None:
+def _sector(segment: int) -> Float:
+    """Return the outline of a segment on the unit disc, shape (points, 2), y down."""
+    if segment == 17:
+        return _arc(LEVEL_EDGES[0], 0.0, 360.0)
+    edges = (*LEVEL_EDGES, 1.0)
+    level, width, first = (2, 60.0, 1) if segment <= 6 else (1, 60.0, 7) if segment <= 12 else (0, 90.0, 13)
+    middle = (segment - first) * width
+    inner, outer = (_arc(edges[i], middle - 0.5 * width, middle + 0.5 * width) for i in (level, level + 1))
+    return np.concatenate([inner, outer[::-1]])
+
+
+def _arc(radius: float, start_deg: float, end_deg: float) -> Float:
+    """Return points of an arc about the disc's middle, 5 degrees apart; angles rise through the septum."""
+    angle = np.radians(np.linspace(start_deg, end_deg, round((end_deg - start_deg) / 5.0) + 1))
+    return radius * np.stack([-np.sin(angle), -np.cos(angle)], axis=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """Where a bull's eye lies on a drawing: the middle and the radius of its disc, in mm."""
+
+    x: float
+    y: float
+    radius: float
+
+    def at(self, points: Float) -> Float:
+        """Return points of the unit disc (y down) in mm of the drawing."""
+        return points * self.radius + (self.x, self.y)
+
+
+def _in_square(x: float, y: float, side: float) -> _Place:
+    return _Place(x=x + 0.5 * side, y=y + 0.5 * side, radius=0.5 * side / _BOX)
+
+
+def _draw_outlines(canvas: Canvas, place: _Place, *, thin: str, thick: str, territories: Territories) -> None:
     """Draw the 17 segments finely and the borders of the three territories boldly."""
-    borders = _boundaries()
-    same = [points for points, a, b in borders if territory_of(a, territories) == territory_of(b, territories)]
-    apart = [points for points, a, b in borders if territory_of(a, territories) != territory_of(b, territories)]
-    edge = [] if thick == INK else [withStroke(linewidth=1.9, foreground="#00000090")]
-    ax.add_collection(LineCollection(same, colors=thin, linewidths=0.5, alpha=0.8))
-    ax.add_collection(LineCollection(apart, colors=thick, linewidths=1.1, path_effects=edge))
-    rim = np.radians(np.linspace(0.0, 360.0, 181))
-    ax.plot(np.cos(rim), np.sin(rim), color=INK, linewidth=0.8)
+    same: list[Float] = []
+    apart: list[Float] = []
+    for points, a, b in _boundaries():
+        alike = territory_of(a, territories) == territory_of(b, territories)
+        (same if alike else apart).append(place.at(points))
+    canvas.shape(same, stroke=thin, width_mm=0.17)
+    if thick != INK:
+        canvas.shape(apart, stroke=INK, width_mm=0.6)
+    canvas.shape(apart, stroke=thick, width_mm=0.36)
+    canvas.line(place.at(_arc(1.0, 0.0, 360.0)), INK, 0.3)
 
 
-def _frame_axes(ax: Axes, title: str, *, size_pt: float) -> None:
-    ax.set_xlim(-1.24, 1.24)
-    ax.set_ylim(-1.24, 1.24)
-    ax.set_aspect("equal")
-    ax.set_axis_off()
-    ax.set_title(title, fontsize=size_pt + 1.5, fontweight="bold", pad=2, color=INK, parse_math=False)
-    style: dict[str, Any] = {"fontsize": size_pt - 1.2, "color": "#5a6472", "ha": "center", "va": "center"}
-    for x, y, name, rotation in _SIDES:
-        ax.text(1.12 * x, 1.12 * y, name, rotation=rotation, **style)
+def _draw_frame(canvas: Canvas, place: _Place, title: str, *, size_pt: float) -> None:
+    """Name the sides and write the title above."""
+    canvas.text(place.x, place.y - _BOX * place.radius - 0.6, title, Font(size_pt + 1.5, bold=True), align="middle")
+    for right, down, name, turn in _SIDES:
+        x, y = place.x + 1.12 * right * place.radius, place.y + 1.12 * down * place.radius
+        canvas.text(x, y, name, Font(size_pt - 1.2, colour=SOFT), align="middle", turn_deg=turn, centred=True)
 
 
-def draw_disc(ax: Axes, disc: BullEye, *, size_pt: float = 6.0, territories: Territories = TERRITORIES) -> None:
-    """Draw one bull's eye, the borders of the territories boldly."""
+def draw_disc(
+    canvas: Canvas,
+    disc: BullEye,
+    corner: tuple[float, float],
+    side: float,
+    *,
+    size_pt: float = 6.0,
+    territories: Territories = TERRITORIES,
+) -> None:
+    """Draw one bull's eye, the borders of the territories boldly.
+
+    Parameters
+    ----------
+    corner, side
+        Upper left corner and side of the square that the disc and the names of its sides fill, in mm; the title
+        stands above it and needs ``0.5 * size_pt`` mm.
+    size_pt
+        Size of the segments' texts.
+    """
+    place = _in_square(*corner, side)
+    draw_pixels(canvas, disc, corner, side)
     ink, halo = (INK, "#ffffff") if disc.light else ("#ffffff", "#000000")
-    ax.imshow(
-        np.ma.masked_invalid(disc.picture),
-        cmap=disc.cmap,
-        vmin=disc.limits[0],
-        vmax=disc.limits[1],
-        extent=(-1, 1, -1, 1),
-        interpolation="bilinear",
-    )
-    _draw_outlines(ax, thin="#404a58" if disc.light else "#8a909a", thick=ink, territories=territories)
-    _frame_axes(ax, disc.title, size_pt=size_pt)
+    _draw_outlines(canvas, place, thin="#404a58" if disc.light else "#8a909a", thick=ink, territories=territories)
+    _draw_frame(canvas, place, disc.title, size_pt=size_pt)
     for segment, text in enumerate(disc.labels or (), start=1):
-        style: dict[str, Any] = {"ha": "center", "va": "center", "fontweight": "bold", "parse_math": False}
-        label = ax.text(*segment_centre(segment), text, fontsize=size_pt, color=ink, **style)
-        label.set_path_effects([withStroke(linewidth=1.3, foreground=halo)])
+        (x, y) = place.at(np.array(segment_centre(segment)) * (1.0, -1.0))
+        canvas.text(x, y, text, Font(size_pt, colour=ink, bold=True, halo=halo), align="middle", centred=True)
+
+
+def draw_pixels(canvas: Canvas, disc: BullEye, corner: tuple[float, float], side: float) -> None:
+    """Draw the colours of a bull's eye alone, without borders and texts, where `draw_disc` puts them."""
+    place, numbers = _in_square(*corner, side), colour_numbers(disc.picture, disc.limits)
+    if disc.picture.ndim == 2:
+        full = 2.0 * place.radius
+        canvas.picture(place.x - place.radius, place.y - place.radius, full, full, numbers, disc.palette)
+        return
+    for segment, colour in enumerate(disc.palette.table[numbers].tolist(), start=1):
+        fill = "#{:02x}{:02x}{:02x}".format(*colour[:3]) if colour[3] else _MISSING
+        canvas.shape([place.at(_sector(segment))], fill=fill, stroke=fill, width_mm=0.1)
 
 
 def draw_key(
-    ax: Axes,
+    canvas: Canvas,
+    corner: tuple[float, float],
+    side: float,
     *,
     title: str = "Segments and territories",
     size_pt: float = 6.0,
     territories: Territories = TERRITORIES,
 ) -> None:
     """Draw the key: numbers of the 17 segments on the territories' colours, names of the vessels at the rim."""
-    vessel_of = [list(TERRITORIES).index(territory_of(s, territories)) for s in range(1, 18)]
-    cmap = ListedColormap([VESSEL_COLOURS[v] + "66" for v in TERRITORIES])
-    ax.imshow(
-        np.ma.masked_invalid(segment_disc(vessel_of, size=320)),
-        cmap=cmap,
-        vmin=-0.5,
-        vmax=2.5,
-        extent=(-1, 1, -1, 1),
-        interpolation="nearest",
-    )
-    _draw_outlines(ax, thin="#404a58", thick=INK, territories=territories)
-    _frame_axes(ax, title, size_pt=size_pt)
+    place = _in_square(*corner, side)
     for segment in range(1, 18):
-        ax.text(*segment_centre(segment), str(segment), fontsize=size_pt, color=INK, ha="center", va="center")
-    for vessel, (x, y) in {"LAD": (-0.98, 0.9), "LCX": (0.98, 0.9), "RCA": (-0.98, -0.9)}.items():
+        fill = mixed(VESSEL_COLOURS[territory_of(segment, territories)], 0.4)
+        canvas.shape([place.at(_sector(segment))], fill=fill, stroke=fill, width_mm=0.1)
+    _draw_outlines(canvas, place, thin="#404a58", thick=INK, territories=territories)
+    _draw_frame(canvas, place, title, size_pt=size_pt)
+    for segment in range(1, 18):
+        (x, y) = place.at(np.array(segment_centre(segment)) * (1.0, -1.0))
+        canvas.text(x, y, str(segment), Font(size_pt), align="middle", centred=True)
+    for vessel, at in {"LAD": (-0.98, -0.9), "LCX": (0.98, -0.9), "RCA": (-0.98, 0.9)}.items():
+        (x, y) = place.at(np.array(at))
         colour = VESSEL_COLOURS[vessel]
-        ax.text(x, y, vessel, fontsize=size_pt + 0.6, color=colour, fontweight="bold", ha="center", va="center")
+        canvas.text(x, y, vessel, Font(size_pt + 0.6, colour=colour, bold=True), align="middle", centred=True)

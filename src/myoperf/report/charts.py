@@ -1,46 +1,24 @@
-"""Pictures of ventricular function: pure functions from a report to a Figure."""
+"""Pictures of ventricular function: volumes over the gates, end diastole and systole, phases, regional function."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
-
-import matplotlib as mpl
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
 
 from myoperf.geometry import short_axis
 from myoperf.geometry.disc import disc_image
-from myoperf.report.bullseye import BullEye, draw_disc, segment_disc
-from myoperf.report.colours import INK, PERFUSION
-from myoperf.report.figures import Box, Page, boxed_figure
-from myoperf.report.overlays import draw_outline
+from myoperf.report.bullseye import BullEye, draw_disc
+from myoperf.report.canvas import MM_PER_PT, Canvas, Font
+from myoperf.report.colours import FUNCTION, INK, PERFUSION, PHASE
+from myoperf.report.overlays import Field
+from myoperf.report.plot import Plot, as_ticks, round_steps
 from myoperf.report.tables import number, state_title
 from myoperf.report.tiles import extent_of, label_on_short_axis, plane_tiles, views_of
 from myoperf.types import BLOOD_POOL, MYOCARDIUM, FunctionResult, Report, ScanResult, Synchrony, Volume
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 _SEGMENT_MAPS = {
     "thickening_percent": ("Thickening %", (0.0, 100.0)),
     "motion_mm": ("Wall motion mm", (0.0, 12.0)),
 }
-_DEPTH = LinearSegmentedColormap.from_list("myoperf-function", ["#20124d", "#2f6f9f", "#7fd0a0", "#fff6c0"], N=256)
-
-
-def tidy(ax: Axes, xlabel: str, ylabel: str, title: str, *, size_pt: float = 6.0) -> None:
-    """Label an axes and keep only its left and lower spines."""
-    ax.set_xlabel(xlabel, fontsize=size_pt, labelpad=1.5, color=INK)
-    ax.set_ylabel(ylabel, fontsize=size_pt, labelpad=1.5, color=INK)
-    ax.set_title(title, fontsize=size_pt + 1, fontweight="bold", pad=3, color=INK, parse_math=False)
-    ax.tick_params(labelsize=size_pt - 0.5, length=2, pad=1.5, width=0.5)
-    for name, spine in ax.spines.items():
-        spine.set_visible(name in ("left", "bottom"))
-        spine.set_linewidth(0.5)
-
-
-# --- function -------------------------------------------------------------------------------------
+_IN_A_ROW, _TITLE_MM, _LABELS_MM = 7, 5.0, 4.0
+_PIXELS = 128
 
 
 def _panels(result: ScanResult) -> list[str]:
@@ -60,101 +38,104 @@ def _panels(result: ScanResult) -> list[str]:
     return shown
 
 
-def function_height_mm(report: Report, width_mm: float) -> float:
-    """Return the height of the function pictures; 0 where there is nothing to show."""
-    rows = [-(-len(_panels(r)) // 7) for r in report.results if _panels(r)]
-    return sum(rows) * (width_mm / 7.0 + 9.0)
-
-
-def draw_function(fig: Figure, box_mm: Box, report: Report) -> None:
-    """Draw volume curve, end-diastole and end-systole, phases and regional function, one row a gated scan."""
-    page, side = Page(fig, box_mm), box_mm[2] / 7.0
-    top = box_mm[3]
+def function_drawings(report: Report, *, width_mm: float = 279.0) -> tuple[Canvas, ...]:
+    """Draw what gating gave, one row or more a gated scan; none when there is nothing to show."""
+    side, rows = width_mm / _IN_A_ROW, []
     for result in report.results:
-        for start in range(0, len(_panels(result)), 7):
-            top -= side + 9.0
-            x = 0.0
-            for panel in _panels(result)[start : start + 7]:
-                wide = panel in ("curve", "histogram")
-                if wide:
-                    ax = page.axes(x + 8.0, top + 8.0, 1.0 * side - 9.0, side - 6.0)
-                else:
-                    ax = page.axes(x + 0.5, top + 4.0, side - 1.0, side)
-                _draw_panel(ax, result, panel)
-                x += side
+        panels = _panels(result)
+        for start in range(0, len(panels), _IN_A_ROW):
+            row = Canvas(width_mm, side + _TITLE_MM + _LABELS_MM)
+            for column, panel in enumerate(panels[start : start + _IN_A_ROW]):
+                _draw_panel(row, (column * side, _TITLE_MM), side, result, panel)
+            rows.append(row)
+    return tuple(rows)
 
 
-def _draw_panel(ax: Axes, result: ScanResult, panel: str) -> None:
+def _draw_panel(canvas: Canvas, corner: tuple[float, float], side: float, result: ScanResult, panel: str) -> None:
     function = result.function
     assert function is not None
     synchrony, wall = function.synchrony, function.wall
+    inner = (corner[0] + 0.5, corner[1])
     if panel == "curve":
-        _draw_curve(ax, result, function)
+        _draw_curve(canvas, corner, side, result, function)
     elif panel in ("ed", "es"):
-        _draw_gate(ax, result, function, panel)
+        _draw_gate(canvas, inner, side - 1.0, result, panel)
     elif panel == "histogram" and synchrony is not None:
-        _draw_histogram(ax, synchrony)
+        _draw_histogram(canvas, corner, side, synchrony)
     elif panel == "phase" and synchrony is not None:
         picture = disc_image(synchrony.phase_map_deg % 360.0, order=0)
-        disc = BullEye(picture=picture, title="Phase °", cmap=mpl.colormaps["twilight_shifted"], limits=(0, 360))
-        draw_disc(ax, disc, size_pt=5.0)
+        disc = BullEye(picture=picture, title="Phase °", palette=PHASE, limits=(0.0, 360.0))
+        draw_disc(canvas, disc, inner, side - 1.0, size_pt=5.0)
     elif wall is not None:
         title, limits = _SEGMENT_MAPS[panel]
-        values = wall.motion_mm if panel == "motion_mm" else wall.thickening_percent
-        labels = [number(v, 0) for v in values]
-        disc = BullEye(picture=segment_disc(values), title=title, cmap=_DEPTH, limits=limits, labels=labels)
-        draw_disc(ax, disc, size_pt=5.0)
+        values = np.asarray(wall.motion_mm if panel == "motion_mm" else wall.thickening_percent, np.float64)
+        labels = [number(float(v), 0) for v in values]
+        disc = BullEye(picture=values, title=title, palette=FUNCTION, limits=limits, labels=labels)
+        draw_disc(canvas, disc, inner, side - 1.0, size_pt=5.0)
 
 
-def _draw_curve(ax: Axes, result: ScanResult, function: FunctionResult) -> None:
+def _draw_curve(
+    canvas: Canvas, corner: tuple[float, float], side: float, result: ScanResult, function: FunctionResult
+) -> None:
+    """Draw the volumes over the gates, the largest and the smallest named."""
     volumes = np.asarray(function.volumes_ml, dtype=np.float64)
-    gates = np.arange(1, volumes.size + 1)
-    ax.plot(gates, volumes, marker="o", markersize=2.2, linewidth=1.0, color="#2b6cb0")
-    for index, name, offset in ((volumes.argmax(), "ED", (7, 1)), (volumes.argmin(), "ES", (0, -7))):
-        ax.annotate(
-            name, (gates[index], volumes[index]), xytext=offset, textcoords="offset points", fontsize=5.5, ha="center"
-        )
-    ax.set_xlim(0.5, gates.size + 0.5)
-    ax.set_ylim(0, 1.18 * volumes.max())
-    ax.set_xticks(gates[:: max(1, gates.size // 4)])
-    tidy(ax, "gate", "ml", f"{state_title(result)}: volume")
+    gates, top = np.arange(1, volumes.size + 1), 1.18 * float(volumes.max())
+    plot = Plot(
+        canvas=canvas,
+        corner=(corner[0] + 9.0, corner[1]),
+        size=(side - 12.0, side - 5.0),
+        across=(0.5, volumes.size + 0.5),
+        up=(0.0, top),
+    )
+    plot.frame(
+        title=f"{state_title(result)}: volume",
+        x_label="gate",
+        y_label="ml",
+        x_ticks=gates[:: max(1, gates.size // 4)].tolist(),
+        y_ticks=as_ticks(round_steps(0.0, top, most=7)),
+    )
+    plot.curve(gates, volumes, "#2b6cb0")
+    plot.dots(gates, volumes, "#2b6cb0", 0.45)
+    for index, name, down in ((int(volumes.argmax()), "ED", -1.2), (int(volumes.argmin()), "ES", 2.9)):
+        ((x, y),) = plot.places(gates[index], volumes[index]).tolist()
+        canvas.text(x + (1.8 if name == "ED" else 0.0), y + down, name, Font(5.5), align="middle")
 
 
-def _draw_gate(ax: Axes, result: ScanResult, function: FunctionResult, panel: str) -> None:
+def _draw_gate(canvas: Canvas, corner: tuple[float, float], side: float, result: ScanResult, panel: str) -> None:
     """Draw the middle VLA slice at end diastole or end systole, outlined where the gates have labels."""
-    gated = result.gated_volume
+    gated, function = result.gated_volume, result.function
     assert gated is not None
+    assert function is not None
     index = int(np.argmax(function.volumes_ml) if panel == "ed" else np.argmin(function.volumes_ml))
-    name = "End-diastole" if panel == "ed" else "End-systole"
-    extent, half = extent_of((result,)), 0.5 * extent_of((result,)).field_mm
-    box = (-half, half, half, -half)
-    args: dict[str, Any] = {"field_mm": extent.field_mm, "pixels": 128}
+    extent, centre = extent_of((result,)), result.frame.centre_mm
+    field = Field(canvas=canvas, corner=corner, side=side, field_mm=extent.field_mm)
     view = views_of(short_axis(Volume(gated.array[index], gated.lps_from_index), result.frame))["vla"]
-    cut = plane_tiles(view, result.frame.centre_mm, np.zeros(1), **args)[0]
-    ax.imshow(cut, cmap=PERFUSION, vmin=0, vmax=max(float(cut.max()), 1e-9), extent=box, interpolation="bilinear")
+    cut = plane_tiles(view, centre, np.zeros(1), field_mm=extent.field_mm, pixels=_PIXELS)[0]
+    field.show(cut, (0.0, max(float(cut.max()), 1e-9)), PERFUSION)
     labels = result.gate_labels
     if labels is not None and labels.frames == gated.frames:
         gate = Volume(labels.array[index], labels.lps_from_index)
         for label, colour in ((MYOCARDIUM, "#ffffff"), (BLOOD_POOL, "#35c4ff")):
             mask = views_of(label_on_short_axis(result, label, gate))["vla"]
-            outline = plane_tiles(mask, result.frame.centre_mm, np.zeros(1), order=1, **args)[0]
-            draw_outline(ax, outline, colour, box)
-    ax.set_xticks([])
-    ax.set_yticks([])
-    ax.set_title(f"{name}, VLA", fontsize=6.5, fontweight="bold", pad=3, color=INK)
+            edge = plane_tiles(mask, centre, np.zeros(1), field_mm=extent.field_mm, pixels=_PIXELS, order=1)
+            field.outline(edge[0], colour)
+    name = "End-diastole" if panel == "ed" else "End-systole"
+    middle = corner[0] + 0.5 * side
+    canvas.text(middle, corner[1] - 1.1, f"{name}, VLA", Font(7.0, bold=True), align="middle")
 
 
-def _draw_histogram(ax: Axes, synchrony: Synchrony) -> None:
-    ax.hist(synchrony.phase_map_deg.ravel() % 360.0, bins=60, range=(0, 360), color="#7a4fa3")
-    ax.set_xlim(0, 360)
-    ax.set_xticks([0, 90, 180, 270, 360])
-    ax.set_yticks([])
-    text = f"SD {number(synchrony.phase_sd_deg)}°\nbandwidth {number(synchrony.phase_bandwidth_deg, 0)}°"
-    ax.text(0.98, 0.98, text, transform=ax.transAxes, fontsize=5, ha="right", va="top", color=INK)
-    tidy(ax, "phase °", "", "Phase histogram")
-
-
-def function_figure(report: Report, *, width_mm: float = 250.0) -> Figure | None:
-    """Draw what gating gave, one row a gated scan; None when there is nothing to show."""
-    height_mm = function_height_mm(report, width_mm)
-    return boxed_figure(width_mm, height_mm, lambda fig, box_mm: draw_function(fig, box_mm, report))
+def _draw_histogram(canvas: Canvas, corner: tuple[float, float], side: float, synchrony: Synchrony) -> None:
+    """Draw how many places of the wall begin to contract at each phase."""
+    counts, edges = np.histogram(synchrony.phase_map_deg.ravel() % 360.0, bins=60, range=(0.0, 360.0))
+    top = 1.05 * max(float(counts.max()), 1.0)
+    left, size = corner[0] + 4.0, (side - 7.0, side - 5.0)
+    plot = Plot(canvas=canvas, corner=(left, corner[1]), size=size, across=(0.0, 360.0), up=(0.0, top))
+    filled = [i for i, count in enumerate(counts) if count]
+    canvas.shape(
+        [plot.places(edges[[i, i, i + 1, i + 1]], [0, counts[i], counts[i], 0]) for i in filled], fill="#7a4fa3"
+    )
+    plot.frame(title="Phase histogram", x_label="phase °", x_ticks=(0, 90, 180, 270, 360))
+    words = (f"SD {number(synchrony.phase_sd_deg)}°", f"bandwidth {number(synchrony.phase_bandwidth_deg, 0)}°")
+    for i, text in enumerate(words):
+        y = corner[1] + (1.0 + 1.2 * i) * 5.5 * MM_PER_PT
+        canvas.text(left + size[0], y, text, Font(5.5, colour=INK), align="right")

@@ -1,70 +1,68 @@
 """Pictures of blood flow: 17 segments at stress, at rest and their ratio, and the curves it comes from."""
 
-from typing import Any
-
 import numpy as np
-from matplotlib.figure import Figure
 
-from myoperf.report.bullseye import BullEye, draw_disc, segment_disc
+from myoperf.report.bullseye import BullEye, draw_disc
+from myoperf.report.canvas import Canvas, Font
 from myoperf.report.colours import INK, PERFUSION
-from myoperf.report.figures import Box, Page, boxed_figure
+from myoperf.report.plot import Plot, as_ticks, round_steps
 from myoperf.report.tables import number, state_title
 from myoperf.segments import TERRITORIES
 from myoperf.types import Report, ScanResult
 
-_HEIGHT_MM = 62.0
+_HEIGHT_MM, _TITLE_MM = 62.0, 5.0
 _FLOW_TOP, _RESERVE_TOP = 4.0, 4.0
 _CURVES = (("left", "left ventricle's blood", "#c62828"), ("right", "right ventricle's blood", "#1565c0"))
 
 
-def _with_flow(report: Report) -> list[ScanResult]:
-    return [r for r in report.results if r.flow is not None]
-
-
-def flow_height_mm(report: Report) -> float:
-    """Return the height of the flow pictures; 0 where no flow was measured."""
-    return _HEIGHT_MM if _with_flow(report) else 0.0
-
-
-def flow_figure(report: Report, *, width_mm: float = 270.0) -> Figure | None:
-    """Draw flow and curves; None where no flow was measured."""
-    return boxed_figure(width_mm, flow_height_mm(report), lambda fig, box_mm: draw_flow(fig, box_mm, report))
-
-
-def draw_flow(fig: Figure, box_mm: Box, report: Report) -> None:
-    """Draw flow into a box of a figure: discs of the scans and of the reserve, and curves."""
-    page, (_, _, width, height) = Page(fig, box_mm), box_mm
-    results = _with_flow(report)[:2]
+def flow_drawing(report: Report, *, width_mm: float = 279.0) -> Canvas | None:
+    """Draw flow and its reserve on bull's eyes, and the curves; None where no flow was measured."""
+    results = [r for r in report.results if r.flow is not None][:2]
+    if not results:
+        return None
+    canvas, height = Canvas(width_mm, _HEIGHT_MM), _HEIGHT_MM - _TITLE_MM
     discs = [(f"{state_title(r)}: flow, ml/min/g", r.flow.mbf_ml_min_g, _FLOW_TOP) for r in results if r.flow]
     reserve = report.scores.flow_reserve
     if reserve is not None:
         discs.append(("Flow reserve", reserve.segments, _RESERVE_TOP))
-    part = width / (len(discs) + len(results))
-
-    def place(i: int, *, inset: float = 0.0) -> Any:
-        return page.axes(i * part + inset, inset, part - inset - 2.0, height - inset - 5.0)
-
+    part = width_mm / (len(discs) + len(results))
+    side = min(part - 2.0, height)
     for i, (title, values, top) in enumerate(discs):
-        shown = np.nan_to_num(values)
+        shown = np.asarray(values, np.float64)
         labels = [number(float(v), 1) for v in values]
-        disc = BullEye(picture=segment_disc(shown), title=title, cmap=PERFUSION, limits=(0.0, top), labels=labels)
-        draw_disc(place(i), disc, territories=report.scores.territory_segments or TERRITORIES)
+        disc = BullEye(picture=shown, title=title, palette=PERFUSION, limits=(0.0, top), labels=labels)
+        corner = (i * part + 0.5 * (part - side), _TITLE_MM)
+        draw_disc(canvas, disc, corner, side, territories=report.scores.territory_segments or TERRITORIES)
     for i, result in enumerate(results, start=len(discs)):
-        _draw_curves(place(i, inset=9.0), result)
+        _draw_curves(canvas, (i * part + 10.0, _TITLE_MM), (part - 13.0, height - 8.0), result)
+    return canvas
 
 
-def _draw_curves(ax: Any, result: ScanResult) -> None:
+def _draw_curves(canvas: Canvas, corner: tuple[float, float], size: tuple[float, float], result: ScanResult) -> None:
     """Draw the blood's curves, the wall's mean and its fit over time."""
     flow = result.flow
     assert flow is not None
     middle = flow.start_s + 0.5 * flow.duration_s
-    for name, label, colour in _CURVES:
-        ax.plot(middle, getattr(flow, name), color=colour, linewidth=0.9, label=label)
-    ax.plot(middle, flow.wall.mean(axis=0), "o", color=INK, markersize=1.8, label="wall")
-    ax.plot(middle, flow.fitted.mean(axis=0), color=INK, linewidth=0.9, label="wall, fitted")
-    ax.set_title(f"{state_title(result)}: activity, {flow.tracer}", fontsize=7, color=INK, parse_math=False)
-    ax.set_xlabel("s after the first frame began", fontsize=5.5, color=INK, labelpad=1)
-    ax.tick_params(labelsize=5.5, length=1.5, width=0.4)
-    ax.legend(fontsize=5, frameon=False)
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
+    wall, fitted = flow.wall.mean(axis=0), flow.fitted.mean(axis=0)
+    curves = [(getattr(flow, name), label, colour) for name, label, colour in _CURVES]
+    highest = max(float(np.nanmax(values)) for values in (wall, fitted, *(c[0] for c in curves)))
+    end, top = float((flow.start_s + flow.duration_s).max()), 1.05 * highest if highest > 0 else 1.0
+    plot = Plot(canvas=canvas, corner=corner, size=size, across=(0.0, end), up=(0.0, top))
+    plot.frame(
+        title=f"{state_title(result)}: activity, {flow.tracer}",
+        x_label="s after the first frame began",
+        x_ticks=round_steps(0.0, end, most=5),
+        y_ticks=as_ticks(round_steps(0.0, top, most=7)),
+    )
+    for values, _, colour in curves:
+        plot.curve(middle, values, colour)
+    plot.curve(middle, fitted, INK)
+    plot.dots(middle, wall, INK)
+    right = corner[0] + size[0]
+    for i, (label, colour) in enumerate([*((c[1], c[2]) for c in curves), ("wall, fitted", INK), ("wall", INK)]):
+        y = corner[1] + 1.2 + 2.6 * i
+        if label == "wall":
+            canvas.disc(right - 2.0, y, 0.4, colour)
+        else:
+            canvas.line([(right - 4.0, y), (right, y)], colour, 0.35)
+        canvas.text(right - 4.8, y, label, Font(5.5), align="right", centred=True)

@@ -1,24 +1,23 @@
 """``report.html``: one self-contained file with its pictures inside, ready to print."""
 
-import base64
-from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib.figure import Figure
 
 from myoperf.report import content, numbers
-from myoperf.report.charts import function_figure
+from myoperf.report.canvas import Canvas
 from myoperf.report.colours import GREY
-from myoperf.report.diagnosis_figures import diagnosis_figure
-from myoperf.report.figures import bull_eyes_figure, slice_tiles, slices_figure, slices_shape
-from myoperf.report.flow_figures import flow_figure
-from myoperf.report.overlays import overlay_figure
-from myoperf.report.style import house_style, save_png
+from myoperf.report.drawings import Drawings, Plate, draw_report
+from myoperf.report.figures import bull_eyes_drawing
+from myoperf.report.slices import slices_drawing, with_bar
+from myoperf.report.svg import to_svg
 from myoperf.report.tables import state_title
-from myoperf.types import Report, ScanResult
+from myoperf.segments import TERRITORIES
+from myoperf.types import Report
+
+_BULL_EYES_MM = 110.0
+"""Width of the bull's eyes, beside slices of 62 to their 38 parts of the page."""
 
 
 @lru_cache(maxsize=1)
@@ -32,17 +31,21 @@ def _environment() -> Environment:
     )
 
 
-def write_html(report: Report, path: Path | str) -> Path:
-    """Write the report as one self-contained HTML page; return its path."""
+def write_html(report: Report, path: Path | str, *, drawings: Drawings | None = None) -> Path:
+    """Write the report as one self-contained HTML page; return its path.
+
+    Parameters
+    ----------
+    drawings
+        From `myoperf.report.draw_report`, where they are drawn already.
+    """
     path = Path(path)
-    path.write_text(render_html(report), encoding="utf-8")
+    path.write_text(render_html(report, drawings or draw_report(report)), encoding="utf-8")
     return path
 
 
-def render_html(report: Report) -> str:
+def render_html(report: Report, drawings: Drawings) -> str:
     """Return the report as the text of an HTML page."""
-    groups = [_group(report, results) for results in content.display_groups(report)]
-    findings = content.all_findings(report)
     return (
         _environment()
         .get_template("report.html.j2")
@@ -52,37 +55,52 @@ def render_html(report: Report) -> str:
             simulated_band=content.SIMULATED_BAND if content.is_simulated(report) else "",
             patient=content.patient_facts(report),
             acquisition=content.acquisition_facts(report),
-            findings=findings,
+            findings=content.all_findings(report),
             summary=content.summary_lines(report),
-            groups=groups,
+            groups=[_group(report, plate) for plate in drawings.plates],
             numbers=numbers.numbers_table(report, "numbers"),
             technical=numbers.numbers_table(report, "technical"),
             territories=numbers.territories_table(report),
             flow=numbers.flow_table(report),
-            flow_picture=_optional(lambda: flow_figure(report), 130),
+            flow_picture=_figure(drawings.flow, "Flow by segment, its reserve, and the curves of blood and wall"),
             segments=numbers.segments_table(report),
             geometry=content.geometry_table(report),
             diagnosis=report.diagnosis,
             diagnosis_rows=_diagnosis_rows(report),
-            diagnosis_picture=_optional(lambda: diagnosis_figure(report), 130),
-            function_picture=_optional(lambda: function_figure(report), 130),
-            overlay_picture=_data_uri(lambda: overlay_figure(report), 130),
+            diagnosis_picture=_figure(
+                drawings.diagnosis, "Probabilities with interval, and maps of what contributes to each vessel's"
+            ),
+            function_pictures=[
+                _figure(row, "Volume curve, end-diastole, end-systole, phase histogram and maps")
+                for row in drawings.function
+            ],
+            overlay_pictures=[
+                _figure(row, "Middle slices with the outlines of wall and blood pool and the long axis")
+                for row in drawings.overlays
+            ],
             provenance=content.provenance_facts(report),
             timings=content.timings_table(report),
         )
     )
 
 
-def _group(report: Report, results: tuple[ScanResult, ...]) -> dict[str, Any]:
+def _figure(drawing: Canvas | None, label: str) -> str:
+    """Return a drawing as SVG; an empty text where there is nothing to show."""
+    return "" if drawing is None else to_svg(drawing, label)
+
+
+def _group(report: Report, plate: Plate) -> dict[str, str]:
     """Return the pictures of scans shown together, in colour and in grey."""
-    tiles = slice_tiles(results)
-    rows, columns = slices_shape(len(results))
-    height = 110.0 * 62.0 / 38.0 * rows / columns
+    title, slices = " and ".join(state_title(r) for r in plate.results), slices_drawing(plate.results, plate.slices)
+    height = _BULL_EYES_MM * 62.0 / 38.0 * slices.height / slices.width
+    territories = report.scores.territory_segments or TERRITORIES
+    discs = bull_eyes_drawing(plate.discs, (_BULL_EYES_MM, height), territories)
+    words = "short axis from apex to base, vertical and horizontal long axis"
     return {
-        "title": " and ".join(state_title(r) for r in results),
-        "slices": _data_uri(lambda: slices_figure(results, tiles=tiles), 150),
-        "slices_grey": _data_uri(lambda: slices_figure(results, cmap=GREY, tiles=tiles), 150),
-        "bull_eyes": _data_uri(lambda: bull_eyes_figure(results, report.scores, height_mm=height), 150),
+        "title": title,
+        "slices": _figure(with_bar(slices), f"{title}: {words}"),
+        "slices_grey": _figure(with_bar(slices, GREY), f"{title}: {words}, in grey"),
+        "bull_eyes": _figure(discs, f"{title}: polar maps with 17 segments, anterior on top, septum on the left"),
     }
 
 
@@ -93,14 +111,3 @@ def _diagnosis_rows(report: Report) -> list[tuple[str, str]]:
     low, high = diagnosis.interval
     patient = f"{diagnosis.per_patient:.3f} (interval {low:.3f} to {high:.3f})"
     return [("Patient", patient), *((vessel, f"{p:.3f}") for vessel, p in diagnosis.per_vessel.items())]
-
-
-def _data_uri(draw: Callable[[], Figure], dpi: int) -> str:
-    return "data:image/png;base64," + base64.b64encode(save_png(draw, dpi=dpi)).decode("ascii")
-
-
-def _optional(draw: Callable[[], Figure | None], dpi: int) -> str:
-    """Return the picture's data URI, or an empty text where there is nothing to draw."""
-    with house_style():
-        figure = draw()
-    return "" if figure is None else _data_uri(lambda: figure, dpi)

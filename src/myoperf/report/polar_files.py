@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from myoperf.report.figures import polar_figure
-from myoperf.report.style import save_png
+from myoperf.report.figures import polar_drawing
+from myoperf.report.raster import to_png
 from myoperf.segments import TERRITORIES, Territories, segment_map
 from myoperf.types import ScanResult
 
@@ -48,5 +48,5 @@ def write_polar(result: ScanResult, folder: Path | str, *, territories: Territor
     folder = Path(folder)
     arrays, picture = folder / f"{result.name}_polar.npz", folder / f"{result.name}_polar.png"
     np.savez_compressed(arrays, allow_pickle=False, **polar_arrays(result))
-    picture.write_bytes(save_png(lambda: polar_figure(result, territories=territories), dpi=160))
+    picture.write_bytes(to_png(polar_drawing(result, territories=territories)))
     return arrays, picture

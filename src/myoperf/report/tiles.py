@@ -94,15 +94,22 @@ def plane_tiles(
     pixel = field_mm / pixels
     scale = np.array([between, pixel, pixel]) / step
     first = np.array([offsets_mm[0], 0.5 * (pixel - field_mm), 0.5 * (pixel - field_mm)]) / step
-    tiles = ndimage.affine_transform(
-        view.array[0].astype(np.float32),
-        scale,
-        centre + first,
-        output_shape=(len(offsets_mm), pixels, pixels),
-        order=order,
-        mode="constant",
+    shape = (len(offsets_mm), pixels, pixels)
+    planes, rows, columns = (
+        _interpolation(size, count, float(start), float(stride), order)
+        for size, count, start, stride in zip(view.grid_shape, shape, centre + first, scale, strict=True)
     )
+    tiles = rows @ np.tensordot(planes, view.array[0].astype(np.float32), axes=1) @ columns.T
     return np.asarray(np.maximum(tiles, 0.0))
+
+
+def _interpolation(size: int, count: int, first: float, step: float, order: int) -> Float:
+    """Return the matrix (count, size) that reads a spline through `size` samples at first, first + step, ...
+
+    Zero beyond the samples. Splines along perpendicular axes do not mix, so three small products cut a stack of planes.
+    """
+    at = np.meshgrid(first + step * np.arange(count), np.arange(size), indexing="ij")
+    return np.asarray(ndimage.map_coordinates(np.eye(size, dtype=np.float32), at, order=order, mode="constant"))
 
 
 def label_on_short_axis(result: ScanResult, label: int, labels: Volume | None = None) -> Volume:

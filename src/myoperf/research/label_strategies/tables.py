@@ -257,7 +257,7 @@ def _halves(name: str, truth: NDArray[Any], probability: Float, seed: int, repea
 
 def heat_map(table: pd.DataFrame) -> Figure:
     """Draw areas by strategy (columns) and network, input, augmentation (rows), as the paper's supplement does."""
-    from myoperf.report.style import house_style
+    from myoperf.research.training.plots import house_style
 
     with house_style():
         names = [f"{r.network}, {r.input}, {r.augmentation}" for r in table.itertuples()]

@@ -9,6 +9,7 @@
 - `prediction.run_in_batches`: batched prediction without gradients.
 - `seeds.seeded`: PyTorch's random numbers from a seed; the device is chosen by `myoperf.pipeline.device`.
 - `splits.split_rows`: deal patients to parts, each class in the same proportion.
+- `plots.house_style`: one look for plots.
 - `tables`: tables as CSV and Markdown with a manifest.
 
 Jobs that resume are in `myoperf.pipeline.jobs`, resampling by patient in `myoperf.stats`.

@@ -128,7 +128,7 @@ def _as_markdown(frame: pd.DataFrame, how: Mapping[str, Any]) -> str:
 
 def draw_activation_maps(kept: Mapping[str, NDArray[Any]]) -> Figure:
     """Draw each picture above its activation map with the probability, as the paper does."""
-    from myoperf.report.style import house_style
+    from myoperf.research.training.plots import house_style
 
     with house_style():
         count = len(kept["discs"])
