@@ -42,4 +42,4 @@ for left, (state, measured) in zip((2.0, 67.0), polar.items(), strict=True):
         labels=labels,
     )
     draw_disc(drawing, disc, (left, 8.0), 61.0, size_pt=7.5)
-(out / "polar_map_and_scores.png").write_bytes(to_png(drawing, dpi=120))
+(out / "polar_map_and_scores.png").write_bytes(to_png(drawing, dpi=96))
