@@ -1,6 +1,6 @@
 """MyoPerf: myocardial perfusion from the camera's files to the report. Research use only.
 
-This is the library's face: what most programs need, under one name. A study becomes a report by::
+What most programs need is here, under one name. A study becomes a report by::
 
     import myoperf
 

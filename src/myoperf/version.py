@@ -1,3 +1,3 @@
-"""The version of MyoPerf. Rooms read it here: `myoperf` itself, the library's face, stands above them."""
+"""The version of MyoPerf. Packages read it here, as `myoperf` itself imports from them."""
 
 __version__ = "0.2.0"

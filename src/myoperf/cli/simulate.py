@@ -50,7 +50,9 @@ def simulate(
     ] = 0.0,
     normal: Annotated[bool, typer.Option("--normal", help="Only patients without coronary disease.")] = False,
     male: Annotated[float, typer.Option(min=0, max=1, metavar="SHARE", help="Share of men.")] = 0.75,
-    gates: Annotated[int, typer.Option(min=1, metavar="1|8|16|32", help="Gates of raw studies; 1: not gated.")] = 8,
+    gates: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Gates of raw studies, such as 8 or 16; 1: not gated.")
+    ] = 8,
     views: Annotated[int, typer.Option(min=8, metavar="N", help="Number of views over the arc.")] = 60,
     arc: Annotated[int, typer.Option(metavar="180|360", help="Degrees that the views cover.")] = 180,
     pixel: Annotated[

@@ -1,4 +1,8 @@
-"""Finding, turning and segmenting the left ventricle."""
+"""Finding, turning and segmenting the left ventricle: from an image to its pose and labels.
+
+`find` is the classical method, `network` the usual one. What is known of the wall once there is a pose, a surface along
+rays, is in `myoperf.ventricle`, a layer below.
+"""
 
 from myoperf.lv.find import LVFit, find_lv, segment_lv
 from myoperf.lv.mask import cavity_from_wall, frame_from_mask

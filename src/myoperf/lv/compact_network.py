@@ -1,4 +1,4 @@
-"""The small network that finds, turns and segments the left ventricle on a plain CPU.
+"""The layers of the small network that finds, turns and segments the left ventricle on a plain CPU.
 
 It follows MS-ST-UNet (Ni et al. 2023, doi:10.48550/arXiv.2310.10095): a localiser estimates a pose, a sampler turns the
 volume to it, a U-Net labels the turned volume. It differs as follows: the localiser reads the whole field at 10 mm and

@@ -1,4 +1,7 @@
-"""Find, turn and segment the left ventricle by a small network; the classical method takes over where it fails."""
+"""The left ventricle by the network: repeated passes, how well they agree, and the classical method where they fail.
+
+The network itself, its layers and input, is `myoperf.lv.compact_network`.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,8 @@
-"""Normal limits from a folder of studies with a low likelihood of disease."""
+"""Building normal limits from a folder of studies with a low likelihood of disease (``myoperf normals build``).
+
+What limits are, and how they are read and chosen, is in `myoperf.perfusion.normal_limits`; how those of the package
+were made, in `myoperf.research.normal_limits`.
+"""
 
 import re
 from collections.abc import Callable, Sequence

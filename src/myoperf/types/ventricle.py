@@ -43,7 +43,7 @@ class LVFrame:
         apex, base, anterior = (np.array(v, dtype=np.float64) for v in (self.apex_mm, self.base_mm, self.anterior))
         for name, vector in (("apex_mm", apex), ("base_mm", base), ("anterior", anterior)):
             if vector.shape != (3,) or not np.isfinite(vector).all():
-                raise GeometryError(f"{name} must be three finite numbers; got {vector!r}.")
+                raise GeometryError(f"{name} must be three finite numbers; got {vector.tolist()}.")
         length = np.linalg.norm(base - apex)
         if length < 1.0:
             raise GeometryError(f"Apex and base are {length:.2f} mm apart; a long axis needs two points.")

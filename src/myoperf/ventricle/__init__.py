@@ -1,4 +1,4 @@
-"""The wall of the left ventricle as one surface.
+"""The wall of the left ventricle as one surface, given its pose (which `lv` finds).
 
 `rays` lays the rays along which it is measured, `fit` makes it smooth, `profiles` finds its peak, `valve_plane` its end
 at the base; `bullet` is its rough shape. `tracing` finds it in a static image, `surface` in labels, and `synthesis`
