@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from pydicom.sequence import Sequence
 
+from myoperf.errors import InputError
 from myoperf.io import read_studies
 from myoperf.io.pet.dynamic import activity_factors, frame_starts_ms
 from support.dicom import counts_of, item, pet_slices
@@ -138,3 +139,32 @@ def test_two_static_series_that_call_themselves_dynamic_are_no_flow_series(save,
     (study,) = read_studies([tmp_path]).studies
     assert [scan.framing for scan in study.scans] == ["static", "static"]
     assert "scans-set-aside" in {f.code for f in study.findings}
+
+
+CLOCK = ["235955.000", "235959.000", "000003.000", "000007.000"]
+TURNED = ["20200102", "20200102", "20200103", "20200103"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"AcquisitionDate": TURNED, "AcquisitionTime": CLOCK},
+        {"AcquisitionDate": "20200102", "AcquisitionTime": CLOCK},
+        {"AcquisitionDate": None, "AcquisitionTime": CLOCK},
+        {"AcquisitionDateTime": [day + time for day, time in zip(TURNED, CLOCK, strict=True)]},
+    ],
+    ids=["date-turns", "only-the-clock-turns", "no-date", "date-time"],
+)
+def test_frames_over_midnight_are_in_order_without_reference_times(save, tmp_path, changes):
+    scan = read(save, tmp_path, series(FrameReferenceTime=None, ActualFrameDuration=4000, **changes)[::-1])
+    np.testing.assert_allclose(scan.frame_start_ms, [0.0, 4000.0, 8000.0, 12000.0])
+    values = counts_of(4, 7, 8, 9)
+    np.testing.assert_allclose(scan.image.array / scan.image.array[0, 0, 0, 0] * values[0, 0, 0, 0], values, rtol=1e-5)
+
+
+def test_frames_spread_over_a_day_are_refused(save, tmp_path):
+    slices = series(FrameReferenceTime=None, AcquisitionTime=["010000", "080000", "150000", "220000"])
+    for number, dataset in enumerate(slices):
+        save(dataset, f"{number:03d}.dcm")
+    with pytest.raises(InputError, match="nothing to order them by"):
+        read_studies([tmp_path])

@@ -34,7 +34,7 @@ def make_case(script: Path, base: Path, out: Path) -> Path:
     environment = os.environ | {
         "FIELD_BASE": str(base),
         "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests/support")]),
+        "PYTHONPATH": str(ROOT / "src"),
     }
     subprocess.run(
         [sys.executable, "-W", "ignore", str(script), str(out)],
