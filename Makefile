@@ -14,7 +14,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null && $(PYTHON) -m venv $(VENV); } || { \
 	  echo "Python's venv module is missing: install Debian's python3-venv."; exit 2; }
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt torch==2.13.0
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[research,pretrained,dev]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[research,pretrained,dask,parquet,dev]'
 	@touch $(STAMP)
 
 demo: install

@@ -6,11 +6,18 @@ above the file's own name. Paths that the user typed may be shown.
 """
 
 import errno
+import logging
 import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
 from myoperf.text import printable
+
+_QUOTES_HEADERS = ("pydicom", "highdicom", "nibabel.global")
+"""Loggers of libraries whose messages quote values from files, and so a patient's data."""
 
 
 class MyoPerfError(Exception):
@@ -89,3 +96,19 @@ def _place_of(error: BaseException) -> str:
     parts = Path(frame.filename).parts
     start = len(parts) - parts[::-1].index("myoperf") - 1 if own else len(parts) - 1
     return f"{'/'.join(parts[start:])}, line {frame.lineno}"
+
+
+@contextmanager
+def silent_libraries() -> Iterator[None]:
+    """Keep libraries from printing values of files; what matters of these becomes a finding or an error."""
+    loggers = [logging.getLogger(name) for name in _QUOTES_HEADERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from myoperf.cli.app import Out, Overwrite, Quiet, app
-from myoperf.cli.console import destination, one_of, stages
+from myoperf.cli.console import command_line, destination, one_of, stages
 from myoperf.cli.dry_run import describe_studies
 from myoperf.errors import InputError, describe_error
 from myoperf.text import printable
@@ -108,7 +106,7 @@ def analyze(
         frame=_frame(frame) if frame else None,
         territories=pipeline.read_territories(territories),
         gate_labels="nifti" in wanted,
-        command=_command_line(),
+        command=command_line(),
     )
     own = read_limits_folder(limits) if limits is not None else ()
     with (
@@ -183,9 +181,3 @@ def _frame(text: str) -> LVFrame:
     if len(numbers) != 9:
         raise InputError("--frame needs nine numbers in LPS mm, 'apex;base;anterior', each x,y,z.")
     return LVFrame(numbers[:3], numbers[3:6], numbers[6:])  # type: ignore[arg-type]
-
-
-def _command_line() -> str:
-    """Return the command line without folders, which may carry a patient's name."""
-    words = [Path(word).name if "/" in word or "\\" in word else word for word in sys.argv[1:]]
-    return shlex.join(["myoperf", *words])

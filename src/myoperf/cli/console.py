@@ -1,5 +1,7 @@
 """What commands share: progress on standard error, and checks of options."""
 
+import shlex
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,3 +77,9 @@ def check_new(out: Path, *, advice: str = "choose another with -o") -> None:
     check_destination(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OutputExistsError(f"{out.name} exists and is not an empty folder; {advice}.")
+
+
+def command_line() -> str:
+    """Return the command line without folders, which may carry a patient's name."""
+    words = [Path(word).name if "/" in word or "\\" in word else word for word in sys.argv[1:]]
+    return shlex.join(["myoperf", *words])

@@ -3,12 +3,10 @@
 Only typer loads here. A command imports the package's parts when it runs, so that ``myoperf --help`` answers at once.
 """
 
-import logging
 import os
 import signal
 import sys
 import traceback
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Annotated, Never
@@ -16,15 +14,26 @@ from typing import Annotated, Never
 import typer
 
 from myoperf import __version__
-from myoperf.cli import analyze, convert, data, demo, evaluate, models, normals, reconstruct, simulate, study, train
+from myoperf.cli import (
+    analyze,
+    cohort,
+    convert,
+    data,
+    demo,
+    evaluate,
+    models,
+    normals,
+    reconstruct,
+    simulate,
+    study,
+    train,
+)
 from myoperf.cli.app import app
-from myoperf.errors import describe_error
+from myoperf.errors import describe_error, silent_libraries
 
-COMMANDS = (analyze, demo, convert, reconstruct, evaluate, simulate, normals, data, models, train, study)
+COMMANDS = (analyze, cohort, demo, convert, reconstruct, evaluate, simulate, normals, data, models, train, study)
 """Modules whose import registers a command."""
 
-_QUOTES_HEADERS = ("pydicom", "highdicom", "nibabel.global")
-"""Loggers of libraries whose messages quote values from files, and so a patient's data."""
 _FAILED = 2
 
 
@@ -57,7 +66,7 @@ def run() -> None:
     """
     debug = "--debug" in sys.argv
     sys.argv = [word for word in sys.argv if word != "--debug"]
-    with _private_files(), _ended_by_signals(), nullcontext() if debug else _silent_libraries():
+    with _private_files(), _ended_by_signals(), nullcontext() if debug else silent_libraries():
         try:
             app()
         except Exception as error:
@@ -75,22 +84,6 @@ def _private_files() -> Iterator[None]:
         yield
     finally:
         os.umask(before)
-
-
-@contextmanager
-def _silent_libraries() -> Iterator[None]:
-    """Keep libraries from printing values of files; what matters of these becomes a finding or an error."""
-    loggers = [logging.getLogger(name) for name in _QUOTES_HEADERS]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL + 1)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 @contextmanager

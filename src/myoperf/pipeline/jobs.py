@@ -1,21 +1,27 @@
-"""Resumable jobs: a folder with one result file a job, written whole or not at all.
+"""Resumable jobs: a folder with one result a job, a file or a folder, written whole or not at all.
 
-Studies and cohorts run their jobs by `run_jobs`. A job whose result file exists is finished and is not run again, so an
-interrupted run resumes where it stopped. `claim_folder` makes sure that all results of a folder have the same settings.
+The papers' studies run their jobs by `run_jobs`, cohorts by `map_jobs`, on any engine of `myoperf.pipeline.engines`. A
+job whose result exists is finished and is not run again, so an interrupted run resumes where it stopped.
+`claim_folder` makes sure that all results of a folder have the same settings.
 """
 
+import errno
 import json
+import os
+import shutil
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from rich.console import Console
 from rich.progress import track
 
 from myoperf.errors import InputError
+from myoperf.pipeline.engines import Engine, ThisProcess, WorkerDied
 
 Job = TypeVar("Job")
 _NOT_COMPARED = ("mark", "myoperf")  # a checksum that version 0.1.0 wrote, and the version that began the folder
@@ -74,56 +80,114 @@ def claim_folder(folder: Path, settings: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def write_whole(path: Path) -> Iterator[Path]:
-    """Yield a path to write to; the file moves to `path` when the block ends, so that a stop leaves no partial file.
+def write_whole(path: Path, *, writer: str = "") -> Iterator[Path]:
+    """Yield a path for a file or folder; it moves to `path` when the block ends, so that a stop leaves nothing partial.
 
-    The path ends in ``.part``: open it for functions that add an ending of their own, such as `numpy.savez`.
+    The path ends in ``.part``: open it for functions that add an ending of their own, such as `numpy.savez`. Where
+    several processes might write the same result, each gives its own `writer`, which becomes part of the name.
     """
-    part = path.with_name(f"{path.name}.part")
+    part = path.with_name(f"{path.name}.{writer}.part" if writer else f"{path.name}.part")
+    remove_part(part)
     try:
         yield part
         part.replace(path)
     finally:
+        remove_part(part)
+
+
+def remove_part(part: Path) -> None:
+    """Remove what an interrupted process left of a file or folder, if anything."""
+    if part.is_dir():
+        shutil.rmtree(part, ignore_errors=True)
+    else:
         part.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class _DoJob(Generic[Job]):
+    """Does a job and writes its result whole, in whatever process; returns why the job failed, or None."""
+
+    work: Callable[[Job, Path], None]
+    expected: tuple[type[Exception], ...]
+    alone: bool
+
+    def __call__(self, job: tuple[Path, Job]) -> str | None:
+        path, what = job
+        writer = "" if self.alone else f"{socket.gethostname()}-{os.getpid()}"
+        try:
+            with write_whole(path, writer=writer) as part:
+                self.work(what, part)
+        except self.expected as error:
+            return str(error)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):  # a cluster may give a job to a second worker
+                raise
+        return None
+
+
+def map_jobs(
+    jobs: Mapping[Path, Job],
+    work: Callable[[Job, Path], None],
+    *,
+    engine: Engine,
+    expected: tuple[type[Exception], ...] = (),
+    until: float | None = None,
+) -> Iterator[tuple[Path, str | WorkerDied | None]]:
+    """Run jobs whose result does not exist yet; yield each path as its job ends, with the reason where it failed.
+
+    Only one run at a time may write to a folder: what earlier runs left unfinished is removed at the start.
+
+    Parameters
+    ----------
+    jobs
+        Result, a file or a folder -> job.
+    work
+        Does a job and writes its result to the path it gets, see `write_whole`. Engines other than
+        `~myoperf.pipeline.engines.ThisProcess` send it and the jobs to other processes, by pickle.
+    expected
+        Errors that end a job but not the run. Any other error stops the run.
+    until
+        Value of `time.monotonic` after which no further job starts; default: no limit.
+    """
+    alone = isinstance(engine, ThisProcess)
+    for folder in {path.parent for path in jobs}:
+        folder.mkdir(parents=True, exist_ok=True)
+        for part in () if alone else folder.glob("*.part"):
+            remove_part(part)
+    started = ((path, job) for path, job in jobs.items() if until is None or time.monotonic() <= until)
+    for (path, _), outcome in engine.map(_DoJob(work, expected, alone), started):
+        yield path, outcome
 
 
 def run_jobs(
     jobs: Mapping[Path, Job],
     work: Callable[[Job, Path], None],
     *,
+    engine: Engine | None = None,
     title: str = "jobs",
     quiet: bool = True,
     expected: tuple[type[Exception], ...] = (),
     until: float | None = None,
 ) -> JobsOutcome:
-    """Run the jobs whose result file does not exist yet, in order.
+    """Run the jobs whose result does not exist yet, and return what became of each.
 
     Parameters
     ----------
-    jobs
-        Result file -> job.
-    work
-        Does a job and writes its result to the path it gets, see `write_whole`.
+    jobs, work, expected, until
+        As in `map_jobs`.
+    engine
+        Where the jobs run; default: in this process, one after the other in their order.
     title
         Of the progress bar on standard error; none is drawn when `quiet`.
-    expected
-        Errors that end a job but not the run; they are listed in the outcome. Any other error stops the run.
-    until
-        Value of `time.monotonic` after which no further job starts; default: no limit.
     """
-    finished, kept, failed, left = [], [], {}, []
-    for path, job in track(jobs.items(), title, total=len(jobs), disable=quiet, console=Console(stderr=True)):
-        if path.exists():
-            kept.append(path)
-        elif until is not None and time.monotonic() > until:
-            left.append(path)
+    kept = tuple(path for path in jobs if path.exists())
+    todo = {path: job for path, job in jobs.items() if path not in set(kept)}
+    finished, failed = [], {}
+    ends = map_jobs(todo, work, engine=engine or ThisProcess(), expected=expected, until=until)
+    for path, reason in track(ends, title, total=len(todo), disable=quiet, console=Console(stderr=True)):
+        if reason is None:
+            finished.append(path)
         else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with write_whole(path) as part:
-                    work(job, part)
-            except expected as error:
-                failed[path] = str(error)
-            else:
-                finished.append(path)
-    return JobsOutcome(finished=tuple(finished), kept=tuple(kept), failed=failed, left=tuple(left))
+            failed[path] = reason.reason if isinstance(reason, WorkerDied) else reason
+    left = tuple(path for path in todo if path not in failed and path not in set(finished))
+    return JobsOutcome(finished=tuple(finished), kept=kept, failed=failed, left=left)

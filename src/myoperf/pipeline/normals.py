@@ -6,8 +6,6 @@ were made, in `myoperf.research.normal_limits`.
 
 import re
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -17,6 +15,7 @@ from myoperf.io import read_studies
 from myoperf.perfusion import LimitsLabel, NormalLimits, build_limits, detector_of, isotope_of
 from myoperf.perfusion.normal_limits import MIN_MAPS
 from myoperf.pipeline.analyze import analyze
+from myoperf.pipeline.engines import Engine, LocalEngine, ThisProcess, WorkerDied
 from myoperf.pipeline.models import load_models
 from myoperf.pipeline.options import Models, Options
 from myoperf.types import Finding, PolarMap, State
@@ -83,11 +82,12 @@ def measure_normals(
     InputError
         When no folder gives a map.
     """
-    done: list[tuple[NormalMap, ...] | str] = []
-    with ProcessPoolExecutor(workers) if workers > 1 else nullcontext() as pool:
-        for maps_or_reason in (pool.map if pool else map)(_measure, folders):
-            done.append(maps_or_reason)
-            progress(len(done))
+    engine: Engine = LocalEngine(workers=workers) if workers > 1 else ThisProcess()
+    ended: dict[Path, tuple[NormalMap, ...] | str] = {}
+    for folder, outcome in engine.map(_measure, folders):
+        ended[folder] = outcome.reason if isinstance(outcome, WorkerDied) else outcome
+        progress(len(ended))
+    done = [ended[folder] for folder in folders]
     maps = tuple(one for of_folder in done if not isinstance(of_folder, str) for one in of_folder)
     reasons = [reason for reason in done if isinstance(reason, str)]
     if not maps:
