@@ -1,5 +1,7 @@
 """The disc on which a polar map is shown: anterior up, septum left, inferior down, lateral right."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import ndimage
@@ -34,11 +36,15 @@ def disc_image(values: ArrayLike, size: int = 256, *, order: int = 1, edges: Flo
     return np.where(radius <= 1.0, sample_disc(grid, fraction, angle, order=order), np.nan)
 
 
+@lru_cache(maxsize=4)
 def disc_places(size: int) -> tuple[Float, Float]:
     """Give the radius (1 at the rim) and the angle (degrees, 0 anterior, 90 septal) of each pixel: two (size, size)."""
     edge = (np.arange(size) + 0.5) * (2.0 / size) - 1.0
     right, down = np.meshgrid(edge, edge)
-    return np.hypot(right, down), np.rad2deg(np.arctan2(-right, -down)) % 360.0
+    radius, angle = np.hypot(right, down), np.rad2deg(np.arctan2(-right, -down)) % 360.0
+    for places in (radius, angle):
+        places.setflags(write=False)  # shared by every picture of this size
+    return radius, angle
 
 
 def sample_disc(values: ArrayLike, fraction: ArrayLike, angle_deg: ArrayLike, *, order: int = 1) -> Float:

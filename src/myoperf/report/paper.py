@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from myoperf.report.canvas import Canvas, Picture, Shape, Text
-from myoperf.report.colours import rgb_of
+from myoperf.report.colours import Bytes, rgb_of
 from myoperf.report.fonts import pdf_font, printable
 
 if TYPE_CHECKING:
@@ -109,8 +109,15 @@ def _draw_picture(sheets: Sheets, picture: Picture, page_height: float) -> None:
     from PIL import Image
     from reportlab.lib.utils import ImageReader
 
-    colours = picture.palette.table[picture.pixels]
-    on_white = colours[..., :3] if picture.palette.opaque else colours  # the transparent colour is white
-    image = ImageReader(Image.fromarray(np.ascontiguousarray(on_white)))
+    image = ImageReader(Image.fromarray(_channels(picture)))
     left, bottom = picture.x * _PT_PER_MM, (page_height - picture.y - picture.height) * _PT_PER_MM
     sheets.drawImage(image, left, bottom, picture.width * _PT_PER_MM, picture.height * _PT_PER_MM, mask="auto")
+
+
+def _channels(picture: Picture) -> Bytes:
+    """Return the fewest channels that show a picture on white: grey, red-green-blue, or those with opacity."""
+    palette, table = picture.palette, picture.palette.table  # its transparent colour is white
+    if not palette.opaque:
+        return table[picture.pixels]
+    grey = bool((table[:, :1] == table[:, :3]).all())
+    return np.ascontiguousarray(table[:, 0] if grey else table[:, :3])[picture.pixels]
