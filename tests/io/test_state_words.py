@@ -8,14 +8,17 @@ from support.dicom import item
 
 STRESS = (
     """
-SGATE|STRESS_IRAC|Stress Gated Tomo|MIBI post-stress|Exercise tomo|TMT Tomo|BRUCE|Bicycle ergometry SPECT|Ergometrie
-Adenosine|ADENO SPECT|Regadenoson gated|Lexiscan|Rapiscan MIBI|Dipyridamol|PERSANTIN|Dobutamine PET|Pharm. Tomo|DOBU
-Belastung|Belastungs-SPECT|Belast. Tomo|MIBI Belastungsuntersuchung|Effort|Épreuve d'effort|Esfuerzo|ESFORÇO|Estrés
+SGATE|STRESS_IRAC|Stress Gated Tomo|MIBI post-stress|Exercise tomo|TMT Tomo|BRUCE
+Bicycle ergometry SPECT|Ergometrie
+Adenosine|ADENO SPECT|Regadenoson gated|Lexiscan|Rapiscan MIBI|Dipyridamol|PERSANTIN|Dobutamine PET
+Pharm. Tomo|DOBU
+Belastung|Belastungs-SPECT|Belast. Tomo|MIBI Belastungsuntersuchung|Effort|Épreuve d'effort|Esfuerzo
+ESFORÇO|Estrés
 Sforzo|Inspanning|inspanningsonderzoek|Belasting gated|EFOR|Efor sonrası|Kalp stres|Egzersiz
 Wysiłek|po wysiłku|WYSIŁEK GATED|powysiłkowe|Obciążenie|Zátěž|ZATEZ|zátěžová scintigrafie|Námaha|Po záťaži
 Arbete|Belastning|Ansträngning|Arbejdsbelastning|Anstrengelse|Rasitus|Terhelés|Efort
 Нагрузка|НАГРУЗКА|после нагрузки|Стресс|нагрузочная проба|аденозин|Навантаження|Κόπωση
-负荷|负荷心肌显像|運動負荷|运动负荷|药物负荷 门控|腺苷负荷|负荷后|ストレス|薬物負荷|負荷時|アデノシン負荷|부하
+负荷|负荷心肌显像|NoAC stress|non AC stress|Stress No AC|運動負荷|运动负荷|药物负荷 门控|腺苷负荷|负荷后|ストレス|薬物負荷|負荷時|アデノシン負荷|부하
 """.replace("\n", "|")
     .strip("|")
     .split("|")
@@ -23,7 +26,8 @@ Arbete|Belastning|Ansträngning|Arbejdsbelastning|Anstrengelse|Rasitus|Terhelés
 REST = (
     """
 RGATE|ReconRest|REST_IRNC|Resting|Baseline PET|Basal|Basale|Redistribution|Reinjection Tl|MIBI rest gated
-Ruhe|RUHE SPECT|Ruheaufnahme|Repos|Reposo|REPOUSO|Riposo|Rust|rustopname|İstirahat|ISTIRAHAT|istirahatte|Dinlenme
+Ruhe|RUHE SPECT|Ruheaufnahme|Repos|Reposo|REPOUSO|Riposo|Rust|rustopname|İstirahat|ISTIRAHAT|istirahatte
+Dinlenme
 Spoczynek|spoczynkowe|W spoczynku|Klid|klidová|v klidu|Vila|Vilobild|Hvile|HVILE|Lepo|Nyugalmi|Repaus
 Покой|ПОКОЙ|в покое|Спокій|Ηρεμία|静息|静息心肌显像|靜息|安静|安静時|再分布|レスト|휴식
 """.replace("\n", "|")
@@ -32,12 +36,17 @@ Spoczynek|spoczynkowe|W spoczynku|Klid|klidová|v klidu|Vila|Vilobild|Hvile|HVIL
 )
 UNKNOWN = (
     """
-|Tomo|forest|restored|Restoration|arrest|Cardiac arrest|interest|distress|prestige|STRUCTURE|Restaktivität|Rest of body
+|Tomo|forest|restored|Restoration|arrest|Cardiac arrest|interest|distress|prestige|STRUCTURE
+Restaktivität|Rest of body
 stress-less|Stressless|non-stress|No stress|Stress free|without stress|ohne Belastung|sans effort|sin esfuerzo
-before exercise|pre-stress|bez wysiłku|без нагрузки|до нагрузки|bez zátěže|負荷前|非负荷|未負荷|无负荷
+before exercise|pre-stress|bez wysiłku|без нагрузки|до нагрузки|bez zátěže|efor öncesi|terhelés előtt
+avant l'effort|antes del esfuerzo
+prima dello sforzo|ennen rasitusta|före belastning|before the exercise|prior to stress|vor der Belastung
+負荷前|非负荷|未負荷|无负荷
 Rest/Stress 1 day|REST_STRESS|Stress-Redistribution|efor-istirahat|Belastung/Ruhe|负荷/静息|運動負荷・安静
 нагрузка-покой|Strahlenbelastung|wall motion|壁運動|室壁运动|运动校正|静态|静态采集|体动校正|Apex to basal|Mid basal
-Delayed|late|early|Static|Statisch|Myocard|Herz|trust|crust|Vilalobos|Eforia|Stressed|ro|effortless|stroke|adenoma
+Delayed|late|early|Static|Statisch|Myocard|Herz|trust|crust|Vilalobos|Eforia|Stressed|ro|effortless
+stroke|adenoma
 Delayed stress|stress late
 """.strip("\n")
     .replace("\n", "|")

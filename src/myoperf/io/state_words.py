@@ -68,9 +68,12 @@ _UNSPACED: Mapping[str, _Words] = {
 _THALLIUM_REST = "delayed delay late tardif tardiva tardio spat pozne"
 """Redistribution of Tl-201; with another tracer a delayed image is of the state it was injected in."""
 _NEGATIONS = (
-    "no non not without less free pre before vor ohne sans avant sin senza prima sem zonder voor bez przed pred "
-    "utan uden uten ilman oncesi без до"
+    "no non not without pre before prior vor ohne sans avant sin antes senza prima sem zonder voor bez przed pred "
+    "utan uden uten fore for ilman ennen inainte fara до без"
 )
+"""Before a state's word, articles between them left out, these deny it."""
+_NEGATIONS_AFTER = "less free of oncesi elott nelkul"
+_ARTICLES = "l d de del della dello di do da dem der die the to"
 _ANATOMY = "apex apical apicale base mid medial distal apico ventricle septum"
 """Beside these, "basal" is the base of the heart, not the state before stress."""
 _UNSPACED_NEGATIONS = "(?:非|无|無|未|不)(?:{words})|(?:{words})(?:前|なし|无|無)"
@@ -112,9 +115,14 @@ def state_in_text(text: str, *, thallium: bool = False) -> State | None:
 def _denied(words: list[str], plain: str) -> bool:
     """Whether a word for a state stands next to one that denies it: "non-stress", "stress-less", "before exercise"."""
     states = [i for i, word in enumerate(words) if _STRESS.fullmatch(word) or _REST.fullmatch(word)]
-    before = any(i > 0 and words[i - 1] in _DENIALS for i in states)
-    after = any(words[i + 1 : i + 2] in (["less"], ["free"], ["of"]) for i in states)
+    before = any(_word_before(words, i) in _DENIALS for i in states)
+    after = any(set(words[i + 1 : i + 2]) & _DENIALS_AFTER for i in states)
     return before or after or bool(_DENIED_RUN.search(plain))
+
+
+def _word_before(words: list[str], place: int) -> str:
+    """Return the word before a place, articles left out; empty where there is none."""
+    return next((word for word in reversed(words[:place]) if word not in _ARTICLES.split()), "")
 
 
 def _pattern(texts: Iterable[str], *, glued: bool) -> re.Pattern[str]:
@@ -136,3 +144,4 @@ _DENIED_RUN = re.compile(
     fold(_UNSPACED_NEGATIONS.format(words=f"{_STRESS_RUN.pattern[3:-1]}|{_REST_RUN.pattern[3:-1]}"))
 )
 _DENIALS = frozenset(fold(word) for word in _NEGATIONS.split())
+_DENIALS_AFTER = frozenset(_NEGATIONS_AFTER.split())

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import combinations
+from typing import NamedTuple
 
 from pydicom.dataset import Dataset
 
@@ -102,15 +103,25 @@ def why_apart(one: Visit, other: Visit) -> str | None:
     return f"they are {days} days apart, more than {MOST_DAYS}" if days > MOST_DAYS else None
 
 
-def pair_visits(visits: Sequence[Visit | None]) -> tuple[tuple[int, int], ...]:
-    """Return the positions of studies that belong together; each is in one pair at most, with the nearest in time."""
+class Pair(NamedTuple):
+    """Positions of two studies that belong together, and the days between them."""
+
+    first: int
+    second: int
+    days: int
+
+
+def pair_visits(visits: Sequence[Visit | None]) -> tuple[Pair, ...]:
+    """Return the studies that belong together; each is in one pair at most, with the nearest in time."""
     near = [
-        (abs((a.day - b.day).days), i, j)
-        for (i, a), (j, b) in combinations(enumerate(visits), 2)
-        if a and b and is_same_patient(a, b) and why_apart(a, b) is None and a.day and b.day
+        Pair(i, j, abs((one.day - other.day).days))
+        for (i, one), (j, other) in combinations(enumerate(visits), 2)
+        if one and other and is_same_patient(one, other) and why_apart(one, other) is None and one.day and other.day
     ]
-    pairs: list[tuple[int, int]] = []
-    for _, i, j in sorted(near):
-        if not any(k in pair for k in (i, j) for pair in pairs):
-            pairs.append((i, j))
+    pairs: list[Pair] = []
+    taken: set[int] = set()
+    for pair in sorted(near, key=lambda pair: pair.days):
+        if not taken & {pair.first, pair.second}:
+            pairs.append(pair)
+            taken |= {pair.first, pair.second}
     return tuple(pairs)

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from myoperf.errors import InputError, MyoPerfError
 from myoperf.io.assemble.choice import choose, in_order
 from myoperf.io.assemble.names import names_of_studies
-from myoperf.io.assemble.patients import Visit, is_same_patient, pair_visits, visit_of, why_apart
+from myoperf.io.assemble.patients import Pair, Visit, is_same_patient, pair_visits, visit_of, why_apart
 from myoperf.io.assemble.series import AttenuationSeries, Progress, Series, Skipped, Sorted, sort_files
 from myoperf.io.containers import contents
 from myoperf.io.header import study_of, text_of
@@ -161,17 +161,18 @@ def _groups(series: Sequence[Series]) -> list[_Group]:
     groups = [tuple(group) for group in by_study.values()]
     visits = [_visit(group) for group in groups]
     pairs = pair_visits(visits)
-    second = {j: i for i, j in pairs}
     apart = _apart(visits, pairs)
+    partners = {pair.first: pair for pair in pairs}
+    seconds = {pair.second for pair in pairs}
     out = []
     for i, group in enumerate(groups):
-        if i in second:
+        if i in seconds:
             continue
-        other = next((j for a, j in pairs if a == i), None)
-        findings = tuple(finding for k in (i, other) if k is not None for finding in apart.get(k, ()))
-        if other is not None:
-            findings = (_paired(visits[i], visits[other]), *findings)
-            group = (*group, *groups[other])
+        findings = list(apart.get(i, ()))
+        pair = partners.get(i)
+        if pair is not None:
+            group += groups[pair.second]
+            findings = [_paired(pair.days), *findings, *apart.get(pair.second, ())]
         out.append(_Group(group, tuple(dict.fromkeys(findings))))
     return out
 
@@ -190,23 +191,19 @@ def _visit(group: Sequence[Series]) -> Visit | None:
     )
 
 
-def _paired(one: Visit | None, other: Visit | None) -> Finding:
+def _paired(days: int) -> Finding:
     """Return the finding that two studies were read as one."""
-    assert one is not None
-    assert other is not None
-    assert one.day is not None
-    assert other.day is not None
-    days = abs((one.day - other.day).days)
     when = "of the same day" if days == 0 else "1 day apart" if days == 1 else f"{days} days apart"
     message = f"Stress and rest are two studies of the same patient, {when}; they were read as one."
     return Finding("studies-paired", "info", message)
 
 
-def _apart(visits: Sequence[Visit | None], pairs: Sequence[tuple[int, int]]) -> dict[int, list[Finding]]:
+def _apart(visits: Sequence[Visit | None], pairs: Sequence[Pair]) -> dict[int, list[Finding]]:
     """Return findings on studies of one patient that were not paired, by the studies' positions."""
     findings: dict[int, list[Finding]] = {}
+    together = {(pair.first, pair.second) for pair in pairs}
     for (i, one), (j, other) in combinations(enumerate(visits), 2):
-        if one is None or other is None or (i, j) in pairs or not is_same_patient(one, other):
+        if one is None or other is None or (i, j) in together or not is_same_patient(one, other):
             continue
         reason = why_apart(one, other) or "a nearer study was taken"
         message = f"Another study of the same patient was read and is analysed apart: {reason}."
