@@ -18,7 +18,8 @@ Sforzo|Inspanning|inspanningsonderzoek|Belasting gated|EFOR|Efor sonrası|Kalp s
 Wysiłek|po wysiłku|WYSIŁEK GATED|powysiłkowe|Obciążenie|Zátěž|ZATEZ|zátěžová scintigrafie|Námaha|Po záťaži
 Arbete|Belastning|Ansträngning|Arbejdsbelastning|Anstrengelse|Rasitus|Terhelés|Efort
 Нагрузка|НАГРУЗКА|после нагрузки|Стресс|нагрузочная проба|аденозин|Навантаження|Κόπωση
-负荷|负荷心肌显像|NoAC stress|non AC stress|Stress No AC|運動負荷|运动负荷|药物负荷 门控|腺苷负荷|负荷后|ストレス|薬物負荷|負荷時|アデノシン負荷|부하
+负荷|负荷心肌显像|NoAC stress|non AC stress|Stress No AC
+運動負荷|运动负荷|药物负荷 门控|腺苷负荷|负荷后|ストレス|薬物負荷|負荷時|アデノシン負荷|부하
 """.replace("\n", "|")
     .strip("|")
     .split("|")
