@@ -60,7 +60,8 @@ def test_single_precision_is_the_network_itself(net):
         assert torch.allclose(engine.build_runner(net, "float32")(batch), net(batch)[0], atol=1e-6)
 
 
-@pytest.mark.parametrize("side", [8, 12, 40])
+# A crop's own size takes half a minute where bfloat16 is emulated; the small grids are where old memory was read.
+@pytest.mark.parametrize("side", [8, 12, 40 if engine.cpu_has_bfloat16() else 20])
 def test_bfloat16_is_finite_close_and_does_not_read_old_memory_on_small_grids(net, side):
     batch, low = crops(1, side), engine.build_runner(net, "bfloat16")
     full = engine.build_runner(net, "float32")(batch).softmax(1)
