@@ -16,7 +16,7 @@ NAMES = [".".join(("myoperf", *file.relative_to(PACKAGE).with_suffix("").parts))
 """Modules with examples; those that need a patient's files are marked to be skipped, one by one."""
 
 
-@pytest.mark.parametrize(("name", "file"), zip(NAMES, FILES, strict=True), ids=NAMES)
+@pytest.mark.parametrize(("name", "file"), [*zip(NAMES, FILES, strict=True)], ids=NAMES)
 def test_examples_in_docstrings_hold(name, file):
     module = importlib.import_module(name.removesuffix(".__init__"))
     result = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
