@@ -258,6 +258,16 @@ def test_further_scans_are_shown_alone(full, bare):
     assert text.index("Scan-3: slices and polar maps") < text.index("Scan-1: slices and polar maps")
 
 
+def test_every_scan_has_the_check_of_its_ventricle_in_the_pdf(full, tmp_path):
+    extra = make_result("stress-prone", depth=0.1, state="stress")
+    scans = (full.study.scans[0], extra.scan, full.study.scans[1])
+    results = (full.results[0], extra, full.results[1])
+    report = replace(full, results=results, study=replace(full.study, scans=scans))
+    text = pdf_text(write_pdf(report, tmp_path / "report.pdf"))
+    checks = [{state for state in ("Stress", "Rest", "Stress-prone") if f"{state} VLA" in page} for page in text[:3]]
+    assert checks == [set(), {"Stress-prone"}, {"Stress", "Rest"}]
+
+
 def test_import_is_light():
     code = (
         "import sys, time; t = time.perf_counter(); import myoperf.report; s = time.perf_counter() - t;"

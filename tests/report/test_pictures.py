@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from myoperf.geometry import index_from_lps, transform_points
 from myoperf.geometry.disc import disc_image
-from myoperf.report import write_polar
+from myoperf.report import draw_report, write_polar
 from myoperf.report.bullseye import BullEye, draw_disc, segment_centre, segment_disc
 from myoperf.report.canvas import Canvas, Picture, Shape
 from myoperf.report.charts import function_drawings
@@ -25,6 +25,7 @@ from myoperf.report.slices import cut_slices, slices_drawing
 from myoperf.report.tables import number
 from myoperf.report.tiles import extent_of, lv_maximum, plane_tiles, views_of
 from myoperf.segments import TERRITORIES, segment_map, segment_of
+from myoperf.types import Scores
 from support.report import HALF_WALL, LENGTH, RADIUS, make_result
 
 
@@ -152,6 +153,19 @@ def test_pictures_exist_only_where_there_is_something(full, bare):
     assert len(function_drawings(full)) == 1
     assert function_drawings(bare) == ()
     assert diagnosis_drawing(bare) is None
+
+
+def test_a_further_scan_is_compared_with_limits_by_its_own_scores_only(full):
+    prone = make_result("stress-prone", depth=0.0, state="stress")
+    results = (prone, *full.results)
+    scores = replace(full.scores, scans={"stress": "stress", "rest": "rest"})
+    report = replace(full, results=results, scores=scores)
+    titles = [[disc.title for disc in plate.discs] for plate in draw_report(report).plates]
+    assert titles[0][:2] == ["Stress: uptake %", "Rest: uptake %"], "the scored scans stand first, whatever the order"
+    assert titles[1] == ["Stress-prone: uptake %"], "the defect of the scored scan is not drawn on another"
+    own = Scores(stress_severity=np.zeros((24, 72)), stress_scores=(0,) * 17)
+    titles = [disc.title for disc in draw_report(replace(report, scan_scores={"stress-prone": own})).plates[1].discs]
+    assert titles == ["Stress-prone: uptake %", "Stress-prone: below limits black"]
 
 
 def test_everything_drawn_lies_on_its_drawing(full, bare):

@@ -2,7 +2,7 @@
 
 from myoperf.report.contract import TIMED_STAGES, findings_of_study
 from myoperf.report.tables import ABSENT, Fact, Table, number, state_title
-from myoperf.types import VESSELS, FilterRecord, Finding, Float, Report, ScanResult
+from myoperf.types import VESSELS, FilterRecord, Finding, Float, Report, ScanResult, Scores, State
 
 RESEARCH_BAND = "Research use only - not for clinical decisions"
 SIMULATED_BAND = "Simulated data - no patient"
@@ -11,10 +11,24 @@ _SEX = {"M": "male", "F": "female", "O": "other"}
 
 
 def display_groups(report: Report) -> tuple[tuple[ScanResult, ...], ...]:
-    """Sort the scans into what is shown together: stress over rest first, every further scan alone."""
-    pair = tuple(r for r in (report.result("stress"), report.result("rest")) if r is not None)
+    """Sort the scans into what is shown together: the scored stress over rest first, every further scan alone."""
+    pair = tuple(r for r in (scored_scan(report, "stress"), scored_scan(report, "rest")) if r is not None)
     further = tuple((r,) for r in report.results if not any(r is shown for shown in pair))
     return (pair, *further) if pair else further
+
+
+def scored_scan(report: Report, state: State) -> ScanResult | None:
+    """Return the scan of a state that the study's scores are of; the first of the state where they name none."""
+    name = report.scores.scans.get(state)
+    named = next((r for r in report.results if r.name == name), None)
+    return named or report.result(state)
+
+
+def scores_of(report: Report, result: ScanResult) -> Scores:
+    """Return the scores that hold for a scan: the study's for the scored ones, a further scan's own, or none."""
+    if result.state is not None and scored_scan(report, result.state) is result:
+        return report.scores
+    return report.scan_scores.get(result.name, Scores())
 
 
 def is_simulated(report: Report) -> bool:

@@ -9,6 +9,7 @@ from myoperf.geometry.disc import disc_image
 from myoperf.report.bullseye import BullEye, draw_disc, draw_pixels
 from myoperf.report.canvas import Canvas, Font
 from myoperf.report.colours import GREY, INK, VESSEL_COLOURS, WEIGHT, colour_numbers
+from myoperf.report.content import scored_scan
 from myoperf.report.figures import percent_map
 from myoperf.report.plot import Plot, draw_bar
 from myoperf.report.slices import draw_marks
@@ -89,7 +90,7 @@ def diagnosis_drawing(report: Report, *, width_mm: float = 279.0) -> Canvas | No
         return canvas
     for i, words in enumerate(_WORDS):
         canvas.text(chart + 26.0, 8.0 + 3.8 * i, words, Font(6.8))
-    result = report.result("stress") or report.results[0]
+    result = scored_scan(report, "stress") or report.results[0]
     weights = np.stack([np.maximum(np.asarray(diagnosis.explanation[v], np.float64), 0.0) for v in vessels])
     highest = max(_LEAST, float(weights.max()))
     for row, vessel in enumerate(vessels):

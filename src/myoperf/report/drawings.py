@@ -7,7 +7,7 @@ from myoperf.report.bullseye import BullEye
 from myoperf.report.canvas import Canvas
 from myoperf.report.charts import function_drawings
 from myoperf.report.colours import Bytes
-from myoperf.report.content import display_groups
+from myoperf.report.content import display_groups, scores_of
 from myoperf.report.diagnosis_figures import diagnosis_drawing
 from myoperf.report.figures import bull_eyes
 from myoperf.report.flow_figures import flow_drawing
@@ -18,22 +18,22 @@ from myoperf.types import Report, ScanResult
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Plate:
-    """The scans shown together: their slices by view, and what their bull's eyes show."""
+    """The scans shown together: their slices by view, what their bull's eyes show, and the check of each ventricle."""
 
     results: tuple[ScanResult, ...]
     slices: Mapping[str, Bytes]
     discs: list[BullEye]
+    overlays: tuple[Canvas, ...]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Drawings:
     """The pictures of a report; None, or no drawing, where there is nothing to show.
 
-    `overlays` holds a drawing for each scan, `function` one or more for each gated scan.
+    `function` holds one drawing or more for each gated scan.
     """
 
     plates: tuple[Plate, ...]
-    overlays: tuple[Canvas, ...]
     function: tuple[Canvas, ...]
     flow: Canvas | None
     diagnosis: Canvas | None
@@ -42,12 +42,17 @@ class Drawings:
 def draw_report(report: Report) -> Drawings:
     """Draw the pictures of a report, to be handed to `write_html` and `write_pdf`."""
     return Drawings(
-        plates=tuple(
-            Plate(results=results, slices=cut_slices(results), discs=bull_eyes(results, report.scores))
-            for results in display_groups(report)
-        ),
-        overlays=tuple(overlay_drawing(result) for result in report.results),
+        plates=tuple(_plate(report, results) for results in display_groups(report)),
         function=function_drawings(report),
         flow=flow_drawing(report),
         diagnosis=diagnosis_drawing(report),
+    )
+
+
+def _plate(report: Report, results: tuple[ScanResult, ...]) -> Plate:
+    return Plate(
+        results=results,
+        slices=cut_slices(results),
+        discs=bull_eyes(results, scores_of(report, results[0])),
+        overlays=tuple(overlay_drawing(result) for result in results),
     )

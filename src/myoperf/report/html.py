@@ -76,7 +76,8 @@ def render_html(report: Report, drawings: Drawings) -> str:
             ],
             overlay_pictures=[
                 _figure(row, "Middle slices with the outlines of wall and blood pool and the long axis")
-                for row in drawings.overlays
+                for plate in drawings.plates
+                for row in plate.overlays
             ],
             provenance=content.provenance_facts(report),
             timings=content.timings_table(report),

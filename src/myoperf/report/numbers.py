@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from myoperf.quantities import Page, Quantity, Value, quantities
+from myoperf.report.content import scored_scan
 from myoperf.report.tables import ABSENT, Table, number, state_title
 from myoperf.segments import SEGMENT_NAMES
 from myoperf.types import VESSELS, Report, ScanResult
@@ -42,14 +43,14 @@ def _study_rows(report: Report, pages: Sequence[str]) -> list[_Row]:
         if all(quantity.read(report.scores) is None for quantity in held):
             continue
         texts = {q.state: with_interval(report, "scores", q.name, q.read(report.scores), q.digits) for q in held}
-        cells = [texts.get(r.state or "unknown", "") if _is_first(report, r) else "" for r in report.results]
+        cells = [texts.get(r.state or "unknown", "") if _is_scored(report, r) else "" for r in report.results]
         out.append((label, cells, texts.get("", ""), held[0].unit))
     return out
 
 
-def _is_first(report: Report, result: ScanResult) -> bool:
-    """Whether the scores of a state belong to this scan: the first of its state."""
-    return result.state is not None and report.result(result.state) is result
+def _is_scored(report: Report, result: ScanResult) -> bool:
+    """Whether the study's scores of a state are of this scan."""
+    return result.state is not None and scored_scan(report, result.state) is result
 
 
 def _scan_rows(report: Report, pages: Sequence[str]) -> list[_Row]:

@@ -20,6 +20,10 @@ _MARGIN = 9.0
 _FULL = PAGE_MM[0] - 2 * _MARGIN
 """Width between the margins."""
 _GATED_A_PAGE = 3
+_CHECK = (
+    "Orange: wall. Blue: blood pool. Green: long axis, dot at the apex, bar at the base. If they do not fit the heart, "
+    "do not use the numbers."
+)
 _TINTS = {
     "failure": ("#fde8e6", "#c62828"),
     "warning": ("#fff3d6", "#e09b00"),
@@ -76,8 +80,8 @@ def pdf_pages(report: Report, drawings: Drawings) -> list[Canvas]:
     first, *further = drawings.plates
     draws: list[Callable[[_Sheet], None]] = [lambda s: _summary_page(s, report, first)]
     for plate in further:
-        draws.append(lambda s, plate=plate: _place_plate(s, report, plate, 24.0, 176.0))  # type: ignore[misc]
-    draws.append(lambda s: _detail_page(s, report, drawings))
+        draws.append(lambda s, plate=plate: _further_page(s, report, plate))  # type: ignore[misc]
+    draws.append(lambda s: _detail_page(s, report, first))
     if (flow := drawings.flow) is not None:
         draws.append(lambda s: _flow_page(s, report, flow))
     for start in range(0, len(drawings.function), _GATED_A_PAGE):
@@ -163,6 +167,16 @@ def _place_plate(sheet: _Sheet, report: Report, plate: Plate, y: float, height: 
     sheet.place(bull_eyes_drawing(plate.discs, size, territories), left, y)
 
 
+def _further_page(sheet: _Sheet, report: Report, plate: Plate) -> None:
+    """Draw the page of a further scan: slices, bull's eyes, and below them the check of its ventricle."""
+    _place_plate(sheet, report, plate, 24.0, 128.0)
+    for overlay in plate.overlays:
+        sheet.place(overlay, _MARGIN, 156.0, width=0.5 * _FULL)
+    sheet.text(_MARGIN + 0.5 * _FULL + 4.0, 163.0, "Check the ventricle", Font(8.5, bold=True))
+    for i, line in enumerate(wrap(_CHECK, width_mm=0.45 * _FULL, size_pt=6.5, lines=3)):
+        sheet.text(_MARGIN + 0.5 * _FULL + 4.0, 167.5 + 3.2 * i, line, Font(6.5, colour=SOFT))
+
+
 def _summary_page(sheet: _Sheet, report: Report, plate: Plate) -> None:
     """Draw page 1: findings and summary, slices left, bull's eyes right, numbers below."""
     y = _findings(sheet, report, 22.6, most=3, width=_FULL)
@@ -195,7 +209,7 @@ def _draw_numbers(sheet: _Sheet, table: Table, y: float) -> None:
             sheet.table(_MARGIN + i * (width + 8.0), y, widths, block)
 
 
-def _detail_page(sheet: _Sheet, report: Report, drawings: Drawings) -> None:
+def _detail_page(sheet: _Sheet, report: Report, plate: Plate) -> None:
     """Draw the page of segments, territories, the check of the ventricle, all findings and provenance."""
     left, right = 118.0, _FULL - 126.0
     x = _MARGIN + 126.0
@@ -210,11 +224,10 @@ def _detail_page(sheet: _Sheet, report: Report, drawings: Drawings) -> None:
         y = sheet.table(_MARGIN, y, _shared_widths(territories, 14.0, left), territories, size=5.8)
     _provenance(sheet, report, y + 3.0, left)
     y = sheet.heading(x, 23.0, right, "Check the ventricle")
-    for overlay in drawings.overlays[:2]:
+    for overlay in plate.overlays:
         sheet.place(overlay, x, y, width=right)
         y += overlay.height * right / overlay.width
-    note = "Orange: wall. Blue: blood pool. Green: long axis, dot at the apex, bar at the base."
-    sheet.text(x, y + 2.6, f"{note} If they do not fit the heart, do not use the numbers.", Font(6.0, colour=SOFT))
+    sheet.text(x, y + 2.6, _CHECK, Font(6.0, colour=SOFT))
     y = _geometry(sheet, report, x, y + 5.0, right)
     if content.all_findings(report):
         y = sheet.heading(x, y + 3.0, right, "Findings")
