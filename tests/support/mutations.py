@@ -212,7 +212,7 @@ TARGETS = (
     Target(name="short axis", write=_short_axis, read=_studies),
     Target(name="static PET", write=_dicom(lambda: pet_slices(counts_of(1, 9, 16, 17))), read=_studies),
     Target(
-        name="dynamic PET", write=_dicom(lambda: pet_slices(counts_of(5, 6, 16, 17), kind="DYNAMIC")), read=_studies
+        name="dynamic PET", write=_dicom(lambda: pet_slices(counts_of(5, 8, 16, 17), kind="DYNAMIC")), read=_studies
     ),
     Target(name="NIfTI", write=_nifti, read=_studies),
     Target(name="normal limits", write=_limits, read=_read_limits),

@@ -81,9 +81,9 @@ def _geometry(dataset: Dataset, shape: tuple[int, ...], name: str) -> tuple[Floa
     if not position:
         message = "The file gives no position, so the volume's centre was placed at the origin."
         findings += (Finding("position-missing", "warning", message),)
-    axes = plane_axes(cosines, name) if cosines or not named_short_axis else np.eye(3)
-    if named_short_axis and (is_transaxial(axes) or is_coronal_or_sagittal(axes)):
+    if named_short_axis and (not cosines or _along_patient_axes(plane_axes(cosines, name))):
         return _nominal_short_axis(dataset, shape, (abs(step), *spacing), findings)
+    axes = plane_axes(cosines, name)
     orientation, orientation_findings = _orientation(axes, named_short_axis, name)
     findings += orientation_findings + (_direction_finding(dataset, axes[0] * step) if named_short_axis else ())
     position = position or _centred(shape, axes, (step, *spacing))
@@ -112,6 +112,11 @@ def _nominal_short_axis(
     return affine, "short_axis", (*findings, Finding("orientation-nominal", "warning", message))
 
 
+def _along_patient_axes(axes: Float) -> bool:
+    """Whether planes lie along the patient's axes, as no short-axis slices do."""
+    return is_transaxial(axes) or is_coronal_or_sagittal(axes)
+
+
 def _centred(shape: tuple[int, ...], axes: Float, steps_mm: tuple[float, ...]) -> tuple[float, ...]:
     """Return the position of the first voxel that puts the middle of the grid at the origin."""
     return tuple(-((np.array(steps_mm) * (np.asarray(shape) - 1) / 2.0) @ axes))
@@ -127,7 +132,7 @@ def _orientation(axes: Float, named_short_axis: bool, name: str) -> tuple[Orient
     """
     if named_short_axis:
         return "short_axis", ()
-    if is_transaxial(axes) or is_coronal_or_sagittal(axes):
+    if _along_patient_axes(axes):
         return "transaxial", ()
     if not cuts_across_heart(axes):
         raise UnsupportedInputError(
