@@ -179,6 +179,27 @@ def test_a_full_disk_stops_the_run_and_no_study_is_marked_as_failed(analyses, fo
     assert sorted(table(tmp_path / "out")) == ["p1"]
 
 
+def test_models_that_cannot_be_loaded_stop_the_run(analyses, folder, tmp_path, monkeypatch):
+    def fail(**_):
+        raise InputError("PyTorch has no CUDA GPU")
+
+    monkeypatch.setattr(cohort_study, "load_models", fail)
+    with pytest.raises(InputError, match="no CUDA GPU"):
+        run(folder, tmp_path / "out")
+    assert table(tmp_path / "out") == {}
+
+
+def test_limits_of_a_study_are_used_for_it_alone(analyses, folder, tmp_path, monkeypatch):
+    (folder / "own").mkdir()
+    used = []
+    monkeypatch.setattr(cohort_study, "read_limits_folder", lambda path: (path.name,))
+    monkeypatch.setattr(cohort_study, "preferred_limits", lambda own, shipped: used.append(own) or shipped)
+    cohort_study._limits.cache_clear()
+    (folder / "list.csv").write_text("path,limits\np1,own\np2,\n")
+    run(folder / "list.csv", tmp_path / "out")
+    assert used == [("own",), ()]
+
+
 def test_several_studies_of_one_entry_have_a_row_each(analyses, tmp_path):
     (tmp_path / "in" / "two").mkdir(parents=True)
     run(tmp_path / "in", tmp_path / "out")

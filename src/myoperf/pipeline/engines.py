@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -30,6 +31,8 @@ _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
 )
 """Environment of a worker: one thread a process, so that N processes keep N cores busy and not more."""
+_SIGNAL_S = 0.2
+"""Pause after a worker's death: a signal to all processes (Slurm's scancel) ends this one too; no item is blamed."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,7 @@ class _Worker(Generic[Item, Result]):
         except (EOFError, OSError):
             if not self.loaded:
                 raise MyoPerfError(f"A process {self._end()} before it began; nothing could run.") from None
+            time.sleep(_SIGNAL_S)
             return WorkerDied(f"its process {self._end()}"), 0.0
         self.loaded = True
         return answer

@@ -88,7 +88,12 @@ def _facts(table: pd.DataFrame, analysed: pd.DataFrame, failed: pd.DataFrame) ->
     def words(column: str) -> str:
         return ", ".join(f"{name} ({n})" for name, n in analysed[column].fillna("not known").value_counts().items())
 
-    facts = [("Studies", f"{len(table)} studies: {len(analysed)} analysed, {len(failed)} failed")]
+    facts = [
+        (
+            "Studies",
+            f"{len(table)} stud{'y' if len(table) == 1 else 'ies'}: {len(analysed)} analysed, {len(failed)} failed",
+        )
+    ]
     for title, column in (
         ("Sex", "sex"),
         ("Camera", "camera"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from myoperf.errors import describe_error, silent_libraries
 from myoperf.files import make_private
 from myoperf.io import read_studies
-from myoperf.perfusion import preferred_limits, read_limits_folder
+from myoperf.perfusion import NormalLimits, preferred_limits, read_limits_folder
 from myoperf.pipeline.analyze import analyze
 from myoperf.pipeline.clock import StageClock
 from myoperf.pipeline.cohort.inputs import StudyInput, safe_name
@@ -62,10 +62,10 @@ class AnalyseInput:
 
     def _analyse(self, study: Study, one: StudyInput, folder: Path, started: float) -> dict[str, Cell]:
         """Analyse one study and return its row."""
-        settings, clock = self.settings, StageClock()
+        settings, clock, models = self.settings, StageClock(), _models(self.settings)
         try:
-            models = _models(settings, one.limits or settings.limits)
-            report = analyze(study, models, settings.options(), clock=clock)
+            limits = preferred_limits(_limits(one.limits or settings.limits), models.limits)
+            report = analyze(study, replace(models, limits=limits), settings.options(), clock=clock)
             report = write_report(report, folder, formats=settings.formats, clock=clock)
             row = row_of_report(report)
         except Exception as error:
@@ -77,11 +77,15 @@ class AnalyseInput:
 
 
 @cache
-def _models(settings: CohortSettings, limits: Path | None) -> Models:
-    """Return the models, once for each process and folder of limits."""
-    models = load_models(device=settings.device, diagnosis=settings.diagnosis, lv=settings.lv, engine=settings.engine)
-    own = () if limits is None else read_limits_folder(limits)
-    return replace(models, limits=preferred_limits(own, models.limits))
+def _models(settings: CohortSettings) -> Models:
+    """Return the models, loaded once for each process; settings that cannot be used stop the run."""
+    return load_models(device=settings.device, diagnosis=settings.diagnosis, lv=settings.lv, engine=settings.engine)
+
+
+@cache
+def _limits(folder: Path | None) -> tuple[NormalLimits, ...]:
+    """Return the user's normal limits, read once for each process."""
+    return () if folder is None else read_limits_folder(folder)
 
 
 def named(row: Mapping[str, Cell], one: StudyInput) -> dict[str, Cell]:
