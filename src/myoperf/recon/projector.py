@@ -125,6 +125,11 @@ class Projector:
         """Voxels of a plane within the reconstructed circle."""
         return int(self._matrices.bins.shape[1])
 
+    @property
+    def entries(self) -> int:
+        """Entries of the sparse system matrix: a projection multiplies each with every plane of every frame."""
+        return int(self._matrices.matrix.nnz)
+
     def forward(self, activity: Float32) -> Float32:
         """Project activity (voxels, frames, planes) to expected counts (views, columns, frames, rows)."""
         frames = activity.shape[1]
