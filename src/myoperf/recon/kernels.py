@@ -8,15 +8,15 @@ which changes the last digit only.
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from myoperf.kernels import kernel
 from myoperf.types import Float32
 
 TOGETHER = 8
 """Entries of a row that are added at a time: the row of the result is read and written once for all of them."""
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@kernel(nogil=True, fastmath={"contract"})
 def multiply(starts: Any, columns: Any, values: Float32, source: Float32, target: Float32) -> None:
     """Multiply a sparse matrix with `source`.
 
@@ -44,7 +44,7 @@ def multiply(starts: Any, columns: Any, values: Float32, source: Float32, target
                 out[n] += low + (v4 * s4[n] + v5 * s5[n] + v6 * s6[n] + v7 * s7[n])
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@kernel(nogil=True, fastmath={"contract"})
 def _filter(source: Float32, step: int, taps: Float32, margin: int, target: Float32) -> None:
     """Filter a flat image symmetrically along neighbours `step` places apart, two of each side at a time.
 
@@ -66,7 +66,7 @@ def _filter(source: Float32, step: int, taps: Float32, margin: int, target: Floa
                 out[n] += weight * (before[n] + after[n]) + weight_far * (before_far[n] + after_far[n])
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _blur(image: Float32, flat: Float32, spare: Float32, reach: int, across: Float32, along: Float32) -> None:
     """Blur (columns, planes) in place by two symmetric filters, 0 beyond the edges; `flat` is a view of the image.
 
@@ -79,7 +79,7 @@ def _blur(image: Float32, flat: Float32, spare: Float32, reach: int, across: Flo
     image[:, width - reach :] = 0.0
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _pairs(taps: Float32) -> int:
     """Return how many pairs of neighbours of one side a filter needs, 1 or more."""
     pairs = taps.size // 2
@@ -88,7 +88,7 @@ def _pairs(taps: Float32) -> int:
     return pairs
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def blur_bins(bins: Float32, across: Float32, along: Float32, pads: tuple[int, int], counts: Float32) -> None:
     """Sum bins, each part blurred by its width, onto the detector.
 
@@ -123,7 +123,7 @@ def blur_bins(bins: Float32, across: Float32, along: Float32, pads: tuple[int, i
                 counts[view, column, frame] = image[reach + pads[0] + column, pads[1] : pads[1] + rows]
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def unblur_counts(counts: Float32, across: Float32, along: Float32, pads: tuple[int, int], bins: Float32) -> None:
     """Write bins from counts: the exact transpose of `blur_bins`, with the same parameters."""
     views, parts, columns, frames, planes = bins.shape

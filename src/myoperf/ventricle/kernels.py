@@ -7,8 +7,8 @@ that the position and the weights of a sample are worked out once for all of the
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from myoperf.kernels import kernel
 from myoperf.types import Float
 
 PAD_BEFORE, PAD_AFTER = 3, 4
@@ -18,7 +18,7 @@ _REACH, _WIDEN = 12, 8
 """Samples on either side of the expected place that are looked at first, and then more at a time."""
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _spline_weights(share: float, weights: Any) -> None:
     """Write the cubic B-spline's weights of the four samples around a place, a share of a step past the second."""
     rest = 1.0 - share
@@ -28,7 +28,7 @@ def _spline_weights(share: float, weights: Any) -> None:
     weights[3] = share * share * share / 6.0
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _sample_spline(coefficients: Any, flat: Any, place: Any, weights: Any, line: Any, out: Any) -> None:
     """Write the values (gates,) of a spline at a place; far beyond the grid the outermost coefficients hold.
 
@@ -57,7 +57,7 @@ def _sample_spline(coefficients: Any, flat: Any, place: Any, weights: Any, line:
         out[gate] = total
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _highest(profile: Any, first: int, end: int, expected: float, window: float) -> tuple[int, float]:
     """Return the sample in [first, end) with the most counts, weighed around the expected place, and that value."""
     best, most = first, -np.inf
@@ -68,13 +68,13 @@ def _highest(profile: Any, first: int, end: int, expected: float, window: float)
     return best, most
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _nothing_higher(most: float, top: float, nearest: float, window: float) -> bool:
     """Whether no sample at least so far from the expected place can exceed `most`: none has more counts than `top`."""
     return most > top * np.exp(-0.5 * (nearest / window) ** 2)
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _parabola(around: Any, slopes: Float, seconds: Float) -> tuple[float, float]:
     """Return the shift to the top of the parabola through 9 samples, and its second derivative."""
     slope, second = 0.0, 0.0
@@ -86,7 +86,7 @@ def _parabola(around: Any, slopes: Float, seconds: Float) -> tuple[float, float]
     return min(max(-slope / min(second, -1e-12), -_HALF), _HALF), second
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def spline_peaks(
     coefficients: Float,
     start: Float,
@@ -156,7 +156,7 @@ def spline_peaks(
                 break
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def spread_points(index: Float, counts: Float, grid: Float) -> None:
     """Add points to their eight neighbours on a grid; those outside it are dropped.
 
