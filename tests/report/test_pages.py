@@ -266,6 +266,11 @@ def test_every_scan_has_the_check_of_its_ventricle_in_the_pdf(full, tmp_path):
     text = pdf_text(write_pdf(report, tmp_path / "report.pdf"))
     checks = [{state for state in ("Stress", "Rest", "Stress-prone") if f"{state} VLA" in page} for page in text[:3]]
     assert checks == [set(), {"Stress-prone"}, {"Stress", "Rest"}]
+    heads = [
+        set(re.findall(r"^ *(?:MyoPerf [\d.]+ +)?(Stress|Rest|Stress-prone) +SPECT", page, re.MULTILINE))
+        for page in text
+    ]
+    assert heads[:3] == [{"Stress", "Rest"}, {"Stress-prone"}, {"Stress", "Rest"}]
 
 
 def test_import_is_light():

@@ -59,9 +59,9 @@ def patient_facts(report: Report) -> tuple[Fact, ...]:
     return tuple(Fact(*fact) for fact in facts)
 
 
-def acquisition_facts(report: Report) -> tuple[Fact, ...]:
+def acquisition_facts(results: tuple[ScanResult, ...]) -> tuple[Fact, ...]:
     """Describe each scan in one line: modality, framing, tracer, camera, reconstruction."""
-    return tuple(Fact(state_title(r), _acquisition(r)) for r in report.results)
+    return tuple(Fact(state_title(r), _acquisition(r)) for r in results)
 
 
 def _acquisition(result: ScanResult) -> str:

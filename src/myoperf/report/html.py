@@ -54,7 +54,7 @@ def render_html(report: Report, drawings: Drawings) -> str:
             research_band=content.RESEARCH_BAND,
             simulated_band=content.SIMULATED_BAND if content.is_simulated(report) else "",
             patient=content.patient_facts(report),
-            acquisition=content.acquisition_facts(report),
+            acquisition=content.acquisition_facts(report.results),
             findings=content.all_findings(report),
             summary=content.summary_lines(report),
             groups=[_group(report, plate) for plate in drawings.plates],

@@ -13,7 +13,7 @@ from myoperf.report.paper import write_pages
 from myoperf.report.slices import slices_drawing, slices_shape
 from myoperf.report.tables import Table, without_empty_columns
 from myoperf.segments import TERRITORIES
-from myoperf.types import Finding, Report
+from myoperf.types import Finding, Report, ScanResult
 
 PAGE_MM = (297.0, 210.0)
 _MARGIN = 9.0
@@ -78,28 +78,28 @@ def write_pdf(report: Report, path: Path | str, *, drawings: Drawings | None = N
 def pdf_pages(report: Report, drawings: Drawings) -> list[Canvas]:
     """Draw the pages: summary, further scans, numbers and checks, then flow, function and diagnosis where available."""
     first, *further = drawings.plates
-    draws: list[Callable[[_Sheet], None]] = [lambda s: _summary_page(s, report, first)]
+    draws: list[tuple[Plate, Callable[[_Sheet], None]]] = [(first, lambda s: _summary_page(s, report, first))]
     for plate in further:
-        draws.append(lambda s, plate=plate: _further_page(s, report, plate))  # type: ignore[misc]
-    draws.append(lambda s: _detail_page(s, report, first))
+        draws.append((plate, lambda s, plate=plate: _further_page(s, report, plate)))  # type: ignore[misc]
+    draws.append((first, lambda s: _detail_page(s, report, first)))
     if (flow := drawings.flow) is not None:
-        draws.append(lambda s: _flow_page(s, report, flow))
+        draws.append((first, lambda s: _flow_page(s, report, flow)))
     for start in range(0, len(drawings.function), _GATED_A_PAGE):
         rows = drawings.function[start : start + _GATED_A_PAGE]
-        draws.append(lambda s, rows=rows: _function_page(s, rows))  # type: ignore[misc]
+        draws.append((first, lambda s, rows=rows: _function_page(s, rows)))  # type: ignore[misc]
     if (diagnosis := drawings.diagnosis) is not None:
-        draws.append(lambda s: _diagnosis_page(s, report, diagnosis))
+        draws.append((first, lambda s: _diagnosis_page(s, report, diagnosis)))
     pages: list[Canvas] = []
-    for i, draw in enumerate(draws, start=1):
+    for i, (plate, draw) in enumerate(draws, start=1):
         sheet = _Sheet()
-        _head(sheet, report, f"{i} / {len(draws)}")
+        _head(sheet, report, plate.results, f"{i} / {len(draws)}")
         draw(sheet)
         pages.append(sheet)
     return pages
 
 
-def _head(sheet: _Sheet, report: Report, page: str) -> None:
-    """Draw bands, title, patient and acquisition on top of a page."""
+def _head(sheet: _Sheet, report: Report, results: tuple[ScanResult, ...], page: str) -> None:
+    """Draw bands, title, patient and the acquisition of the page's scans on top of a page."""
     width = PAGE_MM[0]
     simulated = content.is_simulated(report)
     split = 0.62 * width if simulated else width
@@ -116,8 +116,7 @@ def _head(sheet: _Sheet, report: Report, page: str) -> None:
     facts = " · ".join(f"{f.label}: {f.text}" for f in content.patient_facts(report))
     line = wrap(facts, width_mm=196, size_pt=8, lines=1, bold=True)
     sheet.text(76, 12.6, line[0] if line else "", Font(8, bold=True))
-    shown = content.acquisition_facts(report)[:2]
-    for i, fact in enumerate(shown):
+    for i, fact in enumerate(content.acquisition_facts(results)):
         label = wrap(fact.label, width_mm=18, size_pt=6.3, lines=1)[0]
         left = 76.0 + max(13.0, text_width_mm(label, 6.3) + 2.0)
         text = wrap(fact.text, width_mm=PAGE_MM[0] - _MARGIN - left, size_pt=6.3, lines=1)
