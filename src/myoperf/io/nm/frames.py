@@ -3,7 +3,7 @@
 Vectors with one number a frame give the order (PS3.3 C.8.4.8); the position in the file means nothing.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,18 +28,11 @@ VECTORS = {
     "view": "AngularViewVector",
 }
 _COUNTS = {
-    "window": "NumberOfEnergyWindows",
-    "detector": "NumberOfDetectors",
-    "rotation": "NumberOfRotations",
-    "beat": "NumberOfRRIntervals",
-    "slot": "NumberOfTimeSlots",
-}
-_WORDS = {
-    "window": "energy windows",
-    "detector": "detectors",
-    "rotation": "rotations",
-    "beat": "R-R intervals",
-    "slot": "time slots",
+    "window": ("NumberOfEnergyWindows", "energy windows"),
+    "detector": ("NumberOfDetectors", "detectors"),
+    "rotation": ("NumberOfRotations", "rotations"),
+    "beat": ("NumberOfRRIntervals", "R-R intervals"),
+    "slot": ("NumberOfTimeSlots", "time slots"),
 }
 Ints = NDArray[np.int64]
 
@@ -86,7 +79,8 @@ def frame_table(dataset: Dataset, name: str, frames: int) -> tuple[FrameTable, t
         label = dictionary_description(keyword)
         if values.size != frames:
             raise InputError(f"{name}: {label} has {values.size} values for {frames} frames; export the file again.")
-        highest = max(frames, int(number(dataset, _COUNTS.get(key, "")) or 0), MOST_IMAGES if key == "slice" else 0)
+        stated = number(dataset, _COUNTS[key][0]) if key in _COUNTS else None
+        highest = MOST_IMAGES if key == "slice" else max(frames, int(stated or 0))
         if (values != np.round(values)).any() or values.min() < 1 or values.max() > highest:
             raise InputError(
                 f"{name}: {label} has values from {values.min():g} to {values.max():g}; whole numbers from 1 to "
@@ -97,7 +91,7 @@ def frame_table(dataset: Dataset, name: str, frames: int) -> tuple[FrameTable, t
     if "slot" not in present:
         index["slot"], findings = _slots_in_order(dataset, index, name)
         return FrameTable(index, frozenset(present)), findings
-    _refuse_missing_vector(dataset, index, present, name)
+    _refuse_missing_vector(dataset, index, name)
     return FrameTable(index, frozenset(present)), ()
 
 
@@ -108,7 +102,7 @@ def _slots_in_order(dataset: Dataset, index: Mapping[str, Ints], name: str) -> t
     stated = int(number(dataset, "NumberOfTimeSlots") or 1)
     slots = np.ones(len(kinds), dtype=np.int64)
     if stated == 1 or (occurrences == 1).all():
-        _refuse_missing_vector(dataset, index, set(), name)
+        _refuse_missing_vector(dataset, index, name)
         return slots, ()
     if (occurrences != stated).any():
         raise InputError(
@@ -121,20 +115,20 @@ def _slots_in_order(dataset: Dataset, index: Mapping[str, Ints], name: str) -> t
     return slots, (Finding("time-slots-in-order", "warning", message),)
 
 
-def _refuse_missing_vector(dataset: Dataset, index: Mapping[str, Ints], present: Set[str], name: str) -> None:
-    """Refuse frames that are alike because a vector is missing, by the name of that vector.
+def _refuse_missing_vector(dataset: Dataset, index: Mapping[str, Ints], name: str) -> None:
+    """Refuse frames that are alike because a vector is missing or constant, by the name of that vector.
 
     A file may count more than one detector without need of their vector, as reconstructions do.
     """
     kinds = np.stack(list(index.values()), axis=1)
     if len(np.unique(kinds, axis=0)) == len(kinds):
         return
-    for key, keyword in _COUNTS.items():
+    for key, (keyword, words) in _COUNTS.items():
         stated = number(dataset, keyword) or 1
-        if key not in present and stated > 1 and (index[key] == 1).all():
+        if stated > 1 and (index[key] == 1).all():
             raise InputError(
-                f"{name}: {dictionary_description(VECTORS[key])} is missing, and the file holds {stated:g} "
-                f"{_WORDS[key]}: which frame belongs to which is unknown. Export the file with its vectors."
+                f"{name}: {dictionary_description(VECTORS[key])} is missing or constant, and the file holds {stated:g} "
+                f"{words}: which frame belongs to which is unknown. Export the file with its vectors."
             )
 
 
