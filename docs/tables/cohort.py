@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tables.layout import markdown, read
+import pandas as pd
+
+from tables.layout import RESULTS, markdown, read
 
 STUDIES = 1_000_000
 DAYS = 7.0
@@ -12,8 +14,31 @@ PARQUET_BYTES, CSV_BYTES = 2_500, 6_000
 """Assumed size of a study's row in the table, as Parquet and as CSV."""
 
 
+NOT_MEASURED = "Not measured yet: `python benchmarks/cohort_throughput.py` writes the figures."
+
+
+def throughput() -> str:
+    """Return what each part of the measurement cost."""
+    if not _measured():
+        return NOT_MEASURED
+    head = ("", "studies", "seconds a study", "processor seconds a study", "studies an hour", "largest worker, MB",
+            "bytes a study", "processor")  # fmt: skip
+    rows = []
+    for row in read("cohort_throughput").to_dict("records"):
+        sizes = ("" if pd.isna(row[name]) else f"{row[name]:.0f}" for name in ("peak_mb", "bytes_a_study"))
+        seconds = (f"{row[name]:.2f}" for name in ("seconds_a_study", "cpu_seconds_a_study"))
+        rows.append([row["part"], row["studies"], *seconds, f"{row['studies_an_hour']:.0f}", *sizes, row["processor"]])
+    return markdown(head, rows)
+
+
+def _measured() -> bool:
+    return (RESULTS / "cohort_throughput.csv").is_file()
+
+
 def ratios() -> str:
     """Return how throughput grows with the workers, and how a study's cost compares with the cold commands."""
+    if not _measured():
+        return NOT_MEASURED
     table = read("cohort_throughput").set_index("part")
     one, two = table.loc["cohort, 1 worker"], table.loc["cohort, 2 workers"]
     rows = [["throughput with 2 workers / with 1", f"{one.seconds_a_study / two.seconds_a_study:.2f}", "at least 1.8"]]
@@ -31,6 +56,8 @@ def ratios() -> str:
 
 def memory() -> str:
     """Return the largest worker's memory over the run of two workers, by tenths of its samples."""
+    if not _measured():
+        return NOT_MEASURED
     table = read("cohort_memory")
     table = table[table.workers == 2].reset_index(drop=True)
     rows = []
@@ -44,6 +71,8 @@ def memory() -> str:
 
 def million() -> str:
     """Return cores, memory, storage and cost of a million studies, from the measured figures."""
+    if not _measured():
+        return NOT_MEASURED
     two = read("cohort_throughput").set_index("part").loc["cohort, 2 workers"]
     core_hours = STUDIES * 2.0 * two.seconds_a_study / 3600.0
     cores = core_hours / (24.0 * DAYS)

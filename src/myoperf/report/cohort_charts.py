@@ -37,7 +37,8 @@ def distribution_chart(one: Distribution) -> Canvas:
             box = plot.places([left, right, right, left], np.array([0, 0, height, height]) + number * height)
             canvas.shape([box], fill=_NORMAL)
             if normal.whom:
-                canvas.text(*box[3] + (0.6, 2.2), normal.whom, Font(5.0, colour=_MUTED))
+                corner = box[3].tolist()
+                canvas.text(corner[0] + 0.6, corner[1] + 2.2, normal.whom, Font(5.0, colour=_MUTED))
     for state, share in shares.items():
         steps = np.repeat(edges, 2), np.concatenate([[0.0], np.repeat(share, 2), [0.0]])
         canvas.shape([plot.places(*steps)], fill="#b9c9e2" if not state else None)
