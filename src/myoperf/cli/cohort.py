@@ -26,15 +26,11 @@ _LINE_EVERY_S = 60.0
 
 @app.command()
 def cohort(
-    sources: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="FOLDER|CSV",
-            help="A folder with a sub-folder (or a DICOM, NIfTI or zip file) for each study, or a CSV file with the "
-            "column path and any of study, state, sex, limits. With --merge: folders of cohorts.",
-        ),
+    sources: Annotated[list[Path], typer.Argument(metavar="FOLDER|CSV", hidden=True)],
+    out: Annotated[
+        Path,
+        typer.Option("-o", "--out", metavar="FOLDER", help="Folder for the table, the summary and the results."),
     ],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the table, the summary and the results.")],
     engine: Annotated[
         str, typer.Option(metavar="local|dask", help="Where studies are analysed: processes of this machine, or Dask.")
     ] = "local",
@@ -42,7 +38,7 @@ def cohort(
         str | None, typer.Option(metavar="ADDRESS", help="With --engine dask: a running scheduler, tcp://HOST:PORT.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Number of processes; by default one for each core.")
+        int | None, typer.Option(min=1, metavar="N", help="Number of processes; by default one for each core.")
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run that stopped; finished studies are kept.")
@@ -54,7 +50,10 @@ def cohort(
         bool, typer.Option("--merge", help="Merge cohorts that were analysed with the same settings into one.")
     ] = False,
     formats: Annotated[
-        str, typer.Option(help="What to write for each study: html, pdf, json, nifti, polar, dicom; or all.")
+        str,
+        typer.Option(
+            metavar="FORMAT,...", help="What to write for each study: html, pdf, json, nifti, polar, dicom; or all."
+        ),
     ] = "json",
     limits: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Your own normal limits, instead of those of the package.")
@@ -63,8 +62,14 @@ def cohort(
         str, typer.Option(metavar="NAME|FILE", help="Segments of each artery; as for analyze.")
     ] = "default",
     lv: Annotated[str, typer.Option(metavar="network|classical", help="What locates the left ventricle.")] = "network",
-    lv_engine: Annotated[str, typer.Option(help="How the network runs; as --engine of analyze.")] = "auto",
-    device: Annotated[str, typer.Option(help="What the networks run on: cpu, cuda or auto.")] = "cpu",
+    lv_engine: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|float32|bfloat16|openvino|openvino-bfloat16",
+            help="How the network runs; as --engine of analyze.",
+        ),
+    ] = "auto",
+    device: Annotated[str, typer.Option(metavar="cpu|cuda|auto", help="What the networks run on.")] = "cpu",
     diagnosis: Annotated[
         bool, typer.Option(help="Report the classifier's probabilities of disease (trained on simulated patients).")
     ] = True,
@@ -76,7 +81,12 @@ def cohort(
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Analyse many studies; a study that fails is listed with its reason and the others go on."""
+    """Analyse many studies; write a table, a summary and each study's results.
+
+    FOLDER has a sub-folder, or a DICOM, NIfTI or zip file, for each study. CSV has a row for each study with the column
+    path and any of study, state, sex and limits. A study that fails is listed with its reason and the others go on; the
+    exit code is then 1. With --merge, give the folders of cohorts that were analysed apart.
+    """
     from myoperf.pipeline import FORMATS
     from myoperf.pipeline.cohort import CohortSettings, list_inputs, run_cohort
 
@@ -194,7 +204,9 @@ def _shown(*, quiet: bool, out: Path) -> Iterator[Callable[[CohortProgress], Non
             text = _progress_text(state, time.monotonic() - started, shutil.disk_usage(out).free)
             bar.update(task, completed=state.kept + state.done, total=state.total, description=text)
             if not quiet and not console.is_terminal and time.monotonic() - last[0] > _LINE_EVERY_S:
-                typer.echo(f"{state.kept + state.done} of {state.total} {text}", err=True)
+                typer.echo(
+                    ", ".join(filter(None, (f"{state.kept + state.done} of {state.total} done", text))), err=True
+                )
                 last[0] = time.monotonic()
 
         yield show
