@@ -203,3 +203,11 @@ def test_paths_in_archives_are_ordinary_paths(save, tmp_path):
     with zipfile.ZipFile(tmp_path / "one.zip", "w") as archive:
         archive.write(path, "deep/er/IM1")
     assert files.archive_members(tmp_path / "one.zip") == (Path(tmp_path / "one.zip" / "deep" / "er" / "IM1"),)
+
+
+def test_an_office_document_in_a_folder_is_one_file(save, tmp_path):
+    save(recon_nm(VALUES))
+    with zipfile.ZipFile(tmp_path / "letter.docx", "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr("word/document.xml", "<document/>")
+    assert [skipped.file for skipped in read_studies([tmp_path]).skipped] == ["letter.docx"]

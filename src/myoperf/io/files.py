@@ -73,6 +73,8 @@ def archive_members(path: Path) -> tuple[Path, ...]:
                 found = [info for info in archive.infolist() if not info.is_dir()]
     except (InputError, zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
         return ()  # who reads the file says why
+    if any(info.filename == "[Content_Types].xml" for info in found):
+        return ()  # an office document, which is a zip archive too
     if len(found) > MOST_MEMBERS or sum(info.file_size for info in found) > LARGEST_ARCHIVE:
         raise InputError(
             f"{path.name}: the archive announces {len(found)} files of {sum(i.file_size for i in found) / 2**20:.0f} "
