@@ -45,6 +45,11 @@ contracts: install
 unit: install tools
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
+# 10,000 damaged inputs read and 200 analysed; some of them are read by the tests.
+fuzz: install
+	$(BIN)/python benchmarks/fuzz.py
+	$(BIN)/python docs/pages.py fuzz
+
 test: install tools
 	$(MAKE) --no-print-directory -j 2 lint types contracts pages unit
 

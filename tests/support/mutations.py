@@ -10,8 +10,10 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import shutil
 import struct
 import time
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,6 +157,17 @@ def _dicom(make: Callable[[], Dataset | list[Dataset]]) -> Callable[[Path], None
     return write
 
 
+def _archive(folder: Path) -> None:
+    """Write a reconstruction in a zip archive, in a folder of it."""
+    inside = folder / "inside"
+    inside.mkdir()
+    _dicom(lambda: recon_nm(counts_of(1, 9, 10, 11)))(inside)
+    with zipfile.ZipFile(folder / "study.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(inside.iterdir()):
+            archive.write(path, f"export/{path.name}")
+    shutil.rmtree(inside)
+
+
 def _shape_of_ventricle(*, gates: int) -> Volume:
     values = counts_of(gates, 9, 12, 11).astype(np.float32)
     return Volume(values, np.array([[0, 0, 6.5, -30], [0, 6.5, 0, -40], [-6.5, 0, 0, 20], [0, 0, 0, 1.0]]))
@@ -214,6 +227,7 @@ TARGETS = (
     Target(
         name="dynamic PET", write=_dicom(lambda: pet_slices(counts_of(5, 8, 16, 17), kind="DYNAMIC")), read=_studies
     ),
+    Target(name="zip archive", write=_archive, read=_studies),
     Target(name="NIfTI", write=_nifti, read=_studies),
     Target(name="normal limits", write=_limits, read=_read_limits),
     Target(name="results.json", write=_result, read=lambda folder: check_free(folder, overwrite=True)),
