@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from myoperf.errors import InputError, OutputExistsError
-from myoperf.pipeline import check_free, write_report
+from myoperf.pipeline import FORMATS as FORMATS_ALL
+from myoperf.pipeline import check_free, read_formats, write_report
 from myoperf.pipeline.clock import STAGES, StageClock
 from myoperf.types import LVFrame, PolarMap, Provenance, Report, Scan, ScanResult, Scores, Study, Volume
 
@@ -104,6 +105,20 @@ def test_an_unknown_format_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(InputError, match="Unknown format docx"):
         write_report(report_of("new"), tmp_path / "out", formats=("docx",))
     assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "formats"),
+    [("all", FORMATS_ALL), ("json", ("json",)), ("PDF, html,", ("html", "pdf")), ("html,all", FORMATS_ALL)],
+)
+def test_formats_are_read(text, formats):
+    assert read_formats(text) == formats
+
+
+@pytest.mark.parametrize("text", ["", " , ", "docx", "html docx"])
+def test_text_that_names_no_format_or_an_unknown_one_is_refused(text):
+    with pytest.raises(InputError, match="choose from html"):
+        read_formats(text)
 
 
 def test_a_new_or_empty_folder_is_free(tmp_path):

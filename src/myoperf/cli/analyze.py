@@ -99,9 +99,7 @@ def analyze(
     from myoperf.io import read_studies
     from myoperf.perfusion import preferred_limits, read_limits_folder
 
-    named = tuple(part.strip() for part in formats.split(",") if part.strip())
-    wanted = pipeline.FORMATS if formats == "all" else named
-    pipeline.check_formats(wanted)
+    wanted = pipeline.read_formats(formats)
     options = pipeline.Options(
         frame=_frame(frame) if frame else None,
         territories=pipeline.read_territories(territories),

@@ -2,7 +2,7 @@
 
 from myoperf.pipeline.analyze import analyze
 from myoperf.pipeline.clock import StageClock
-from myoperf.pipeline.delivery import FORMATS, check_formats, check_free, write_report
+from myoperf.pipeline.delivery import FORMATS, check_formats, check_free, read_formats, write_report
 from myoperf.pipeline.models import load_models
 from myoperf.pipeline.options import Models, Options
 from myoperf.pipeline.scan_names import scan_names
@@ -17,6 +17,7 @@ __all__ = [
     "check_formats",
     "check_free",
     "load_models",
+    "read_formats",
     "read_territories",
     "scan_names",
     "write_report",

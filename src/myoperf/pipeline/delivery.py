@@ -13,6 +13,7 @@ from myoperf.io import write_nifti
 from myoperf.pipeline.clock import StageClock
 from myoperf.report import write_json
 from myoperf.segments import TERRITORIES
+from myoperf.text import printable
 from myoperf.types import Finding, Report, ScanResult
 
 FORMATS = ("html", "pdf", "json", "nifti", "polar", "dicom")
@@ -78,7 +79,29 @@ def check_formats(formats: Collection[str]) -> None:
     """Raise unless every format is one of `FORMATS`."""
     unknown = set(formats) - set(FORMATS)
     if unknown:
-        raise InputError(f"Unknown format {', '.join(sorted(unknown))}; choose from {', '.join(FORMATS)}.")
+        raise InputError(f"Unknown format {printable(', '.join(sorted(unknown)))}; choose from {', '.join(FORMATS)}.")
+
+
+def read_formats(text: str) -> tuple[str, ...]:
+    """Return the formats that a comma-separated text names, in the order of `FORMATS`; ``all`` stands for each.
+
+    Raises
+    ------
+    InputError
+        When it names none, or an unknown one.
+
+    Examples
+    --------
+    >>> read_formats("PDF, html")
+    ('html', 'pdf')
+    """
+    named = {part.strip().lower() for part in text.split(",")} - {""}
+    if "all" in named:
+        named = named - {"all"} | set(FORMATS)
+    check_formats(named)
+    if not named:
+        raise InputError(f"No format is named; choose from {', '.join(FORMATS)}, or all.")
+    return tuple(name for name in FORMATS if name in named)
 
 
 def check_free(folder: Path, *, overwrite: bool) -> None:
