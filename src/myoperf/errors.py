@@ -78,7 +78,7 @@ def describe_error(error: BaseException) -> str:
     """
     if isinstance(error, MyoPerfError):
         return printable(f"{error} [{error.code}]")
-    if isinstance(error, OSError) and error.errno in errno.errorcode:
+    if isinstance(error, OSError) and error.errno is not None and error.errno in errno.errorcode:
         named = f": {Path(str(error.filename)).name}" if error.filename else ""
         return printable(f"{error.strerror}{named}. [{errno.errorcode[error.errno]}]")
     if isinstance(error, MemoryError):

@@ -6,12 +6,14 @@ import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numba
 
+Compiled = TypeVar("Compiled", bound=Callable[..., Any])
 
-def kernel(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+
+def kernel(**options: Any) -> Callable[[Compiled], Compiled]:
     """Return a decorator that compiles a function at its first call and keeps the result on disk.
 
     The place is next to the source, or the user's cache, as numba chooses; where neither can be written to (a package
@@ -23,13 +25,13 @@ def kernel(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]
         Of `numba.njit`: ``nogil``, ``fastmath``, ``parallel``.
     """
 
-    def compile_later(function: Callable[..., Any]) -> Callable[..., Any]:
+    def compile_later(function: Compiled) -> Compiled:
         try:
-            compiled: Callable[..., Any] = numba.njit(cache=True, **options)(function)
-        except RuntimeError:  # numba found no place for its cache
-            numba.config.CACHE_DIR = str(temporary_cache())
             compiled = numba.njit(cache=True, **options)(function)
-        return compiled
+        except RuntimeError:  # numba found no place for its cache
+            setattr(numba.config, "CACHE_DIR", str(temporary_cache()))  # noqa: B010  (numba makes it at its import)
+            compiled = numba.njit(cache=True, **options)(function)
+        return cast("Compiled", compiled)
 
     return compile_later
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import DataElement, dcmread
-from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from myoperf.dicom import (
@@ -79,7 +78,7 @@ def read_headers(scan: Scan) -> Headers:
             for name in (*_IDENTIFIERS, *PATIENT_AND_STUDY):
                 value = element_value(header, name)
                 if value is not None:
-                    header[name] = DataElement(tag_for_keyword(name), dictionary_VR(name), valid_text(name, value))
+                    setattr(header, name, valid_text(name, value))
             headers.append(header)
     return tuple(header for header in headers if all(header.get(name) for name in _IDENTIFIERS))
 
