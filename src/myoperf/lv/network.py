@@ -218,7 +218,7 @@ class NetworkLV:
         """
         inside = [(volume, _pose_of(frame)) for volume, frame in posed if _inside(volume, frame)]
         crops = [normalise(sample_at(*_tensors(one), crop_points(pose.centre, pose.rotation))) for one, pose in inside]
-        logits = self._logits(torch.stack(crops)) if crops else []
+        logits: Tensor | list[Tensor] = self._logits(torch.stack(crops)) if crops else []
         labels = iter([_labels_on(one, pose, of_crop) for (one, pose), of_crop in zip(inside, logits, strict=True)])
         return [next(labels) if _inside(volume, frame) else None for volume, frame in posed]
 

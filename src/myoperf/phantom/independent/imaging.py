@@ -157,7 +157,7 @@ def _time_shares(camera: Camera, rng: np.random.Generator, *, beats: int = 400, 
         cycle = np.where(clock < systole, 0.4 * clock / systole, 0.4 + 0.6 * (clock - systole) / (beat - systole))
         step = np.minimum((np.clip(cycle, 0.0, 0.9999) * steps).astype(np.int64), steps - 1)
         np.add.at(out, (gate[inside], step[inside]), 1.0)
-    return out / out.sum()
+    return np.asarray(out / out.sum())
 
 
 def _local(frame: LVFrame, points_mm: Float) -> tuple[Float, Float, Float]:
@@ -229,7 +229,7 @@ def _right_width(heart: Heart, places: _Places, around: Surroundings) -> Float:
     """Return how far the right ventricle's cavity reaches from the septum at the height and angle of voxels, in mm."""
     side = np.maximum(np.cos(places.angle - np.deg2rad(100.0)), 0.0) ** 0.6
     rise = np.clip((places.height / heart.length_mm - 0.15) / 0.5, 0.0, 1.0)
-    return around.right_width_mm * side * np.sqrt(rise)
+    return np.asarray(around.right_width_mm * side * np.sqrt(rise))
 
 
 def _right_ventricle(places: _Places, outer: Float, width: Float, around: Surroundings) -> Float:

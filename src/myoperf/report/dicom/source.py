@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
+from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 
 from myoperf.dicom import (
     PATIENT_AND_STUDY,
@@ -78,7 +80,7 @@ def read_headers(scan: Scan) -> Headers:
             for name in (*_IDENTIFIERS, *PATIENT_AND_STUDY):
                 value = element_value(header, name)
                 if value is not None:
-                    setattr(header, name, valid_text(name, value))
+                    header.add_new(Tag(name), dictionary_VR(name), valid_text(name, value))
             headers.append(header)
     return tuple(header for header in headers if all(header.get(name) for name in _IDENTIFIERS))
 
