@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 
 from myoperf.errors import InputError
@@ -58,6 +57,8 @@ def write_converted(path: Path, scan: Scan, *, overwrite: bool = False) -> None:
 
 def _write_views(path: Path, projections: Projections) -> None:
     """Write raw projections without a place in the patient's space."""
+    import nibabel as nib  # takes a third of a second to load
+
     make: Any = nib.Nifti1Image
     array = np.asarray(projections.array)
     array = array.astype(np.int32) if array.dtype.kind in "iu" and array.dtype.itemsize == 8 else array
