@@ -18,6 +18,7 @@ def converted_name(name: str, scan: Scan) -> str:
 
     Examples
     --------
+    >>> from myoperf.types import Scan, Volume
     >>> converted_name("rest", Scan(Volume(np.ones((4, 5, 6)), np.eye(4)), state="rest", orientation="short_axis"))
     'rest_static_sa_spect'
     """
