@@ -21,7 +21,11 @@ _QUOTES_HEADERS = ("pydicom", "highdicom", "nibabel.global")
 
 
 class MyoPerfError(Exception):
-    """Base of every error MyoPerf raises on purpose; the command line prints it as one line with its `code`."""
+    """Base of every error MyoPerf raises on purpose; the command line prints it as one line with its `code`.
+
+    Catch it around a call to go on with the next study: the message says what failed, what was expected, what came and
+    what to do, and holds no patient's data.
+    """
 
     code: ClassVar[str] = "error"
 

@@ -24,7 +24,13 @@ Value = float | Float | tuple[float, ...] | Mapping[str, float] | None
 
 @dataclass(frozen=True)
 class Code:
-    """A coded concept: value and meaning in a coding scheme (SCT, LN, 99MYOPERF or UCUM)."""
+    """A coded concept.
+
+    Parameters
+    ----------
+    value, scheme, meaning
+        As DICOM stores it; the scheme is SCT (SNOMED CT), LN (LOINC), 99MYOPERF (MyoPerf's own) or UCUM (units).
+    """
 
     value: str
     scheme: str
@@ -156,18 +162,39 @@ _SIGNED = frozenset(q.name for q in QUANTITIES if q.signed)
 def quantities(of: Owner, *, page: Page | None = None) -> tuple[Quantity, ...]:
     """Return the numbers of the study, of a scan, of a territory or of the diagnosis, in the table's order.
 
-    With `page`, only those that the report shows there.
+    Parameters
+    ----------
+    of
+        What they belong to.
+    page
+        Only those that the report shows there; None for all.
+
+    Examples
+    --------
+    >>> [quantity.name for quantity in quantities("study")][:3]
+    ['sss', 'srs', 'sds']
     """
     return tuple(q for q in QUANTITIES if q.of == of and page in (None, q.page))
 
 
 def numbers_of_scan(result: ScanResult) -> dict[str, float]:
-    """Return every number of a scan that gets an interval, by name: ``"edv_ml"``, ``"motion_mm.1"``, ``"flow.LAD"``."""
+    """Return every number of a scan that gets an interval.
+
+    Returns
+    -------
+    Name -> value; the entries of a list are numbered from 1 or named by their vessel: ``"edv_ml"``, ``"motion_mm.1"``,
+    ``"flow.LAD"``.
+    """
     return {name: value for q in quantities("scan") if q.interval for name, value in q.numbers(result).items()}
 
 
 def numbers_of_scores(scores: Scores) -> dict[str, float]:
-    """Return every score of a study that gets an interval, by name; those of a territory as ``"LAD.sss"``."""
+    """Return every score of a study that gets an interval.
+
+    Returns
+    -------
+    Name -> value; those of a territory as ``"LAD.sss"``.
+    """
     whole = {name: value for q in quantities("study") if q.interval for name, value in q.numbers(scores).items()}
     for vessel, territory in scores.territories.items():
         for q in quantities("territory"):
@@ -176,7 +203,21 @@ def numbers_of_scores(scores: Scores) -> dict[str, float]:
 
 
 def end_at_zero(name: str, interval: Interval) -> Interval:
-    """Return the interval of a number, its lower end raised to 0 where the number cannot be negative."""
+    """Return the interval of a number, its lower end raised to 0 where the number cannot be negative.
+
+    Parameters
+    ----------
+    name
+        As `numbers_of_scan` or `numbers_of_scores` give it.
+    interval
+        As measured.
+
+    Examples
+    --------
+    >>> from myoperf.types import Interval
+    >>> end_at_zero("sss", Interval(1.0, -1.0, 3.0, 0.7, 5, "counts")).low
+    0.0
+    """
     signed = name in _SIGNED or name.rpartition(".")[0] in _SIGNED
     return interval if signed or interval.value < 0 else replace(interval, low=max(interval.low, 0.0))
 

@@ -43,7 +43,13 @@ def clinical_row(values: Sequence[float | None], mean: Float, sd: Float) -> Floa
 
 
 def on_grid(values: ArrayLike) -> Float:
-    """Resample a static map of any size to `GRID`: linear along the wall, periodic around it."""
+    """Resample a static map of any size to `GRID`: linear along the wall, periodic around it.
+
+    Parameters
+    ----------
+    values
+        Shape (rings, angles).
+    """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 2:
         raise InputError(f"The classifier reads static polar maps (rings, angles); got shape {array.shape}.")

@@ -69,11 +69,22 @@ def moving_wall(wall: Tracking) -> tuple[Float, Float, Float]:
 
 
 def regional(wall: Tracking, ed: int, es: int) -> tuple[Float, Float]:
-    """Measure inward endocardial motion (mm) and thickening (percent) of the 17 segments between two gates.
+    """Measure inward endocardial motion and thickening of the 17 segments between two gates.
 
     Motion runs along the rays. Thickening is the rise of the wall's peak counts: below the
     resolution of the image counts rise in proportion to thickness (partial volume; Galt et al.,
     IEEE Trans Med Imaging 1990;9:144).
+
+    Parameters
+    ----------
+    wall
+        The wall followed through the beat.
+    ed, es
+        Gates of end diastole and end systole, from 0.
+
+    Returns
+    -------
+    (motion in mm, thickening in percent), each of shape (17,), AHA order.
     """
     shell = wall.shell
     inner = shell.inner_mm(wall.rays)

@@ -190,7 +190,19 @@ def _raw_sd_deg(first: NDArray[np.complex128]) -> float:
 
 
 def phase_bandwidth_deg(phase_deg: Float, weight: Float | None = None) -> float:
-    """Return the shortest arc of the circle, in degrees, that holds 95 % of the samples, or of their weight."""
+    """Return the shortest arc of the circle that holds 95 % of the phases.
+
+    Parameters
+    ----------
+    phase_deg
+        Phases of the wall's samples, any shape.
+    weight
+        Of each sample; None weights all alike.
+
+    Returns
+    -------
+    Degrees, 0 to 360.
+    """
     values = np.asarray(phase_deg, dtype=np.float64).ravel() % 360.0
     if not values.size:
         raise InputError("A bandwidth needs at least one phase.")
@@ -205,7 +217,20 @@ def phase_bandwidth_deg(phase_deg: Float, weight: Float | None = None) -> float:
 
 
 def phase_entropy_percent(phase_deg: Float, *, bin_deg: float = BIN_DEG) -> float:
-    """Return the Shannon entropy of the phase histogram in percent of its maximum, ln(360 / bin)."""
+    """Return the Shannon entropy of the phase histogram in percent of its maximum, ln(360 / bin).
+
+    Parameters
+    ----------
+    phase_deg
+        Phases of the wall's samples, any shape.
+    bin_deg
+        Width of the histogram's bins.
+
+    Examples
+    --------
+    >>> round(phase_entropy_percent(np.arange(0.0, 360.0, 6.0))), round(phase_entropy_percent(np.full(60, 90.0)))
+    (100, 0)
+    """
     bins = round(360.0 / bin_deg)
     count = np.bincount((np.asarray(phase_deg).ravel() % 360.0 // bin_deg).astype(np.int64) % bins, minlength=bins)
     share = count[count > 0] / count.sum()

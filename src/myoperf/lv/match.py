@@ -143,7 +143,24 @@ def _moved(points: Float, x: Float) -> Float:
 
 
 def check_lengths(stress: LVFrame, rest: LVFrame) -> tuple[Finding, ...]:
-    """Return a finding where the ventricles of stress and rest differ more in length than one heart's can."""
+    """Check that the ventricles of stress and rest are about as long, as those of one heart are.
+
+    Parameters
+    ----------
+    stress, rest
+        Poses, each in its own scan; they need not be registered.
+
+    Returns
+    -------
+    ``ventricles-differ`` (warning) where one is over a fifth longer than the other, else nothing.
+
+    Examples
+    --------
+    >>> long = LVFrame(apex_mm=(0, 0, 0), base_mm=(90, 0, 0), anterior=(0, 0, 1))
+    >>> short = LVFrame(apex_mm=(0, 0, 0), base_mm=(70, 0, 0), anterior=(0, 0, 1))
+    >>> [finding.code for finding in check_lengths(long, short)], check_lengths(long, long)
+    (['ventricles-differ'], ())
+    """
     long, short = max(stress.length_mm, rest.length_mm), min(stress.length_mm, rest.length_mm)
     if long <= MOST_STRETCH * short:
         return ()

@@ -12,7 +12,7 @@ Weighting = Literal["distance", "volume", "slice"]
 
 
 def ring_radii(polar: PolarMap, weighting: Weighting = "distance") -> Float:
-    """Return the disc's radius (0 centre, 1 rim) at the edges of the rings: shape (rings + 1,).
+    """Return the disc's radius (0 centre, 1 rim) at the edges of the rings.
 
     Parameters
     ----------
@@ -24,10 +24,20 @@ def ring_radii(polar: PolarMap, weighting: Weighting = "distance") -> Float:
         equal width, so that the apical cap shrinks to the middle. The three displays of Garcia et
         al. (J Nucl Med 1990;31:1768), by MyoPerf's own formulas.
 
+    Returns
+    -------
+    Shape (rings + 1,).
+
     Raises
     ------
     InputError
         For another weighting.
+
+    Examples
+    --------
+    >>> polar = PolarMap(np.ones((4, 8)), np.zeros((4, 8, 3)), np.full((4, 8), 10.0))
+    >>> ring_radii(polar).tolist()
+    [0.0, 0.25, 0.5, 0.75, 1.0]
     """
     if weighting == "distance":
         return np.arange(polar.rings + 1) / polar.rings

@@ -81,9 +81,24 @@ def sample_polar_map(
 
 
 def sample_surface(volume: Volume, surface: WallSurface, *, samples: int = 16) -> PolarPair:
-    """Sample a volume across the wall of a surface that was fitted before, as all frames of a series on one.
+    """Sample a volume across the wall of a surface that was fitted before.
 
-    Valid only where volume and surface are in the same place. Parameters and errors are those of `sample_polar_map`.
+    Use it to sample all frames of a series on one surface: fitting takes most of the time, and maps on one surface can
+    be compared sample by sample. Valid only where volume and surface are in the same place.
+
+    Parameters
+    ----------
+    volume
+        Any grid; one or more frames.
+    surface
+        From `fit_surface` or an earlier `PolarPair`.
+    samples
+        Points over the wall from its inner to its outer edge.
+
+    Raises
+    ------
+    AnalysisError
+        When the wall lies mostly outside the volume.
     """
     if samples < 1:
         raise InputError(f"A polar map needs at least one sample across the wall; got {samples}.")

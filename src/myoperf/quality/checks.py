@@ -67,10 +67,22 @@ def check_orientation(frame: LVFrame) -> tuple[Finding, ...]:
 
     The apex lies to the left, in front of and below the base; the anterior wall faces forward and up.
 
+    Parameters
+    ----------
+    frame
+        Pose in the patient's LPS millimetres.
+
     Returns
     -------
     ``orientation-doubt`` when the axis is more than 70 degrees off the usual, or the anterior wall faces back
     or down.
+
+    Examples
+    --------
+    >>> usual = LVFrame(apex_mm=(40, -40, -20), base_mm=(0, 0, 0), anterior=(0, -0.5, 1))
+    >>> mirrored = LVFrame(apex_mm=(-40, -40, -20), base_mm=(0, 0, 0), anterior=(0, -0.5, 1))
+    >>> check_orientation(usual), check_orientation(mirrored)[0].code
+    ((), 'orientation-doubt')
     """
     off = float(np.rad2deg(np.arccos(np.clip(-frame.axis @ _USUAL_APEXWARD / np.linalg.norm(_USUAL_APEXWARD), -1, 1))))
     if off > _FARTHEST_DEG:

@@ -14,7 +14,19 @@ _ENOUGH, _FEW = 100.0, 40.0
 
 
 def place_in_views(projections: Projections, point_mm: Float) -> tuple[Float, Float]:
-    """Return the (row, column) of a point in LPS, each (views,); see `myoperf.types.Projections`."""
+    """Return where a point of the patient is seen in every view.
+
+    Parameters
+    ----------
+    projections
+        Raw views; `myoperf.types.Projections` says how their columns run.
+    point_mm
+        (3,) LPS.
+
+    Returns
+    -------
+    (row, column), each of shape (views,), in pixels from the middle of the first.
+    """
     offset = np.asarray(point_mm, dtype=np.float64) - np.asarray(projections.axis_lps_mm)
     angle = np.deg2rad(projections.angles_deg)
     rows, columns = projections.array.shape[-2:]
@@ -51,6 +63,13 @@ def check_heart_counts(projections: Projections, centre_mm: Float) -> tuple[Find
     segments and gates are mostly noise. These limits are MyoPerf's own: guidelines require 100 to 200 in the
     single hottest pixel, which is higher than this mean.
 
+    Parameters
+    ----------
+    projections
+        Raw views.
+    centre_mm
+        (3,) LPS centre of the ventricle.
+
     Returns
     -------
     ``low-counts``: info below 100, warning below 40.
@@ -76,11 +95,18 @@ def check_gates(counts: Float) -> tuple[Finding, ...]:
     Parameters
     ----------
     counts
-        Shape (gates,): all counts of each gate.
+        Shape (gates,): all counts of each gate. Of fewer than 4 gates nothing is said.
 
     Returns
     -------
     ``gating-error`` or nothing.
+
+    Examples
+    --------
+    >>> check_gates(np.array([100.0, 101.0, 99.0, 100.0]))
+    ()
+    >>> check_gates(np.array([100.0, 101.0, 99.0, 100.0, 100.0, 98.0, 100.0, 60.0]))[0].code
+    'gating-error'
     """
     values = np.asarray(counts, dtype=np.float64)
     if values.size < 4 or not np.median(values) > 0:
@@ -122,6 +148,15 @@ def check_views(projections: Projections) -> tuple[Finding, ...]:
 
 def check_truncation(projections: Projections, centre_mm: Float, *, reach_mm: float = 60.0) -> tuple[Finding, ...]:
     """Check that the views hold the whole heart and the whole body.
+
+    Parameters
+    ----------
+    projections
+        Raw views.
+    centre_mm
+        (3,) LPS centre of the ventricle.
+    reach_mm
+        How far the ventricle and its surroundings reach sideways from its centre.
 
     Returns
     -------
