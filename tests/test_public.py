@@ -1,6 +1,7 @@
 """The library's face: what `import myoperf` offers, and that it is light."""
 
 import importlib
+import pickle
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from myoperf import CohortOptions, Protocol, simulate_patient
 from myoperf.geometry import transform_points
 from myoperf.io import read_studies
 from myoperf.phantom.cohort import simulate_cohort
+from myoperf.segments import TERRITORIES
 
 SMALL = CohortOptions(fast=True, protocol=Protocol(gates=1))
 FUNCTIONS = (
@@ -112,6 +114,8 @@ def test_ten_lines_take_a_study_to_a_report(patient, tmp_path):
     myoperf.write_report(report, str(tmp_path / "out"), formats=("json",))
     assert (tmp_path / "out" / "results.json").is_file()
     assert report.scores.sss is not None
+    assert pickle.loads(pickle.dumps(report)).scores.sss == report.scores.sss
+    assert pickle.loads(pickle.dumps(options)).territories == options.territories == TERRITORIES
 
 
 def test_analyze_loads_the_default_models(patient, monkeypatch):

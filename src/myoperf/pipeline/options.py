@@ -15,6 +15,8 @@ from myoperf.types import Diagnosis, Finding, LVFrame, ScanResult, Study, Volume
 class Models:
     """What the main job calls; the defaults need no weights.
 
+    Loaded networks cannot be pickled: load the models anew in every process.
+
     Parameters
     ----------
     find_lv
@@ -104,3 +106,4 @@ class Options:
     def __post_init__(self) -> None:
         if self.interval_draws < 0 or self.interval_draws in (1, 2):
             raise InputError(f"Intervals need 3 draws or more, or 0 for none; got {self.interval_draws}.")
+        object.__setattr__(self, "territories", dict(self.territories))  # a read-only view cannot be pickled
