@@ -75,7 +75,7 @@ def test_the_command_hands_them_to_the_main_job(tmp_path, monkeypatch):
     def stop(study, models, options, **_):
         raise StoppedError(options.territories)
 
-    volume = Volume(np.random.default_rng(0).random((8, 9, 10)).astype(np.float32), np.diag([4.0, 4.0, 4.0, 1.0]))
+    volume = Volume(np.random.default_rng(0).random((8, 9, 10)).astype(np.float32), np.diag([6.0, 6.0, 6.0, 1.0]))
     write_nifti(tmp_path / "stress.nii.gz", volume)
     monkeypatch.setattr("myoperf.pipeline.analyze", stop)
     with pytest.raises(StoppedError) as seen:
