@@ -51,7 +51,8 @@ def test_the_json_has_the_contracts_keys(ge):
     assert results["schema"] == "myoperf.report/1"
     assert set(results["study"]) == STUDY_KEYS
     (scan,) = results["scans"]
-    assert set(scan) == SCAN_KEYS | {"lung_heart_ratio"}
+    assert set(scan) == SCAN_KEYS | {"lung_heart_ratio", "position"}
+    assert scan["position"] == "supine"
     assert 0.05 < scan["lung_heart_ratio"] < 1
     assert set(results["scores"]) >= SCORE_KEYS
     assert scan["state"] == "stress"
