@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import logging
 import platform
 import resource
 import shutil
@@ -117,6 +118,7 @@ def analyses() -> list[Target]:
     from myoperf.phantom.acquire import Protocol
     from myoperf.phantom.cohort import simulate_cohort
     from myoperf.phantom.cohort_scans import CohortOptions
+    from myoperf.phantom.records import PopulationOptions
     from myoperf.pipeline import Options, analyze, load_models
 
     models = load_models(diagnosis=False)
@@ -124,7 +126,13 @@ def analyses() -> list[Target]:
 
     def write(modality: str) -> Callable[[Path], None]:
         def to(folder: Path) -> None:
-            wanted = CohortOptions(modality=modality, fast=modality == "spect", protocol=Protocol(gates=1))
+            tracer = "N-13" if modality == "pet" else "Tc-99m"
+            wanted = CohortOptions(
+                modality=modality,
+                fast=modality == "spect",
+                protocol=Protocol(gates=1),
+                population=PopulationOptions(tracer=tracer),
+            )
             simulate_cohort(1, folder / "cohort", seed=11, options=wanted)
             for path in sorted((folder / "cohort" / "patient-0001" / "dicom").rglob("*stress*")):
                 inside = sorted(path.glob("*.dcm")) if path.is_dir() else [path]
@@ -172,6 +180,7 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=_FIRST_SEED)
     given = parser.parse_args()
     signal.signal(signal.SIGALRM, _ring)
+    logging.getLogger("nibabel.global").setLevel(logging.CRITICAL + 1)
     resource.setrlimit(resource.RLIMIT_DATA, (LARGEST_BYTES, resource.getrlimit(resource.RLIMIT_DATA)[1]))
     start, rows = time.perf_counter(), []
     each = max(1, given.mutants // len(TARGETS))

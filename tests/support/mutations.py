@@ -180,7 +180,6 @@ def _short_axis(folder: Path) -> None:
 
 def _nifti(folder: Path) -> None:
     write_nifti(folder / "stress.nii.gz", _shape_of_ventricle(gates=1))
-    write_nifti(folder / "rest.nii.gz", _shape_of_ventricle(gates=1))
 
 
 def _limits(folder: Path) -> None:
