@@ -2,7 +2,7 @@
 
     python benchmarks/threads.py
 
-writes docs/results/threads.csv: for each kind of number its largest difference, which docs/repeatability.md shows.
+writes docs/results/threads.csv: for each kind of number its largest difference.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def test_a_wrong_option_is_refused_in_one_line_that_names_it(tmp_path, words, ca
     ],
 )
 def test_models_that_cannot_run_are_refused_in_one_line(tmp_path, words, cause):
-    volume = Volume(np.random.default_rng(0).random((8, 9, 10)).astype(np.float32), np.diag([4.0, 4.0, 4.0, 1.0]))
+    volume = Volume(np.random.default_rng(0).random((12, 13, 14)).astype(np.float32), np.diag([4.0, 4.0, 4.0, 1.0]))
     write_nifti(tmp_path / "stress.nii.gz", volume)
     done = run_command("analyze", tmp_path / "stress.nii.gz", "-o", tmp_path / "out", "--quiet", *words)
     assert done.returncode == 2
