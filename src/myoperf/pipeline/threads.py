@@ -5,19 +5,21 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from myoperf.pipeline.engines import usable_cores
+
 Item = TypeVar("Item")
 Done = TypeVar("Done")
 
 
 def threads() -> int:
-    """Return how many threads to use: ``OMP_NUM_THREADS`` where it is set, else the processors given to this process.
+    """Return how many threads to use: ``OMP_NUM_THREADS`` where it is set, else the cores this process may use.
 
     A cohort runs one process a processor with ``OMP_NUM_THREADS=1``: nothing is then done in threads.
     """
     given = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if given.isdigit() and int(given) > 0:
         return int(given)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return usable_cores()
 
 
 def in_threads(function: Callable[[Item], Done], items: Sequence[Item]) -> list[Done]:
