@@ -4,7 +4,7 @@
     python benchmarks/whole_command.py --repeats 1 --only volume
 
 Jobs: ``gated`` is a simulated gated stress and rest study (60 views x 8 gates), raw, all formats; ``ge`` a real raw
-stress study, not gated, all formats (needs ``../shared/real``); ``volume`` one reconstructed gated volume, JSON. Version
+stress study, not gated, all formats (needs ``../shared/real``); ``volume`` one gated volume, JSON only. Version
 0.1.0 is checked out into a temporary folder and runs in the same environment. Both run once before they are timed, so
 that compiled kernels are on disk; limits on threads (``OMP_NUM_THREADS``) are lifted. Writes a row a job to
 ``docs/results/whole_command.csv``; rows of other versions stay.
