@@ -5,8 +5,9 @@
 
 A cohort runs by the installed command with two workers (classical ventricle, no intervals: what is tested does not
 depend on what is measured, and kills then fall into reading, writing and renaming as often as into computing). At a
-random moment after its start, drawn anew each time, it gets SIGKILL: the run itself, one of its workers, or the whole
-group. Then it is resumed. At every kill each finished study's files are compared with what they were when they were
+random moment, drawn anew each time, it gets SIGKILL: the run itself, one of its workers, or the whole group. The moment
+is counted from the start of the command for every fourth kill, else from when the first study is being written or done.
+Then it is resumed. At every kill each finished study's files are compared with what they were when they were
 first seen: a study done twice would have another time of writing. At the end the table must have every study once.
 A worker killed alone fails its study, by name; these are then analysed again with ``--retry-failed``.
 
@@ -58,6 +59,13 @@ def workers_of(pid: int) -> list[int]:
     return [child for child in pids if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
+def wait_for_a_study(run: subprocess.Popen[bytes], out: Path) -> None:
+    """Wait until a study is being written or is done that was not when this began, or the run has ended."""
+    before = set((out / "studies").glob("*"))
+    while run.poll() is None and set((out / "studies").glob("*")) <= before:
+        time.sleep(0.02)
+
+
 def kill(run: subprocess.Popen[bytes], what: str) -> None:
     """Kill the run, one of its workers, or all of its processes."""
     if what == "worker" and (workers := workers_of(run.pid)):
@@ -73,7 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--patients", type=Path, required=True, help="folder of `myoperf simulate --fast`")
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--longest", type=float, default=25.0, help="seconds from a start to a kill, at most")
+    parser.add_argument("--longest", type=float, default=15.0, help="seconds to a kill, at most")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "cohort" / "kills")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
@@ -83,7 +91,9 @@ def main() -> None:
     rows = []
     for number in range(1, given.kills + 1):
         run = subprocess.Popen(command(given.patients, given.out), start_new_session=True, stderr=subprocess.DEVNULL)
-        after, what = random.uniform(2.0, given.longest), random.choice(WHAT)
+        after, what = random.uniform(0.0, given.longest), random.choice(WHAT)
+        if number % 4:
+            wait_for_a_study(run, given.out)
         time.sleep(after)
         running = run.poll() is None
         if running:

@@ -32,7 +32,7 @@ def test_a_cohort_has_a_table_a_summary_and_its_failures(patients, tmp_path):
         rows = {row["study"]: row for row in csv.DictReader(file)}
     assert {name: row["status"] for name, row in rows.items()} == {"no-study": "failed", "patient-0001": "ok"}
     result = json.loads((out / "studies" / "patient-0001" / "results.json").read_text())
-    assert float(rows["patient-0001"]["sss"]) == result["scores"]["sss"]
+    assert float(rows["patient-0001"]["srs"]) == result["scores"]["srs"]
     page = (out / "summary.html").read_text(encoding="utf-8")
     assert 'href="studies/patient-0001/results.json"' in page
     assert rows["no-study"]["reason"] in page
