@@ -44,7 +44,7 @@ def check_quality(
 
     Returns
     -------
-    Findings; codes are listed in docs/quality.md.
+    Findings; docs/findings.md lists their codes.
     """
     found: list[Finding] = []
     if isinstance(scan.image, Projections):
