@@ -8,7 +8,7 @@ import pytest
 from myoperf.errors import InputError
 from myoperf.gated import measure_synchrony
 from myoperf.lv import LVFit
-from myoperf.pipeline import Models, Options, analyze
+from myoperf.pipeline import Models, Options, analyze, uncertainty
 from myoperf.pipeline.scan import check_phase, undo_patient_motion
 from myoperf.pipeline.scoring import MatchedLimits, _cavity_ratio
 from myoperf.pipeline.uncertainty import measure_intervals
@@ -88,8 +88,9 @@ def test_every_number_has_an_interval_that_holds_it(report):
 def test_draws_measured_at_once_are_those_measured_one_by_one(report, monkeypatch):
     study = Study((report.study.scans[0],), sex="M")
     drawn = []
-    for threads in ("1", "3"):
+    for threads, memory in (("1", 1), ("3", 10**9)):
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        monkeypatch.setattr(uncertainty, "_MOST_BYTES", memory)
         drawn.append(analyze(study, MODELS, Options(interval_draws=3, seed=4)).intervals)
     assert drawn[0] == drawn[1]
     assert drawn[0]["stress"]["segments_percent.3"].sd > 0

@@ -26,6 +26,8 @@ Numbers = Mapping[str, float]
 
 _FEWEST = 3
 """Draws below which no interval is given."""
+_MOST_BYTES = 200_000_000
+"""Memory for the images of draws that are worked on at once."""
 _STREAM = 20261
 """Keeps the random numbers of intervals apart from others of the same seed."""
 
@@ -83,14 +85,18 @@ def measure_intervals(
     rng = np.random.default_rng([_STREAM, options.seed or 0])
     drawn: dict[str, list[Numbers]] = {result.name: [] for result in results}
     drawn_scores: list[Numbers] = []
-    draws = _repeat([*results] * options.interval_draws, models, options, rng, announce)
-    complete = [draw for draw in zip(*[iter(draws)] * len(results), strict=True) if None not in draw]
-    repeated = [[result for result in draw if result is not None] for draw in complete]
-    scored = in_threads(lambda draw: score(draw, limits, territories=options.territories), repeated)
-    for draw, draw_scores in zip(repeated, scored, strict=True):
-        for result in draw:
-            drawn[result.name].append(numbers_of_scan(result))
-        drawn_scores.append(numbers_of_scores(draw_scores))
+    left = options.interval_draws
+    while left > 0:
+        count = min(left, _draws_at_once(results))
+        left -= count
+        draws = _repeat([*results] * count, models, options, rng, announce)
+        complete = [draw for draw in zip(*[iter(draws)] * len(results), strict=True) if None not in draw]
+        repeated = [[result for result in draw if result is not None] for draw in complete]
+        scored = in_threads(lambda draw: score(draw, limits, territories=options.territories), repeated)
+        for draw, draw_scores in zip(repeated, scored, strict=True):
+            for result in draw:
+                drawn[result.name].append(numbers_of_scan(result))
+            drawn_scores.append(numbers_of_scores(draw_scores))
     intervals = {
         result.name: interval_of_draws(numbers_of_scan(result), drawn[result.name], source=_source(result))
         for result in results
@@ -109,6 +115,16 @@ def _source(result: ScanResult) -> str:
     if isinstance(result.scan.image, Projections):
         return "counts"
     return "outline" if result.flow is None else "outline and residuals"
+
+
+def _draws_at_once(results: Sequence[ScanResult]) -> int:
+    """Return how many draws of a study fit into the memory given to them: their raw views and reconstructed frames."""
+    needed = 0
+    for result in results:
+        image = result.scan.image
+        if isinstance(image, Projections):
+            needed += image.array.size * 4 + image.frames * result.volume.array.size * 4
+    return max(1, _MOST_BYTES // max(needed, 1))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
