@@ -25,7 +25,11 @@ STUDIES: Mapping[str, str] = MappingProxyType(
 """Module with the ``run(scale, out, seed)`` of each study."""
 
 _OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"two-stage": ("weights", "choose_on", "data"), "multi-branch-mit": ("weights",)}
+    {
+        "two-stage": ("weights", "choose_on", "data"),
+        "multi-branch-mit": ("weights",),
+        "label-strategies": ("workers",),
+    }
 )
 """Options that only some studies take."""
 
@@ -68,6 +72,12 @@ def study(
             "and map where it is not the first map of its page.",
         ),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="For label-strategies: networks trained at the same time, one thread each."
+        ),
+    ] = None,
 ) -> None:
     """Run a paper's experiment; write its tables.
 
@@ -82,7 +92,7 @@ def study(
     module = STUDIES[one_of("The study", name, tuple(STUDIES))]
     if not (out / "jobs" / "settings.json").is_file():  # the mark of an interrupted study
         check_new(out)
-    options = {"weights": weights, "choose_on": choose_on, "data": data}
+    options = {"weights": weights, "choose_on": choose_on, "data": data, "workers": workers}
     given: dict[str, Any] = {option: value for option, value in options.items() if value is not None}
     strange = set(given) - set(_OPTIONS.get(name, ()))
     if strange:

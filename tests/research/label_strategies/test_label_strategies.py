@@ -58,6 +58,12 @@ def cohort():
     return assign_roles(ica[:281], SIZE, 0), ica, rng.integers(0, 2, (940, 3))
 
 
+def test_ranks_say_which_jobs_have_to_wait():
+    ranks = {job.strategy: job.rank for job in list_jobs()}
+    assert ranks == {"task 1": 0, "1": 0, "2": 0, "3": 0, "4": 1, "5": 1, "6": 2}
+    assert all(job.needs is None or job.needs.rank < job.rank for job in list_jobs())
+
+
 def test_roles_are_the_papers_and_do_not_overlap(cohort):
     roles, _, _ = cohort
     parts = (roles.ica_train, roles.ica_validation, roles.test, roles.expert)
@@ -173,3 +179,10 @@ def test_what_is_missing_is_said(cohort):
         run("huge", None)
     assert pseudo_labels(np.array([[0.2, 0.5, 0.9]])).tolist() == [[0, 1, 1]]
     assert Job("CNN1", "late", True, "6").needs == Job("CNN1", "late", True, "4")
+
+
+@pytest.mark.slow
+def test_processes_train_the_same_networks_as_one_process_does(tmp_path):
+    alone, together = (run("smoke", tmp_path / str(n), 0, quiet=True, workers=n) for n in (1, 2))
+    assert [row["model"] for row in alone] == [row["model"] for row in together]
+    np.testing.assert_allclose([r["auc_vessel"] for r in alone], [r["auc_vessel"] for r in together], atol=1e-6)

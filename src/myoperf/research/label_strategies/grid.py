@@ -38,6 +38,11 @@ class Job:
         return None if first is None else Job(self.network, self.fusion, self.augmented, first)
 
     @property
+    def rank(self) -> int:
+        """How many jobs have to be done before this one; jobs of one rank may run in any order."""
+        return 0 if self.needs is None else 1 + self.needs.rank
+
+    @property
     def factors(self) -> dict[str, str]:
         """The job's columns in tables."""
         return {

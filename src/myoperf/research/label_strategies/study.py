@@ -6,6 +6,7 @@ task 2). The predictions of each job are a file, so an interrupted run resumes w
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,6 +18,8 @@ import numpy as np
 import torch
 
 from myoperf import __version__
+from myoperf.errors import AnalysisError
+from myoperf.pipeline.engines import Engine, LocalEngine, ThisProcess
 from myoperf.pipeline.jobs import claim_folder, run_jobs
 from myoperf.research.backbones.efficientnet_lite0 import LITE0, EfficientNetLite0
 from myoperf.research.label_strategies.cohort import CohortSize, StudyCohort, draw_cohort
@@ -171,7 +174,7 @@ def job_file(folder: Path, job: Job) -> Path:
     return folder / f"{job.key}.npz"
 
 
-def run(scale: str, out: Path, seed: int = 0, *, quiet: bool = False) -> list[dict[str, Any]]:
+def run(scale: str, out: Path, seed: int = 0, *, quiet: bool = False, workers: int = 1) -> list[dict[str, Any]]:
     """Draw the cohort, run the jobs that have not run yet, and write the tables.
 
     Parameters
@@ -180,6 +183,8 @@ def run(scale: str, out: Path, seed: int = 0, *, quiet: bool = False) -> list[di
         A key of `RECIPES`.
     out
         Folder; a run of the same settings that stopped there is resumed.
+    workers
+        Processes that train networks at the same time, with one thread each.
 
     Returns
     -------
@@ -194,6 +199,11 @@ def run(scale: str, out: Path, seed: int = 0, *, quiet: bool = False) -> list[di
     # Jobs of one frozen network and input run together, so that its features are computed once.
     ordered = sorted(jobs, key=lambda job: (job.network, job.fusion) if job.network in recipe.frozen else ("", ""))
     trainer = JobTrainer(recipe, cohort, roles, folder, seed)
-    run_jobs({job_file(folder, job): job for job in ordered}, trainer, title="training", quiet=quiet)
+    engine: Engine = LocalEngine(workers=workers, memory_mb=math.inf) if workers > 1 else ThisProcess()
+    for rank in sorted({job.rank for job in jobs}):
+        files = {job_file(folder, job): job for job in ordered if job.rank == rank}
+        outcome = run_jobs(files, trainer, engine=engine, title="training", quiet=quiet)
+        if outcome.failed:
+            raise AnalysisError(f"{len(outcome.failed)} trainings ended early: {next(iter(outcome.failed.values()))}.")
     results = [load_arrays(job_file(folder, job)) for job in jobs]
     return write_tables(out, jobs, results, cohort, roles, seed=seed)
