@@ -12,7 +12,7 @@ from myoperf.errors import AnalysisError, InputError, OutputExistsError
 from myoperf.pipeline.cohort import CohortSettings, StudyInput, list_inputs, merge_cohorts, run_cohort, write_tables
 from myoperf.pipeline.cohort import study as cohort_study
 from myoperf.pipeline.engines import ThisProcess, WorkerDied
-from myoperf.types import Interval
+from myoperf.types import Interval, Scores
 from support.report import make_report
 
 SETTINGS = CohortSettings(lv="classical", diagnosis=False, intervals=False)
@@ -96,6 +96,12 @@ def test_the_row_holds_the_reports_numbers_with_their_intervals(analyses, folder
     assert set(row["findings"].split(";")) >= {finding.code for finding in report.results[0].findings}
     assert float(row["per_patient"]) == pytest.approx(report.diagnosis.per_patient)
     assert float(row["per_patient_lo"]) == pytest.approx(report.diagnosis.interval[0])
+
+
+def test_scores_that_were_not_measured_are_empty_columns(analyses, folder, tmp_path):
+    analyses.report = replace(analyses.report, scores=Scores())
+    run(folder, tmp_path / "out")
+    assert table(tmp_path / "out")["p1"]["sss"] == ""
 
 
 def test_parquet_holds_the_same_table(analyses, folder, tmp_path):

@@ -81,7 +81,7 @@ def failed_row(reason: str) -> dict[str, Cell]:
 def _numbers(report: Report) -> dict[str, Cell]:
     """Return every number of the report with the ends of its interval."""
     scores = report.scores
-    numbers: dict[str, Cell] = {}
+    numbers: dict[str, Cell] = {q.name: None for q in quantities("study") if not q.per}  # columns of every cohort
     for q in quantities("study"):
         numbers |= _with_intervals(report, "scores", "", q.numbers(scores))
     for vessel in VESSELS:
