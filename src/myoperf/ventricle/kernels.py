@@ -71,7 +71,7 @@ def _highest(profile: Any, first: int, end: int, expected: float, window: float)
 @kernel(nogil=True)
 def _nothing_higher(most: float, top: float, nearest: float, window: float) -> bool:
     """Whether no sample at least so far from the expected place can exceed `most`: none has more counts than `top`."""
-    return most > top * np.exp(-0.5 * (nearest / window) ** 2)
+    return bool(most > top * np.exp(-0.5 * (nearest / window) ** 2))
 
 
 @kernel(nogil=True)
