@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from pydicom.dataset import Dataset
 
+from myoperf.dicom import quiet_pydicom
 from myoperf.io import read_studies, write_nifti
-from myoperf.types import Volume
+from myoperf.io.header import study_of
+from myoperf.types import Scan, Volume
 from support.dicom import counts_of, pet_slices, recon_nm
 
 
@@ -42,3 +45,18 @@ def test_pet_that_is_not_said_to_be_corrected(save, tmp_path, corrected, said):
         dataset.CorrectedImage = corrected
         save(dataset, f"{number}.dcm", tmp_path / "pet")
     assert ("pet-uncorrected" in codes(tmp_path / "pet")) is said
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "severity", "name"),
+    [("PatientSex", "W", "info", "Patient's Sex"), ("StudyInstanceUID", "1.2.x", "warning", "Study Instance UID")],
+)
+def test_values_that_break_dicom_become_a_finding_without_the_value(keyword, value, severity, name):
+    header = Dataset()
+    with quiet_pydicom():
+        setattr(header, keyword, value)
+        study = study_of(header, (Scan(Volume(np.ones((2, 2, 2)), np.eye(4))),))
+    (finding,) = study.findings
+    assert (finding.code, finding.severity) == ("dicom-values", severity)
+    assert finding.message.endswith(f": {name}.")
+    assert value not in finding.message
