@@ -81,7 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--patients", type=Path, required=True, help="folder of `myoperf simulate --fast`")
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--longest", type=float, default=15.0, help="seconds to a kill, at most")
+    parser.add_argument("--longest", type=float, default=4.0, help="seconds to a kill, at most")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "cohort" / "kills")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
