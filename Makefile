@@ -62,7 +62,7 @@ $(AUDIT)/bin/uv:
 	$(AUDIT)/bin/python -m pip install -q --disable-pip-version-check uv==0.13.9 pip-audit==2.10.1
 
 lock: $(AUDIT)/bin/uv
-	$(AUDIT)/bin/uv pip compile pyproject.toml --extra research --extra pretrained --extra dev -c constraints.txt \
+	$(AUDIT)/bin/uv pip compile pyproject.toml --extra research --extra pretrained --extra dask --extra parquet --extra dev -c constraints.txt \
 	  --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" -q -o requirements.lock
 
 # Compares what is locked with known vulnerabilities; needs PyPI's advisories, and fails without them.
