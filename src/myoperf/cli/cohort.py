@@ -87,7 +87,7 @@ def cohort(
     path and any of study, state, sex and limits. A study that fails is listed with its reason and the others go on; the
     exit code is then 1. With --merge, give the folders of cohorts that were analysed apart.
     """
-    from myoperf.pipeline import FORMATS
+    from myoperf.pipeline import read_formats
     from myoperf.pipeline.cohort import CohortSettings, list_inputs, run_cohort
 
     if merge:
@@ -96,9 +96,8 @@ def cohort(
     if len(sources) != 1:
         raise InputError(f"A cohort is one folder or one CSV file; got {len(sources)}. To join cohorts, use --merge.")
     one_of("--engine", engine, ("local", "dask"))
-    named = tuple(part.strip() for part in formats.split(",") if part.strip())
     settings = CohortSettings(
-        formats=FORMATS if formats == "all" else named,
+        formats=read_formats(formats),
         lv=one_of("--lv", lv, ("network", "classical")),
         engine=lv_engine,
         device=device,
