@@ -8,7 +8,7 @@ import pytest
 from myoperf.errors import AnalysisError, InputError
 from myoperf.quality import check_quality, lung_heart_ratio
 from myoperf.quality.checks import check_attenuation, check_orientation
-from myoperf.quality.counts import check_gates, check_views, place_in_views
+from myoperf.quality.counts import beat_spread_percent, check_gates, check_views, place_in_views
 from myoperf.recon import correct_motion, estimate_motion
 from myoperf.recon.motion import Motion, check_motion
 from myoperf.segments import segment_map
@@ -117,9 +117,26 @@ def test_gates_that_lost_beats():
     counts = np.full(8, 1e5)
     counts[-1] = 7e4
     assert codes(check_gates(counts)) == {"gating-error": "warning"}
+    assert "varied in length by about 9 %" in check_gates(counts)[0].message
+    counts[0] = 7e4
+    assert "the gating failed" in check_gates(counts)[0].message, "short beats do not empty the first gate"
     array = np.repeat(views().array / 8, 8, axis=0)
     array[7] *= 0.6
     assert "gating-error" in check(replace(views(), array=array), framing="gated")
+
+
+@pytest.mark.parametrize(("gates", "spread"), [(8, 0.04), (8, 0.10), (16, 0.07)])
+def test_the_spread_of_beats_follows_from_the_counts_they_take_from_the_last_gates(gates, spread):
+    length = np.random.default_rng(gates).normal(1.0, spread, 20_000)
+    clock = np.arange(gates) / gates
+    counts = np.clip(length[:, None] - clock, 0.0, 1.0 / gates).sum(axis=0) * 1e3
+    assert beat_spread_percent(counts) == pytest.approx(100.0 * spread, rel=0.05)
+
+
+def test_gates_that_do_not_fall_towards_the_end_tell_nothing_of_the_beats():
+    assert beat_spread_percent(np.full(8, 1e5)) == 0.0
+    assert beat_spread_percent(np.array([1.0, 1.0, 1.0, 1.0, 1.0, 0.7, 1.0, 1.0])) is None
+    assert beat_spread_percent(np.zeros(8)) is None
 
 
 def test_a_view_that_flickers():

@@ -7,6 +7,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from myoperf.errors import InputError, UnsupportedInputError
+from myoperf.io.beats import check_beats
 from myoperf.io.convert import read_converted
 from myoperf.io.header import camera_of, encode_header, number, read_frames
 from myoperf.io.kinds import correction_conflicts, is_attenuation_corrected, is_gated, kind_of, modality_of, position_of
@@ -98,7 +99,7 @@ def pt_scan(paths: Sequence[Path], headers: Sequence[Dataset], state: State | No
     volume = volume_from_slices(grid, headers, pixels, name)
     check_volume(volume, name)
     _refuse_no_counts(volume, name)
-    findings = grid.findings
+    findings = grid.findings + (check_beats(headers[0]) if grid.framing == "gated" else ())
     modality = modality_of(headers[0])
     if modality == "NM":
         message = "The series is stored as PET; its radionuclide emits single photons, so it was read as SPECT."
@@ -184,14 +185,17 @@ def _refuse_no_counts(volume: Volume, name: str) -> None:
 
 
 def _gate_findings(header: Dataset, gated: bool, timed: bool) -> tuple[Finding, ...]:
-    """Return findings where a file marked as gated is not, or gives no duration of its gates."""
+    """Return findings where a file marked as gated is not, and on the beats and the gates of one that is."""
     if is_gated(header) and not gated:
         return (
             Finding("gated-single", "info", "The file is marked as gated but has one frame; it was read as static."),
         )
-    if gated and not timed:
-        return (Finding("gate-duration-missing", "info", "The file does not give the duration of the gates."),)
-    return ()
+    if not gated:
+        return ()
+    findings = check_beats(header)
+    if not timed:
+        findings += (Finding("gate-duration-missing", "info", "The file does not give the duration of the gates."),)
+    return findings
 
 
 def _common_findings(header: Dataset, state: State | None) -> tuple[Finding, ...]:
