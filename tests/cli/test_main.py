@@ -30,9 +30,11 @@ def test_the_package_and_its_help_load_no_heavy_library(statement):
     assert ("analyze" in done.stdout) == ("run()" in statement)
 
 
-def test_the_installed_program_is_this_package():
-    program = Path(sys.executable).parent / "myoperf"
-    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+@pytest.mark.parametrize(
+    "program", [(Path(sys.executable).parent / "myoperf",), (sys.executable, "-m", "myoperf")], ids=["script", "module"]
+)
+def test_the_installed_program_is_this_package(program):
+    done = subprocess.run([*program, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == f"myoperf {myoperf.__version__}"
 
 

@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from myoperf.cli.app import Out, Overwrite, Quiet, app
+from myoperf.cli.app import (
+    Device,
+    Diagnosis,
+    Finder,
+    Formats,
+    GivenState,
+    Limits,
+    NetworkEngine,
+    Out,
+    Overwrite,
+    Quiet,
+    Series,
+    Territories,
+    app,
+)
 from myoperf.cli.console import command_line, destination, one_of, stages
 from myoperf.cli.dry_run import describe_studies
 from myoperf.errors import InputError, describe_error
@@ -28,25 +42,12 @@ STATES = ("stress", "rest")
 def analyze(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH", hidden=True)],
     out: Out = Path("myoperf-report"),
-    state: Annotated[
-        str | None, typer.Option(metavar="|".join(STATES), help="State of the scan, where its file does not say.")
-    ] = None,
+    state: GivenState = None,
     sex: Annotated[
         str | None, typer.Option(metavar="M|F", help="Sex of the patient, where the files do not say.")
     ] = None,
-    series: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NUMBER|UID", help="Only this series, by its number or Series Instance UID; may be repeated."
-        ),
-    ] = None,
-    formats: Annotated[
-        str,
-        typer.Option(
-            metavar="FORMAT,...",
-            help="What to write, separated by commas: html, pdf, json, nifti, polar, dicom; or all.",
-        ),
-    ] = "all",
+    series: Series = None,
+    formats: Formats = "all",
     frame: Annotated[
         str | None,
         typer.Option(
@@ -55,34 +56,12 @@ def analyze(
             "back and head (DICOM's axes); ANTERIOR is a direction.",
         ),
     ] = None,
-    territories: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME|FILE",
-            help="Segments of each artery: default, segment-16-lad or left-dominant, or a JSON file.",
-        ),
-    ] = "default",
-    limits: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER", help="Your own normal limits (myoperf normals build), instead of those of the package."
-        ),
-    ] = None,
-    lv: Annotated[str, typer.Option(metavar="network|classical", help="What locates the left ventricle.")] = "network",
-    engine: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|float32|bfloat16|openvino|openvino-bfloat16",
-            help="How the network runs; auto is bfloat16 where the processor has it, else float32.",
-        ),
-    ] = "auto",
-    device: Annotated[
-        str,
-        typer.Option(metavar="auto|cpu|cuda", help="What the networks run on; auto is a CUDA GPU where there is one."),
-    ] = "auto",
-    diagnosis: Annotated[
-        bool, typer.Option(help="Report the classifier's probabilities of disease (trained on simulated patients).")
-    ] = True,
+    territories: Territories = "default",
+    limits: Limits = None,
+    lv: Finder = "network",
+    engine: NetworkEngine = "auto",
+    device: Device = "auto",
+    diagnosis: Diagnosis = True,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what was read, what belongs together and what would be done.")
     ] = False,
@@ -91,9 +70,9 @@ def analyze(
 ) -> None:
     """Analyse the studies in files and folders; write their reports.
 
-    PATH is a file or a folder: DICOM (NM or PT, raw or reconstructed) or NIfTI. Give as many as there are; files of one
-    patient's visit become one study. Several studies get a folder each, named after theirs; one that fails is named,
-    and the exit code is 1.
+    PATH is a file, a folder or a zip file: DICOM (NM or PT, raw or reconstructed) or NIfTI. Give as many as there are;
+    files of one patient's visit become one study. Several studies get a folder each, named after theirs; one that fails
+    is named, and the exit code is 1.
     """
     from myoperf import pipeline
     from myoperf.io import read_studies

@@ -21,3 +21,45 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier
 Seed = Annotated[
     int, typer.Option(min=0, metavar="N", help="Seed of all random numbers: the same seed gives the same result.")
 ]
+Formats = Annotated[
+    str,
+    typer.Option(
+        metavar="FORMAT,...",
+        help="What to write for each study, separated by commas: html, pdf, json, nifti, polar, dicom; or all.",
+    ),
+]
+GivenState = Annotated[
+    str | None, typer.Option(metavar="stress|rest", help="State of the scan, where its file does not say.")
+]
+Series = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NUMBER|UID", help="Only this series, by its number or Series Instance UID; may be repeated."),
+]
+Limits = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER", help="Your own normal limits (myoperf normals build), instead of those of the package."
+    ),
+]
+Territories = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME|FILE",
+        help="Segments of each artery: default, segment-16-lad or left-dominant, or a JSON file.",
+    ),
+]
+Finder = Annotated[str, typer.Option(metavar="network|classical", help="What locates the left ventricle.")]
+NetworkEngine = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|float32|bfloat16|openvino|openvino-bfloat16",
+        help="How the network runs; auto is bfloat16 where the processor has it, else float32.",
+    ),
+]
+Device = Annotated[
+    str,
+    typer.Option(metavar="auto|cpu|cuda", help="What the networks run on; auto is a CUDA GPU where there is one."),
+]
+Diagnosis = Annotated[
+    bool, typer.Option(help="Report the classifier's probabilities of disease (trained on simulated patients).")
+]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from myoperf.cli.app import Quiet, app
+from myoperf.cli.app import Device, Diagnosis, Finder, Formats, Limits, NetworkEngine, Quiet, Territories, app
 from myoperf.cli.console import command_line, one_of
 from myoperf.errors import InputError
 from myoperf.text import printable
@@ -49,30 +49,13 @@ def cohort(
     merge: Annotated[
         bool, typer.Option("--merge", help="Merge cohorts that were analysed with the same settings into one.")
     ] = False,
-    formats: Annotated[
-        str,
-        typer.Option(
-            metavar="FORMAT,...", help="What to write for each study: html, pdf, json, nifti, polar, dicom; or all."
-        ),
-    ] = "json",
-    limits: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Your own normal limits, instead of those of the package.")
-    ] = None,
-    territories: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="Segments of each artery; as for analyze.")
-    ] = "default",
-    lv: Annotated[str, typer.Option(metavar="network|classical", help="What locates the left ventricle.")] = "network",
-    lv_engine: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|float32|bfloat16|openvino|openvino-bfloat16",
-            help="How the network runs; as --engine of analyze.",
-        ),
-    ] = "auto",
-    device: Annotated[str, typer.Option(metavar="cpu|cuda|auto", help="What the networks run on.")] = "cpu",
-    diagnosis: Annotated[
-        bool, typer.Option(help="Report the classifier's probabilities of disease (trained on simulated patients).")
-    ] = True,
+    formats: Formats = "json",
+    limits: Limits = None,
+    territories: Territories = "default",
+    lv: Finder = "network",
+    lv_engine: NetworkEngine = "auto",
+    device: Device = "cpu",
+    diagnosis: Diagnosis = True,
     intervals: Annotated[
         bool, typer.Option(help="Repeat each analysis for the intervals of its numbers; without, it is much faster.")
     ] = True,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from myoperf.cli.app import Quiet, app
+from myoperf.cli.app import GivenState, Quiet, Series, app
 from myoperf.cli.console import counting, destination, one_of
 from myoperf.errors import OutputExistsError
 from myoperf.text import printable
@@ -22,23 +22,16 @@ if TYPE_CHECKING:
 def convert(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH", hidden=True)],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", help="Folder for the files.")],
-    state: Annotated[
-        str | None, typer.Option(metavar="stress|rest", help="State of the scan, where its file does not say.")
-    ] = None,
-    series: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NUMBER|UID", help="Only this series, by its number or Series Instance UID; may be repeated."
-        ),
-    ] = None,
+    state: GivenState = None,
+    series: Series = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files of the same name.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Convert perfusion scans to NIfTI, each with a JSON file beside it.
 
-    PATH is a file or a folder: DICOM (NM or PT, raw or reconstructed) or NIfTI. Every series becomes one file, with
-    gates or time frames as the fourth axis; several studies get a folder each. The JSON file holds what NIfTI cannot
-    (times, tracer, corrections, gates) and never who the patient is. `myoperf analyze` reads both back.
+    PATH is a file, a folder or a zip file: DICOM (NM or PT, raw or reconstructed) or NIfTI. Every series becomes one
+    file, with gates or time frames as the fourth axis; several studies get a folder each. The JSON file holds what
+    NIfTI cannot (times, tracer, corrections, gates) and never who the patient is. `myoperf analyze` reads both back.
     """
     from myoperf.io import read_studies, write_converted
     from myoperf.io.sidecar import sidecar_path
