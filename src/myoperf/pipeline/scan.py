@@ -18,7 +18,7 @@ from myoperf.lv import LVFit, find_lv_like
 from myoperf.pipeline.flow import flow_of_scan, summed_volume
 from myoperf.pipeline.options import Models, Options
 from myoperf.polar import PolarPair, check_rv_side, sample_polar_map, segments_percent
-from myoperf.quality import check_quality, lung_heart_ratio
+from myoperf.quality import check_quality, check_volume_curve, lung_heart_ratio
 from myoperf.recon import check_motion, correct_motion, estimate_motion, reconstruct
 from myoperf.types import (
     BLOOD_POOL,
@@ -260,7 +260,10 @@ def _measure_function(
         )
     except MyoPerfError as error:
         return None, (Finding("function-failed", "warning", f"Ventricular function could not be measured: {error}"),)
-    return function, check_phase(function)
+    findings = check_phase(function)
+    if function.curve is not None:
+        findings += check_volume_curve(function.curve, function.volumes_ml)
+    return function, findings
 
 
 def check_phase(function: FunctionResult) -> tuple[Finding, ...]:
