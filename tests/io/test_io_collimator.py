@@ -103,3 +103,13 @@ def test_offsets_follow_their_views_when_these_are_sorted(save):
     dataset.DetectorInformationSequence[0].CenterOfRotationOffset = "3"
     image = read(save(dataset)).image
     assert_allclose(image.axis_offset_mm, np.where(image.angles_deg >= 134.0, 3.0, 0.0))
+
+
+def test_views_know_their_head_and_collimator(save):
+    one, two = read(save(raw(), "one.dcm")).image, read(save(raw(heads=2), "two.dcm")).image
+    assert one.heads is None
+    assert one.collimator == "LEHR"
+    assert two.heads.tolist() == [1] * 5 + [2] * 5
+    dataset = raw(heads=2)
+    dataset.DetectorInformationSequence[1].CollimatorGridName = "LEAP"
+    assert read(save(dataset, "mixed.dcm")).image.collimator is None

@@ -78,6 +78,10 @@ def _myoperf(scan: Scan) -> dict[str, Any]:
     }
 
 
+_LATER_FIELDS = ("heads", "collimator")
+"""Fields that sidecars of version 0.2 do not have."""
+
+
 def _geometry_fields() -> tuple[str, ...]:
     """Return the fields of projections other than the counts."""
     return tuple(field.name for field in fields(Projections) if field.name != "array")
@@ -138,7 +142,8 @@ def projections_of_sidecar(counts: Array, block: Mapping[str, Any], *, name: str
         When the sidecar is not complete or does not fit the counts.
     """
     try:
-        geometry = {key: block["projections"][key] for key in _geometry_fields()}
+        given = block["projections"]
+        geometry = {key: given[key] for key in _geometry_fields() if key in given or key not in _LATER_FIELDS}
         for key in ("pixel_mm", "axis_lps_mm"):
             geometry[key] = tuple(geometry[key])
         return Projections(counts, **geometry)

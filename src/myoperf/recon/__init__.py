@@ -1,17 +1,19 @@
 """Reconstruction of raw projections: OSEM with collimator response and attenuation, and a Butterworth filter."""
 
-from myoperf.recon.collimator import GE_LEHR, SIEMENS_LEHR, CollimatorResponse, parallel_hole_response
+from myoperf.recon.collimator import GE_LEHR, SIEMENS_LEHR, CollimatorResponse, known_response, parallel_hole_response
 from myoperf.recon.filters import butterworth
 from myoperf.recon.motion import Motion, check_motion, correct_motion, estimate_motion
 from myoperf.recon.osem import interleaved_subsets, osem
 from myoperf.recon.projector import Projector
 from myoperf.recon.reconstruction import ReconOptions, Reconstruction, reconstruct
+from myoperf.recon.resolution import ImageResolution, image_resolution
 from myoperf.recon.system import SystemGeometry, system_matrix
 
 __all__ = [
     "GE_LEHR",
     "SIEMENS_LEHR",
     "CollimatorResponse",
+    "ImageResolution",
     "Motion",
     "Projector",
     "ReconOptions",
@@ -21,7 +23,9 @@ __all__ = [
     "check_motion",
     "correct_motion",
     "estimate_motion",
+    "image_resolution",
     "interleaved_subsets",
+    "known_response",
     "osem",
     "parallel_hole_response",
     "reconstruct",

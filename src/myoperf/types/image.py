@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from myoperf.errors import GeometryError, InputError
 from myoperf.types.basics import Array, Float
@@ -122,6 +123,11 @@ class Projections:
     axis_offset_mm
         Shape (views,), where the axis of rotation is seen: its distance from the middle of the detector along the
         columns (centre of rotation offset); None where it is the middle.
+    heads
+        Shape (views,), number of the detector that took each view; None where one took all. The views of one head
+        stand in the order in which they were taken, and all heads take theirs at the same time.
+    collimator
+        Its name in the file ("LEHR"); None where the file gives none.
     """
 
     array: Array
@@ -130,6 +136,8 @@ class Projections:
     radius_mm: Float | None = None
     axis_lps_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
     axis_offset_mm: Float | None = None
+    heads: NDArray[np.int64] | None = None
+    collimator: str | None = None
 
     def __post_init__(self) -> None:
         array = np.asarray(self.array)
@@ -161,6 +169,12 @@ class Projections:
                 raise GeometryError("The axis' offset must be finite and given for every view.")
             offset.flags.writeable = False
             object.__setattr__(self, "axis_offset_mm", offset)
+        if self.heads is not None:
+            heads = np.array(self.heads, dtype=np.int64)
+            if heads.shape != angles.shape:
+                raise GeometryError("The head must be given for every view.")
+            heads.flags.writeable = False
+            object.__setattr__(self, "heads", heads)
 
     @property
     def frames(self) -> int:

@@ -37,6 +37,8 @@ class _Views:
         Why there are none, in words.
     axis_offset_mm
         Where the detector sees the axis of rotation.
+    collimator
+        Its name, empty where the file gives none.
     """
 
     detector: int
@@ -47,6 +49,7 @@ class _Views:
     radii_mm: tuple[float, ...] | None
     why_no_radii: str
     axis_offset_mm: float
+    collimator: str
 
 
 def projections_from(
@@ -93,8 +96,17 @@ def projections_from(
     array = array[:, order, ::-1] if flip else array[:, order]
     radius, radius_findings = _radius(views, order)
     offsets = np.concatenate([np.full(len(part.labels), part.axis_offset_mm) for part in views])[order]
+    heads = np.concatenate([np.full(len(part.labels), part.detector) for part in views])[order]
+    names = {part.collimator for part in views}
     projections = Projections(
-        array, angles[order] % 360.0, spacing, radius, (0.0, 0.0, axis_z), offsets if offsets.any() else None
+        array,
+        angles[order] % 360.0,
+        spacing,
+        radius,
+        (0.0, 0.0, axis_z),
+        offsets if offsets.any() else None,
+        heads if np.unique(heads).size > 1 else None,
+        (names.pop() or None) if len(names) == 1 else None,
     )
     check_projections(projections, name)
     findings = collimator_findings + table_findings + frame_findings + radius_findings
@@ -144,7 +156,8 @@ def _views_of(
         values = values[before : before + len(views)]
     radii, why_none = orbit_radii(values, len(views))
     offset = axis_offset_mm(detector, name)
-    return _Views(detector_number, rotation_number, views, angles, sign, radii, why_none, offset)
+    collimator = text_of(detector, "CollimatorGridName")
+    return _Views(detector_number, rotation_number, views, angles, sign, radii, why_none, offset, collimator)
 
 
 def _check_arc(arc: float | None, step: float, views: int, total: int, name: str) -> None:
