@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from myoperf.phantom.heart import deform, wall_at
-from myoperf.phantom.motion import gate_times, local_ejection
+from myoperf.phantom.heart import wall_at
+from myoperf.phantom.motion import gate_times, moved_surfaces
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import PatientModel, PopulationOptions
 from myoperf.types import Float
@@ -36,7 +36,7 @@ def thickness(patient: PatientModel) -> Float:
     rings = (np.arange(RINGS) + 0.5) / RINGS
     out = np.empty((GATES, RINGS, ANGLES))
     for gate, time in enumerate(gate_times(GATES)):
-        inner, outer = deform(wall, local_ejection(patient, "stress", float(time), wall.fraction, angle))
+        inner, outer = moved_surfaces(patient, "stress", float(time), wall, angle)
         gap = np.hypot(
             (inner * across)[:, None] - (outer * across)[None], (inner * along)[:, None] - (outer * along)[None]
         )

@@ -6,6 +6,7 @@ import pytest
 from myoperf.errors import GeometryError, InputError
 from myoperf.geometry import index_from_lps, sample, transform_points
 from myoperf.phantom.anatomy import ATTENUATION_PER_MM, STATIC_ORGANS, outside_cage_mm, static_organs
+from myoperf.phantom.gating import volume_curve
 from myoperf.phantom.heart import (
     deform,
     fraction_of_meridian,
@@ -14,7 +15,7 @@ from myoperf.phantom.heart import (
     spread_segments,
     wall_at,
 )
-from myoperf.phantom.motion import contraction, gate_times, local_ejection, phase_deg, volume_curve, volumes
+from myoperf.phantom.motion import contraction, gate_times, local_ejection, moved_surfaces, phase_deg, pose_at, volumes
 from myoperf.phantom.parts import Ventricle
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import ORGANS, Grid, PatientModel, PopulationOptions
@@ -79,6 +80,26 @@ def test_contraction_keeps_the_walls_volume_in_every_cone_and_thickens_it() -> N
     assert (outer - inner > wall.outer_mm - wall.inner_mm).all()
 
 
+def test_the_wall_loses_the_share_of_its_volume_that_it_is_told_to() -> None:
+    wall = wall_at(_patient(4).ventricle, np.linspace(0.05, 0.95, 9)[:, None], np.arange(0, 360, 30.0)[None])
+    inner, outer = deform(wall, 0.6, 0.05)
+    np.testing.assert_allclose(outer**3 - inner**3, 0.95 * (wall.outer_mm**3 - wall.inner_mm**3), rtol=1e-10)
+
+
+def test_the_base_descends_and_the_apex_stays() -> None:
+    descents = []
+    for seed in range(12):
+        patient = _patient(seed, normal=True)
+        ends = np.arange(48) / 48
+        systole = float(ends[volumes(patient, "rest", ends).argmin()])
+        pose = pose_at(patient, "rest", systole)
+        tip = wall_at(patient.ventricle, np.zeros(1), np.zeros(1))
+        apex = pose.stretch * moved_surfaces(patient, "rest", systole, tip, np.zeros(1))[1][0] + pose.shift_mm
+        assert abs(apex - tip.outer_mm[0]) < 0.15 * pose.shift_mm
+        descents.append(pose.shift_mm)
+    assert 11.0 < np.mean(descents) < 18.0
+
+
 def test_segment_values_are_met_at_the_segments_centres() -> None:
     values = np.arange(17.0) + 3.0
     fraction = np.concatenate([np.full(6, 0.86), np.full(6, 0.585), np.full(4, 0.30), [0.0]])
@@ -106,14 +127,16 @@ def test_curve_of_contraction_runs_from_nought_to_one() -> None:
 def test_voxelised_volumes_and_ejection_fraction_are_the_parametric_ones(seed: int, gates: int) -> None:
     patient = _patient(seed)
     grid = _about_heart(patient, (52, 54, 56), 3.4)
-    exact = volume_curve(patient, "stress", gates)
+    exact = volumes(patient, "stress", gate_times(gates))
     chosen = [0, int(exact.argmax()), int(exact.argmin())]
     boxes = [heart_box(patient, grid, state="stress", times=gate_times(gates)[[i]]) for i in chosen]
     measured = np.array([box.cavity.sum() * grid.voxel_ml for box in boxes])
     np.testing.assert_allclose(measured, exact[chosen], rtol=0.01)
     assert 100 * abs(measured[2] / measured[1] - exact.min() / exact.max()) < 0.5
+    wall_ml = myocardium_ml(patient.ventricle)
     for box in boxes:
-        assert box.myocardium.sum() * grid.voxel_ml == pytest.approx(myocardium_ml(patient.ventricle), rel=0.01)
+        shrunk = 1.0 - patient.function.wall_loss
+        assert shrunk * wall_ml * 0.99 < box.myocardium.sum() * grid.voxel_ml < 1.01 * wall_ml
 
 
 def test_volume_of_the_beat_agrees_with_direct_integration_and_more_gates_approach_truth() -> None:
@@ -121,7 +144,7 @@ def test_volume_of_the_beat_agrees_with_direct_integration_and_more_gates_approa
     known = truth(patient)
     curve = volumes(patient, "rest", np.arange(64) / 64)
     assert known.lvef_percent["rest"] == pytest.approx(100 * (1 - curve.min() / curve.max()))
-    many = volume_curve(patient, "rest", 32)
+    many = volumes(patient, "rest", gate_times(32))
     assert abs(100 * (1 - many.min() / many.max()) - known.lvef_percent["rest"]) < 1.0
     assert curve.max() <= _cavity_ml(patient.ventricle) * (1 + 1e-6)
 
@@ -166,7 +189,7 @@ def test_segments_of_the_noiseless_volume_are_the_truth(seed: int) -> None:
     seen, there = (sample(Volume(a, grid.lps_from_index), points)[0] for a in (uptake, share))
     assert there[2:-2].min() > 0.5
     np.testing.assert_allclose(
-        segment_means(seen / there), segment_means(truth_polar(patient, "stress", 40, 72)), atol=0.01
+        segment_means(seen / there), segment_means(truth_polar(patient, "stress", 40, 72)), atol=0.015
     )
 
 

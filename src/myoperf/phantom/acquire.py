@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from myoperf.errors import InputError
 from myoperf.phantom.anatomy import static_organs
+from myoperf.phantom.gating import BEAT_WINDOW, gate_beats, record_of
 from myoperf.phantom.physics import LEHR_GE, LEHR_SIEMENS, Camera, Scatter, orbit_radius, project
 from myoperf.phantom.records import Grid, PatientModel
-from myoperf.phantom.voxelise import attenuation, heart_window, voxelise
+from myoperf.phantom.voxelise import attenuation, heart_boxes, heart_window, place_heart_box
 from myoperf.types import Float, Projections, State, Volume
 
 DOSES: Mapping[str, float] = {"full": 1.0, "half": 0.5, "quarter": 0.25}
@@ -49,6 +50,8 @@ class Protocol:
         Share of scans in which the patient shifts once by a few millimetres.
     breathing
         Whether breathing blurs the views.
+    beat_window
+        Beats whose length differs from the mean by more than this fraction are rejected: 0.2 is a window of 40 %.
     oversampling
         Fine voxels across a detector pixel.
     """
@@ -64,6 +67,7 @@ class Protocol:
     radius_mm: float | None = None
     motion_probability: float = 0.15
     breathing: bool = True
+    beat_window: float = BEAT_WINDOW
     oversampling: float = 2.0
 
     def __post_init__(self) -> None:
@@ -74,6 +78,8 @@ class Protocol:
             )
         if self.gates < 1 or self.dose not in DOSES or not 0.0 <= self.motion_probability <= 1.0:
             raise InputError(f"Unusable protocol: gates {self.gates}, dose {self.dose!r}.")
+        if self.beat_window <= 0:
+            raise InputError(f"The window of accepted beats must be above 0; got {self.beat_window:g}.")
         if self.radius_mm is not None and not (self.circular and self.radius_mm > 0):
             raise InputError("A radius is positive and belongs to a circular orbit.")
         if self.oversampling <= 1.0:
@@ -122,33 +128,39 @@ def expected_views(
 ) -> tuple[Projections, dict[str, Any]]:
     """Return noiseless views, (gates, views, rows, columns), in units of relative activity times volume.
 
-    The torso outside the heart's box is projected once, the box once a gate; the attenuation is that
-    of the time-averaged heart.
+    The torso outside the heart's box is projected once, the box once a gate, averaged over the gate's time; the
+    attenuation is that of the time-averaged heart.
     """
     grid = fine_grid(patient, protocol)
     static = static_organs(patient, grid)
-    averaged = voxelise(patient, grid, state=state, gates=4, supersample=2, static=static)
+    window = heart_window(patient, grid)
+    part, cut = _sub_grid(grid, window), {organ: share[window] for organ, share in static.items()}
+    beats = gate_beats(patient.function, protocol.gates, window=protocol.beat_window)
+    mean, *gated = heart_boxes(
+        patient,
+        part,
+        state=state,
+        times=beats.times,
+        weights=np.concatenate([beats.mean[None], beats.weights]),
+        supersample=2,
+    )
+    averaged = place_heart_box(patient, grid, replace(mean, window=window), state=state, static=static)
     mu = attenuation(patient, grid, organs=averaged)
     outside = averaged.total()
-    window = heart_window(patient, grid)
     outside[window] = 0.0
     sources = [outside]
-    part, cut = _sub_grid(grid, window), {organ: share[window] for organ, share in static.items()}
-    for gate in range(protocol.gates):
-        chosen = gate if protocol.gates > 1 else None
+    for heart in gated:
         beating = np.zeros(grid.shape, np.float32)
-        inside = voxelise(
-            patient, part, state=state, gate=chosen, gates=max(protocol.gates, 8), supersample=2, static=cut
-        )
-        beating[window] = inside.total()
+        beating[window] = place_heart_box(patient, part, heart, state=state, static=cut).total()
         sources.append(beating)
     camera, moved = place_camera(patient, grid, mu, protocol, rng)
     views = project(sources, mu, grid, camera, threads=threads)
-    total = (views.total[:1] + views.total[1:]) * np.float32(grid.voxel_ml / protocol.gates)
+    shares = np.asarray(beats.recorded * grid.voxel_ml, dtype=np.float32)[:, None, None, None]
+    total = (views.total[:1] + views.total[1:]) * shares
     axis = (0.0, 0.0, float(camera.axis_lps_mm[2]))
     projections = Projections(total, camera.angles_deg, (camera.pixel_mm, camera.pixel_mm), camera.radius_mm, axis)
     ratio = float(views.scattered.sum() / max(float(views.primary.sum()), 1e-9))
-    return projections, {**moved, "scatter_to_primary": round(ratio, 4)}
+    return projections, {**moved, **record_of(beats), "scatter_to_primary": round(ratio, 4)}
 
 
 def acquire(
@@ -161,11 +173,12 @@ def acquire(
 ) -> Acquisition:
     """Acquire one state: noiseless views, scaled to the protocol's counts, with Poisson noise.
 
-    Counts of a patient spread log-normally (SD 0.25) about the median of the state.
+    Counts of a patient spread log-normally (SD 0.25) about the median of the state; rejected beats are lost.
     """
     protocol = protocol or Protocol()
     expected, record = expected_views(patient, state, protocol, rng, threads=threads)
     counts = _COUNTS[state] * DOSES[protocol.dose] * float(np.exp(rng.normal(0.0, 0.25))) * protocol.arc_deg / 180.0
+    counts *= record["beats_accepted_percent"] / 100.0
     mean = expected.array * (counts / float(expected.array.sum(dtype=np.float64)))
     noisy = rng.poisson(mean).astype(np.uint16)
     record = {

@@ -15,8 +15,8 @@ from myoperf.io.pet.writer import write_pet
 from myoperf.io.simulated_header import SimulatedHeader
 from myoperf.phantom.acquire import scanner_from_patient
 from myoperf.phantom.cohort_scans import CohortOptions, CohortScan
-from myoperf.phantom.motion import volume_curve
-from myoperf.phantom.records import PatientModel, Truth
+from myoperf.phantom.gating import volume_curve
+from myoperf.phantom.records import SIMULATOR_VERSION, PatientModel, Truth
 from myoperf.phantom.truth import truth_polar
 from myoperf.phantom.voxelise import label_volume
 from myoperf.types import VESSELS, State, Volume
@@ -47,6 +47,7 @@ def truth_json(
     return {
         "schema": "myoperf.truth/1",
         "simulated": True,
+        "simulator": SIMULATOR_VERSION,
         "seed": [seed, index],
         "lv_frame": {
             "apex_mm": _rounded(frame.apex_mm),

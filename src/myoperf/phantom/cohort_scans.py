@@ -10,6 +10,7 @@ from myoperf.errors import InputError
 from myoperf.geometry import index_from_lps
 from myoperf.phantom.acquire import DOSES, Protocol, acquire, attenuation_map, scanner_from_patient
 from myoperf.phantom.fast import czt_field, image_model, simulate_fast
+from myoperf.phantom.gating import gate_beats, record_of
 from myoperf.phantom.records import Grid, PatientModel, PopulationOptions
 from myoperf.recon import reconstruct
 from myoperf.types import Projections, State, Volume
@@ -177,6 +178,7 @@ def _fast_scan(patient: PatientModel, state: State, rng: np.random.Generator, op
         "method": "image-space model",
         "gates": gates,
         "dose": dose,
+        **record_of(gate_beats(patient.function, gates)),
         "voxel_mm": spacing,
         "image_model": {key: round(value, 4) for key, value in asdict(model).items()},
     }

@@ -94,14 +94,15 @@ def _percent(rng: np.random.Generator, diseased: bool, disease_elsewhere: bool) 
     return float(69.0 * (rng.beta(1.1, 1.8) if disease_elsewhere else rng.beta(0.6, 2.5)))
 
 
-def _lesion(rng: np.random.Generator, vessel: str, percent: float, *, common: float | None) -> Lesion:
+def draw_lesion(rng: np.random.Generator, vessel: str, percent: float, *, common: float | None = None) -> Lesion:
     """Draw a lesion of a given diameter stenosis.
 
     Flow depends on more than the diameter (length, shape, error of reading), so the effective stenosis scatters
-    about it. `common` is the effective stenosis that all vessels of balanced disease share.
+    about it, as widely as measured fractional flow reserve does (Tonino et al. 2010, PMID 20579537). `common` is the
+    effective stenosis that all vessels of balanced disease share.
     """
-    effective = float(np.clip(percent + rng.normal(-5.0, 22.0), 0.0, 100.0)) if percent > 5.0 else percent
-    collateral = float(rng.uniform(0.1, 0.7) if percent > 90.0 else rng.uniform(0.0, 0.25))
+    effective = float(np.clip(percent + rng.normal(3.0, 15.0), 0.0, 100.0)) if percent > 5.0 else percent
+    collateral = float(rng.uniform(0.1, 0.6) if percent > 90.0 else rng.uniform(0.0, 0.2))
     reach = float((1.15, 0.72, 0.48)[rng.choice(3, p=(0.45, 0.35, 0.20))] + rng.normal(0.0, 0.05))
     branch = None
     if rng.random() < 0.15 and vessel in _BRANCHES:
@@ -117,11 +118,13 @@ def _lesions(rng: np.random.Generator, pattern: Pattern) -> tuple[Lesion, ...]:
     left_main = {"LAD", "LCX"} <= set(pattern) and rng.random() < 0.10
     out = []
     if left_main:
-        out.append(_lesion(rng, "LM", float(50.0 + 45.0 * rng.beta(1.2, 2.0)), common=common))
+        out.append(draw_lesion(rng, "LM", float(50.0 + 45.0 * rng.beta(1.2, 2.0)), common=common))
     for vessel in VESSELS:
         # Behind a narrowed left main the vessel itself may be healthy.
         narrowed = vessel in pattern and not (left_main and vessel != "RCA" and rng.random() < 0.5)
-        out.append(_lesion(rng, vessel, _percent(rng, narrowed, bool(pattern)), common=common if narrowed else None))
+        out.append(
+            draw_lesion(rng, vessel, _percent(rng, narrowed, bool(pattern)), common=common if narrowed else None)
+        )
     return tuple(out)
 
 

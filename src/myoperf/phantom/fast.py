@@ -8,9 +8,8 @@ CZT was set by hand against the PhysioNet volumes of patients 1-25 (``benchmarks
 PET carries round values typical of such cameras and is fitted to nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -22,9 +21,10 @@ from myoperf.errors import InputError
 from myoperf.geometry import index_from_lps, rotate_frame
 from myoperf.phantom.acquire import scanner_from_patient
 from myoperf.phantom.anatomy import static_organs
+from myoperf.phantom.gating import gate_beats
 from myoperf.phantom.projector_kernels import attenuation_layers
-from myoperf.phantom.records import Grid, Organs, PatientModel, Tracer
-from myoperf.phantom.voxelise import attenuation, label_volume, ventricle_labels, voxelise
+from myoperf.phantom.records import Grid, PatientModel, Tracer
+from myoperf.phantom.voxelise import attenuation, label_volume, ventricle_labels, voxelise_gates
 from myoperf.types import Float, LVFrame, State, Volume
 
 Kind = Literal["spect", "czt", "pet"]
@@ -137,17 +137,18 @@ def simulate_fast(
     if not 1.0 <= spacing <= 12.0 or min(grid.shape) < 8:
         raise InputError(f"An image needs cubes of 1 to 12 mm and 8 or more a side; got {spacing:g} mm, {grid.shape}.")
     static = static_organs(patient, grid)
-    averaged = voxelise(patient, grid, state=state, gates=8, supersample=2, static=static)
+    beats = gate_beats(patient.function, gates)
+    averaged, gated = voxelise_gates(patient, grid, beats, state=state, static=static)
     darken: NDArray[np.float32] = np.ones((), np.float32)
     if model.attenuated > 0:
         mu = attenuation(patient, grid, organs=averaged)
         darken = half_turn_attenuation(mu, spacing) ** np.float32(model.attenuated)
-    beat: Iterable[Organs] = (averaged,)
-    if gates > 1:
-        each = partial(voxelise, patient, grid, state=state, gates=gates, supersample=2, static=static)
-        beat = (each(gate=gate) for gate in range(gates))
-        model = replace(model, noise=model.noise * float(np.sqrt(gates)))
-    image = np.stack([_degrade(organs.total() * darken, spacing, model, rng)[::-1] for organs in beat])
+    frames = []
+    for organs, share in zip(gated, beats.recorded, strict=True):
+        # A gate holds its share of the counts; the noise is that of all counts in the mean over gates.
+        louder = replace(model, noise=model.noise / float(np.sqrt(share)))
+        frames.append(_degrade(organs.total() * darken, spacing, louder, rng)[::-1] * np.float32(share * gates))
+    image = np.stack(frames)
     if quick_labels:
         labels = ventricle_labels(averaged.occupancy["myocardium"], averaged.lv_cavity)
     else:

@@ -4,12 +4,12 @@ Local frame: origin at the centre of the valve plane, components (anterior, sept
 direction is given by its angle ``theta`` from the apex and ``angle`` about the axis (0 anterior, 90
 septal). The wall lies between two distances, ``inner(theta, angle)`` and ``outer(theta, angle)``, down to
 the valve plane ``apexward = tilt * septal``, which holds the origin: the septum is shorter than the
-lateral wall. Where a cavity loses the share e of its cone in a direction, wall volume is kept, cone by
-cone, exactly::
+lateral wall. Where a cavity loses the share e of its cone in a direction and the wall the share w of its
+volume (blood squeezed out of its vessels)::
 
-    inner'^3 = (1 - e) inner^3        outer'^3 = outer^3 - e inner^3
+    inner'^3 = (1 - e) inner^3        outer'^3 = inner'^3 + (1 - w) (outer^3 - inner^3)
 
-so that the wall thickens as incompressible tissue must, and the ejection fraction is the mean of e
+so that the wall thickens as tissue of that volume must, and the ejection fraction is the mean of e
 weighted with the cones' volumes. Volumes are integrals of ``r^3 / 3`` over directions.
 """
 
@@ -26,6 +26,8 @@ from myoperf.types import Float
 _FINE = (161, 96)
 """Nodes of the mid-wall's tables along the meridian and around."""
 _LEVEL_CENTRES = np.array([0.0, 0.30, 0.585, 0.86])
+_TAPER_FROM = 0.6
+"""Cosine of the angle from the apex beyond which the wall draws in towards the valve."""
 _PAPILLARY = ((0.60, 322.0), (0.60, 215.0))
 """(fraction, angle) of the anterolateral and the posteromedial papillary muscle."""
 
@@ -104,7 +106,8 @@ def _mid_surface(ventricle: Ventricle, theta: Float, angle_deg: Float) -> Float:
     v = ventricle
     radius = v.radius_mm * (1 + v.ellipticity * np.cos(2 * np.deg2rad(angle_deg - v.ellipticity_deg)))
     along, across = np.abs(np.cos(theta)) / v.length_mm, np.sin(theta) / radius
-    return np.asarray((along**v.power + across**v.power) ** (-1.0 / v.power))
+    near_valve = np.clip(1.0 - np.cos(theta) / _TAPER_FROM, 0.0, None)
+    return np.asarray((along**v.power + across**v.power) ** (-1.0 / v.power) * (1.0 - v.taper * near_valve**2))
 
 
 def _bump(fraction: Float, angle_deg: Float, centre: tuple[float, float], widths: tuple[float, float]) -> Float:
@@ -187,14 +190,14 @@ def fraction_of_meridian(ventricle: Ventricle, fraction: ArrayLike, angle_deg: A
     return 0.5 * (low + high)
 
 
-def deform(wall: Wall, ejection: ArrayLike) -> tuple[Float, Float]:
+def deform(wall: Wall, ejection: ArrayLike, wall_loss: ArrayLike = 0.0) -> tuple[Float, Float]:
     """Move the wall: (inner, outer) distances once each cone has ejected the share `ejection`.
 
-    Negative values fill the cavity further. Wall volume is kept in every cone.
+    Negative values fill the cavity further. Every cone of the wall keeps its volume but for the share `wall_loss`.
     """
-    cubed = wall.inner_mm**3
-    out = np.asarray(ejection) * cubed
-    return np.cbrt(cubed - out), np.cbrt(wall.outer_mm**3 - out)
+    inner = (1.0 - np.asarray(ejection)) * wall.inner_mm**3
+    tissue = (1.0 - np.asarray(wall_loss)) * (wall.outer_mm**3 - wall.inner_mm**3)
+    return np.cbrt(inner), np.cbrt(inner + tissue)
 
 
 def solid_angle_weights(ventricle: Ventricle, rings: int = 48, angles: int = 96) -> tuple[Float, Float, Float]:
@@ -213,7 +216,7 @@ def solid_angle_weights(ventricle: Ventricle, rings: int = 48, angles: int = 96)
 
 
 def myocardium_ml(ventricle: Ventricle) -> float:
-    """Integrate the wall's volume, the same at every instant."""
+    """Integrate the wall's volume at end diastole."""
     q, angle, weight = solid_angle_weights(ventricle)
     wall = wall_at(ventricle, q, angle)
     return float((weight * (wall.outer_mm**3 - wall.inner_mm**3)).sum() / 3000.0)

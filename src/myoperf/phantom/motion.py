@@ -14,21 +14,27 @@ from scipy.interpolate import PchipInterpolator
 
 from myoperf.errors import InputError
 from myoperf.phantom.coronary import ischaemia, scar
-from myoperf.phantom.heart import deform, solid_angle_weights, wall_at
+from myoperf.phantom.heart import Wall, deform, solid_angle_weights, wall_at
 from myoperf.phantom.parts import Function, Ventricle
 from myoperf.phantom.records import PatientModel
 from myoperf.types import Float, State
 
 _HARMONICS = 5
 _PHASE_GRID = (64, 96)
+_APEX_HELD = 0.9
+"""Share of the long axis's shortening that the base makes up by descending; the apex moves by the rest."""
 
 
 @lru_cache(maxsize=256)
 def _curve(systole: float) -> tuple[Float, Float]:
-    """Return Fourier coefficients (cos, sin) of the curve of contraction: ejection, fast filling, diastasis, kick."""
+    """Return Fourier coefficients (cos, sin) of the curve of contraction.
+
+    Ejection; the valves' closed time before filling; fast filling, diastasis and the atrium's kick.
+    """
     rest = 1.0 - systole
-    knots = np.array([0.0, 0.04, 0.5 * systole, systole, systole + 0.3 * rest, systole + 0.7 * rest, 0.93, 1.0])
-    level = np.array([0.0, 0.01, 0.62, 1.0, 0.38, 0.26, 0.02, 0.0])
+    share = np.array([0.0, 0.08, 0.33, 0.7])  # of diastole
+    knots = np.array([0.0, 0.04, 0.5 * systole, *(systole + share * rest), 0.93, 1.0])
+    level = np.array([0.0, 0.01, 0.62, 1.0, 0.97, 0.38, 0.26, 0.02, 0.0])
     time = np.arange(512) / 512.0
     spectrum = np.fft.rfft(PchipInterpolator(knots, level)(time)) / 512.0
     cos, sin = 2 * spectrum.real[: _HARMONICS + 1], -2 * spectrum.imag[: _HARMONICS + 1]
@@ -57,9 +63,9 @@ def contraction(time: ArrayLike, systole: float) -> Float:
 
 
 def gate_times(gates: int) -> Float:
-    """Return the middle of each gate, in cycles after end diastole.
+    """Return the middle of each of n equal parts of the beat, in cycles after end diastole.
 
-    The first gate is centred half a gate after the R wave, as in an acquisition gated forward.
+    Gates of an acquisition are averages over their time: see `myoperf.phantom.gating`.
     """
     if gates < 1:
         raise InputError(f"A study has at least one gate; got {gates}.")
@@ -116,6 +122,15 @@ def local_ejection(patient: PatientModel, state: State, time: float, fraction: A
     return np.asarray((1.0 + dilation) * peak * curve - dilation)
 
 
+def moved_surfaces(
+    patient: PatientModel, state: State, time: float, wall: Wall, angle: ArrayLike
+) -> tuple[Float, Float]:
+    """Return the (inner, outer) distances of the wall at a time (cycles), before the ventricle moves as a whole."""
+    ejected = local_ejection(patient, state, time, wall.fraction, angle)
+    fn = patient.function
+    return deform(wall, ejected, fn.wall_loss * np.clip(ejected / fn.ejection, 0.0, 1.0))
+
+
 @dataclass(frozen=True)
 class Pose:
     """How the ventricle as a whole is moved at an instant.
@@ -141,8 +156,8 @@ def pose_at(patient: PatientModel, state: State, time: float) -> Pose:
     beat = float(contraction(time, fn.systole))
     stretch = 1.0 + (fn.stretch - 1.0) * beat
     tip = wall_at(patient.ventricle, np.zeros(1), np.zeros(1))
-    _, outer = deform(tip, local_ejection(patient, state, time, np.zeros(1), np.zeros(1)))
-    shift = 0.85 * float(tip.outer_mm[0] - stretch * outer[0])
+    _, outer = moved_surfaces(patient, state, time, tip, np.zeros(1))
+    shift = _APEX_HELD * float(tip.outer_mm[0] - stretch * outer[0])
     return Pose(stretch, shift, np.deg2rad(fn.twist_deg) * beat)
 
 
@@ -171,8 +186,3 @@ def volumes(patient: PatientModel, state: State, times: ArrayLike) -> Float:
         even, odd = cos[k] * lag_cos - sin[k] * lag_sin, cos[k] * lag_sin + sin[k] * lag_cos
         out -= even * np.cos(2 * np.pi * k * when) + odd * np.sin(2 * np.pi * k * when)
     return np.asarray(out)
-
-
-def volume_curve(patient: PatientModel, state: State, gates: int) -> Float:
-    """Return the cavity's volume in ml at the middle of each gate, shape (gates,)."""
-    return volumes(patient, state, gate_times(gates))

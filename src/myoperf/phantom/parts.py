@@ -89,7 +89,7 @@ class Ventricle:
 
     The distance of the mid-wall from the centre of the valve plane is
     ``((cos t / length)^p + (sin t / radius)^p)^(-1/p)`` in the direction that makes the angle t with
-    the apex. See `myoperf.phantom.heart`.
+    the apex, drawn in towards the valve by `taper`. See `myoperf.phantom.heart`.
 
     Attributes
     ----------
@@ -106,6 +106,8 @@ class Ventricle:
         Shape (17,): nominal thickness in the middle of each segment.
     papillary_mm
         Height of the two papillary swellings into the cavity, along the rays.
+    taper
+        Relative loss of the radius at the valve plane against the ellipsoid; the wall is then widest above it.
     bulge_mm, bulge_fraction, bulge_angle_deg, bulge_width
         An aneurysm: outward bulge of the mid-wall about a place; width in fractions of the wall's length.
     """
@@ -118,6 +120,7 @@ class Ventricle:
     valve_tilt: float
     wall_mm: tuple[float, ...]
     papillary_mm: float
+    taper: float = 0.0
     bulge_mm: float = 0.0
     bulge_fraction: float = 0.1
     bulge_angle_deg: float = 0.0
@@ -148,6 +151,10 @@ class Function:
         Relative growth of the cavity, and loss of ejection, after stress.
     heart_rate_bpm
         At rest, during acquisition.
+    beat_spread
+        Standard deviation of the R-R intervals about their running mean, relative to it.
+    wall_loss
+        Share of the wall's volume that leaves it at end systole (blood squeezed from its vessels).
     """
 
     ejection: float
@@ -161,6 +168,8 @@ class Function:
     stress_dilation: float
     stress_stunning: float
     heart_rate_bpm: float
+    beat_spread: float = 0.0
+    wall_loss: float = 0.0
 
 
 @dataclass(frozen=True)

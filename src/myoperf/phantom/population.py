@@ -1,10 +1,10 @@
 """Draw patients: clinical facts, the disease that follows from them, the heart and function that follow from it.
 
 Clinical distributions: the table of Hajianfar et al. 2025 (doi:10.1007/s00259-025-07145-x).
-Left ventricle: means and spreads set by hand within the ranges
-of the wall masks of the PhysioNet set (Calixto et al., doi:10.13026/ce2z-dw74, CC BY 4.0; radius of the
-middle of the wall 20-29 mm, extent 76-104 mm). Those masks outline time-averaged, blurred images: here
-walls are thinner and the end-diastolic radius larger.
+Left ventricle: shapes and motion such that volumes, mass and thickness are those of magnetic resonance imaging
+(Kawel-Boehm et al. 2015, in PMC7758747; Petersen et al. 2017, doi:10.1186/s12968-017-0327-9; Kawel et al. 2012,
+PMC3412148). What a SPECT program reads of them is smaller: its cavity ends inside the blurred wall.
+``benchmarks/population.py`` holds the population against published values.
 """
 
 from functools import lru_cache
@@ -22,6 +22,12 @@ from myoperf.phantom.torso import draw_torso, draw_uptake, place_heart
 
 _STRESSORS: tuple[Stressor, ...] = ("exercise", "dipyridamole", "dobutamine")
 _AGE, _AGE_SD = 59.9, 11.6
+_BODY = {"M": 1.7225 * np.sqrt(84.5), "F": 1.5925 * np.sqrt(75.7)}
+"""Mean body size, height (m) times the root of weight (kg), that the mean hearts belong to."""
+_CARDIOMYOPATHY = 0.008
+"""Share with asymmetric hypertrophy of the septum."""
+_SINUS_SPREAD = 0.022
+"""Median standard deviation of R-R intervals about their running mean, relative to it (assumed; see docs)."""
 _DIABETES, _HYPERTENSION = 0.24, 0.59
 
 
@@ -76,32 +82,35 @@ def _rank(score: float, share: float) -> float:
 def draw_ventricle(rng: np.random.Generator, clinical: Clinical, coronary: Coronary, normal: bool) -> Ventricle:
     """Draw the shape: normal, small, hypertrophied, dilated or aneurysmal."""
     male = clinical.sex == "M"
-    size = np.clip(np.sqrt(clinical.height_m * np.sqrt(clinical.weight_kg) / (1.72 * 9.2)), 0.9, 1.12)
-    radius = rng.normal(28.8 if male else 26.2, 2.6) * size
-    length = rng.normal(86.0 if male else 79.0, 5.0) * size
-    wall = rng.normal(9.4 if male else 8.6, 0.9)
+    size = np.clip((clinical.height_m * np.sqrt(clinical.weight_kg) / _BODY[clinical.sex]) ** 0.35, 0.9, 1.12)
+    radius = rng.normal(32.1 if male else 30.3, 1.6) * size
+    length = rng.normal(94.0 if male else 87.0, 4.5) * size
+    wall = (6.5 if male else 5.35) * float(np.exp(rng.normal(0.0, 0.12))) * size
     scars = sum(i.severity * i.half_fraction for i in coronary.infarcts)
+    septum = 1.0
     kind = rng.random()
     dilate = (0.06 + 0.5 * min(scars, 0.6)) if not normal else 0.0
     if kind < dilate:
-        radius, length, wall = radius * rng.uniform(1.15, 1.5), length * rng.uniform(1.05, 1.18), wall * 0.92
-    elif not normal and kind > 1 - (0.14 if clinical.hypertension else 0.04):
-        wall, radius = wall + rng.uniform(2.5, 6.5), radius * rng.uniform(0.95, 1.04)
+        radius, length = radius * rng.uniform(1.12, 1.45), length * rng.uniform(1.05, 1.18)
+    elif not normal and kind > 1 - (0.20 if clinical.hypertension else 0.05):
+        wall, radius = wall * rng.uniform(1.35, 1.9), radius * rng.uniform(0.92, 1.02)
+    elif not normal and kind < dilate + _CARDIOMYOPATHY:
+        wall, septum, radius = wall * rng.uniform(1.3, 1.6), rng.uniform(1.5, 2.2), radius * rng.uniform(0.86, 0.98)
     elif 0.5 < kind < 0.55:
         radius, length = radius * rng.uniform(0.82, 0.92), length * rng.uniform(0.85, 0.93)
-    radius, length = float(np.clip(radius, 17.5, 42.0)), float(np.clip(length, 62.0, 115.0))
-    wall = float(np.clip(wall, 6.5, min(17.0, 0.75 * radius)))
+    radius, length = float(np.clip(radius, 20.0, 46.0)), float(np.clip(length, 66.0, 125.0))
     anterior = [i for i in coronary.infarcts if i.vessel == "LAD" and i.severity > 0.7 and i.half_fraction > 0.2]
     bulge = float(rng.uniform(4.0, 11.0)) if anterior and rng.random() < 0.35 else 0.0
     return Ventricle(
         length_mm=length,
         radius_mm=radius,
-        power=float(np.clip(rng.normal(2.2, 0.15), 1.9, 2.7)),
+        power=float(np.clip(rng.normal(2.25, 0.15), 1.9, 2.8)),
         ellipticity=float(np.clip(abs(rng.normal(0.0, 0.035)), 0.0, 0.1)),
         ellipticity_deg=float(rng.uniform(0.0, 180.0)),
         valve_tilt=float(np.clip(rng.normal(0.22, 0.07), 0.05, 0.42)),
-        wall_mm=_wall_of_segments(rng, wall, coronary),
-        papillary_mm=float(rng.uniform(1.0, 4.5)),
+        wall_mm=_wall_of_segments(rng, float(np.clip(wall, 3.6, 14.0)), septum, coronary),
+        papillary_mm=float(rng.uniform(1.5, 4.5)),
+        taper=float(np.clip(rng.normal(0.08, 0.04), 0.0, 0.2)),
         bulge_mm=bulge,
         bulge_fraction=anterior[0].fraction if bulge else 0.1,
         bulge_angle_deg=anterior[0].angle_deg if bulge else 0.0,
@@ -109,12 +118,16 @@ def draw_ventricle(rng: np.random.Generator, clinical: Clinical, coronary: Coron
     )
 
 
-def _wall_of_segments(rng: np.random.Generator, wall: float, coronary: Coronary) -> tuple[float, ...]:
-    """Draw 17 thicknesses: the apex thin, old transmural scars thinned."""
-    from_base = np.concatenate([np.full(6, 0.99), np.full(6, 1.03), np.full(4, 0.93), [0.72]])
-    septal = np.zeros(17)
-    septal[[1, 2, 7, 8, 13]] = 0.03
-    out = wall * (from_base + septal) * (1.0 + 0.035 * rng.normal(size=17))
+def _wall_of_segments(rng: np.random.Generator, wall: float, septum: float, coronary: Coronary) -> tuple[float, ...]:
+    """Draw 17 thicknesses from that of the mid-cavity: base and septum thicker, apex thin, old scars thinned.
+
+    `septum` multiplies the septum's thickness (1: normal; asymmetric hypertrophy more).
+    """
+    from_base = np.concatenate([np.full(6, 1.12), np.full(6, 0.98), np.full(4, 0.88), [0.55]])
+    from_base[[1, 2]] *= 1.12
+    from_base[[7, 8]] *= 1.05
+    from_base[[1, 2, 7, 8, 13]] *= septum
+    out = wall * from_base * (1.0 + 0.035 * rng.normal(size=17))
     heights = np.concatenate([np.full(6, 0.86), np.full(6, 0.585), np.full(4, 0.30), [0.0]])
     around = np.concatenate([np.arange(6) * 60.0, np.arange(6) * 60.0, np.arange(4) * 90.0, [0.0]])
     for scar in coronary.infarcts:
@@ -125,36 +138,42 @@ def _wall_of_segments(rng: np.random.Generator, wall: float, coronary: Coronary)
             - 0.5 * (turn * girth / scar.half_angle_deg) ** 2
         )
         out *= 1.0 - 0.3 * scar.severity * scar.epicardial_share * near
-    return tuple(float(x) for x in np.clip(out, 3.5, 20.0))
+    return tuple(float(x) for x in np.clip(out, 2.0, 28.0))
 
 
 def draw_function(
     rng: np.random.Generator, ventricle: Ventricle, coronary: Coronary, clinical: Clinical, normal: bool
 ) -> Function:
     """Draw the beat: weaker in large hearts, dyssynchronous in some."""
-    ejection = rng.normal(0.66 if clinical.sex == "M" else 0.70, 0.05)
-    if ventricle.radius_mm > 33.0 and not normal:
+    ejection = rng.normal(0.63 if clinical.sex == "M" else 0.65, 0.05)
+    dilated = ventricle.radius_mm > 38.0 and not normal
+    if dilated:
         ejection *= rng.uniform(0.4, 0.75)
     elif not normal and rng.random() < 0.06:
         ejection *= rng.uniform(0.5, 0.85)
-    dyssynchronous = not normal and rng.random() < (0.2 if ventricle.radius_mm > 33.0 else 0.05)
+    dyssynchronous = not normal and rng.random() < (0.2 if dilated else 0.05)
     median = 26.0 if dyssynchronous else 10.0 if coronary.infarcts else 6.5
     pattern = rng.normal(0.0, 0.5, size=5)
     if dyssynchronous:
         pattern[1] -= 2.0  # the septum first, the lateral wall late: left bundle branch block
+    # Small variation of the sinus rhythm; one patient in sixteen has an irregular one.
+    irregular = not normal and rng.random() < 0.06
+    spread = rng.uniform(0.08, 0.22) if irregular else _SINUS_SPREAD * np.exp(rng.normal(0.0, 0.4))
     narrowed = sum(lesion.effective_percent > 70.0 for lesion in coronary.lesions)
     return Function(
         ejection=float(np.clip(ejection, 0.18, 0.80)),
         apex_gain=float(rng.normal(0.03, 0.03)),
         septal_gain=float(rng.normal(-0.06, 0.04)),
         systole=float(np.clip(rng.normal(0.36, 0.03), 0.28, 0.46)),
-        stretch=float(np.clip(rng.normal(1.05, 0.015), 1.0, 1.09)),
+        stretch=float(np.clip(rng.normal(1.10, 0.015), 1.05, 1.15)),
         twist_deg=float(np.clip(rng.normal(11.0, 3.0), 2.0, 20.0)),
         phase_sd_deg=float(np.clip(median * np.exp(rng.normal(0.0, 0.35)), 2.0, 65.0)),
         phase_pattern=(pattern[0], pattern[1], pattern[2], pattern[3], pattern[4]),
-        stress_dilation=float(np.clip(rng.normal(0.0, 0.015) + 0.05 * narrowed * rng.random(), -0.03, 0.25)),
+        stress_dilation=float(np.clip(rng.normal(0.02, 0.06) + 0.08 * narrowed * rng.random(), -0.12, 0.40)),
         stress_stunning=float(0.0 if normal else rng.uniform(0.0, 0.35)),
         heart_rate_bpm=float(np.clip(rng.normal(69.0, 10.0), 45.0, 110.0)),
+        beat_spread=float(np.clip(spread, 0.008, 0.25)),
+        wall_loss=float(np.clip(rng.normal(0.05, 0.02), 0.0, 0.10)),
     )
 
 

@@ -6,11 +6,12 @@ How the package is laid out, arrows downwards::
     population   draw_patient(rng, options) -> PatientModel
     truth        truth(patient) -> Truth; truth_polar(patient, state, rings, angles)
     labels       ICA and expert labels, reader noise
-    voxelise     voxelise(patient, grid, state=, gate=, gates=) -> Organs
+    voxelise     voxelise(patient, grid, state=, gate=, gates=) -> Organs, each gate an average over its time
                  attenuation(patient, grid) -> attenuation map, 1/mm
                  label_volume(patient, grid, state) -> uint8
     anatomy      torso organs as closed-form solids; static_organs(patient, grid)
     coronary     territories, lesions, flow, tracer uptake on (fraction, angle, depth)
+    gating       gates and beats of unequal length: which instants each gate sees, and for how long
     motion       the beat: regional ejection, phase, twist, volume curves
     heart        the ventricle's surfaces, wall coordinates, exact volumes
     pose         LVFrame from the Euler angles of Ni et al. 2023; draws of pose and place
@@ -35,6 +36,13 @@ from numpy.typing import NDArray
 from myoperf.errors import GeometryError, InputError
 from myoperf.phantom.parts import Clinical, Coronary, Function, Reader, Torso, Vector, Ventricle
 from myoperf.types import Float, LVFrame, State
+
+SIMULATOR_VERSION = 2
+"""Raised whenever the simulated patients become others; in truth files, cards of models and names of normal limits.
+
+1 (where none is stated): hearts of the volumes that SPECT programs read, gates as instants. 2: hearts of the volumes
+and walls of magnetic resonance imaging, gates averaged over their time, beats of unequal length.
+"""
 
 Tracer = Literal["Tc-99m", "N-13", "Rb-82"]
 
@@ -225,7 +233,7 @@ class Truth:
     ----------
     segments_percent, defect_extent_percent, edv_ml, esv_ml, lvef_percent, phase_sd_deg, phase_bandwidth_deg
         State -> value. Volumes are those of the continuous beat; a gated study of n gates sees
-        `myoperf.phantom.motion.volume_curve`.
+        `myoperf.phantom.gating.volume_curve`.
     segment_phase_deg, segment_ejection, segment_thickening_percent, segment_motion_mm
         State -> shape (17,).
     ica, expert

@@ -6,9 +6,9 @@ import numpy as np
 
 from myoperf.errors import InputError
 from myoperf.phantom.coronary import healthy_pattern, perfusion
-from myoperf.phantom.heart import Wall, deform, fraction_of_meridian, myocardium_ml, wall_at
+from myoperf.phantom.heart import Wall, fraction_of_meridian, myocardium_ml, wall_at
 from myoperf.phantom.labels import expert_labels, expert_scores, ica_labels, stenosis_percent
-from myoperf.phantom.motion import local_ejection, phase_deg, reference_ejection, volumes
+from myoperf.phantom.motion import moved_surfaces, phase_deg, reference_ejection, volumes
 from myoperf.phantom.parts import Ventricle
 from myoperf.phantom.records import PatientModel, Truth
 from myoperf.segments import segment_means
@@ -65,8 +65,7 @@ def _thickening(patient: PatientModel, state: State) -> tuple[Float, Float]:
     curve = volumes(patient, state, times)
     wall = _polar_wall(patient.ventricle)
     full, empty = (
-        deform(wall, local_ejection(patient, state, float(times[i]), wall.fraction, angle))
-        for i in (curve.argmax(), curve.argmin())
+        moved_surfaces(patient, state, float(times[i]), wall, angle) for i in (curve.argmax(), curve.argmin())
     )
     thickening = 100.0 * ((empty[1] - empty[0]) / (full[1] - full[0]) - 1.0)
     return segment_means(thickening), segment_means(full[0] - empty[0])

@@ -4,31 +4,25 @@ Every voxel near a wall is sampled at several points (`supersample` per axis), e
 the tables of that instant's surfaces, so that volumes agree with the closed form to a fraction of a percent.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from myoperf.geometry import transform_points
-from myoperf.kernels import kernel
 from myoperf.phantom.anatomy import attenuation_of, static_organs
 from myoperf.phantom.coronary import perfusion
-from myoperf.phantom.heart import Wall, deform, end_of_wall, wall_at
-from myoperf.phantom.motion import contraction, gate_times, local_ejection, pose_at
+from myoperf.phantom.gating import Gating, gate_beats
+from myoperf.phantom.heart import Wall, end_of_wall, wall_at
+from myoperf.phantom.heart_kernels import add_instant
+from myoperf.phantom.motion import contraction, gate_times, moved_surfaces, pose_at
 from myoperf.phantom.records import ORGANS, Grid, Organs, PatientModel
 from myoperf.types import BLOOD_POOL, MYOCARDIUM, Float, Float32, State
 
 _TABLE = (49, 96)
 """Nodes of the surfaces' tables along the meridian and around."""
-
-_RIGHT_WALL_MM = 3.5
-"""Thickness of the right ventricle's free wall."""
-
-_NOTHING, _WALL, _CAVITY, _OTHER_BLOOD, _RIGHT_WALL = range(5)
-"""What the kernels tell apart: nothing of the heart; wall and cavity of the left ventricle; blood of the other
-chambers; free wall of the right ventricle."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,164 +82,6 @@ def _chambers(patient: PatientModel, time: float) -> Float:
     )
 
 
-@kernel(fastmath=True)
-def _in_ellipsoid(anterior: float, septal: float, apexward: float, ellipsoid: Any, wall_mm: float) -> bool:
-    """Tell whether a point lies in an ellipsoid (see `_chambers`) whose semi-axes are shortened by a wall."""
-    x = (anterior - ellipsoid[0]) / (ellipsoid[3] - wall_mm)
-    y = (septal - ellipsoid[1]) / (ellipsoid[4] - wall_mm)
-    z = (apexward - ellipsoid[2]) / (ellipsoid[5] - wall_mm)
-    return bool(x * x + y * y + z * z < 1.0)
-
-
-@kernel(fastmath=True)
-def _interpolate(table: Any, row: int, column: int, next_column: int, weights: Any) -> float:
-    """Interpolate a table bilinearly; weights of (row, column), (row, next), (row + 1, column), (row + 1, next)."""
-    return float(
-        weights[0] * table[row, column]
-        + weights[1] * table[row, next_column]
-        + weights[2] * table[row + 1, column]
-        + weights[3] * table[row + 1, next_column]
-    )
-
-
-@kernel(fastmath=True)
-def _classify(
-    anterior: float, septal: float, apexward: float, motion: Any, end_rad: Any, tables: Any, chambers: Any
-) -> tuple[int, float]:
-    """Classify a point of the local frame: what it belongs to, and the relative uptake where that is wall.
-
-    The wall is tabulated before the ventricle moves as a whole, so the point is moved back instead: shift and
-    stretch of the axis first (across, the root of the stretch: volume is kept), then the twist, which falls from
-    the apex to nothing at the base.
-
-    Parameters
-    ----------
-    motion
-        (stretch, shift in mm, twist in radians) of `motion.Pose`, and the slope of the valve plane.
-    end_rad
-        Shape (angles,): angle from the apex at which the wall ends at the valve plane.
-    tables
-        Shape (4, nodes, angles), by share of the meridian (0 apex, 1 valve plane) and angle around the axis: distance
-        in mm of the inner and of the outer surface from the centre of the valve plane, relative uptake at both.
-    chambers
-        Shape (4, 6), see `_chambers`.
-    """
-    stretch, shift, twist, tilt = motion[0], motion[1], motion[2], motion[3]
-    along = (apexward - shift) / stretch
-    across = np.sqrt(stretch)
-    to_anterior, to_septal = anterior * across, septal * across
-    # 45 mm below the valve plane there is no wall left whatever its tilt: skip the tables.
-    if along > tilt * to_septal - 45.0:
-        radius = np.hypot(to_anterior, to_septal)
-        from_apex = np.arctan2(radius, along)
-        distance = np.hypot(radius, along)
-        cosine = along / max(distance, 1e-9)
-        angle = np.arctan2(to_septal, to_anterior) - twist * cosine * cosine
-        rows, columns = tables.shape[1:]
-        place = angle * (columns / (2.0 * np.pi))
-        place -= columns * np.floor(place / columns)
-        column = min(int(place), columns - 1)
-        right, after = place - column, (column + 1) % columns
-        share = from_apex / (end_rad[column] * (1.0 - right) + end_rad[after] * right)
-        if share <= 1.0:
-            height = share * (rows - 1)
-            row = min(int(height), rows - 2)
-            up = height - row
-            weights = ((1 - up) * (1 - right), (1 - up) * right, up * (1 - right), up * right)
-            near = _interpolate(tables[0], row, column, after, weights)
-            if distance < near:
-                return _CAVITY, 0.0
-            far = _interpolate(tables[1], row, column, after, weights)
-            if distance < far:
-                # Uptake is linear in depth between the two surfaces, as `coronary.perfusion` states it.
-                depth = (distance - near) / (far - near)
-                low = _interpolate(tables[2], row, column, after, weights)
-                high = _interpolate(tables[3], row, column, after, weights)
-                return _WALL, low * (1.0 - depth) + high * depth
-    # The other chambers follow the valve plane by half its motion.
-    behind = apexward - 0.5 * shift
-    if behind > -4.0:
-        if _in_ellipsoid(anterior, septal, behind, chambers[0], 0.0):
-            inside = _in_ellipsoid(anterior, septal, behind, chambers[0], _RIGHT_WALL_MM)
-            return (_OTHER_BLOOD, 0.0) if inside else (_RIGHT_WALL, 0.0)
-        return _NOTHING, 0.0
-    for chamber in range(1, 4):
-        if _in_ellipsoid(anterior, septal, behind, chambers[chamber], 0.0):
-            return _OTHER_BLOOD, 0.0
-    return _NOTHING, 0.0
-
-
-@kernel(fastmath=True)
-def _classify_index(
-    i: float, j: float, k: float, local_from_index: Any, motion: Any, end_rad: Any, tables: Any, chambers: Any
-) -> tuple[int, float]:
-    """Classify a point given by its (plane, row, column), which need not be whole; see `_classify`."""
-    m = local_from_index
-    anterior = m[0, 0] * i + m[0, 1] * j + m[0, 2] * k + m[0, 3]
-    septal = m[1, 0] * i + m[1, 1] * j + m[1, 2] * k + m[1, 3]
-    apexward = m[2, 0] * i + m[2, 1] * j + m[2, 2] * k + m[2, 3]
-    return _classify(anterior, septal, apexward, motion, end_rad, tables, chambers)
-
-
-@kernel(fastmath=True, nogil=True)
-def _corner_kinds(shape: Any, local_from_index: Any, motion: Any, end_rad: Any, tables: Any, chambers: Any) -> Any:
-    """Classify the corners of all voxels, uint8 (planes + 1, rows + 1, columns + 1)."""
-    kinds = np.empty((shape[0] + 1, shape[1] + 1, shape[2] + 1), dtype=np.uint8)
-    for i in range(kinds.shape[0]):
-        for j in range(kinds.shape[1]):
-            for k in range(kinds.shape[2]):
-                kinds[i, j, k] = _classify_index(
-                    i - 0.5, j - 0.5, k - 0.5, local_from_index, motion, end_rad, tables, chambers
-                )[0]
-    return kinds
-
-
-@kernel(fastmath=True)
-def _add_point(voxel: Any, kind: int, uptake: float, part: float) -> None:
-    """Add a share of one voxel to what it holds: (wall, wall's uptake, cavity, all blood, right ventricle's wall)."""
-    if kind == _WALL:
-        voxel[0] += part
-        voxel[1] += part * uptake
-    elif kind == _CAVITY:
-        voxel[2] += part
-        voxel[3] += part
-    elif kind == _OTHER_BLOOD:
-        voxel[3] += part
-    elif kind == _RIGHT_WALL:
-        voxel[4] += part
-
-
-@kernel(fastmath=True, nogil=True)
-def _add_instant(
-    out: Any, weight: float, points: int, local_from_index: Any, motion: Any, end_rad: Any, tables: Any, chambers: Any
-) -> None:
-    """Add the heart at one instant, by its weight in the average, to `out` (5, planes, rows, columns).
-
-    Most voxels lie wholly inside one tissue: their corners and their centre agree, and that one look is enough.
-    Voxels that hold an edge are the mean of points^3 looks, which keeps volumes exact to a fraction of a percent.
-    """
-    corners = _corner_kinds(out.shape[1:], local_from_index, motion, end_rad, tables, chambers)
-    for i in range(out.shape[1]):
-        for j in range(out.shape[2]):
-            for k in range(out.shape[3]):
-                first, alike = corners[i, j, k], True
-                for corner in range(1, 8):
-                    alike = alike and corners[i + (corner & 1), j + (corner >> 1 & 1), k + (corner >> 2)] == first
-                if alike:
-                    kind, uptake = _classify_index(
-                        float(i), float(j), float(k), local_from_index, motion, end_rad, tables, chambers
-                    )
-                    if kind == first or points == 1:
-                        _add_point(out[:, i, j, k], kind, uptake, weight)
-                        continue
-                for point in range(points**3):
-                    p = i + (point % points + 0.5) / points - 0.5
-                    q = j + (point // points % points + 0.5) / points - 0.5
-                    r = k + (point // (points * points) + 0.5) / points - 0.5
-                    kind, uptake = _classify_index(p, q, r, local_from_index, motion, end_rad, tables, chambers)
-                    _add_point(out[:, i, j, k], kind, uptake, weight / points**3)
-
-
 def _local_from_index(patient: PatientModel, grid: Grid) -> Float:
     """Return the (4, 4) map from voxel index to (anterior, septal, apexward, 1) about the valve plane's centre."""
     frame = patient.frame
@@ -270,31 +106,65 @@ def heart_window(patient: PatientModel, grid: Grid) -> tuple[slice, slice, slice
     return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1])), slice(int(low[2]), int(high[2]))
 
 
-def heart_box(patient: PatientModel, grid: Grid, *, state: State, times: Float, supersample: int = 3) -> HeartBox:
-    """Voxelise the heart alone, averaged over instants.
+def heart_boxes(
+    patient: PatientModel, grid: Grid, *, state: State, times: Float, weights: Float, supersample: int = 3
+) -> tuple[HeartBox, ...]:
+    """Voxelise the heart alone, as several averages over the same instants.
 
     Parameters
     ----------
     times
-        Shape (n,), in cycles after end diastole; one instant, or several to average.
+        Shape (n,), in cycles after end diastole.
+    weights
+        Shape (averages, n): the share of each instant in each average; rows sum to 1.
     supersample
         Points per axis in voxels that hold an edge.
     """
     window = heart_window(patient, grid)
-    out = np.zeros((5, *(max(part.stop - part.start, 0) for part in window)), dtype=np.float32)
+    shape = (5, *(max(part.stop - part.start, 0) for part in window))
+    out = np.zeros((len(weights), *shape), dtype=np.float32)
     local = _local_from_index(patient, grid)
     local[:3, 3] += local[:3, :3] @ np.array([part.start for part in window])
     wall, angle = _reference_tables(patient)
     uptake = _uptake_tables(patient, state)
     end = np.ascontiguousarray(end_of_wall(patient.ventricle, angle[0]))
-    weight = 1.0 / np.size(times)
-    for time in np.atleast_1d(times):
-        surfaces = deform(wall, local_ejection(patient, state, float(time), wall.fraction, angle))
+    for time, shares in zip(np.atleast_1d(times), np.transpose(weights), strict=True):
+        surfaces = moved_surfaces(patient, state, float(time), wall, angle)
         pose = pose_at(patient, state, float(time))
         motion = np.array([pose.stretch, pose.shift_mm, pose.twist_rad, patient.ventricle.valve_tilt])
         tables = np.stack([*surfaces, *uptake])
-        _add_instant(out, weight, supersample, local, motion, end, tables, _chambers(patient, float(time)))
-    return HeartBox(window, *(np.ascontiguousarray(part) for part in out))
+        instant = np.zeros(shape, dtype=np.float32)
+        add_instant(instant, 1.0, supersample, local, motion, end, tables, _chambers(patient, float(time)))
+        for average, share in zip(out, shares, strict=True):
+            if share > 0:
+                average += np.float32(share) * instant
+    return tuple(HeartBox(window, *average) for average in out)
+
+
+def heart_box(patient: PatientModel, grid: Grid, *, state: State, times: Float, supersample: int = 3) -> HeartBox:
+    """Voxelise the heart alone, averaged over instants: `times` of shape (n,), in cycles after end diastole."""
+    even = np.full((1, np.size(times)), 1.0 / np.size(times))
+    return heart_boxes(patient, grid, state=state, times=times, weights=even, supersample=supersample)[0]
+
+
+def place_heart_box(
+    patient: PatientModel, grid: Grid, heart: HeartBox, *, state: State, static: dict[str, Float32]
+) -> Organs:
+    """Put a voxelised heart into the organs about it, `static_organs` of the same grid."""
+    occupancy = {
+        organ: np.zeros(grid.shape, np.float32) if organ not in static else static[organ].copy() for organ in ORGANS
+    }
+    free = np.clip(1.0 - heart.myocardium - heart.blood - heart.right_ventricle, 0.0, 1.0)
+    window = heart.window
+    bowel = static["bowel_uptake"].copy()
+    for share in (*(occupancy[organ] for organ in static if organ != "bowel_uptake"), bowel):
+        share[window] *= free
+    occupancy["blood"][window] += heart.blood
+    occupancy["myocardium"][window] = heart.myocardium
+    occupancy["right_ventricle"][window] = heart.right_ventricle
+    uptake, cavity = np.zeros(grid.shape, np.float32), np.zeros(grid.shape, np.float32)
+    uptake[window], cavity[window] = heart.myocardium_uptake, heart.cavity
+    return Organs(grid, state, occupancy, uptake, bowel, cavity, patient.uptake[state])
 
 
 def voxelise(
@@ -307,14 +177,15 @@ def voxelise(
     supersample: int = 3,
     static: dict[str, Float32] | None = None,
 ) -> Organs:
-    """Put the patient on a grid at one gate, or averaged over the beat.
+    """Put the patient on a grid, averaged over one gate or over the beat.
 
     Parameters
     ----------
     state
         Stress and rest differ in uptake, in stunning and in dilation.
     gate
-        0 to `gates` - 1, or None for the time average of all gates (what an ungated study sees).
+        0 to `gates` - 1: the average over that gate's time (see `myoperf.phantom.gating`). None: the mean over
+        the beat at `gates` instants, what an ungated study sees.
     supersample
         Points per axis in voxels that hold an edge of the heart: 3 is exact to about 0.2 %; 2 is fast.
     static
@@ -325,22 +196,36 @@ def voxelise(
     Organs, whose occupancies sum to at most 1 in every voxel.
     """
     base = static_organs(patient, grid) if static is None else static
-    times = gate_times(gates) if gate is None else gate_times(gates)[gate : gate + 1]
-    heart = heart_box(patient, grid, state=state, times=times, supersample=supersample)
-    occupancy = {
-        organ: np.zeros(grid.shape, np.float32) if organ not in base else base[organ].copy() for organ in ORGANS
-    }
-    free = np.clip(1.0 - heart.myocardium - heart.blood - heart.right_ventricle, 0.0, 1.0)
-    window = heart.window
-    bowel = base["bowel_uptake"].copy()
-    for share in (*(occupancy[organ] for organ in base if organ != "bowel_uptake"), bowel):
-        share[window] *= free
-    occupancy["blood"][window] += heart.blood
-    occupancy["myocardium"][window] = heart.myocardium
-    occupancy["right_ventricle"][window] = heart.right_ventricle
-    uptake, cavity = np.zeros(grid.shape, np.float32), np.zeros(grid.shape, np.float32)
-    uptake[window], cavity[window] = heart.myocardium_uptake, heart.cavity
-    return Organs(grid, state, occupancy, uptake, bowel, cavity, patient.uptake[state])
+    if gate is None:
+        heart = heart_box(patient, grid, state=state, times=gate_times(gates), supersample=supersample)
+    else:
+        beats = gate_beats(patient.function, gates)
+        seen = np.flatnonzero(beats.weights[gate])
+        times, weights = beats.times[seen], beats.weights[gate : gate + 1, seen]
+        (heart,) = heart_boxes(patient, grid, state=state, times=times, weights=weights, supersample=supersample)
+    return place_heart_box(patient, grid, heart, state=state, static=base)
+
+
+def voxelise_gates(
+    patient: PatientModel,
+    grid: Grid,
+    beats: Gating,
+    *,
+    state: State,
+    supersample: int = 2,
+    static: dict[str, Float32] | None = None,
+) -> tuple[Organs, Iterator[Organs]]:
+    """Put the patient on a grid as a gated study sees it: each instant of the beat is voxelised once for all gates.
+
+    Returns
+    -------
+    The sum over gates, as recorded, and the gates, each averaged over its time.
+    """
+    base = static_organs(patient, grid) if static is None else static
+    weights = np.concatenate([beats.mean[None], beats.weights])
+    mean, *gated = heart_boxes(patient, grid, state=state, times=beats.times, weights=weights, supersample=supersample)
+    place = partial(place_heart_box, patient, grid, state=state, static=base)
+    return place(mean), map(place, gated)
 
 
 def attenuation(patient: PatientModel, grid: Grid, *, organs: Organs | None = None) -> Float32:

@@ -25,6 +25,7 @@ from myoperf.lv import LVFit, find_lv
 from myoperf.lv.compact_network import LVCompact
 from myoperf.lv.network import Agreement, NetworkLV
 from myoperf.phantom.fast import Kind
+from myoperf.phantom.records import SIMULATOR_VERSION
 from myoperf.pipeline.jobs import write_whole
 from myoperf.research.lv_network.cases import Case, folds, read_cases, read_real, write_cases
 from myoperf.research.lv_network.disturbance import DISTURBANCES, disturb_case
@@ -186,7 +187,8 @@ def _disturbed(cases: Sequence[Case], seed: int) -> list[Case]:
 
 def _about(scale: str, recipe: Recipe, seed: int, with_real: bool) -> dict[str, Any]:
     counts = ", ".join(f"{n} {kind}" for kind, n in recipe.training.items())
-    source = f"simulated volumes ({counts})" + (f" and open real volumes, {REAL_SOURCE}" if with_real else "")
+    source = f"simulated volumes (simulator version {SIMULATOR_VERSION}; {counts})"
+    source += f" and open real volumes, {REAL_SOURCE}" if with_real else ""
     data = " --data FOLDER" if with_real else ""
     return {
         "name": "lv-compact",

@@ -20,7 +20,7 @@ from myoperf.lv import LVFit
 from myoperf.perfusion import NormalLimits, write_limits
 from myoperf.phantom.fast import Kind, czt_field, image_model, simulate_fast
 from myoperf.phantom.population import draw_patient
-from myoperf.phantom.records import Grid, PopulationOptions, Tracer
+from myoperf.phantom.records import SIMULATOR_VERSION, Grid, PopulationOptions, Tracer
 from myoperf.pipeline import load_models
 from myoperf.pipeline.jobs import JobsOutcome, run_jobs
 from myoperf.pipeline.normals import NormalMap, Pooled, pool_normals
@@ -177,7 +177,7 @@ def build_limits_of(name: str, normals: tuple[Normal, ...], *, version: str) -> 
         camera=recipe.camera,
         provenance=(
             f"simulated {name.upper()} images, fast image-space model (myoperf.research.normal_limits, "
-            f"seed {recipe.seed}), ventricle by the network lv-compact; "
+            f"seed {recipe.seed}, simulator version {SIMULATOR_VERSION}), ventricle by the network lv-compact; "
             f"{len(normals)} studies, {doubtful} left out as doubtful"
         ),
         licence="Apache-2.0",
@@ -189,7 +189,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe", choices=RECIPES)
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder that gets the limits, and maps/")
-    parser.add_argument("--version", default="1", help="of the limits")
+    parser.add_argument("--version", default=f"3 (simulator {SIMULATOR_VERSION})", help="of the limits")
     given = parser.parse_args()
     maps = given.out / "maps"
     draw_normals(RECIPES[given.recipe], maps, name=given.recipe)

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from myoperf import __version__
+from myoperf.phantom.records import SIMULATOR_VERSION
 from myoperf.research.polar_classifier.cases import SETS, PolarCases, draw_set, join_cases
 from myoperf.research.polar_classifier.evaluation import (
     limits_from,
@@ -153,7 +154,7 @@ def _about(recipe: Recipe, scale: str, seed: int, where: str) -> dict[str, Any]:
         "task": "obstructive coronary disease (left main >= 50 %, LAD, LCX or RCA >= 70 %) per vessel",
         "input": "polar maps 24 x 72, maximum over the wall, scaled to the 98th percentile; rest and clinical optional",
         "labels": list(VESSELS),
-        "training_data": "simulated patients only; no real patient",
+        "training_data": f"simulated patients only (simulator version {SIMULATOR_VERSION}); no real patient",
         "ventricle_in_test": where,
         "command": f"myoperf train polar --scale {scale} --seed {seed}",
         "recipe": asdict(recipe.schedule),

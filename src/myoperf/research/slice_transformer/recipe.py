@@ -20,6 +20,7 @@ from myoperf import __version__
 from myoperf.diagnosis.classifier import load_classifier
 from myoperf.diagnosis.inputs import clinical_row
 from myoperf.errors import InputError
+from myoperf.phantom.records import SIMULATOR_VERSION
 from myoperf.research.slice_transformer.cases import SliceCases, collect_cases
 from myoperf.research.slice_transformer.mit import MiTConfig
 from myoperf.research.slice_transformer.mit_weights import read_checkpoint
@@ -165,7 +166,9 @@ def _describe(recipe: Recipe, *, simulated: bool, start: Path | None) -> dict[st
         "task": "obstructive coronary disease per patient" if simulated else "abnormal to two readers",
         "input": f"stacks SA, HLA, VLA of {recipe.encoder.volume_shape}, stress planes before rest planes, each state "
         "scaled to the 99th percentile of its wall",
-        "training_data": "simulated patients only" if simulated else "the public SPECT-MPI set",
+        "training_data": f"simulated patients only (simulator version {SIMULATOR_VERSION})"
+        if simulated
+        else "the public SPECT-MPI set",
         "encoder": asdict(recipe.encoder),
         "fit": asdict(recipe.fit),
         "start": start_words,
