@@ -63,9 +63,13 @@ def test_the_territories_of_the_options_are_used():
 
 def test_two_ventricles_too_unlike_to_be_one_heart_are_doubted():
     stress, rest = result("stress"), result("rest")
-    for share, doubted in ((0.9, False), (0.8, True)):
+    for share, doubted in ((0.92, False), (0.89, True)):
         apex = FRAME.base_mm + share * (FRAME.apex_mm - FRAME.base_mm)
         short = LVFrame(apex, FRAME.base_mm, FRAME.anterior)
         for pair in ((stress, replace(rest, frame=short)), (replace(stress, frame=short), rest)):
-            found = [f for f in scored(*pair).findings if f.code == "ventricles-differ"]
+            scores = scored(*pair)
+            found = [f for f in scores.findings if f.code == "ventricles-differ"]
             assert [f.severity for f in found] == ["warning"] * doubted
+            compared = (scores.sds, scores.tpd_ischemic_percent, scores.tid_ratio, scores.territories["LAD"].sds)
+            assert [number is None for number in compared] == [doubted] * 4
+            assert (scores.sss, scores.srs) == (0, 0)

@@ -34,12 +34,16 @@ class LVFit:
         0 to 1; below 0.5 a warning is among the findings.
     findings
         For the report's reader.
+    rim_mm
+        Shape (angles,), evenly spaced from anterior through the septum: how far past the mitral plane the wall ends
+        round the axis (negative: before it). None: at the plane all round.
     """
 
     frame: LVFrame
     labels: Volume
     confidence: float
     findings: tuple[Finding, ...]
+    rim_mm: Float | None = None
 
 
 def find_lv(volume: Volume) -> LVFit:

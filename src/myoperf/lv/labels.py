@@ -4,7 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 from myoperf.geometry import index_from_lps, transform_points
-from myoperf.types import BLOOD_POOL, MYOCARDIUM, Float, Volume
+from myoperf.types import BLOOD_POOL, MYOCARDIUM, Float, LVFrame, Volume
 from myoperf.ventricle.rays import Rays
 
 
@@ -12,6 +12,26 @@ def _over_wall(values: Float, ring: Float, angle: Float) -> Float:
     """Interpolate values (rings, angles) at fractional indices, closed round the angles."""
     closed = np.concatenate([values, values[:, :1]], axis=1)
     return np.asarray(ndimage.map_coordinates(closed, [ring, angle], order=1, mode="nearest"))
+
+
+def cut_at_rim(labels: Volume, frame: LVFrame, rim_mm: Float) -> Volume:
+    """Return labels without what lies past the wall's end.
+
+    Parameters
+    ----------
+    labels
+        Wall and cavity, one frame.
+    rim_mm
+        Shape (angles,), evenly spaced from anterior through the septum: how far past the mitral plane of `frame` the
+        wall ends.
+    """
+    index = np.argwhere(labels.array[0])
+    offset = transform_points(labels.lps_from_index, index) - frame.base_mm
+    turn = np.arctan2(offset @ frame.septal, offset @ frame.anterior) % (2 * np.pi) * (len(rim_mm) / (2 * np.pi))
+    past = offset @ frame.axis > np.interp(turn, np.arange(len(rim_mm) + 1), np.append(rim_mm, rim_mm[0]))
+    array = labels.array[0].copy()
+    array[tuple(index[past].T)] = 0
+    return labels.with_array(array)
 
 
 def paint_labels(grid: Volume, rays: Rays, *, inner_mm: Float, outer_mm: Float, rim_mm: Float) -> Volume:

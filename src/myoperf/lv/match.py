@@ -19,8 +19,8 @@ from myoperf.types import Finding, Float, LVFrame, Volume
 REACH_MM, STEP_MM, SMOOTH_MM = 55.0, 6.0, 4.0
 COARSE_MM = np.arange(-48.0, 48.1, 12.0)
 STARTS, LOWEST = 4, 0.6
-MOST_STRETCH = 1.2
-"""Ratio of the long axes of stress and rest beyond which they cannot be one heart's: 1.7 times the volume."""
+MOST_STRETCH = 1.1
+"""Ratio of the long axes of stress and rest beyond which they cannot be one heart's: a third more volume."""
 _UNIT = np.array([0.1, 0.1, 0.1, 4.0, 4.0, 4.0])
 """Steps of the search: radians of turn, then millimetres of shift."""
 
@@ -152,7 +152,7 @@ def check_lengths(stress: LVFrame, rest: LVFrame) -> tuple[Finding, ...]:
 
     Returns
     -------
-    ``ventricles-differ`` (warning) where one is over a fifth longer than the other, else nothing.
+    ``ventricles-differ`` (warning) where one is over a tenth longer than the other, else nothing.
 
     Examples
     --------
@@ -166,7 +166,7 @@ def check_lengths(stress: LVFrame, rest: LVFrame) -> tuple[Finding, ...]:
         return ()
     text = (
         f"The left ventricle measures {stress.length_mm:.0f} mm at stress and {rest.length_mm:.0f} mm at rest, a "
-        "larger difference than in one heart: one of the two contours is probably wrong. Check both before comparing "
-        "the scans."
+        "larger difference than in one heart: one of the two contours is probably wrong. The scans were not compared "
+        "(no difference scores, no TID ratio). Check both contours."
     )
     return (Finding("ventricles-differ", "warning", text),)

@@ -182,6 +182,7 @@ def score_perfusion(
     stress_limits: NormalLimits | None = None,
     rest_limits: NormalLimits | None = None,
     territories: Territories = TERRITORIES,
+    compare: bool = True,
 ) -> Scores:
     """Score the static maps of a study; numbers that need a missing state are None.
 
@@ -193,6 +194,8 @@ def score_perfusion(
         Normal limits of each state.
     territories
         Which of the 17 segments belong to which vessel (`myoperf.segments.assign_segments` makes variants).
+    compare
+        Whether the two maps show the same wall; without, every number that compares them is None.
 
     Returns
     -------
@@ -206,7 +209,7 @@ def score_perfusion(
     territories = assign_segments({}, territories=territories)
     at_stress = measure_perfusion(stress, stress_limits) if stress else None
     at_rest = measure_perfusion(rest, rest_limits) if rest else None
-    both = at_stress is not None and at_rest is not None
+    both = compare and at_stress is not None and at_rest is not None
     difference = np.maximum(at_stress.scores - at_rest.scores, 0) if both else None  # type: ignore[union-attr]
     known = stress_limits or rest_limits
     scores = Scores(
@@ -215,7 +218,7 @@ def score_perfusion(
         sds=_sum(difference),
         tpd_stress_percent=at_stress.tpd_percent if at_stress else None,
         tpd_rest_percent=at_rest.tpd_percent if at_rest else None,
-        tpd_ischemic_percent=_ischemic(at_stress, at_rest),
+        tpd_ischemic_percent=_ischemic(at_stress, at_rest) if compare else None,
         territories={vessel: _territory(vessel, territories, at_stress, at_rest, difference) for vessel in territories},
         normal_limits=known.info if known else None,
         stress_scores=tuple(at_stress.scores.tolist()) if at_stress else None,
@@ -228,7 +231,8 @@ def score_perfusion(
     measured = [state for state in (at_stress, at_rest) if state is not None]
     if any(state.severity is None for state in measured):
         return scores
-    return replace(scores, summary=summarise(scores, territories=territories))
+    described = scores if compare or at_stress is None else replace(scores, rest_scores=None)
+    return replace(scores, summary=summarise(described, territories=territories))
 
 
 def tid_ratio(stress_ml: float, rest_ml: float) -> float | None:

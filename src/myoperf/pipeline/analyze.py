@@ -24,6 +24,7 @@ from myoperf.pipeline.scoring import match_limits, score
 from myoperf.pipeline.territories import territories_name
 from myoperf.pipeline.threads import threads
 from myoperf.pipeline.uncertainty import measure_intervals
+from myoperf.pipeline.valve import set_bases
 from myoperf.types import Diagnosis, Finding, Provenance, Report, ScanResult, Scores, Settings, Study
 from myoperf.version import __version__
 
@@ -95,7 +96,7 @@ def analyze(
     images = each("reconstruct", "reconstruction", lambda name, one: reconstruct_scan(one, options, name=name), scans)
     located = each("orient", "left ventricle", lambda _, one: locate_ventricle(one, models, options), images)
     with clock.stage("orient"):
-        located = transfer_uncertain_pose(located, models, options)
+        located = set_bases(transfer_uncertain_pose(located, models, options), options)
     oriented = each("segment", "short axis", lambda _, one: orient_scan(one, models, options), located)
     unrolled = each("polar", "polar map", lambda _, one: unroll(one, options), oriented)
     results = tuple(each("quantify", "measurement", measure, unrolled).values())

@@ -30,6 +30,7 @@ from myoperf.types import (
     ReconstructionRecord,
     Scan,
     ScanResult,
+    State,
     Volume,
 )
 
@@ -135,10 +136,7 @@ def transfer_uncertain_pose(
     Nothing changes where both poses or neither are uncertain, where the operator gave the pose, or where the two scans
     do not match. `located` maps names to scans, as does what is returned.
     """
-    states: dict[str, LocatedScan] = {}
-    for one in located.values():
-        if one.corrected.state is not None:
-            states.setdefault(one.corrected.state, one)
+    states = first_located_of_each_state(located)
     uncertain = [one for one in states.values() if any(f.code == "check-orientation" for f in one.fit.findings)]
     if options.frame is not None or len(states) != 2 or len(uncertain) != 1:
         return located
@@ -149,6 +147,15 @@ def transfer_uncertain_pose(
     except AnalysisError:
         return located
     return {**located, target.name: replace(target, fit=fit)}
+
+
+def first_located_of_each_state(located: Mapping[str, LocatedScan]) -> dict[State, LocatedScan]:
+    """Return the scans that the study's scores will be of."""
+    states: dict[State, LocatedScan] = {}
+    for one in located.values():
+        if one.corrected.state is not None:
+            states.setdefault(one.corrected.state, one)
+    return states
 
 
 def orient_scan(located: LocatedScan, models: Models, options: Options) -> OrientedScan:
@@ -169,7 +176,9 @@ def orient_scan(located: LocatedScan, models: Models, options: Options) -> Orien
 def unroll(oriented: OrientedScan, options: Options) -> UnrolledScan:
     """Unroll the labelled wall of a scan to polar maps."""
     fit = oriented.fit
-    maps = sample_polar_map(oriented.summed, fit.labels, fit.frame, rings=options.rings, angles=options.angles)
+    maps = sample_polar_map(
+        oriented.summed, fit.labels, fit.frame, rings=options.rings, angles=options.angles, rim_mm=fit.rim_mm
+    )
     return UnrolledScan(**vars(oriented), maps=maps)
 
 
@@ -205,6 +214,7 @@ def measure_scan(scan: UnrolledScan, options: Options, *, repetition: Repetition
         scan=scan.corrected,
         volume=scan.summed,
         frame=frame,
+        rim_mm=scan.fit.rim_mm,
         labels=labels,
         short_axis=scan.short_axis,
         polar=maximum,

@@ -57,22 +57,23 @@ def _check_condition(result: ScanResult) -> tuple[Finding, ...]:
 def score(results: Sequence[ScanResult], limits: MatchedLimits, *, territories: Territories = TERRITORIES) -> Scores:
     """Score stress and rest against their normal limits, with the ratio of the cavities and the flow reserve.
 
-    The first scan of each state is scored.
+    The first scan of each state is scored. Where their ventricles differ too much in length to be one heart's, every
+    number that compares them is None.
     """
     scans = first_of_each_state(results)
     stress, rest = scans.get("stress"), scans.get("rest")
     rest_polar, findings = _align_rest_to_stress(stress, rest)
-    if stress and rest:
-        findings += check_lengths(stress.frame, rest.frame)
+    unlike = check_lengths(stress.frame, rest.frame) if stress and rest else ()
     scores = score_perfusion(
         stress.polar if stress else None,
         rest_polar,
         stress_limits=limits.by_state.get("stress"),
         rest_limits=limits.by_state.get("rest"),
         territories=territories,
+        compare=not unlike,
     )
-    ratio = _cavity_ratio(stress, rest) if stress and rest else None
-    findings = (*scores.findings, *limits.findings, *findings, *_check_pair(scans))
+    ratio = _cavity_ratio(stress, rest) if stress and rest and not unlike else None
+    findings = (*scores.findings, *limits.findings, *findings, *unlike, *_check_pair(scans))
     return replace(
         scores,
         tid_ratio=ratio,

@@ -14,6 +14,7 @@ from scipy.special import stdtrit
 
 from myoperf.errors import InputError, MyoPerfError
 from myoperf.lv import LVFit
+from myoperf.lv.labels import cut_at_rim
 from myoperf.pipeline.options import Models, Options
 from myoperf.pipeline.scan import OrientedScan, Repetition, measure_scan, unroll
 from myoperf.pipeline.scoring import MatchedLimits, score
@@ -196,7 +197,7 @@ def _measure(draw: _Draw, frames: Volume, summed: Volume, labels: Volume, option
         frames=frames,
         summed=summed,
         record=original.reconstruction,
-        fit=LVFit(draw.frame, labels, 1.0, ()),
+        fit=_ending_as(original, LVFit(draw.frame, labels, 1.0, ())),
         short_axis=original.short_axis,
         gate_labels=original.gate_labels,
     )
@@ -205,6 +206,13 @@ def _measure(draw: _Draw, frames: Volume, summed: Volume, labels: Volume, option
     except MyoPerfError:
         return None
     return None if original.function is not None and repeated.function is None else repeated
+
+
+def _ending_as(original: ScanResult, fit: LVFit) -> LVFit:
+    """Let a drawn ventricle end round its axis as the original does, at the plane of its own pose."""
+    if original.rim_mm is None:
+        return fit
+    return replace(fit, labels=cut_at_rim(fit.labels, fit.frame, original.rim_mm), rim_mm=original.rim_mm)
 
 
 def resample_views(projections: Projections, rng: np.random.Generator) -> Projections:

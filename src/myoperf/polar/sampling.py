@@ -35,7 +35,14 @@ class PolarPair:
 
 
 def sample_polar_map(
-    volume: Volume, labels: Volume, frame: LVFrame, *, rings: int = 24, angles: int = 72, samples: int = 16
+    volume: Volume,
+    labels: Volume,
+    frame: LVFrame,
+    *,
+    rings: int = 24,
+    angles: int = 72,
+    samples: int = 16,
+    rim_mm: Float | None = None,
 ) -> PolarPair:
     """Sample the left ventricle's wall as polar maps of its maximum and mean counts.
 
@@ -51,6 +58,8 @@ def sample_polar_map(
         Grid of the map; ring i stands for the fraction (i + 0.5) / rings of the arc from apex to mitral plane.
     samples
         Points over the wall from its inner to its outer edge.
+    rim_mm
+        How far past the mitral plane the wall ends round the axis, see `myoperf.ventricle.fit_surface`.
 
     Raises
     ------
@@ -60,12 +69,15 @@ def sample_polar_map(
         When there is no wall round the axis or it lies mostly outside the volume.
     """
     if labels.frames == 1:
-        return sample_surface(volume, fit_surface(labels, frame, rings=rings, angles=angles), samples=samples)
+        surface = fit_surface(labels, frame, rings=rings, angles=angles, rim_mm=rim_mm)
+        return sample_surface(volume, surface, samples=samples)
     if labels.frames != volume.frames:
         raise InputError(
             f"Labels need one frame or as many as the volume; got {labels.frames} for {volume.frames} frames."
         )
-    surfaces = [fit_surface(labels.with_array(gate), frame, rings=rings, angles=angles) for gate in labels.array]
+    surfaces = [
+        fit_surface(labels.with_array(gate), frame, rings=rings, angles=angles, rim_mm=rim_mm) for gate in labels.array
+    ]
     gates = [
         sample_surface(volume.with_array(gate), surface, samples=samples)
         for gate, surface in zip(volume.array, surfaces, strict=True)

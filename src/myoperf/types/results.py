@@ -335,6 +335,9 @@ class ScanResult:
         Of dynamic PET scans, where it could be measured.
     lung_heart_ratio
         Of raw views, where lung and heart lie inside them.
+    rim_mm
+        Shape (angles,), evenly spaced from anterior through the septum: how far past the mitral plane of `frame` the
+        wall ends round the axis (negative: before it). None: at the plane all round.
     """
 
     name: str
@@ -355,6 +358,7 @@ class ScanResult:
     gate_labels: Volume | None = None
     flow: FlowResult | None = None
     lung_heart_ratio: float | None = None
+    rim_mm: Float | None = None
     findings: tuple[Finding, ...] = ()
     timings_s: Mapping[str, float] = field(default_factory=dict)
     peak_memory_mb: Mapping[str, float] = field(default_factory=dict)

@@ -9,10 +9,11 @@ following the ventricle through the beat all use this layout; they differ in whe
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
-from myoperf.types import Float, LVFrame, PolarMap
+from myoperf.types import Float, LVFrame
 
 ANGLES = 36
 CAP_TILT_RAD = (np.arange(12) + 0.5) * (0.5 * np.pi / 12)
@@ -171,17 +172,26 @@ def lay_rays(
     return Rays(frame.apex_mm + hub * frame.axis, frame.axis, spokes, tilts, heights, cap_tilt_rad.size, base)
 
 
-def mid_wall_on_rays(rays: Rays, polar: PolarMap) -> Float:
-    """Return the distance (rings, angles) at which each ray meets a polar map's mid-wall; constant past its rim."""
-    local = polar.mid_wall_mm - rays.hub_mm
+class HasMidWall(Protocol):
+    """A polar map, or the surface that it was sampled on."""
+
+    @property
+    def mid_wall_mm(self) -> Float:
+        """Shape (rings, angles, 3): LPS positions, ring 0 at the apex, angle 0 anterior."""
+
+
+def mid_wall_on_rays(rays: Rays, surface: HasMidWall) -> Float:
+    """Return the distance (rings, angles) at which each ray meets a mid-wall; constant past its rim."""
+    mid_wall = surface.mid_wall_mm
+    local = mid_wall - rays.hub_mm
     height = local @ rays.axis
     radius = np.linalg.norm(local - height[..., None] * rays.axis, axis=-1)
     out = np.empty(rays.direction.shape[:2])
     cap = rays.cap_rings
     for column in range(rays.angles):
-        place = column * polar.angles / rays.angles
-        low, part = int(place) % polar.angles, place - int(place)
-        high = (low + 1) % polar.angles
+        place = column * mid_wall.shape[1] / rays.angles
+        low, part = int(place) % mid_wall.shape[1], place - int(place)
+        high = (low + 1) % mid_wall.shape[1]
         z = height[:, low] * (1 - part) + height[:, high] * part
         r = radius[:, low] * (1 - part) + radius[:, high] * part
         tilt = np.arctan2(r, -z)

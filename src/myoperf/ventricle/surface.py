@@ -5,7 +5,7 @@ radius and the thickness to a fraction of a voxel; where the wall is missing the
 pool helps, and a penalised series (`myoperf.ventricle.fit`) closes what is left.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,9 @@ class WallSurface:
     measured: NDArray[np.bool_]
 
 
-def fit_surface(labels: Volume, frame: LVFrame, *, rings: int = 24, angles: int = 72) -> WallSurface:
+def fit_surface(
+    labels: Volume, frame: LVFrame, *, rings: int = 24, angles: int = 72, rim_mm: Float | None = None
+) -> WallSurface:
     """Fit the mid-wall surface to labels (1 myocardium, 2 blood pool) on any grid.
 
     Parameters
@@ -55,6 +57,9 @@ def fit_surface(labels: Volume, frame: LVFrame, *, rings: int = 24, angles: int 
         Apex, mitral plane and anterior direction.
     rings, angles
         Grid of the polar map.
+    rim_mm
+        Shape (n,), evenly spaced round the axis from anterior through the septum: how far past the frame's mitral
+        plane the wall ends (negative: before it); 0 all round when None.
 
     Raises
     ------
@@ -67,6 +72,8 @@ def fit_surface(labels: Volume, frame: LVFrame, *, rings: int = 24, angles: int 
         raise InputError(f"fit_surface takes labels of one frame; got {labels.frames}. Fit each gate by itself.")
     if rings < 4 or angles < 8:
         raise InputError(f"A polar map needs at least 4 rings and 8 angles; got {rings} x {angles}.")
+    rim = np.zeros(angles) if rim_mm is None else _turn_to(rim_mm, angles)
+    frame = _lengthened(frame, float(rim.max()))
     rays = _profile_rays(frame, np.linspace(0.0, 1.0, _PROFILE_RAYS), _ROUND_RAYS)
     radius, thickness, weight = _measure(labels, frame, rays)
     share = float((weight > 0.5).mean())
@@ -78,7 +85,18 @@ def fit_surface(labels: Volume, frame: LVFrame, *, rings: int = 24, angles: int 
     series = _series(rays)
     radius_terms = series.fit(radius, weight, robust=True)
     thickness_terms = series.fit(thickness, np.where(weight > 0.5, weight, 0.0), robust=True)
-    return _resample(frame, radius_terms, thickness_terms, weight, rings=rings, angles=angles)
+    return _resample(frame, radius_terms, thickness_terms, weight, rings=rings, rim_mm=rim - rim.max())
+
+
+def _turn_to(values: Float, angles: int) -> Float:
+    """Interpolate values (n,) evenly spaced round the axis at another number of angles: (angles,)."""
+    count = len(values)
+    return np.interp(np.arange(angles) * (count / angles), np.arange(count + 1), np.append(values, values[0]))
+
+
+def _lengthened(frame: LVFrame, by_mm: float) -> LVFrame:
+    """Return a pose whose mitral plane lies farther from the apex."""
+    return replace(frame, base_mm=frame.base_mm + by_mm * frame.axis) if by_mm else frame
 
 
 def _profile_rays(frame: LVFrame, profile: Float, angles: int) -> Rays:
@@ -112,15 +130,15 @@ def _measure(labels: Volume, frame: LVFrame, rays: Rays) -> tuple[Float, Float, 
 
 
 def _resample(
-    frame: LVFrame, radius_terms: Float, thickness_terms: Float, weight: Float, *, rings: int, angles: int
+    frame: LVFrame, radius_terms: Float, thickness_terms: Float, weight: Float, *, rings: int, rim_mm: Float
 ) -> WallSurface:
-    """Evaluate the series on a dense profile and step along it at equal arc."""
-    dense = np.linspace(0.0, 1.0, 8 * rings + 1)
+    """Evaluate the series on a dense profile and step along it at equal arc up to the rim (angles,)."""
+    angles, dense = len(rim_mm), np.linspace(0.0, 1.0, 8 * rings + 1)
     rays = _profile_rays(frame, dense, angles)
     basis = _series(rays).basis
     radius = np.maximum((basis @ radius_terms).reshape(dense.size, angles), 1.0)
     points = rays.points(radius)
-    place = equal_arc_rings(rays, radius, rings=rings)
+    place = equal_arc_rings(rays, radius, rings=rings, rim_mm=rays.base_mm + rim_mm)
     normal = geometry.unit(at_rings(_normals(points), place))
     slope = np.abs(np.einsum("rai,rai->ra", normal, at_rings(rays.direction, place)))
     along_ray = at_rings((basis @ thickness_terms).reshape(dense.size, angles), place)

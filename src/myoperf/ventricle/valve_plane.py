@@ -68,13 +68,32 @@ def find_valve_plane(counts: Float, rays: Rays, expected_mm: Float, search: Valv
     """
     end, votes = _ends(counts, rays, search)
     votes &= np.abs(end - expected_mm) < search.reach_mm
+    return lay_planes(end, votes.astype(float), expected_mm, search)
+
+
+def lay_planes(end: Float, votes: Float, expected_mm: Float, search: ValveSearch) -> Float:
+    """Lay a plane through the wall's ends in every gate, by least absolute deviations.
+
+    Parameters
+    ----------
+    end, votes, expected_mm
+        Shape (gates, angles): heights of the ends, how far each is trusted (0 or more), and the heights to keep where
+        none is.
+    search
+        Its `ridge`, `rounds` and `most_tilt_mm` are used.
+
+    Returns
+    -------
+    Shape (gates, angles): heights of the plane. Its tilt is shared by all gates.
+    """
     gates, angles = end.shape
     time = beat_basis(gates)
-    tilt = np.stack([np.cos(rays.angle_rad), np.sin(rays.angle_rad)], axis=1)
+    turn = np.arange(angles) * (2.0 * np.pi / angles)
+    tilt = np.stack([np.cos(turn), np.sin(turn)], axis=1)
     design = np.concatenate([np.repeat(time, angles, axis=0), np.tile(tilt, (gates, 1))], axis=1)
-    weight, target = votes.ravel().astype(float), end.ravel()
+    weight, target = votes.ravel(), end.ravel()
     plane, ridge = np.zeros(design.shape[1]), np.full(design.shape[1], search.ridge)
-    plane[0] = np.median(target[votes.ravel()]) if votes.any() else expected_mm.mean()
+    plane[0] = np.median(target[weight > 0]) if votes.any() else expected_mm.mean()
     # A trace of pull keeps the height where nothing votes; the constant is not penalised otherwise.
     ridge[0], pull = 1e-6, 1e-6 * plane * (np.arange(plane.size) == 0)
     for _ in range(search.rounds):

@@ -8,6 +8,7 @@ does. Scans with a warning about the ventricle are left out, and the maps are po
 
 import argparse
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -24,6 +25,7 @@ from myoperf.phantom.records import SIMULATOR_VERSION, Grid, PopulationOptions, 
 from myoperf.pipeline import load_models
 from myoperf.pipeline.jobs import JobsOutcome, run_jobs
 from myoperf.pipeline.normals import NormalMap, Pooled, pool_normals
+from myoperf.pipeline.valve import end_at_wall
 from myoperf.polar import sample_polar_map
 from myoperf.types import Float, PolarMap, State, Volume
 
@@ -100,18 +102,20 @@ def image_normal(recipe: Recipe, index: int, *, find_lv: Callable[[Volume], LVFi
     patient = draw_patient(rng, PopulationOptions(normal=True, male=float(index % 2 == 0), tracer=recipe.tracer))
     model = image_model(recipe.kind, rng, tracer=recipe.tracer)
     grid = Grid.centred(recipe.shape, recipe.spacing_mm, patient.scan_centre_mm)
-    maps: dict[State, Float] = {}
+    found: dict[State, tuple[Volume, LVFit]] = {}
     for state in STATES:
         noisy = replace(model, noise=model.noise * float(np.exp(rng.normal(0.0, 0.1))))
         image, _, frame = simulate_fast(patient, rng, state=state, model=noisy, grid=grid, quick_labels=True)
         if recipe.kind == "czt":
             image = czt_field(image, frame.centre_mm, rng)
-        try:
-            fit = find_lv(image)
-            polar = sample_polar_map(image, fit.labels, fit.frame).maximum
-        except MyoPerfError:
+        with suppress(MyoPerfError):
+            found[state] = (image, find_lv(image))
+    maps: dict[State, Float] = {}
+    for (state, (image, _)), fit in zip(found.items(), end_at_wall(*found.values()), strict=True):
+        if any(f.severity != "info" and f.code.startswith("lv-") for f in fit.findings):
             continue
-        if not any(f.severity != "info" and f.code.startswith("lv-") for f in fit.findings):
+        with suppress(MyoPerfError):
+            polar = sample_polar_map(image, fit.labels, fit.frame, rim_mm=fit.rim_mm).maximum
             maps[state] = polar.values.astype(np.float32)
     return Normal(patient.clinical.sex, maps)
 
