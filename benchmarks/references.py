@@ -336,7 +336,9 @@ def write_page(rows: Sequence[Row], captured: dict[str, str], now: dict[str, str
 wrote this page. References ([references/](references/)): {captured["version"]}. Compared with them: {now["version"]}.
 Both through the command line: the files that `analyze` writes of real and simulated studies, the simulated inputs,
 help texts, weights and normal limits (also of an installed wheel) and the list of backbones. A number passes within
-{tolerance:g} of the largest magnitude of its list; labels, codes, keys and texts must be equal.
+{tolerance:g} of the largest magnitude of its list; labels, codes, keys and texts must be equal. A help text that was
+rewritten on purpose fails all the same: only its words changed. From version 0.3.0 on, what is measured of a heart
+changes on purpose too, and each change has a table of its own in the [changelog](../CHANGELOG.md) or on its page.
 
 | check | stages | largest relative difference | voxels that differ | stages that fail |
 |---|---|---|---|---|
