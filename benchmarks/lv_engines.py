@@ -33,7 +33,8 @@ import pandas as pd
 import torch
 
 import myoperf
-from myoperf.lv.engine import AT_A_TIME, ENGINES, Engine, build_runner
+from myoperf.lv.engine import AT_A_TIME, TorchNetwork, build_runner
+from myoperf.lv.inference import ENGINES, Engine
 from myoperf.lv.metrics import dice
 from myoperf.lv.network import NetworkLV, load_network_lv
 from myoperf.research.lv_network.cases import Case, read_cases, read_real
@@ -137,14 +138,18 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 def gates(networks: dict[Engine, NetworkLV], cases: list[Case]) -> pd.DataFrame:
     """Label the same volume as several gates: all at once, as shipped (in fours), and one by one."""
     rows = []
-    for name in networks:
-        net = networks[name]
-        runners = {size: build_runner(net.net, name, at_a_time=size) for size in (1, AT_A_TIME, GATES)}
+    for name, network in networks.items():
+        if not isinstance(network.net, TorchNetwork):
+            continue  # takes crops one by one
+        net = network.net.net
+        runners = {size: build_runner(net, name, at_a_time=size) for size in (1, AT_A_TIME, GATES)}
         times: dict[int, list[float]] = {size: [] for size in runners}
         for case in cases:
             beat = np.linspace(0.9, 1.1, GATES)[:, None, None, None].astype(np.float32)
             gated = dataclasses.replace(case.image, array=case.image.array * beat)
-            others = {size: dataclasses.replace(net, runner=runner) for size, runner in runners.items()}
+            others = {
+                size: dataclasses.replace(network, net=TorchNetwork(net, runner)) for size, runner in runners.items()
+            }
             for turn in range(3):
                 for size, other in others.items():
                     seconds = timed(partial(other.segment_gates, gated, case.frame))[1]
@@ -167,7 +172,7 @@ def gates(networks: dict[Engine, NetworkLV], cases: list[Case]) -> pd.DataFrame:
 PARTS = {
     "localiser": "_locate",
     "U-Net, six crops": "_logits",
-    "turning the volume and back": ("sample_at", "pull", "normalise"),
+    "turning the volume and back": ("sample_at", "pull", "normalise", "turned", "probabilities_on"),
     "pose from the mask, seven times": "frame_from_mask",
     "largest piece": "label",
 }

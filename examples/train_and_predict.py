@@ -10,10 +10,10 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 import myoperf
-from myoperf.diagnosis.network import PolarClassifier
 from myoperf.phantom.labels import ica_labels
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.truth import truth_polar
+from myoperf.research.polar_classifier.network import PolarClassifier
 
 out = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 

@@ -3,11 +3,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import gaussian_filter
 
 from myoperf.diagnosis import load_classifier, occlusion_map
 from myoperf.diagnosis.inputs import clinical_row, on_grid, scale_maps
+from myoperf.diagnosis.network import PolarNetwork
 from myoperf.errors import InputError, MissingWeightsError
+from myoperf.research.polar_classifier.network import PolarClassifier
 from myoperf.segments import TERRITORIES, segment_map
 from myoperf.types import VESSELS, LVFrame, PolarMap, Scan, ScanResult, Study, Volume
 
@@ -195,3 +198,21 @@ def test_a_network_may_disagree_but_the_interval_holds_the_answer(classifier):
     one = alone.read(stress, None, np.zeros((1, 8)))
     assert one.members.shape[0] == 1
     assert np.allclose(one.members[0], one.probability)
+
+
+def test_the_network_gives_the_logits_of_torch():
+    torch.manual_seed(1)
+    trained = PolarClassifier(width=8).eval()
+    for norm in (trained.first.norm, trained.second.norm, trained.third.norm):
+        torch.nn.init.uniform_(norm.running_mean, -0.5, 0.5)
+        torch.nn.init.uniform_(norm.running_var, 0.5, 2.0)
+        torch.nn.init.uniform_(norm.weight, 0.5, 2.0)
+        torch.nn.init.uniform_(norm.bias, -0.5, 0.5)
+    rng = np.random.default_rng(2)
+    maps, values = rng.normal(size=(3, 4, 24, 72)).astype(np.float32), rng.normal(size=(3, 8)).astype(np.float32)
+    weights = {name: value.numpy() for name, value in trained.state_dict().items()}
+    with torch.inference_mode():
+        expected = trained(torch.from_numpy(maps), torch.from_numpy(values)).numpy()
+    assert PolarNetwork(weights)(maps, values) == pytest.approx(expected, abs=1e-5)
+    with pytest.raises(InputError, match=r"hidden\.bias is off"):
+        PolarNetwork({name: value for name, value in weights.items() if name != "hidden.bias"})

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from myoperf.errors import InputError
-from myoperf.lv import engine
+from myoperf.lv import engine, inference
 from myoperf.lv.compact_network import LVCompact
 
 LOW = ["float32", "bfloat16"]
@@ -21,27 +21,21 @@ def crops(count, side, seed=1):
     return torch.rand(count, 1, side, side, side, generator=torch.Generator().manual_seed(seed))
 
 
-def test_bfloat16_is_chosen_only_where_the_processor_has_it(monkeypatch):
-    for known, chosen in (({"avx512_bf16": True}, "bfloat16"), ({"amx_bf16": True}, "bfloat16"), ({}, "float32")):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda known=known: known)
-        assert engine.choose_engine() == chosen
-    monkeypatch.delattr(torch.cpu, "get_capabilities")
-    assert engine.choose_engine() == "float32"
-    assert engine.choose_engine("bfloat16") == "bfloat16"
-
-
-def test_a_gpu_runs_in_single_precision_unless_asked_otherwise(monkeypatch):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
-    assert engine.choose_engine("auto", torch.device("cuda")) == "float32"
-    assert engine.choose_engine("bfloat16", torch.device("cuda")) == "bfloat16"
+def test_the_processor_needs_no_torch_and_a_gpu_runs_in_single_precision():
+    assert inference.choose_engine() == "compiled"
+    assert inference.choose_engine("bfloat16") == "bfloat16"
+    assert inference.choose_engine("auto", "cuda") == "float32"
+    assert inference.choose_engine("bfloat16", "cuda") == "bfloat16"
+    with pytest.raises(InputError, match="compiled runs on the processor only"):
+        inference.choose_engine("compiled", "cuda")
 
 
 def test_what_cannot_run_is_refused(monkeypatch):
-    with pytest.raises(InputError, match="one of auto, float32"):
-        engine.choose_engine("tensorrt")
+    with pytest.raises(InputError, match="one of auto, compiled"):
+        inference.choose_engine("tensorrt")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"install myoperf\[openvino\]"):
-        engine.choose_engine("openvino")
+        inference.choose_engine("openvino")
 
 
 @pytest.mark.parametrize("name", LOW)

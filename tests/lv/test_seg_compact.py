@@ -1,7 +1,8 @@
 import torch
 
 from myoperf.lv.compact_network import LVCompact, LVCompactConfig, matrix_from_six
-from myoperf.lv.sampling import COARSE, CROP, crop_points, logits_at, sample_at
+from myoperf.lv.sampling import COARSE, CROP
+from myoperf.research.lv_network.sampling import crop_points, logits_at, sample_at
 
 
 def small():

@@ -8,7 +8,7 @@ import torch
 
 from myoperf.cards import read_weights
 from myoperf.errors import InputError, MissingWeightsError
-from myoperf.lv.engine import choose_engine
+from myoperf.lv.inference import choose_engine
 from myoperf.pipeline import Models, load_models
 from myoperf.types import VESSELS, Diagnosis, LVFrame, Volume
 from support.ventricle import make_phantom
@@ -63,9 +63,6 @@ class Given:
         areas = {"n": 300, "classifier": {"auc": auc}, "tpd": {"auc": 0.7}, "classifier_against_tpd_p": p}
         patients = {"calibration": {"n": 40, "diseased": 30}}
         self.card = {"patients": patients, "metrics": {"test": {"patient": areas}}}
-
-    def to(self, device):
-        return self
 
     def classify(self, study, results):
         return Diagnosis("made", dict.fromkeys(VESSELS, 0.5), 0.5, (0.0, 1.0), False, None)

@@ -52,8 +52,8 @@ Finder = Annotated[str, typer.Option(metavar="network|classical", help="What loc
 NetworkEngine = Annotated[
     str,
     typer.Option(
-        metavar="auto|float32|bfloat16|openvino|openvino-bfloat16",
-        help="How the network runs; auto is bfloat16 where the processor has it, else float32.",
+        metavar="auto|compiled|float32|bfloat16|openvino|openvino-bfloat16",
+        help="How the network runs; auto is compiled (no PyTorch to load), on a GPU float32.",
     ),
 ]
 Device = Annotated[

@@ -110,7 +110,8 @@ def cohort(
 
 def _engine(name: str, scheduler: str | None, workers: int | None) -> Engine:
     """Return where the studies are analysed."""
-    from myoperf.pipeline.engines import DaskEngine, LocalEngine, usable_cores
+    from myoperf.pipeline.engines import DaskEngine, LocalEngine
+    from myoperf.threads import usable_cores
 
     if name == "dask":
         return DaskEngine(workers=workers or usable_cores(), scheduler=scheduler)

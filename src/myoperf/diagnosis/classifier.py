@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from safetensors.torch import load as load_tensors
+from numpy.typing import NDArray
+from safetensors.numpy import load as load_arrays
 from scipy.special import expit
-from torch import Tensor
 
 from myoperf.cards import read_weights
 from myoperf.diagnosis.explain import occlusion_map
 from myoperf.diagnosis.inputs import clinical_row, on_grid, scale_maps
-from myoperf.diagnosis.network import CLINICAL, PolarClassifier, network_input
+from myoperf.diagnosis.network import CLINICAL, PolarNetwork, network_input
 from myoperf.errors import InputError
 from myoperf.types import VESSELS, Diagnosis, Float, ScanResult, Study
 
@@ -84,7 +82,7 @@ class Classifier:
     Attributes
     ----------
     networks
-        In evaluation mode.
+        Its members.
     constants
         ``normal_stress``, ``normal_rest`` (rings, angles); ``clinical_mean``, ``clinical_sd`` (4,);
         ``slope``, ``offset`` (3,) of the calibration of the mean logit for both states, and
@@ -97,7 +95,7 @@ class Classifier:
         Of the weights file.
     """
 
-    networks: tuple[PolarClassifier, ...]
+    networks: tuple[PolarNetwork, ...]
     constants: Mapping[str, Float]
     card: Mapping[str, Any]
     sha256: str
@@ -107,22 +105,11 @@ class Classifier:
         """Name and version."""
         return f"{NAME}/{self.card.get('version', '0')}"
 
-    def to(self, device: torch.device) -> Classifier:
-        """Return the classifier with its networks on a device."""
-        return replace(self, networks=tuple(copy.deepcopy(net).to(device) for net in self.networks))
-
     def logits(self, stress: Float, rest: Float | None, clinical: Float) -> Float:
         """Return each network's log odds (networks, B, 3) for scaled maps (B, rings, angles), clinical rows (B, 8)."""
-        maps = network_input(
-            _tensor(stress),
-            None if rest is None else _tensor(rest),
-            _tensor(self.constants["normal_stress"]),
-            _tensor(self.constants["normal_rest"]),
-        )
-        device = next(self.networks[0].parameters()).device
-        placed, values = maps.to(device), _tensor(clinical).to(device)
-        with torch.inference_mode():
-            return torch.stack([net(placed, values) for net in self.networks]).cpu().numpy().astype(np.float64)
+        maps = network_input(stress, rest, self.constants["normal_stress"], self.constants["normal_rest"])
+        values = clinical.astype(np.float32)
+        return np.stack([network(maps, values) for network in self.networks]).astype(np.float64)
 
     def read(self, stress: Float, rest: Float | None, clinical: Float) -> Reading:
         """Read maps (B, rings, angles) as they were sampled, with clinical rows (B, 8)."""
@@ -195,10 +182,6 @@ class Classifier:
         )
 
 
-def _tensor(array: Float) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
-
-
 def load_classifier(folder: Path | None = None) -> Classifier:
     """Load the shipped classifier, or one that ``myoperf train polar`` wrote.
 
@@ -212,18 +195,16 @@ def load_classifier(folder: Path | None = None) -> Classifier:
     data, card = read_weights(
         folder or resources.files("myoperf").joinpath("weights", NAME), "polar-classifier.safetensors"
     )
-    return classifier_from(load_tensors(data), card, str(card["sha256"]))
+    return classifier_from(load_arrays(data), card, str(card["sha256"]))
 
 
-def classifier_from(tensors: Mapping[str, Tensor], card: Mapping[str, Any], sha256: str) -> Classifier:
-    """Build a classifier from the tensors of its file; every network loads strictly."""
+def classifier_from(arrays: Mapping[str, NDArray[Any]], card: Mapping[str, Any], sha256: str) -> Classifier:
+    """Build a classifier from the arrays of its file; every network loads strictly."""
     networks = []
     for index in range(int(card["networks"])):
         head = f"network.{index}."
-        net = PolarClassifier(width=int(card["width"]))
-        net.load_state_dict({k[len(head) :]: v for k, v in tensors.items() if k.startswith(head)}, strict=True)
-        networks.append(net.eval().requires_grad_(False))
-    constants = {k[9:]: v.numpy().astype(np.float64) for k, v in tensors.items() if k.startswith("constant.")}
+        networks.append(PolarNetwork({k[len(head) :]: v for k, v in arrays.items() if k.startswith(head)}))
+    constants = {k[9:]: v.astype(np.float64) for k, v in arrays.items() if k.startswith("constant.")}
     if len(CLINICAL) != constants["clinical_mean"].size:
         raise InputError(
             f"Weights for {len(CLINICAL)} clinical values were expected; got {constants['clinical_mean'].size}."

@@ -1,62 +1,85 @@
-"""A small network from stress and rest polar maps and clinical values to the three vessels.
+"""A small network from stress and rest polar maps and clinical values to the three vessels, in matrix products.
 
 Convolutions wrap around the angle, as the wall does. The last maps are pooled to a coarse grid, which keeps where on
-the wall a defect lies. Rest and each clinical value may be missing: a flag for each tells the network.
+the wall a defect lies. Rest and each clinical value may be missing: a flag for each tells the network. The same network
+in torch, to be trained, is `myoperf.research.polar_classifier.network`.
 """
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from myoperf.diagnosis.inputs import GRID
+from myoperf.errors import InputError
+from myoperf.types import Float, Float32
 
 CLINICAL = ("sex", "age_years", "height_m", "weight_kg")
 """Order of the clinical values; sex is 1 for a man, 0 for a woman."""
 
-
-class _PeriodicConvolution(nn.Module):
-    """A 3 x 3 convolution that wraps around the last axis, with batch norm and ReLU."""
-
-    def __init__(self, before: int, after: int) -> None:
-        super().__init__()
-        self.convolution = nn.Conv2d(before, after, 3, bias=False)
-        self.norm = nn.BatchNorm2d(after)
-
-    def forward(self, maps: Tensor) -> Tensor:
-        maps = functional.pad(maps, (1, 1, 0, 0), mode="circular")
-        maps = functional.pad(maps, (0, 0, 1, 1), mode="replicate")
-        return functional.relu(self.norm(self.convolution(maps)))
+_NORM_EPSILON = 1e-5
+_POOLED = (4, 6)
 
 
-class PolarClassifier(nn.Module):
+@dataclass(frozen=True, eq=False)
+class PolarNetwork:
     """Maps (B, 4, 24, 72) and clinical values (B, 8) -> logits (B, 3) for LAD, LCX, RCA.
 
     Parameters
     ----------
-    width
-        Channels of the first block; the last has twice as many.
-    dropout
-        Before the last layers.
+    weights
+        By the names of the network in torch.
+
+    Raises
+    ------
+    InputError
+        When weights are missing, or some belong to another network.
     """
 
-    def __init__(self, width: int = 16, dropout: float = 0.3) -> None:
-        super().__init__()
-        self.first = _PeriodicConvolution(4, width)
-        self.second = _PeriodicConvolution(width, 2 * width)
-        self.third = _PeriodicConvolution(2 * width, 2 * width)
-        self.hidden = nn.Linear(2 * width * 4 * 6, 64)
-        self.dropout = nn.Dropout(dropout)
-        self.last = nn.Linear(64 + 8, 3)
+    weights: Mapping[str, NDArray[Any]]
 
-    def forward(self, maps: Tensor, clinical: Tensor) -> Tensor:
+    def __post_init__(self) -> None:
+        parts = ("convolution.weight", *(f"norm.{k}" for k in ("weight", "bias", "running_mean", "running_var")))
+        needed = {f"{block}.{part}" for block in ("first", "second", "third") for part in parts}
+        needed |= {f"{layer}.{part}" for layer in ("hidden", "last") for part in ("weight", "bias")}
+        given = {name for name in self.weights if not name.endswith("num_batches_tracked")}
+        if given != needed:
+            raise InputError(f"Weights of the polar network were expected; {sorted(given ^ needed)[0]} is off.")
+
+    def __call__(self, maps: Float32, clinical: Float32) -> Float32:
         """Return one logit per vessel."""
-        maps = functional.avg_pool2d(self.first(maps), 2)
-        maps = self.third(self.second(maps))  # (B, 2 width, 12, 36)
-        pooled = functional.adaptive_avg_pool2d(maps, (4, 6)).flatten(1)  # (B, 2 width * 24)
-        hidden = functional.relu(self.hidden(self.dropout(pooled)))
-        logits: Tensor = self.last(torch.cat([self.dropout(hidden), clinical], dim=1))
-        return logits
+        features = self._convolved("first", np.moveaxis(maps, 1, -1))
+        features = _averaged(features, GRID[0] // 2, GRID[1] // 2)
+        features = self._convolved("third", self._convolved("second", features))
+        pooled = np.moveaxis(_averaged(features, *_POOLED), -1, 1).reshape(len(maps), -1)
+        hidden = np.maximum(pooled @ self.weights["hidden.weight"].T + self.weights["hidden.bias"], 0)
+        joined = np.concatenate([hidden, clinical], axis=1)
+        return np.asarray(joined @ self.weights["last.weight"].T + self.weights["last.bias"])
+
+    def _convolved(self, block: str, maps: Float32) -> Float32:
+        """Convolve maps (B, rings, angles, in) by 3 x 3, normalise by the training's moments, and rectify."""
+        filters, (scale, offset, mean, variance) = (
+            self.weights[f"{block}.convolution.weight"],
+            (self.weights[f"{block}.norm.{k}"] for k in ("weight", "bias", "running_mean", "running_var")),
+        )
+        factor = scale / np.sqrt(variance + np.float32(_NORM_EPSILON))
+        _, rings, angles, _ = maps.shape
+        wrapped = np.concatenate([maps[:, :, -1:], maps, maps[:, :, :1]], axis=2)
+        padded = np.concatenate([wrapped[:, :1], wrapped, wrapped[:, -1:]], axis=1)
+        near = np.concatenate([padded[:, i : i + rings, j : j + angles] for i in range(3) for j in range(3)], axis=-1)
+        out = near @ (filters.transpose(2, 3, 1, 0).reshape(near.shape[-1], -1) * factor)
+        return np.asarray(np.maximum(out + (offset - mean * factor), 0))
 
 
-def network_input(stress: Tensor, rest: Tensor | None, normal_stress: Tensor, normal_rest: Tensor) -> Tensor:
+def _averaged(maps: Float32, rings: int, angles: int) -> Float32:
+    """Average maps (B, rings, angles, C) over blocks to the given size."""
+    batch, high, wide, channels = maps.shape
+    return np.asarray(maps.reshape(batch, rings, high // rings, angles, wide // angles, channels).mean(axis=(2, 4)))
+
+
+def network_input(stress: Float, rest: Float | None, normal_stress: Float, normal_rest: Float) -> Float32:
     """Stack the network's four channels, (B, 4, rings, angles): stress, rest, their difference, a flag for rest.
 
     Parameters
@@ -68,7 +91,7 @@ def network_input(stress: Tensor, rest: Tensor | None, normal_stress: Tensor, no
     """
     first = (stress - normal_stress) / 0.1  # brings the deviations of normal maps to about one
     if rest is None:
-        nothing = torch.zeros_like(first)
-        return torch.stack([first, nothing, nothing, nothing], dim=1)
+        nothing = np.zeros_like(first)
+        return np.stack([first, nothing, nothing, nothing], axis=1).astype(np.float32)
     second = (rest - normal_rest) / 0.1
-    return torch.stack([first, second, first - second, torch.ones_like(first)], dim=1)
+    return np.stack([first, second, first - second, np.ones_like(first)], axis=1).astype(np.float32)

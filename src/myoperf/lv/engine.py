@@ -1,26 +1,25 @@
-"""Ways to run the U-Net of the compact network on a CPU.
+"""The compact network run by torch or OpenVINO: on a GPU, in bfloat16, or to compare with.
+
+What runs by default needs neither (`myoperf.lv.inference`).
 
 Inference only: bfloat16 is then safe on every grid (it is the weight gradient that can read unwritten memory). The time
 of each engine, and how much its masks differ from single precision, is measured by ``benchmarks/lv_engines.py``.
 """
 
 import copy
-import importlib.util
 import warnings
 from collections.abc import Callable
-from typing import Literal, get_args
+from dataclasses import dataclass
 
+import numpy as np
 import torch
+from safetensors.torch import load
 from torch import Tensor
 
-from myoperf.errors import InputError
 from myoperf.lv.compact_network import LVCompact
+from myoperf.lv.inference import Device, Engine, choose_engine
 from myoperf.lv.sampling import CROP
-
-Engine = Literal["auto", "float32", "bfloat16", "openvino", "openvino-bfloat16"]
-ENGINES: tuple[Engine, ...] = get_args(Engine)
-
-CPU = torch.device("cpu")
+from myoperf.types import Float32
 
 Runner = Callable[[Tensor], Tensor]
 """Crops (B, 1, D, H, W) in single precision -> logits (B, classes, D, H, W) in single precision."""
@@ -42,27 +41,44 @@ def cpu_has_bfloat16() -> bool:
     return any(bool(known.get(name, False)) for name in ("avx512_bf16", "amx_bf16"))
 
 
-def choose_engine(engine: Engine = "auto", device: torch.device = CPU) -> Engine:
-    """Return the engine to use: for "auto", "bfloat16" if the processor has it, otherwise "float32".
+@dataclass(frozen=True, eq=False)
+class TorchNetwork:
+    """The compact network in torch: a `myoperf.lv.inference.Inference`.
 
-    Raises
-    ------
-    InputError
-        For an unknown name, or for OpenVINO if it is not installed.
+    Parameters
+    ----------
+    net
+        In evaluation mode, on the processor.
+    runner
+        Runs the U-Net, from `build_runner`; None for single precision.
     """
-    if engine not in ENGINES:
-        raise InputError(f"The engine is one of {', '.join(ENGINES)}; got {engine}.")
-    if engine == "auto":
-        return "bfloat16" if device.type == "cpu" and cpu_has_bfloat16() else "float32"
-    if engine.startswith("openvino") and device.type != "cpu":
-        raise InputError("OpenVINO runs on the processor only; choose the device cpu, or another engine.")
-    if engine.startswith("openvino") and importlib.util.find_spec("openvino") is None:
-        raise InputError("OpenVINO is not installed; install myoperf[openvino], or choose the engine auto.")
-    return engine
+
+    net: LVCompact
+    runner: Runner | None = None
+
+    @torch.inference_mode()
+    def locate(self, field: Float32) -> Float32:
+        """Estimate a pose (10,) from the whole field (D, H, W)."""
+        return np.asarray(self.net.locator(torch.from_numpy(field)[None, None])[0].numpy())
+
+    @torch.inference_mode()
+    def label(self, crops: Float32) -> Float32:
+        """Label turned crops (B, D, H, W): logits (B, classes, D, H, W)."""
+        batch = torch.from_numpy(crops)[:, None]
+        logits = self.net(batch)[0] if self.runner is None else self.runner(batch)
+        return np.asarray(logits.numpy())
+
+
+def load_torch_network(data: bytes, engine: Engine, *, device: Device = "cpu") -> TorchNetwork:
+    """Return the network with weights from a file's bytes, loaded strictly; see `build_runner`."""
+    net = LVCompact()
+    net.load_state_dict(load(data), strict=True)
+    net.eval()
+    return TorchNetwork(net, build_runner(net, engine, device=device))
 
 
 def build_runner(
-    net: LVCompact, engine: Engine = "auto", *, device: torch.device = CPU, at_a_time: int = AT_A_TIME
+    net: LVCompact, engine: Engine = "float32", *, device: Device = "cpu", at_a_time: int = AT_A_TIME
 ) -> Runner:
     """Return the function that labels crops; the network is not changed.
 
@@ -71,8 +87,8 @@ def build_runner(
     net
         In evaluation mode, in single precision.
     engine
-        See `choose_engine`. OpenVINO converts the network once, here (about a second), and uses as many threads as
-        torch.
+        Any but "auto" and "compiled", which need no torch. OpenVINO converts the network once, here (about a second),
+        and uses as many threads as torch.
     device
         Where it runs; crops and logits stay on the processor.
     at_a_time
@@ -81,7 +97,7 @@ def build_runner(
     Raises
     ------
     InputError
-        As `choose_engine`.
+        As `myoperf.lv.inference.choose_engine`.
     """
     chosen = choose_engine(engine, device)
     one = _openvino(net, low=chosen.endswith("bfloat16")) if chosen.startswith("openvino") else None
@@ -93,13 +109,13 @@ def build_runner(
     return in_parts
 
 
-def _eager(net: LVCompact, device: torch.device, *, low: bool) -> Runner:
-    placed = net if device.type == "cpu" else copy.deepcopy(net).to(device)
+def _eager(net: LVCompact, device: Device, *, low: bool) -> Runner:
+    placed = net if device == "cpu" else copy.deepcopy(net).to(device)
 
     def run(crops: Tensor) -> Tensor:
         # A GPU's TensorFloat-32 would round single precision to ten bits.
         exact = torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False)
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=low), exact:
+        with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=low), exact:
             logits: Tensor = placed(crops.to(device))[0]
         return logits.float().cpu()
 

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage, optimize
-from scipy.spatial.transform import Rotation
+from scipy import ndimage
 
 from myoperf.errors import AnalysisError
 from myoperf.geometry import rotate_frame, sample
@@ -74,6 +73,8 @@ def match_scans(reference: Volume, moving: Volume, frame: LVFrame) -> Match:
         values -= values.mean()
         return 1.0 - float(target @ values) / max(float(np.linalg.norm(values)), 1e-12)
 
+    from scipy import optimize  # slow to load, and most studies need none
+
     shifts = np.stack(np.meshgrid(COARSE_MM, COARSE_MM, COARSE_MM, indexing="ij"), axis=-1).reshape(-1, 3)
     tried = np.array([missed(np.concatenate([np.zeros(3), shift / _UNIT[3:]])) for shift in shifts])
     refined = [
@@ -82,7 +83,7 @@ def match_scans(reference: Volume, moving: Volume, frame: LVFrame) -> Match:
     ]
     best = min(refined, key=lambda result: float(result.fun))
     move = np.eye(4)
-    move[:3, :3] = Rotation.from_rotvec(best.x[:3] * _UNIT[:3]).as_matrix()
+    move[:3, :3] = _turn(best.x)
     move[:3, 3] = frame.centre_mm + best.x[3:] * _UNIT[3:] - move[:3, :3] @ frame.centre_mm
     return Match(move, 1.0 - float(best.fun))
 
@@ -138,8 +139,14 @@ def _smoothed(volume: Volume) -> Volume:
 
 def _moved(points: Float, x: Float) -> Float:
     """Turn points about the origin and shift them; `x` is in steps of `_UNIT`."""
-    turned = points @ Rotation.from_rotvec(x[:3] * _UNIT[:3]).as_matrix().T
-    return np.asarray(turned + x[3:] * _UNIT[3:])
+    return np.asarray(points @ _turn(x).T + x[3:] * _UNIT[3:])
+
+
+def _turn(x: Float) -> Float:
+    """Return the rotation (3, 3) of a step; `x` is in steps of `_UNIT`."""
+    from scipy.spatial.transform import Rotation
+
+    return np.asarray(Rotation.from_rotvec(x[:3] * _UNIT[:3]).as_matrix())
 
 
 def check_lengths(stress: LVFrame, rest: LVFrame) -> tuple[Finding, ...]:

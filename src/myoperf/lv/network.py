@@ -9,33 +9,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from safetensors.torch import load
-from torch import Tensor
+from safetensors.numpy import load
 
 from myoperf.cards import read_weights
 from myoperf.errors import AnalysisError
-from myoperf.geometry import angle_deg, index_from_lps, largest_piece, transform_points
-from myoperf.lv.compact_network import LVCompact, matrix_from_six
-from myoperf.lv.engine import CPU, Engine, Runner, build_runner
+from myoperf.geometry import angle_deg, index_from_lps, largest_piece, transform_points, unit
 from myoperf.lv.find import LVFit, find_lv
+from myoperf.lv.inference import CompiledNetwork, Device, Engine, Inference, choose_engine
 from myoperf.lv.mask import frame_from_mask
 from myoperf.lv.metrics import dice
 from myoperf.lv.sampling import (
     COARSE,
     COARSE_MM,
-    coarse_points,
-    crop_points,
-    frame_axes,
-    logits_at,
+    CROP,
+    coarse_grid,
     middle_mm,
-    normalise,
-    sample_at,
-    single,
-    voxel_points,
+    pose_grid,
+    probabilities_on,
+    turned,
 )
-from myoperf.types import MYOCARDIUM, Finding, LVFrame, Volume
+from myoperf.threads import in_threads
+from myoperf.types import MYOCARDIUM, Finding, Float, Float32, LVFrame, Volume
 
 SMALLEST_ML, LARGEST_ML = 40.0, 700.0
 PASSES = 4
@@ -75,9 +70,13 @@ class Agreement:
 
 @dataclass(frozen=True, eq=False)
 class _Pose:
-    centre: Tensor
-    rotation: Tensor
+    centre: Float
+    rotation: Float
     length_mm: float
+
+    @property
+    def grid(self) -> Float:
+        return pose_grid(self.centre, self.rotation)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,16 +86,13 @@ class NetworkLV:
     Parameters
     ----------
     net
-        In evaluation mode.
+        The network as one of the engines runs it (`myoperf.lv.inference`, `myoperf.lv.engine`).
     card
         Model card of the weights.
-    runner
-        Runs the U-Net (`myoperf.lv.engine`); None for single precision.
     """
 
-    net: LVCompact
+    net: Inference
     card: Mapping[str, Any]
-    runner: Runner | None = None
 
     def find_lv(self, volume: Volume, *, fall_back: bool = True) -> LVFit:
         """Find, turn and segment the left ventricle; gates are summed first.
@@ -129,21 +125,18 @@ class NetworkLV:
         )
         return LVFit(fit.frame, fit.labels, fit.confidence, (*fit.findings, note))
 
-    @torch.inference_mode()
     def find_with_agreement(self, volume: Volume) -> tuple[LVFit, Agreement]:
         """Find the left ventricle without fall-back; return also how well the passes agree."""
-        volume = volume.summed()
-        image, inverse = _tensors(volume)
-        if not float(image.max()) > 0:
+        volume = _positive(volume.summed())
+        if not float(volume.array.max()) > 0:
             raise AnalysisError("No left ventricle was found: the volume holds no counts; check the file.")
-        pose = self._locate(image, inverse, volume)
+        pose = self._locate(volume)
         for _ in range(2):
             box = _box_around(volume, pose)
-            points = voxel_points(volume, box)
-            pose = _pose_of(_frame(self._probabilities(image, inverse, points, [pose])[0], volume, box, pose))
+            pose = _pose_of(_frame(self._probabilities(volume, box, [pose])[0], volume, box, pose))
         starts = [pose, *(_moved(pose, k) for k in range(PASSES - 1))]
         box = _box_around(volume, pose)
-        passes = self._probabilities(image, inverse, voxel_points(volume, box), starts)
+        passes = self._probabilities(volume, box, starts)
         mean = passes.mean(0)
         labels = _labels(mean)
         walls = [each.argmax(0) == MYOCARDIUM for each in passes]
@@ -180,7 +173,6 @@ class NetworkLV:
         """
         return self.segment_gates(volume.summed(), frame), ()
 
-    @torch.inference_mode()
     def segment_gates(self, gated: Volume, frame: LVFrame) -> Volume:
         """Label every gate in the pose of the summed study, all gates in one batch.
 
@@ -208,7 +200,6 @@ class NetworkLV:
             raise AnalysisError("No left ventricle was found: the network labelled no voxel; check the file.")
         return gated.with_array(np.stack(found))
 
-    @torch.inference_mode()
     def segment_all(self, posed: Sequence[tuple[Volume, LVFrame]]) -> list[Volume | None]:
         """Label several volumes of one frame, each in a pose of its own, in one batch.
 
@@ -216,38 +207,38 @@ class NetworkLV:
         -------
         uint8 labels on each volume's grid; None where the pose lies outside the volume or no wall is found.
         """
-        inside = [(volume, _pose_of(frame)) for volume, frame in posed if _inside(volume, frame)]
-        crops = [normalise(sample_at(*_tensors(one), crop_points(pose.centre, pose.rotation))) for one, pose in inside]
-        logits: Tensor | list[Tensor] = self._logits(torch.stack(crops)) if crops else []
+        inside = [(_positive(volume), _pose_of(frame)) for volume, frame in posed if _inside(volume, frame)]
+        logits = self._logits(inside)
         labels = iter([_labels_on(one, pose, of_crop) for (one, pose), of_crop in zip(inside, logits, strict=True)])
         return [next(labels) if _inside(volume, frame) else None for volume, frame in posed]
 
-    def _logits(self, crops: Tensor) -> Tensor:
-        """Label crops (B, 1, CROP, CROP, CROP) -> (B, classes, CROP, CROP, CROP)."""
-        return self.net(crops)[0] if self.runner is None else self.runner(crops)
+    def _logits(self, posed: Sequence[tuple[Volume, _Pose]]) -> Sequence[Float32]:
+        """Return the logits (classes, CROP, CROP, CROP) of volumes of one frame turned to poses."""
+        crops = in_threads(lambda one: turned(one[0], one[1].grid, CROP), posed)
+        return self.net.label(np.stack(crops)) if crops else ()
 
-    def _locate(self, image: Tensor, inverse: Tensor, volume: Volume) -> _Pose:
+    def _locate(self, volume: Volume) -> _Pose:
         middle = middle_mm(volume)
-        field = normalise(sample_at(image, inverse, coarse_points(middle)))
-        out = self.net.locator(field[None])[0]
-        centre = middle + out[:3] * (0.5 * COARSE * COARSE_MM)
-        return _Pose(centre, matrix_from_six(out[3:9]), 80.0 * float(out[9].exp()))
+        out = self.net.locate(turned(volume, coarse_grid(middle), COARSE)).astype(np.float64)
+        axis, near_anterior = unit(out[3:6]), out[6:9]
+        anterior = unit(near_anterior - (axis @ near_anterior) * axis)
+        rotation = np.stack([axis, anterior, np.cross(axis, anterior)], 1)
+        return _Pose(middle + out[:3] * (0.5 * COARSE * COARSE_MM), rotation, 80.0 * float(np.exp(out[9])))
 
-    def _probabilities(self, image: Tensor, inverse: Tensor, points: Tensor, poses: list[_Pose]) -> NDArray[np.float32]:
-        """Return the class probabilities (poses, classes, D, H, W) at LPS points, labelled from each pose."""
-        crops = [normalise(sample_at(image, inverse, crop_points(p.centre, p.rotation))) for p in poses]
-        logits = self._logits(torch.stack(crops))
-        moved = [logits_at(out, points, p.centre, p.rotation).softmax(0) for out, p in zip(logits, poses, strict=True)]
-        return np.asarray(torch.stack(moved).numpy())
+    def _probabilities(self, volume: Volume, box: tuple[slice, slice, slice], poses: Sequence[_Pose]) -> Float32:
+        """Return the class probabilities (poses, classes, D, H, W) in a box of a volume, labelled from each pose."""
+        logits = self._logits([(volume, pose) for pose in poses])
+        moved = [probabilities_on(out, pose.grid, volume, box) for out, pose in zip(logits, poses, strict=True)]
+        return np.stack(moved)
 
 
-def load_network_lv(folder: Path, *, engine: Engine = "auto", device: torch.device = CPU) -> NetworkLV:
+def load_network_lv(folder: Path, *, engine: Engine = "auto", device: Device = "cpu") -> NetworkLV:
     """Read ``model.safetensors`` and ``card.json``, and check one against the other.
 
     Parameters
     ----------
     engine
-        How the U-Net is run: see `myoperf.lv.engine.choose_engine`.
+        How the network is run: see `myoperf.lv.inference.choose_engine`.
     device
         Where the U-Net is run; the small localiser stays on the processor.
 
@@ -259,30 +250,32 @@ def load_network_lv(folder: Path, *, engine: Engine = "auto", device: torch.devi
         When the weights are not those of the card; for an unknown engine, or for OpenVINO if it is not installed.
     """
     data, card = read_weights(folder, "model.safetensors")
-    net = LVCompact()
-    net.load_state_dict(load(data), strict=True)
-    net.eval()
-    return NetworkLV(net, card, build_runner(net, engine, device=device))
+    chosen = choose_engine(engine, device)
+    if chosen == "compiled":
+        return NetworkLV(CompiledNetwork.from_weights(load(data)), card)
+    from myoperf.lv.engine import load_torch_network  # torch takes seconds to load
+
+    return NetworkLV(load_torch_network(data, chosen, device=device), card)
 
 
-def _tensors(volume: Volume) -> tuple[Tensor, Tensor]:
-    """Return the image (1, planes, rows, columns) without negative values, and its index_from_lps."""
-    return single(volume.array).clamp_min(0), single(index_from_lps(volume.lps_from_index))
+def _positive(volume: Volume) -> Volume:
+    """Return the volume with 0 for negative values."""
+    return volume.with_array(np.maximum(volume.array, 0))
 
 
 def _moved(pose: _Pose, axis: int) -> _Pose:
     """Turn a pose by `TURN_DEG` about one of its axes and move it by `SHIFT_MM` along that axis."""
     angle = np.deg2rad(TURN_DEG)
     a, b = (axis + 1) % 3, (axis + 2) % 3
-    turn = torch.eye(3)
-    turn[a, a] = turn[b, b] = float(np.cos(angle))
-    turn[a, b], turn[b, a] = -float(np.sin(angle)), float(np.sin(angle))
+    turn = np.eye(3)
+    turn[a, a] = turn[b, b] = np.cos(angle)
+    turn[a, b], turn[b, a] = -np.sin(angle), np.sin(angle)
     return _Pose(pose.centre + SHIFT_MM * pose.rotation[:, axis], pose.rotation @ turn, pose.length_mm)
 
 
 def _box_around(volume: Volume, pose: _Pose) -> tuple[slice, slice, slice]:
     """Return the box of voxels within `REACH_MM` of the pose's centre."""
-    centre = transform_points(index_from_lps(volume.lps_from_index), pose.centre.numpy())
+    centre = transform_points(index_from_lps(volume.lps_from_index), pose.centre)
     reach = REACH_MM / volume.spacing_mm
     low = np.clip(np.floor(centre - reach).astype(int), 0, None)
     high = np.minimum(np.ceil(centre + reach).astype(int) + 1, volume.grid_shape)
@@ -307,20 +300,20 @@ def _inside(volume: Volume, frame: LVFrame) -> bool:
     return bool((place >= -0.5).all() and (place <= np.array(volume.grid_shape) - 0.5).all())
 
 
-def _labels_on(volume: Volume, pose: _Pose, logits: Tensor) -> Volume | None:
+def _labels_on(volume: Volume, pose: _Pose, logits: Float32) -> Volume | None:
     """Return the labels of a volume from the logits of the crop in a pose; None where no wall is found."""
     box = _box_around(volume, pose)
-    points = voxel_points(volume, box)
     whole = np.zeros(volume.grid_shape, dtype=np.uint8)
     try:
-        whole[box] = _labels(logits_at(logits, points, pose.centre, pose.rotation).softmax(0).numpy())
+        whole[box] = _labels(probabilities_on(logits, pose.grid, volume, box))
     except AnalysisError:
         return None
     return volume.with_array(whole)
 
 
 def _pose_of(frame: LVFrame) -> _Pose:
-    return _Pose(single(frame.centre_mm), frame_axes(frame), frame.length_mm)
+    rotation = np.stack([frame.axis, frame.anterior, frame.lateral], 1)
+    return _Pose(np.asarray(frame.centre_mm), rotation, frame.length_mm)
 
 
 def _frame(probability: NDArray[Any], volume: Volume, box: tuple[slice, slice, slice], near: _Pose) -> LVFrame:
@@ -328,9 +321,8 @@ def _frame(probability: NDArray[Any], volume: Volume, box: tuple[slice, slice, s
     affine = volume.lps_from_index.copy()
     affine[:3, 3] = transform_points(affine, np.array([float(part.start) for part in box]))
     wall = Volume((_labels(probability) == MYOCARDIUM).astype(np.uint8), affine)
-    axis = near.rotation[:, 0].numpy().astype(np.float64)
-    centre, half = near.centre.numpy().astype(np.float64), 0.5 * near.length_mm
-    rough = LVFrame(centre - half * axis, centre + half * axis, near.rotation[:, 1].numpy().astype(np.float64))
+    axis, half = near.rotation[:, 0], 0.5 * near.length_mm
+    rough = LVFrame(near.centre - half * axis, near.centre + half * axis, near.rotation[:, 1])
     return frame_from_mask(wall, near=rough)
 
 

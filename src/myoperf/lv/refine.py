@@ -1,7 +1,6 @@
 """From a rough candidate to the bullet that fits best: a score of bounded contrasts and a search over it."""
 
 import numpy as np
-from scipy import optimize
 
 from myoperf.geometry import anterior_direction, sample, unit
 from myoperf.types import Float, Volume
@@ -168,5 +167,7 @@ def fit_bullet(points_mm: Float, start: Bullet, *, weights: Float | None = None)
     lower[5:], upper[5:] = (np.log(8.0), np.log(0.6)), (np.log(60.0), np.log(2.2))
     x0[5:] = np.clip(x0[5:], lower[5:] + 1e-3, upper[5:] - 1e-3)
     scale = np.array([5.0, 5.0, 5.0, 0.2, 0.2, 0.2, 0.2])
+    from scipy import optimize  # slow to load, and the network needs none
+
     solution = optimize.least_squares(residual, x0, bounds=(lower, upper), loss="soft_l1", f_scale=6.0, x_scale=scale)
     return float(np.average(np.abs(residual(solution.x)[:-1]))), build(solution.x)

@@ -22,9 +22,9 @@ from myoperf.pipeline.scan import (
 from myoperf.pipeline.scan_names import scan_names
 from myoperf.pipeline.scoring import match_limits, score
 from myoperf.pipeline.territories import territories_name
-from myoperf.pipeline.threads import threads
 from myoperf.pipeline.uncertainty import measure_intervals
 from myoperf.pipeline.valve import set_bases
+from myoperf.threads import threads
 from myoperf.types import Diagnosis, Finding, Provenance, Report, ScanResult, Scores, Settings, Study
 from myoperf.version import __version__
 

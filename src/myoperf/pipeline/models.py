@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from myoperf.errors import InputError, MissingWeightsError
-from myoperf.pipeline.device import resolve_device
+from myoperf.pipeline.device import inference_device
 from myoperf.pipeline.options import Models
 from myoperf.types import Diagnosis, Finding, ScanResult, Study, WeightsInfo
 
 if TYPE_CHECKING:
-    import torch
-
-    from myoperf.lv.engine import Engine
+    from myoperf.lv.inference import Device, Engine
 
 EXPERIMENTAL = (
     "Experimental: trained on simulated patients only; the probabilities hold where {share:.0%} of patients have "
@@ -38,7 +36,8 @@ def load_models(*, device: str = "auto", diagnosis: bool = True, lv: str = "netw
         What locates the left ventricle: "network" (with the classical method to fall back on; where its
         weights are not installed, the classical method alone, which is then a finding of every report) or "classical".
     engine
-        How that network is run, one of `myoperf.lv.engine.ENGINES`: "auto" is bfloat16 where the processor has it.
+        How that network is run, one of `myoperf.lv.inference.ENGINES`: "auto" is "compiled", which needs no torch, on
+        the processor, and "float32" on a GPU.
 
     Raises
     ------
@@ -50,20 +49,20 @@ def load_models(*, device: str = "auto", diagnosis: bool = True, lv: str = "netw
         raise InputError(f"The left ventricle is located by network or classical; got {lv}.")
     if lv == "classical" and not diagnosis:
         return Models()
-    if device == "auto" and engine.startswith("openvino"):
-        device = "cpu"  # all that OpenVINO runs on here
-    chosen = resolve_device(device)
+    if device == "auto" and engine.startswith(("openvino", "compiled")):
+        device = "cpu"  # all that they run on
+    chosen = inference_device(device)
     models = Models()
     if lv == "network":
         models = _with_network(models, cast("Engine", engine), chosen)
     if diagnosis:
-        models = _with_classifier(models, chosen)
+        models = _with_classifier(models)
     return models
 
 
-def _with_network(models: Models, engine: Engine, device: torch.device) -> Models:
+def _with_network(models: Models, engine: Engine, device: Device) -> Models:
     """Add the network that locates the ventricle; where its weights are missing, a finding says what is used."""
-    from myoperf.lv.engine import choose_engine  # brings torch
+    from myoperf.lv.inference import choose_engine
     from myoperf.lv.network import load_network_lv
 
     resolved = choose_engine(engine, device)
@@ -83,12 +82,12 @@ def _with_network(models: Models, engine: Engine, device: torch.device) -> Model
     )
 
 
-def _with_classifier(models: Models, device: torch.device) -> Models:
+def _with_classifier(models: Models) -> Models:
     """Add the classifier of polar maps; where its weights are missing, a finding says that there is no diagnosis."""
-    from myoperf.diagnosis import load_classifier  # brings torch
+    from myoperf.diagnosis import load_classifier
 
     try:
-        classifier = load_classifier().to(device)
+        classifier = load_classifier()
     except MissingWeightsError as error:
         text = f"No probability of disease was estimated. {error}"
         return replace(models, findings=(*models.findings, Finding("classifier-missing", "warning", text)))

@@ -18,9 +18,9 @@ from myoperf.lv.labels import cut_at_rim
 from myoperf.pipeline.options import Models, Options
 from myoperf.pipeline.scan import OrientedScan, Repetition, measure_scan, unroll
 from myoperf.pipeline.scoring import MatchedLimits, score
-from myoperf.pipeline.threads import in_threads
 from myoperf.quantities import end_at_zero, numbers_of_scan, numbers_of_scores
 from myoperf.recon import reconstruct
+from myoperf.threads import in_threads
 from myoperf.types import Interval, LVFrame, Projections, Scan, ScanResult, Scores, Volume
 
 Numbers = Mapping[str, float]

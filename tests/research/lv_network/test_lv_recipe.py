@@ -9,14 +9,16 @@ from scipy import ndimage
 from myoperf.errors import AnalysisError, InputError, MissingWeightsError
 from myoperf.geometry import affine_from_axes, index_from_lps
 from myoperf.lv.compact_network import LVCompact, LVCompactConfig
+from myoperf.lv.engine import TorchNetwork
 from myoperf.lv.metrics import dice, hausdorff95_mm
 from myoperf.lv.network import Agreement, NetworkLV, load_network_lv
-from myoperf.lv.sampling import COARSE, COARSE_MM, coarse_points, middle_mm, normalise, sample_at, single
+from myoperf.lv.sampling import COARSE, COARSE_MM
 from myoperf.research.lv_network import recipe as lv_recipe
 from myoperf.research.lv_network import training as lv
 from myoperf.research.lv_network.cases import Case, folds, read_cases, read_real, write_cases
 from myoperf.research.lv_network.disturbance import DISTURBANCES, disturb_case
 from myoperf.research.lv_network.evaluation import MEASURES, failure_detection, summarise
+from myoperf.research.lv_network.sampling import coarse_points, middle_mm, normalise, sample_at, single
 from myoperf.research.lv_network.simulated import draw_case
 from myoperf.research.lv_network.training import Schedule, dice_loss, prepare_case, train_lv
 from myoperf.research.reorientation.losses import rotation_loss, segmentation_loss
@@ -174,7 +176,7 @@ def test_passes_that_disagree_are_doubted():
 def test_gates_are_labelled_in_one_batch_each_as_alone():
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    model = NetworkLV(LVCompact().eval(), {})
+    model = NetworkLV(TorchNetwork(LVCompact().eval()), {})
     one = case()
     other = one.image.array[0][::-1]
     gated = one.image.with_array(np.stack([one.image.array[0], other]))

@@ -23,6 +23,7 @@ from myoperf import __version__
 from myoperf.errors import InputError
 from myoperf.lv import LVFit, find_lv
 from myoperf.lv.compact_network import LVCompact
+from myoperf.lv.engine import TorchNetwork
 from myoperf.lv.network import Agreement, NetworkLV
 from myoperf.phantom.fast import Kind
 from myoperf.phantom.records import SIMULATOR_VERSION
@@ -132,7 +133,7 @@ def run(scale: str, out: Path, seed: int, *, data: Path | None, resume: bool, qu
             options = {"resume": resume, "quiet": quiet}
             net = train_lv(cases, schedule, folder=file.parent, start=start, real_share=REAL_SHARE, **options)
             save_weights(file, net)
-        return NetworkLV(net.eval(), {})
+        return NetworkLV(TorchNetwork(net.eval()), {})
 
     judged: list[tuple[str, Row]] = []
 

@@ -15,7 +15,9 @@ from torch.nn import functional as F
 from myoperf.geometry import index_from_lps, transform_points
 from myoperf.lv.compact_network import LVCompact, matrix_from_six
 from myoperf.lv.engine import cpu_has_bfloat16
-from myoperf.lv.sampling import (
+from myoperf.research.lv_network.augmentation import disturb_crop, random_rotation
+from myoperf.research.lv_network.cases import Case
+from myoperf.research.lv_network.sampling import (
     COARSE,
     COARSE_MM,
     coarse_points,
@@ -28,8 +30,6 @@ from myoperf.lv.sampling import (
     single,
     voxel_points,
 )
-from myoperf.research.lv_network.augmentation import disturb_crop, random_rotation
-from myoperf.research.lv_network.cases import Case
 from myoperf.research.training.weights import HasState, load_checkpoint, save_checkpoint
 
 BOX = 34

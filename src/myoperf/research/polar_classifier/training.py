@@ -20,12 +20,13 @@ from torch.nn import functional
 
 from myoperf.diagnosis.classifier import Classifier, Reading, subspace_distances
 from myoperf.diagnosis.inputs import clinical_row, scale_maps
-from myoperf.diagnosis.network import PolarClassifier, network_input
+from myoperf.diagnosis.network import PolarNetwork, network_input
 from myoperf.phantom.labels import ica_labels
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.truth import truth_polar
 from myoperf.research.polar_classifier.calibration import choose_calibration
 from myoperf.research.polar_classifier.cases import ANGLES, RINGS, SETS, PolarCases, clinical_values
+from myoperf.research.polar_classifier.network import PolarClassifier
 from myoperf.research.training.seeds import seeded
 from myoperf.research.training.weights import load_weights, save_model, save_weights
 from myoperf.types import VESSELS, Float, State
@@ -205,10 +206,10 @@ def _fit_network(
 ) -> PolarClassifier:
     """Train one network."""
     generator = torch.Generator().manual_seed(seed)
-    stress, rest, clinical, labels, normal, normal_rest = (
-        torch.from_numpy(np.asarray(array, dtype=np.float32))
-        for array in (data.stress, data.rest, rows, data.labels, constants["normal_stress"], constants["normal_rest"])
+    stress, rest, clinical, labels = (
+        torch.from_numpy(np.asarray(array, dtype=np.float32)) for array in (data.stress, data.rest, rows, data.labels)
     )
+    normal = constants["normal_stress"], constants["normal_rest"]
     has_rest = torch.from_numpy(data.has_rest)
     batches = len(stress) // schedule.batch
     with seeded(seed):
@@ -218,7 +219,8 @@ def _fit_network(
         for _ in range(schedule.epochs):
             order = torch.randperm(len(stress), generator=generator)
             for batch in torch.split(order[: batches * schedule.batch], schedule.batch):
-                maps = network_input(*_augment(stress[batch], rest[batch], generator), normal, normal_rest)
+                augmented = [maps.numpy() for maps in _augment(stress[batch], rest[batch], generator)]
+                maps = torch.from_numpy(network_input(*augmented, *normal))
                 absent = (torch.rand(len(batch), generator=generator) < schedule.no_rest) | ~has_rest[batch]
                 maps[absent, 1:] = 0.0
                 known = (torch.rand(len(batch), 4, generator=generator) >= schedule.no_value).float()
@@ -277,7 +279,8 @@ def fit_classifier(
         Folder that keeps each trained network; a network of the same data and schedule is read from there.
     """
     constants = _constants(data, schedule)
-    networks = tuple(_network(data, constants, schedule, seed + i, keep) for i in range(schedule.networks))
+    trained = (_network(data, constants, schedule, seed + i, keep) for i in range(schedule.networks))
+    networks = tuple(PolarNetwork({k: v.numpy() for k, v in net.state_dict().items()}) for net in trained)
     uncalibrated = Classifier(networks, constants, {}, "")
     rows, stress = rows_of(calibration.clinical, constants), scale_maps(calibration.stress)
     fitted, reports = dict(constants), {}
@@ -305,5 +308,5 @@ def write_classifier(folder: Path, classifier: Classifier, card: Mapping[str, An
         f"constant.{k}": torch.from_numpy(np.array(v, dtype=np.float32)) for k, v in classifier.constants.items()
     }
     for index, net in enumerate(classifier.networks):
-        tensors |= {f"network.{index}.{k}": v for k, v in net.state_dict().items()}
+        tensors |= {f"network.{index}.{k}": torch.from_numpy(np.array(v)) for k, v in net.weights.items()}
     save_model(folder, tensors, {**classifier.card, **card}, name="polar-classifier.safetensors")

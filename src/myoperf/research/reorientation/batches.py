@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from myoperf.geometry import index_from_lps
-from myoperf.lv.sampling import middle_mm, normalise, sample_at, single
 from myoperf.research.lv_network.cases import Case
+from myoperf.research.lv_network.sampling import middle_mm, normalise, sample_at, single
 from myoperf.research.reorientation.pose import euler_from_matrix
 
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from myoperf.errors import AnalysisError
 from myoperf.geometry import affine_from_axes, angle_deg
 from myoperf.lv.mask import frame_from_mask
-from myoperf.lv.sampling import middle_mm
 from myoperf.research.lv_network.cases import Case
 from myoperf.research.lv_network.evaluation import compare_masks
+from myoperf.research.lv_network.sampling import middle_mm
 from myoperf.research.reorientation.batches import Batch, FieldOfView, sample_batch
 from myoperf.research.reorientation.nn_unet import mirrored_probability
 from myoperf.research.reorientation.pose import euler_from_matrix, sample_back, wrap_angle

@@ -11,9 +11,9 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from myoperf.lv.engine import cpu_has_bfloat16
-from myoperf.lv.sampling import single
 from myoperf.research.lv_network.augmentation import random_rotation
 from myoperf.research.lv_network.cases import Case
+from myoperf.research.lv_network.sampling import single
 from myoperf.research.reorientation.batches import Batch, FieldOfView, sample_batch, sample_images
 from myoperf.research.reorientation.losses import Stabilisation, pose_distance, total_loss
 from myoperf.research.reorientation.ms_st_unet import MSSTUNet
