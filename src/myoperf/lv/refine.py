@@ -19,7 +19,7 @@ _SHARES = (np.arange(5) + 0.5) / 5
 _TURNS = np.arange(16) * (2 * np.pi / 16)
 
 
-def score_bullets(image: Volume, parameters: Float) -> Float:
+def score_bullets(image: Volume, parameters: Float, *, any_axis: bool = False) -> Float:
     """Score bullets by how well a wall stands out from its cavity and its surroundings.
 
     At each of some 170 places the counts of the wall W, the cavity C and the outside O give
@@ -34,6 +34,8 @@ def score_bullets(image: Volume, parameters: Float) -> Float:
         From `myoperf.lv.detect.prepare`.
     parameters
         (n, 9): hub (3), axis (3), log radius, cap over radius, base over radius.
+    any_axis
+        Leave out the prior on the axis, to ask the image alone where the apex points.
 
     Returns
     -------
@@ -71,7 +73,7 @@ def score_bullets(image: Volume, parameters: Float) -> Float:
     area = np.concatenate([cap_area / radius[:, None], np.repeat(base_ratio[:, None] / 5, 5, axis=1)], axis=1)
     value = np.sum(area * (rings - GAIN), axis=1)
     turned = np.arccos(np.clip(axis @ TYPICAL_AXIS, -1, 1))
-    prior = 0.1 * (parameters[:, 6] - np.log(25.0)) ** 2 / 0.3**2 + 0.1 * (turned / 0.6) ** 2
+    prior = 0.1 * (parameters[:, 6] - np.log(25.0)) ** 2 / 0.3**2 + (0.0 if any_axis else 0.1) * (turned / 0.6) ** 2
     prior = prior + 0.05 * ((cap_ratio - 1.25) / 0.3) ** 2 + 0.02 * ((base_ratio - 1.3) / 0.5) ** 2
     return np.asarray(value - 0.5 * prior)
 
@@ -94,7 +96,9 @@ def _bounded(parameters: Float) -> Float:
     return out
 
 
-def refine(image: Volume, bullet: Bullet, *, rounds: int, seed: int = 0, width: float = 1.0) -> tuple[float, Bullet]:
+def refine(
+    image: Volume, bullet: Bullet, *, rounds: int, seed: int = 0, width: float = 1.0, any_axis: bool = False
+) -> tuple[float, Bullet]:
     """Improve a bullet by the cross-entropy method: draw, keep the best eighth, draw about those.
 
     Parameters
@@ -107,6 +111,8 @@ def refine(image: Volume, bullet: Bullet, *, rounds: int, seed: int = 0, width: 
         The same seed gives the same bullet.
     width
         Scale of the first round's spread (8 mm, 14 degrees, a fifth of the size).
+    any_axis
+        As for `score_bullets`.
 
     Returns
     -------
@@ -115,10 +121,10 @@ def refine(image: Volume, bullet: Bullet, *, rounds: int, seed: int = 0, width: 
     rng = np.random.default_rng(seed)
     centre = _pack(bullet)
     spread = width * np.array([8.0, 8.0, 8.0, 0.25, 0.25, 0.25, 0.2, 0.2, 0.4])
-    best, best_score = centre, float(score_bullets(image, centre[None])[0])
+    best, best_score = centre, float(score_bullets(image, centre[None], any_axis=any_axis)[0])
     for _ in range(rounds):
         draws = _bounded(centre + spread * rng.standard_normal((64, 9)))
-        scores = score_bullets(image, draws)
+        scores = score_bullets(image, draws, any_axis=any_axis)
         elite = draws[np.argsort(-scores)[:8]]
         if scores.max() > best_score:
             best, best_score = draws[int(np.argmax(scores))], float(scores.max())

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from myoperf.errors import MyoPerfError
+from myoperf.lv import pose_refused
 from myoperf.pipeline.clock import StageClock
 from myoperf.pipeline.models import load_models
 from myoperf.pipeline.options import Models, Options
@@ -103,23 +104,23 @@ def analyze(
     if not results:
         raise next(iter(failures.values()))
     with clock.stage("quantify", "perfusion scores"):
-        limits = match_limits(study, results, models.limits)
-        scores = score(results, limits, territories=options.territories)
-        others = score_other_scans(study, results, scores, models.limits, territories=options.territories)
+        usable = _with_possible_pose(results)
+        limits = match_limits(study, usable, models.limits)
+        scores = score(usable, limits, territories=options.territories)
+        others = score_other_scans(study, usable, scores, models.limits, territories=options.territories)
         results = tuple(_with_findings(result, scores, others) for result in results)
-        intervals = measure_intervals(results, scores, limits, models, options, announce=clock.announce)
+        intervals = measure_intervals(usable, scores, limits, models, options, announce=clock.announce)
     diagnosis = None
-    if models.classify is not None:
+    if models.classify is not None and usable:
         with clock.stage("diagnose", "diagnosis"):
-            diagnosis = models.classify(study, results)
-    failed = (Finding("scan-failed", "failure", f"Scan {name}: {error}") for name, error in failures.items())
+            diagnosis = models.classify(study, usable)
     of_scores = (*scores.findings, *others.findings)
     return Report(
         study=study,
         results=results,
         scores=scores,
         diagnosis=diagnosis,
-        findings=(*study.findings, *models.findings, *failed, *of_scores, *_check_diagnosis(diagnosis)),
+        findings=(*study.findings, *models.findings, *_failed(failures), *of_scores, *_check_diagnosis(diagnosis)),
         provenance=Provenance(
             myoperf=__version__,
             weights=models.weights,
@@ -133,6 +134,16 @@ def analyze(
         intervals=intervals,
         scan_scores=others.scores,
     )
+
+
+def _failed(failures: Mapping[str, MyoPerfError]) -> tuple[Finding, ...]:
+    """Return a finding for each scan that could not be analysed."""
+    return tuple(Finding("scan-failed", "failure", f"Scan {name}: {error}") for name, error in failures.items())
+
+
+def _with_possible_pose(results: tuple[ScanResult, ...]) -> tuple[ScanResult, ...]:
+    """Return the scans that may be scored: those whose ventricle's pose is not refused."""
+    return tuple(result for result in results if not pose_refused(result.findings))
 
 
 def _with_findings(result: ScanResult, scores: Scores, others: OtherScans) -> ScanResult:

@@ -14,7 +14,7 @@ import numpy as np
 from myoperf.errors import AnalysisError, MyoPerfError
 from myoperf.gated import measure_function
 from myoperf.geometry import short_axis
-from myoperf.lv import LVFit, find_lv_like
+from myoperf.lv import LVFit, check_pose, find_lv_like, pose_refused
 from myoperf.pipeline.flow import flow_of_scan, summed_volume
 from myoperf.pipeline.options import Models, Options
 from myoperf.polar import PolarPair, check_rv_side, sample_polar_map, segments_percent
@@ -36,6 +36,8 @@ from myoperf.types import (
 
 _MOTION_MM, _MOTION_VIEWS = 6.4, 12
 """Patient motion from one pixel of a common camera on is corrected; it is estimated on 12 views or more."""
+_UNCERTAIN = ("check-orientation", "pose-implausible")
+"""Findings of a pose that is taken from the patient's other scan where that has none."""
 _ROUNDS, _REPEATED_ROUNDS = 5, 2
 """Rounds of the gated wall fit; two are enough for the spread of repeated measurements."""
 
@@ -120,12 +122,22 @@ def reconstruct_scan(scan: Scan, options: Options, *, name: str) -> Reconstructe
 
 
 def locate_ventricle(images: ReconstructedScan, models: Models, options: Options) -> LocatedScan:
-    """Find and label the left ventricle; where the operator gave its pose, only label it."""
+    """Find and label the left ventricle, and check its pose; where the operator gave the pose, only label it.
+
+    A pose that cannot be right stops the numbers that rest on it (`myoperf.lv.pose_refused`); the operator's does not.
+    """
     if options.frame is None:
-        return LocatedScan(**vars(images), fit=models.find_lv(images.summed))
+        fit = models.find_lv(images.summed)
+        return LocatedScan(**vars(images), fit=_with_checked_pose(images, fit))
     labels, findings = models.segment_lv(images.summed, options.frame)
     note = Finding("frame-given", "info", "The operator gave the pose of the left ventricle; it was not estimated.")
     return LocatedScan(**vars(images), fit=LVFit(options.frame, labels, 1.0, (note, *findings)))
+
+
+def _with_checked_pose(images: ReconstructedScan, fit: LVFit) -> LVFit:
+    """Add what shape and surroundings say against a pose; slices that are short axis already have no body to ask."""
+    transaxial = images.corrected.orientation == "transaxial"
+    return replace(fit, findings=(*fit.findings, *check_pose(images.summed, fit, transaxial=transaxial)))
 
 
 def transfer_uncertain_pose(
@@ -137,7 +149,7 @@ def transfer_uncertain_pose(
     do not match. `located` maps names to scans, as does what is returned.
     """
     states = first_located_of_each_state(located)
-    uncertain = [one for one in states.values() if any(f.code == "check-orientation" for f in one.fit.findings)]
+    uncertain = [one for one in states.values() if any(f.code in _UNCERTAIN for f in one.fit.findings)]
     if options.frame is not None or len(states) != 2 or len(uncertain) != 1:
         return located
     (target,) = uncertain
@@ -146,7 +158,7 @@ def transfer_uncertain_pose(
         fit = find_lv_like(target.summed, other.summed, other.fit, models.segment_lv)
     except AnalysisError:
         return located
-    return {**located, target.name: replace(target, fit=fit)}
+    return {**located, target.name: replace(target, fit=_with_checked_pose(target, fit))}
 
 
 def first_located_of_each_state(located: Mapping[str, LocatedScan]) -> dict[State, LocatedScan]:
@@ -190,16 +202,21 @@ def measure_scan(scan: UnrolledScan, options: Options, *, repetition: Repetition
     repetition
         For intervals. Only what the original has is measured again, with fewer rounds of the gated wall fit, and the
         time-activity curves are resampled.
+
+    Returns
+    -------
+    Function and flow are None where the pose is refused.
     """
     original = repetition.original if repetition else None
     frame, labels, maximum = scan.fit.frame, scan.fit.labels, scan.maps.maximum
     gated = scan.frames if scan.corrected.framing == "gated" else None
     function, flow = None, None
     findings = (*scan.corrected.findings, *scan.fit.findings, *scan.label_findings)
-    if gated is not None and (original is None or original.function is not None):
+    refused = pose_refused(scan.fit.findings)
+    if gated is not None and not refused and (original is None or original.function is not None):
         function, more = _measure_function(scan, gated, rounds=_REPEATED_ROUNDS if original else _ROUNDS)
         findings += more
-    if original is None or original.flow is not None:
+    if not refused and (original is None or original.flow is not None):
         flow, more = flow_of_scan(
             scan.corrected,
             scan.frames,

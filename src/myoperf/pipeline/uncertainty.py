@@ -83,6 +83,8 @@ def measure_intervals(
     -------
     Name of a scan, or ``"scores"`` -> name of a number -> interval; empty where fewer than three draws succeeded.
     """
+    if not results:
+        return {}
     rng = np.random.default_rng([_STREAM, options.seed or 0])
     drawn: dict[str, list[Numbers]] = {result.name: [] for result in results}
     drawn_scores: list[Numbers] = []

@@ -149,6 +149,9 @@ def summary_lines(report: Report) -> tuple[str, ...]:
 def _unscored(report: Report) -> str:
     if report.scores.normal_limits is not None:
         return ""
+    withheld = dict.fromkeys(f.message for r in report.results for f in r.findings if f.severity == "failure")
+    if withheld:
+        return f"Perfusion was not scored. {' '.join(withheld)}"
     return "Perfusion was not scored, as no normal limits were applied. The maps show uptake relative to their maximum."
 
 
