@@ -19,7 +19,7 @@ def _share(hits: int, n: int) -> str:
 
 
 def noticed() -> str:
-    """Return, by orientation and set, how often the numbers were withheld, and how often there was at least a warning."""
+    """Return, by orientation and set, how often the numbers were withheld, and how often there was some warning."""
     rows = read("orientation", keep_default_na=False)
     sets = [name for name in TITLES if (rows["set"] == name).any()]
     flags = rows[["refused", "warned"]].astype(str) == "True"
@@ -39,7 +39,7 @@ def noticed() -> str:
                 out += ["", ""]
         return out
 
-    wrong = sorted({o for o in rows["orientation"] if o not in (UNTOUCHED, "heart alone")}, key=lambda o: (o.count("+"), o))
+    wrong = sorted(set(rows["orientation"]) - {UNTOUCHED, "heart alone"}, key=lambda o: (o.count("+"), o))
     head = ["the wrong way round", *(f"{TITLES[name]}: {what}" for name in sets for what in ("withheld", "noticed"))]
     body = [["nothing: the volume as it is", *cells(UNTOUCHED)]]
     body += [[name, *cells(name)] for name in wrong]
