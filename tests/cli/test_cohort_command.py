@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from myoperf.phantom.acquire import Protocol
 from myoperf.phantom.cohort import simulate_cohort
 from myoperf.phantom.cohort_scans import CohortOptions
 from support.command import run_command
@@ -16,7 +17,7 @@ FAST = ("--lv", "classical", "--no-diagnosis", "--no-intervals", "--quiet")
 def patients(tmp_path_factory):
     """Return a folder of one simulated patient and one folder that is no study."""
     folder = tmp_path_factory.mktemp("cohort") / "patients"
-    simulate_cohort(1, folder, seed=3, options=CohortOptions(fast=True))
+    simulate_cohort(1, folder, seed=3, options=CohortOptions(fast=True, protocol=Protocol(gates=1)))
     (folder / "no-study").mkdir()
     (folder / "no-study" / "notes.txt").write_text("nothing")
     return folder

@@ -14,7 +14,9 @@ def call(*words: object):
 @pytest.mark.real
 def test_collimator_response_sharpens_the_volume_and_keeps_its_place(real, tmp_path):
     for name, more in (("plain", ()), ("sharp", ("--psf", "ge-lehr"))):
-        done = call(real / "ge_projections/stress_tomo.dcm", "-o", tmp_path / f"{name}.nii.gz", *more)
+        done = call(
+            real / "ge_projections/stress_tomo.dcm", "-o", tmp_path / f"{name}.nii.gz", "--iterations", 1, *more
+        )
         assert done.returncode == 0, done.stderr
     plain, sharp = (nib.load(tmp_path / f"{name}.nii.gz") for name in ("plain", "sharp"))
     assert np.array_equal(plain.affine, sharp.affine)

@@ -20,6 +20,8 @@ SCORE_KEYS = {
     "sss", "srs", "sds", "tpd_stress_percent", "tpd_rest_percent", "tpd_ischemic_percent", "tid_ratio", "territories",
     "normal_limits",
 }  # fmt: skip
+JSON_ALONE = ("--formats", "json", "--no-intervals")
+"""Of tests of something else: intervals measure a study some twenty times."""
 STAGES = {"read", "reconstruct", "orient", "segment", "polar", "quantify", "diagnose", "report", "total"}
 
 
@@ -90,9 +92,8 @@ def test_an_existing_result_is_kept_without_overwrite(ge, real):
 
 def test_a_reconstructed_study_passes_through_with_stress_and_rest(real, tmp_path):
     folder = real / "physionet_mps" / "dicom"
-    done = analyze(
-        folder / "P17_ReconRest.dcm", folder / "P17_ReconStress_gate.dcm", "-o", tmp_path / "out", "--formats", "json"
-    )
+    files = folder / "P17_ReconRest.dcm", folder / "P17_ReconStress_gate.dcm"
+    done = analyze(*files, "-o", tmp_path / "out", *JSON_ALONE)
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert {scan["name"] for scan in results["scans"]} == {"stress", "rest"}
@@ -103,11 +104,11 @@ def test_a_reconstructed_study_passes_through_with_stress_and_rest(real, tmp_pat
 
 def test_the_operators_frame_wins(real, tmp_path):
     file = real / "physionet_mps" / "dicom" / "P01_ReconRest.dcm"
-    done = analyze(file, "-o", tmp_path / "a", "--formats", "json")
+    done = analyze(file, "-o", tmp_path / "a", *JSON_ALONE)
     assert done.returncode == 0, done.stderr
     frame = json.loads((tmp_path / "a" / "results.json").read_text())["scans"][0]["lv_frame"]
     given = ";".join(",".join(f"{v:.3f}" for v in frame[k]) for k in ("apex_mm", "base_mm", "anterior"))
-    done = analyze(file, "-o", tmp_path / "b", "--formats", "json", f"--frame={given}")
+    done = analyze(file, "-o", tmp_path / "b", *JSON_ALONE, f"--frame={given}")
     assert done.returncode == 0, done.stderr
     scan = json.loads((tmp_path / "b" / "results.json").read_text())["scans"][0]
     assert np.allclose(scan["lv_frame"]["apex_mm"], frame["apex_mm"], atol=0.01)
@@ -121,6 +122,6 @@ def test_the_diagnosis_says_what_it_learned_from_and_can_be_left_out(ge, real, t
     assert "simulated patients only" in made["diagnosis"]["reason"]
     assert ("diagnosis-simulated", "info") in {(f["code"], f["severity"]) for f in made["findings"]}
     raw = real / "ge_projections" / "stress_tomo.dcm"
-    done = analyze(raw, "-o", tmp_path / "out", "--formats", "json", "--no-diagnosis")
+    done = analyze(raw, "-o", tmp_path / "out", *JSON_ALONE, "--no-diagnosis")
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "out" / "results.json").read_text())["diagnosis"] is None

@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from myoperf.errors import AnalysisError, InputError, MissingWeightsError
 from myoperf.geometry import affine_from_axes, index_from_lps
+from myoperf.lv import network as lv_network
 from myoperf.lv.compact_network import LVCompact, LVCompactConfig
 from myoperf.lv.engine import TorchNetwork
 from myoperf.lv.metrics import dice, hausdorff95_mm
@@ -40,7 +41,8 @@ def small(monkeypatch):
     """Train a small network, in single precision on every processor."""
     torch.set_num_threads(1)
     config = LVCompactConfig(channels=(4, 6, 8), locator_channels=(4, 6, 8))
-    monkeypatch.setattr(lv, "LVCompact", lambda: LVCompact(config))
+    for module in (lv, lv_recipe, lv_network):
+        monkeypatch.setattr(module, "LVCompact", lambda: LVCompact(config))
     monkeypatch.setattr(lv, "cpu_has_bfloat16", lambda: False)
     return config
 
@@ -115,15 +117,13 @@ def test_bfloat16_is_used_only_where_the_processor_has_it(small, monkeypatch, in
     assert set(used) == {in_hardware}
 
 
-@pytest.mark.slow
-def test_the_recipe_trains_judges_and_writes_a_card(tmp_path):
-    torch.set_num_threads(1)
+def test_the_recipe_trains_judges_and_writes_a_card(small, tmp_path, monkeypatch):
     cases = [case(p, f"{p}-1") for p in "ABC"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lv_recipe, "read_real", lambda _: tuple(cases))
-        lv_recipe.run("smoke", tmp_path, 0, data=tmp_path, resume=False, quiet=True)
-        before = (tmp_path / "model.safetensors").read_bytes()
-        lv_recipe.run("smoke", tmp_path, 0, data=tmp_path, resume=True, quiet=True)
+    monkeypatch.setattr(lv_recipe, "read_real", lambda _: tuple(cases))
+    lv_recipe.run("smoke", tmp_path, 0, data=tmp_path, resume=False, quiet=True)
+    before = (tmp_path / "model.safetensors").read_bytes()
+    monkeypatch.setattr(lv_recipe, "train_lv", None)  # what is trained is not trained again
+    lv_recipe.run("smoke", tmp_path, 0, data=tmp_path, resume=True, quiet=True)
     assert (tmp_path / "model.safetensors").read_bytes() == before
     card = json.loads((tmp_path / "card.json").read_text())
     assert "CC BY 4.0" in card["training_data"]
