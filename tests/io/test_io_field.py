@@ -1,5 +1,6 @@
 """The field cases: files with properties that users of other programs met, read right or refused with the cause."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -40,10 +41,13 @@ def base(tmp_path_factory):
     return simulated_base(tmp_path_factory.mktemp("field-base"))
 
 
-@pytest.fixture
-def case(base, tmp_path):
+@pytest.fixture(scope="module")
+def case(base):
+    """Read a case by its name; each is made and read once."""
+
+    @cache
     def read(name: str) -> ReadResult:
-        return read_studies(make_case(field_folder() / f"{name}.py", base, tmp_path / name))
+        return read_studies(make_case(field_folder() / f"{name}.py", base, base / "cases" / name))
 
     return read
 

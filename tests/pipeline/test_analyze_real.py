@@ -1,12 +1,14 @@
 """The main job on real studies, as a user runs it: every file of the contract, in the right place."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 
+from myoperf import pipeline
 from support.command import run_command
 
 pytestmark = pytest.mark.real
@@ -20,8 +22,6 @@ SCORE_KEYS = {
     "sss", "srs", "sds", "tpd_stress_percent", "tpd_rest_percent", "tpd_ischemic_percent", "tid_ratio", "territories",
     "normal_limits",
 }  # fmt: skip
-JSON_ALONE = ("--formats", "json", "--no-intervals")
-"""Of tests of something else: intervals measure a study some twenty times."""
 STAGES = {"read", "reconstruct", "orient", "segment", "polar", "quantify", "diagnose", "report", "total"}
 
 
@@ -36,6 +36,12 @@ def ge(real, tmp_path_factory) -> Path:
     done = analyze(real / "ge_projections" / "stress_tomo.dcm", "-o", out)
     assert done.returncode == 0, done.stderr
     return out
+
+
+@pytest.fixture
+def without_intervals(monkeypatch):
+    """Leave out what measures a study some twenty times, in tests of something else."""
+    monkeypatch.setattr(pipeline, "Options", partial(pipeline.Options, interval_draws=0))
 
 
 def test_every_file_of_the_contract_is_there(ge):
@@ -90,10 +96,10 @@ def test_an_existing_result_is_kept_without_overwrite(ge, real):
     assert (ge / "results.json").stat().st_mtime_ns == before
 
 
-def test_a_reconstructed_study_passes_through_with_stress_and_rest(real, tmp_path):
+def test_a_reconstructed_study_passes_through_with_stress_and_rest(real, tmp_path, without_intervals):
     folder = real / "physionet_mps" / "dicom"
     files = folder / "P17_ReconRest.dcm", folder / "P17_ReconStress_gate.dcm"
-    done = analyze(*files, "-o", tmp_path / "out", *JSON_ALONE)
+    done = analyze(*files, "-o", tmp_path / "out", "--formats", "json")
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert {scan["name"] for scan in results["scans"]} == {"stress", "rest"}
@@ -102,13 +108,13 @@ def test_a_reconstructed_study_passes_through_with_stress_and_rest(real, tmp_pat
     assert results["scores"]["sss"] is not None
 
 
-def test_the_operators_frame_wins(real, tmp_path):
+def test_the_operators_frame_wins(real, tmp_path, without_intervals):
     file = real / "physionet_mps" / "dicom" / "P01_ReconRest.dcm"
-    done = analyze(file, "-o", tmp_path / "a", *JSON_ALONE)
+    done = analyze(file, "-o", tmp_path / "a", "--formats", "json")
     assert done.returncode == 0, done.stderr
     frame = json.loads((tmp_path / "a" / "results.json").read_text())["scans"][0]["lv_frame"]
     given = ";".join(",".join(f"{v:.3f}" for v in frame[k]) for k in ("apex_mm", "base_mm", "anterior"))
-    done = analyze(file, "-o", tmp_path / "b", *JSON_ALONE, f"--frame={given}")
+    done = analyze(file, "-o", tmp_path / "b", "--formats", "json", f"--frame={given}")
     assert done.returncode == 0, done.stderr
     scan = json.loads((tmp_path / "b" / "results.json").read_text())["scans"][0]
     assert np.allclose(scan["lv_frame"]["apex_mm"], frame["apex_mm"], atol=0.01)
@@ -116,12 +122,12 @@ def test_the_operators_frame_wins(real, tmp_path):
     assert sorted(p.name for p in (tmp_path / "b").iterdir()) == ["results.json"]
 
 
-def test_the_diagnosis_says_what_it_learned_from_and_can_be_left_out(ge, real, tmp_path):
+def test_the_diagnosis_says_what_it_learned_from_and_can_be_left_out(ge, real, tmp_path, without_intervals):
     made = json.loads((ge / "results.json").read_text())
     assert set(made["diagnosis"]["per_vessel"]) == {"LAD", "LCX", "RCA"}
     assert "simulated patients only" in made["diagnosis"]["reason"]
     assert ("diagnosis-simulated", "info") in {(f["code"], f["severity"]) for f in made["findings"]}
     raw = real / "ge_projections" / "stress_tomo.dcm"
-    done = analyze(raw, "-o", tmp_path / "out", *JSON_ALONE, "--no-diagnosis")
+    done = analyze(raw, "-o", tmp_path / "out", "--formats", "json", "--no-diagnosis")
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "out" / "results.json").read_text())["diagnosis"] is None

@@ -22,8 +22,8 @@ def field_folder() -> Path:
 
 
 def simulated_base(folder: Path) -> Path:
-    """Simulate the studies that the field cases start from, and return their folder."""
-    for kind, *options in (("spect", "--reconstructed"), ("pet", "--modality", "pet")):
+    """Simulate the studies that the field cases start from, of few gates, and return their folder."""
+    for kind, *options in (("spect", "--reconstructed", "--gates", 2), ("pet", "--modality", "pet", "--gates", 1)):
         done = run_command("simulate", 1, "--seed", 11, "-q", *options, "-o", folder / kind)
         assert done.returncode == 0, done.stderr
     return folder
@@ -34,7 +34,7 @@ def make_case(script: Path, base: Path, out: Path) -> Path:
     environment = os.environ | {
         "FIELD_BASE": str(base),
         "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONPATH": str(ROOT / "src"),
+        "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT / "tests"))),
     }
     subprocess.run(
         [sys.executable, "-W", "ignore", str(script), str(out)],

@@ -62,10 +62,10 @@ def _error(found, made):
 @pytest.mark.parametrize("scale", ["grey", "hot", "warm-metal", "cool", "ge", "myoperf"])
 def test_a_screen_of_any_scale_gives_back_its_map(scale):
     made = _map(1)
-    (found,) = clean_screen(_screen([(made, 200, 500, 640)], scale), size=128)
+    (found,) = clean_screen(_screen([(made, 100, 250, 320)], scale, shape=(534, 820), font=12), size=128)
     assert found.scale == scale
-    assert np.hypot(found.centre[0] - 519.5, found.centre[1] - 819.5) < 3
-    assert abs(found.radius - 320) < 4
+    assert np.hypot(found.centre[0] - 259.5, found.centre[1] - 409.5) < 1.5
+    assert abs(found.radius - 160) < 2
     assert _error(found, made) < 0.03
     assert 0 < found.repaired < 0.3
 

@@ -77,7 +77,11 @@ def intensity_of(colours: NDArray[Any], anchors: Anchors) -> tuple[Float32, Floa
     """
     table = _table(anchors)
     given = np.asarray(colours, dtype=np.float32)
-    flat = given.reshape(-1, 3)
+    flat, where = given.reshape(-1, 3), slice(None)
+    if np.asarray(colours).dtype == np.uint8:  # a picture repeats its colours: each is looked up once
+        packed = np.asarray(colours).reshape(-1, 3).astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+        different, where = np.unique(packed, return_inverse=True)
+        flat = np.stack([different >> 16, different >> 8 & 255, different & 255], axis=1).astype(np.float32)
     place, squared = np.empty(len(flat), np.float32), np.empty(len(flat), np.float32)
     norms = (table**2).sum(axis=1)
     for start in range(0, len(flat), 65536):
@@ -87,7 +91,7 @@ def intensity_of(colours: NDArray[Any], anchors: Anchors) -> tuple[Float32, Floa
         place[start : start + 65536] = best / (_STEPS - 1)
         squared[start : start + 65536] = gap[np.arange(len(part)), best]
     shape = given.shape[:-1]
-    return place.reshape(shape), np.sqrt(np.maximum(squared, 0.0)).reshape(shape)
+    return place[where].reshape(shape), np.sqrt(np.maximum(squared, 0.0))[where].reshape(shape)
 
 
 def match_scale(colours: NDArray[Any], given: Anchors | None = None) -> tuple[str, Anchors, float]:
