@@ -12,6 +12,7 @@ from myoperf.research.polar_classifier import cases as polar_cases
 from myoperf.research.polar_classifier import training as polar
 from myoperf.research.polar_classifier.calibration import KINDS, choose_calibration, fit_calibration, log_loss
 from myoperf.research.polar_classifier.cases import SETS, draw_set, join_cases, read_cases
+from myoperf.research.polar_classifier.discs import blurred_map
 from myoperf.research.polar_classifier.evaluation import (
     limits_from,
     measure_cohort,
@@ -184,8 +185,11 @@ def test_a_trained_network_is_kept_and_read(tmp_path, monkeypatch):
         fit_classifier(training, cases, schedule, 1, keep=tmp_path)
 
 
-@pytest.mark.slow
-def test_the_smoke_recipe_writes_a_classifier_and_a_card_of_its_own(tmp_path):
+def test_the_smoke_recipe_writes_a_classifier_and_a_card_of_its_own(tmp_path, monkeypatch):
+    """Of patients that are not imaged, which takes longest: tests of the sets image theirs."""
+    monkeypatch.setattr(
+        polar_cases, "image_state", lambda patient, rng, model, state, **_: blurred_map(patient, state, rng)
+    )
     run("smoke", tmp_path / "out", 0, data=tmp_path / "cases", quiet=True)
     classifier = load_classifier(tmp_path / "out")
     card = json.loads((tmp_path / "out" / "card.json").read_text())

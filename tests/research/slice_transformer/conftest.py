@@ -1,28 +1,26 @@
-"""Simulated patients that several tests learn from are drawn once."""
+"""Images of a few simulated patients for all those that a smoke run learns from: drawing them takes longest."""
 
-from dataclasses import fields
 from functools import cache
 
 import numpy as np
 import pytest
 
+from myoperf.phantom.fast import simulate_fast
+from myoperf.phantom.population import draw_patient
 from myoperf.research.slice_transformer import cases
-from myoperf.research.slice_transformer.cases import SliceCases, draw_slice_cases
+
+DIFFERENT = 3
 
 
 @cache
-def draw_one(seed, index, shape):
-    return draw_slice_cases(1, seed, shape=shape, first=index)
+def image_of(number, state):
+    rng = np.random.default_rng((7, number))
+    return simulate_fast(draw_patient(rng, cases.SPECT_MPI_POPULATION), rng, state=state, quick_labels=True)
 
 
 @pytest.fixture
-def drawn_once(monkeypatch):
-    """Draw a patient of a seed once in all tests: it does not depend on who is drawn with it, as a test of it shows."""
-
-    def draw(n, seed, *, shape, first=0):
-        drawn = [draw_one(seed, index, shape) for index in range(first, first + n)]
-        return SliceCases(
-            **{f.name: np.concatenate([getattr(one, f.name) for one in drawn]) for f in fields(SliceCases)}
-        )
-
-    monkeypatch.setattr(cases, "draw_slice_cases", draw)
+def few_images(monkeypatch):
+    """Give every patient one of a few images; labels and clinical values stay the patient's own."""
+    monkeypatch.setattr(
+        cases, "simulate_fast", lambda patient, rng, *, state, **_: image_of(int(rng.integers(DIFFERENT)), state)
+    )
