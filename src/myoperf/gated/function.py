@@ -1,12 +1,14 @@
 """Volumes, ejection fraction, motion, thickening and synchrony of a gated scan."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from myoperf.errors import InputError
 from myoperf.gated.regional import PHASE_RESPONSE, moving_wall, regional, shape_numbers
 from myoperf.gated.synchrony import measure_synchrony
+from myoperf.gated.thickness import SPECT_BLUR, WallBlur
 from myoperf.gated.tracking import Tracking, track_wall, track_walls
 from myoperf.gated.volume_curve import fit_volume_curve
 from myoperf.types import Float, FunctionResult, LVFrame, PolarMap, Volume, VolumeCurve, WallFunction
@@ -22,14 +24,15 @@ def measure_function(
     polar: PolarMap,
     *,
     frame_duration_ms: Float | None = None,
-    thickness_mm: float = 9.5,
+    thickness_mm: float | None = None,
+    prior: WallBlur = SPECT_BLUR,
     rounds: int = 5,
 ) -> FunctionResult:
     """Measure ventricular function and synchrony.
 
     The wall is tracked through the beat by `myoperf.gated.tracking`. The endocardium lies half a thickness inside the
-    mid-wall; the thickness follows from `thickness_mm` at end diastole and a constant volume of the wall. A moving
-    valve plane closes the volumes.
+    mid-wall; the thickness is measured with the image's resolution (`myoperf.gated.thickness`). A moving valve plane
+    closes the volumes.
 
     Parameters
     ----------
@@ -41,7 +44,10 @@ def measure_function(
     frame_duration_ms
         Shape (gates,): length of each gate; filling rates need it.
     thickness_mm
-        Assumed mean wall thickness at end diastole.
+        Mean wall thickness at end diastole where it is known, as from echocardiography; measured when None.
+    prior
+        What is known beforehand of the wall and of the image's resolution: `SPECT_BLUR` or `PET_BLUR`, or with the
+        resolution that the reconstruction is known to have.
     rounds
         Of fitting the model wall; 2 suffice for the spread over repeated draws.
 
@@ -56,7 +62,9 @@ def measure_function(
         raise InputError(f"Ventricular function needs 4 gates or more; got {gated.frames}.")
     if polar.values.ndim == 3 and polar.values.shape[0] != gated.frames:
         raise InputError(f"The polar map has {polar.values.shape[0]} gates, the volume {gated.frames}.")
-    wall = track_wall(gated, frame, polar, thickness_mm=thickness_mm, rounds=rounds)
+    if thickness_mm is not None:
+        prior = replace(prior, thickness_mm=thickness_mm, thickness_sd_mm=0.0)
+    wall = track_wall(gated, frame, polar, prior=prior, rounds=rounds)
     inner = wall.shell.inner_mm(wall.rays)
     volumes = cavity_ml(wall.rays, inner, wall.shell.rim_mm)
     beat = None if frame_duration_ms is None else float(np.sum(frame_duration_ms))
@@ -97,12 +105,13 @@ def static_cavities_ml(
     AnalysisError
         When there are no counts along a wall.
     """
+    prior = replace(SPECT_BLUR, thickness_mm=thickness_mm, thickness_sd_mm=0.0)
     summed = [(volume.summed(), frame, polar) for volume, frame, polar in scans]
     sizes = np.array([float(np.prod(volume.spacing_mm)) ** (1.0 / 3.0) for volume, _, _ in summed])
     if sizes.max() > 1.1 * sizes.min():
-        walls = tuple(track_wall(*one, thickness_mm=thickness_mm) for one in summed)
+        walls = tuple(track_wall(*one, prior=prior) for one in summed)
     else:
-        walls = track_walls(summed, thickness_mm=thickness_mm)
+        walls = track_walls(summed, prior=prior)
     return tuple(float(cavity_ml(w.rays, w.shell.inner_mm(w.rays), w.shell.rim_mm)[0]) for w in walls)
 
 
@@ -111,19 +120,32 @@ def _nearest_gate(time: float, gates: int) -> int:
     return min(int(time * gates), gates - 1)
 
 
+def _wall_ml(wall: Tracking) -> Float:
+    """Return the wall's volume in every gate, (gates,)."""
+    inner = wall.shell.inner_mm(wall.rays)
+    inside, whole = (
+        cavity_ml(wall.rays, edge, wall.shell.rim_mm) for edge in (inner, 2.0 * wall.shell.middle_mm - inner)
+    )
+    return np.asarray(whole - inside)
+
+
 def _wall_function(wall: Tracking, curve: VolumeCurve) -> WallFunction:
     """Measure the wall between the gates of end diastole and end systole."""
     gates = wall.shell.middle_mm.shape[0]
     ed, es = _nearest_gate(curve.ed_cycles, gates), _nearest_gate(curve.es_cycles, gates)
-    area = mid_wall_area_mm2(wall.rays, wall.shell.middle_mm, wall.shell.rim_mm)
-    thick = wall.shell.thickness_mm.mean(axis=(1, 2))
+    wall_ml = _wall_ml(wall)
+    thick = 1000.0 * wall_ml / mid_wall_area_mm2(wall.rays, wall.shell.middle_mm, wall.shell.rim_mm)
     (shape_ed, eccentricity_ed), (shape_es, eccentricity_es) = shape_numbers(wall, ed), shape_numbers(wall, es)
     motion, thickening = regional(wall, ed, es)
     return WallFunction(
         ed_gate=ed + 1,
         es_gate=es + 1,
-        mass_g=float(np.median(area * thick) / 1000.0 * WALL_G_PER_ML),
-        resolution_fwhm_mm=wall.sigma_mm * 2.3548,  # of a Gaussian: 2 sqrt(2 ln 2) sigma
+        mass_g=float(wall_ml[ed] * WALL_G_PER_ML),
+        wall_ed_mm=float(thick[ed]),
+        wall_es_mm=float(thick[es]),
+        wall_sd_mm=wall.blur.thickness_sd_mm,
+        resolution_sd_mm=wall.blur.sigma_sd_mm * 2.3548,
+        resolution_fwhm_mm=wall.blur.sigma_mm * 2.3548,  # of a Gaussian: 2 sqrt(2 ln 2) sigma
         fit_residual_mm=wall.residual_mm,
         shape_index_ed=shape_ed,
         shape_index_es=shape_es,

@@ -4,15 +4,28 @@ Along every ray the wall's peak is found in every gate and a smooth surface (pen
 harmonics, two harmonics of time) is laid through the peaks; the valve plane is where the wall's
 counts end. The same is then measured on the image of a model wall (`myoperf.ventricle.synthesis`) and
 the model is moved by the difference until both agree, so that the bias of blurred peaks in a small
-or curved ventricle drops out. Thickness follows from the wall's volume, which the beat keeps.
+or curved ventricle drops out. Its thickness and blur are refined along (`myoperf.gated.thickness`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from myoperf.errors import AnalysisError
+from myoperf.gated.thickness import (
+    SPECT_BLUR,
+    Across,
+    Chosen,
+    ModelProfiles,
+    WallBlur,
+    apex_pattern,
+    clear_rays,
+    model_profiles,
+    refine_blur,
+    thickness_over_beat,
+)
 from myoperf.geometry import index_from_lps, sample, transform_points
 from myoperf.types import Float, LVFrame, PolarMap, Volume
 from myoperf.ventricle.fit import WallSeries, beat_basis
@@ -32,7 +45,7 @@ _BLURRED_END_MM = 15.0
 _THROUGH_MM = np.linspace(-8.0, 8.0, 9)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Tracking:
     """The wall through the beat.
 
@@ -40,8 +53,8 @@ class Tracking:
     ----------
     shell
         The model wall, a surface for every gate.
-    sigma_mm
-        Fitted resolution of the image (SD of a Gaussian).
+    blur
+        Thickness of the wall at end diastole and resolution of the image, as fitted.
     peak
         Shape (gates, rings, angles): the patient's counts at the wall's peak along every ray.
     local_mm
@@ -54,7 +67,7 @@ class Tracking:
 
     rays: Rays
     shell: Shell
-    sigma_mm: float
+    blur: WallBlur
     peak: Float
     local_mm: Float
     residual_mm: float
@@ -68,8 +81,6 @@ class _Measured:
     ----------
     middle_mm, counts
         Shape (gates, rings, angles): smoothed place of the peaks, and the counts there.
-    width_mm
-        Median SD of a Gaussian with the peaks' height and curvature.
     rim_mm
         Shape (gates, angles): height of the valve plane.
     weight
@@ -78,25 +89,38 @@ class _Measured:
 
     middle_mm: Float
     counts: Float
-    width_mm: float
     rim_mm: Float
     weight: Float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class _Model:
-    """One scan and the model wall that is moved towards it; `gap_mm` was between their peaks before the last move."""
+    """One scan and the model wall that is moved towards it.
+
+    Attributes
+    ----------
+    chosen, profiles
+        Rays (rings, angles) whose profile shows the wall alone, and the patient's mean profiles along them.
+    fitted
+        The model's mean profiles and their slopes; None before the first move.
+    gap_mm
+        What was between the peaks of image and model before the last move.
+    """
 
     gated: Volume
     rays: Rays
     series: WallSeries
     patient: _Measured
+    chosen: Chosen
+    profiles: Float
     shell: Shell
+    blur: WallBlur
+    fitted: ModelProfiles | None
     gap_mm: Float
 
 
 def track_wall(
-    gated: Volume, frame: LVFrame, polar: PolarMap, *, thickness_mm: float = 9.5, rounds: int = _ROUNDS
+    gated: Volume, frame: LVFrame, polar: PolarMap, *, prior: WallBlur = SPECT_BLUR, rounds: int = _ROUNDS
 ) -> Tracking:
     """Follow the wall through all gates.
 
@@ -106,9 +130,9 @@ def track_wall(
         One frame a gate.
     frame, polar
         Pose, and the polar map of the summed image, whose mid-wall is the start.
-    thickness_mm
-        Mean thickness of the wall at end diastole. Below the resolution of SPECT it cannot be
-        measured; it is assumed.
+    prior
+        What is known beforehand of the wall's thickness and of the resolution; a SD of 0 holds a number. With fewer
+        than 4 gates the thickness is held, as nothing shows it.
     rounds
         How often the model is moved.
 
@@ -117,28 +141,26 @@ def track_wall(
     AnalysisError
         When the long axis is shorter than 30 mm or the image holds no counts along the wall.
     """
-    return track_walls(((gated, frame, polar),), thickness_mm=thickness_mm, rounds=rounds)[0]
+    return track_walls(((gated, frame, polar),), prior=prior, rounds=rounds)[0]
 
 
 def track_walls(
-    scans: Sequence[tuple[Volume, LVFrame, PolarMap]], *, thickness_mm: float = 9.5, rounds: int = _ROUNDS
+    scans: Sequence[tuple[Volume, LVFrame, PolarMap]], *, prior: WallBlur = SPECT_BLUR, rounds: int = _ROUNDS
 ) -> tuple[Tracking, ...]:
     """Follow the walls of several scans of one patient and camera, whose resolution is fitted to all at once.
 
     Parameters and errors are those of `track_wall`, with ``(gated, frame, polar)`` for every scan.
     """
-    models = [_start(gated, frame, polar, thickness_mm) for gated, frame, polar in scans]
-    sigma = 7.0  # a reconstructed SPECT image's, some 16 mm of full width at half maximum
-    for _ in range(rounds):
-        moved = [_move(model, sigma, thickness_mm) for model in models]
-        models = [model for model, _ in moved]
-        wider = float(np.mean([missing for _, missing in moved]))
-        sigma = float(np.sqrt(np.clip(sigma**2 + 0.7 * wider, 2.0**2, 12.0**2)))
-    return tuple(_tracking_of(model, sigma) for model in models)
+    models = [_start(gated, frame, polar, prior) for gated, frame, polar in scans]
+    for turn in range(rounds):
+        models = [_move(model, prior, with_slopes=turn % 3 == 0) for model in models]
+        shared = float(np.sqrt(np.mean([model.blur.sigma_mm**2 for model in models])))
+        models = [_with_blur(model, replace(model.blur, sigma_mm=shared)) for model in models]
+    return tuple(_tracking_of(model) for model in models)
 
 
-def _start(gated: Volume, frame: LVFrame, polar: PolarMap, thickness_mm: float) -> _Model:
-    """Measure the patient's peaks and rim, and start the model there."""
+def _start(gated: Volume, frame: LVFrame, polar: PolarMap, prior: WallBlur) -> _Model:
+    """Measure the patient's peaks, rim and profiles, and start the model there."""
     if frame.length_mm < _SHORTEST_MM:
         raise AnalysisError(
             f"The left ventricle's long axis is {frame.length_mm:.0f} mm; function needs {_SHORTEST_MM:.0f} mm. "
@@ -146,36 +168,79 @@ def _start(gated: Volume, frame: LVFrame, polar: PolarMap, thickness_mm: float) 
         )
     rays = lay_rays(frame)
     series = WallSeries.on(rays, cosines=6, harmonics=4, stiffness=3e-5)
-    prior = np.repeat(mid_wall_on_rays(rays, polar)[None], gated.frames, axis=0)
-    gated = crop(gated, rays.points(prior), margin_mm=30.0)
+    expected = np.repeat(mid_wall_on_rays(rays, polar)[None], gated.frames, axis=0)
+    gated = crop(gated, rays.points(expected), margin_mm=30.0)
     rim = np.full((gated.frames, rays.angles), rays.base_mm)
-    patient = _measure(gated, rays, series, prior, rim)
+    patient = _measure(gated, rays, series, expected, rim)
     patient = _measure(gated, rays, series, patient.middle_mm, patient.rim_mm)
     uptake = np.clip(patient.counts.mean(axis=0), 0.05 * float(np.median(patient.counts)), None)
     uptake = _hold_at_end(rays, uptake, patient.rim_mm)
-    shell = Shell(patient.middle_mm, np.full_like(prior, thickness_mm), patient.rim_mm, uptake)
-    shell = _with_thickness(rays, shell, thickness_mm)
-    return _Model(gated, rays, series, patient, shell, np.full_like(prior, np.inf))
+    chosen = clear_rays(rays, patient.weight, patient.rim_mm)
+    shell = Shell(patient.middle_mm, np.full_like(expected, prior.thickness_mm), patient.rim_mm, uptake)
+    return _with_blur(
+        _Model(
+            gated=gated,
+            rays=rays,
+            series=series,
+            patient=patient,
+            chosen=chosen,
+            profiles=Across(rays=rays, middle_mm=patient.middle_mm, chosen=chosen).profiles(gated),
+            shell=shell,
+            blur=prior,
+            fitted=None,
+            gap_mm=np.full_like(expected, np.inf),
+        ),
+        prior,
+    )
 
 
-def _move(model: _Model, sigma_mm: float, thickness_mm: float) -> tuple[_Model, float]:
-    """Move the model by the differences to the patient; also return by how much its squared width falls short."""
-    rays, patient, shell = model.rays, model.patient, model.shell
-    image = shell_image(rays, shell, model.gated, sigma_mm=sigma_mm)
+def _move(model: _Model, prior: WallBlur, *, with_slopes: bool) -> _Model:
+    """Move the model by the differences to the patient, and refine its thickness and blur."""
+    rays, patient, shell, blur = model.rays, model.patient, model.shell, model.blur
+    image = _image_of(model, blur)
     now = _measure(image, rays, model.series, patient.middle_mm, patient.rim_mm, patient.weight)
+    across = Across(rays=rays, middle_mm=now.middle_mm, chosen=model.chosen)
+    if with_slopes or model.fitted is None:
+        fitted = model_profiles(partial(_image_of, model), image, across, blur)
+    else:
+        fitted = replace(model.fitted, now=across.profiles(image))
     gap = patient.middle_mm - now.middle_mm
     middle = np.maximum(shell.middle_mm + np.clip(gap, -_STEP_MM, _STEP_MM), 3.0)
     rim = shell.rim_mm + np.clip(patient.rim_mm - now.rim_mm, -_STEP_MM, _STEP_MM)
     ratio = patient.counts.mean(axis=0) / np.maximum(now.counts.mean(axis=0), 1e-9)
     uptake = _hold_at_end(rays, shell.uptake * np.clip(ratio, 0.3, 3.0), patient.rim_mm)
-    moved = _with_thickness(rays, Shell(middle, shell.thickness_mm, rim, uptake), thickness_mm)
-    return replace(model, shell=moved, gap_mm=gap), patient.width_mm**2 - now.width_mm**2
+    area = mid_wall_area_mm2(rays, shell.middle_mm, shell.rim_mm)
+    refined = refine_blur(blur, prior, model.profiles, fitted, area)
+    moved = Shell(middle, shell.thickness_mm, rim, uptake)
+    return _with_blur(replace(model, shell=moved, fitted=fitted, gap_mm=gap), refined)
 
 
-def _tracking_of(model: _Model, sigma_mm: float) -> Tracking:
+def _image_of(model: _Model, blur: WallBlur) -> Volume:
+    """Return the image of the model as it would be with another thickness and blur."""
+    return shell_image(model.rays, _with_blur(model, blur).shell, model.gated, sigma_mm=blur.sigma_mm)
+
+
+def _with_blur(model: _Model, blur: WallBlur) -> _Model:
+    """Set thickness and blur; the thickness of every gate follows from the areas of the mid-wall."""
+    rays, shell = model.rays, model.shell
+    area = mid_wall_area_mm2(rays, shell.middle_mm, shell.rim_mm)
+    largest = int(area.argmax())
+    pattern = apex_pattern(rays, shell.middle_mm[largest], float(area[largest]))
+    everywhere = np.broadcast_to(thickness_over_beat(blur, area)[:, None, None] * pattern, shell.middle_mm.shape)
+    return replace(model, blur=blur, shell=replace(shell, thickness_mm=everywhere))
+
+
+def _tracking_of(model: _Model) -> Tracking:
     residual = float(np.sqrt(np.average((model.gap_mm**2).mean(axis=0), weights=model.patient.weight)))
-    local = _local_thickness(model.gated, model.rays, model.shell, sigma_mm)
-    return Tracking(model.rays, model.shell, sigma_mm, model.patient.counts, local, residual)
+    local = _local_thickness(model.gated, model.rays, model.shell, model.blur.sigma_mm)
+    return Tracking(
+        rays=model.rays,
+        shell=model.shell,
+        blur=model.blur,
+        peak=model.patient.counts,
+        local_mm=local,
+        residual_mm=residual,
+    )
 
 
 def _local_thickness(gated: Volume, rays: Rays, shell: Shell, sigma_mm: float) -> Float:
@@ -208,13 +273,6 @@ def _hold_at_end(rays: Rays, uptake: Float, rim_mm: Float) -> Float:
     return out
 
 
-def _with_thickness(rays: Rays, shell: Shell, thickness_mm: float) -> Shell:
-    """Set the thickness of every gate so that the wall's volume stays that of the gate with the largest area."""
-    area = mid_wall_area_mm2(rays, shell.middle_mm, shell.rim_mm)
-    thick = np.clip(thickness_mm * area.max() / area, 3.0, 30.0)
-    return replace(shell, thickness_mm=np.broadcast_to(thick[:, None, None], shell.middle_mm.shape))
-
-
 def _measure(
     volume: Volume, rays: Rays, series: WallSeries, prior_mm: Float, prior_rim_mm: Float, weight: Float | None = None
 ) -> _Measured:
@@ -229,10 +287,7 @@ def _measure(
     if weight is None:
         weight = _trust(rays, counts, curvature, prior_rim_mm)
     middle = np.clip(series.smooth(_smooth_in_time(peaks.place_mm), weight), 4.0, reach - 3.0)
-    strong = np.broadcast_to(weight > 0.5 * weight.max(), counts.shape) & (curvature > 0)
-    # A Gaussian's height over its curvature at the top is its variance.
-    width = float(np.sqrt(np.median(counts[strong] / curvature[strong]))) if strong.any() else 8.0
-    return _Measured(middle, counts, width, _valve_plane(counts, rays, prior_rim_mm), weight)
+    return _Measured(middle, counts, _valve_plane(counts, rays, prior_rim_mm), weight)
 
 
 def _trust(rays: Rays, counts: Float, curvature: Float, rim_mm: Float) -> Float:

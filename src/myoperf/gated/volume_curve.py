@@ -13,7 +13,8 @@ _FINE = 360
 def fit_volume_curve(volumes_ml: Float, *, beat_ms: float | None = None) -> VolumeCurve:
     """Fit Fourier harmonics (2 up to 11 gates, 3 from 12) to the volumes of the gates.
 
-    The k-th volume stands for the middle of its gate, (k + 0.5) / gates of the beat.
+    The k-th volume is the mean over its gate, whose middle is (k + 0.5) / gates of the beat; the curve is the one whose
+    means over the gates these are, so it rises above the largest and falls below the smallest of them.
 
     Parameters
     ----------
@@ -28,8 +29,10 @@ def fit_volume_curve(volumes_ml: Float, *, beat_ms: float | None = None) -> Volu
     values = np.asarray(volumes_ml, dtype=np.float64)
     if values.ndim != 1 or values.size < 4 or not (values > 0).all():
         raise InputError(f"A volume curve needs 4 positive volumes or more; got {values.size} gates.")
-    basis = beat_basis(values.size)
-    terms = np.linalg.lstsq(basis, values, rcond=None)[0]
+    # A gate holds the mean over its time, which lowers the k-th harmonic by the sinc of k / gates.
+    plain = beat_basis(values.size)
+    order = (np.arange(plain.shape[1]) + 1) // 2
+    terms = np.linalg.lstsq(plain * np.sinc(order / values.size), values, rcond=None)[0]
     time = (np.arange(_FINE) + 0.5) / _FINE
     fine = beat_basis(_FINE)[:, : terms.size] @ terms
     top, bottom = int(fine.argmax()), int(fine.argmin())

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from myoperf.errors import AnalysisError, MyoPerfError
-from myoperf.gated import measure_function
+from myoperf.gated import PET_BLUR, SPECT_BLUR, measure_function
 from myoperf.geometry import short_axis
 from myoperf.lv import LVFit, check_pose, find_lv_like, pose_refused
 from myoperf.pipeline.flow import flow_of_scan, summed_volume
@@ -214,7 +214,7 @@ def measure_scan(scan: UnrolledScan, options: Options, *, repetition: Repetition
     findings = (*scan.corrected.findings, *scan.fit.findings, *scan.label_findings)
     refused = pose_refused(scan.fit.findings)
     if gated is not None and not refused and (original is None or original.function is not None):
-        function, more = _measure_function(scan, gated, rounds=_REPEATED_ROUNDS if original else _ROUNDS)
+        function, more = _measure_function(scan, gated, repetition)
         findings += more
     if not refused and (original is None or original.flow is not None):
         flow, more = flow_of_scan(
@@ -274,16 +274,25 @@ def undo_patient_motion(scan: Scan) -> tuple[Scan, tuple[Finding, ...]]:
 
 
 def _measure_function(
-    scan: UnrolledScan, gated: Volume, *, rounds: int
+    scan: UnrolledScan, gated: Volume, repetition: Repetition | None
 ) -> tuple[FunctionResult | None, tuple[Finding, ...]]:
-    """Measure a gated scan's function; where that fails, return a finding instead."""
+    """Measure a gated scan's function; where that fails, return a finding instead.
+
+    A repetition takes the first measurement's thickness, varied by what is not known of it, and needs fewer rounds.
+    """
+    first = None if repetition is None else repetition.original.function
+    wall, thickness = None if first is None else first.wall, None
+    if repetition is not None and wall is not None:
+        thickness = max(3.0, float(repetition.rng.normal(wall.wall_ed_mm, wall.wall_sd_mm)))
     try:
         function = measure_function(
             gated,
             scan.fit.frame,
             scan.maps.maximum,
             frame_duration_ms=scan.corrected.frame_duration_ms,
-            rounds=rounds,
+            thickness_mm=thickness,
+            prior=PET_BLUR if scan.corrected.modality == "PT" else SPECT_BLUR,
+            rounds=_ROUNDS if repetition is None else _REPEATED_ROUNDS,
         )
     except MyoPerfError as error:
         return None, (Finding("function-failed", "warning", f"Ventricular function could not be measured: {error}"),)

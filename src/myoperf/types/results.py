@@ -61,6 +61,10 @@ class WallFunction:
         Gates of end diastole and end systole, from 1.
     mass_g
         Mass of the myocardium.
+    wall_ed_mm, wall_es_mm
+        Mean thickness of the wall at end diastole and end systole.
+    wall_sd_mm, resolution_sd_mm
+        Standard deviations with which the end-diastolic thickness and the blur (as a full width) are known.
     resolution_fwhm_mm, fit_residual_mm
         Blur of the fitted model wall; root mean square distance of its peaks from those of the image.
     shape_index_ed, shape_index_es
@@ -74,6 +78,10 @@ class WallFunction:
     ed_gate: int
     es_gate: int
     mass_g: float
+    wall_ed_mm: float
+    wall_es_mm: float
+    wall_sd_mm: float
+    resolution_sd_mm: float
     resolution_fwhm_mm: float
     fit_residual_mm: float
     shape_index_ed: float
