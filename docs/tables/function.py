@@ -183,36 +183,62 @@ def limits() -> str:
     return markdown(("number", "n", "mean", "SD", "limit here (mean and 2 SD)", "published"), rows)
 
 
-TERMS = ("apex to base", "cos a", "sin a", "cos 2a", "sin 2a")
-MAPS = ("thickness, first", "thickness, second", "motion, first", "motion, second")
-
-
-def slope_through_zero(true: Any, measured: Any) -> float:
-    """Return the slope with the least sum of absolute gaps: the median of ratios, weighted by the truth's size."""
-    ratio, weight = measured / true, np.abs(true)
-    order = np.argsort(ratio)
-    cumulative = np.cumsum(weight[order])
-    return float(ratio[order][np.searchsorted(cumulative, 0.5 * cumulative[-1])])
-
-
 def phase_response() -> str:
-    """Return how much of a delay of contraction shows in thickness and motion."""
-    table, rows = read("phase_response"), []
-    for name in MAPS:
-        cells = []
-        for term in TERMS:
-            part = table[(table["map"] == name) & (table.term == term)]
-            slope = slope_through_zero(part.true_deg.to_numpy(), part.seen_deg.to_numpy())
-            cells.append(f"{slope:.2f} (r {np.corrcoef(part.true_deg, part.seen_deg)[0, 1]:.2f})")
-        rows.append([name, *cells])
-    each = table.drop_duplicates("patient")
-    gap = each.phase_sd_deg - each.phase_sd_deg_true
-    r = np.corrcoef(each.phase_sd_deg, each.phase_sd_deg_true)[0, 1]
-    return (
-        f"{markdown(('harmonic', *TERMS), rows)}\n\n"
-        f"{len(each)} simulated patients without noise. `phase_sd_deg` of the same images: bias {gap.mean():+.1f} "
-        f"degrees, SD of error {gap.std(ddof=1):.1f}, r {r:.2f}."
+    """Return how much of a delay of contraction shows in thickness and motion, by the harmonic round the axis."""
+    table = read("phase_response")
+    orders, rows = list(dict.fromkeys(table.around.astype(str))), []
+    for (family, name), part in table.groupby(["family", "map"], sort=False):
+        share = 100.0 * (1.0 - part.out_of_phase.iloc[0] / part.out_of_phase_without.iloc[0])
+        rows.append([family, name, part.hearts.iloc[0], *(f"{v:.2f}" for v in part.response), f"{share:.0f} %"])
+    return markdown(("hearts", "harmonic", "n", *(f"around {order}" for order in orders), "explained"), rows)
+
+
+def phase_spread() -> str:
+    """Return the measured spread of the phase against the truth of hearts whose delay is known."""
+    table = read("phase_spread")
+    rows = []
+    for family, of_family in table.groupby("family", sort=False):
+        groups = {
+            family: of_family,
+            f"{family}, delayed": of_family[of_family.phase_sd_deg_true > 0],
+            f"{family}, in step": of_family[of_family.phase_sd_deg_true == 0],
+            f"{family}, EDV 60 ml or more": of_family[of_family.edv_ml_true >= 60.0],
+        }
+        rows += [_spread_row(name, part) for name, part in groups.items() if len(part) > 4]
+    head = (
+        "hearts",
+        "n",
+        "given",
+        "mean truth",
+        "bias (95 % interval)",
+        "SD of error",
+        "mean size of error",
+        "r",
+        "slope",
     )
+    return markdown((*head, "intervals that hold the truth", "median width"), rows)
+
+
+def _spread_row(name: str, part: pd.DataFrame) -> list[str]:
+    """Return a group's row: bias, SD, mean size of the error, r and slope where the truth varies, coverage, width."""
+    given = part.dropna(subset="phase_sd_deg")
+    true, error = given.phase_sd_deg_true, given.phase_sd_deg - given.phase_sd_deg_true
+    half = 1.96 * error.std(ddof=1) / np.sqrt(len(error))
+    held = ((given.phase_sd_deg_low <= true) & (true <= given.phase_sd_deg_high)).mean()
+    varies = float(true.std()) > 0
+    return [
+        name,
+        str(len(part)),
+        str(len(given)),
+        f"{true.mean():.1f}",
+        interval(error.mean(), error.mean() - half, error.mean() + half, "+.1f"),
+        f"{error.std(ddof=1):.1f}",
+        f"{error.abs().mean():.1f}",
+        interval(*correlation(true, given.phase_sd_deg), ".2f") if varies else "",
+        f"{np.polyfit(true, given.phase_sd_deg, 1)[0]:.2f}" if varies else "",
+        f"{100 * held:.0f} %",
+        f"{(given.phase_sd_deg_high - given.phase_sd_deg_low).median():.1f}",
+    ]
 
 
 def phase_ceiling() -> str:

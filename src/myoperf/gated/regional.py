@@ -11,16 +11,17 @@ _RINGS = 24
 
 PHASE_RESPONSE: Float = np.array(
     [
-        (0.75, 0.55, 0.55, 0.45, 0.45),
-        (0.75, 0.50, 0.50, 0.40, 0.40),
-        (0.20, 1.10, 1.10, 1.05, 1.05),
-        (0.35, 1.00, 1.00, 0.90, 0.90),
+        (0.60, 0.50, 0.40, 0.25),
+        (0.00, 0.00, 0.00, 0.00),
+        (0.00, 1.10, 1.10, 1.10),
+        (0.00, 1.10, 1.10, 1.10),
     ]
 )
 """How much of a contraction delay the output of `moving_wall` shows (first and second harmonic of thickness, then of
-motion) for the five terms of `myoperf.gated.delay.delay_terms`: apex to base, first harmonic around, second. Blur mixes
-the thickness of neighbouring wall; inward motion hardly shows a delay along the wall. Slopes over noiseless images of
-simulated patients (``benchmarks/phase_response.py``), rounded, the same for cosine and sine."""
+motion) for terms of the harmonic 0, 1, 2 and 3 or more round the axis. Blur mixes the thickness of neighbouring wall.
+Not used (0): the second harmonic of thickness, which shows a delay in the simulator's hearts and none in the
+independent ones; and motion for delays along the axis, of which it shows a fifth in the former and all in the latter,
+since that depends on how base and apex move. Rounded slopes over both (``benchmarks/phase_response.py``)."""
 
 
 def unroll(rays: Rays, values: Float, middle_mm: Float, rim_mm: Float) -> Float:

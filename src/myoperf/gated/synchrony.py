@@ -4,32 +4,35 @@ As the wall contracts it thickens, hence brightens, and moves inwards; the Fouri
 beat show when (phase analysis of counts: Chen et al., J Nucl Cardiol 2005;12:687,
 doi:10.1016/j.nuclcard.2005.06.088; of motion: Van Kriekinge et al., J Nucl Med 2008;49:1790,
 doi:10.2967/jnumed.108.055160). At the counts of a gated scan the phase of a single sample is mostly
-noise, so one smooth field of delay is fitted to all samples, both harmonics, counts and motion together
-(`myoperf.gated.delay`).
+noise, so one field of delay, as smooth as the study's own noise requires, is fitted to all samples, both harmonics,
+counts and motion together (`myoperf.gated.delay`).
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from myoperf.errors import InputError
-from myoperf.gated.delay import Delay, Harmonic, delay_terms, fit_delay, posterior_spread, smoothed
+from myoperf.gated.delay import Basis, Harmonic, delay_basis, posterior_spread, read_delay, smoothed
 from myoperf.segments import segment_map
 from myoperf.types import Float, PhaseHistogram, Synchrony
 
 BIN_DEG = 6.0
 """Width of the bins of the phase histogram."""
-_RELIABLE_DEG = 10.0
-"""Phase SD from noise alone from which a phase is not reliable."""
+_WIDEST_DEG = 13.0
+"""Width of the 95 percent interval of the phase SD from which it says nothing: that from a normal heart (5.3 degrees by
+QGS; doi:10.1007/s12350-017-0863-6) to the limit of disease (18.4; doi:10.1007/s12350-015-0143-2)."""
+_WIDENED = 2.0
+"""Factor on the distance of the interval's ends from the phase SD, for the errors that noise does not show (response,
+tracking): with it 95 percent intervals hold the truth of 96 percent of the independent hearts for development."""
 _MOTION_WEIGHT = 0.005
 """Weight of motion in mm relative to thickness as a share of the wall's: a motion of 1.4 mm is as uncertain as a
 thickening of 10 percent. Set on simulated patients of a tuning set."""
-_NOISE = ((1.2, 1.9), (1.1, 1.8))
+_NOISE = ((2.4, 3.8), (1.1, 1.8))
 """Noise variance of the first and second harmonic of thickness, then of motion, relative to that implied by the highest
-harmonic of thickness and the weights; measured on the same tuning patients, each scanned twice."""
-_MOTION_TRUST = 2.0
-"""Extra weight of motion in the fit: thickness has systematic errors that its noise does not show."""
+harmonic of thickness and the weights; measured on tuning patients of the simulator, each scanned twice, and doubled
+for thickness, which has systematic errors that its noise does not show."""
 _DISAGREES = 2.0
-"""Disagreement of thickness and motion, in units of noise, above which they count as different."""
+"""Disagreement of the harmonics of thickness and motion, in units of noise, above which they count as different."""
 _MOTION_RINGS = (0.25, 0.92)
 """Part of the wall, from apex (0) to base (1), whose motion is used."""
 
@@ -43,11 +46,11 @@ def measure_synchrony(
 ) -> Synchrony:
     """Measure the phase of contraction and its spread.
 
-    A field of delay phi(place) made of five smooth terms (apex to base; the first and second harmonic around,
-    fading towards the apex) is fitted by weighted least squares so that the first harmonics, turned by phi,
-    and the second, turned by 2 phi, are in phase over the whole wall. Noise is estimated from the highest harmonic,
-    to which the beat hardly contributes, and propagated through the fit; the spread is averaged over all that data
-    and noise allow (`myoperf.gated.delay.posterior_spread`).
+    A field of delay phi(place) (`myoperf.gated.delay.delay_basis`) is fitted by weighted least squares so that first
+    harmonics, turned by phi, and the second, turned by 2 phi, are in phase over the whole wall. Noise is estimated from
+    the highest harmonic, to which the beat hardly contributes, and raised where thickness and motion disagree by more.
+    The spread is the median over all fields that data and noise allow (`myoperf.gated.delay.posterior_spread`). Where
+    its 95 percent interval is wider than 13 degrees, or the noise unknown, the numbers of the phase are None.
 
     Parameters
     ----------
@@ -59,8 +62,9 @@ def measure_synchrony(
     level
         Shape (rings, angles): counts, which weight a sample; None weights all samples equally.
     response
-        Shape (4, 5): how much of each of the five terms the first and second harmonic of thickness, then of motion,
-        show (`myoperf.gated.regional.PHASE_RESPONSE` for walls tracked in images); None for all of it.
+        Shape (4, 4): how much of a delay the first and second harmonic of thickness, then of motion, show, for terms of
+        the harmonic 0, 1, 2 and 3 or more round the axis (`myoperf.gated.regional.PHASE_RESPONSE` for walls tracked in
+        images; 0 where a map is not used); None for all of it.
 
     Raises
     ------
@@ -80,39 +84,50 @@ def measure_synchrony(
     if motion_mm is not None and np.shape(motion_mm) != values.shape:
         raise InputError(f"Motion and thickness need the same shape; got {np.shape(motion_mm)} and {values.shape}.")
     values = values / values.mean()
-    maps = _maps(values, motion_mm, level, np.ones((4, 5)) if response is None else np.asarray(response))
-    basis, noise = delay_terms(*values.shape[1:]), _noise(values, maps[0])
-    delay = fit_delay(maps, basis, noise)
-    whole_spread, likely = posterior_spread(delay, basis)
-    field = (basis @ likely).reshape(values.shape[1:])
-    spread = float(np.rad2deg(whole_spread)) if field.std() > 1e-6 else 0.0
+    basis = delay_basis(*values.shape[1:])
+    maps = _maps(values, motion_mm, level, _response(basis, response))
+    noise = _noise(values, maps[0])
+    data = read_delay(maps, basis, noise)
+    spread = posterior_spread(data, basis)
+    spread_deg, low_deg, high_deg = (float(np.rad2deg(angle)) for angle in (spread.median, spread.low, spread.high))
+    field = (basis.values @ spread.terms).reshape(values.shape[1:])
     scaled = field / max(float(field.std()), 1e-9)
-    phase = spread * scaled
-    noise_deg = float(np.rad2deg(np.sqrt(max(np.trace(basis.T @ basis @ delay.covariance) / len(basis), 0.0))))
-    centre = float(np.rad2deg(delay.start))
+    phase = spread_deg * scaled
+    centre = float(np.rad2deg(data.start))
     whole = (centre + phase) % 360.0
     edges = np.arange(0.0, 360.0 + 0.5 * BIN_DEG, BIN_DEG)
     index = segment_map(*phase.shape)
     first, mean = smoothed(maps[0].values), smoothed(values.mean(axis=0).astype(np.complex128)).real
-    disagreement = _disagreement(delay, maps, noise)
-    counts = np.histogram(whole, edges)[0].astype(float)
+    disagreement = None if data.misfit is None or motion_mm is None or noise <= 0 else float(np.sqrt(data.misfit))
+    known = values.shape[0] >= 7 and high_deg - low_deg < _WIDEST_DEG
+    ends = (max(spread_deg - _WIDENED * (spread_deg - low_deg), 0.0), spread_deg + _WIDENED * (high_deg - spread_deg))
     return Synchrony(
         phase_mean_deg=centre % 360.0,
-        phase_sd_deg=spread,
-        phase_bandwidth_deg=phase_bandwidth_deg(phase),
-        phase_entropy_percent=phase_entropy_percent(whole),
+        phase_sd_deg=spread_deg if known else None,
+        phase_sd_interval_deg=ends if known else None,
+        phase_bandwidth_deg=phase_bandwidth_deg(phase) if known else None,
+        phase_entropy_percent=phase_entropy_percent(whole) if known else None,
         phase_sd_uncorrected_deg=_raw_sd_deg(first),
-        phase_noise_deg=noise_deg if noise > 0 else 0.0,
-        phase_reliable=values.shape[0] >= 7 and noise_deg < _RELIABLE_DEG,
+        phase_noise_deg=float(np.rad2deg(spread.noise)) if noise > 0 else 0.0,
+        phase_reliable=known,
         phase_disagreement=disagreement,
         phase_agrees=disagreement is None or disagreement < _DISAGREES,
-        phase_skewness=float((scaled**3).mean()),
-        phase_kurtosis=float((scaled**4).mean() - 3.0) if spread > 0 else 0.0,
-        phase_histogram=PhaseHistogram(tuple(edges.tolist()), tuple(counts.tolist())),
+        phase_skewness=float((scaled**3).mean()) if known else None,
+        phase_kurtosis=float((scaled**4).mean() - 3.0) if known else None,
+        phase_histogram=PhaseHistogram(
+            tuple(edges.tolist()), tuple(np.histogram(whole, edges)[0].astype(float).tolist())
+        ),
         phase_segments_deg=np.array([phase[index == s].mean() for s in range(1, 18)]),
         phase_map_deg=whole,
         amplitude_map_percent=100.0 * np.abs(first) / np.maximum(mean, 1e-3 * mean.max()),
     )
+
+
+def _response(basis: Basis, response: Float | None) -> Float:
+    """Return how much of every term the four maps show, (4, terms)."""
+    if response is None:
+        return np.ones((4, len(basis.around)))
+    return np.asarray(response, dtype=np.float64)[:, np.minimum(basis.around, 3)]
 
 
 def _maps(values: Float, motion_mm: Float | None, level: Float | None, response: Float) -> list[Harmonic]:
@@ -127,10 +142,8 @@ def _maps(values: Float, motion_mm: Float | None, level: Float | None, response:
     if motion_mm is not None:
         inside = (share >= _MOTION_RINGS[0]) & (share <= _MOTION_RINGS[1])
         moving, weight = np.asarray(motion_mm, dtype=np.float64), _MOTION_WEIGHT * weight * inside
-        maps += [
-            Harmonic(_harmonic(moving, k), weight, k, response[k + 1], _NOISE[1][k - 1], _MOTION_TRUST) for k in orders
-        ]
-    return maps
+        maps += [Harmonic(_harmonic(moving, k), weight, k, response[k + 1], _NOISE[1][k - 1]) for k in orders]
+    return [one for i, one in enumerate(maps) if i == 0 or one.response.any()]
 
 
 def _harmonic(values: Float, order: int) -> NDArray[np.complex128]:
@@ -155,22 +168,6 @@ def _noise(values: Float, first: Harmonic) -> float:
     signal, rest = root * first.values.ravel(), root * _harmonic(values, order).ravel()
     rest = rest - signal * (np.vdot(signal, rest) / max(float(np.vdot(signal, signal).real), 1e-30))
     return float(0.5 * (np.abs(directions.T @ rest) ** 2).sum() / (directions.shape[1] - 1))
-
-
-def _disagreement(delay: Delay, maps: list[Harmonic], noise: float) -> float | None:
-    """Compare the terms from thickness and from motion, both linearised at the joint field; in units of noise."""
-    half = len(maps) // 2
-    moving = len({m.trust for m in maps}) > 1
-    if not moving or noise <= 0:
-        return None
-    terms, covariance = [], np.zeros((5, 5))
-    for chosen in (slice(0, half), slice(half, None)):
-        normal = delay.parts[chosen].sum(axis=0)
-        inverse = np.linalg.inv(normal + 1e-9 * max(float(np.trace(normal)), 1e-30) * np.eye(5))
-        terms.append(inverse @ delay.pulls[chosen].sum(axis=0))
-        covariance += noise * maps[chosen][0].trust * inverse
-    gap = terms[0] - terms[1]
-    return float(np.sqrt(max(gap @ np.linalg.solve(covariance, gap) / 5.0, 0.0)))
 
 
 def _patterns(rings: int, angles: int) -> Float:

@@ -303,15 +303,18 @@ def _measure_function(
 
 
 def check_phase(function: FunctionResult) -> tuple[Finding, ...]:
-    """Return findings where the phase is mostly noise, and where thickening and motion disagree on it."""
+    """Return findings where noise forbids a phase, and where thickening and motion disagree on it."""
     synchrony, findings = function.synchrony, []
     if synchrony is None:
         return ()
     if not synchrony.phase_reliable:
         noise = synchrony.phase_noise_deg
-        cause = f"noise alone spreads it by {noise:.0f} degrees"
+        cause = f"noise leaves {noise:.0f} degrees of it unknown"
         cause = cause if noise > 0 else "there are too few gates to tell it from noise"
-        message = f"The phase of contraction is unreliable: {cause}. Do not use its SD, bandwidth or map."
+        message = (
+            f"The phase of contraction cannot be told here: {cause}. Its SD, bandwidth and entropy are not given; the "
+            f"SD with its noise is {synchrony.phase_sd_uncorrected_deg:.0f} degrees."
+        )
         findings.append(Finding("phase-unreliable", "warning", message))
     if not synchrony.phase_agrees:
         message = (

@@ -31,7 +31,7 @@ def _panels(result: ScanResult) -> list[str]:
         shown.append("curve")
         if result.gated_volume is not None and result.gated_volume.frames == len(function.volumes_ml):
             shown += ["ed", "es"]
-    if function.synchrony is not None:
+    if function.synchrony is not None and function.synchrony.phase_reliable:
         shown += ["histogram", "phase"]
     if function.wall is not None:
         shown += list(_SEGMENT_MAPS)

@@ -115,18 +115,22 @@ class Synchrony:
     Attributes
     ----------
     phase_mean_deg, phase_sd_deg, phase_bandwidth_deg, phase_entropy_percent, phase_skewness, phase_kurtosis
-        Of the map, every sample weighted alike. Kurtosis is excess (0 for a normal distribution).
+        Of the map, every sample weighted alike. Kurtosis is excess (0 for a normal distribution). All but the mean are
+        None where noise forbids them (see `phase_reliable`).
+    phase_sd_interval_deg
+        What data and noise allow for `phase_sd_deg` (95 percent); None where that is None.
     phase_sd_uncorrected_deg
         Amplitude-weighted SD of the first harmonic's phase over single places, noise not removed.
     phase_noise_deg
-        SD that noise alone would give the fitted field; 0 where it is unknown (fewer than 7 gates).
+        Root mean square over the wall of what noise leaves unknown of the phase; 0 where the noise is unknown (fewer
+        than 7 gates).
     phase_reliable
-        Whether the noise is known and below 10 degrees.
+        Whether the noise is known and the interval of `phase_sd_deg` narrower than 13 degrees.
     phase_disagreement
-        Difference between the fields from thickness and from motion over its noise: root mean square of the five
-        terms' standardised differences, about 1 where only noise differs; None without motion or noise.
+        Difference between the delays that the harmonics of thickness and of motion show, over its noise: about 1 where
+        only noise differs; None without motion or noise.
     phase_agrees
-        Whether the two agree within noise, or cannot be compared.
+        Whether they agree within noise, or cannot be compared.
     phase_histogram
         Of the map, bins of 6 degrees.
     phase_segments_deg
@@ -139,20 +143,21 @@ class Synchrony:
     """
 
     phase_mean_deg: float
-    phase_sd_deg: float
-    phase_bandwidth_deg: float
-    phase_entropy_percent: float
+    phase_sd_deg: float | None
+    phase_bandwidth_deg: float | None
+    phase_entropy_percent: float | None
     phase_sd_uncorrected_deg: float
     phase_noise_deg: float
     phase_reliable: bool
     phase_disagreement: float | None
     phase_agrees: bool
-    phase_skewness: float
-    phase_kurtosis: float
+    phase_skewness: float | None
+    phase_kurtosis: float | None
     phase_histogram: PhaseHistogram
     phase_segments_deg: Float
     phase_map_deg: Float
     amplitude_map_percent: Float
+    phase_sd_interval_deg: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
