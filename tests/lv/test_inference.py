@@ -102,11 +102,11 @@ def test_a_volume_is_turned_as_tensors_are():
     assert np.abs(found - back).max() < 1e-3
 
 
-def test_the_product_runs_without_torch():
-    """Models are loaded, and a volume is labelled, in a process that cannot import torch."""
+def test_the_product_runs_without_what_is_slow_to_load():
+    """Models are loaded, and a volume is labelled, in a process that cannot import torch or scipy.optimize."""
     code = """
 import sys
-sys.modules["torch"] = None
+sys.modules["torch"] = sys.modules["scipy.optimize"] = None
 import numpy as np
 from myoperf.pipeline import load_models
 from myoperf.types import LVFrame, Volume

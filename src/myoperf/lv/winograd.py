@@ -24,7 +24,10 @@ _MOST_PRODUCTS = 250_000
 def transform_filters(weights: Float32) -> Float32:
     """Return filters (out, in, 3, 3, 3) as `convolve` takes them, (64, in, out)."""
     outside, inside = weights.shape[:2]
-    factors = np.einsum("ia,jb,kc,oxabc->ijkxo", _FILTER, _FILTER, _FILTER, weights.astype(np.float64))
+    taps = weights.astype(np.float64)
+    for axis in (2, 3, 4):
+        taps = np.moveaxis(np.tensordot(_FILTER, taps, (1, axis)), 0, axis)
+    factors = taps.transpose(2, 3, 4, 1, 0)
     return np.ascontiguousarray(factors.reshape(64, inside, outside), dtype=np.float32)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from myoperf.errors import AnalysisError, GeometryError
 from myoperf.geometry import transform_points
@@ -121,6 +121,7 @@ def views_of_point(geometry: SystemGeometry, place_mm: Float64) -> Float64:
 
 def _fitted(places: Float64, values: Float64) -> ImageResolution:
     """Fit a Gaussian to a response about its place and return its widths."""
+    from scipy import optimize  # slow to load
 
     def gaussian(places: Float64, peak: float, *shape: float) -> Float64:
         centre, sigma = np.array(shape[:3]), np.array(shape[3:])
