@@ -181,11 +181,12 @@ class _Convolution:
         for tap, (i, j, k) in enumerate(np.ndindex(3, 3, 3)):
             ends = [first + stride * (side - 1) + 1 for first, side in zip((i, j, k), sides, strict=True)]
             near[tap] = padded[i : ends[0] : stride, j : ends[1] : stride, k : ends[2] : stride]
-        near = near.reshape(27, -1, image.shape[3])
+        taps = near.reshape(27, -1, image.shape[3])
         if image.shape[3] == 1:
-            return np.asarray((near[..., 0].T @ self.filters).reshape(*sides, -1))
-        parts = near @ self.filters.reshape(27, image.shape[3], -1)
-        return np.asarray(parts.sum(axis=0).reshape(*sides, -1))
+            out = taps[..., 0].T @ self.filters
+        else:
+            out = (taps @ self.filters.reshape(27, image.shape[3], -1)).sum(axis=0)
+        return out.reshape(*sides, out.shape[-1])
 
 
 def _normalised(features: Float32, scale: Float32, offset: Float32) -> Float32:
@@ -212,7 +213,8 @@ def _normalise(features: Float32, scale: Float32, offset: Float32, epsilon: floa
 
 def _rectified(features: Float32) -> Float32:
     """Multiply negative values by 0.01; in place."""
-    return np.maximum(features, np.float32(_SLOPE) * features, out=features)
+    np.maximum(features, np.float32(_SLOPE) * features, out=features)
+    return features
 
 
 def _doubled(features: Float32) -> Float32:

@@ -25,7 +25,7 @@ from myoperf.pipeline.scoring import match_limits, score
 from myoperf.pipeline.territories import territories_name
 from myoperf.pipeline.uncertainty import measure_intervals
 from myoperf.pipeline.valve import set_bases
-from myoperf.threads import threads
+from myoperf.threads import in_threads, threads
 from myoperf.types import Diagnosis, Finding, Provenance, Report, ScanResult, Scores, Settings, Study
 from myoperf.version import __version__
 
@@ -79,14 +79,10 @@ def analyze(
     def each(
         stage: str, announced: str, function: Callable[[str, Before], After], scans: Mapping[str, Before]
     ) -> Mapping[str, After]:
-        """Run one stage on every scan; a scan that fails is recorded and left out from there on."""
-        done: dict[str, After] = {}
-        for name, scan in scans.items():
-            try:
-                with clock.stage(stage, f"{name}: {announced}"):
-                    done[name] = function(name, scan)
-            except MyoPerfError as error:
-                failures[name] = error
+        """Run one stage on all scans; one that fails is recorded and left out from there on."""
+        with clock.stage(stage, f"{', '.join(scans)}: {announced}"):
+            done, failed = attempt_all(function, scans)
+        failures.update(failed)
         return done
 
     def measure(_: str, scan: UnrolledScan) -> ScanResult:
@@ -144,6 +140,22 @@ def _failed(failures: Mapping[str, MyoPerfError]) -> tuple[Finding, ...]:
 def _with_possible_pose(results: tuple[ScanResult, ...]) -> tuple[ScanResult, ...]:
     """Return the scans that may be scored: those whose ventricle's pose is not refused."""
     return tuple(result for result in results if not pose_refused(result.findings))
+
+
+def attempt_all(
+    function: Callable[[str, Before], After], scans: Mapping[str, Before]
+) -> tuple[Mapping[str, After], Mapping[str, MyoPerfError]]:
+    """Run a function of a scan's name and record on all scans at once; return results and failures, in their order."""
+
+    def attempt(named: tuple[str, Before]) -> After | MyoPerfError:
+        try:
+            return function(*named)
+        except MyoPerfError as error:
+            return error
+
+    outcomes = dict(zip(scans, in_threads(attempt, list(scans.items())), strict=True))
+    failed = {name: one for name, one in outcomes.items() if isinstance(one, MyoPerfError)}
+    return {name: one for name, one in outcomes.items() if not isinstance(one, MyoPerfError)}, failed
 
 
 def _with_findings(result: ScanResult, scores: Scores, others: OtherScans) -> ScanResult:
