@@ -67,7 +67,7 @@ def doubted(findings: Iterable[Finding]) -> bool:
 
 def located(views: dict[str, Projections], again: str) -> tuple[LocatedScan, LocatedScan]:
     """Find the ventricle under stress and at rest as analyze does, on the first noise or (``_again``) the second."""
-    options = Options(correct_motion=False)
+    options = Options(motion="off")
     scans: dict[str, Scan] = {state: Scan(views[f"{state}{again}"], state=state, framing="gated") for state in STATES}
     images = {state: reconstruct_scan(scan, options, name=state) for state, scan in scans.items()}
     each = {state: locate_ventricle(one, MODELS, options) for state, one in images.items()}

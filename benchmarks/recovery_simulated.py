@@ -22,14 +22,28 @@ from typing import Any
 
 import numpy as np
 
+from myoperf.errors import MyoPerfError
+from myoperf.gated import measure_function
 from myoperf.phantom.acquire import Protocol, acquire, scanner_from_patient
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import PopulationOptions
 from myoperf.phantom.truth import defect_map, truth
+from myoperf.pipeline import load_models
+from myoperf.polar import sample_polar_map
+from myoperf.recon import GE_LEHR, ReconOptions, reconstruct
+from myoperf.types import Projections
 
 ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "runs" / "recovery"
 SEED = 16101
+VARIANTS = {
+    "off": ReconOptions(),
+    "on": ReconOptions(psf=GE_LEHR),
+    "long": ReconOptions(psf=GE_LEHR, iterations=8, subsets=8),
+}
+"""Without the collimator's response, with it at the same number of updates, and with four times as many."""
+VOLUMES = ("edv_ml", "esv_ml", "lvef_percent")
+MODELS = load_models(diagnosis=False)
 PROTOCOL = Protocol(views=32, gates=8, motion_probability=0.0, oversampling=1.5)
 
 
@@ -46,7 +60,7 @@ def draw_scan(index: int) -> dict[str, Any]:
     out |= {"pixel": views.pixel_mm, "axis": views.axis_lps_mm}
     out |= {"apex": known.lv_frame.apex_mm + move, "base": known.lv_frame.base_mm + move}
     out |= {"anterior": known.lv_frame.anterior, "wall_mm": float(np.mean(patient.ventricle.wall_mm))}
-    out |= {name: getattr(known, name)["stress"] for name in ("edv_ml", "esv_ml", "lvef_percent")}
+    out |= {name: getattr(known, name)["stress"] for name in VOLUMES}
     out["segments"] = known.segments_percent["stress"]
     out["defect"] = defect_map(patient, "stress", 24, 72).astype(np.float32)
     out["ill"] = any(known.ica.values())
@@ -71,13 +85,62 @@ def draw(count: int, minutes: float) -> None:
         print(path.stem, f"{time.monotonic() - start:.0f} s", flush=True)
 
 
+def stored_scan(index: int) -> tuple[dict[str, Any], Projections]:
+    """Return what `draw_scan` stored, and its views."""
+    with np.load(RUNS / f"scan-{index:04d}.npz") as stored:
+        scan = dict(stored)
+    row_mm, column_mm = (float(v) for v in scan["pixel"])
+    x, y, z = (float(v) for v in scan["axis"])
+    return scan, Projections(scan["counts"], scan["angles"], (row_mm, column_mm), scan["radius"], (x, y, z))
+
+
+def measure_scan(views: Projections, options: ReconOptions) -> dict[str, Any]:
+    """Reconstruct, find the ventricle and measure; volumes only of gated views."""
+    frames = reconstruct(views, options).volume
+    fit = MODELS.find_lv(frames.summed())
+    maps = sample_polar_map(frames.summed(), fit.labels, fit.frame)
+    out: dict[str, Any] = {"map": maps.maximum.values.astype(np.float32)}
+    out["doubt"] = any(f.severity != "info" for f in fit.findings)
+    if frames.frames > 1:
+        function = measure_function(frames, fit.frame, maps.maximum)
+        out |= {name: getattr(function, name) for name in VOLUMES}
+    return out
+
+
+def measure(minutes: float) -> None:
+    """Measure every scan in every variant, those already there apart."""
+    start = time.monotonic()
+    for path in sorted(RUNS.glob("scan-????.npz")):
+        index = int(path.stem[-4:])
+        scan, views = stored_scan(index)
+        for variant, options in VARIANTS.items():
+            target = RUNS / f"{variant}-{index:04d}.npz"
+            if target.exists():
+                continue
+            if time.monotonic() - start > 60.0 * minutes:
+                print(f"stopped before {target.stem}; call again to go on", flush=True)
+                return
+            try:
+                measured = measure_scan(views, options)
+            except MyoPerfError as error:
+                measured = {"failed": str(error)}
+            partial = target.with_suffix(".part")
+            with partial.open("wb") as file:
+                np.savez_compressed(file, normal=scan["normal"], sex=scan["sex"], **measured)
+            partial.rename(target)
+            print(target.stem, f"{time.monotonic() - start:.0f} s", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=("draw",))
+    parser.add_argument("step", choices=("draw", "measure"))
     parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--minutes", type=float, default=11.0)
     given = parser.parse_args()
-    draw(given.count, given.minutes)
+    if given.step == "draw":
+        draw(given.count, given.minutes)
+    else:
+        measure(given.minutes)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from myoperf.errors import InputError
 from myoperf.gated import measure_synchrony
 from myoperf.lv import LVFit
 from myoperf.pipeline import Models, Options, analyze, uncertainty
-from myoperf.pipeline.scan import check_phase, undo_patient_motion
+from myoperf.pipeline.scan import check_phase
 from myoperf.pipeline.scoring import MatchedLimits, _cavity_ratio
 from myoperf.pipeline.uncertainty import measure_intervals
 from myoperf.quality.counts import place_in_views
@@ -45,6 +45,9 @@ def views(seed=0, *, gates=1, moved_mm=0.0):
     mean = 60.0 * total / total.max() + 0.5
     noisy = np.random.default_rng(seed).poisson(np.repeat(mean[None] / gates, gates, axis=0))
     return replace(empty, array=noisy.astype(np.float32))
+
+
+SCAN = Scan(views(3))
 
 
 def labels_of(volume, frame):
@@ -149,18 +152,29 @@ def test_volumes_without_views_get_the_outline_s_doubt(report):
     assert "lung_heart_ratio" not in drawn
 
 
-def test_patient_motion_is_undone_and_reported():
-    spoilt, still = Scan(views(3, moved_mm=14.0)), Scan(views(3))
-    assert undo_patient_motion(still) == (still, ())
-    scan, (finding,) = undo_patient_motion(spoilt)
-    assert finding.code == "motion-corrected"
-    off = [np.abs(s.image.array - still.image.array).sum() for s in (spoilt, scan)]
+def test_patient_motion_is_undone_or_reported_as_the_options_say():
+    spoilt, still = (replace(SCAN, image=views(3, moved_mm=moved)) for moved in (14.0, 0.0))
+    results = {
+        (name, motion): analyze(Study((scan,)), MODELS, Options(interval_draws=0, motion=motion)).results[0]
+        for name, scan, motion in (
+            ("still", still, "auto"),
+            ("moved", spoilt, "auto"),
+            ("moved", spoilt, "report"),
+            ("moved", spoilt, "off"),
+        )
+    }
+    about = {key: [f for f in one.findings if "motion" in f.code] for key, one in results.items()}
+    assert about["still", "auto"] == about["moved", "off"] == []
+    (undone,), (reported,) = about["moved", "auto"], about["moved", "report"]
+    assert (undone.code, undone.severity) == ("motion-corrected", "info")
+    assert "12 of 32 raw views" in undone.message
+    assert (reported.code, reported.severity) == ("patient-motion", "warning")
+    mended = results["moved", "auto"].scan.image.array
+    off = [np.abs(array - still.image.array).sum() for array in (spoilt.image.array, mended)]
     assert off[1] < 0.75 * off[0]
-    codes = {f.code for f in analyze(Study((spoilt,)), MODELS, Options(interval_draws=0)).results[0].findings}
-    assert {"patient-motion", "motion-corrected"} <= codes
-    kept = analyze(Study((spoilt,)), MODELS, Options(interval_draws=0, correct_motion=False)).results[0]
-    assert "motion-corrected" not in {f.code for f in kept.findings}
-    assert np.array_equal(kept.scan.image.array, spoilt.image.array)
+    for key in (("still", "auto"), ("moved", "report"), ("moved", "off")):
+        given = still if key[0] == "still" else spoilt
+        assert np.array_equal(results[key].scan.image.array, given.image.array)
 
 
 def with_phase(**changes):

@@ -5,12 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from myoperf.errors import AnalysisError, InputError
+from myoperf.errors import AnalysisError
 from myoperf.quality import check_quality, lung_heart_ratio
 from myoperf.quality.checks import check_attenuation, check_orientation
 from myoperf.quality.counts import beat_spread_percent, check_gates, check_views, place_in_views
-from myoperf.recon import correct_motion, estimate_motion
-from myoperf.recon.motion import Motion, check_motion
 from myoperf.segments import segment_map
 from myoperf.types import LVFrame, PolarMap, Projections, Scan, Volume
 
@@ -71,45 +69,6 @@ def test_few_counts():
     some = [(*blob[:2], blob[2] * 0.25) for blob in (BODY, LIVER, LV)]
     assert check(views(blobs=few)).get("low-counts") == "warning"
     assert check(views(blobs=some)).get("low-counts") == "info"
-
-
-@pytest.mark.parametrize(("shift", "axis"), [((0, 0, 12.0), 0), ((14.0, 0.0, 0), 1)])
-def test_a_patient_who_moves_is_noticed_and_put_back(shift, axis):
-    moved = np.zeros((VIEWS, 3))
-    moved[25:] = shift
-    spoilt = views(moved=moved)
-    assert codes(check_motion(spoilt)).get("patient-motion") == "warning"
-    found = estimate_motion(spoilt).shift_mm
-    jump = found[30] - found[20]
-    seen = (-np.cos(np.deg2rad(ANGLES[25])) * shift[0], -shift[2])
-    assert jump[axis] == pytest.approx(seen[1 - axis], abs=2.5)
-    assert abs(jump[1 - axis]) < 2.5
-    # Most views lie where the patient came to rest: the others are brought there.
-    rested = views(moved=np.tile(shift, (VIEWS, 1)), noise=False)
-    before, after = (np.abs(p.array - rested.array).sum() for p in (spoilt, correct_motion(spoilt)))
-    grain = np.abs(views(moved=np.tile(shift, (VIEWS, 1)), seed=2).array - rested.array).sum()
-    assert before - grain > 0.15 * grain
-    assert after - grain < 0.3 * (before - grain)
-
-
-def test_a_patient_who_lies_still_is_left_alone():
-    for seed in range(5):
-        assert check_motion(views(seed=seed)) == ()
-    still = views()
-    assert np.array_equal(correct_motion(still).array, still.array)
-
-
-def test_motion_correction_keeps_gates_and_says_what_it_cannot():
-    gated = replace(views(), array=np.repeat(views().array, 3, axis=0))
-    shift = np.zeros((VIEWS, 2))
-    shift[30:, 0] = PIXEL
-    moved = correct_motion(gated, Motion(shift)).array
-    assert moved[:, 40, :-1] == pytest.approx(gated.array[:, 40, 1:], abs=1e-4)
-    assert np.array_equal(moved[:, :30], gated.array[:, :30])
-    with pytest.raises(InputError, match="as many shifts"):
-        correct_motion(gated, Motion(shift[:5]))
-    with pytest.raises(InputError, match="12 views"):
-        estimate_motion(views(angles=ANGLES[:8]))
 
 
 def test_gates_that_lost_beats():
@@ -199,13 +158,5 @@ def test_messages_tell_no_names_and_end_with_a_point():
         assert finding.message.endswith(".")
 
 
-def test_views_without_counts_or_of_few_pixels_are_judged_without_an_error():
+def test_views_without_counts_are_judged_without_an_error():
     assert check_gates(np.zeros(8)) == ()
-    small = Projections(
-        np.random.default_rng(0).poisson(5.0, (1, 30, 13, 13)).astype(np.float32),
-        np.linspace(0.0, 180.0, 30, endpoint=False),
-        (6.4, 6.4),
-        np.full(30, 200.0),
-        (0.0, 0.0, 0.0),
-    )
-    assert estimate_motion(small).largest_mm == 0.0  # such views gave shifts of 57 mm

@@ -32,10 +32,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from myoperf.pipeline import Models, Options, StageClock
+    from myoperf.pipeline.options import Motion
     from myoperf.types import LVFrame, Sex, State, Study
 
 
 STATES = ("stress", "rest")
+MOTIONS = ("auto", "off", "report")
 
 
 @app.command()
@@ -62,6 +64,14 @@ def analyze(
     engine: NetworkEngine = "auto",
     device: Device = "auto",
     diagnosis: Diagnosis = True,
+    motion: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|off|report",
+            help="Motion of the patient between raw views: shift the views back where they then agree better with the "
+            "image that they make; do not look for it; or only report it.",
+        ),
+    ] = "auto",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what was read, what belongs together and what would be done.")
     ] = False,
@@ -83,6 +93,7 @@ def analyze(
         frame=_frame(frame) if frame else None,
         territories=pipeline.read_territories(territories),
         gate_labels="nifti" in wanted,
+        motion=cast("Motion", one_of("--motion", motion, MOTIONS)),
         command=command_line(),
     )
     own = read_limits_folder(limits) if limits is not None else ()

@@ -8,6 +8,7 @@ from myoperf.errors import MyoPerfError
 from myoperf.lv import pose_refused
 from myoperf.pipeline.clock import StageClock
 from myoperf.pipeline.models import load_models
+from myoperf.pipeline.motion import undo_patient_motion
 from myoperf.pipeline.options import Models, Options
 from myoperf.pipeline.other_scans import OtherScans, score_other_scans
 from myoperf.pipeline.scan import (
@@ -92,6 +93,7 @@ def analyze(
     scans = dict(zip(scan_names(study.scans), study.scans, strict=True))
     images = each("reconstruct", "reconstruction", lambda name, one: reconstruct_scan(one, options, name=name), scans)
     located = each("orient", "left ventricle", lambda _, one: locate_ventricle(one, models, options), images)
+    located = each("orient", "motion", lambda _, one: undo_patient_motion(one, models, options), located)
     with clock.stage("orient"):
         located = set_bases(transfer_uncertain_pose(located, models, options), options)
     oriented = each("segment", "short axis", lambda _, one: orient_scan(one, models, options), located)

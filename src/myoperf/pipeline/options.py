@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from myoperf.errors import InputError, MyoPerfError
 from myoperf.lv import LVFit, find_lv, segment_lv
@@ -9,6 +10,8 @@ from myoperf.perfusion import NormalLimits, shipped_limits
 from myoperf.recon import ReconOptions
 from myoperf.segments import TERRITORIES, Territories
 from myoperf.types import Diagnosis, Finding, LVFrame, ScanResult, Study, Volume, WeightsInfo
+
+Motion = Literal["auto", "report", "off"]
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,9 @@ class Options:
         or more. Five know a standard deviation to a third, for which Student's quantile allows; 20 are for research.
     gate_labels
         Whether the gates of a gated scan are labelled one by one.
-    correct_motion
-        Whether patient motion of 6.4 mm or more between raw views is undone before reconstruction.
+    motion
+        What is done where the patient moved between raw views: ``"auto"`` shifts the views back where they agree
+        better with the image that they make then, ``"report"`` only says so, ``"off"`` does not look for it.
     command, seed
         Recorded in the report; `seed` is also that of the intervals.
     """
@@ -99,7 +103,7 @@ class Options:
     territories: Territories = field(default_factory=lambda: TERRITORIES)
     interval_draws: int = 5
     gate_labels: bool = False
-    correct_motion: bool = True
+    motion: Motion = "auto"
     command: str = ""
     seed: int | None = None
 

@@ -19,7 +19,7 @@ from myoperf.pipeline.flow import flow_of_scan, summed_volume
 from myoperf.pipeline.options import Models, Options
 from myoperf.polar import PolarPair, check_rv_side, sample_polar_map, segments_percent
 from myoperf.quality import check_quality, check_volume_curve, lung_heart_ratio
-from myoperf.recon import check_motion, correct_motion, estimate_motion, reconstruct
+from myoperf.recon import reconstruct
 from myoperf.types import (
     BLOOD_POOL,
     MYOCARDIUM,
@@ -34,8 +34,6 @@ from myoperf.types import (
     Volume,
 )
 
-_MOTION_MM, _MOTION_VIEWS = 6.4, 12
-"""Patient motion from one pixel of a common camera on is corrected; it is estimated on 12 views or more."""
 _UNCERTAIN = ("check-orientation", "pose-implausible")
 """Findings of a pose that is taken from the patient's other scan where that has none."""
 _ROUNDS, _REPEATED_ROUNDS = 5, 2
@@ -103,21 +101,20 @@ class Repetition:
 
 
 def reconstruct_scan(scan: Scan, options: Options, *, name: str) -> ReconstructedScan:
-    """Return a scan's volumes: reconstructed where it holds raw views, with patient motion undone, else as read."""
-    corrected, moved = undo_patient_motion(scan) if options.correct_motion else (scan, ())
-    frames, record = corrected.image, None
+    """Return a scan's volumes: reconstructed where it holds raw views, else as read."""
+    frames, record = scan.image, None
     if isinstance(frames, Projections):
         done = reconstruct(frames, options.recon)
         frames, record = done.volume, done.record
-    summed, chosen = summed_volume(corrected, frames)
+    summed, chosen = summed_volume(scan, frames)
     return ReconstructedScan(
         name=name,
         acquired=scan,
-        corrected=corrected,
+        corrected=scan,
         frames=frames,
         summed=summed,
         record=record,
-        image_findings=(*chosen, *moved),
+        image_findings=chosen,
     )
 
 
@@ -252,25 +249,8 @@ def measure_scan(scan: UnrolledScan, options: Options, *, repetition: Repetition
 def check_scan(scan: UnrolledScan) -> tuple[Finding, ...]:
     """Return findings on the images' quality, for the reader of the numbers."""
     findings = (*scan.image_findings, *check_rv_side(scan.summed, scan.maps.surface))
-    if isinstance(scan.acquired.image, Projections):
-        findings += check_motion(scan.acquired.image)
     fit = scan.fit
     return findings + check_quality(scan.acquired, scan.summed, fit.labels, fit.frame, polar=scan.maps.maximum)
-
-
-def undo_patient_motion(scan: Scan) -> tuple[Scan, tuple[Finding, ...]]:
-    """Shift raw views back where the patient moved by a pixel or more; return the scan as it is where not."""
-    if not isinstance(scan.image, Projections) or scan.image.views < _MOTION_VIEWS:
-        return scan, ()
-    motion = estimate_motion(scan.image)
-    if motion.largest_mm < _MOTION_MM:
-        return scan, ()
-    count = int((np.abs(motion.shift_mm).max(axis=1) > 0).sum())
-    message = (
-        f"{count} of {scan.image.views} views were shifted by up to {motion.largest_mm:.0f} mm to undo the patient's "
-        "motion; all results are from the corrected views."
-    )
-    return replace(scan, image=correct_motion(scan.image, motion)), (Finding("motion-corrected", "info", message),)
 
 
 def _measure_function(

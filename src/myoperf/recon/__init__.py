@@ -2,7 +2,7 @@
 
 from myoperf.recon.collimator import GE_LEHR, SIEMENS_LEHR, CollimatorResponse, known_response, parallel_hole_response
 from myoperf.recon.filters import butterworth
-from myoperf.recon.motion import Motion, check_motion, correct_motion, estimate_motion
+from myoperf.recon.motion import LEAST_MOTION_VIEWS, Motion, correct_motion, estimate_motion
 from myoperf.recon.osem import interleaved_subsets, osem
 from myoperf.recon.projector import Projector
 from myoperf.recon.reconstruction import ReconOptions, Reconstruction, reconstruct
@@ -11,6 +11,7 @@ from myoperf.recon.system import SystemGeometry, system_matrix
 
 __all__ = [
     "GE_LEHR",
+    "LEAST_MOTION_VIEWS",
     "SIEMENS_LEHR",
     "CollimatorResponse",
     "ImageResolution",
@@ -20,7 +21,6 @@ __all__ = [
     "Reconstruction",
     "SystemGeometry",
     "butterworth",
-    "check_motion",
     "correct_motion",
     "estimate_motion",
     "image_resolution",

@@ -1,150 +1,370 @@
-"""Patient motion between raw views: estimated by comparing neighbouring views, and corrected.
+"""Patient motion in raw views: estimated on the heart, judged, and undone.
 
-The image changes slowly from view to view, so a jump stands out. Along the body's axis the sum of a
-row is nearly the same in every view (the zeroth moment of consistency); across it the heart follows
-a smooth curve in the sinogram. Shifts between neighbouring views are measured by least squares, the
-slow trend is subtracted, and what remains above the noise is motion.
+Views of a patient who lies still are views of one image. So how well a motion explains the views can be measured: the
+views are shifted back, one half of them is reconstructed, and the image is projected to the other half, where the heart
+is seen (`_Judge.disagreement`, cross-validated: an image never explains the views it was made of). Candidates are
+sudden steps between neighbouring views, found by registering the heart in them, and a creep along the body; each is
+kept only where the views agree clearly better with it. Several heads take their views at the same time: what moves
+in one of them alone (a truncated field, a head's offset) is no motion of the patient, who moves in all.
+
+Consistency of reprojected views as the criterion: Lee and Barber, Br J Radiol 71 (1998) 734; Matsumoto et al., J Nucl
+Med 42 (2001) 687.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from myoperf.errors import InputError
-from myoperf.types import Finding, Float, Projections
+from myoperf.recon.filters import butterworth
+from myoperf.recon.osem import interleaved_subsets, osem
+from myoperf.recon.projector import Projector
+from myoperf.recon.system import SystemGeometry
+from myoperf.types import Float, Float64, Projections, Volume
 
-_TREND_VIEWS = 13  # width of the median that follows the slow trend
-_VIEWS_AVERAGED = 3  # on either side of a border
-_SMALLEST_SHIFT_PIXELS = 0.45
-_LARGEST_SHIFT_PIXELS = 6
-_STEPS_PER_PIXEL = 20  # shifts are rounded to a twentieth of a pixel
-_SMALLEST_SIDE_PIXELS = 4 * _LARGEST_SHIFT_PIXELS  # shorter sides overlap too little at the largest shift
+_SMALLEST_MM, _LARGEST_MM = 4.5, 45.0
+"""Motion below the first hardly shows in the image; the heart of a patient on the couch does not move by the second."""
+LEAST_MOTION_VIEWS = 12
+_STEP_GAIN, _CREEP_GAIN = 0.03, 0.15
+"""Share of the disagreement that a step and a creep have to remove. A step is seen in the views besides; attenuation,
+which the image knows nothing of, looks like a creep of a few millimetres."""
+_HEART_RADIUS_MM, _HEART_EDGE_MM = 55.0, 10.0
+_SUBSETS, _ITERATIONS = 4, 3
+_NEIGHBOURS = 2  # views averaged on either side of a border
+_STEP_PIXELS, _STEP_NOISES = 0.5, 5.0  # a step stands out from the noise of steps, and is half a pixel or more
+_MOST_STEPS, _TREND = 4, 6  # steps differ from the median of so many borders on either side
+_CREEP_MM = 8.0
 
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """Motion of a patient in raw views.
+    """Motion of the heart in raw views.
 
     Attributes
     ----------
     shift_mm
-        Shape (views, 2): displacement of each view from the median position, along rows (positive towards
+        Shape (views, 2): displacement of each view from where the heart lay in most views, along rows (positive towards
         the feet) and along columns (positive towards higher columns).
+    disagreement_before, disagreement_after
+        Mean square difference between the views and those of the image made from the other views, over the variance of
+        the counts, where the heart is seen (1: noise alone); as the views are, and with the shifts undone.
+    doubtful_mm
+        Largest sudden step of the heart between views that the shifts do not hold: across the body, or one that does
+        not make the views agree better.
     """
 
     shift_mm: Float
+    disagreement_before: float = 1.0
+    disagreement_after: float = 1.0
+    doubtful_mm: float = 0.0
 
     @property
     def largest_mm(self) -> float:
         """Largest displacement between any two views along one direction."""
         return float(np.ptp(self.shift_mm, axis=0).max())
 
+    @property
+    def farthest_mm(self) -> float:
+        """Largest displacement of a view from where the heart lay in most."""
+        return float(np.abs(self.shift_mm).max())
 
-def estimate_motion(projections: Projections) -> Motion:
-    """Estimate sudden shifts between neighbouring views; gates are summed.
+    @property
+    def moved_views(self) -> int:
+        """Number of views that lie 2 mm or more from where the heart lay in most."""
+        return int((np.abs(self.shift_mm).max(axis=1) >= 2.0).sum())
 
-    No shift is estimated along a side of fewer than 24 pixels.
+    @property
+    def is_motion(self) -> bool:
+        """Whether the patient moved by 4.5 mm or more (the estimate holds only what makes the views agree better)."""
+        return self.largest_mm >= _SMALLEST_MM
+
+
+def estimate_motion(projections: Projections, heart_lps_mm: tuple[float, float, float]) -> Motion:
+    """Estimate how far the heart lies from its place in each view.
+
+    Parameters
+    ----------
+    projections
+        Raw views; gates are summed.
+    heart_lps_mm
+        Centre of the left ventricle, to 2 cm: of an image of the views as they are.
+
+    Returns
+    -------
+    Motion
+        Shifts that no view can show (of all views alike) are 0. With several heads, the motion that all saw at the same
+        time.
 
     Raises
     ------
     InputError
         When there are fewer than 12 views.
     """
-    if projections.views < 12:
-        raise InputError(f"Motion can be estimated from 12 views or more; got {projections.views}.")
-    order = np.argsort(projections.angles_deg, kind="stable")
-    order = np.roll(order, -_start_of_arc(projections.angles_deg[order]))
-    views = projections.summed().array[0][order].astype(np.float64)
-    views = ndimage.gaussian_filter(np.sqrt(np.maximum(views, 0.0)), (0, 0.7, 0.7))
-    step_deg = float(np.median(np.abs((np.diff(projections.angles_deg[order]) + 180.0) % 360.0 - 180.0)))
-    shift = np.zeros((projections.views, 2))
-    for axis in (0, 1):
-        # Across the body the heart's projection itself moves from view to view: the threshold is higher there.
-        threshold = _SMALLEST_SHIFT_PIXELS + (0.15 * step_deg if axis == 1 else 0.0)
-        if views.shape[1 + axis] < _SMALLEST_SIDE_PIXELS:
-            continue
-        steps = _sudden_steps(_steps(views, axis), threshold)
-        total = np.concatenate([[0.0], np.cumsum(steps)]) * projections.pixel_mm[axis]
-        shift[order, axis] = total - np.median(total)
-    return Motion(shift)
+    if projections.views < LEAST_MOTION_VIEWS:
+        raise InputError(f"Motion can be estimated from {LEAST_MOTION_VIEWS} views or more; got {projections.views}.")
+    judge = _Judge.of(_about_heart(projections.summed(), heart_lps_mm), heart_lps_mm)
+    time, pixel_mm = _times(judge.views), judge.views.pixel_mm[0]
+    rows = np.zeros(projections.views)
+    before = level = judge.disagreement(rows)
+    steps, across = _sudden_steps(judge, time)
+    if steps:
+        rows, level = _needed_steps(judge, time, steps, before)
+    left = max((abs(size) * pixel_mm for border, size in steps if not _has_step(rows, time, border)), default=0.0)
+    left = max(left, _step_across_mm(judge, time, across, rows, level))
+    rows, level = _with_creep(judge, time, rows, level)
+    rows = rows - np.median(rows)
+    if np.ptp(rows) * pixel_mm > _LARGEST_MM:
+        rows, level, left = np.zeros_like(rows), before, float(np.ptp(rows) * pixel_mm)
+    shift = np.stack([rows * pixel_mm, np.zeros_like(rows)], axis=1)
+    return Motion(shift, before, level, left)
 
 
-def _start_of_arc(angles: Float) -> int:
-    """Return the index in sorted angles of the first view after the arc's widest gap."""
-    gaps = np.diff(np.concatenate([angles, angles[:1] + 360.0]))
-    return int((gaps.argmax() + 1) % angles.size)
+def correct_motion(projections: Projections, motion: Motion) -> Projections:
+    """Return the projections with every view shifted back by cubic splines; what is shifted in repeats the edge.
 
+    Only shifts within the view can be corrected, neither rotation nor motion towards the camera.
 
-def _steps(views: Float, axis: int) -> Float:
-    """Return the shift in pixels between the views before and after each border, shape (views - 1,).
-
-    Three views are averaged on either side: noise falls, and a lasting step keeps its size.
+    Raises
+    ------
+    InputError
+        When the motion is of another number of views.
     """
-    steps = np.empty(len(views) - 1)
-    for border in range(1, len(views)):
-        before, after = views[max(0, border - _VIEWS_AVERAGED) : border], views[border : border + _VIEWS_AVERAGED]
-        size = min(len(before), len(after))
-        steps[border - 1] = _shift(before[-size:].mean(axis=0), after[:size].mean(axis=0), axis)
-    return steps
-
-
-def _shift(first: Float, second: Float, axis: int) -> float:
-    """Return the shift along one axis at which two images match best, by a parabola to a twentieth of a pixel."""
-    lags = np.arange(-_LARGEST_SHIFT_PIXELS, _LARGEST_SHIFT_PIXELS + 1)
-    fixed, moving = (np.moveaxis(image, axis, 0) for image in (first, second))
-    inner = slice(_LARGEST_SHIFT_PIXELS, fixed.shape[0] - _LARGEST_SHIFT_PIXELS)
-    scores = np.array([-((np.roll(moving, -lag, axis=0)[inner] - fixed[inner]) ** 2).sum() for lag in lags])
-    best = int(np.clip(scores.argmax(), 1, lags.size - 2))
-    left, middle, right = scores[best - 1 : best + 2]
-    curvature = left - 2 * middle + right
-    fraction = 0.0 if curvature >= 0 else float(np.clip(0.5 * (left - right) / curvature, -1, 1))
-    return round((float(lags[best]) + fraction) * _STEPS_PER_PIXEL) / _STEPS_PER_PIXEL
-
-
-def _sudden_steps(steps: Float, threshold: float) -> Float:
-    """Return the steps that stand out from their slow trend and noise, one for each motion; the rest are 0."""
-    rest = steps - ndimage.median_filter(steps, _TREND_VIEWS, mode="nearest")
-    noise = 1.4826 * float(np.median(np.abs(rest)))
-    # A motion shows at every border whose averages include it: only the largest step counts.
-    largest = np.abs(rest) >= ndimage.maximum_filter1d(np.abs(rest), 2 * _VIEWS_AVERAGED + 1)
-    return np.where(largest & (np.abs(rest) > max(threshold, 5.0 * noise)), rest, 0.0)
-
-
-def correct_motion(projections: Projections, motion: Motion | None = None) -> Projections:
-    """Return the projections with every view shifted back, linearly interpolated.
-
-    Counts shifted out of a view are lost. Only shifts within the view can be corrected, neither
-    rotation nor motion towards the camera.
-
-    Parameters
-    ----------
-    motion
-        Estimated when None.
-    """
-    motion = motion or estimate_motion(projections)
     if motion.shift_mm.shape != (projections.views, 2):
         raise InputError(f"{projections.views} views need as many shifts; got {motion.shift_mm.shape[0]}.")
     pixels = motion.shift_mm / np.asarray(projections.pixel_mm)
-    out = projections.array.astype(np.float32)
+    frames = [_shifted(frame.astype(np.float32), -pixels) for frame in projections.array]
+    return replace(projections, array=np.maximum(np.stack(frames), 0.0).astype(np.float32))
+
+
+def _about_heart(views: Projections, heart_lps_mm: tuple[float, float, float]) -> Projections:
+    """Return the rows of the views that can show the heart."""
+    rows, row_mm = views.array.shape[2], views.pixel_mm[0]
+    middle = 0.5 * (rows - 1) - (heart_lps_mm[2] - views.axis_lps_mm[2]) / row_mm
+    reach = (_HEART_RADIUS_MM + _HEART_EDGE_MM + _LARGEST_MM) / row_mm
+    first, last = max(0, int(middle - reach)), min(rows, int(middle + reach) + 2)
+    if last - first < _HEART_RADIUS_MM / row_mm:
+        raise InputError("The heart lies outside the views: its motion cannot be estimated.")
+    x, y, z = views.axis_lps_mm
+    axis = (x, y, z + (0.5 * (rows - 1) - 0.5 * (first + last - 1)) * row_mm)
+    return replace(views, array=views.array[:, :, first:last], axis_lps_mm=axis)
+
+
+@dataclass(frozen=True, eq=False)
+class _Judge:
+    """Measures how well the views of a scan agree with each other at the heart, given how each is shifted."""
+
+    views: Projections
+    geometry: SystemGeometry
+    whole: Projector
+    inside_heart: NDArray[np.float32]  # (voxels, 1, planes), 1 in the heart, falling to 0 at its edge
+    columns_of_heart: Float64  # (views,), of its centre, in mm from the middle of the detector
+
+    @classmethod
+    def of(cls, views: Projections, heart_lps_mm: tuple[float, float, float]) -> "_Judge":
+        geometry = SystemGeometry.of(views)
+        x, y = geometry.voxels_mm
+        centre = np.subtract(heart_lps_mm, views.axis_lps_mm)
+        z = (0.5 * (geometry.rows - 1) - np.arange(geometry.rows)) * geometry.row_mm
+        across = np.square(x - centre[0]) + np.square(y - centre[1])
+        away = np.sqrt(across[:, None] + np.square(z - centre[2])[None])
+        share = np.clip((_HEART_RADIUS_MM - away) / _HEART_EDGE_MM + 0.5, 0.0, 1.0)
+        angles = np.deg2rad(views.angles_deg)
+        place = -centre[0] * np.cos(angles) + centre[1] * np.sin(angles)
+        place = place if views.axis_offset_mm is None else place + views.axis_offset_mm
+        return cls(views, geometry, Projector(geometry), share[:, None].astype(np.float32), place)
+
+    def window(self, column_mm: float) -> Float64:
+        """Return the weight (rows, columns) of the pixels about the heart's centre in a column: 1 within its radius."""
+        rows, columns = (np.arange(n) - 0.5 * (n - 1) for n in (self.geometry.rows, self.geometry.columns))
+        away = np.hypot(rows[:, None] * self.geometry.row_mm, columns[None] * self.geometry.column_mm - column_mm)
+        return np.asarray(np.clip((_HEART_RADIUS_MM - away) / _HEART_EDGE_MM + 0.5, 0.0, 1.0))
+
+    def reproject(self, counts: Float64, chosen: NDArray[np.intp]) -> tuple[Float64, Float64]:
+        """Return the views (views, rows, columns) of the heart and of the rest, of the image of the chosen views."""
+        subsets = interleaved_subsets(self.views.angles_deg[chosen], _SUBSETS)
+        projectors = [Projector(self.geometry, tuple(int(chosen[i]) for i in part)) for part in subsets]
+        seen = np.maximum(counts, 0.0).transpose(0, 2, 1)[:, :, None].astype(np.float32)
+        activity = osem(seen, projectors, iterations=_ITERATIONS)
+        affine = self.geometry.lps_from_index((0.0, 0.0, 0.0))
+        smooth = butterworth(Volume(projectors[0].scatter(activity), affine)).array
+        activity = np.maximum(np.moveaxis(smooth[:, :, self.geometry.inside], 2, 0), 0.0)
+        heart = np.ascontiguousarray(activity * self.inside_heart)
+        parts = (self.whole.forward(part) for part in (heart, np.ascontiguousarray(activity - heart)))
+        heart_views, rest_views = (part[:, :, 0].transpose(0, 2, 1).astype(np.float64) for part in parts)
+        return heart_views, rest_views
+
+    def disagreement(self, rows: Float64, columns: Float64 | None = None) -> float:
+        """Return how far views differ from those of the image of the others, over the variance of their counts.
+
+        Parameters
+        ----------
+        rows, columns
+            (views,): by how many pixels each view is shifted against the image; columns None: by none.
+        """
+        counts = self.views.array[0].astype(np.float64)
+        shift = np.stack([rows, np.zeros_like(rows) if columns is None else columns], axis=1)
+        order = np.argsort(self.views.angles_deg, kind="stable")
+        squares = total = 0.0
+        for held, used in ((order[::2], order[1::2]), (order[1::2], order[::2])):
+            parts = self.reproject(_shifted(counts, -shift), used)
+            heart, rest, weights = _fit(counts[held], *(_shifted(part[held], shift[held]) for part in parts))
+            squares += float((weights * np.square(counts[held] - heart - rest)).sum())
+            total += float((weights * (heart + rest)).sum())
+        return squares / max(total, 1e-12)
+
+
+def _shifted(views: Float, pixels: Float) -> Float64:
+    """Return views (views, rows, columns) shifted by (views, 2) pixels."""
+    out = np.array(views, dtype=np.float64)
     for view in np.flatnonzero(np.abs(pixels).max(axis=1) > 0):
-        for frame in out:
-            frame[view] = ndimage.shift(frame[view], -pixels[view], order=1, mode="constant")
-    return replace(projections, array=out)
+        out[view] = ndimage.shift(out[view], pixels[view], order=3, mode="nearest")
+    return out
 
 
-def check_motion(projections: Projections) -> tuple[Finding, ...]:
-    """Return the finding ``patient-motion``: info from half a pixel, warning from one pixel (of 6.4 mm)."""
-    if projections.views < 12:
-        return ()
-    motion = estimate_motion(projections)
-    if motion.largest_mm < 3.2:
-        return ()
-    direction = (
-        "along the body" if np.ptp(motion.shift_mm[:, 0]) >= np.ptp(motion.shift_mm[:, 1]) else "across the body"
-    )
-    message = (
-        f"The patient appears to have moved by {motion.largest_mm:.0f} mm {direction} between views; this can "
-        "mimic disease. The views can be corrected before reconstruction."
-    )
-    return (Finding("patient-motion", "warning" if motion.largest_mm >= 6.4 else "info", message),)
+def _weights(counts: Float64, heart: Float64, rest: Float64) -> Float64:
+    """Return the weight of every pixel: how much of it is heart, over its variance; 0 outside a truncated field."""
+    expected = heart + rest
+    level = np.maximum(0.02 * expected.max(axis=(1, 2), keepdims=True), 1e-9)
+    seen = counts.any(axis=2)[:, :, None] & counts.any(axis=1)[:, None, :]
+    return np.asarray(np.maximum(heart, 0.0) / np.square(np.maximum(expected, level)) * seen)
+
+
+def _solve(terms: list[Float64], target: Float64, weights: Float64) -> tuple[Float64, Float64]:
+    """Fit a weighted sum of terms to every view; return the factors and their variances, both (views, terms)."""
+    flat = [term.reshape(len(target), -1) for term in terms]
+    root = np.sqrt(weights.reshape(len(target), -1))
+    design = np.stack([term * root for term in flat], axis=2)
+    scale = np.maximum(np.sqrt(np.square(design).sum(axis=1, keepdims=True)), 1e-12)
+    design = design / scale
+    inverse = np.linalg.inv(design.transpose(0, 2, 1) @ design + 1e-6 * np.eye(len(terms)))
+    right = design.transpose(0, 2, 1) @ (target.reshape(len(target), -1) * root)[:, :, None]
+    variance = np.diagonal(inverse, axis1=1, axis2=2) / np.square(scale[:, 0])
+    return np.asarray((inverse @ right)[:, :, 0] / scale[:, 0]), np.asarray(variance)
+
+
+def _fit(counts: Float64, heart: Float64, rest: Float64) -> tuple[Float64, Float64, Float64]:
+    """Fit the heart, the rest and an even background to views; return the heart's part, the others', and the weights.
+
+    Their factors differ from view to view by attenuation, decay between heads, and activity that comes and goes.
+    """
+    terms, weights = [heart, rest, np.ones_like(heart)], _weights(counts, heart, rest)
+    for _ in range(2):
+        factors, _ = _solve(terms, counts, weights)
+        parts = [np.maximum(f, 0.0)[:, None, None] * term for f, term in zip(factors.T, terms, strict=True)]
+        weights = _weights(counts, parts[0], parts[1] + parts[2])
+    return parts[0], parts[1] + parts[2], weights
+
+
+def _times(views: Projections) -> NDArray[np.intp]:
+    """Return when each view was taken, counted from 0: all heads take theirs at the same time."""
+    if views.heads is None:
+        return np.arange(views.views)
+    time = np.zeros(views.views, dtype=np.intp)
+    for head in np.unique(views.heads):
+        time[views.heads == head] = np.arange(np.count_nonzero(views.heads == head))
+    return time
+
+
+_Steps = list[tuple[int, float]]
+"""Times before which the heart moved suddenly, and by how many pixels."""
+
+
+def _sudden_steps(judge: _Judge, time: NDArray[np.intp]) -> tuple[_Steps, _Steps]:
+    """Return the heart's sudden steps along the body and the largest across it: those that all heads see at once."""
+    heads = np.zeros(time.size) if judge.views.heads is None else judge.views.heads
+    each = [_steps_of_head(judge, np.flatnonzero(heads == head)) for head in np.unique(heads)]
+    shortest = min(len(steps) for steps in each)
+    steps = np.stack([steps[:shortest] for steps in each])  # (heads, borders, 2)
+    steps = steps - ndimage.median_filter(steps, (1, 2 * _TREND + 1, 1), mode="nearest")
+    agree = (np.sign(steps[..., 0]) == np.sign(steps[0, :, 0])).all(axis=0)
+    size = np.abs(steps).min(axis=0)
+    size[~agree, 0] = 0.0
+    largest = size >= ndimage.maximum_filter1d(size, 2 * _NEIGHBOURS + 1, axis=0)
+    noise = 1.4826 * np.median(np.abs(steps), axis=(0, 1))
+    sudden = largest & (size > np.maximum((_STEP_PIXELS, 2.0 * _STEP_PIXELS), _STEP_NOISES * noise))
+
+    def at(borders: NDArray[np.intp], axis: int, most: int) -> _Steps:
+        # The row is the same in every head; across the body each sees another part of the step.
+        largest = borders[np.argsort(-size[borders, axis])][:most]
+        pixels = steps[0, :, axis] if axis else steps[:, :, axis].mean(axis=0)
+        return [(int(border) + 1, float(pixels[border])) for border in largest]
+
+    along, across = (np.flatnonzero(sudden[:, axis]) for axis in (0, 1))
+    return at(along, 0, _MOST_STEPS), at(across, 1, 1)
+
+
+def _step_across_mm(judge: _Judge, time: NDArray[np.intp], steps: _Steps, rows: Float64, level: float) -> float:
+    """Return the size of a step across the body where the views agree clearly better with it; 0 where they do not.
+
+    Only its part along the first head's columns is seen.
+    """
+    for border, size in steps:
+        angle = np.deg2rad(judge.views.angles_deg)
+        first = angle[np.flatnonzero(time == border)[0]]
+        columns = np.where(time >= border, size * np.cos(angle - first), 0.0)
+        if judge.disagreement(rows, columns) < (1.0 - _STEP_GAIN) * level:
+            return abs(size) * judge.views.pixel_mm[1]
+    return 0.0
+
+
+def _has_step(rows: Float64, time: NDArray[np.intp], border: int) -> bool:
+    """Return whether the shifts change before a time."""
+    return bool(abs(rows[time == border].mean() - rows[time == border - 1].mean()) > 0.0)
+
+
+def _needed_steps(judge: _Judge, time: NDArray[np.intp], steps: _Steps, before: float) -> tuple[Float64, float]:
+    """Return the shifts (in rows) of the steps without which the views agree clearly less, and the disagreement."""
+
+    def shifts(chosen: _Steps) -> Float64:
+        return sum((size * (time >= border) for border, size in chosen), np.zeros(time.size))
+
+    kept, level = steps, judge.disagreement(shifts(steps))
+    for step in sorted(steps, key=lambda one: abs(one[1])):
+        fewer = [one for one in kept if one is not step]
+        without = judge.disagreement(shifts(fewer)) if fewer else before
+        if level > (1.0 - _STEP_GAIN) * without:
+            kept, level = fewer, without
+    return shifts(kept), level
+
+
+def _with_creep(judge: _Judge, time: NDArray[np.intp], rows: Float64, level: float) -> tuple[Float64, float]:
+    """Return the shifts with the creep with which the views agree clearly better, if there is one."""
+    pattern = (time / max(float(time.max()), 1.0) - 0.5) / judge.views.pixel_mm[0]
+    sizes = (-_CREEP_MM, _CREEP_MM)
+    tried = {0.0: level} | {size: judge.disagreement(rows + size * pattern) for size in sizes}
+    best = min(tried, key=tried.__getitem__)
+    if tried[best] > (1.0 - 0.5 * _CREEP_GAIN) * level:
+        return rows, level
+    tried[2.0 * best] = judge.disagreement(rows + 2.0 * best * pattern)
+    best = min(tried, key=tried.__getitem__)
+    for width in (4.0, 2.0):
+        for size in (best - width, best + width):
+            tried[size] = judge.disagreement(rows + size * pattern)
+        best = min(tried, key=tried.__getitem__)
+    if tried[best] > (1.0 - _CREEP_GAIN) * level:
+        return rows, level
+    return rows + best * pattern, tried[best]
+
+
+def _steps_of_head(judge: _Judge, order: NDArray[np.intp]) -> Float64:
+    """Return the heart's step (rows, columns) between neighbouring views of one head, (views - 1, 2)."""
+    place, pixel_mm = judge.columns_of_heart, judge.views.pixel_mm[1]
+    back = -(place[order] - place[order].mean()) / pixel_mm
+    shift = np.stack([np.zeros(order.size), back], axis=1)
+    views = _shifted(np.sqrt(judge.views.array[0][order].astype(np.float64)), shift)
+    views = ndimage.gaussian_filter(views, (0, 0.7, 0.7))
+    window = judge.window(float(place[order].mean()))
+    steps = np.empty((order.size - 1, 2))
+    for border in range(1, order.size):
+        size = min(_NEIGHBOURS, border, order.size - border)
+        before, after = (part.mean(axis=0)[None] for part in (views[border - size : border], views[border:][:size]))
+        step = np.zeros((1, 2))
+        for _ in range(5):
+            there = _shifted(before, step)
+            slopes = [-np.gradient(there, axis=axis) for axis in (1, 2)]
+            factors, _ = _solve([*slopes, there, np.ones_like(there)], after, window[None])
+            step = np.clip(step + np.clip(factors[:, :2], -1.0, 1.0), -4.0, 4.0)
+        steps[border - 1] = step[0]
+    return steps
