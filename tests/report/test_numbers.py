@@ -95,3 +95,10 @@ def test_the_territories_in_use_are_named(report):
 def test_shape_between_nought_and_one_has_two_digits(report):
     rows = {row[0]: row[1:] for row in numbers_table(report).rows}
     assert rows["Shape index, end diastole"][0] == "0.64"
+
+
+def test_the_table_says_from_how_many_draws_its_intervals_are(report):
+    assert numbers_table(report).columns[0] == "95 % intervals of 5 draws (SD ±35 %)"
+    assert numbers_table(replace(report, intervals={})).columns[0] == ""
+    fewer = {**report.intervals, "rest": {"sss": Interval(3.0, 1.0, 5.0, 0.6, 3, "counts")}}
+    assert numbers_table(replace(report, intervals=fewer)).columns[0].startswith("95 % intervals of 3 to 5 draws")

@@ -288,4 +288,4 @@ def test_numbers_that_tell_how_others_came_about_are_folded_away():
     assert main | technical == whole
     assert not main & technical
     assert "Ejection fraction (LVEF)" in main
-    assert "Phase SD from noise alone" in technical
+    assert "Phase that noise leaves unknown" in technical

@@ -3,7 +3,8 @@
 A study is analysed a few times more on resampled data, by the same functions as the main job; the spread of each number
 gives its interval. Raw views are resampled from Poisson's distribution and reconstructed, and the ventricle is labelled
 in a pose shifted by what noise shifts it. Where there are no raw views only the pose is varied, by an assumed amount.
-All scans of a study are resampled together, so that what compares stress and rest has an interval too.
+All scans of a study are resampled together, so that what compares stress and rest has an interval too. What no
+repetition shows is added by `myoperf.pipeline.systematic`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from myoperf.lv.labels import cut_at_rim
 from myoperf.pipeline.options import Models, Options
 from myoperf.pipeline.scan import OrientedScan, Repetition, measure_scan, unroll
 from myoperf.pipeline.scoring import MatchedLimits, score
+from myoperf.pipeline.systematic import add_systematic_errors
 from myoperf.quantities import end_at_zero, numbers_of_scan, numbers_of_scores
 from myoperf.recon import reconstruct
 from myoperf.threads import in_threads
@@ -101,7 +103,9 @@ def measure_intervals(
                 drawn[result.name].append(numbers_of_scan(result))
             drawn_scores.append(numbers_of_scores(draw_scores))
     intervals = {
-        result.name: interval_of_draws(numbers_of_scan(result), drawn[result.name], source=_source(result))
+        result.name: add_systematic_errors(
+            interval_of_draws(numbers_of_scan(result), drawn[result.name], source=_source(result)), result
+        )
         for result in results
     }
     sources = sorted({_source(result) for result in results})

@@ -1,5 +1,6 @@
 """The report's numbers as tables: of the study, by territory, by segment, and blood flow."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,9 +24,20 @@ def numbers_table(report: Report, page: Page | None = None) -> Table:
     pages = ("numbers", "technical") if page is None else (page,)
     rows = [*_study_rows(report, pages), *_scan_rows(report, pages)]
     compare = any(cell not in ("", ABSENT) for _, _, cell, _ in rows)
-    head = ("", *(state_title(r) for r in report.results), *(("Stress – rest",) if compare else ()), "Unit")
+    head = (_draws(report), *(state_title(r) for r in report.results), *(("Stress – rest",) if compare else ()), "Unit")
     body = [(label, *cells, *((cell,) if compare else ()), unit) for label, cells, cell, unit in rows]
     return Table(head, tuple(body))
+
+
+def _draws(report: Report) -> str:
+    """Say from how many draws the intervals are, and how well these know a standard deviation; nothing without them."""
+    draws = {interval.draws for of_scan in report.intervals.values() for interval in of_scan.values()}
+    if not draws:
+        return ""
+    fewest, most = min(draws), max(draws)
+    known = 100.0 / math.sqrt(2.0 * (most - 1)) if most > 1 else math.inf
+    count = str(most) if fewest == most else f"{fewest} to {most}"
+    return f"95 % intervals of {count} draws (SD ±{known:.0f} %)"
 
 
 _Row = tuple[str, list[str], str, str]

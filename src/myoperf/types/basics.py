@@ -53,11 +53,12 @@ class Interval:
     low, high
         ``value`` plus and minus Student's quantile times ``sd``.
     sd
-        Standard deviation over the draws.
+        Standard deviation over the draws, with the model's own errors where the source names them.
     draws
         How many draws gave a value.
     source
-        What was resampled: ``"counts"``, ``"outline"`` (the pose) or both, or ``"outline and residuals"``.
+        What was resampled: ``"counts"``, ``"outline"`` (the pose) or both, or ``"outline and residuals"``; followed by
+        ``" and model"`` where systematic errors are in it.
     """
 
     value: float
