@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from myoperf.types import LVFrame
-from myoperf.ventricle.fit import WallSeries, beat_basis, bend_sheet
+from myoperf.ventricle.fit import WallSeries, beat_at, beat_basis, bend_sheet
 from myoperf.ventricle.profiles import find_peaks
 from myoperf.ventricle.rays import lay_rays
 from myoperf.ventricle.valve_plane import ValveSearch, find_valve_plane
@@ -123,3 +123,16 @@ def test_a_defect_does_not_vote_and_open_sectors_vote_where_wanted():
     np.testing.assert_allclose(find_valve_plane(everywhere, RAYS, expected, SEARCH), expected)
     last = find_valve_plane(everywhere, RAYS, expected, replace(SEARCH, open_sectors=True))
     np.testing.assert_allclose(last, RAYS.height_mm[-1] + 0.5 * RAYS.tube_step_mm, atol=1e-3)
+
+
+@pytest.mark.parametrize("gates", [8, 16])
+def test_a_beat_is_restored_from_the_means_of_its_gates(gates):
+    fine = (np.arange(1600) + 0.5) / 1600
+    beat = np.stack([60 + 30 * np.cos(2 * np.pi * fine) + 8 * np.sin(4 * np.pi * fine), np.ones(1600)], axis=1)
+    means = beat.reshape(gates, -1, 2).mean(axis=1)
+    assert beat_at(means, fine) == pytest.approx(beat, abs=0.05)
+    assert np.ptp(means[:, 0]) < np.ptp(beat[:, 0]) - 0.5
+
+
+def test_one_gate_holds_at_all_times():
+    assert beat_at(np.array([[3.0, 4.0]]), np.array([0.1, 0.7])).tolist() == [[3.0, 4.0]] * 2

@@ -136,7 +136,7 @@ def _wall_function(wall: Tracking, curve: VolumeCurve) -> WallFunction:
     wall_ml = _wall_ml(wall)
     thick = 1000.0 * wall_ml / mid_wall_area_mm2(wall.rays, wall.shell.middle_mm, wall.shell.rim_mm)
     (shape_ed, eccentricity_ed), (shape_es, eccentricity_es) = shape_numbers(wall, ed), shape_numbers(wall, es)
-    motion, thickening = regional(wall, ed, es)
+    motion, thickening = regional(wall, curve.ed_cycles, curve.es_cycles)
     return WallFunction(
         ed_gate=ed + 1,
         es_gate=es + 1,

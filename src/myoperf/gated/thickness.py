@@ -64,7 +64,7 @@ class WallBlur:
     gain_sd: float = 0.2
 
 
-SPECT_BLUR = WallBlur(thickness_mm=9.5, thickness_sd_mm=4.0, sigma_mm=6.7, sigma_sd_mm=1.2)
+SPECT_BLUR = WallBlur(thickness_mm=9.5, thickness_sd_mm=5.0, sigma_mm=6.7, sigma_sd_mm=1.2)
 """What is known before a SPECT image is seen: walls of adults, and images of 11 to 21 mm of full width at half maximum
 (reconstruction, filter, breathing)."""
 PET_BLUR = WallBlur(thickness_mm=9.5, thickness_sd_mm=4.0, sigma_mm=3.6, sigma_sd_mm=1.2)

@@ -4,7 +4,7 @@ import numpy as np
 
 from myoperf.errors import InputError
 from myoperf.types import Float, VolumeCurve
-from myoperf.ventricle.fit import beat_basis
+from myoperf.ventricle.fit import beat_at
 
 _FINE = 360
 """Samples of the fitted curve: one a degree of the cycle, so that times are good to 1/360 of the beat."""
@@ -29,12 +29,8 @@ def fit_volume_curve(volumes_ml: Float, *, beat_ms: float | None = None) -> Volu
     values = np.asarray(volumes_ml, dtype=np.float64)
     if values.ndim != 1 or values.size < 4 or not (values > 0).all():
         raise InputError(f"A volume curve needs 4 positive volumes or more; got {values.size} gates.")
-    # A gate holds the mean over its time, which lowers the k-th harmonic by the sinc of k / gates.
-    plain = beat_basis(values.size)
-    order = (np.arange(plain.shape[1]) + 1) // 2
-    terms = np.linalg.lstsq(plain * np.sinc(order / values.size), values, rcond=None)[0]
     time = (np.arange(_FINE) + 0.5) / _FINE
-    fine = beat_basis(_FINE)[:, : terms.size] @ terms
+    fine = beat_at(values, time)
     top, bottom = int(fine.argmax()), int(fine.argmin())
     rate = (np.roll(fine, -1) - np.roll(fine, 1)) * (0.5 * _FINE)  # ml a beat
     filling = (top - bottom) % _FINE

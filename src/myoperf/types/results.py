@@ -72,7 +72,7 @@ class WallFunction:
     eccentricity_ed, eccentricity_es
         Of the half ellipsoid with the mid-wall's length and largest radius; 0 is half a sphere.
     motion_mm, thickening_percent
-        Shape (17,), AHA order: inward motion of the endocardium, rise of the wall's peak counts.
+        Shape (17,), AHA order: inward motion of the endocardium, rise of the wall's thickness.
     """
 
     ed_gate: int

@@ -95,11 +95,25 @@ def beat_basis(gates: int) -> Float:
 
     Gate k stands for the time (k + 0.5) / gates of the beat; one gate has the constant alone.
     """
-    harmonics = min(2 if gates < 12 else 3, (gates - 1) // 2)
-    time = (np.arange(gates) + 0.5) / gates
-    waves = [np.ones(gates)]
+    return _waves((np.arange(gates) + 0.5) / gates, min(2 if gates < 12 else 3, (gates - 1) // 2))
+
+
+def beat_at(values: Float, time_cycles: Float) -> Float:
+    """Return values of gates (gates, ...) at times of the beat, by the harmonics of `beat_basis`: (times, ...).
+
+    A gate holds the mean over its time, which lowers the k-th harmonic by the sinc of k / gates; that is undone.
+    """
+    basis = beat_basis(len(values))
+    order = (np.arange(basis.shape[1]) + 1) // 2
+    terms = np.linalg.lstsq(basis * np.sinc(order / len(values)), values.reshape(len(values), -1), rcond=None)[0]
+    times = np.atleast_1d(time_cycles)
+    return np.asarray((_waves(times, basis.shape[1] // 2) @ terms).reshape(times.size, *values.shape[1:]))
+
+
+def _waves(time_cycles: Float, harmonics: int) -> Float:
+    waves = [np.ones(time_cycles.size)]
     for k in range(1, harmonics + 1):
-        waves += [np.cos(2 * np.pi * k * time), np.sin(2 * np.pi * k * time)]
+        waves += [np.cos(2 * np.pi * k * time_cycles), np.sin(2 * np.pi * k * time_cycles)]
     return np.stack(waves, axis=1)
 
 
