@@ -18,7 +18,7 @@ from myoperf.lv import LVFit, check_pose, find_lv_like, pose_refused
 from myoperf.pipeline.flow import flow_of_scan, summed_volume
 from myoperf.pipeline.options import Models, Options
 from myoperf.polar import PolarPair, check_rv_side, sample_polar_map, segments_percent
-from myoperf.quality import check_quality, check_volume_curve, lung_heart_ratio
+from myoperf.quality import check_quality, check_volume_curve, check_wall, lung_heart_ratio
 from myoperf.recon import reconstruct
 from myoperf.types import (
     BLOOD_POOL,
@@ -276,7 +276,7 @@ def _measure_function(
         )
     except MyoPerfError as error:
         return None, (Finding("function-failed", "warning", f"Ventricular function could not be measured: {error}"),)
-    findings = check_phase(function)
+    findings = check_phase(function) + check_wall(function)
     if function.curve is not None:
         findings += check_volume_curve(function.curve, function.volumes_ml)
     return function, findings

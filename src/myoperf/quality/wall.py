@@ -1,0 +1,30 @@
+"""Whether a gated ventricle is one whose function can be measured well."""
+
+from myoperf.types import Finding, FunctionResult
+
+_SMALL_ML = 60.0
+"""Below this end-diastolic volume errors of the ejection fraction double (docs/independent-hearts.md)."""
+_POOR_FIT_MM = 0.3
+"""Residual above which the model wall did not settle on the image's: its usual one is 0.1 mm."""
+
+
+def check_wall(function: FunctionResult) -> tuple[Finding, ...]:
+    """Return ``ventricle-small`` and ``wall-fit-poor`` where they apply.
+
+    Both limits are those beyond which phantom hearts that the simulator did not make had large errors.
+    """
+    findings = []
+    if function.edv_ml < _SMALL_ML:
+        message = (
+            f"The ventricle is small (EDV {function.edv_ml:.0f} ml): blur hides most of its cavity. Its ejection "
+            "fraction may be off by 10 points."
+        )
+        findings.append(Finding("ventricle-small", "warning", message))
+    residual = None if function.wall is None else function.wall.fit_residual_mm
+    if residual is not None and residual > _POOR_FIT_MM:
+        message = (
+            f"The model of the moving wall does not fit the image ({residual:.1f} mm are left, usually 0.1): volumes, "
+            "ejection fraction, wall and mass may be wrong. Look at the gates."
+        )
+        findings.append(Finding("wall-fit-poor", "warning", message))
+    return tuple(findings)
