@@ -5,7 +5,8 @@
 
 A row a study: vertical and horizontal long axis with the mid-wall (cyan), the end of the wall as labelled (dashed) and
 as measured (white); short-axis slices from the apex to 6 mm past the mitral plane with the outline of the labels;
-the polar map with the labels' end and with the measured one. Real pictures stay out of the repository.
+the polar map with the labels' end and with the measured one. Real pictures stay out of the repository; their lengths
+and basal segments are a row a volume in docs/results/valve_plane_real.csv.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 
 from myoperf.geometry import sample
@@ -35,6 +37,7 @@ from myoperf.recon import reconstruct
 from myoperf.types import MYOCARDIUM, Float, Volume
 
 ROOT = Path(__file__).parents[1]
+TABLE = ROOT / "docs/results/valve_plane_real.csv"
 REAL, SIMULATED = ROOT / "runs/base_pictures", ROOT / "docs/images/valve_plane.png"
 ROWS = 8
 SIDE_MM, STEP_MM, BEFORE_MM, PAST_MM = 62.0, 1.5, 18.0, 40.0
@@ -60,6 +63,16 @@ def measure(name: str, image: Volume, fit: LVFit) -> Drawn:
     before = sample_polar_map(image, fit.labels, fit.frame)
     after = sample_polar_map(image, ended.labels, ended.frame, rim_mm=ended.rim_mm)
     return Drawn(name, image, fit, ended, before, after)
+
+
+def row_of(drawn: Drawn) -> dict[str, object]:
+    """Return lengths, tilt, and basal segments in percent of the maximum, by labels' end and by wall's end."""
+    rim = drawn.measured.rim_mm
+    row: dict[str, object] = {"file": drawn.name, "tilt_mm": 0.0 if rim is None else 0.5 * float(np.ptp(rim))}
+    for way, fit, pair in (("before", drawn.labelled, drawn.before), ("after", drawn.measured, drawn.after)):
+        row[f"length_mm_{way}"] = fit.frame.length_mm
+        row |= {f"segment_{i}_{way}": value for i, value in enumerate(segments_percent(pair.maximum)[:6], 1)}
+    return row
 
 
 def grid(drawn: Drawn, up: Float, across: Float, low: float, high: float) -> tuple[Float, Float, Float]:
@@ -131,15 +144,17 @@ def draw_page(page: list[Drawn], path: Path) -> None:
 
 def draw_real(folder: Path) -> None:
     """Draw every real study, in pages."""
-    find_lv, page, number = load_models(diagnosis=False).find_lv, [], 1
+    find_lv, page, number, rows = load_models(diagnosis=False).find_lv, [], 1, []
     files = [*sorted((folder / "physionet_mps/dicom").glob("*.dcm")), folder / "ge_projections/stress_tomo.dcm"]
     for file in files:
         scan = read_studies([file]).studies[0].scans[0]
         image = reconstruct_scan(scan, Options(), name=file.stem).summed
         page.append(measure(file.stem, image, find_lv(image)))
+        rows.append(row_of(page[-1]))
         if len(page) == ROWS or file == files[-1]:
             draw_page(page, REAL / f"real-{number}.png")
             page, number = [], number + 1
+    pd.DataFrame(rows).to_csv(TABLE, index=False, float_format="%.1f")
 
 
 def draw_simulated(count: int = 4) -> None:

@@ -48,6 +48,45 @@ def errors() -> str:
     return markdown(head, rows)
 
 
+def real() -> str:
+    """Lengths and basal segments of the real volumes."""
+    table = read("valve_plane_real")
+    rows = []
+    for way in ("before", "after"):
+        septal = table[[f"segment_{number}_{way}" for number in (2, 3)]].to_numpy()
+        others = table[[f"segment_{number}_{way}" for number in (1, 4, 5, 6)]].to_numpy()
+        darker = (septal.mean(axis=1) < 0.7 * others.mean(axis=1)).sum()
+        rows.append(
+            [
+                _WAYS[way],
+                len(table),
+                f"{table[f'length_mm_{way}'].mean():.0f} ({table[f'length_mm_{way}'].std():.0f})",
+                f"{septal.mean():.0f} (lowest {septal.min():.0f})",
+                f"{others.mean():.0f}",
+                f"{darker} of {len(table)}",
+            ]
+        )
+    head = ["map ends at", "volumes", "length, mm: mean (SD)", "basal septal segments, % of maximum"]
+    head += ["other basal segments", "septal two more than 30 % below the other four"]
+    return markdown(head, rows)
+
+
+def pairs() -> str:
+    """Lengths of the volumes of patients with stress and rest."""
+    table = read("valve_plane_real")
+    table = table[table.file.str.match(r"P\d+_")]
+    patient, scan = table.file.str.split("_", n=1, expand=True).T.to_numpy()
+    rows = []
+    for name in sorted(set(patient)):
+        own = table[patient == name]
+        kinds = scan[patient == name]
+        if not any("Stress" in kind for kind in kinds) or not any("Rest" in kind for kind in kinds):
+            continue
+        for kind, row in zip(kinds, own.to_dict("records"), strict=True):
+            rows.append([name, kind, f"{row['length_mm_before']:.0f}", f"{row['length_mm_after']:.0f}"])
+    return markdown(["patient", "volume", "length by labels' end, mm", "by wall's end, each alone"], rows)
+
+
 def normals() -> str:
     """Scores of simulated normal patients against the limits of the package, before and now."""
     table = read("valve_plane_normals")
