@@ -98,7 +98,7 @@ def test_an_existing_result_is_kept_without_overwrite(ge, real):
 
 def test_a_reconstructed_study_passes_through_with_stress_and_rest(real, tmp_path, without_intervals):
     folder = real / "physionet_mps" / "dicom"
-    files = folder / "P17_ReconRest.dcm", folder / "P17_ReconStress_gate.dcm"
+    files = folder / "P20_ReconRest.dcm", folder / "P20_ReconStress_gate.dcm"
     done = analyze(*files, "-o", tmp_path / "out", "--formats", "json")
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "out" / "results.json").read_text())
