@@ -88,7 +88,8 @@ def measure_patient(views: dict[str, Projections], again: str = "") -> dict[str,
     synchrony = result.synchrony
     assert synchrony is not None
     holders = {name: synchrony if name.startswith("phase") else result for name in NUMBERS if name != "tid_ratio"}
-    out = {name: float(getattr(holder, name)) for name, holder in holders.items()}
+    found = {name: getattr(holder, name) for name, holder in holders.items()}
+    out = {name: float("nan") if value is None else float(value) for name, value in found.items()}
     modelled = static_cavities_ml(
         [(one.frames, one.fit.frame, polar) for one, polar in zip((stress, rest), maps, strict=True)]
     )

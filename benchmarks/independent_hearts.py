@@ -66,7 +66,8 @@ def measure(series: str, number: int) -> dict[str, Any]:
     intervals = report.intervals.get("stress", {})
     for name in NUMBERS:
         holder = next(part for part in (function, function.wall, function.synchrony) if hasattr(part, name))
-        row[name] = float(getattr(holder, name))
+        value = getattr(holder, name)
+        row[name] = float("nan") if value is None else float(value)
         if name in intervals:
             row[f"{name}_low"], row[f"{name}_high"] = intervals[name].low, intervals[name].high
     wall = function.wall

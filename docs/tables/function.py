@@ -33,6 +33,7 @@ def correlation(true: Any, seen: Any) -> tuple[float, float, float]:
 
 def line(group: str, rows: pd.DataFrame, name: str) -> list[str]:
     """Return one row of a table: bias with its interval, SD, r with its interval."""
+    rows = rows.dropna(subset=name)
     true, measured = rows[f"{name}_true"].to_numpy(), rows[name].to_numpy()
     error = 100.0 * (measured / true - 1.0) if name in RELATIVE else measured - true
     digits = 3 if name == "tid_ratio" else 1
