@@ -2,11 +2,13 @@
 
     python benchmarks/threads.py
 
-writes docs/results/threads.csv: for each kind of number its largest difference.
+writes docs/results/threads.csv: for each kind of number its largest difference. The study is the simulated gated stress
+and rest study of ``whole_command.py``.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -20,9 +22,10 @@ from typing import Any
 
 import pandas as pd
 
+from whole_command import inputs
+
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "docs" / "results" / "threads.csv"
-SEED = 11
 
 
 def numbers(value: Any, path: str = "") -> Iterator[tuple[str, float]]:
@@ -56,12 +59,13 @@ def kind_of(path: str) -> str:
 
 
 def main() -> None:
-    """Simulate, analyse twice, compare, write."""
+    """Analyse twice, compare, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--inputs", type=Path, default=ROOT / "runs" / "whole-command", help="keeps the simulated study"
+    )
+    study = inputs(parser.parse_args().inputs)["gated"]
     with tempfile.TemporaryDirectory(prefix="myoperf-threads-") as place:
-        from myoperf.phantom.cohort import simulate_cohort
-
-        simulate_cohort(1, Path(place) / "cohort", seed=SEED)
-        study = Path(place) / "cohort" / "patient-0001" / "dicom"
         one, two = (analyse(study, Path(place) / f"out-{threads}", threads) for threads in (1, 2))
     assert one.keys() == two.keys(), sorted(one.keys() ^ two.keys())
     differences: dict[str, list[float]] = defaultdict(list)
