@@ -1,5 +1,6 @@
 import json
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -120,6 +121,7 @@ def test_bfloat16_is_used_only_where_the_processor_has_it(small, monkeypatch, in
 def test_the_recipe_trains_judges_and_writes_a_card(small, tmp_path, monkeypatch):
     cases = [case(p, f"{p}-1") for p in "ABC"]
     monkeypatch.setattr(lv_recipe, "read_real", lambda _: tuple(cases))
+    monkeypatch.setattr(lv_recipe, "summarise", partial(summarise, resamples=50))
     lv_recipe.run("smoke", tmp_path, 0, data=tmp_path, resume=False, quiet=True)
     before = (tmp_path / "model.safetensors").read_bytes()
     monkeypatch.setattr(lv_recipe, "train_lv", None)  # what is trained is not trained again
