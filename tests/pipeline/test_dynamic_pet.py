@@ -19,30 +19,25 @@ from support import dynamic_pet as simulated
 OPTIONS = Options(frame=simulated.FRAME, interval_draws=3, territories=NAMED["segment-16-lad"])
 
 
-FIRST = 6
-"""Time frames that are written and read: a whole series takes ten seconds, and is one of arrays in the other tests."""
+PLANES = 5
+"""Planes that are written and read: a whole series takes ten seconds, and is one of arrays in the other tests."""
 
 
 @pytest.fixture(scope="module")
-def first_frames(tmp_path_factory):
-    """The first time frames at stress, written and read."""
-    values = simulated.activity(simulated.STRESS)[:FIRST]
+def few_planes(tmp_path_factory):
+    """The first planes at stress, written and read."""
+    values = simulated.activity(simulated.STRESS)[:, :PLANES]
     folder = simulated.write(tmp_path_factory.mktemp("dynamic") / "stress", values, "stress")
     (study,) = read_studies([folder]).studies
     return study
 
 
 @pytest.fixture(scope="module")
-def stress(first_frames):
-    """The study of all time frames at stress."""
-    (scan,) = first_frames.scans
-    whole = replace(
-        scan,
-        image=scan.image.with_array(simulated.activity(simulated.STRESS)),
-        frame_start_ms=1000 * simulated.START,
-        frame_duration_ms=1000 * simulated.DURATION,
-    )
-    return replace(first_frames, scans=(whole,))
+def stress(few_planes):
+    """The study of all planes at stress."""
+    (scan,) = few_planes.scans
+    whole = replace(scan, image=Volume(simulated.activity(simulated.STRESS), simulated.affine()))
+    return replace(few_planes, scans=(whole,))
 
 
 @pytest.fixture(scope="module")
@@ -56,20 +51,21 @@ def codes(found):
     return {f.code for f in found}
 
 
-def test_a_dynamic_series_is_read_with_its_times(first_frames):
-    (scan,) = first_frames.scans
+def test_a_dynamic_series_is_read_with_its_times(few_planes):
+    (scan,) = few_planes.scans
     assert (scan.framing, scan.modality, scan.state, scan.tracer) == (
         "dynamic",
         "PT",
         "stress",
         "Rb-82 rubidium chloride",
     )
-    assert scan.image.frames == FIRST
-    np.testing.assert_allclose(scan.frame_start_ms, 1000 * simulated.START[:FIRST], atol=1)
-    np.testing.assert_allclose(scan.frame_duration_ms, 1000 * simulated.DURATION[:FIRST])
+    assert scan.image.frames == simulated.DURATION.size
+    np.testing.assert_allclose(scan.frame_start_ms, 1000 * simulated.START, atol=1)
+    np.testing.assert_allclose(scan.frame_duration_ms, 1000 * simulated.DURATION)
     assert codes(scan.findings) == set()
-    expected = simulated.activity(simulated.STRESS)[:FIRST]
+    expected = simulated.activity(simulated.STRESS)[:, :PLANES]
     np.testing.assert_allclose(scan.image.array, expected, atol=1e-4 * expected.max())
+    np.testing.assert_allclose(scan.image.lps_from_index, simulated.affine(), atol=1e-3)
 
 
 def test_the_main_job_measures_flow_and_reserve(report):

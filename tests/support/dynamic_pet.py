@@ -57,11 +57,14 @@ def activity(flows: np.ndarray, *, blood_in: int = 0) -> np.ndarray:
 
 
 def write(folder: Path, values: np.ndarray, state: str, *, study: str = "1.2.3", number: int = 1, **header) -> Path:
-    """Write values (frames, planes, rows, columns) as PET slices; `header` changes or (None) leaves out attributes."""
+    """Write values (frames, planes, rows, columns) as PET slices; `header` changes or (None) leaves out attributes.
+
+    Fewer than `SIDE` planes are the first ones: where only reading is tested, a few will do.
+    """
     folder.mkdir(parents=True)
     series, frames = generate_uid(), len(values)
     slope = float(values.max()) / 32000.0
-    for frame, plane in np.ndindex(frames, SIDE):
+    for frame, plane in np.ndindex(values.shape[:2]):
         out = Dataset()
         out.file_meta = FileMetaDataset()
         out.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
