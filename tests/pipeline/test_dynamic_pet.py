@@ -19,7 +19,7 @@ from support import dynamic_pet as simulated
 OPTIONS = Options(frame=simulated.FRAME, interval_draws=3, territories=NAMED["segment-16-lad"])
 
 
-PLANES = 5
+PLANES = 10
 """Planes that are written and read: a whole series takes ten seconds, and is one of arrays in the other tests."""
 
 

@@ -33,7 +33,7 @@ def make_case(script: Path, base: Path, out: Path) -> Path:
     """Run the generator of a field case and return the folder that it wrote."""
     environment = os.environ | {
         "FIELD_BASE": str(base),
-        "FIELD_PLANES": "5",
+        "FIELD_PLANES": "10",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT / "tests"))),
     }
