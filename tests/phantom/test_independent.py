@@ -99,9 +99,10 @@ def test_a_defect_lies_on_the_side_it_is_put():
         around = Surroundings(defects=defects)
         return image_heart(PLAIN, frame, camera=camera, surroundings=around, rng=np.random.default_rng(1)).summed()
 
-    loss = made(()).array[0] - made((septal,)).array[0]
+    healthy = made(())
+    loss = healthy.array[0] - made((septal,)).array[0]
     place = np.array(np.unravel_index(loss.argmax(), loss.shape))
-    offset = transform_points(made(()).lps_from_index, place) - frame.apex_mm
+    offset = transform_points(healthy.lps_from_index, place) - frame.apex_mm
     assert offset @ frame.septal > 15
 
 
