@@ -1,5 +1,6 @@
 """The command line: quick to start, one line and exit code 2 for what it cannot use."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 import myoperf
+from myoperf.cli.console import one_of
 from myoperf.io import write_nifti
 from myoperf.types import Volume
 from support.command import run_command
@@ -98,3 +100,28 @@ def test_models_that_cannot_run_are_refused_in_one_line(tmp_path, words, cause):
     assert done.returncode == 2
     (line,) = [line for line in done.stderr.strip().splitlines() if not line.startswith("skipped")]
     assert cause in line
+
+
+@pytest.mark.parametrize(
+    ("value", "choices", "meant"),
+    [
+        ("Stress", ("stress", "rest"), "stress"),
+        ("m", ("M", "F"), "M"),
+        ("n-13", ("N-13",), "N-13"),
+        (360, (180, 360), 360),
+    ],
+)
+def test_a_choice_may_be_written_in_any_case(value, choices, meant):
+    assert one_of("--option", value, choices) == meant
+
+
+def test_no_command_takes_a_choice_as_it_was_written():
+    """Where the answer of `one_of` is not used, "Dask" would pass the check and then be taken for the other engine."""
+    folder = Path(myoperf.__file__).parent / "cli"
+    unused = [
+        f"{file.name}:{node.lineno}"
+        for file in sorted(folder.glob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Expr) and ast.unparse(node).startswith("one_of(")
+    ]
+    assert unused == []

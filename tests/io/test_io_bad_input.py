@@ -177,6 +177,12 @@ def test_empty_folder(tmp_path):
         read_studies([tmp_path])
 
 
+def test_the_only_file_of_a_folder_is_the_subject_of_its_reason(tmp_path):
+    (tmp_path / "readme.txt").write_text("hello")
+    with pytest.raises(InputError, match=r"^The folder's only file is not a usable perfusion study: neither DICOM"):
+        read_studies([tmp_path])
+
+
 def test_folder_of_nothing_usable_says_the_commonest_reason(save, tmp_path):
     for number in range(3):
         save(ct(), f"ct{number}.dcm")

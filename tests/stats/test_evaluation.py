@@ -157,3 +157,10 @@ def test_a_model_named_like_a_formula_is_text_in_the_tables(tmp_path):
         cells = table.read_text().replace("\n", ",").split(",")
         assert any("HYPERLINK" in cell for cell in cells), table.name
         assert not any(cell.startswith("=") for cell in cells), table.name
+
+
+def test_a_table_that_is_no_text_is_refused_in_words(tmp_path):
+    (tmp_path / "p.csv").write_bytes(bytes(range(256)))
+    done = run(tmp_path / "p.csv", "-o", tmp_path / "out")
+    assert done.returncode == 2
+    assert "it is not text in UTF-8" in done.stderr

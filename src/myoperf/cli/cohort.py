@@ -78,7 +78,7 @@ def cohort(
         return
     if len(sources) != 1:
         raise InputError(f"A cohort is one folder or one CSV file; got {len(sources)}. To join cohorts, use --merge.")
-    one_of("--engine", engine, ("local", "dask"))
+    engine = one_of("--engine", engine, ("local", "dask"))
     settings = CohortSettings(
         formats=read_formats(formats),
         lv=one_of("--lv", lv, ("network", "classical")),

@@ -66,10 +66,11 @@ def destination(path: Path, check: Callable[[], None] | None = None) -> Iterator
 
 
 def one_of(option: str, value: Any, choices: Sequence[Any]) -> Any:
-    """Return the value of an option that must be one of a few."""
-    if value not in choices:
-        raise InputError(f"{option} is {', '.join(map(str, choices[:-1]))} or {choices[-1]}; got {value}.")
-    return value
+    """Return which of a few choices the value of an option is; words may have any case."""
+    for choice in choices:
+        if str(choice).casefold() == str(value).casefold():
+            return choice
+    raise InputError(f"{option} is {', '.join(map(str, choices[:-1]))} or {choices[-1]}; got {value}.")
 
 
 def check_new(out: Path, *, advice: str = "choose another with -o") -> None:

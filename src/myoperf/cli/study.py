@@ -88,8 +88,8 @@ def study(
     if list_:
         _list_backbones(name, as_json=as_json)
         return
-    one_of("--scale", scale, SCALES)
-    module = STUDIES[one_of("The study", name, tuple(STUDIES))]
+    scale, name = one_of("--scale", scale, SCALES), one_of("The study", name, tuple(STUDIES))
+    module = STUDIES[name]
     if not (out / "jobs" / "settings.json").is_file():  # the mark of an interrupted study
         check_new(out)
     options = {"weights": weights, "choose_on": choose_on, "data": data, "workers": workers}

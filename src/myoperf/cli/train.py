@@ -50,8 +50,8 @@ def train(
     RECIPE is lv (the network that finds the left ventricle), polar (the classifier of polar maps), slices (the
     multi-branch transformer) or unimiss (its pre-training).
     """
-    module = RECIPES[one_of("The recipe", recipe, tuple(RECIPES))]
-    one_of("--scale", scale, SCALES)
+    recipe, scale = one_of("The recipe", recipe, tuple(RECIPES)), one_of("--scale", scale, SCALES)
+    module = RECIPES[recipe]
     if data is not None and not data.exists():
         raise InputError("The path of --data does not exist.")
     if weights is not None and recipe != "slices":

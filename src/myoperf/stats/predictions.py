@@ -163,7 +163,9 @@ def _read_columns(path: Path) -> Mapping[str, tuple[str, ...]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = [[cell.strip() for cell in row] for row in csv.reader(file, strict=True) if any(row)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path.name} is not a readable CSV file (it is not text in UTF-8).") from error
+    except (OSError, csv.Error) as error:
         raise InputError(f"{path.name} is not a readable CSV file ({type(error).__name__}).") from error
     if not rows:
         raise InputError(f"{path.name} is not a readable CSV file (it is empty).")

@@ -134,8 +134,9 @@ def _why_no_study(files: Sequence[Path], found: Sorted, *, alone: bool) -> str:
     reason, count = reasons.most_common(1)[0]
     if alone:
         return f"{files[0].name}: {reason}"
-    which = "" if len(files) == 1 else f"None of {len(files)} files is a usable perfusion study; {count} of them: "
-    return f"{which}{reason}"
+    if len(files) == 1:
+        return f"The folder's only file is not a usable perfusion study: {reason}"
+    return f"None of {len(files)} files is a usable perfusion study; {count} of them: {reason}"
 
 
 def _chosen(found: Sorted, wanted: Sequence[str]) -> list[Series]:
