@@ -136,7 +136,8 @@ def summarise(table: pd.DataFrame) -> None:
         ends = wilson_interval(int(of_case.shifted.sum()), len(of_case))
         row: dict[str, Any] = {"case": case, "n": len(of_case), "shifted": int(of_case.shifted.sum())}
         row |= {"shifted_lo": 100.0 * ends.lo, "shifted_hi": 100.0 * ends.hi}
-        row |= {name: of_case[name].median() for name in ("error_before", "error_after", "wall_before", "wall_after")}
+        names = ("error_before", "error_after", "wall_before", "wall_after", "wall_noise")
+        row |= {name: of_case[name].median() for name in names} | {"reported": int((of_case.doubtful_mm > 0).sum())}
         rows.append(row | {"error_after_p90": of_case.error_after.quantile(0.9)})
     pd.DataFrame(rows).to_csv(SUMMARY, index=False, float_format="%.3f")
     print(pd.DataFrame(rows).to_string(index=False))

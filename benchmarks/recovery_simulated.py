@@ -7,9 +7,9 @@
 ``draw`` simulates raw views of full physics (a gated stress acquisition, nobody moves), patients and normals in turn,
 and keeps them in ``runs/recovery``; ``measure`` reconstructs each with and without the collimator's response, finds the
 ventricle as ``myoperf analyze`` does, and measures perfusion map and volumes. Both resume where they stopped and end by
-themselves after ``--minutes``. ``table`` builds limits from the normals of each reconstruction (a normal's own map left
-out for it), scores the patients against them and writes ``docs/results/recovery_simulated.csv`` (one row a scan and
-reconstruction) and ``docs/results/recovery_summary.csv``.
+themselves after ``--minutes``. ``table`` divides each map by the mean map of the normals of the same reconstruction (a
+normal's own map left out for it), compares segments and total deficit with the truth and with each other, and writes
+``docs/results/recovery_simulated.csv`` (one row a scan and reconstruction) and ``docs/results/recovery_summary.csv``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from myoperf.errors import MyoPerfError
 from myoperf.gated import measure_function
@@ -131,16 +132,69 @@ def measure(minutes: float) -> None:
             print(target.stem, f"{time.monotonic() - start:.0f} s", flush=True)
 
 
+def relative_map(measured: Any, normals: list[Any]) -> Any:
+    """Return a map over the mean of normal maps, 1 where it is best perfused."""
+    mean = np.mean([one / one.mean() for one in normals], axis=0)
+    ratio = (measured / measured.mean()) / mean
+    return ratio / np.percentile(ratio, 98.0)
+
+
+def rows_of(variant: str) -> list[dict[str, Any]]:
+    """Return one row a scan of a variant."""
+    stored = {}
+    for path in sorted(RUNS.glob(f"{variant}-????.npz")):
+        with np.load(path) as one:
+            if "map" in one:
+                stored[int(path.stem[-4:])] = dict(one)
+    rows = []
+    for index, one in stored.items():
+        scan, _ = stored_scan(index)
+        normals = [other["map"] for key, other in stored.items() if other["normal"] and key != index]
+        relative, true = relative_map(one["map"], normals), scan["defect"]
+        row: dict[str, Any] = {"variant": variant, "scan": index, "normal": int(one["normal"]), "ill": int(scan["ill"])}
+        row |= {"deficit": float(np.clip(1.0 - relative, 0.0, 1.0).mean())}
+        row |= {"deficit_true": float(np.clip(1.0 - true, 0.0, 1.0).mean())}
+        row |= {"map_r": np.nan if one["normal"] else float(np.corrcoef(relative.ravel(), true.ravel())[0, 1])}
+        for name in VOLUMES:
+            row |= {name: float(one.get(name, np.nan)), f"{name}_true": float(scan[name])}
+        rows.append(row)
+    return rows
+
+
+def table() -> None:
+    """Write the rows, and the summary of the scans that every variant has."""
+    rows = pd.DataFrame([row for variant in VARIANTS for row in rows_of(variant)])
+    rows.to_csv(ROOT / "docs/results/recovery_simulated.csv", index=False, float_format="%.4f")
+    common = rows.groupby("scan").variant.nunique()
+    rows = rows[rows.scan.isin(common[common == len(VARIANTS)].index)]
+    summary = []
+    for variant, each in rows.groupby("variant", sort=False):
+        ill, normal = each[each.normal == 0], each[each.normal == 1]
+        row: dict[str, Any] = {"variant": variant, "patients": len(ill), "normals": len(normal)}
+        row |= {"map_r": ill.map_r.median(), "deficit_r": ill.deficit.corr(ill.deficit_true)}
+        higher = np.mean(np.subtract.outer(ill.deficit.to_numpy(), normal.deficit.to_numpy()) > 0)
+        row |= {"patients_above_normals": float(higher)}
+        edv = 100.0 * (ill.edv_ml / ill.edv_ml_true - 1.0)
+        ef = ill.lvef_percent - ill.lvef_percent_true
+        row |= {"edv_bias": edv.mean(), "edv_sd": edv.std(), "edv_r": ill.edv_ml.corr(ill.edv_ml_true)}
+        row |= {"ef_bias": ef.mean(), "ef_sd": ef.std()}
+        summary.append(row)
+    pd.DataFrame(summary).to_csv(ROOT / "docs/results/recovery_summary.csv", index=False, float_format="%.3f")
+    print(pd.DataFrame(summary).to_string(index=False))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=("draw", "measure"))
+    parser.add_argument("step", choices=("draw", "measure", "table"))
     parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--minutes", type=float, default=11.0)
     given = parser.parse_args()
     if given.step == "draw":
         draw(given.count, given.minutes)
-    else:
+    elif given.step == "measure":
         measure(given.minutes)
+    else:
+        table()
 
 
 if __name__ == "__main__":

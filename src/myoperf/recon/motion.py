@@ -231,17 +231,16 @@ def _weights(counts: Float64, heart: Float64, rest: Float64) -> Float64:
     return np.asarray(np.maximum(heart, 0.0) / np.square(np.maximum(expected, level)) * seen)
 
 
-def _solve(terms: list[Float64], target: Float64, weights: Float64) -> tuple[Float64, Float64]:
-    """Fit a weighted sum of terms to every view; return the factors and their variances, both (views, terms)."""
+def _solve(terms: list[Float64], target: Float64, weights: Float64) -> Float64:
+    """Fit a weighted sum of terms to every view; return the factors, (views, terms)."""
     flat = [term.reshape(len(target), -1) for term in terms]
     root = np.sqrt(weights.reshape(len(target), -1))
     design = np.stack([term * root for term in flat], axis=2)
     scale = np.maximum(np.sqrt(np.square(design).sum(axis=1, keepdims=True)), 1e-12)
     design = design / scale
-    inverse = np.linalg.inv(design.transpose(0, 2, 1) @ design + 1e-6 * np.eye(len(terms)))
+    gram = design.transpose(0, 2, 1) @ design + 1e-6 * np.eye(len(terms))
     right = design.transpose(0, 2, 1) @ (target.reshape(len(target), -1) * root)[:, :, None]
-    variance = np.diagonal(inverse, axis1=1, axis2=2) / np.square(scale[:, 0])
-    return np.asarray((inverse @ right)[:, :, 0] / scale[:, 0]), np.asarray(variance)
+    return np.asarray(np.linalg.solve(gram, right)[:, :, 0] / scale[:, 0])
 
 
 def _fit(counts: Float64, heart: Float64, rest: Float64) -> tuple[Float64, Float64, Float64]:
@@ -251,7 +250,7 @@ def _fit(counts: Float64, heart: Float64, rest: Float64) -> tuple[Float64, Float
     """
     terms, weights = [heart, rest, np.ones_like(heart)], _weights(counts, heart, rest)
     for _ in range(2):
-        factors, _ = _solve(terms, counts, weights)
+        factors = _solve(terms, counts, weights)
         parts = [np.maximum(f, 0.0)[:, None, None] * term for f, term in zip(factors.T, terms, strict=True)]
         weights = _weights(counts, parts[0], parts[1] + parts[2])
     return parts[0], parts[1] + parts[2], weights
@@ -276,6 +275,8 @@ def _sudden_steps(judge: _Judge, time: NDArray[np.intp]) -> tuple[_Steps, _Steps
     heads = np.zeros(time.size) if judge.views.heads is None else judge.views.heads
     each = [_steps_of_head(judge, np.flatnonzero(heads == head)) for head in np.unique(heads)]
     shortest = min(len(steps) for steps in each)
+    if shortest < 2 * _NEIGHBOURS:
+        return [], []
     steps = np.stack([steps[:shortest] for steps in each])  # (heads, borders, 2)
     steps = steps - ndimage.median_filter(steps, (1, 2 * _TREND + 1, 1), mode="nearest")
     agree = (np.sign(steps[..., 0]) == np.sign(steps[0, :, 0])).all(axis=0)
@@ -364,7 +365,7 @@ def _steps_of_head(judge: _Judge, order: NDArray[np.intp]) -> Float64:
         for _ in range(5):
             there = _shifted(before, step)
             slopes = [-np.gradient(there, axis=axis) for axis in (1, 2)]
-            factors, _ = _solve([*slopes, there, np.ones_like(there)], after, window[None])
+            factors = _solve([*slopes, there, np.ones_like(there)], after, window[None])
             step = np.clip(step + np.clip(factors[:, :2], -1.0, 1.0), -4.0, 4.0)
         steps[border - 1] = step[0]
     return steps
