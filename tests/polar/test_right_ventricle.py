@@ -8,7 +8,7 @@ import pytest
 from myoperf import geometry, polar
 from myoperf.io import read_studies
 from myoperf.lv import find_lv
-from myoperf.types import LVFrame, Volume
+from myoperf.types import Volume
 
 
 def with_right_ventricle(phantom, side, *, wall=55.0, blood=20.0):
@@ -27,12 +27,6 @@ def surface_of(phantom, frame=None):
     return polar.fit_surface(phantom.labels, frame or phantom.frame)
 
 
-def turned(frame, degrees):
-    """Turn the anterior direction about the long axis towards the septum."""
-    angle = np.deg2rad(degrees)
-    return LVFrame(frame.apex_mm, frame.base_mm, np.cos(angle) * frame.anterior + np.sin(angle) * frame.septal)
-
-
 def codes(volume, surface):
     return [f.code for f in polar.check_rv_side(volume, surface)]
 
@@ -49,9 +43,22 @@ def test_the_insertions_lie_on_both_sides_of_the_septum(uniform):
 @pytest.mark.parametrize("turn", [-25.0, 20.0])
 def test_the_insertions_turn_with_the_frame(uniform, turn):
     volume = with_right_ventricle(uniform, uniform.frame.septal)
-    found = polar.find_rv_insertions(volume, surface_of(uniform, turned(uniform.frame, turn)))
+    found = polar.find_rv_insertions(volume, surface_of(uniform, polar.turn_anterior(uniform.frame, turn)))
     assert found is not None
     assert found.septum_deg == pytest.approx(90 - turn, abs=8)
+
+
+@pytest.mark.parametrize("turn", [-40.0, 0.0, 25.0])
+def test_the_anterior_direction_follows_the_right_ventricle(uniform, turn):
+    volume = with_right_ventricle(uniform, uniform.frame.septal)
+    found = polar.estimate_anterior(volume, surface_of(uniform, polar.turn_anterior(uniform.frame, turn)))
+    assert found.seen
+    assert found.turn_deg == pytest.approx(-turn, abs=10)
+
+
+def test_without_a_right_ventricle_the_anterior_direction_stays(uniform):
+    found = polar.estimate_anterior(uniform.volume, surface_of(uniform))
+    assert (found.seen, found.turn_deg) == (False, 0.0)
 
 
 def test_the_right_ventricle_on_the_septal_side_raises_nothing(uniform):
@@ -67,7 +74,7 @@ def test_the_right_ventricle_on_the_lateral_side_raises_doubt(uniform):
 
 def test_a_frame_turned_upside_down_raises_doubt(uniform):
     volume = with_right_ventricle(uniform, uniform.frame.septal)
-    assert codes(volume, surface_of(uniform, turned(uniform.frame, 180.0))) == ["orientation-doubt"]
+    assert codes(volume, surface_of(uniform, polar.turn_anterior(uniform.frame, 180.0))) == ["orientation-doubt"]
 
 
 def test_plain_blood_without_insertions_on_the_lateral_side_raises_doubt(uniform):
@@ -93,5 +100,5 @@ def test_real_hearts_have_their_insertions_on_the_septal_side(real):
         assert isinstance(image, Volume)
         fit = find_lv(image.summed())
         assert codes(image.summed(), polar.fit_surface(fit.labels, fit.frame)) == []
-        noticed += bool(codes(image.summed(), polar.fit_surface(fit.labels, turned(fit.frame, 180.0))))
+        noticed += bool(codes(image.summed(), polar.fit_surface(fit.labels, polar.turn_anterior(fit.frame, 180.0))))
     assert noticed >= 2

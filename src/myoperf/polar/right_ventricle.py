@@ -70,7 +70,7 @@ def find_rv_insertions(volume: Volume, surface: WallSurface, *, about_deg: float
     RVInsertions
         None where there are no such peaks.
     """
-    profile = _outside(volume, surface, _NEAR_MM)
+    profile = counts_outside(volume, surface, _NEAR_MM)
     step = 360.0 / profile.size
     profile = ndimage.gaussian_filter1d(profile, _SMOOTH_DEG / step, mode="wrap")
     offset = (np.arange(profile.size) * step - about_deg + 180.0) % 360.0 - 180.0
@@ -110,7 +110,7 @@ def check_rv_side(volume: Volume, surface: WallSurface) -> tuple[Finding, ...]:
             return ()
         text = f"The right ventricle joins the left {abs(off):.0f} degrees from its usual position"
     else:
-        wide = _outside(volume, surface, _WIDE_MM)
+        wide = counts_outside(volume, surface, _WIDE_MM)
         angle = np.arange(wide.size) * (360.0 / wide.size)
         septal = float(wide[np.abs(angle - 90.0) <= 45.0].mean())
         lateral = float(wide[np.abs(angle - 270.0) <= 45.0].mean())
@@ -123,7 +123,7 @@ def check_rv_side(volume: Volume, surface: WallSurface) -> tuple[Finding, ...]:
     return (Finding("orientation-doubt", "warning", message),)
 
 
-def _outside(volume: Volume, surface: WallSurface, distance_mm: Float) -> Float:
+def counts_outside(volume: Volume, surface: WallSurface, distance_mm: Float) -> Float:
     """Return the mean counts at distances outside the epicardium, as a share of the wall's: shape (angles,)."""
     rings = surface.thickness_mm.shape[0]
     rows = slice(int(_ROWS[0] * rings), int(_ROWS[1] * rings) + 1)
