@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -17,7 +18,7 @@ from myoperf.lv.network import Agreement, NetworkLV, load_network_lv
 from myoperf.lv.sampling import COARSE, COARSE_MM
 from myoperf.research.lv_network import recipe as lv_recipe
 from myoperf.research.lv_network import training as lv
-from myoperf.research.lv_network.cases import Case, folds, read_cases, read_real, write_cases
+from myoperf.research.lv_network.cases import Case, folds, read_cases, read_real, redraw_wall, write_cases
 from myoperf.research.lv_network.disturbance import DISTURBANCES, disturb_case
 from myoperf.research.lv_network.evaluation import MEASURES, failure_detection, summarise
 from myoperf.research.lv_network.sampling import coarse_points, middle_mm, normalise, sample_at, single
@@ -134,6 +135,24 @@ def test_the_recipe_trains_judges_and_writes_a_card(small, tmp_path, monkeypatch
     assert load_network_lv(tmp_path, engine="float32").card["sha256"] == card["sha256"]
     rows = (tmp_path / "judged.csv").read_text().splitlines()
     assert len(rows) == 1 + 3 * 3 + 4
+    assert not any("level" in row for row in rows)  # judged on the walls as they were drawn
+    assert card["levels"] == [0.6]
+
+
+def test_real_volumes_are_learned_at_every_level_and_simulated_ones_as_they_are(small, tmp_path, monkeypatch):
+    learned = []
+
+    def remember(cases, schedule, **options):
+        learned.append([one.name for one in cases])
+        return train_lv(cases[:1], schedule, **options)
+
+    monkeypatch.setattr(lv_recipe, "read_real", lambda _: (case("A", "A-1"), case("B", "B-1")))
+    monkeypatch.setattr(lv_recipe, "train_lv", remember)
+    lv_recipe.run("smoke", tmp_path, 0, data=tmp_path, resume=False, quiet=True)
+    real = [[name for name in names if name[:2] in ("A-", "B-")] for names in learned]
+    assert not real[0]
+    assert {tuple(names) for names in real[1:3]} == {("A-1", "A-1, level 0.60"), ("B-1", "B-1, level 0.60")}
+    assert real[3] == ["A-1", "B-1", "A-1, level 0.60", "B-1, level 0.60"]
 
 
 def test_a_summary_counts_patients_and_keeps_what_was_not_found_out_of_the_errors():
@@ -186,6 +205,17 @@ def test_gates_are_labelled_in_one_batch_each_as_alone():
     alone = model.segment_gates(one.image.with_array(other), one.frame)
     assert both.array.shape == (2, 35, 35, 35)
     assert (both.array[1] == alone.array[0]).mean() > 0.999
+
+
+def test_a_wall_is_redrawn_thicker_at_a_low_level_and_thinner_at_a_high_one():
+    given = case()
+    blurred = given.image.with_array(ndimage.gaussian_filter(given.image.array, (0.0, 1.5, 1.5, 1.5)))
+    given = replace(given, image=blurred)
+    low, high = redraw_wall(given, 0.3), redraw_wall(given, 1.1)
+    sizes = [one.labels.label_ml(1) for one in (low, given, high)]
+    assert sizes[0] > 1.1 * sizes[1] > 1.2 * sizes[2]
+    assert (low.patient, low.name) == ("A", "A-1, level 0.30")
+    assert low.labels.label_ml(2) > 0
 
 
 def test_cases_are_written_and_read_and_split_by_patient(tmp_path):

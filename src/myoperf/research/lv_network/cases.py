@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from myoperf.io.assemble.scans import nm_scan
 from myoperf.io.header import read_header
 from myoperf.io.nifti import read_nifti
 from myoperf.lv import cavity_from_wall, frame_from_mask
-from myoperf.types import LVFrame, Volume
+from myoperf.types import MYOCARDIUM, LVFrame, Volume
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +102,30 @@ def read_real(folder: Path) -> tuple[Case, ...]:
         name = f"{row['patient']}-{row['image_id'].replace(' ', '-')}"
         cases.append(Case(row["patient"], name, image, cavity_from_wall(wall, frame), frame, simulated=False))
     return tuple(cases)
+
+
+def redraw_wall(case: Case, level: float) -> Case:
+    """Draw a case's wall as a reader would who puts its edge at another level of the counts.
+
+    Readers draw the same wall thinner or thicker, each at a level of the counts of its own (docs/ms-st-unet.md). A
+    network that learns several levels of one image is not tied to one reader's.
+
+    Parameters
+    ----------
+    level
+        Of the edge, as a share of the mean counts in the wall as it was drawn.
+
+    Returns
+    -------
+    Case
+        The wall's edge moves by at most a voxel; the cavity follows, the pose stays.
+
+    """
+    image, wall = case.image.array[0], case.labels.array[0] == MYOCARDIUM
+    near = ndimage.binary_dilation(wall)
+    core = ndimage.binary_erosion(wall)
+    drawn = case.labels.with_array(_largest(((image > level * float(image[wall].mean())) & near) | core))
+    return replace(case, name=f"{case.name}, level {level:.2f}", labels=cavity_from_wall(drawn, case.frame))
 
 
 def folds(cases: Sequence[Case], count: int, seed: int) -> tuple[tuple[str, ...], ...]:

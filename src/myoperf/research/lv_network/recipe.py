@@ -28,7 +28,7 @@ from myoperf.lv.network import Agreement, NetworkLV
 from myoperf.phantom.fast import Kind
 from myoperf.phantom.records import SIMULATOR_VERSION
 from myoperf.pipeline.jobs import write_whole
-from myoperf.research.lv_network.cases import Case, folds, read_cases, read_real, write_cases
+from myoperf.research.lv_network.cases import Case, folds, read_cases, read_real, redraw_wall, write_cases
 from myoperf.research.lv_network.disturbance import DISTURBANCES, disturb_case
 from myoperf.research.lv_network.evaluation import Row, evaluate_cases, failure_detection, summarise
 from myoperf.research.lv_network.simulated import KINDS, draw_case
@@ -40,6 +40,11 @@ from myoperf.types import Volume
 Finder = Callable[[Volume], tuple[LVFit, Agreement | None]]
 REAL_SOURCE = "doi:10.13026/ce2z-dw74 (Calixto et al., PhysioNet 1.0.0, CC BY 4.0)"
 TRAINING_SEED, TESTING_SEED, REAL_SHARE = 501, 901, 0.7
+
+
+READERS_LEVELS = (0.54, 0.58, 0.64)
+"""The quartiles of the levels at which the open masks were drawn, as shares of the wall's mean
+(docs/results/lv_reader_levels.csv)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +59,10 @@ class Recipe:
         Trainings on simulated volumes alone, on each fold, and on all volumes.
     folds
         Groups of the real volumes' patients.
+    levels
+        Each real volume is learned also with its wall's edge at these shares of the wall's mean counts
+        (`myoperf.research.lv_network.cases.redraw_wall`), so that no single reader's level is learned. Results are
+        those on the walls as they were drawn.
     """
 
     training: Mapping[Kind, int]
@@ -62,6 +71,7 @@ class Recipe:
     onward: Schedule
     final: Schedule
     folds: int = 3
+    levels: tuple[float, ...] = ()
 
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
@@ -73,6 +83,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             onward=Schedule(steps=1, batch=1),
             final=Schedule(steps=1, batch=1),
             folds=2,
+            levels=(0.6,),
         ),
         "small": Recipe(
             training={"czt": 200, "spect": 240, "pet": 100},
@@ -80,6 +91,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             first=Schedule(steps=4500),
             onward=Schedule(steps=1800, rate=1e-3),
             final=Schedule(steps=2400, rate=1e-3),
+            levels=READERS_LEVELS,
         ),
         "full": Recipe(
             training={"spect": 2000, "czt": 1500, "pet": 1500},
@@ -88,10 +100,11 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             onward=Schedule(steps=10000, batch=4, rate=1e-3),
             final=Schedule(steps=10000, batch=4, rate=1e-3),
             folds=5,
+            levels=READERS_LEVELS,
         ),
     }
 )
-"""``small`` is what ships."""
+"""``small`` is what ships; the shipped weights were trained before several levels were learned."""
 
 
 def run(scale: str, out: Path, seed: int, *, data: Path | None, resume: bool, quiet: bool) -> None:
@@ -152,17 +165,22 @@ def run(scale: str, out: Path, seed: int, *, data: Path | None, resume: bool, qu
     judge("simulated only, simulated volumes", first.find_with_agreement, testing)
     if real:
         for k, held_out in enumerate(folds(real, recipe.folds, 0)):
-            learned = [c for c in real if c.patient not in held_out]
+            learned = _at_levels([c for c in real if c.patient not in held_out], recipe.levels)
             model = train(f"fold{k}", replace(recipe.onward, seed=k + 1), [*learned, *training], start)
             tested = [c for c in real if c.patient in held_out]
             judge("real and simulated, real volumes not seen", model.find_with_agreement, tested, f"fold {k}")
-        last = train("all", replace(recipe.final, seed=9), [*real, *training], start)
+        last = train("all", replace(recipe.final, seed=9), [*_at_levels(real, recipe.levels), *training], start)
         judge("shipped, simulated volumes", last.find_with_agreement, testing)
         judge("classical method, real volumes", _find_classically, real)
     judge("classical method, simulated volumes", _find_classically, testing)
     disturbed = _disturbed(testing, TESTING_SEED + seed)
     judge("shipped, spoilt simulated volumes", last.find_with_agreement, disturbed)
     write_model(out, last.net, judged, _about(scale, recipe, seed, data is not None))
+
+
+def _at_levels(cases: Sequence[Case], levels: Sequence[float]) -> list[Case]:
+    """Return cases as they were drawn, and with their walls redrawn at each level."""
+    return [*cases, *(redraw_wall(case, level) for level in levels for case in cases)]
 
 
 def _find_classically(volume: Volume) -> tuple[LVFit, None]:
@@ -199,6 +217,7 @@ def _about(scale: str, recipe: Recipe, seed: int, with_real: bool) -> dict[str, 
         "command": f"myoperf train lv --scale {scale} --seed {seed}{data}",
         "recipe": {name: asdict(getattr(recipe, name)) for name in ("first", "onward", "final")},
         "folds": recipe.folds if with_real else 0,
+        "levels": list(recipe.levels) if with_real else [],
         "truth_of_real_volumes": "wall drawn by readers; blood pool and pose derived from the wall's geometry",
         "myoperf": __version__,
         "licence": "Apache-2.0",
