@@ -236,3 +236,30 @@ def reader_levels() -> str:
             f"{one['least_dice']:.3f})."
         )
     return "\n".join(lines)
+
+
+def by_reader() -> str:
+    """Return the cross-validated overlap of the wall by how much thicker or thinner the reader drew it."""
+    table = read("lv_network")
+    rows = table[table["set"] == "real and simulated, real volumes not seen"].copy()
+    own = read("lv_reader_levels").query("level_of == 'mean'").set_index("case")
+    rows["own"], rows["level"] = rows["case"].map(own["dice"]), rows["case"].map(own["level"])
+    off = rows["wall_volume_error_percent"].abs()
+    groups = {
+        "all": rows,
+        "network's wall within 10 % of the reader's": rows[off <= 10],
+        "10 to 25 %": rows[(off > 10) & (off <= 25)],
+        "over 25 %": rows[off > 25],
+    }
+    head = ["volumes", "n", "network, not trained on the patient", "least", "the reader's own level of the counts"]
+    body = [
+        [name, str(len(g)), interval(g["wall_dice"]), f"{g['wall_dice'].min():.3f}", f"{g['own'].mean():.3f}"]
+        for name, g in groups.items()
+    ]
+    flagged = rows["flagged"].astype(bool)
+    correlation = float(np.corrcoef(rows["level"], rows["wall_volume_error_percent"])[0, 1])
+    return (
+        f"{markdown(head, body)}\n\nThe error of the wall's volume follows the reader's level with "
+        f"r = {correlation:.2f} (n = {len(rows)}). The worst overlap without a warning is {rows.loc[~flagged, 'wall_dice'].min():.3f}; "
+        f"{int(flagged.sum())} of {len(rows)} volumes have a warning."
+    )

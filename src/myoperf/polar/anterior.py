@@ -18,7 +18,7 @@ MIDDLE_DEG, PRIOR_DEG, PRIOR_WEIGHT = 92.0, 40.0, 0.1
 """Usual middle of the septum on a map whose anterior direction is the patient's "up", and how firmly it is expected."""
 SMOOTH_DEG = 10.0
 LEAST_RISE = 0.1
-"""Logarithm of the lower insertion over the septum's middle from which the insertions count as seen."""
+"""Logarithm of the lower insertion over the septum's middle from which the insertions stand out clearly."""
 FAINT = 0.05
 """Share of the wall's counts that is added before the logarithm, so that noise where nothing is does not count."""
 
@@ -30,12 +30,12 @@ class AnteriorEstimate:
     Attributes
     ----------
     turn_deg
-        Angle of the anterior direction on the map it was estimated on (0: where the frame has it, 90: septal); 0 where
-        the insertions are not seen.
+        Angle of the anterior direction on the map it was estimated on (0: where the frame has it, 90: septal); about 0
+        where nothing is seen of the right ventricle.
     rise
         Logarithm of the lower insertion's counts over those of the septum's middle.
     seen
-        Whether the right ventricle's insertions are seen.
+        Whether the right ventricle's insertions stand out clearly; where not, the estimate is a weak preference.
     """
 
     turn_deg: float
@@ -71,9 +71,8 @@ def estimate_anterior(volume: Volume, surface: WallSurface) -> AnteriorEstimate:
     rise = np.minimum(np.roll(profile, span), np.roll(profile, -span)) - profile
     off = (np.arange(profile.size) * step - MIDDLE_DEG + 180.0) % 360.0 - 180.0
     best = int(np.argmax(rise - PRIOR_WEIGHT * (off / PRIOR_DEG) ** 2))
-    seen = float(rise[best]) >= LEAST_RISE
     turn = float(off[best]) + MIDDLE_DEG - 90.0
-    return AnteriorEstimate(turn_deg=turn if seen else 0.0, rise=float(rise[best]), seen=seen)
+    return AnteriorEstimate(turn_deg=turn, rise=float(rise[best]), seen=float(rise[best]) >= LEAST_RISE)
 
 
 def turn_anterior(frame: LVFrame, turn_deg: float) -> LVFrame:

@@ -137,7 +137,7 @@ def run(scale: str, out: Path, seed: int, *, data: Path | None, resume: bool, qu
 
     def train(
         name: str, schedule: Schedule, cases: Sequence[Case], start: Mapping[str, Tensor] | None = None
-    ) -> NetworkLV:
+    ) -> LVCompact:
         file, net = out / name / "model.safetensors", LVCompact()
         if resume and file.exists():
             load_weights(file, net)
@@ -146,7 +146,7 @@ def run(scale: str, out: Path, seed: int, *, data: Path | None, resume: bool, qu
             options = {"resume": resume, "quiet": quiet}
             net = train_lv(cases, schedule, folder=file.parent, start=start, real_share=REAL_SHARE, **options)
             save_weights(file, net)
-        return NetworkLV(TorchNetwork(net.eval()), {})
+        return net.eval()
 
     judged: list[tuple[str, Row]] = []
 
@@ -159,28 +159,32 @@ def run(scale: str, out: Path, seed: int, *, data: Path | None, resume: bool, qu
         judged.extend((name, row) for row in json.loads(file.read_text(encoding="utf-8")))
 
     last = first = train("simulated", recipe.first, training)
-    start = first.net.state_dict()
+    start = first.state_dict()
     if real:
-        judge("simulated only, real volumes", first.find_with_agreement, real)
-    judge("simulated only, simulated volumes", first.find_with_agreement, testing)
+        judge("simulated only, real volumes", _finder(first), real)
+    judge("simulated only, simulated volumes", _finder(first), testing)
     if real:
         for k, held_out in enumerate(folds(real, recipe.folds, 0)):
             learned = _at_levels([c for c in real if c.patient not in held_out], recipe.levels)
             model = train(f"fold{k}", replace(recipe.onward, seed=k + 1), [*learned, *training], start)
             tested = [c for c in real if c.patient in held_out]
-            judge("real and simulated, real volumes not seen", model.find_with_agreement, tested, f"fold {k}")
+            judge("real and simulated, real volumes not seen", _finder(model), tested, f"fold {k}")
         last = train("all", replace(recipe.final, seed=9), [*_at_levels(real, recipe.levels), *training], start)
-        judge("shipped, simulated volumes", last.find_with_agreement, testing)
+        judge("shipped, simulated volumes", _finder(last), testing)
         judge("classical method, real volumes", _find_classically, real)
     judge("classical method, simulated volumes", _find_classically, testing)
     disturbed = _disturbed(testing, TESTING_SEED + seed)
-    judge("shipped, spoilt simulated volumes", last.find_with_agreement, disturbed)
-    write_model(out, last.net, judged, _about(scale, recipe, seed, data is not None))
+    judge("shipped, spoilt simulated volumes", _finder(last), disturbed)
+    write_model(out, last, judged, _about(scale, recipe, seed, data is not None))
 
 
 def _at_levels(cases: Sequence[Case], levels: Sequence[float]) -> list[Case]:
     """Return cases as they were drawn, and with their walls redrawn at each level."""
     return [*cases, *(redraw_wall(case, level) for level in levels for case in cases)]
+
+
+def _finder(net: LVCompact) -> Finder:
+    return NetworkLV(TorchNetwork(net), {}).find_with_agreement
 
 
 def _find_classically(volume: Volume) -> tuple[LVFit, None]:
