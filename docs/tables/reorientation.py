@@ -260,6 +260,6 @@ def by_reader() -> str:
     correlation = float(np.corrcoef(rows["level"], rows["wall_volume_error_percent"])[0, 1])
     return (
         f"{markdown(head, body)}\n\nThe error of the wall's volume follows the reader's level with "
-        f"r = {correlation:.2f} (n = {len(rows)}). The worst overlap without a warning is {rows.loc[~flagged, 'wall_dice'].min():.3f}; "
-        f"{int(flagged.sum())} of {len(rows)} volumes have a warning."
+        f"r = {correlation:.2f} (n = {len(rows)}). The worst overlap without a warning is "
+        f"{rows.loc[~flagged, 'wall_dice'].min():.3f}; {int(flagged.sum())} of {len(rows)} volumes have a warning."
     )
