@@ -227,8 +227,8 @@ def _weights(counts: Float64, heart: Float64, rest: Float64) -> Float64:
     """Return the weight of every pixel: how much of it is heart, over its variance; 0 outside a truncated field."""
     expected = heart + rest
     level = np.maximum(0.02 * expected.max(axis=(1, 2), keepdims=True), 1e-9)
-    seen = counts.any(axis=2)[:, :, None] & counts.any(axis=1)[:, None, :]
-    return np.asarray(np.maximum(heart, 0.0) / np.square(np.maximum(expected, level)) * seen)
+    rows, columns = (np.asarray(counts.any(axis=axis, keepdims=True)) for axis in (2, 1))
+    return np.asarray(np.maximum(heart, 0.0) / np.square(np.maximum(expected, level)) * rows * columns)
 
 
 def _solve(terms: list[Float64], target: Float64, weights: Float64) -> Float64:
@@ -319,7 +319,10 @@ def _needed_steps(judge: _Judge, time: NDArray[np.intp], steps: _Steps, before: 
     """Return the shifts (in rows) of the steps without which the views agree clearly less, and the disagreement."""
 
     def shifts(chosen: _Steps) -> Float64:
-        return sum((size * (time >= border) for border, size in chosen), np.zeros(time.size))
+        rows = np.zeros(time.size)
+        for border, size in chosen:
+            rows += size * (time >= border)
+        return rows
 
     kept, level = steps, judge.disagreement(shifts(steps))
     for step in sorted(steps, key=lambda one: abs(one[1])):
