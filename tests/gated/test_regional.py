@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from myoperf.gated.regional import regional
+from myoperf.gated.regional import regional, wall_surfaces
 from myoperf.gated.thickness import SPECT_BLUR
 from myoperf.gated.tracking import Tracking
 from myoperf.types import LVFrame
@@ -59,3 +59,13 @@ def test_a_segment_without_counts_does_not_thicken_without_bound():
     _, thickening = regional(tracking(local=local), 0.0, 0.5)
     assert np.isfinite(thickening).all()
     assert np.abs(thickening).max() < 60.0
+
+
+def test_surfaces_run_from_apex_to_valve_plane_in_the_patients_space():
+    wall = tracking(radius=6.0, descent=12.0, thicker=4.0)
+    surfaces = wall_surfaces(wall)
+    assert surfaces.mid_wall_mm.shape == (GATES, 24, RAYS.angles, 3)
+    ends = surfaces.mid_wall_mm[0, [0, -1], :, 2].mean(axis=1)
+    assert ends == pytest.approx([0.0, 80.0], abs=2.5)
+    inside = np.linalg.norm(surfaces.mid_wall_mm - surfaces.endocardium_mm, axis=-1)
+    assert inside[0, 12:] == pytest.approx(np.full((12, RAYS.angles), 4.0), abs=0.2)

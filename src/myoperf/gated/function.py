@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from myoperf.errors import InputError
-from myoperf.gated.regional import PHASE_RESPONSE, moving_wall, regional, shape_numbers
+from myoperf.gated.regional import PHASE_RESPONSE, moving_wall, regional, shape_numbers, wall_surfaces
 from myoperf.gated.synchrony import measure_synchrony
 from myoperf.gated.thickness import SPECT_BLUR, WallBlur
 from myoperf.gated.tracking import Tracking, track_wall, track_walls
@@ -74,6 +74,8 @@ def measure_function(
         esv_ml=curve.esv_ml,
         lvef_percent=100.0 * (1.0 - curve.esv_ml / curve.edv_ml),
         volumes_ml=tuple(float(v) for v in volumes),
+        mid_wall_volumes_ml=tuple(float(v) for v in cavity_ml(wall.rays, wall.shell.middle_mm, wall.shell.rim_mm)),
+        surfaces=wall_surfaces(wall),
         curve=curve,
         wall=_wall_function(wall, curve),
         synchrony=measure_synchrony(*moving_wall(wall), response=PHASE_RESPONSE),

@@ -4,7 +4,7 @@ import numpy as np
 
 from myoperf.gated.tracking import Tracking
 from myoperf.segments import segment_means
-from myoperf.types import Float
+from myoperf.types import Float, WallSurfaces
 from myoperf.ventricle.fit import beat_at
 from myoperf.ventricle.rays import Rays, at_rings, equal_arc_rings
 
@@ -105,6 +105,19 @@ def regional(wall: Tracking, ed_cycles: float, es_cycles: float) -> tuple[Float,
         full, empty = beat_at(thick / np.maximum(thick.mean(axis=0), 0.02 * thick.mean()), times)
         both.append(100.0 * (empty / np.maximum(full, 0.1) - 1.0))
     return motion, np.asarray(np.mean(both, axis=0))
+
+
+def wall_surfaces(wall: Tracking) -> WallSurfaces:
+    """Return the endocardium and the mid-wall of every gate in the patient's space, for display."""
+    rays, shell = wall.rays, wall.shell
+    out = []
+    for distances in (shell.inner_mm(rays), shell.middle_mm):
+        gates = [
+            at_rings(rays.points(distance), equal_arc_rings(rays, middle, rings=_RINGS, rim_mm=rim))
+            for distance, middle, rim in zip(distances, shell.middle_mm, shell.rim_mm, strict=True)
+        ]
+        out.append(np.stack(gates))
+    return WallSurfaces(endocardium_mm=out[0], mid_wall_mm=out[1])
 
 
 def _tissue(rays: Rays, distance_mm: Float, middle_mm: Float, rim_mm: Float) -> Float:

@@ -48,6 +48,7 @@ from myoperf.types.results import (
     Synchrony,
     VolumeCurve,
     WallFunction,
+    WallSurfaces,
 )
 from myoperf.types.study import AttenuationImage, Scan, Study
 from myoperf.types.ventricle import LVFrame, PolarMap
@@ -95,5 +96,6 @@ __all__ = [
     "Volume",
     "VolumeCurve",
     "WallFunction",
+    "WallSurfaces",
     "WeightsInfo",
 ]

@@ -92,6 +92,21 @@ class WallFunction:
     thickening_percent: Float
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WallSurfaces:
+    """Surfaces of the wall in every gate, up to the valve plane.
+
+    Attributes
+    ----------
+    endocardium_mm, mid_wall_mm
+        Shape (gates, rings, angles, 3), LPS: rings at equal steps of the mid-wall's arc from apex to valve plane;
+        angle 0 anterior, rising through the septum. A place keeps its share of the mid-wall's arc in all gates.
+    """
+
+    endocardium_mm: Float
+    mid_wall_mm: Float
+
+
 @dataclass(frozen=True)
 class PhaseHistogram:
     """Histogram of the phase over the wall.
@@ -168,14 +183,18 @@ class FunctionResult:
     ----------
     edv_ml, esv_ml, lvef_percent
         End-diastolic and end-systolic volume of the fitted curve, and ejection fraction.
-    volumes_ml
-        Volume at each gate.
+    volumes_ml, mid_wall_volumes_ml
+        Volume at each gate inside the endocardium, and inside the middle of the wall, which rests on no thickness.
+    surfaces
+        Endocardium and mid-wall of every gate, for display.
     """
 
     edv_ml: float
     esv_ml: float
     lvef_percent: float
     volumes_ml: tuple[float, ...] = ()
+    mid_wall_volumes_ml: tuple[float, ...] = ()
+    surfaces: WallSurfaces | None = None
     curve: VolumeCurve | None = None
     wall: WallFunction | None = None
     synchrony: Synchrony | None = None
