@@ -145,6 +145,7 @@ def make_function(frames: int) -> FunctionResult:
         esv_ml=28.1,
         lvef_percent=70.9,
         volumes_ml=tuple(float(v) for v in volumes),
+        mid_wall_volumes_ml=tuple(float(v) for v in volumes),
         curve=curve,
         wall=make_wall(),
         synchrony=make_synchrony(),
