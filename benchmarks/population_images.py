@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from myoperf.geometry import index_from_lps, rotate_frame
+from myoperf.geometry import sample, transform_points
 from myoperf.phantom.acquire import Protocol, attenuation_map, expected_views, scanner_from_patient
 from myoperf.phantom.fast import FITTED, simulate_fast
+from myoperf.phantom.heart import fraction_of_meridian, wall_at
+from myoperf.phantom.motion import gate_times, moved_surfaces, pose_at
 from myoperf.phantom.population import draw_patient
-from myoperf.phantom.records import Grid, PatientModel, PopulationOptions
-from myoperf.phantom.voxelise import label_volume
+from myoperf.phantom.records import PatientModel, PopulationOptions
 from myoperf.pipeline.jobs import run_jobs
-from myoperf.polar import sample_polar_map
 from myoperf.recon import reconstruct
 from myoperf.segments import segment_means
-from myoperf.types import LVFrame, Volume
+from myoperf.types import Float, Volume
 
 SEED = 3200
 SEGMENTS = [f"segment_{n}" for n in range(1, 18)]
@@ -26,47 +27,71 @@ PROTOCOL = Protocol(views=32, gates=1, motion_probability=0.0, oversampling=1.6)
 """Half the views and a coarser grid than a patient's scan: noiseless images change by less than a percent."""
 
 
-def segments_of(image: Volume, labels: Volume, frame: LVFrame) -> list[float]:
+def wall_places_mm(patient: PatientModel) -> Float:
+    """Return places from inside to outside the wall in the scanner's space, mean over the beat at stress.
+
+    Shape (depths, rings, angles, 3): the wall's own rings from its apex to its own end, which the septum has nearer to
+    the apex than the lateral wall.
+    """
+    fraction, angle = ((np.arange(24) + 0.5) / 24)[:, None], (np.arange(72) * 5.0)[None]
+    ventricle = patient.ventricle
+    wall = wall_at(ventricle, fraction_of_meridian(ventricle, fraction, angle), angle)
+    depth = np.linspace(-0.25, 1.25, 7)[:, None, None]
+    places = np.zeros((7, *wall.theta.shape, 3))
+    for time in gate_times(8):
+        inner, outer = moved_surfaces(patient, "stress", float(time), wall, angle)
+        pose = pose_at(patient, "stress", float(time))
+        distance = inner + depth * (outer - inner)
+        across = distance * np.sin(wall.theta) / np.sqrt(pose.stretch)
+        turn = np.deg2rad(np.broadcast_to(angle, wall.theta.shape)) + pose.twist_rad * np.cos(wall.theta) ** 2
+        along = distance * np.cos(wall.theta) * pose.stretch + pose.shift_mm
+        places += np.stack([across * np.cos(turn), across * np.sin(turn), along], axis=-1) / 8.0
+    frame = patient.frame
+    inside = frame.base_mm + places @ np.stack([frame.anterior, frame.septal, -frame.axis])
+    return transform_points(scanner_from_patient(patient), inside.reshape(-1, 3)).reshape(places.shape)
+
+
+def segments_of(image: Volume, places: Float) -> list[float]:
     """Return the largest counts across the true wall, mean of each segment, in per cent of the highest."""
-    values = segment_means(sample_polar_map(image, labels, frame).maximum.values)
+    values = segment_means(sample(image, places.reshape(-1, 3))[0].reshape(places.shape[:-1]).max(axis=0))
     return [round(float(v), 2) for v in 100.0 * values / values.max()]
 
 
-def image_patient(index: int) -> pd.DataFrame:
-    """Image one normal patient at stress: even numbers are men."""
+def patient_of(index: int) -> tuple[PatientModel, np.random.Generator]:
+    """Draw a normal patient, even numbers men, with the generator that the acquisition goes on with."""
     rng = np.random.default_rng([SEED, index])
-    patient = draw_patient(rng, PopulationOptions(normal=True, male=float(index % 2 == 0)))
-    rows = [*_full_physics(patient, rng), *_fast(patient)]
-    about = {"patient": index, "sex": patient.clinical.sex, "bmi": round(patient.clinical.bmi, 1)}
-    named = [
-        about | {"method": method, "corrected": corrected} | dict(zip(SEGMENTS, values, strict=True))
-        for method, corrected, values in rows
+    return draw_patient(rng, PopulationOptions(normal=True, male=float(index % 2 == 0))), rng
+
+
+def table_of(index: int, patient: PatientModel, method: str, segments: Sequence[list[float]]) -> pd.DataFrame:
+    """Return the segments of one patient, uncorrected first, a row an image."""
+    about = {"patient": index, "sex": patient.clinical.sex, "bmi": round(patient.clinical.bmi, 1), "method": method}
+    rows = [
+        about | {"corrected": bool(k)} | dict(zip(SEGMENTS, values, strict=True)) for k, values in enumerate(segments)
     ]
-    return pd.DataFrame(named)
+    return pd.DataFrame(rows)
 
 
-def _full_physics(patient: PatientModel, rng: np.random.Generator) -> list[tuple[str, bool, list[float]]]:
+def image_patient(index: int) -> pd.DataFrame:
+    """Image one patient at stress by full physics."""
+    patient, rng = patient_of(index)
     views, _ = expected_views(patient, "stress", PROTOCOL, rng)
     views = replace(views, array=views.array * np.float32(4e6 / views.array.sum(dtype=np.float64)))
     mu = attenuation_map(patient, views)
-    to_scanner = scanner_from_patient(patient)
-    frame = rotate_frame(patient.frame, to_scanner)
-    out = []
-    for corrected in (False, True):
-        image = reconstruct(views, attenuation=mu if corrected else None).volume
-        grid = Grid(image.grid_shape, index_from_lps(to_scanner) @ image.lps_from_index)
-        labels = Volume(label_volume(patient, grid, "stress"), image.lps_from_index)
-        out.append(("full physics", corrected, segments_of(image, labels, frame)))
-    return out
+    places = wall_places_mm(patient)
+    images = [reconstruct(views, attenuation=map_).volume for map_ in (None, mu)]
+    return table_of(index, patient, "full physics", [segments_of(image, places) for image in images])
 
 
-def _fast(patient: PatientModel) -> list[tuple[str, bool, list[float]]]:
-    out = []
-    for corrected in (False, True):
-        model = replace(FITTED["spect"], noise=0.0, attenuated=0.0 if corrected else FITTED["spect"].attenuated)
-        image, labels, frame = simulate_fast(patient, np.random.default_rng(0), model=model)
-        out.append(("fast", corrected, segments_of(image, labels, frame)))
-    return out
+def image_fast(index: int) -> pd.DataFrame:
+    """Image one patient at stress by the fast model."""
+    patient, _ = patient_of(index)
+    places, segments = wall_places_mm(patient), []
+    for attenuated in (FITTED["spect"].attenuated, 0.0):
+        model = replace(FITTED["spect"], noise=0.0, attenuated=attenuated)
+        image, _, _ = simulate_fast(patient, np.random.default_rng(0), model=model, quick_labels=True)
+        segments.append(segments_of(image, places))
+    return table_of(index, patient, "fast", segments)
 
 
 def draw_images(folder: Path, count: int) -> None:
@@ -77,6 +102,7 @@ def draw_images(folder: Path, count: int) -> None:
 
 
 def read_images(folder: Path) -> pd.DataFrame:
-    """Read the segments of all images that there are."""
+    """Read the segments of all images that there are, and add those of the fast model."""
     tables = [pd.read_csv(path) for path in sorted(folder.glob("patient-????.csv"))]
+    tables += [image_fast(int(table.patient.iloc[0])) for table in tables]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()

@@ -98,6 +98,10 @@ def _paint_capsule(
 _HALF_WIDTH, _HALF_DEPTH, _POWER, _WAIST, _CHEST_WALL, _LEFT_DOME, _RIGHT_DOME = range(7)
 
 
+_DOME_BEHIND = 0.35
+"""How far behind the body's middle the left dome is highest, in half depths of the body."""
+
+
 @kernel(fastmath=True)
 def _outline(x: float, y: float, z: float, trunk: Any, inset_mm: float) -> Any:
     """Return the signed distance to the body's superelliptic outline shrunk by an inset, to first order."""
@@ -113,9 +117,14 @@ def _outline(x: float, y: float, z: float, trunk: Any, inset_mm: float) -> Any:
 
 @kernel(fastmath=True)
 def _dome(x: float, y: float, trunk: Any) -> Any:
-    """Return the height of the diaphragm: the smooth maximum of two domes, parabolas about the lungs' middles."""
+    """Return the height of the diaphragm: the smooth maximum of two domes, parabolas about the lungs' middles.
+
+    The left dome is highest behind the heart, which lies on its front slope: seen from the left and from behind, the
+    inferior wall stands behind the abdomen.
+    """
+    behind = y - _DOME_BEHIND * trunk[_HALF_DEPTH]
     right = trunk[_RIGHT_DOME] - 0.0042 * ((x + 0.48 * trunk[_HALF_WIDTH]) ** 2 + 0.8 * y * y)
-    left = trunk[_LEFT_DOME] - 0.0042 * ((x - 0.44 * trunk[_HALF_WIDTH]) ** 2 + 0.8 * y * y)
+    left = trunk[_LEFT_DOME] - 0.0050 * ((x - 0.44 * trunk[_HALF_WIDTH]) ** 2 + 0.8 * behind * behind)
     gap = right - left
     return 0.5 * (right + left) + 0.5 * np.sqrt(gap * gap + 144.0)
 

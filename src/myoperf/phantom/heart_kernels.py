@@ -6,20 +6,17 @@ import numpy as np
 
 from myoperf.kernels import kernel
 
-_RIGHT_WALL_MM = 3.5
-"""Thickness of the right ventricle's free wall."""
-
 _NOTHING, _WALL, _CAVITY, _OTHER_BLOOD, _RIGHT_WALL = range(5)
 """What the kernels tell apart: nothing of the heart; wall and cavity of the left ventricle; blood of the other
 chambers; free wall of the right ventricle."""
 
 
 @kernel(fastmath=True)
-def _in_ellipsoid(anterior: float, septal: float, apexward: float, ellipsoid: Any, wall_mm: float) -> bool:
-    """Tell whether a point lies in an ellipsoid (see `voxelise._chambers`) whose semi-axes are shortened by a wall."""
-    x = (anterior - ellipsoid[0]) / (ellipsoid[3] - wall_mm)
-    y = (septal - ellipsoid[1]) / (ellipsoid[4] - wall_mm)
-    z = (apexward - ellipsoid[2]) / (ellipsoid[5] - wall_mm)
+def _in_ellipsoid(anterior: float, septal: float, apexward: float, ellipsoid: Any) -> bool:
+    """Tell whether a point lies in an ellipsoid, given as its centre and the inverse of its semi-axes."""
+    x = (anterior - ellipsoid[0]) * ellipsoid[3]
+    y = (septal - ellipsoid[1]) * ellipsoid[4]
+    z = (apexward - ellipsoid[2]) * ellipsoid[5]
     return bool(x * x + y * y + z * z < 1.0)
 
 
@@ -47,24 +44,26 @@ def _classify(
     Parameters
     ----------
     motion
-        (stretch, shift in mm, twist in radians) of `motion.Pose`, and the slope of the valve plane.
+        (stretch, shift in mm, twist in radians) of `motion.Pose`, the slope of the valve plane, and how far the wall
+        reaches along the axis and across, mm, before it moves as a whole.
     end_rad
         Shape (angles,): angle from the apex at which the wall ends at the valve plane.
     tables
         Shape (4, nodes, angles), by share of the meridian (0 apex, 1 valve plane) and angle around the axis: distance
         in mm of the inner and of the outer surface from the centre of the valve plane, relative uptake at both.
     chambers
-        Shape (4, 6), see `voxelise._chambers`.
+        Shape (5, 6), centre and inverse semi-axes: right ventricle outside, left atrium, right atrium, aortic root,
+        right ventricle inside its wall. See `voxelise._inverse_chambers`.
     """
-    stretch, shift, twist, tilt = motion[0], motion[1], motion[2], motion[3]
+    stretch, shift, twist, tilt, farthest, widest = motion
     along = (apexward - shift) / stretch
     across = np.sqrt(stretch)
     to_anterior, to_septal = anterior * across, septal * across
-    # 45 mm below the valve plane there is no wall left whatever its tilt: skip the tables.
-    if along > tilt * to_septal - 45.0:
-        radius = np.hypot(to_anterior, to_septal)
+    radius = np.sqrt(to_anterior * to_anterior + to_septal * to_septal)
+    # Most points of the box are nowhere near the wall: skip the tables. 45 mm below the valve plane there is none.
+    if radius < widest and along < farthest and along > tilt * to_septal - 45.0:
         from_apex = np.arctan2(radius, along)
-        distance = np.hypot(radius, along)
+        distance = np.sqrt(radius * radius + along * along)
         cosine = along / max(distance, 1e-9)
         angle = np.arctan2(to_septal, to_anterior) - twist * cosine * cosine
         rows, columns = tables.shape[1:]
@@ -91,12 +90,12 @@ def _classify(
     # The other chambers follow the valve plane by half its motion.
     behind = apexward - 0.5 * shift
     if behind > -4.0:
-        if _in_ellipsoid(anterior, septal, behind, chambers[0], 0.0):
-            inside = _in_ellipsoid(anterior, septal, behind, chambers[0], _RIGHT_WALL_MM)
+        if _in_ellipsoid(anterior, septal, behind, chambers[0]):
+            inside = _in_ellipsoid(anterior, septal, behind, chambers[4])
             return (_OTHER_BLOOD, 0.0) if inside else (_RIGHT_WALL, 0.0)
         return _NOTHING, 0.0
     for chamber in range(1, 4):
-        if _in_ellipsoid(anterior, septal, behind, chambers[chamber], 0.0):
+        if _in_ellipsoid(anterior, septal, behind, chambers[chamber]):
             return _OTHER_BLOOD, 0.0
     return _NOTHING, 0.0
 

@@ -123,7 +123,7 @@ def _wall_of_segments(rng: np.random.Generator, wall: float, septum: float, coro
 
     `septum` multiplies the septum's thickness (1: normal; asymmetric hypertrophy more).
     """
-    from_base = np.concatenate([np.full(6, 1.12), np.full(6, 0.98), np.full(4, 0.88), [0.55]])
+    from_base = np.concatenate([np.full(6, 1.12), np.full(6, 0.98), np.full(4, 0.88), [0.62]])
     from_base[[1, 2]] *= 1.12
     from_base[[7, 8]] *= 1.05
     from_base[[1, 2, 7, 8, 13]] *= septum

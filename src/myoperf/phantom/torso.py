@@ -152,7 +152,7 @@ def _organs(
 def _breasts(rng: np.random.Generator, torso: Torso, clinical: Clinical) -> tuple[EllipsoidShape, ...]:
     """Place two breasts on the chest of a woman lying on her back."""
     size = float(np.clip(1.0 + 0.035 * (clinical.bmi - 26.0) + rng.normal(0.0, 0.15), 0.5, 1.8))
-    height = float(rng.uniform(-25.0, 30.0))
+    height = float(rng.uniform(0.0, 50.0))
     return tuple(
         EllipsoidShape(
             (side * 0.5 * torso.half_width_mm, -0.84 * torso.half_depth_mm, height),

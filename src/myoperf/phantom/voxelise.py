@@ -24,6 +24,9 @@ from myoperf.types import BLOOD_POOL, MYOCARDIUM, Float, Float32, State
 _TABLE = (49, 96)
 """Nodes of the surfaces' tables along the meridian and around."""
 
+_RIGHT_WALL_MM = 3.5
+"""Thickness of the right ventricle's free wall."""
+
 
 @dataclass(frozen=True, eq=False)
 class HeartBox:
@@ -82,6 +85,14 @@ def _chambers(patient: PatientModel, time: float) -> Float:
     )
 
 
+def _inverse_chambers(patient: PatientModel, time: float) -> Float:
+    """Return the chambers as the kernels read them: centre and inverse semi-axes, the right ventricle's cavity last."""
+    outside = _chambers(patient, time)
+    inside = outside[0] - np.repeat([0.0, _RIGHT_WALL_MM], 3)
+    both = np.vstack([outside, inside])
+    return np.hstack([both[:, :3], 1.0 / both[:, 3:]])
+
+
 def _local_from_index(patient: PatientModel, grid: Grid) -> Float:
     """Return the (4, 4) map from voxel index to (anterior, septal, apexward, 1) about the valve plane's centre."""
     frame = patient.frame
@@ -131,10 +142,11 @@ def heart_boxes(
     for time, shares in zip(np.atleast_1d(times), np.transpose(weights), strict=True):
         surfaces = moved_surfaces(patient, state, float(time), wall, angle)
         pose = pose_at(patient, state, float(time))
-        motion = np.array([pose.stretch, pose.shift_mm, pose.twist_rad, patient.ventricle.valve_tilt])
+        reach = ((surfaces[1] * part(wall.theta)).max() + 0.5 for part in (np.cos, np.sin))
+        motion = (pose.stretch, pose.shift_mm, float(pose.twist_rad), patient.ventricle.valve_tilt, *map(float, reach))
         tables = np.stack([*surfaces, *uptake])
         instant = np.zeros(shape, dtype=np.float32)
-        add_instant(instant, 1.0, supersample, local, motion, end, tables, _chambers(patient, float(time)))
+        add_instant(instant, 1.0, supersample, local, motion, end, tables, _inverse_chambers(patient, float(time)))
         for average, share in zip(out, shares, strict=True):
             if share > 0:
                 average += np.float32(share) * instant
