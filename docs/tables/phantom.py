@@ -1,4 +1,4 @@
-"""Tables of phantom.md and phantom-physics.md: the simulated patients."""
+"""Tables of phantom.md, phantom-physics.md and phantom-population.md: the simulated patients."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from myoperf.stats.metrics import wilson_interval
 from myoperf.types import VESSELS
 from tables.layout import markdown, read
 
@@ -108,3 +109,25 @@ def speed() -> str:
         rows.append([name, f"{1.0 / row['value']:.3g}", ""])
     rows += [[row["what"], f"{row['value']:.3g}", row["load"]] for row in table.to_dict("records")]
     return markdown(("", "", "load (1 min)"), rows)
+
+
+def shipped() -> str:
+    """Return how the shipped network and limits do on normal patients of the present simulator, by sex."""
+    table, rows = read("population_shipped"), []
+    for title, part in (("men", table[table.sex == "M"]), ("women", table[table.sex == "F"]), ("both", table)):
+        high = int((part.tpd_percent >= 5.0).sum())
+        share = wilson_interval(high, len(part))
+        rows.append(
+            [
+                title,
+                len(part),
+                int(part.found.sum()),
+                int(part.warnings.notna().sum()),
+                f"{part.centre_mm.median():.1f} ({part.centre_mm.max():.1f})",
+                f"{part.axis_deg.median():.1f} ({part.axis_deg.max():.1f})",
+                f"{part.tpd_percent.median():.1f} ({part.tpd_percent.max():.1f})",
+                f"{high} ({100 * share.lo:.0f} to {100 * share.hi:.0f} %)",
+            ]
+        )
+    head = ("", "n", "found", "with a warning", "centre off, mm", "axis off, degrees", "TPD, %", "TPD of 5 % or more")
+    return markdown(head, rows)
