@@ -156,6 +156,7 @@ class _Judge:
     """Measures how well the views of a scan agree with each other at the heart, given how each is shifted."""
 
     views: Projections
+    heart_lps_mm: tuple[float, float, float]
     geometry: SystemGeometry
     whole: Projector
     inside_heart: NDArray[np.float32]  # (voxels, 1, planes), 1 in the heart, falling to 0 at its edge
@@ -173,7 +174,7 @@ class _Judge:
         angles = np.deg2rad(views.angles_deg)
         place = -centre[0] * np.cos(angles) + centre[1] * np.sin(angles)
         place = place if views.axis_offset_mm is None else place + views.axis_offset_mm
-        return cls(views, geometry, Projector(geometry), share[:, None].astype(np.float32), place)
+        return cls(views, heart_lps_mm, geometry, Projector(geometry), share[:, None].astype(np.float32), place)
 
     def window(self, column_mm: float) -> Float64:
         """Return the weight (rows, columns) of the pixels about the heart's centre in a column: 1 within its radius."""
@@ -347,9 +348,28 @@ def _with_creep(judge: _Judge, time: NDArray[np.intp], rows: Float64, level: flo
         for size in (best - width, best + width):
             tried[size] = judge.disagreement(rows + size * pattern)
         best = min(tried, key=tried.__getitem__)
-    if tried[best] > (1.0 - _CREEP_GAIN) * level:
+    if tried[best] > (1.0 - _CREEP_GAIN) * level or not _in_every_head(judge, rows, rows + best * pattern):
         return rows, level
     return rows + best * pattern, tried[best]
+
+
+def _in_every_head(judge: _Judge, rows: Float64, tried: Float64) -> bool:
+    """Return whether the views of each of several heads alone agree better with shifts that are tried.
+
+    An offset between heads makes their views disagree, which a creep mends in part; within a head it mends nothing.
+    """
+    views = judge.views
+    if views.heads is None:
+        return True
+    for head in np.unique(views.heads):
+        of_head = np.flatnonzero(views.heads == head)
+        offset = None if views.axis_offset_mm is None else views.axis_offset_mm[of_head]
+        counts, angles = views.array[:, of_head], views.angles_deg[of_head]
+        alone = Projections(counts, angles, views.pixel_mm, axis_lps_mm=views.axis_lps_mm, axis_offset_mm=offset)
+        one = _Judge.of(alone, judge.heart_lps_mm)
+        if one.disagreement(tried[of_head]) > (1.0 - 0.5 * _CREEP_GAIN) * one.disagreement(rows[of_head]):
+            return False
+    return True
 
 
 def _steps_of_head(judge: _Judge, order: NDArray[np.intp]) -> Float64:
