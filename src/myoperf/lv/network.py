@@ -212,10 +212,10 @@ class NetworkLV:
         labels = iter([_labels_on(one, pose, of_crop) for (one, pose), of_crop in zip(inside, logits, strict=True)])
         return [next(labels) if _inside(volume, frame) else None for volume, frame in posed]
 
-    def _logits(self, posed: Sequence[tuple[Volume, _Pose]]) -> Sequence[Float32]:
+    def _logits(self, posed: Sequence[tuple[Volume, _Pose]]) -> list[Float32]:
         """Return the logits (classes, CROP, CROP, CROP) of volumes of one frame turned to poses."""
         crops = in_threads(lambda one: turned(one[0], one[1].grid, CROP), posed)
-        return self.net.label(np.stack(crops)) if crops else ()
+        return list(self.net.label(np.stack(crops))) if crops else []
 
     def _locate(self, volume: Volume) -> _Pose:
         middle = middle_mm(volume)

@@ -91,7 +91,8 @@ def fit_surface(
 def _turn_to(values: Float, angles: int) -> Float:
     """Interpolate values (n,) evenly spaced round the axis at another number of angles: (angles,)."""
     count = len(values)
-    return np.interp(np.arange(angles) * (count / angles), np.arange(count + 1), np.append(values, values[0]))
+    turned = np.interp(np.arange(angles) * (count / angles), np.arange(count + 1), np.append(values, values[0]))
+    return np.asarray(turned)
 
 
 def _lengthened(frame: LVFrame, by_mm: float) -> LVFrame:

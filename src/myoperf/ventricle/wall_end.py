@@ -104,7 +104,8 @@ def _label_ends(labels: Volume, rays: Rays, middle_mm: Float, height_mm: Float) 
     wall = labels.with_array((labels.array == MYOCARDIUM).astype(np.float32))
     places = np.maximum(middle_mm + _THROUGH_MM[:, None, None], 0.0)
     shown = sample(wall, rays.points(places))[0].max(axis=0)[rays.cap_rings :] > 0.5
-    return np.where(shown.any(axis=0), height_mm[len(shown) - 1 - shown[::-1].argmax(axis=0)], height_mm[0])
+    last = height_mm[len(shown) - 1 - shown[::-1].argmax(axis=0)]
+    return np.asarray(np.where(shown.any(axis=0), last, height_mm[0]))
 
 
 def _ends(counts: Float, height_mm: Float, base_mm: float) -> tuple[Float, Float]:
@@ -133,4 +134,4 @@ def _first_below(counts: Float, level: Float, allowed: NDArray[np.bool_], height
     before, after = (np.take_along_axis(counts, np.maximum(first - back, 0)[None], axis=0)[0] for back in (1, 0))
     part = np.where(before > after, (before - level) / np.maximum(before - after, 1e-12), 1.0)
     place = first - 1 + np.clip(part, 0.0, 1.0)
-    return np.where(found, np.interp(place, np.arange(len(counts)), height_mm), height_mm[-1])
+    return np.asarray(np.where(found, np.interp(place, np.arange(len(counts)), height_mm), height_mm[-1]))

@@ -15,11 +15,10 @@ from torch.nn import functional as F
 from myoperf.geometry import index_from_lps, transform_points
 from myoperf.lv.compact_network import LVCompact, matrix_from_six
 from myoperf.lv.engine import cpu_has_bfloat16
+from myoperf.lv.sampling import COARSE, COARSE_MM
 from myoperf.research.lv_network.augmentation import disturb_crop, random_rotation
 from myoperf.research.lv_network.cases import Case
 from myoperf.research.lv_network.sampling import (
-    COARSE,
-    COARSE_MM,
     coarse_points,
     crop_points,
     frame_axes,

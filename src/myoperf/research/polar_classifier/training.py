@@ -219,8 +219,8 @@ def _fit_network(
         for _ in range(schedule.epochs):
             order = torch.randperm(len(stress), generator=generator)
             for batch in torch.split(order[: batches * schedule.batch], schedule.batch):
-                augmented = [maps.numpy() for maps in _augment(stress[batch], rest[batch], generator)]
-                maps = torch.from_numpy(network_input(*augmented, *normal))
+                first, second = (maps.numpy() for maps in _augment(stress[batch], rest[batch], generator))
+                maps = torch.from_numpy(network_input(first, second, *normal))
                 absent = (torch.rand(len(batch), generator=generator) < schedule.no_rest) | ~has_rest[batch]
                 maps[absent, 1:] = 0.0
                 known = (torch.rand(len(batch), 4, generator=generator) >= schedule.no_value).float()

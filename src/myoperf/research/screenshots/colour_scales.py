@@ -77,7 +77,8 @@ def intensity_of(colours: NDArray[Any], anchors: Anchors) -> tuple[Float32, Floa
     """
     table = _table(anchors)
     given = np.asarray(colours, dtype=np.float32)
-    flat, where = given.reshape(-1, 3), slice(None)
+    flat = given.reshape(-1, 3)
+    where: NDArray[np.intp] | slice = slice(None)
     if np.asarray(colours).dtype == np.uint8:  # a picture repeats its colours: each is looked up once
         packed = np.asarray(colours).reshape(-1, 3).astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
         different, where = np.unique(packed, return_inverse=True)
