@@ -1,6 +1,6 @@
 """Count the package's code and draw its import graph.
 
-    python benchmarks/house.py count [--against COMMIT]     lines of code a package; fails unless there are fewer
+    python benchmarks/house.py count [--against COMMIT] [--at COMMIT]     lines of code a package; fails unless fewer
     python benchmarks/house.py functions                    functions of over 60 lines of code or over 7 arguments
     python benchmarks/house.py graph [--at COMMIT]          which package imports which, and circles
 
@@ -167,7 +167,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("count", "functions", "graph"))
     parser.add_argument("--against", help="commit to compare the count with")
-    parser.add_argument("--at", help="commit whose graph is drawn")
+    parser.add_argument("--at", help="commit whose graph is drawn or whose lines are counted, not the files here")
     parser.add_argument("--write", action="store_true", help="write docs/results/house_*.csv for docs/house.md")
     given = parser.parse_args()
     {"count": run_count, "functions": run_functions, "graph": run_graph}[given.what](source_at(given.at), given)
@@ -201,11 +201,13 @@ def run_count(source: Path, given: argparse.Namespace) -> None:
         print(f"{name:<16} {before[name]:>6} {now[name]:>6}" if given.against else f"{name:<16} {now[name]:>6}")
     print(f"{'all':<16} {before.total():>6} {now.total():>6} {now.total() - before.total():+}")
     if given.write:
-        rows = [(name, before[name], now[name]) for name in sorted(now | before)]
-        write_csv("house_count", ("package", "before", "now"), [*rows, ("all", before.total(), now.total())])
+        today = count(source_at(None))
+        rows = [(name, before[name], now[name], today[name]) for name in sorted(now | before | today)]
+        rows += [("all", before.total(), now.total(), today.total())]
+        write_csv("house_count", ("package", "before", "then", "now"), rows)
         split, old_split = kinds(source), kinds(source_at(given.against))
         split_rows = [(kind, old_split[kind], split[kind], split[kind] - old_split[kind]) for kind in sorted(old_split)]
-        write_csv("house_kinds", ("kind", "before", "now", "change"), split_rows)
+        write_csv("house_kinds", ("kind", "before", "then", "change"), split_rows)
     raise SystemExit(bool(given.against) and now.total() >= before.total())
 
 
