@@ -1,10 +1,10 @@
-"""Compare the time of ``make test`` with that of version 0.1.0.
+"""Compare the time of ``make test`` with that of version 0.1.0, and of its rebuilding, which did the same.
 
-    python benchmarks/suite.py                              both versions alternately, three times each; some 90 minutes
+    python benchmarks/suite.py                              the versions in turn, three times each; some 90 minutes
     python benchmarks/suite.py --rounds 1 --only contracts  another target of the Makefile: a quick try
     python docs/pages.py house
 
-Each run takes a clean copy of a commit, as continuous integration does: nothing is compiled, nothing is cached. Both
+Each run takes a clean copy of a commit, as continuous integration does: nothing is compiled, nothing is cached. All
 versions run their own Makefile with the programs and libraries of this checkout's .venv, so that only the code differs:
 constraints.txt has gained lines since version 0.1.0 but changed none that its tests import. ``../shared`` is linked
 beside the copy.
@@ -30,8 +30,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "docs" / "results" / "suite.csv"
-BEFORE = "8698878"
-"""The commit of version 0.1.0."""
+VERSIONS = {"0.1.0": "8698878", "rebuilt (0.2.0)": "f1c88c0", "now": "HEAD"}
+"""Commits by version."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,16 +92,17 @@ def write_runs(path: Path, runs: list[Run]) -> None:
 
 
 def main() -> int:
-    """Run both versions in turn."""
+    """Run the versions in turn."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="test", metavar="TARGET", help="a target of the Makefile; default test")
     parser.add_argument("--output", type=Path, default=RESULT)
     chosen = parser.parse_args()
-    described = subprocess.run(["git", "rev-parse", "--short=7", "HEAD"], cwd=ROOT, capture_output=True, check=True)
-    versions, runs = {"0.1.0": BEFORE, "now": described.stdout.decode().strip()}, []
+    runs: list[Run] = []
     write_runs(chosen.output, runs)
-    for version, commit in list(versions.items()) * chosen.rounds:
+    for version, name in list(VERSIONS.items()) * chosen.rounds:
+        described = subprocess.run(["git", "rev-parse", "--short=7", name], cwd=ROOT, capture_output=True, check=True)
+        commit = described.stdout.decode().strip()
         runs.append(run_tests(version, commit, chosen.only))
         print(runs[-1], flush=True)
         write_runs(chosen.output, runs)
