@@ -136,6 +136,10 @@ def test_attenuation_pattern():
         (finding,) = check_attenuation(replace(flat, values=weak))
         assert finding.code == "attenuation-pattern"
         assert word in finding.message
+        assert "can cause this, and so can disease" in finding.message
+        (corrected,) = check_attenuation(replace(flat, values=weak), corrected=True)
+        assert word in corrected.message
+        assert "although attenuation was corrected" in corrected.message
 
 
 def test_lung_heart_ratio_of_known_activity():

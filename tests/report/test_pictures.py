@@ -13,13 +13,13 @@ from myoperf.geometry import index_from_lps, transform_points
 from myoperf.geometry.disc import disc_image
 from myoperf.report import draw_report, write_polar
 from myoperf.report.bullseye import BullEye, draw_disc, segment_centre, segment_disc
-from myoperf.report.canvas import Canvas, Picture, Shape
+from myoperf.report.canvas import Canvas, Picture, Shape, Text
 from myoperf.report.charts import function_drawings
 from myoperf.report.colours import PERFUSION, WEIGHT
 from myoperf.report.diagnosis_figures import SLICES, diagnosis_drawing, weights_on_wall
 from myoperf.report.figures import bull_eyes, bull_eyes_drawing
 from myoperf.report.fonts import printable, text_width_mm, wrap
-from myoperf.report.numbers import numbers_table
+from myoperf.report.numbers import numbers_table, segments_table
 from myoperf.report.overlays import Field, overlay_drawing
 from myoperf.report.slices import cut_slices, slices_drawing
 from myoperf.report.tables import number
@@ -325,3 +325,40 @@ def test_text_is_made_printable_and_wrapped():
 
 def test_names_of_all_of_europe_are_shown_as_they_are():
     assert printable("Łukasz Ωμέγα Дмитрий Ström") == "Łukasz Ωμέγα Дмитрий Ström"
+
+
+def test_volumes_of_end_diastole_and_end_systole_are_those_of_the_fitted_curve(full):
+    stress = full.results[0]
+    function = stress.function
+    gates = len(function.volumes_ml)
+    fuller = replace(function.curve, volume_ml=function.curve.volume_ml + 25.0)
+    at_end = {}
+    for name, curve in (("gates alone", None), ("curve", function.curve), ("fuller curve", fuller)):
+        result = replace(stress, function=replace(function, curve=curve))
+        (drawing,) = function_drawings(replace(full, results=(result,)))
+        at_end[name] = {m.text: (m.x, m.y) for m in drawing.marks if isinstance(m, Text) and m.text in ("ED", "ES")}
+        line = max((m.lines[0] for m in drawing.marks if isinstance(m, Shape) and m.stroke == "#2b6cb0"), key=len)
+        assert len(line) == (gates if curve is None else curve.time_cycles.size)
+    assert at_end["fuller curve"]["ES"][1] < at_end["curve"]["ES"][1], "the least volume of the curve stands higher"
+    assert at_end["curve"]["ES"][0] == pytest.approx(at_end["gates alone"]["ES"][0], abs=2.5)
+
+
+def test_a_long_title_of_a_map_stays_within_the_drawing(full):
+    discs = [replace(d, title=f"Stress-prone-ac: {d.title}") for d in bull_eyes(full.results[:1], full.scores)]
+    drawing = bull_eyes_drawing(discs, (104.0, 70.0), TERRITORIES)
+    titles = [m for m in drawing.marks if isinstance(m, Text) and m.text.startswith("Stress-prone-ac")]
+    assert len(titles) == len(discs)
+    for title in titles:
+        half = 0.5 * text_width_mm(title.text, title.font.size_pt, bold=True)
+        assert title.x - half > -0.01
+        assert title.x + half < drawing.width + 0.01
+
+
+def test_scans_that_were_not_compared_are_not_subtracted(full):
+    apart = replace(full.scores, sds=None, tpd_ischemic_percent=None, tid_ratio=None)
+    assert not full.scores.apart
+    assert apart.apart
+    assert [d.title for d in bull_eyes(full.results, full.scores)][-1].startswith("Rest - stress")
+    assert not any("Rest - stress" in d.title for d in bull_eyes(full.results, apart))
+    assert "Rest – stress" in segments_table(full).columns
+    assert "Rest – stress" not in segments_table(replace(full, scores=apart)).columns

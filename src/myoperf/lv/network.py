@@ -63,9 +63,26 @@ class Agreement:
     sureness: float
 
     @property
+    def doubts(self) -> tuple[str, ...]:
+        """What speaks against pose and contours, in words; empty where the passes agree and are sure."""
+        out = []
+        if self.overlap < LEAST_OVERLAP or self.spread_deg > LARGEST_SPREAD_DEG:
+            out.append(
+                f"repeated estimates of the network disagree (overlap of the wall {self.overlap:.3f}, usually "
+                f"{LEAST_OVERLAP} or more; long axis within {self.spread_deg:.1f} degrees, usually "
+                f"{LARGEST_SPREAD_DEG:.0f} or fewer)"
+            )
+        if self.sureness < LEAST_SURENESS:
+            out.append(
+                f"the network is unsure where the wall ends (mean certainty {self.sureness:.3f}, usually "
+                f"{LEAST_SURENESS} or more)"
+            )
+        return tuple(out)
+
+    @property
     def doubtful(self) -> bool:
         """Whether a reader should check pose and contours."""
-        return self.overlap < LEAST_OVERLAP or self.spread_deg > LARGEST_SPREAD_DEG or self.sureness < LEAST_SURENESS
+        return bool(self.doubts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -327,10 +344,7 @@ def _frame(probability: NDArray[Any], volume: Volume, box: tuple[slice, slice, s
 
 
 def _disagreement(agreement: Agreement) -> Finding:
-    return Finding(
-        "check-orientation",
-        "warning",
-        f"Repeated estimates of the network disagree (overlap of the wall {agreement.overlap:.2f}, long axis within "
-        f"{agreement.spread_deg:.0f} degrees, mean certainty {agreement.sureness:.2f}); check the orientation and the "
-        "contours.",
-    )
+    """Return the warning of a doubtful result, which names what makes it so."""
+    text = "; ".join(agreement.doubts)
+    message = f"{text[0].upper()}{text[1:]}. Check the orientation and the contours."
+    return Finding("check-orientation", "warning", message)

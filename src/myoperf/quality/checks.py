@@ -58,7 +58,7 @@ def check_quality(
         found += check_orientation(frame)
     found += check_hot_gut(volume, labels, frame)
     if polar is not None:
-        found += check_attenuation(polar)
+        found += check_attenuation(polar, corrected=scan.attenuation_corrected)
     return tuple(found)
 
 
@@ -136,8 +136,13 @@ def check_hot_gut(volume: Volume, labels: Volume, frame: LVFrame) -> tuple[Findi
     return (Finding("hot-gut", "warning" if ratio >= _GUT_WARNING else "info", message),)
 
 
-def check_attenuation(polar: PolarMap) -> tuple[Finding, ...]:
+def check_attenuation(polar: PolarMap, *, corrected: bool = False) -> tuple[Finding, ...]:
     """Check for a pattern that attenuation causes as well as disease: a weak inferior or anterior wall.
+
+    Parameters
+    ----------
+    corrected
+        Whether attenuation was corrected: then a correction that went wrong causes it, not attenuation itself.
 
     Returns
     -------
@@ -153,9 +158,12 @@ def check_attenuation(polar: PolarMap) -> tuple[Finding, ...]:
     if 0.8 <= ratio <= 1.25:
         return ()
     weak, cause = ("inferior", "the diaphragm") if ratio < 1 else ("anterior", "breast tissue")
+    share = f"The {weak} wall has {100 * min(ratio, 1 / ratio):.0f} % of the counts of the opposite wall"
     message = (
-        f"The {weak} wall has {100 * min(ratio, 1 / ratio):.0f} % of the counts of the opposite wall: attenuation by "
-        f"{cause} can cause this, and so can disease; compare with the other state, a prone scan or "
-        "attenuation-corrected images."
+        f"{share} although attenuation was corrected: disease can cause this, and so can a correction that went wrong, "
+        "as by a map that does not lie on the heart; compare with the other state and the uncorrected images."
+        if corrected
+        else f"{share}: attenuation by {cause} can cause this, and so can disease; compare with the other state, a "
+        "prone scan or attenuation-corrected images."
     )
     return (Finding("attenuation-pattern", "info", message),)

@@ -77,9 +77,11 @@ def _draw_panel(canvas: Canvas, corner: tuple[float, float], side: float, result
 def _draw_curve(
     canvas: Canvas, corner: tuple[float, float], side: float, result: ScanResult, function: FunctionResult
 ) -> None:
-    """Draw the volumes over the gates, the largest and the smallest named."""
+    """Draw the volumes over the gates and the curve fitted to them, of which end diastole and end systole are named."""
     volumes = np.asarray(function.volumes_ml, dtype=np.float64)
-    gates, top = np.arange(1, volumes.size + 1), 1.18 * float(volumes.max())
+    gates, curve = np.arange(1, volumes.size + 1), function.curve
+    across, up = (gates, volumes) if curve is None else (curve.time_cycles * volumes.size + 0.5, curve.volume_ml)
+    top = 1.18 * float(max(volumes.max(), up.max()))
     plot = Plot(
         canvas=canvas,
         corner=(corner[0] + 9.0, corner[1]),
@@ -94,10 +96,10 @@ def _draw_curve(
         x_ticks=gates[:: max(1, gates.size // 4)].tolist(),
         y_ticks=as_ticks(round_steps(0.0, top, most=7)),
     )
-    plot.curve(gates, volumes, "#2b6cb0")
+    plot.curve(across, up, "#2b6cb0")
     plot.dots(gates, volumes, "#2b6cb0", 0.45)
-    for index, name, down in ((int(volumes.argmax()), "ED", -1.2), (int(volumes.argmin()), "ES", 2.9)):
-        ((x, y),) = plot.places(gates[index], volumes[index]).tolist()
+    for index, name, down in ((int(up.argmax()), "ED", -1.2), (int(up.argmin()), "ES", 2.9)):
+        ((x, y),) = plot.places(across[index], up[index]).tolist()
         canvas.text(x + (1.8 if name == "ED" else 0.0), y + down, name, Font(5.5), align="middle")
 
 

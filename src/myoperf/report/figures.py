@@ -69,7 +69,7 @@ def bull_eyes(results: tuple[ScanResult, ...], scores: Scores) -> list[BullEye]:
     return [
         *uptakes,
         *(disc for disc in limited if disc is not None),
-        *([_difference(results, uptakes)] if len(results) == 2 else []),
+        *([_difference(results, uptakes)] if len(results) == 2 and not scores.apart else []),
     ]
 
 

@@ -129,7 +129,7 @@ def segments_table(report: Report) -> Table:
         (f"{state_title(r)} %", [number(float(v), 1) for v in r.segments_percent]) for r in report.results
     ]
     stress, rest = report.result("stress"), report.result("rest")
-    if stress is not None and rest is not None:
+    if stress is not None and rest is not None and not report.scores.apart:
         change = np.asarray(rest.segments_percent, float) - np.asarray(stress.segments_percent, float)
         columns.append(("Rest – stress", [f"{v:+z.1f}" for v in change]))
     for title, scores in (("Score stress", report.scores.stress_scores), ("Score rest", report.scores.rest_scores)):

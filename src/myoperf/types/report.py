@@ -126,6 +126,11 @@ class Scores:
     territory_segments: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     scans: Mapping[State, str] = field(default_factory=dict)
 
+    @property
+    def apart(self) -> bool:
+        """Whether stress and rest were both scored but not compared: their ventricles cannot be one heart's."""
+        return self.stress_scores is not None and self.rest_scores is not None and self.sds is None
+
 
 @dataclass(frozen=True, eq=False)
 class Diagnosis:

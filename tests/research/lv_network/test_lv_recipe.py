@@ -194,6 +194,17 @@ def test_passes_that_disagree_are_doubted():
     assert Agreement(overlap=0.97, spread_deg=30.0, volume_spread_percent=1.0, sureness=0.97).doubtful
 
 
+def test_a_doubt_names_only_what_causes_it():
+    agreed = Agreement(overlap=0.97, spread_deg=0.0, volume_spread_percent=1.0, sureness=0.97)
+    assert agreed.doubts == ()
+    (unsure,) = replace(agreed, sureness=0.94).doubts
+    assert "unsure" in unsure
+    assert "disagree" not in unsure
+    for apart in (replace(agreed, overlap=0.7), replace(agreed, spread_deg=30.0)):
+        (text,) = apart.doubts
+        assert "disagree" in text
+
+
 def test_gates_are_labelled_in_one_batch_each_as_alone():
     torch.set_num_threads(1)
     torch.manual_seed(0)
