@@ -73,3 +73,12 @@ def test_two_ventricles_too_unlike_to_be_one_heart_are_doubted():
             compared = (scores.sds, scores.tpd_ischemic_percent, scores.tid_ratio, scores.territories["LAD"].sds)
             assert [number is None for number in compared] == [doubted] * 4
             assert (scores.sss, scores.srs) == (0, 0)
+
+
+def test_scans_that_were_withheld_are_not_said_to_be_of_unknown_state():
+    study = Study((result("stress").scan,))
+    withheld = score([], match_limits(study, [], ()))
+    assert withheld.sss is None
+    assert withheld.findings == ()
+    unknown = score([result(None)], match_limits(study, [], ()))
+    assert {f.code for f in unknown.findings} == {"no-known-state"}

@@ -74,7 +74,7 @@ def find_lv(volume: Volume) -> LVFit:
     if score < LOWEST_SCORE:
         raise AnalysisError(
             f"No left ventricle was found: the best match scores {score:.2f}, at least {LOWEST_SCORE} was expected; "
-            "check that the volume is a transaxial perfusion study, or enter the pose by hand."
+            "check that the volume is a transaxial perfusion study, or give the pose (--frame)."
         )
     rivals = [s for s, other in rough if np.linalg.norm(other.hub_mm - bullet.hub_mm) > 30.0]
     sharp = prepare(volume, spacing_mm=TRACE_MM, sigma_mm=TRACE_SIGMA_MM)

@@ -333,7 +333,6 @@ def _findings(stress: Perfusion | None, rest: Perfusion | None) -> tuple[Finding
         text = "Segment scores come from uptake relative to the maximum, without normal limits: read them with caution."
         findings.append(Finding("scores-without-limits", "warning", text))
     if stress is None and rest is None:
-        findings.append(
-            Finding("no-known-state", "warning", "No scan is known to be stress or rest, so nothing was scored.")
-        )
+        text = "No scan that could be scored is known to be stress or rest, so nothing was scored."
+        findings.append(Finding("no-known-state", "warning", text))
     return tuple(findings)

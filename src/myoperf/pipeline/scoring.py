@@ -58,8 +58,11 @@ def score(results: Sequence[ScanResult], limits: MatchedLimits, *, territories: 
     """Score stress and rest against their normal limits, with the ratio of the cavities and the flow reserve.
 
     The first scan of each state is scored. Where their ventricles differ too much in length to be one heart's, every
-    number that compares them is None.
+    number that compares them is None. Without a scan there are no scores and no findings: what withheld the scans
+    says why.
     """
+    if not results:
+        return Scores(convention=score_perfusion(None, None).convention)
     scans = first_of_each_state(results)
     stress, rest = scans.get("stress"), scans.get("rest")
     rest_polar, findings = _align_rest_to_stress(stress, rest)

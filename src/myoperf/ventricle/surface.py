@@ -80,7 +80,7 @@ def fit_surface(
     if share < 0.25:
         raise AnalysisError(
             f"Only {100 * share:.0f} % of the left ventricle's wall lies round the long axis; at least 25 % is needed. "
-            "Check that labels and frame belong to the same scan."
+            "Either there is no ventricle where it was located, or the frame is of another scan than the labels."
         )
     series = _series(rays)
     radius_terms = series.fit(radius, weight, robust=True)
