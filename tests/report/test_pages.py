@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import re
 import shutil
 import subprocess
@@ -14,10 +15,13 @@ import numpy as np
 import pytest
 
 from myoperf.report import draw_report, results_json, write_html, write_pdf
+from myoperf.report.canvas import Text
 from myoperf.report.content import RESEARCH_BAND, SIMULATED_BAND, display_groups
+from myoperf.report.fonts import text_width_mm
 from myoperf.report.html import render_html
 from myoperf.report.numbers import numbers_table
-from myoperf.types import Finding, Study
+from myoperf.report.pdf import pdf_pages
+from myoperf.types import Finding, Interval, Study
 from support.report import make_report, make_result
 
 HOSTILE = "<script>alert('$x_{1}$')</script>\n\u0000\u6f22\u5b57 & \"quotes\" {{ 7 * 7 }}"
@@ -187,6 +191,26 @@ def test_pdf_holds_numbers_findings_and_provenance(full, full_pdf):
         assert finding.message in text
     assert "Medium, mostly reversible inferior defect, RCA territory." in text
     assert "myoperf analyze study -o out" in text
+
+
+def test_nothing_on_a_line_of_the_pdf_lies_over_another_however_many_scans(full):
+    more = [make_result(name, depth=0.0, state=name.split("-")[0]) for name in ("stress-prone", "rest-2", "rest-prone")]
+    noted = [replace(r, findings=(Finding("prone", "warning", "The patient lay prone."),)) for r in more]
+    wide = Interval(value=197.2, low=190.1, high=204.3, sd=3.0, draws=5, source="counts")
+    intervals = {r.name: {"myocardium_ml": wide, "cavity_ml": wide} for r in (*full.results, *more)}
+    scores = replace(full.scores, scans={"stress": "stress", "rest": "rest"})
+    report = replace(full, results=(*full.results, *noted), intervals=intervals, scores=scores)
+    lines: dict[tuple[int, float], list[tuple[float, float, str]]] = {}
+    for page, sheet in enumerate(pdf_pages(report, draw_report(report))):
+        for mark in sheet.marks:
+            if isinstance(mark, Text) and mark.turn_deg == 0.0 and mark.align != "middle":
+                long = text_width_mm(mark.text, mark.font.size_pt, bold=mark.font.bold)
+                left = mark.x - (long if mark.align == "right" else 0.0)
+                lines.setdefault((page, round(mark.y, 2)), []).append((left, left + long, mark.text))
+    assert len(lines) > 100
+    for line in lines.values():
+        for (_, end, before), (start, _, after) in itertools.pairwise(sorted(line)):
+            assert end < start + 0.01, (before, after)
 
 
 def test_pdf_of_one_scan_without_scores(bare_pdf):

@@ -9,7 +9,7 @@ import numpy as np
 from myoperf.geometry.disc import disc_places
 from myoperf.report.canvas import Canvas, Font
 from myoperf.report.colours import INK, SOFT, VESSEL_COLOURS, Palette, colour_numbers, mixed
-from myoperf.report.fonts import printable, text_width_mm
+from myoperf.report.fonts import fitted
 from myoperf.segments import LEVEL_EDGES, TERRITORIES, Territories, segment_of, territory_of
 from myoperf.types import Float
 
@@ -134,8 +134,7 @@ def _draw_outlines(canvas: Canvas, place: _Place, *, thin: str, thick: str, terr
 
 def _draw_frame(canvas: Canvas, place: _Place, title: str, *, size_pt: float) -> None:
     """Name the sides and write the title above, small enough for the square's width."""
-    fits = 2.0 * _BOX * place.radius / max(text_width_mm(printable(title), size_pt + 1.5, bold=True), 1e-9)
-    font = Font((size_pt + 1.5) * min(fits, 1.0), bold=True)
+    font = fitted(title, Font(size_pt + 1.5, bold=True), 2.0 * _BOX * place.radius)
     canvas.text(place.x, place.y - _BOX * place.radius - 0.6, title, font, align="middle")
     for right, down, name, turn in _SIDES:
         x, y = place.x + 1.12 * right * place.radius, place.y + 1.12 * down * place.radius

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from myoperf.errors import InputError
-from myoperf.report.canvas import MM_PER_PT
+from myoperf.report.canvas import MM_PER_PT, Font
 
 if TYPE_CHECKING:
     from reportlab.pdfbase.ttfonts import TTFont
@@ -48,6 +49,12 @@ def pdf_font(*, bold: bool) -> TTFont:
 def text_width_mm(text: str, size_pt: float, *, bold: bool = False) -> float:
     """Return the width of a text without line breaks."""
     return float(pdf_font(bold=bold).stringWidth(text, size_pt)) * MM_PER_PT
+
+
+def fitted(text: str, font: Font, width_mm: float) -> Font:
+    """Return a font, smaller where a text would be wider than `width_mm` in it."""
+    width = text_width_mm(printable(text), font.size_pt, bold=font.bold)
+    return font if width <= width_mm else replace(font, size_pt=font.size_pt * width_mm / width)
 
 
 def printable(text: str) -> str:

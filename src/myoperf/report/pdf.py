@@ -8,7 +8,7 @@ from myoperf.report.canvas import MM_PER_PT, Align, Canvas, Font
 from myoperf.report.colours import FAINT, INK, SOFT
 from myoperf.report.drawings import Drawings, Plate, draw_report
 from myoperf.report.figures import bull_eyes_drawing
-from myoperf.report.fonts import text_width_mm, wrap
+from myoperf.report.fonts import fitted, text_width_mm, wrap
 from myoperf.report.paper import write_pages
 from myoperf.report.slices import slices_drawing, slices_shape
 from myoperf.report.tables import Table, without_empty_columns
@@ -55,7 +55,8 @@ class _Sheet(Canvas):
             for j, (cell, width) in enumerate(zip(row, widths, strict=True)):
                 right += width
                 place: tuple[float, Align] = (right - width, "left") if j == 0 else (right - 1.0, "right")
-                self.text(place[0], at, cell, Font(size, bold=i == 0, colour=SOFT if i == 0 else INK), align=place[1])
+                font = fitted(cell, Font(size, bold=i == 0, colour=SOFT if i == 0 else INK), width - 1.5)
+                self.text(place[0], at, cell, font, align=place[1])
             rule = (INK, 0.25) if i == 0 else (FAINT, 0.15)
             self.rule(x, y + (i + 1) * step, sum(widths), *rule)
         return y + (len(table.rows) + 1) * step
@@ -148,7 +149,7 @@ def _finding(sheet: _Sheet, scope: str, finding: Finding, x: float, y: float, wi
     height = 1.4 + 3.0 * max(len(lines), 1)
     sheet.box(x, y, width, height, tint)
     sheet.box(x, y, 1.2, height, edge)
-    sheet.text(x + 2.4, y + 3.1, head, Font(6.5, bold=True))
+    sheet.text(x + 2.4, y + 3.1, head, fitted(head, Font(6.5, bold=True), 26.6))
     for i, line in enumerate(lines):
         sheet.text(x + 30, y + 3.1 + 3.0 * i, line, Font(6.5))
     return y + height + 0.7
