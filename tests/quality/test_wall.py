@@ -1,5 +1,7 @@
 """Small ventricles and walls that the model does not fit are named."""
 
+from dataclasses import replace
+
 import pytest
 
 from myoperf.quality import check_wall
@@ -18,3 +20,12 @@ def test_each_is_named_where_it_applies(edv_ml, residual_mm, codes):
 
 def test_a_function_without_a_wall_can_still_be_small():
     assert [f.code for f in check_wall(FunctionResult(40.0, 16.0, 60.0))] == ["ventricle-small"]
+
+
+@pytest.mark.parametrize(("thickness_mm", "named"), [(3.0, "3 mm"), (20.0, "20 mm")])
+def test_a_thickness_at_the_end_of_what_the_model_allows_was_not_measured(thickness_mm, named):
+    wall = replace(make_wall(fit_residual_mm=0.1), wall_ed_mm=thickness_mm)
+    (finding,) = check_wall(FunctionResult(120.0, 50.0, 58.3, wall=wall))
+    assert finding.code == "wall-fit-poor"
+    assert named in finding.message
+    assert check_wall(FunctionResult(120.0, 50.0, 58.3, wall=replace(wall, wall_ed_mm=3.2))) == ()
