@@ -81,6 +81,7 @@ def _rank(score: float, share: float) -> float:
 
 def draw_ventricle(rng: np.random.Generator, clinical: Clinical, coronary: Coronary, normal: bool) -> Ventricle:
     """Draw the shape: normal, small, hypertrophied, dilated or aneurysmal."""
+    (own,) = rng.spawn(1)  # for what was added later: the draws that follow, such as the patient's place, stay the same
     male = clinical.sex == "M"
     size = np.clip((clinical.height_m * np.sqrt(clinical.weight_kg) / _BODY[clinical.sex]) ** 0.35, 0.9, 1.12)
     radius = rng.normal(32.1 if male else 30.3, 1.6) * size
@@ -110,7 +111,7 @@ def draw_ventricle(rng: np.random.Generator, clinical: Clinical, coronary: Coron
         valve_tilt=float(np.clip(rng.normal(0.22, 0.07), 0.05, 0.42)),
         wall_mm=_wall_of_segments(rng, float(np.clip(wall, 3.6, 14.0)), septum, coronary),
         papillary_mm=float(rng.uniform(1.5, 4.5)),
-        taper=float(np.clip(rng.normal(0.08, 0.04), 0.0, 0.2)),
+        taper=float(np.clip(own.normal(0.08, 0.04), 0.0, 0.2)),
         bulge_mm=bulge,
         bulge_fraction=anterior[0].fraction if bulge else 0.1,
         bulge_angle_deg=anterior[0].angle_deg if bulge else 0.0,
@@ -156,9 +157,10 @@ def draw_function(
     pattern = rng.normal(0.0, 0.5, size=5)
     if dyssynchronous:
         pattern[1] -= 2.0  # the septum first, the lateral wall late: left bundle branch block
+    (own,) = rng.spawn(1)  # as in `draw_ventricle`
     # Small variation of the sinus rhythm; one patient in sixteen has an irregular one.
-    irregular = not normal and rng.random() < 0.06
-    spread = rng.uniform(0.08, 0.22) if irregular else _SINUS_SPREAD * np.exp(rng.normal(0.0, 0.4))
+    irregular = not normal and own.random() < 0.06
+    spread = own.uniform(0.08, 0.22) if irregular else _SINUS_SPREAD * np.exp(own.normal(0.0, 0.4))
     narrowed = sum(lesion.effective_percent > 70.0 for lesion in coronary.lesions)
     return Function(
         ejection=float(np.clip(ejection, 0.18, 0.80)),
@@ -173,7 +175,7 @@ def draw_function(
         stress_stunning=float(0.0 if normal else rng.uniform(0.0, 0.35)),
         heart_rate_bpm=float(np.clip(rng.normal(69.0, 10.0), 45.0, 110.0)),
         beat_spread=float(np.clip(spread, 0.008, 0.25)),
-        wall_loss=float(np.clip(rng.normal(0.05, 0.02), 0.0, 0.10)),
+        wall_loss=float(np.clip(own.normal(0.05, 0.02), 0.0, 0.10)),
     )
 
 

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from myoperf.cli.study import study
 from myoperf.cli.train import train
 from myoperf.errors import InputError, MissingWeightsError
+from myoperf.phantom.records import SIMULATOR_VERSION
 from myoperf.research.slice_transformer.mit import MiTConfig, build_mit
 from myoperf.research.slice_transformer.mit_weights import MiTWeights, read_checkpoint, write_checkpoint
 from myoperf.research.slice_transformer.multi_branch import MultiBranchConfig, build_multi_branch, load_branches
@@ -137,7 +138,7 @@ def test_recipe_slices_writes_weights_card_and_the_comparison(tmp_path, few_imag
     network = build_multi_branch(MultiBranchConfig(encoder=RECIPES["smoke"].encoder))
     network.load_state_dict(load_file(out / "model.safetensors"))
     card = json.loads((out / "card.json").read_text())
-    assert card["training_data"] == "simulated patients only"
+    assert card["training_data"] == f"simulated patients only (simulator version {SIMULATOR_VERSION})"
     assert {row["model"] for row in card["held_out"]} == {"slices", "polar classifier", "mean of both"}
     assert {row["model"] for row in card["versus_polar"]} == {"slices", "mean of both"}
     kept = {path.name: path.read_bytes() for path in out.glob("*.csv")}

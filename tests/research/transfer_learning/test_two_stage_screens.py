@@ -106,8 +106,11 @@ def test_the_disc_is_the_patients_and_not_the_other_of_the_page(painted, tmp_pat
     images, _ = simulate_discs(EACH, EACH, SIZE, 5)
     (tmp_path / "jobs").mkdir()
     data = discs_from_screens(find_screens(painted), side=SIZE, seed=0, out=tmp_path)
-    away = np.abs(data.discs[:, None] - images[None]).mean(axis=(2, 3))
-    assert [f"name-{i:02d}" for i in away.argmin(axis=1)] == data.patients.tolist()
+    # Correlation, since two patients without disease may differ less than the brightness that a colour scale returns.
+    found, true = (values.reshape(len(values), -1) for values in (data.discs, images))
+    alike = np.corrcoef(found, true)[: len(found), len(found) :]
+    assert [f"name-{i:02d}" for i in alike.argmax(axis=1)] == data.patients.tolist()
+    assert alike.max(axis=1).min() > 0.998
 
 
 def test_pictures_of_a_patient_are_judged_together():
