@@ -49,5 +49,5 @@ def test_a_hole_in_the_wall_is_closed_and_said(uniform):
 def test_labels_away_from_the_axis_are_refused(uniform):
     shifted = uniform.labels.lps_from_index.copy()
     shifted[:3, 3] += 200.0
-    with pytest.raises(AnalysisError, match="same scan"):
+    with pytest.raises(AnalysisError, match="another scan than the labels"):
         fit_surface(Volume(uniform.labels.array, shifted), uniform.frame)
