@@ -101,6 +101,25 @@ def analyze(
     results = tuple(each("quantify", "measurement", measure, unrolled).values())
     if not results:
         raise next(iter(failures.values()))
+    return conclude(study, results, models, options, clock=clock, findings=_failed(failures))
+
+
+def conclude(
+    study: Study,
+    results: tuple[ScanResult, ...],
+    models: Models,
+    options: Options,
+    *,
+    clock: StageClock,
+    findings: tuple[Finding, ...] = (),
+) -> Report:
+    """Score and diagnose a study whose scans are measured, and make its report.
+
+    Parameters
+    ----------
+    findings
+        Of the study, from the stages before.
+    """
     with clock.stage("quantify", "perfusion scores"):
         usable = _with_possible_pose(results)
         limits = match_limits(study, usable, models.limits)
@@ -118,7 +137,7 @@ def analyze(
         results=results,
         scores=scores,
         diagnosis=diagnosis,
-        findings=(*study.findings, *models.findings, *_failed(failures), *of_scores, *_check_diagnosis(diagnosis)),
+        findings=(*study.findings, *models.findings, *findings, *of_scores, *_check_diagnosis(diagnosis)),
         provenance=Provenance(
             myoperf=__version__,
             weights=models.weights,

@@ -191,7 +191,9 @@ def unroll(oriented: OrientedScan, options: Options) -> UnrolledScan:
     return UnrolledScan(**vars(oriented), maps=maps)
 
 
-def measure_scan(scan: UnrolledScan, options: Options, *, repetition: Repetition | None = None) -> ScanResult:
+def measure_scan(
+    scan: UnrolledScan, options: Options, *, repetition: Repetition | None = None, gates: bool = True
+) -> ScanResult:
     """Measure an unrolled scan: segments, volumes, function when it is gated, blood flow when it is dynamic.
 
     Parameters
@@ -199,6 +201,8 @@ def measure_scan(scan: UnrolledScan, options: Options, *, repetition: Repetition
     repetition
         For intervals. Only what the original has is measured again, with fewer rounds of the gated wall fit, and the
         time-activity curves are resampled.
+    gates
+        Whether function is measured where the scan is gated; it takes most of the time.
 
     Returns
     -------
@@ -210,7 +214,7 @@ def measure_scan(scan: UnrolledScan, options: Options, *, repetition: Repetition
     function, flow = None, None
     findings = (*scan.corrected.findings, *scan.fit.findings, *scan.label_findings)
     refused = pose_refused(scan.fit.findings)
-    if gated is not None and not refused and (original is None or original.function is not None):
+    if gates and gated is not None and not refused and (original is None or original.function is not None):
         function, more = _measure_function(scan, gated, repetition)
         findings += more
     if not refused and (original is None or original.flow is not None):
