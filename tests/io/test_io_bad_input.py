@@ -19,6 +19,7 @@ from support.dicom import (
     PATIENT_NAME,
     base,
     counts_of,
+    item,
     pet_slices,
     raw_nm,
     recon_nm,
@@ -248,3 +249,86 @@ def test_corrupted_bytes_never_give_another_error(save, tmp_path, capfd):
             refused += 1
     assert 0 < refused < 150
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("start", "what"),
+    [
+        (b"", "an empty file"),
+        (b"DICM" + bytes(200), r"without its first 128 bytes"),
+        (b"NRRD0004", "an NRRD volume"),
+        (b"ObjectType = Image", "a MetaImage volume"),
+        (b"MATRIX72v", "an ECAT volume"),
+        (b"\x89HDF\r\n", "an HDF5 file"),
+        (b"\xfd7zXZ", "compressed by xz"),
+        (bytes(257) + b"ustar", "a tar archive"),
+        (b"\xef\xbb\xbf!INTERFILE :=", "an Interfile header"),
+        (b"%PDF-1.4", "a PDF document"),
+        (b"<html>", "an XML or HTML document"),
+    ],
+)
+def test_other_formats_are_named(tmp_path, start, what):
+    (tmp_path / "export").write_bytes(start)
+    with pytest.raises(InputError, match=what):
+        read_studies([tmp_path / "export"])
+
+
+def test_the_retired_class_of_nm_is_named(save):
+    dataset = recon_nm(counts_of(1, 7, 8, 9))
+    dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.5"
+    with pytest.raises(UnsupportedInputError, match="retired class"):
+        read_studies([save(dataset)])
+
+
+def test_floating_point_pixels_are_read(save):
+    values = counts_of(1, 7, 8, 9)
+    dataset = recon_nm(values)
+    expected = read_studies([save(dataset, "whole.dcm")]).studies[0].scans[0].image.array
+    dataset.FloatPixelData, dataset.BitsAllocated = dataset.pixel_array.astype("<f4").tobytes(), 32
+    for keyword in ("PixelData", "BitsStored", "HighBit", "PixelRepresentation"):
+        delattr(dataset, keyword)
+    np.testing.assert_allclose(read_studies([save(dataset, "float.dcm")]).studies[0].scans[0].image.array, expected)
+
+
+@pytest.mark.parametrize(("direction", "what"), [("", "is missing"), ("CLOCKWISE", "is neither CW nor CC")])
+def test_a_direction_that_cannot_be_understood_is_not_called_missing(save, direction, what):
+    dataset = raw_nm(counts_of(1, 1, 10, 7, 8), step=18.0)
+    dataset.RotationInformationSequence[0].RotationDirection = direction
+    with pytest.raises(InputError, match=f"Rotation Direction {what}"):
+        read_studies([save(dataset)])
+
+
+def test_a_radius_that_cannot_be_understood_is_not_called_missing(save):
+    dataset = raw_nm(counts_of(1, 1, 10, 7, 8), step=18.0)
+    rotation = dataset.RotationInformationSequence[0]
+    rotation.RadialPosition = "200.50"
+    path = save(dataset)
+    path.write_bytes(path.read_bytes().replace(b"200.50", b"200,50"))
+    (finding,) = [f for f in read_studies([path]).studies[0].scans[0].findings if f.code == "no-radius"]
+    assert "not a number" in finding.message
+
+
+def test_a_slice_that_comes_twice_is_not_called_missing(save, tmp_path):
+    slices = pet_slices(counts_of(1, 5, 8, 9))
+    for number, dataset in enumerate([*slices, slices[2]]):
+        dataset.SOPInstanceUID = f"1.2.3.{number}"
+        save(dataset, f"{number}.dcm")
+    with pytest.raises(InputError, match="at 1 of them slices are there more than once"):
+        read_studies([tmp_path])
+
+
+@pytest.mark.parametrize(("half_life_s", "modality"), [("21624.12", "NM"), ("263000", "NM"), ("6586.2", "PT")])
+def test_the_half_life_names_the_radionuclide(save, tmp_path, half_life_s, modality):
+    for number, dataset in enumerate(pet_slices(counts_of(1, 9, 8, 9))):
+        dataset.RadiopharmaceuticalInformationSequence = [
+            item(Radiopharmaceutical="Solution", RadionuclideHalfLife=half_life_s)
+        ]
+        save(dataset, f"{number}.dcm")
+    assert read_studies([tmp_path]).studies[0].scans[0].modality == modality
+
+
+@pytest.mark.parametrize(("method", "corrected"), [("Off", False), ("keine", False), ("NONE", False), ("CT", True)])
+def test_the_method_of_correction_may_be_none(save, method, corrected):
+    dataset = recon_nm(counts_of(1, 7, 8, 9))
+    dataset.AttenuationCorrectionMethod = method
+    assert read_studies([save(dataset)]).studies[0].scans[0].attenuation_corrected is corrected

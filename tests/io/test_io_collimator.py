@@ -39,6 +39,33 @@ def test_a_name_that_leaves_no_doubt_is_enough(save, grid):
         read(save(raw("UNKN", grid)))
 
 
+@pytest.mark.parametrize("grid", ["IQ-SPECT", "Multi-Pinhole", "Cardiofocal", "converging"])
+def test_a_focusing_collimator_by_its_name(save, grid):
+    with pytest.raises(UnsupportedInputError, match="other than parallel-hole"):
+        read(save(raw("PARA", grid)))
+
+
+@pytest.mark.parametrize("keyword", ["GantryDetectorTilt", "GantryDetectorSlew"])
+def test_views_of_a_tilted_detector_are_refused(save, keyword):
+    dataset = raw()
+    setattr(dataset.DetectorInformationSequence[0], keyword, "0.5")
+    read(save(dataset))
+    setattr(dataset.DetectorInformationSequence[0], keyword, "-10")
+    with pytest.raises(UnsupportedInputError, match=r"is -10 degrees"):
+        read(save(dataset))
+
+
+def test_a_focal_distance_is_no_parallel_collimator(save):
+    dataset = raw("")
+    dataset.DetectorInformationSequence[0].FocalDistance = "0"
+    assert "collimator-assumed" in codes(read(save(dataset)))
+    dataset.DetectorInformationSequence[0].FocalDistance = "650"
+    with pytest.raises(UnsupportedInputError, match="Focal Distance is not 0"):
+        read(save(dataset))
+    dataset.DetectorInformationSequence[0].CollimatorType = "PARA"
+    assert "collimator-conflict" in codes(read(save(dataset)))
+
+
 def test_one_head_of_two_is_enough(save):
     dataset = raw(heads=2)
     dataset.DetectorInformationSequence[1].CollimatorType = "FANB"

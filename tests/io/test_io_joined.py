@@ -56,6 +56,27 @@ def test_single_frame_slices_are_stacked_by_position(save, tmp_path, gates):
     assert_allclose(scan.image.spacing_mm, [6.0, 6.5, 6.0])
 
 
+@pytest.mark.parametrize(
+    ("name", "gates", "framing"),
+    [("Stress {}/8", 5, "gated"), ("G{}", 4, "gated"), ("Stress {}", 3, "static"), ("Stress 1 day", 5, "static")],
+)
+def test_gates_that_only_a_count_in_their_names_tells_apart(save, tmp_path, name, gates, framing):
+    values = counts_of(gates, 7, 8, 9)
+    for gate in reversed(range(gates)):
+        dataset = recon_nm(values[gate : gate + 1])
+        dataset.SOPInstanceUID, dataset.SeriesInstanceUID = generate_uid(), generate_uid()
+        dataset.ImageType = ["DERIVED", "PRIMARY", "RECON GATED TOMO", "EMISSION"]
+        dataset.TimeSlotVector, dataset.SeriesDescription = [1] * 7, name.format(gate + 1)
+        dataset.AcquisitionContextSequence = []
+        dataset.ImageID = "STRESS"
+        save(dataset, f"{9 - gate}.dcm")
+    scans = read_studies([tmp_path]).studies[0].scans
+    assert {scan.framing for scan in scans} == {framing}
+    assert len(scans) == (1 if framing == "gated" else gates)
+    if framing == "gated":
+        assert_array_equal(scans[0].image.array.sum(axis=(1, 2, 3)), values.sum(axis=(1, 2, 3)))
+
+
 def test_single_frame_slices_keep_their_own_scale(save, tmp_path):
     values = counts_of(1, 7, 8, 9)
     for number, dataset in enumerate(single_slices(values)):

@@ -18,6 +18,28 @@ LONG = [
     *("H Long Ax", "V Long Ax", "HLA", "VLA", "Horizontal Long Axis", "Vertical Long Axis", "HORIZ LONG", "VERT LONG"),
     *("Stress_HLA", "LongAxis", "VLAX", "Grand axe", "HL Axis"),
 ]
+SHORT += [
+    "Kısa Aks",
+    "krátká osa",
+    "oś krótka",
+    "короткая ось",
+    "短軸",
+    "短轴",
+    "kort axel",
+    "Kurzachsenschnitte",
+    "Lyhyt akseli",
+]
+LONG += [
+    "Uzun Aks",
+    "dlouhá osa",
+    "oś długa",
+    "длинная ось",
+    "水平長軸",
+    "垂直长轴",
+    "lång axel",
+    "Horizontal LA",
+    "Langachse",
+]
 NEITHER = ["Stress", "SGATE", "Rest SPECT AC", "Salah", "long acquisition", "Short protocol", "ReconStress gate", "LAT"]
 
 

@@ -12,6 +12,7 @@ from pydicom.sequence import Sequence
 from myoperf.dicom import code_item
 from myoperf.io import read_studies
 from myoperf.io.assemble.choice import Candidate, choose
+from myoperf.io.kinds import position_of
 from support.dicom import PATIENT_ID, STUDY_UID, counts_of, item, pet_slices, raw_nm, recon_nm
 
 
@@ -91,6 +92,29 @@ def test_scans_of_unknown_state_are_all_kept(save, tmp_path):
         save(dataset, name)
     (study,) = read_studies([tmp_path]).studies
     assert [scan.state for scan in study.scans] == [None, None]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Stress Bauchlage",
+        "procubitus",
+        "STRESS PRONO",
+        "decúbito ventral",
+        "yüzüstü",
+        "na brzuchu",
+        "腹臥位 負荷",
+        "на животе",
+    ],
+)
+def test_prone_in_other_languages(name):
+    assert position_of(item(SeriesDescription=name)) == "prone"
+    assert position_of(item(SeriesDescription=name, PatientPosition="HFS")) == "prone"
+
+
+@pytest.mark.parametrize("name", ["Rückenlage", "decubito supino", "décubitus dorsal", "仰臥位", "STRESS SUP"])
+def test_supine_in_other_languages(name):
+    assert position_of(item(SeriesDescription=name)) == "supine"
 
 
 def test_prone_is_said_and_comes_after_supine(save, tmp_path):

@@ -14,6 +14,11 @@ Attenuation Corrected|stress att corr|PET AC|MAC 3D|Rest CTAC|AC SC
     .replace("\n", "|")
     .split("|")
 )
+CORRECTED += [
+    *("Belastung mit Schwächungskorrektur", "schwächungskorrigiert", "corrigé de l'atténuation", "attenuatiecorrectie"),
+    *("Corrección de atenuación", "com correção de atenuação", "corretto per attenuazione", "korekcja atenuacji"),
+    *("atenüasyon düzeltmeli", "с коррекцией аттенуации", "衰减校正", "減弱補正 負荷", "AC No. 2", "avec CA"),
+]
 UNCORRECTED = (
     """
 NoAC|NO AC|Non-AC|NonAC|NAC|IRNC|IRNCRR|uncorrected|Uncorr|STRESS_IRNC|NC|stress nac|without AC|w/o AC|AC off|ohne AC
@@ -22,6 +27,11 @@ not attenuation corrected|Non attenuation-corrected|stressNAC|NONAC|NACSC|no att
     .replace("\n", "|")
     .split("|")
 )
+UNCORRECTED += [
+    *("ohne Schwächungskorrektur", "sans correction d'atténuation", "sin corrección de atenuación", "sans CA"),
+    *("无衰减校正", "減弱補正なし", "без коррекции аттенуации", "bez korekcji atenuacji", "unkorrigiert"),
+    *("AC=No", "AC not applied", "N-AC", "AC-", "NO_CT_AC", "STRESS | AC off"),
+]
 SILENT = [
     "Stress",
     "SGATE",
@@ -44,6 +54,10 @@ stress_umap|StressUMap|CT AC Map|CTAC_MAP|TRANSMISSION|UMAP_AC|Transmission map|
     .replace("\n", "|")
     .split("|")
 )
+MAPS += [
+    *("Schwächungskarte", "carte d'atténuation", "mapa de atenuación", "mappa di attenuazione", "карта аттенуации"),
+    *("衰减图", "減弱マップ", "μマップ", "CTmap140", "TCT", "attenuation coefficients"),
+]
 EMISSION = (
     """
 CTAC|Cardiac map|Stress|polar map|Perfusion map|Stress AC|Myocardial Map|Rest bullseye map|Heart map|STRESS_IRAC

@@ -20,13 +20,34 @@ LARGEST_RATIO, _SMALL_MEMBER = 200, 2**26
 """Refused: a member of more than 64 MiB that is packed to less than a two-hundredth, as no image is."""
 
 _ZIP = b"PK\x03\x04"
+_AS_NIFTI = "convert it to NIfTI with its affine, or export the study as DICOM"
 _FORMATS = (
-    (b"PK", "a zip archive that is damaged or in a form that cannot be read; unpack it and give the folder"),
+    (
+        b"PK",
+        "a zip archive that is damaged, inside another or in a form that cannot be read; unpack it, give the folder",
+    ),
     (b"\x1f\x8b", "a file compressed by gzip; unpack it first (gunzip)"),
     (b"\x28\xb5\x2f\xfd", "a file compressed by zstd; unpack it first (zstd -d)"),
     (b"7z\xbc\xaf", "a 7-Zip archive; unpack it and give the folder"),
     (b"Rar!", "a RAR archive; unpack it and give the folder"),
     (b"BZh", "a file compressed by bzip2; unpack it first (bunzip2)"),
+    (b"\xfd7zXZ", "a file compressed by xz; unpack it first (unxz)"),
+    (b"DICM", "a DICOM file without its first 128 bytes (the preamble); export or copy it again"),
+    (b"NRRD", f"an NRRD volume; {_AS_NIFTI}"),
+    (b"ObjectType", f"a MetaImage volume; {_AS_NIFTI}"),
+    (b"NDims", f"a MetaImage volume; {_AS_NIFTI}"),
+    (b"MATRIX7", f"an ECAT volume; {_AS_NIFTI}"),
+    (b"\x89HDF", f"an HDF5 file; {_AS_NIFTI}"),
+    (b"CDF", f"a MINC or netCDF file; {_AS_NIFTI}"),
+    (b"\x93NUMPY", f"a NumPy array, which has no geometry; {_AS_NIFTI}"),
+    (b"MATLAB", f"a MATLAB file, which has no geometry; {_AS_NIFTI}"),
+    (b"\x5c\x01\x00\x00", f"an Analyze 7.5 or NIfTI header under another name; {_AS_NIFTI}"),
+    (b"%PDF", "a PDF document"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"GIF8", "a GIF picture"),
+    (b"BM", "a bitmap picture"),
+    (b"<", "an XML or HTML document"),
 )
 
 
@@ -86,7 +107,12 @@ def archive_members(path: Path) -> tuple[Path, ...]:
 
 
 def what_else(start: bytes) -> str | None:
-    """Return in words what a file is that is neither DICOM nor NIfTI, by its first bytes; None where unknown."""
+    """Return in words what a file is that is neither DICOM nor NIfTI, by its first 262 bytes; None where unknown."""
+    if not start:
+        return "an empty file; copy or export it again"
+    if start[257:262] == b"ustar":
+        return "a tar archive; unpack it and give the folder"
+    start = start.removeprefix(b"\xef\xbb\xbf")  # the mark of UTF-8 that editors put first
     for signature, words in _FORMATS:
         if start.startswith(signature):
             return words

@@ -34,6 +34,7 @@ from myoperf.text import printable
 from myoperf.types import Finding, Scan, Study
 
 _LARGEST_DEFLATED = 2**30
+_PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
 def read_header(path: Path) -> Dataset:
@@ -45,7 +46,7 @@ def read_header(path: Path) -> Dataset:
         When the file cannot be opened, is not a regular file or is not DICOM.
     """
     with open_file(path) as stream:
-        start = stream.read(132)
+        start = stream.read(262)
         stream.seek(0)
         dataset = Dataset()
         if _begins_like_dicom(start):
@@ -98,7 +99,7 @@ def read_frames(path: Path) -> NDArray[Any]:
             raise
         except Exception as error:
             raise InputError(_why_undecodable(Dataset(), path.name, error)) from None
-    if "PixelData" not in dataset:
+    if not any(keyword in dataset for keyword in _PIXEL_KEYWORDS):
         raise InputError(f"{path.name}: no pixel data; the file is truncated or contains no image.")
     frames, rows, columns = (
         int(stated_number(dataset, key, path.name) or 1) for key in ("NumberOfFrames", "Rows", "Columns")
@@ -130,7 +131,7 @@ def _complete_meta(dataset: Dataset, name: str) -> None:
     meta = getattr(dataset, "file_meta", None)
     if meta is not None and meta.get("TransferSyntaxUID"):
         return
-    if dataset["PixelData"].is_undefined_length:
+    if "PixelData" in dataset and dataset["PixelData"].is_undefined_length:
         raise InputError(f"{name}: compressed pixels and no transfer syntax; export it with its meta information.")
     implicit, little = dataset.original_encoding
     dataset.file_meta = meta or FileMetaDataset()
@@ -237,7 +238,7 @@ def stated_numbers(dataset: Dataset, keyword: str, name: str) -> tuple[float, ..
         missing, and must not be replaced by a default.
     """
     values = numbers(dataset, keyword)
-    if not values and _has_value(dataset, keyword):
+    if not values and has_value(dataset, keyword):
         label = dictionary_description(keyword)
         raise InputError(
             f"{name}: {label} has a value that is not a number as DICOM writes it (a decimal comma, for example); "
@@ -251,7 +252,7 @@ def stated_number(dataset: Dataset, keyword: str, name: str) -> float | None:
     return next(iter(stated_numbers(dataset, keyword, name)), None)
 
 
-def _has_value(dataset: Dataset, keyword: str) -> bool:
+def has_value(dataset: Dataset, keyword: str) -> bool:
     """Whether an attribute is present with a value, readable or not."""
     tag = tag_for_keyword(keyword)
     value = None if tag is None or tag not in dataset else dataset.get_item(tag).value

@@ -18,6 +18,18 @@ Kind = Literal["nm-raw", "nm-volume", "pt", "ct", "map"]
 
 _ENHANCED_PET = (uid.EnhancedPETImageStorage, uid.LegacyConvertedEnhancedPETImageStorage)
 _EXPECTED = "MyoPerf reads NM tomography, PET slices and NIfTI volumes."
+_RETIRED_NM = "1.2.840.10008.5.1.4.1.1.5"
+_PRONE = re.compile(
+    r"\b(?:pron[eoa]?|prn|bauch(?:lage)?|procubitus|decubit\w+ ventral|boca abajo|buik ?lig\w*|buk ?(?:leie|lage|leje)"
+    r"|mag\w* ?lage|yuzustu|yuzukoyun|na (?:brzuchu|brise|bruchu|trbuhu)|hason|vatsa\w*|на животе)\b"
+    r"|腹臥|腹卧|俯臥|俯卧|伏臥|うつ伏せ"
+)
+_SUPINE = re.compile(
+    r"\b(?:sup(?:in[eoa])?|ruckenlage|decubit\w+ dorsal|boca arriba|rug ?lig\w*|rygg? ?(?:leie|lage|leje)|sirtustu"
+    r"|na (?:plecach|zadech|chrbte|ledima)|на спине)\b|仰臥|仰卧|あお向け"
+)
+_NO_CORRECTION = {"no", "non", "none", "not", "off", "nil", "nac", "keine", "ohne", "aucune", "sans", "ninguna", "sin"}
+_NO_CORRECTION |= {"nessuna", "senza", "nenhuma", "sem", "geen"}
 _OTHER_NM = {
     "STATIC": "a planar image",
     "WHOLE BODY": "a whole-body (bone) scan",
@@ -51,6 +63,11 @@ def kind_of(dataset: Dataset, name: str) -> Kind:
             raise UnsupportedInputError(f"{name}: the localiser of a CT, not a perfusion image.")
         return "ct"
     if sop_class not in (uid.NuclearMedicineImageStorage, uid.PositronEmissionTomographyImageStorage):
+        if sop_class == _RETIRED_NM:
+            raise UnsupportedInputError(
+                f"{name}: an NM image of the retired class of 1993, which has no geometry; export it as the NM class "
+                "in use (1.2.840.10008.5.1.4.1.1.20)."
+            )
         is_capture = sop_class.startswith(uid.SecondaryCaptureImageStorage)
         what = "a screen capture (2D picture)" if is_capture else f"modality {_safe(modality)}"
         raise UnsupportedInputError(f"{name}: {what}, not a perfusion image. {_EXPECTED}")
@@ -137,10 +154,10 @@ def position_of(dataset: Dataset) -> Position | None:
         for item in items(dataset, "PatientOrientationCodeSequence")
         for modifier in items(item, "PatientOrientationModifierCodeSequence")
     }
-    words, coded = set(image_words(dataset)), text_of(dataset, "PatientPosition")
-    if codes & {"F-10310", "1240000"} or coded.endswith("P") or words & {"pron", "prone"}:
+    words, coded = " ".join(image_words(dataset)), text_of(dataset, "PatientPosition")
+    if codes & {"F-10310", "1240000"} or coded.endswith("P") or _PRONE.search(words):
         return "prone"
-    return "supine" if codes & {"F-10340", "40199007"} or coded.endswith("S") or words & {"sup", "supine"} else None
+    return "supine" if codes & {"F-10340", "40199007"} or coded.endswith("S") or _SUPINE.search(words) else None
 
 
 def is_attenuation_corrected(dataset: Dataset) -> bool:
@@ -167,5 +184,5 @@ def _stated_correction(dataset: Dataset) -> bool | None:
     answer = text_of(dataset, "AttenuationCorrected")
     if answer in ("YES", "NO"):
         return answer == "YES"
-    method = text_of(dataset, "AttenuationCorrectionMethod").lower()
-    return not method.startswith("no") if method else None
+    method = words_of(text_of(dataset, "AttenuationCorrectionMethod"))
+    return not _NO_CORRECTION & set(method[:1]) if method else None

@@ -24,13 +24,13 @@ _LATIN: Mapping[str, _Words] = {
         "rest rst resting rgate rgated rgat baseline redistribution redist redistrib reinjection reinj",
     ),
     "drugs, in any language": _Words(
-        "adenosine adenosin adeno adenosina adenozin adenozyna adenoscan regadenoson regad rega rapiscan lexiscan "
-        "dipyridamole dipyridamol dipiridamol dipy dipyr persantine persantin persant dobutamine dobutamin "
-        "dobutamina dobutamini dobu",
+        "adenosine adenosin adeno adenosina adenozin adenozyna adenoscan regadenoson regad rega rapiscan lexiscan lexi "
+        "dipyridamole dipyridamol dipiridamol dipiridamolo dipy dipyr persantine persantin persant dobutamine "
+        "dobutamin dobutamina dobutamini dobu",
         "",
     ),
     "German": _Words(
-        "belast* ergometrie* fahrradergometrie pharmakologisch*",
+        "belast* anstrengung* ergometrie* fahrradergometrie pharmakologisch*",
         "ruhe ruheaufnahme* ruhebild* ruheuntersuchung* ruheszinti* ruhespect ruhestudie",
     ),
     "French": _Words("effort exercice pharmacologique", "repos basale redistribution reinjection"),
@@ -45,7 +45,7 @@ _LATIN: Mapping[str, _Words] = {
     "Danish and Norwegian": _Words("belastning* arbejdsbelastning anstrengelse* arbeidsbelastning", "hvile hvilebild*"),
     "Finnish": _Words("rasitus* rasituksessa kuormitus*", "lepo levossa lepokuvaus lepotutkimus"),
     "Hungarian": _Words("terheles*", "nyugalmi nyugalom nyugalomban"),
-    "Romanian": _Words("efort", "repaus"),
+    "Romanian": _Words("efort", "repaus odihna"),
     "Croatian, Serbian, Slovene": _Words("opterecenj* obremenit*", "mirovanj*"),
 }
 _OTHER_SCRIPTS: Mapping[str, _Words] = {

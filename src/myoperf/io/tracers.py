@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pydicom.dataset import Dataset
 
-from myoperf.io.header import items, text_of
+from myoperf.io.header import items, number, text_of
 from myoperf.io.quirks import nuclide_from_window_name
 
 _ANNIHILATION_KEV = 511.0
@@ -25,12 +25,15 @@ class Nuclide(NamedTuple):
         Code Meaning in the same tables.
     names
         Regular expression of the names in use.
+    half_life_s
+        Decay data of the Laboratoire National Henri Becquerel (DDEP).
     """
 
     photopeak_kev: float
     codes: tuple[str, ...]
     meaning: str
     names: str
+    half_life_s: float
 
 
 class Agent(NamedTuple):
@@ -42,13 +45,17 @@ class Agent(NamedTuple):
 
 
 NUCLIDES: Mapping[str, Nuclide] = {
-    "Tc-99m": Nuclide(140.5, ("72454006", "C-163A8"), "^99m^Technetium", r"(?<!\d)99\W*m|tc\W*99"),
-    "Tl-201": Nuclide(71.0, ("60057003", "C-138A9"), "^201^Thallium", r"201\W*(tl|thall)|tl\W*201|thall\w*\W*201"),
-    "I-123": Nuclide(159.0, ("21572004", "C-114A4"), "^123^Iodine", r"123\W*i|i\W*123|iod\w*\W*123"),
-    "N-13": Nuclide(511.0, ("21576001", "C-107A1"), "^13^Nitrogen", r"(?<!\d)13\W*n|n\W*13|nitrogen|ammonia"),
-    "Rb-82": Nuclide(511.0, ("79197006", "C-159A2"), "^82^Rubidium", r"(?<!\d)82\W*rb|rb\W*82|rubidium"),
-    "O-15": Nuclide(511.0, ("129504001", "C-B1038", "C-105A1"), "^15^Oxygen", r"(?<!\d)15\W*o|o\W*15|oxygen"),
-    "F-18": Nuclide(511.0, ("77004003", "C-111A1"), "^18^Fluorine", r"(?<!\d)18\W*f|f\W*18|fluorine|flurpiridaz|fdg"),
+    "Tc-99m": Nuclide(140.5, ("72454006", "C-163A8"), "^99m^Technetium", r"(?<!\d)99\W*m|tc\W*99", 21624.0),
+    "Tl-201": Nuclide(
+        71.0, ("60057003", "C-138A9"), "^201^Thallium", r"201\W*(tl|thall)|tl\W*201|thall\w*\W*201", 262800.0
+    ),
+    "I-123": Nuclide(159.0, ("21572004", "C-114A4"), "^123^Iodine", r"123\W*i|i\W*123|iod\w*\W*123", 47600.0),
+    "N-13": Nuclide(511.0, ("21576001", "C-107A1"), "^13^Nitrogen", r"(?<!\d)13\W*n|n\W*13|nitrogen|ammonia", 597.9),
+    "Rb-82": Nuclide(511.0, ("79197006", "C-159A2"), "^82^Rubidium", r"(?<!\d)82\W*rb|rb\W*82|rubidium", 76.3),
+    "O-15": Nuclide(511.0, ("129504001", "C-B1038", "C-105A1"), "^15^Oxygen", r"(?<!\d)15\W*o|o\W*15|oxygen", 122.3),
+    "F-18": Nuclide(
+        511.0, ("77004003", "C-111A1"), "^18^Fluorine", r"(?<!\d)18\W*f|f\W*18|fluorine|flurpiridaz|fdg", 6586.0
+    ),
 }
 
 AGENTS: Mapping[str, Agent] = {
@@ -65,7 +72,11 @@ AGENTS: Mapping[str, Agent] = {
 
 
 def nuclide_of(dataset: Dataset) -> str | None:
-    """Return the radionuclide as "Tc-99m": by its code, else by the names of radiopharmaceutical and energy window."""
+    """Return the radionuclide as "Tc-99m"; None where the file does not tell.
+
+    By its code, else by the name of the radiopharmaceutical, else by Radionuclide Half Life (0018,1075) within 2 %,
+    else by the name of the energy window.
+    """
     for item in items(dataset, "RadiopharmaceuticalInformationSequence"):
         for code in items(item, "RadionuclideCodeSequence"):
             value = text_of(code, "CodeValue")
@@ -73,11 +84,19 @@ def nuclide_of(dataset: Dataset) -> str | None:
             known = known or _first_named(NUCLIDES, text_of(code, "CodeMeaning"))
             if known:
                 return known
-        known = _first_named(NUCLIDES, _agent_text(item))
+        known = _first_named(NUCLIDES, _agent_text(item)) or _by_half_life(number(item, "RadionuclideHalfLife"))
         if known:
             return known
     windows = items(dataset, "EnergyWindowInformationSequence")
     return nuclide_from_window_name(tuple(text_of(w, "EnergyWindowName") for w in windows))
+
+
+def _by_half_life(half_life_s: float | None) -> str | None:
+    """Return the radionuclide with this half-life."""
+    if half_life_s is None:
+        return None
+    near = (name for name, nuclide in NUCLIDES.items() if abs(half_life_s / nuclide.half_life_s - 1.0) < 0.02)
+    return next(near, None)
 
 
 def is_single_photon(dataset: Dataset) -> bool:

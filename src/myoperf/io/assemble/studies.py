@@ -128,7 +128,10 @@ def _why_no_study(files: Sequence[Path], found: Sorted, *, alone: bool) -> str:
     if not files:
         return "The folder holds no files; give the folder with the files of the camera or the workstation."
     skipped = [*found.skipped, *(s for one in found.attenuation for s in _skip_attenuation(one))]
-    reasons = Counter(item.reason.removeprefix(f"{item.file}: ") for item in skipped)
+    names = {path.name for path in files}  # the reason of a series begins with its first file
+    reasons = Counter(
+        rest if first in names else item.reason for item in skipped for first, _, rest in [item.reason.partition(": ")]
+    )
     if not reasons:
         return f"None of {len(files)} file(s) is a perfusion study."
     reason, count = reasons.most_common(1)[0]

@@ -6,6 +6,7 @@ of it. A reconstruction may come from any collimator: there the attributes are n
 
 import re
 
+from pydicom.datadict import dictionary_description
 from pydicom.dataset import Dataset
 
 from myoperf.errors import GeometryError, UnsupportedInputError
@@ -21,22 +22,27 @@ _OTHER_TYPES = {  # Collimator Type (0018,1181), PS3.3 C.8.4.11
     "DIVG": "diverging",
     "NONE": "no",
 }
-_OTHER_NAMES = re.compile(r"\bmph|pin ?hole|fan ?beam|cone ?beam|slant|smart ?zoom", re.IGNORECASE)
+_OTHER_NAMES = re.compile(
+    r"\bmph|pin ?hole|fan ?beam|cone ?beam|slant|smart ?zoom|\biq\W?spect|cardio ?fo[ck]al|converg|diverg|astigmat",
+    re.IGNORECASE,
+)
 _LARGEST_OFFSET_MM = 50.0
+_LARGEST_TILT_DEG = 1.0
 
 
 def refuse_other_collimators(dataset: Dataset, name: str) -> tuple[Finding, ...]:
-    """Refuse raw views that were not made through parallel holes; return a finding where the file does not say.
+    """Refuse raw views that were not made through parallel holes; return a finding where the file leaves it open.
 
-    Decided by Collimator Type, and by names in Collimator/grid Name that leave no doubt (GE's ``MPH_27_45`` is
-    multi-pinhole, Siemens' ``SMARTZOOM`` astigmatic).
+    Decided by Collimator Type, by names in Collimator/grid Name that leave no doubt (GE's ``MPH_27_45`` is
+    multi-pinhole, Siemens' ``SMARTZOOM`` astigmatic) and, where the type does not say parallel, by Focal Distance.
+    Views of a tilted detector are refused too.
 
     Raises
     ------
     UnsupportedInputError
-        With the kind of collimator.
+        With the kind of collimator, or the tilt.
     """
-    known = False
+    known = focused = False
     for detector in items(dataset, "DetectorInformationSequence"):
         kind = text_of(detector, "CollimatorType").upper()
         named = _OTHER_NAMES.search(text_of(detector, "CollimatorGridName").replace("_", " "))
@@ -47,10 +53,38 @@ def refuse_other_collimators(dataset: Dataset, name: str) -> tuple[Finding, ...]
                 f"{name}: raw views through {what} collimators; MyoPerf reconstructs parallel holes only. Give the "
                 "camera's own reconstruction."
             )
+        has_focus = (stated_number(detector, "FocalDistance", name) or 0.0) > 0.0
+        focused = focused or has_focus
+        if has_focus and kind != "PARA":
+            raise UnsupportedInputError(
+                f"{name}: raw views through focusing collimators (Focal Distance is not 0); MyoPerf reconstructs "
+                "parallel holes only. Give the camera's own reconstruction."
+            )
+        _refuse_tilt(detector, name)
+    if focused:
+        message = (
+            "The file states parallel holes and a focal distance; the views were taken as made through parallel holes."
+        )
+        return (Finding("collimator-conflict", "warning", message),)
     if known:
         return ()
     message = "The file does not give the type of collimator: the views were taken as made through parallel holes."
     return (Finding("collimator-assumed", "info", message),)
+
+
+def _refuse_tilt(detector: Dataset, name: str) -> None:
+    """Refuse views of a tilted or slewed detector, whose rows are not parallel to the axis of rotation.
+
+    Gantry/Detector Tilt (0018,1120) and Slew (0018,1121), PS3.3 C.8.4.11.
+    """
+    for keyword in ("GantryDetectorTilt", "GantryDetectorSlew"):
+        angle = stated_number(detector, keyword, name) or 0.0
+        if abs(angle) > _LARGEST_TILT_DEG:
+            raise UnsupportedInputError(
+                f"{name}: {dictionary_description(keyword)} is {angle:g} degrees; MyoPerf reconstructs views of "
+                f"detectors parallel to the axis (at most {_LARGEST_TILT_DEG:g} degree). Give the camera's own "
+                "reconstruction."
+            )
 
 
 def axis_offset_mm(detector: Dataset, name: str) -> float:

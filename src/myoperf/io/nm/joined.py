@@ -17,6 +17,8 @@ from myoperf.io.scale import PHILIPS_GROUP, value_scale
 from myoperf.types import Finding
 
 _GATE_NAME = re.compile(r"(?:gate|bin|slot|phase|interval|frame)[ _#-]*(\d{1,2})", re.IGNORECASE)
+_FEWEST_GATES = 4
+"""Fewer files that differ by a number may be repeated scans."""
 _GEOMETRY = ("ImagePositionPatient", "ImageOrientationPatient")
 _SCALES = ("RescaleSlope", "RescaleIntercept", "RealWorldValueMappingSequence")
 
@@ -43,13 +45,27 @@ class JoinedImage:
 def gate_numbers(headers: Sequence[Dataset]) -> tuple[float, ...] | None:
     """Return the order of files that hold a gate each; None where nothing tells the gates apart.
 
-    By Time Slot Vector, else Trigger Time, else a number behind "gate", "bin" or kin in Image ID or the description.
+    By Time Slot Vector, else Trigger Time, else a number behind "gate", "bin" or kin in Image ID or the description,
+    else the only number of Image ID or the description that differs, where it counts the files ("3/8", "G3").
     """
     for read in (_time_slot, lambda header: number(header, "TriggerTime"), _gate_in_name):
         found = [read(header) for header in headers]
         order = tuple(value for value in found if value is not None)
         if len(order) == len(headers) == len(set(order)):
             return order
+    return _counted_in_name(headers) if len(headers) >= _FEWEST_GATES else None
+
+
+def _counted_in_name(headers: Sequence[Dataset]) -> tuple[float, ...] | None:
+    """Return the number by which the files' names differ, if they count from 1 or 0 without a gap."""
+    for keyword in ("ImageID", "SeriesDescription"):
+        texts = [re.findall(r"\d+", text_of(header, keyword)) for header in headers]
+        if len({len(numbers) for numbers in texts}) > 1:
+            continue
+        differing = [values for values in zip(*texts, strict=True) if len(set(values)) > 1]
+        counts = sorted(int(value) for value in differing[0]) if len(differing) == 1 else []
+        if counts in (list(range(len(headers))), list(range(1, len(headers) + 1))):
+            return tuple(float(value) for value in differing[0])
     return None
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from myoperf.errors import GeometryError, InputError
-from myoperf.io.header import items, number, numbers, stated_number, text_of
+from myoperf.io.header import has_value, items, number, numbers, stated_number, text_of
 from myoperf.io.nm.collimator import axis_offset_findings, axis_offset_mm, refuse_other_collimators
 from myoperf.io.nm.frames import FrameTable, frame_table, select_frames, stack_frames
 from myoperf.io.planes import pixel_spacing_mm
@@ -143,7 +143,9 @@ def _views_of(
     step, sign = stated_number(rotation, "AngularStep", name), rotation_sign(text_of(rotation, "RotationDirection"))
     if start is None or not step or sign is None:
         missing = "Start Angle" if start is None else "Rotation Direction" if step else "Angular Step"
-        raise GeometryError(f"{name}: {missing} is missing or unusable; export the file with its rotation.")
+        stated = sign is None and step and start is not None and text_of(rotation, "RotationDirection")
+        what = "is neither CW nor CC" if stated else "is missing or 0" if missing == "Angular Step" else "is missing"
+        raise GeometryError(f"{name}: {missing} {what}; export the file with its rotation.")
     other_heads = [key for key in labels if key[0] == rotation_number and key[1] != detector_number]
     if of_detector is None and any(set(labels[head]) & set(views) for head in other_heads):
         raise GeometryError(f"{name}: detector {detector_number} has no Start Angle; export the file with its angles.")
@@ -155,6 +157,8 @@ def _views_of(
         before = sum(len(labels[key]) for key in labels if key < pair)
         values = values[before : before + len(views)]
     radii, why_none = orbit_radii(values, len(views))
+    if not values and any(has_value(part, "RadialPosition") for part in (detector, rotation)):
+        why_none = "the radial position is not a number as DICOM writes it"
     offset = axis_offset_mm(detector, name)
     collimator = text_of(detector, "CollimatorGridName")
     return _Views(detector_number, rotation_number, views, angles, sign, radii, why_none, offset, collimator)

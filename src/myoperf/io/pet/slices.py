@@ -148,9 +148,14 @@ def _frame_times(
     headers: Sequence[Dataset], plane: NDArray[np.int64], planes: int, frames: int, name: str
 ) -> tuple[NDArray[np.int64], Framing]:
     """Return each slice's frame, by the first attribute that sorts them into complete frames, and the framing."""
-    if frames * planes != len(headers) or (np.bincount(plane) != frames).any():
+    at_position = np.bincount(plane)
+    if np.ptp(at_position):
+        usual = int(np.median(at_position))
+        kinds = {"missing": int((at_position < usual).sum()), "there more than once": int((at_position > usual).sum())}
+        what = " and ".join(f"at {count} of them slices are {words}" for words, count in kinds.items() if count)
         raise InputError(
-            f"{name}: {len(headers)} slices at {planes} positions do not form complete frames; some are missing."
+            f"{name}: {len(headers)} slices at {planes} positions do not form complete frames: {what}. Export the "
+            "series again."
         )
     if frames == 1:
         return np.zeros(len(headers), dtype=np.int64), "static"
