@@ -1,9 +1,12 @@
 """The same work on several things at once, on as many processors as this process may use."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
+
+from threadpoolctl import threadpool_limits
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")
@@ -36,3 +39,14 @@ def in_threads(function: Callable[[Item], Done], items: Sequence[Item]) -> list[
         return [function(item) for item in items]
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(function, items))
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Keep every matrix product inside the block, or the decorated function, in the thread that asks for it.
+
+    The products here are small, and several threads ask for them at once (`in_threads`). The threads of a BLAS library
+    would wait for each other at full speed: a study took twice the processor time, and longer by the clock.
+    """
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield

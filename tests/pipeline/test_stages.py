@@ -2,10 +2,14 @@
 
 from threading import Barrier
 
+import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from myoperf.errors import AnalysisError
+from myoperf.pipeline import Models, Options, analyze
 from myoperf.pipeline.analyze import attempt_all
+from myoperf.types import Scan, Study, Volume
 
 
 def test_scans_are_worked_on_at_once(monkeypatch):
@@ -39,3 +43,23 @@ def test_a_fault_of_the_program_is_not_hidden(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     with pytest.raises(ZeroDivisionError):
         attempt_all(lambda name, number: 1 // number, {"a": 1, "b": 0})
+
+
+def blas_threads():
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+def test_matrix_products_stay_in_the_thread_that_asks_for_them():
+    """Threads of a BLAS library that wait for each other double the processor time of an analysis."""
+    within = []
+
+    def find(volume):
+        within.append(blas_threads())
+        raise AnalysisError("No left ventricle was found.")
+
+    study = Study((Scan(Volume(np.ones((1, 4, 5, 6), dtype=np.float32), np.eye(4)), state="rest"),))
+    with threadpool_limits(limits=2, user_api="blas"):
+        with pytest.raises(AnalysisError, match="No left ventricle"):
+            analyze(study, Models(find_lv=find, limits=()), Options())
+        assert blas_threads() == {2}
+    assert within == [{1}]

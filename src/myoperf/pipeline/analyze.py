@@ -26,7 +26,7 @@ from myoperf.pipeline.scoring import match_limits, score
 from myoperf.pipeline.territories import territories_name
 from myoperf.pipeline.uncertainty import measure_intervals
 from myoperf.pipeline.valve import set_bases
-from myoperf.threads import in_threads, threads
+from myoperf.threads import in_threads, one_blas_thread, threads
 from myoperf.types import Diagnosis, Finding, Provenance, Report, ScanResult, Scores, Settings, Study
 from myoperf.version import __version__
 
@@ -34,6 +34,7 @@ Before = TypeVar("Before")
 After = TypeVar("After")
 
 
+@one_blas_thread()
 def analyze(
     study: Study, models: Models | None = None, options: Options | None = None, *, clock: StageClock | None = None
 ) -> Report:
