@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from myoperf import perfusion
-from myoperf.perfusion.summary import summarise
 from myoperf.segments import AHA17, SEGMENTS20, segment_map
-from myoperf.types import PolarMap, Scores
+from myoperf.types import PolarMap
 
 RINGS, ANGLES = 24, 72
 
@@ -103,25 +102,3 @@ def test_the_category_of_a_perfusion_deficit_at_and_next_to_every_edge(absent, c
     scores = perfusion.score_perfusion(polar(values), None, stress_limits=flat_limits(24, 60))
     assert scores.tpd_stress_percent == pytest.approx(absent / 14.4)
     assert scores.tpd_category == category
-
-
-@pytest.mark.parametrize(
-    ("rest", "kind"),
-    [((4, 0), "partly reversible"), ((3, 0), "reversible"), ((4, 3), "partly reversible"), ((4, 4), "fixed")],
-)
-def test_the_kind_of_a_defect_at_and_next_to_its_edges(rest, kind):
-    """Of a stress score of 10, 7 gone at rest are reversible and 3 partly reversible."""
-    stress = {4: 4, 10: 4, 15: 2}
-    at_rest = dict(zip((4, 10), rest, strict=True))
-    scores = Scores(
-        stress_scores=tuple(stress.get(s, 0) for s in range(1, 18)),
-        rest_scores=tuple(at_rest.get(s, 0) for s in range(1, 18)),
-    )
-    assert summarise(scores) == f"Medium {kind} inferior defect, RCA."
-
-
-@pytest.mark.parametrize(("marked", "size"), [(1, "small"), (2, "small"), (3, "medium"), (4, "medium"), (5, "large")])
-def test_the_size_of_a_defect_at_and_next_to_its_edges(marked, size):
-    stress = dict.fromkeys((4, 9, 10, 15, 3)[:marked], 2)
-    scores = Scores(stress_scores=tuple(stress.get(s, 0) for s in range(1, 18)))
-    assert summarise(scores).lower().startswith(f"{size} ")

@@ -92,7 +92,7 @@ def test_what_fills_in_at_rest_is_reversible_and_what_worsens_is_not_negative():
     scores = perfusion.score_perfusion(stress, rest, stress_limits=limits(), rest_limits=limits("rest"))
     assert scores.sds == scores.sss == scores.territories["RCA"].sds
     assert scores.tpd_ischemic_percent == max(0, scores.tpd_stress_percent - scores.tpd_rest_percent)
-    assert "reversible inferior defect, RCA" in scores.summary
+    assert "reversible inferior defect (RCA)" in scores.summary
     assert scores.stress_percent_myocardium == pytest.approx(100 * scores.sss / 68)
 
 
@@ -143,7 +143,7 @@ def test_a_missing_state_leaves_its_numbers_open():
     assert scores.sds is None
     assert scores.srs == 0
     alone = perfusion.score_perfusion(with_defect((4, 10, 15), 0.4), None, stress_limits=limits())
-    assert alone.summary == "Medium inferior defect at stress, RCA."
+    assert alone.summary == "Medium severe inferior defect (RCA) at stress."
     assert "no-known-state" in {f.code for f in perfusion.score_perfusion(None, None).findings}
 
 

@@ -8,7 +8,7 @@ import pytest
 from myoperf.perfusion import NormalLimits
 from myoperf.pipeline.scoring import match_limits, score
 from myoperf.segments import assign_segments, segment_map
-from myoperf.types import LVFrame, PolarMap, Scan, ScanResult, Study, Volume
+from myoperf.types import Finding, LVFrame, PolarMap, Scan, ScanResult, Study, Volume
 
 RINGS, ANGLES = 24, 72
 VOLUME = Volume(np.ones((4, 5, 6), np.float32), np.diag([4.0, 4.0, 4.0, 1.0]))
@@ -73,6 +73,37 @@ def test_two_ventricles_too_unlike_to_be_one_heart_are_doubted():
             compared = (scores.sds, scores.tpd_ischemic_percent, scores.tid_ratio, scores.territories["LAD"].sds)
             assert [number is None for number in compared] == [doubted] * 4
             assert (scores.sss, scores.srs) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("code", "given", "doubted"),
+    [
+        ("check-orientation", False, True),
+        ("orientation-doubt", False, True),
+        ("lv-classical", False, True),
+        ("orientation-doubt", True, False),
+        ("hot-gut", False, False),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1])
+def test_while_a_pose_is_in_doubt_nothing_is_compared_and_there_is_no_verdict(code, given, doubted, place):
+    """The headline had named defects beside the warning that the contours may be wrong."""
+    findings = (Finding(code, "warning", "Doubt."), *([Finding("frame-given", "info", "Given.")] if given else []))
+    pair = [result("stress", defect=(4, 10, 15)), result("rest")]
+    pair[place] = replace(pair[place], findings=findings)
+    scores = scored(*pair)
+    compared = (scores.sds, scores.tpd_ischemic_percent, scores.tid_ratio)
+    assert [number is None for number in compared] == [doubted] * 3
+    assert (scores.category == "not reliable") is doubted
+    assert (scores.category, scores.summary) == (scores.verdict.category, scores.verdict.headline)
+    assert scores.apart is doubted
+    assert scores.summary.startswith("Not reliable: ") is doubted
+
+
+def test_limits_without_cut_offs_of_their_own_are_said_once():
+    scores = scored(result("stress"), result("rest"))
+    assert [f.code for f in scores.findings].count("cutoffs-published") == 1
+    assert "limits (l) hold no cut-offs" in next(f.message for f in scores.findings if f.code == "cutoffs-published")
 
 
 def test_scans_that_were_withheld_are_not_said_to_be_of_unknown_state():

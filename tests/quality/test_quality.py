@@ -137,9 +137,21 @@ def test_attenuation_pattern():
         assert finding.code == "attenuation-pattern"
         assert word in finding.message
         assert "can cause this, and so can disease" in finding.message
-        (corrected,) = check_attenuation(replace(flat, values=weak), corrected=True)
-        assert word in corrected.message
-        assert "although attenuation was corrected" in corrected.message
+    for percent, said in ((80.1, 0), (79.9, 1), (50.1, 1), (49.9, 0), (32.0, 0)):  # 32 percent is no attenuation
+        weak = np.where(np.isin(segment_map(24, 72), (4, 10)), percent, values)
+        assert len(check_attenuation(replace(flat, values=weak))) == said
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [({}, True), ({"attenuation_corrected": True}, False), ({"modality": "PT"}, False)]
+)
+def test_only_spect_without_correction_is_checked_for_attenuation(kind, said):
+    volume, labels = shell()
+    scan = Scan(volume, state="stress", **kind)
+    weak = np.where(np.isin(segment_map(24, 72), (4, 10)), 70.0, 100.0)
+    polar = PolarMap(weak, np.zeros((24, 72, 3)), np.ones((24, 72)))
+    codes = {f.code for f in check_quality(scan, volume, labels, FRAME, polar=polar)}
+    assert ("attenuation-pattern" in codes) is said
 
 
 def test_lung_heart_ratio_of_known_activity():

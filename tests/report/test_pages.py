@@ -141,7 +141,7 @@ def test_html_says_who_what_and_how(full_page):
         "Tc-99m sestamibi",
         "Example camera",
         "OSEM",
-        "Medium, mostly reversible inferior defect",
+        "Medium severe reversible inferior defect (RCA).",
         "simulated-tc99m",
         "ab" * 32,
         "myoperf analyze study -o out",
@@ -189,7 +189,7 @@ def test_pdf_holds_numbers_findings_and_provenance(full, full_pdf):
     assert [v for v in (*segments, *scores) if v not in words] == []
     for finding in (*full.findings, *full.results[0].findings):
         assert finding.message in text
-    assert "Medium, mostly reversible inferior defect, RCA territory." in text
+    assert "Medium severe reversible inferior defect (RCA)." in text
     assert "myoperf analyze study -o out" in text
 
 
@@ -255,10 +255,11 @@ def test_many_findings_and_no_labels_still_give_a_report(bare, tmp_path):
 def test_abstention_is_shown(full, bare, tmp_path):
     diagnosis = replace(full.diagnosis, abstained=True, reason="unlike the training data", explanation={})
     report = replace(bare, diagnosis=diagnosis)
-    assert "Abstained" in Page(render_html(report, draw_report(report))).text
-    text = " ".join(pdf_text(write_pdf(report, tmp_path / "report.pdf")))
-    assert "abstained: unlike the training data" in text
-    assert "do not use these probabilities" in text
+    drawn = draw_report(report)
+    assert drawn.diagnosis is None
+    text = Page(render_html(report, drawn)).text
+    assert "gives no probability: unlike the training data" in text
+    assert "0.89" not in text
 
 
 @pytest.mark.parametrize("modality", ["NM", "PT"])

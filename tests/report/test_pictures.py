@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from myoperf.geometry import index_from_lps, transform_points
 from myoperf.geometry.disc import disc_image
+from myoperf.perfusion import decide, with_verdict
 from myoperf.report import draw_report, write_polar
 from myoperf.report.bullseye import BullEye, draw_disc, segment_centre, segment_disc
 from myoperf.report.canvas import Canvas, Picture, Shape, Text
@@ -163,9 +164,10 @@ def test_a_further_scan_is_compared_with_limits_by_its_own_scores_only(full):
     titles = [[disc.title for disc in plate.discs] for plate in draw_report(report).plates]
     assert titles[0][:2] == ["Stress: uptake %", "Rest: uptake %"], "the scored scans stand first, whatever the order"
     assert titles[1] == ["Stress-prone: uptake %"], "the defect of the scored scan is not drawn on another"
-    own = Scores(stress_severity=np.zeros((24, 72)), stress_scores=(0,) * 17)
+    own = Scores(sss=0, tpd_stress_percent=0.0, stress_severity=np.zeros((24, 72)), stress_scores=(0,) * 17)
+    own = with_verdict(own, decide(own))
     titles = [disc.title for disc in draw_report(replace(report, scan_scores={"stress-prone": own})).plates[1].discs]
-    assert titles == ["Stress-prone: uptake %", "Stress-prone: below limits black"]
+    assert titles == ["Stress-prone: uptake %", "Stress-prone: within limits"]
 
 
 def test_everything_drawn_lies_on_its_drawing(full, bare):
@@ -362,3 +364,18 @@ def test_scans_that_were_not_compared_are_not_subtracted(full):
     assert not any("Rest - stress" in d.title for d in bull_eyes(full.results, apart))
     assert "Rest – stress" in segments_table(full).columns
     assert "Rest – stress" not in segments_table(replace(full, scores=apart)).columns
+
+
+def test_black_is_what_the_verdict_names_and_nothing_else(full):
+    """A normal map had black patches, and every speck below the limits of an abnormal one was black."""
+    severity = np.zeros((24, 72))
+    severity[8:16, 30:46], severity[20, 5] = 2.5, 2.5
+    blackened = {}
+    for sss, tpd in ((8, 6.0), (3, 2.0)):
+        scores = Scores(sss=sss, tpd_stress_percent=tpd, stress_severity=severity, stress_scores=(0,) * 17)
+        (_, disc) = bull_eyes(full.results[:1], with_verdict(scores, decide(scores)))
+        blackened[disc.title] = disc.picture
+    black = {title: float((picture == 0.0).mean()) for title, picture in blackened.items()}
+    region = float((severity[:, 30:46] > 0).mean() * 16 / 72)
+    assert set(black) == {"Stress: defects black", "Stress: within limits"}
+    assert black["Stress: defects black"] - black["Stress: within limits"] == pytest.approx(region, abs=0.04)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from myoperf.geometry import affine_from_axes, short_axis
+from myoperf.perfusion import decide, with_verdict
 from myoperf.segments import segment_means
 from myoperf.types import (
     Diagnosis,
@@ -160,7 +161,7 @@ def make_scores(*, both: bool = True) -> Scores:
         "LCX": TerritoryScores(2, 1, 1, 1.9, 1.1, 82.9, 86.4),
         "RCA": TerritoryScores(11, 3, 8, 12.7, 3.6, 55.2, 78.8),
     }
-    return Scores(
+    scores = Scores(
         sss=14,
         srs=4 if both else None,
         sds=10 if both else None,
@@ -172,10 +173,10 @@ def make_scores(*, both: bool = True) -> Scores:
         normal_limits=NormalLimitsInfo("simulated-tc99m", "1.2", 83),
         stress_scores=(0, 0, 2, 4, 2, 0, 0, 0, 1, 3, 1, 0, 0, 0, 1, 0, 0),
         rest_scores=(0, 0, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0) if both else None,
-        summary="Medium, mostly reversible inferior defect, RCA territory.",
         stress_severity=severity,
         rest_severity=0.3 * severity if both else None,
     )
+    return with_verdict(scores, decide(scores))
 
 
 def make_report(**changes) -> Report:

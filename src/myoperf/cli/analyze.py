@@ -72,6 +72,14 @@ def analyze(
             "image that they make; do not look for it; or only report it.",
         ),
     ] = "auto",
+    pretest: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P",
+            help="Probability of obstructive coronary disease before the test (0 to 1), at which the research model's "
+            "probabilities are given; by default by age and sex.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what was read, what belongs together and what would be done.")
     ] = False,
@@ -94,6 +102,7 @@ def analyze(
         territories=pipeline.read_territories(territories),
         gate_labels="nifti" in wanted,
         motion=cast("Motion", one_of("--motion", motion, MOTIONS)),
+        pretest=pretest,
         command=command_line(),
     )
     own = read_limits_folder(limits) if limits is not None else ()

@@ -1,19 +1,25 @@
 """Normal limits, perfusion scores and their summary in words."""
 
-from myoperf.perfusion.normal_limits import (
-    LimitsLabel,
-    NormalLimits,
-    build_limits,
+from myoperf.perfusion.cameras import camera_kind
+from myoperf.perfusion.cutoffs import (
+    build_robust_limits,
+    cutoffs_of,
+    database_sd_percent,
+    diffuse_loss,
+    leave_out,
+    with_cutoffs,
+)
+from myoperf.perfusion.defects import find_defects
+from myoperf.perfusion.limits_choice import (
+    Condition,
     choose_limits,
     detector_of,
     isotope_of,
+    other_condition,
     preferred_limits,
-    read_limits,
-    read_limits_folder,
-    scale_map,
-    shipped_limits,
-    write_limits,
 )
+from myoperf.perfusion.limits_files import read_limits, read_limits_folder, shipped_limits, write_limits
+from myoperf.perfusion.normal_limits import LimitsLabel, NormalCutoffs, NormalLimits, build_limits, scale_map
 from myoperf.perfusion.scores import (
     Perfusion,
     combined_tpd,
@@ -23,18 +29,31 @@ from myoperf.perfusion.scores import (
     severity_map,
     tid_ratio,
 )
-from myoperf.perfusion.summary import summarise
+from myoperf.perfusion.verdict import Evidence, decide, defect_text, with_verdict
 
 __all__ = [
+    "Condition",
+    "Evidence",
     "LimitsLabel",
+    "NormalCutoffs",
     "NormalLimits",
     "Perfusion",
     "build_limits",
+    "build_robust_limits",
+    "camera_kind",
     "choose_limits",
     "combined_tpd",
+    "cutoffs_of",
+    "database_sd_percent",
+    "decide",
+    "defect_text",
     "detector_of",
+    "diffuse_loss",
+    "find_defects",
     "isotope_of",
+    "leave_out",
     "measure_perfusion",
+    "other_condition",
     "preferred_limits",
     "read_limits",
     "read_limits_folder",
@@ -43,7 +62,8 @@ __all__ = [
     "score_segments",
     "severity_map",
     "shipped_limits",
-    "summarise",
     "tid_ratio",
+    "with_cutoffs",
+    "with_verdict",
     "write_limits",
 ]

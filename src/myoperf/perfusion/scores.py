@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from myoperf.errors import InputError
 from myoperf.perfusion.normal_limits import NormalLimits, scale_map
-from myoperf.perfusion.summary import summarise
+from myoperf.perfusion.verdict import decide, with_verdict
 from myoperf.segments import (
     AHA17,
     SEGMENTS20,
@@ -40,7 +40,6 @@ _UPTAKE_EDGES = (70.0, 60.0, 50.0, 40.0)
 _DIGITS = 9
 """Means are rounded to these decimals before they are compared with an edge: a mean that lies at the edge would
 otherwise score by how its sum was rounded, some segments one higher than others."""
-_CATEGORIES = ((4, "normal"), (9, "mildly abnormal"), (14, "moderately abnormal"))
 _TPD_CATEGORIES = ((5.0, "normal"), (10.0, "abnormal"))
 
 
@@ -231,8 +230,7 @@ def score_perfusion(
     measured = [state for state in (at_stress, at_rest) if state is not None]
     if any(state.severity is None for state in measured):
         return scores
-    described = scores if compare or at_stress is None else replace(scores, rest_scores=None)
-    return replace(scores, summary=summarise(described, territories=territories))
+    return with_verdict(scores, decide(scores, territories=territories))
 
 
 def tid_ratio(stress_ml: float, rest_ml: float) -> float | None:
@@ -304,7 +302,6 @@ def _with_extents(scores: Scores, stress: Perfusion | None, rest: Perfusion | No
     reversible = None if scores.sds is None else 100.0 * scores.sds / total if total else 0.0
     return replace(
         scores,
-        category=_category(total, _CATEGORIES) if limited else None,
         tpd_category=_category(stress.tpd_percent or 0.0, _TPD_CATEGORIES) if limited else None,
         stress_percent_myocardium=_percent_myocardium(scores.sss),
         stress_severity=stress.severity,

@@ -7,6 +7,7 @@ from typing import TypeVar
 from myoperf.errors import MyoPerfError
 from myoperf.lv import pose_refused
 from myoperf.pipeline.clock import StageClock
+from myoperf.pipeline.diagnosis import check_diagnosis, diagnose
 from myoperf.pipeline.models import load_models
 from myoperf.pipeline.motion import undo_patient_motion
 from myoperf.pipeline.options import Models, Options
@@ -27,7 +28,7 @@ from myoperf.pipeline.territories import territories_name
 from myoperf.pipeline.uncertainty import measure_intervals
 from myoperf.pipeline.valve import set_bases
 from myoperf.threads import in_threads, one_blas_thread, threads
-from myoperf.types import Diagnosis, Finding, Provenance, Report, ScanResult, Scores, Settings, Study
+from myoperf.types import Finding, Provenance, Report, ScanResult, Scores, Settings, Study
 from myoperf.version import __version__
 
 Before = TypeVar("Before")
@@ -131,14 +132,20 @@ def conclude(
     diagnosis = None
     if models.classify is not None and usable:
         with clock.stage("diagnose", "diagnosis"):
-            diagnosis = models.classify(study, usable)
+            diagnosis = diagnose(study, usable, models, pretest=options.pretest)
     of_scores = (*scores.findings, *others.findings)
     return Report(
         study=study,
         results=results,
         scores=scores,
         diagnosis=diagnosis,
-        findings=(*study.findings, *models.findings, *findings, *of_scores, *_check_diagnosis(diagnosis)),
+        findings=(
+            *study.findings,
+            *models.findings,
+            *findings,
+            *of_scores,
+            *check_diagnosis(diagnosis, scores.verdict),
+        ),
         provenance=Provenance(
             myoperf=__version__,
             weights=models.weights,
@@ -187,12 +194,3 @@ def _with_findings(result: ScanResult, scores: Scores, others: OtherScans) -> Sc
         return result
     more = (finding for finding in own.findings if finding not in scores.findings)
     return replace(result, findings=(*result.findings, *more))
-
-
-def _check_diagnosis(diagnosis: Diagnosis | None) -> tuple[Finding, ...]:
-    """Return what the reader has to know of a diagnosis: a reason to abstain, else what it was learned from."""
-    if diagnosis is None or not diagnosis.reason:
-        return ()
-    if diagnosis.abstained:
-        return (Finding("diagnosis-doubt", "warning", diagnosis.reason),)
-    return (Finding("diagnosis-simulated", "info", diagnosis.reason),)

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, cast
 from myoperf.errors import InputError, MissingWeightsError
 from myoperf.pipeline.device import inference_device
 from myoperf.pipeline.options import Models
-from myoperf.types import Diagnosis, Finding, ScanResult, Study, WeightsInfo
+from myoperf.types import Diagnosis, Finding, PretestProbability, ScanResult, Study, WeightsInfo
 
 if TYPE_CHECKING:
     from myoperf.lv.inference import Device, Engine
 
 EXPERIMENTAL = (
-    "Experimental: trained on simulated patients only; the probabilities hold where {share:.0%} of patients have "
-    "obstructive disease; per patient {tpd} (see the model's card)."
+    "Research model, trained on simulated patients only; calibrated where {share:.0%} of patients have obstructive "
+    "disease; per patient {tpd} (see the model's card)."
 )
 """What the report shows with every probability."""
 
@@ -97,10 +97,12 @@ def _with_classifier(models: Models) -> Models:
         diagnosed = classifier.classify(study, results)
         if diagnosed is None:
             return None
-        return replace(diagnosed, reason=f"{diagnosed.reason} {note}" if diagnosed.reason else note)
+        reason = f"{diagnosed.reason} {note}" if diagnosed.reason else note
+        at = PretestProbability(_prevalence(classifier.card), "the patients that it was calibrated on")
+        return replace(diagnosed, reason=reason, trained_at=at)
 
     used = WeightsInfo(classifier.name.split("/")[0], classifier.sha256)
-    return replace(models, classify=classify, weights=(*models.weights, used))
+    return replace(models, classify=classify, classifier=classifier.name, weights=(*models.weights, used))
 
 
 def _shipped(name: str) -> Path:
@@ -108,10 +110,16 @@ def _shipped(name: str) -> Path:
     return Path(str(resources.files("myoperf"))) / "weights" / name
 
 
+def _prevalence(card: Mapping[str, Any]) -> float:
+    """Return the share of diseased patients among those that a classifier was calibrated on."""
+    patients = card["patients"]["calibration"]
+    return float(patients["diseased"] / patients["n"])
+
+
 def _note_of(card: Mapping[str, Any]) -> str:
     """Return what a classifier was trained on, and whether its card shows it to be better than TPD."""
-    patients, areas = card["patients"]["calibration"], card["metrics"]["test"]["patient"]
+    areas = card["metrics"]["test"]["patient"]
     ahead = areas["classifier"]["auc"] > areas["tpd"]["auc"] and areas["classifier_against_tpd_p"] < 0.05
     shown = f"better than TPD on {areas['n']} simulated patients, not tested on real ones"
     tpd = shown if ahead else "not shown to be better than TPD"
-    return EXPERIMENTAL.format(share=patients["diseased"] / patients["n"], tpd=tpd)
+    return EXPERIMENTAL.format(share=_prevalence(card), tpd=tpd)

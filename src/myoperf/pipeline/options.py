@@ -33,6 +33,8 @@ class Models:
         `segment_lv` labels them one by one.
     classify
         Returns the diagnosis of a study from its scans' results; None for no classifier.
+    classifier
+        What the classifier is called where it gives no diagnosis.
     limits
         Normal limits to choose from.
     weights
@@ -48,6 +50,7 @@ class Models:
     segment_gates: Callable[[Volume, LVFrame], Volume] | None = None
     segment_all: Callable[[Sequence[tuple[Volume, LVFrame]]], Sequence[Volume | None]] | None = None
     classify: Callable[[Study, Sequence[ScanResult]], Diagnosis | None] | None = None
+    classifier: str = "classifier"
     limits: tuple[NormalLimits, ...] = field(default_factory=shipped_limits)
     weights: tuple[WeightsInfo, ...] = ()
     engine: str | None = None
@@ -91,6 +94,8 @@ class Options:
     motion
         What is done where the patient moved between raw views: ``"auto"`` shifts the views back where they agree
         better with the image that they make then, ``"report"`` only says so, ``"off"`` does not look for it.
+    pretest
+        Probability of obstructive disease before the test, 0 to 1; None: by age and sex.
     command, seed
         Recorded in the report; `seed` is also that of the intervals.
     """
@@ -104,10 +109,13 @@ class Options:
     interval_draws: int = 5
     gate_labels: bool = False
     motion: Motion = "auto"
+    pretest: float | None = None
     command: str = ""
     seed: int | None = None
 
     def __post_init__(self) -> None:
         if self.interval_draws < 0 or self.interval_draws in (1, 2):
             raise InputError(f"Intervals need 3 draws or more, or 0 for none; got {self.interval_draws}.")
+        if self.pretest is not None and not 0.0 < self.pretest < 1.0:
+            raise InputError(f"A pre-test probability lies between 0 and 1; got {self.pretest}.")
         object.__setattr__(self, "territories", dict(self.territories))  # a read-only view cannot be pickled

@@ -6,7 +6,20 @@ from dataclasses import dataclass, replace
 from myoperf.errors import MyoPerfError
 from myoperf.gated import static_cavities_ml
 from myoperf.lv import check_lengths
-from myoperf.perfusion import NormalLimits, choose_limits, score_perfusion, tid_ratio
+from myoperf.perfusion import (
+    Condition,
+    Evidence,
+    NormalLimits,
+    choose_limits,
+    cutoffs_of,
+    database_sd_percent,
+    decide,
+    diffuse_loss,
+    other_condition,
+    score_perfusion,
+    tid_ratio,
+    with_verdict,
+)
 from myoperf.pipeline.flow import reserve_of_scans
 from myoperf.polar import register_polar
 from myoperf.segments import TERRITORIES, Territories
@@ -15,10 +28,33 @@ from myoperf.types import Finding, PolarMap, ScanResult, Scores, State, Study
 
 @dataclass(frozen=True)
 class MatchedLimits:
-    """The normal limits that a study's scans are scored against, with findings on how well they fit."""
+    """The normal limits that a study's scans are scored against, with findings on how well they fit.
+
+    Attributes
+    ----------
+    by_state
+        None for a state without limits.
+    findings
+        On what does not match.
+    sex
+        Of the patient: what is a large ventricle depends on it.
+    """
 
     by_state: Mapping[State, NormalLimits | None]
     findings: tuple[Finding, ...]
+    sex: str | None = None
+
+
+POSE_DOUBTS: Mapping[str, str] = {
+    "check-orientation": "the ventricle's pose or contours are in doubt",
+    "lv-uncertain": "the ventricle's pose or contours are in doubt",
+    "lv-classical": "the ventricle's pose or contours are in doubt",
+    "orientation-doubt": "the ventricle's orientation is in doubt",
+}
+"""Findings under which nothing is compared and no verdict is given, in words. A pose that the operator gave counts."""
+_GIVEN = "frame-given"
+_FUNCTION_DOUBTS = frozenset({"volume-curve-odd", "wall-fit-poor", "gating-error"})
+"""Findings under which ejection fraction and volumes do not bear on the verdict."""
 
 
 def match_limits(study: Study, results: Sequence[ScanResult], available: Sequence[NormalLimits]) -> MatchedLimits:
@@ -33,33 +69,60 @@ def match_limits(study: Study, results: Sequence[ScanResult], available: Sequenc
             state=state,
             camera=result.scan.camera,
             modality=result.scan.modality,
+            condition=_condition(result),
         )
         findings += more
-        if by_state[state] is not None:
-            findings += _check_condition(result)
-    return MatchedLimits(by_state, findings)
+        if (chosen := by_state[state]) is not None:
+            findings += (*_check_condition(result, chosen), *_check_cutoffs(chosen))
+    return MatchedLimits(by_state, _each_once(findings), study.sex)
 
 
-def _check_condition(result: ScanResult) -> tuple[Finding, ...]:
-    """Return a finding where a SPECT scan is not as those that limits come from: supine and not corrected."""
-    scan = result.scan
-    differs = ["prone"] if scan.position == "prone" else []
-    differs += ["corrected for attenuation"] if scan.attenuation_corrected and scan.modality == "NM" else []
+def _condition(result: ScanResult) -> Condition:
+    """Return how a scan was taken and reconstructed, as limits are chosen by it."""
+    record = result.reconstruction
+    return Condition(
+        corrected=result.scan.attenuation_corrected,
+        position=result.scan.position,
+        reconstruction=None if record is None else record.method.upper(),
+    )
+
+
+def _check_condition(result: ScanResult, limits: NormalLimits) -> tuple[Finding, ...]:
+    """Return a finding where a scan's position or correction is not that of the patients that limits come from."""
+    differs = other_condition(limits, _condition(result), result.scan.modality)
     if not differs:
         return ()
+    held = f"{limits.position or 'supine'} scans {'with' if limits.corrected else 'without'} correction"
     message = (
-        f"Scan {result.name} is {' and '.join(differs)}; the normal limits are of supine scans without correction: "
-        "inferior defects may be underestimated and anterior ones overestimated."
+        f"Scan {result.name} is {' and '.join(differs)}; the normal limits are of {held}: defects of the inferior and "
+        "the anterior wall may be underestimated or overestimated."
     )
     return (Finding("limits-other-condition", "warning", message),)
+
+
+def _check_cutoffs(limits: NormalLimits) -> tuple[Finding, ...]:
+    """Return a finding where limits hold no cut-offs of their own normal patients."""
+    if limits.cutoffs is not None:
+        return ()
+    message = (
+        f"The normal limits ({limits.name}) hold no cut-offs of their own patients: abnormal is what published ones of "
+        "other programs call so (TPD 5 %, summed score 4)."
+    )
+    return (Finding("cutoffs-published", "info", message),)
+
+
+def _each_once(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Return findings of stress and rest with each thing said once: of a code at the same severity the first."""
+    said = {(f.code, f.severity if f.severity == "info" else f.message): f for f in reversed(findings)}
+    return tuple(reversed(said.values()))
 
 
 def score(results: Sequence[ScanResult], limits: MatchedLimits, *, territories: Territories = TERRITORIES) -> Scores:
     """Score stress and rest against their normal limits, with the ratio of the cavities and the flow reserve.
 
-    The first scan of each state is scored. Where their ventricles differ too much in length to be one heart's, every
-    number that compares them is None. Without a scan there are no scores and no findings: what withheld the scans
-    says why.
+    The first scan of each state is scored. Where their ventricles differ too much in length to be one heart's, or the
+    pose of one is in doubt, every number that compares them is None. Without a scan there are no scores and no
+    findings: what withheld the scans says why.
     """
     if not results:
         return Scores(convention=score_perfusion(None, None).convention)
@@ -67,23 +130,64 @@ def score(results: Sequence[ScanResult], limits: MatchedLimits, *, territories: 
     stress, rest = scans.get("stress"), scans.get("rest")
     rest_polar, findings = _align_rest_to_stress(stress, rest)
     unlike = check_lengths(stress.frame, rest.frame) if stress and rest else ()
+    doubts = (*pose_doubts(scans), *(("stress and rest show ventricles of unlike length",) if unlike else ()))
     scores = score_perfusion(
         stress.polar if stress else None,
         rest_polar,
         stress_limits=limits.by_state.get("stress"),
         rest_limits=limits.by_state.get("rest"),
         territories=territories,
-        compare=not unlike,
+        compare=not doubts,
     )
-    ratio = _cavity_ratio(stress, rest) if stress and rest and not unlike else None
+    ratio = _cavity_ratio(stress, rest) if stress and rest and not doubts else None
     findings = (*scores.findings, *limits.findings, *findings, *unlike, *_check_pair(scans))
-    return replace(
+    scores = replace(
         scores,
         tid_ratio=ratio,
         findings=findings,
         flow_reserve=reserve_of_scans(results),
         scans={state: result.name for state, result in scans.items()},
+        tpd_stress_database_sd_percent=_database_sd(stress.polar if stress else None, limits.by_state.get("stress")),
+        tpd_rest_database_sd_percent=_database_sd(rest_polar, limits.by_state.get("rest")),
     )
+    verdict = decide(
+        scores,
+        replace(_evidence(results, scans, limits), doubts=doubts),
+        cutoffs=cutoffs_of(limits.by_state.get("stress"), limits.by_state.get("rest")),
+        territories=territories,
+    )
+    return with_verdict(scores, verdict)
+
+
+def pose_doubts(scans: Mapping[State, ScanResult]) -> tuple[str, ...]:
+    """Return why the pose of a scored scan is in doubt, as phrases; empty where none is."""
+    said: dict[str, list[str]] = {}
+    for state, result in scans.items():
+        codes = {finding.code for finding in result.findings}
+        for phrase in dict.fromkeys(POSE_DOUBTS[code] for code in POSE_DOUBTS if code in codes and _GIVEN not in codes):
+            said.setdefault(phrase, []).append(state)
+    return tuple(f"{phrase} at {' and '.join(states)}" for phrase, states in said.items())
+
+
+def _evidence(results: Sequence[ScanResult], scans: Mapping[State, ScanResult], limits: MatchedLimits) -> Evidence:
+    """Return what beside the scores bears on the verdict: sex, function and the map's diffuse loss."""
+    measured = [r for r in results if r.function and not _FUNCTION_DOUBTS & {f.code for f in r.findings}]
+    lvef = {r.state: r.function.lvef_percent for r in reversed(measured) if r.function}
+    volumes = [r.function.edv_ml for r in measured if r.function]
+    state: State = "stress" if "stress" in scans else "rest"
+    held = limits.by_state.get(state)
+    return Evidence(
+        sex=limits.sex,
+        lvef_stress_percent=lvef.get("stress"),
+        lvef_rest_percent=lvef.get("rest"),
+        edv_ml=max(volumes, default=None),
+        diffuse_loss_percent=None if held is None or state not in scans else diffuse_loss(scans[state].polar, held),
+    )
+
+
+def _database_sd(polar: PolarMap | None, limits: NormalLimits | None) -> float | None:
+    """Return what the number of normals leaves in doubt of a TPD."""
+    return None if polar is None or limits is None else database_sd_percent(polar, limits)
 
 
 def _check_pair(scans: Mapping[State, ScanResult]) -> tuple[Finding, ...]:

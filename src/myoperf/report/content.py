@@ -127,7 +127,7 @@ def geometry_table(report: Report) -> Table:
 
 
 def summary_lines(report: Report) -> tuple[str, ...]:
-    """Summarise perfusion, function, flow and diagnosis in a sentence each."""
+    """Summarise perfusion, function and flow in a sentence each."""
     lines = [report.scores.summary or _unscored(report)]
     others = ((r, report.scan_scores[r.name]) for r in report.results if r.name in report.scan_scores)
     lines += [f"{state_title(result)}, scored on its own: {own.summary}" for result, own in others if own.summary]
@@ -141,8 +141,6 @@ def summary_lines(report: Report) -> tuple[str, ...]:
     reserve = report.scores.flow_reserve
     if reserve is not None:
         lines.append(f"Myocardial flow reserve {number(reserve.territories['global'], 2)} over the whole ventricle.")
-    if report.diagnosis is not None:
-        lines.append(_diagnosis_line(report))
     return tuple(line for line in lines if line)
 
 
@@ -155,16 +153,28 @@ def _unscored(report: Report) -> str:
     return "Perfusion was not scored, as no normal limits were applied. The maps show uptake relative to their maximum."
 
 
-def _diagnosis_line(report: Report) -> str:
+RESEARCH_MODEL = "Research model, learned from simulated patients"
+"""Heading of all that a classifier gives: its page, apart from the verdict."""
+
+
+def research_lines(report: Report) -> tuple[str, ...]:
+    """Say what the classifier gives, at which pre-test probability, or why it gives nothing; empty without one."""
     diagnosis = report.diagnosis
-    assert diagnosis is not None
+    if diagnosis is None:
+        return ()
     if diagnosis.abstained:
-        return f"The model {diagnosis.model} abstained: {(diagnosis.reason or 'no reason recorded').rstrip('.')}."
+        return (f"{diagnosis.model} gives no probability: {(diagnosis.reason or 'no reason recorded').rstrip('.')}.",)
     low, high = diagnosis.interval
-    return (
-        f"Model {diagnosis.model}: probability of obstructive disease {diagnosis.per_patient:.2f} "
-        f"(interval {low:.2f} to {high:.2f})."
-    )
+    lines = [
+        f"{diagnosis.model}: probability of obstructive disease {diagnosis.per_patient:.2f} "
+        f"(its networks differ from {low:.2f} to {high:.2f})."
+    ]
+    if (pretest := diagnosis.pretest) is not None:
+        lines.append(f"At a probability of {pretest.probability:.2f} before the test, {pretest.source}.")
+    if diagnosis.reason:
+        lines.append(diagnosis.reason)
+    lines.append("It is no part of the verdict and not for the care of a patient.")
+    return tuple(lines)
 
 
 def provenance_facts(report: Report) -> tuple[Fact, ...]:

@@ -10,7 +10,18 @@ from typing import Any
 import numpy as np
 
 from myoperf.quantities import quantities
-from myoperf.types import VESSELS, Diagnosis, Finding, Report, ScanResult, Scores, Settings, State, TerritoryScores
+from myoperf.types import (
+    VESSELS,
+    Diagnosis,
+    Finding,
+    Report,
+    ScanResult,
+    Scores,
+    Settings,
+    State,
+    TerritoryScores,
+    Verdict,
+)
 
 STATES: tuple[State, ...] = ("stress", "rest")
 SCHEMA = "myoperf.report/1"
@@ -158,20 +169,39 @@ def _scores(scores: Scores) -> dict[str, Any]:
         "territories": {v: plain(asdict(scores.territories.get(v, TerritoryScores()))) for v in VESSELS},
         "normal_limits": None if limits is None else plain(asdict(limits)),
         "summary": scores.summary or None,
+        **({} if scores.verdict is None else {"verdict": _verdict(scores.verdict)}),
         "scans": {state: scores.scans.get(state) for state in STATES} if scores.scans else None,
     }
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    """Return the decision, its defects without their maps, and the cut-offs that it rests on."""
+    defects = [{key: value for key, value in vars(defect).items() if key != "region"} for defect in verdict.defects]
+    return plain(  # type: ignore[no-any-return]
+        {
+            "category": verdict.category,
+            "headline": verdict.headline,
+            "reliable": verdict.reliable,
+            "doubts": verdict.doubts,
+            "extensive_disease": verdict.warnings,
+            "defects": defects,
+            "cutoffs": vars(verdict.cutoffs),
+        }
+    )
 
 
 def _diagnosis(diagnosis: Diagnosis | None) -> dict[str, Any] | None:
     if diagnosis is None:
         return None
+    pretest = diagnosis.pretest
     return {
         "model": diagnosis.model,
-        "per_vessel": {vessel: plain(diagnosis.per_vessel.get(vessel)) for vessel in VESSELS},
-        "per_patient": plain(diagnosis.per_patient),
-        "interval": plain(diagnosis.interval),
+        "per_vessel": {v: None if diagnosis.abstained else plain(diagnosis.per_vessel.get(v)) for v in VESSELS},
+        "per_patient": None if diagnosis.abstained else plain(diagnosis.per_patient),
+        "interval": None if diagnosis.abstained else plain(diagnosis.interval),
         "abstained": bool(diagnosis.abstained),
         "reason": diagnosis.reason,
+        **({} if pretest is None else {"pretest": plain(asdict(pretest))}),
     }
 
 

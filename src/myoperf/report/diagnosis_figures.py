@@ -76,10 +76,10 @@ def weights_on_wall(
 def diagnosis_drawing(report: Report, *, width_mm: float = 279.0) -> Canvas | None:
     """Draw the probabilities with their interval and, one row per vessel, the places that contribute to it.
 
-    None without a diagnosis.
+    None without a diagnosis, and where the model abstained.
     """
     diagnosis = report.diagnosis
-    if diagnosis is None:
+    if diagnosis is None or diagnosis.abstained:
         return None
     vessels = [v for v in VESSELS if v in diagnosis.explanation]
     side = min((width_mm - 12.0) / (len(SLICES) + 1.0), 36.0)
@@ -154,15 +154,11 @@ def _draw_probabilities(
     up = (-0.6, len(names) - 0.4)
     plot = Plot(canvas=canvas, corner=corner, size=size, across=(0.0, 1.12), up=up)
     places = np.arange(len(names))[::-1]
-    title = "Abstained: do not use these probabilities" if diagnosis.abstained else "Probability of obstructive disease"
+    title = "Probability of obstructive disease, research model"
     low, high = diagnosis.interval
     for place, value, colour in zip(places.tolist(), values, colours, strict=True):
         outline = plot.places([0.0, value, value, 0.0], np.array([-0.31, -0.31, 0.31, 0.31]) + place)
-        if diagnosis.abstained:
-            canvas.shape([outline], fill="#e2e5ea", stroke="#8a93a0", width_mm=0.18)
-            _hatch(canvas, outline)
-        else:
-            canvas.shape([outline], fill=colour)
+        canvas.shape([outline], fill=colour)
     first = float(places[0])
     plot.curve([low, high], first, INK, 0.32)
     for end in (low, high):
@@ -177,15 +173,3 @@ def _draw_probabilities(
         y_ticks=list(zip(places.tolist(), names, strict=True)),
         size_pt=6.5,
     )
-
-
-def _hatch(canvas: Canvas, outline: Float) -> None:
-    """Draw slanted lines across a rectangle."""
-    (left, top), (right, bottom) = outline.min(axis=0), outline.max(axis=0)
-    height, lines = bottom - top, []
-    for start in np.arange(left - height, right, 1.2):
-        low, high = max(start, left), min(start + height, right)
-        if high > low:
-            lines.append([(low, bottom - (low - start)), (high, bottom - (high - start))])
-    if lines:
-        canvas.shape(lines, stroke="#8a93a0", width_mm=0.14)

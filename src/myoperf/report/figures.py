@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from myoperf.geometry.disc import disc_image
 from myoperf.report.bullseye import BullEye, draw_disc, draw_key
@@ -11,7 +12,7 @@ from myoperf.report.colours import DIFFERENCE, PERFUSION
 from myoperf.report.plot import draw_bar
 from myoperf.report.tables import state_title
 from myoperf.segments import TERRITORIES, Territories
-from myoperf.types import Float, ScanResult, Scores
+from myoperf.types import Float, ScanResult, Scores, Verdict
 
 _BARS_MM, _TITLE_MM = 9.0, 4.5
 
@@ -31,22 +32,34 @@ def _uptake(result: ScanResult, title: str, *, size: int = 256) -> BullEye:
 
 
 def _below_limits(result: ScanResult, uptake: BullEye, scores: Scores) -> BullEye | None:
-    """Show what lies below the normal limits in black; None where there are no limits."""
+    """Show the verdict's defects in black, with the segment scores; None where there are no limits."""
     held = {
         "stress": (scores.stress_severity, scores.stress_scores),
         "rest": (scores.rest_severity, scores.rest_scores),
     }
     severity, segments = held.get(result.state or "", (None, None))
-    if severity is None:
+    if severity is None or scores.verdict is None:
         return None
-    below = disc_image(severity) > 0.5 * max(float(severity[severity > 0].min(initial=1.0)), 1e-6)
+    below = disc_image(_named(severity, scores.verdict).astype(float)) > 0.5
     return BullEye(
         picture=np.where(below, 0.0, uptake.picture),
-        title=f"{state_title(result)}: below limits black",
+        title=f"{state_title(result)}: {_BLACK.get(scores.verdict.category, 'defects black')}",
         palette=PERFUSION,
         limits=(0.0, 100.0),
         labels=None if segments is None else [str(score) for score in segments],
     )
+
+
+_BLACK = {"normal": "within limits", "extensive disease not excluded": "within limits", "not reliable": "not reliable"}
+"""What a map without black says, by the category of the verdict."""
+
+
+def _named(severity: Float, verdict: Verdict) -> NDArray[np.bool_]:
+    """Return where a map is to be black: below the limits, inside of a defect that the verdict names."""
+    inside = np.zeros(severity.shape, dtype=bool)
+    for defect in verdict.defects:
+        inside |= defect.region
+    return inside & (severity > 0)
 
 
 def _difference(results: tuple[ScanResult, ...], uptakes: list[BullEye]) -> BullEye:

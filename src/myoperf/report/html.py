@@ -65,7 +65,8 @@ def render_html(report: Report, drawings: Drawings) -> str:
             flow_picture=_figure(drawings.flow, "Flow by segment, its reserve, and the curves of blood and wall"),
             segments=numbers.segments_table(report),
             geometry=content.geometry_table(report),
-            diagnosis=report.diagnosis,
+            research_heading=content.RESEARCH_MODEL,
+            research=content.research_lines(report),
             diagnosis_rows=_diagnosis_rows(report),
             diagnosis_picture=_figure(
                 drawings.diagnosis, "Probabilities with interval, and maps of what contributes to each vessel's"
@@ -107,7 +108,7 @@ def _group(report: Report, plate: Plate) -> dict[str, str]:
 
 def _diagnosis_rows(report: Report) -> list[tuple[str, str]]:
     diagnosis = report.diagnosis
-    if diagnosis is None:
+    if diagnosis is None or diagnosis.abstained:
         return []
     low, high = diagnosis.interval
     patient = f"{diagnosis.per_patient:.3f} (interval {low:.3f} to {high:.3f})"

@@ -280,11 +280,9 @@ def _function_page(sheet: _Sheet, rows: tuple[Canvas, ...]) -> None:
 
 
 def _diagnosis_page(sheet: _Sheet, report: Report, drawing: Canvas) -> None:
-    """Draw the page of the diagnosis: probabilities, and what contributes to each vessel's."""
-    diagnosis = report.diagnosis
-    assert diagnosis is not None
-    y = sheet.heading(_MARGIN, 23.0, _FULL, f"Basis of the diagnosis: {diagnosis.model}")
-    for line in (*content.summary_lines(report)[-1:], *([diagnosis.reason] if diagnosis.reason else [])):
+    """Draw the page of the research model: probabilities, and what contributes to each vessel's."""
+    y = sheet.heading(_MARGIN, 23.0, _FULL, content.RESEARCH_MODEL)
+    for line in content.research_lines(report):
         for text in wrap(line, width_mm=_FULL, size_pt=7.5, lines=2):
             sheet.text(_MARGIN, y + 3.2, text, Font(7.5))
             y += 3.8

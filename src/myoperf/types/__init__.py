@@ -29,6 +29,7 @@ from myoperf.types.image import Projections, Volume
 from myoperf.types.report import (
     Diagnosis,
     NormalLimitsInfo,
+    PretestProbability,
     Provenance,
     Report,
     Scores,
@@ -52,6 +53,7 @@ from myoperf.types.results import (
 )
 from myoperf.types.study import AttenuationImage, Scan, Study
 from myoperf.types.ventricle import LVFrame, PolarMap
+from myoperf.types.verdict import Category, Cutoffs, Defect, Kind, Verdict
 
 __all__ = [
     "BACKGROUND",
@@ -60,7 +62,10 @@ __all__ = [
     "VESSELS",
     "Array",
     "AttenuationImage",
+    "Category",
     "CollimatorRecord",
+    "Cutoffs",
+    "Defect",
     "Diagnosis",
     "FilterRecord",
     "Finding",
@@ -72,6 +77,7 @@ __all__ = [
     "Framing",
     "FunctionResult",
     "Interval",
+    "Kind",
     "LVFrame",
     "Modality",
     "NormalLimitsInfo",
@@ -79,6 +85,7 @@ __all__ = [
     "PhaseHistogram",
     "PolarMap",
     "Position",
+    "PretestProbability",
     "Projections",
     "Provenance",
     "ReconstructionRecord",
@@ -93,6 +100,7 @@ __all__ = [
     "Study",
     "Synchrony",
     "TerritoryScores",
+    "Verdict",
     "Volume",
     "VolumeCurve",
     "WallFunction",

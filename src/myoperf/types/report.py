@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from myoperf.types.basics import Finding, Float, Interval, State
 from myoperf.types.results import FlowReserve, ScanResult
 from myoperf.types.study import Study
+from myoperf.types.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,15 @@ class Scores:
     stress_scores, rest_scores
         Shape (17,), 0 (normal) to 4 (absent), AHA order.
     summary
-        The perfusion finding in words; empty where no normal limits applied.
+        The perfusion finding in words, the verdict's headline; empty where no normal limits applied.
     convention
         Name of the definitions that the scores follow.
-    category, tpd_category
-        Of the summed stress score and of the stress TPD: ``"normal"`` to ``"severely abnormal"``.
+    category
+        Of the verdict.
+    tpd_category
+        Of the stress TPD by published cut-offs: ``"normal"`` to ``"severely abnormal"``.
+    verdict
+        What the study shows; None where no normal limits applied.
     stress_extent_percent, rest_extent_percent
         Share of the wall that is abnormal.
     stress_mean_severity, rest_mean_severity
@@ -86,6 +91,8 @@ class Scores:
         Sums in the older model of 20 segments.
     stress_severity, rest_severity
         Shape (rings, angles), 0 (at the normal limit or above) to 4.
+    tpd_stress_database_sd_percent, tpd_rest_database_sd_percent
+        Standard deviation of the TPD from the number of normal patients behind its limits.
     flow_reserve
         Of dynamic scans at stress and at rest.
     territory_segments
@@ -125,6 +132,9 @@ class Scores:
     flow_reserve: FlowReserve | None = None
     territory_segments: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     scans: Mapping[State, str] = field(default_factory=dict)
+    verdict: Verdict | None = None
+    tpd_stress_database_sd_percent: float | None = None
+    tpd_rest_database_sd_percent: float | None = None
 
     @property
     def apart(self) -> bool:
@@ -132,9 +142,25 @@ class Scores:
         return self.stress_scores is not None and self.rest_scores is not None and self.sds is None
 
 
+@dataclass(frozen=True)
+class PretestProbability:
+    """The probability of obstructive disease before the test.
+
+    Attributes
+    ----------
+    probability
+        From 0 to 1.
+    source
+        Where it comes from, in words.
+    """
+
+    probability: float
+    source: str
+
+
 @dataclass(frozen=True, eq=False)
 class Diagnosis:
-    """Probability of obstructive coronary disease, with its uncertainty.
+    """Probability of obstructive coronary disease, with its uncertainty; NaN where the model abstained.
 
     Attributes
     ----------
@@ -148,6 +174,10 @@ class Diagnosis:
         Whether the model declines to judge the study, and why, or what limits its judgement.
     explanation
         Vessel -> shape (rings, angles): how much each sample of the stress map contributes to its probability.
+    trained_at
+        The share of diseased patients among those that the model was calibrated on; None where not known.
+    pretest
+        Probability before the test at which the probabilities hold; None: `trained_at`.
     """
 
     model: str
@@ -157,6 +187,8 @@ class Diagnosis:
     abstained: bool = False
     reason: str | None = None
     explanation: Mapping[str, Float] = field(default_factory=dict)
+    trained_at: PretestProbability | None = None
+    pretest: PretestProbability | None = None
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ from types import MappingProxyType
 from pydicom.sr.coding import Code
 
 from myoperf import dicom, quantities
+from myoperf.types import Category
 
 PRIVATE_SCHEME = "99MYOPERF"
 PRIVATE_UID = "2.25.203176490913540152734918806374420516213"
 
 _PRIVATE = {
-    "CAD_PROB_LOW": "Lower bound of the estimated probability",
-    "CAD_PROB_HIGH": "Upper bound of the estimated probability",
+    "CATEGORY": "Category of the verdict on perfusion",
     "FINDING": "Quality finding",
     "USE": "Intended use",
     "RESEARCH_ONLY": "Research use only, not for diagnosis",
@@ -62,6 +62,19 @@ STATES: Mapping[str, Code] = MappingProxyType({state: Code(*code) for state, cod
 def concept(code: quantities.Code) -> Code:
     """Return a code of the table of quantities as pydicom's."""
     return Code(code.value, code.scheme, code.meaning)
+
+
+CATEGORIES: Mapping[Category, Code] = MappingProxyType(
+    {
+        "normal": Code("NORMAL", PRIVATE_SCHEME, "normal"),
+        "mildly abnormal": Code("MILD", PRIVATE_SCHEME, "mildly abnormal"),
+        "moderately abnormal": Code("MODERATE", PRIVATE_SCHEME, "moderately abnormal"),
+        "severely abnormal": Code("SEVERE", PRIVATE_SCHEME, "severely abnormal"),
+        "extensive disease not excluded": Code("NOT_EXCLUDED", PRIVATE_SCHEME, "extensive disease not excluded"),
+        "not reliable": Code("NOT_RELIABLE", PRIVATE_SCHEME, "not reliable"),
+    }
+)
+"""Category of the verdict -> its code, whose meaning is the category as every other result has it."""
 
 
 def private(value: str) -> Code:

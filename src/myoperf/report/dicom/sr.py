@@ -154,25 +154,16 @@ def _segment_source(images: list[Dataset]) -> dict[str, Any]:
 
 
 def _study_groups(report: Report, stamp: Stamp) -> list[Any]:
-    """Report the scores of the whole study and of each artery's territory, and the estimated probabilities."""
+    """Report the verdict, the scores of the whole study and of each artery's territory; no research model's numbers."""
     scores = report.scores
     numbers = [m for q in quantities("study") if not q.per for m in _measurements(q, scores)]
     for vessel, territory in scores.territories.items():
         numbers += [m for q in quantities("territory") for m in _measurements(q, territory, words.CORONARY[vessel])]
     evaluations = [_evaluation(words.private("USE"), words.private("RESEARCH_ONLY"))]
     evaluations += _findings((*report.study.findings, *scores.findings, *report.findings))
-    groups = [_group("perfusion scores", numbers, evaluations, stamp, site=[words.LEFT_VENTRICLE])]
-    diagnosis = report.diagnosis
-    if diagnosis is not None and not diagnosis.abstained:
-        patient, vessels = quantities("diagnosis")
-        ends = zip(("CAD_PROB_LOW", "CAD_PROB_HIGH"), diagnosis.interval, strict=True)
-        chances = [
-            *_measurements(patient, diagnosis),
-            *(_measurement(words.private(name), end, patient.unit) for name, end in ends),
-            *_measurements(vessels, diagnosis),
-        ]
-        groups.append(_group("estimated probability of coronary disease", chances, [], stamp, model=diagnosis.model))
-    return groups
+    if scores.verdict is not None:
+        evaluations.append(_evaluation(words.private("CATEGORY"), words.CATEGORIES[scores.verdict.category]))
+    return [_group("perfusion scores", numbers, evaluations, stamp, site=[words.LEFT_VENTRICLE])]
 
 
 def _group(
@@ -183,14 +174,13 @@ def _group(
     *,
     site: list[Code] | None = None,
     images: list[Dataset] | None = None,
-    model: str | None = None,
 ) -> Any:
     """Make a measurement group (TID 1501)."""
     import highdicom as hd
 
     return hd.sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=hd.sr.TrackingIdentifier(uid=stamp.uid("group", name), identifier=name),
-        algorithm_id=_algorithm(model),
+        algorithm_id=_algorithm(),
         finding_sites=[hd.sr.FindingSite(s) for s in site] if site else None,
         measurements=numbers,
         qualitative_evaluations=evaluations or None,
@@ -225,10 +215,10 @@ def _measurement(name: Code, value: float, unit: str, site: Code | None = None) 
     )
 
 
-def _algorithm(model: str | None = None) -> Any:
+def _algorithm() -> Any:
     import highdicom as hd
 
-    return hd.sr.AlgorithmIdentification(name=f"MyoPerf {model}" if model else "MyoPerf", version=__version__)
+    return hd.sr.AlgorithmIdentification(name="MyoPerf", version=__version__)
 
 
 def _evaluation(name: Code, value: Code) -> Any:
