@@ -127,7 +127,9 @@ def other_condition(limits: NormalLimits, scan: Condition, modality: str | None 
     """
     usual = modality == "PT" or _KINDS.get(isotope_of(limits.tracer) or "") == "PET"
     held, wanted = (usual if corrected is None else corrected for corrected in (limits.corrected, scan.corrected))
-    differs = [] if (scan.position or "supine") == (limits.position or "supine") else [scan.position or "supine"]
+    differs: list[str] = (
+        [] if (scan.position or "supine") == (limits.position or "supine") else [scan.position or "supine"]
+    )
     if held != wanted:
         differs.append("corrected for attenuation" if wanted else "not corrected for attenuation")
     return tuple(differs)

@@ -234,7 +234,7 @@ def stack_maps(maps: Sequence[PolarMap]) -> Float:
 
 def scale_to(values: Float, mean: Float) -> Float:
     """Divide maps (maps, rings, angles) each by the hottest quarter's ratio to a mean."""
-    return values / np.array([top_ratio(one, mean) for one in values])[:, None, None]
+    return np.asarray(values / np.array([top_ratio(one, mean) for one in values])[:, None, None])
 
 
 def pool_scaled(scaled: Float, label: LimitsLabel) -> NormalLimits:
