@@ -1,41 +1,55 @@
-"""The page of findings lists every finding that the package makes, and no other."""
+"""Kinds of findings: each is declared once, the package makes each and no other, and the page lists them."""
 
 import re
-from collections import defaultdict
 from pathlib import Path
 
+import pytest
+
+from myoperf.types import Finding
+from myoperf.types.finding_kinds import FINDING_KINDS, SECTIONS
 from support.findings import findings_of_package
 
 PAGE = (Path(__file__).parents[1] / "docs" / "findings.md").read_text(encoding="utf-8")
-ROW = re.compile(r"^\| `([a-z0-9-]+)` \| ([^|]+) \| ([^|]{20,}) \| ([^|]{5,}) \|$", re.MULTILINE)
 ORDER = ("info", "warning", "failure")
+DECLARED = {f"{code} {severity}" for code, kind in FINDING_KINDS.items() for severity in kind.severities}
 
 
-def in_package():
-    severities = defaultdict(set)
-    for finding in findings_of_package():
-        code, severity = finding.split()
-        severities[code].add(severity)
-    return {code: " / ".join(s for s in ORDER if s in of_code) for code, of_code in severities.items()}
+def test_every_finding_that_the_package_makes_is_declared_and_no_other():
+    assert findings_of_package() - DECLARED == set(), "add to myoperf.types.finding_kinds"
+    assert DECLARED - findings_of_package() == set(), "nothing makes these: remove from myoperf.types.finding_kinds"
 
 
-def in_page():
-    return {code: severity for code, severity, *_ in ROW.findall(PAGE)}
+@pytest.mark.parametrize("finding", sorted(DECLARED))
+def test_a_declared_finding_can_be_made(finding):
+    code, severity = finding.split()
+    assert Finding(code, severity, "A sentence.").code == code
 
 
-def test_the_page_has_a_row_for_every_finding():
-    missing = {code: severity for code, severity in in_package().items() if code not in in_page()}
-    rows = [f"| `{code}` | {severity} | what it means | what to do |" for code, severity in sorted(missing.items())]
-    assert not missing, "add to a table of docs/findings.md:\n" + "\n".join(rows)
+def test_no_other_code_and_no_other_severity_can_be_made():
+    with pytest.raises(ValueError, match="'state-unknwon' is declared"):
+        Finding("state-unknwon", "warning", "A sentence.")
+    for code, kind in FINDING_KINDS.items():
+        for severity in set(ORDER) - set(kind.severities):
+            with pytest.raises(ValueError, match=f"{code} has severity"):
+                Finding(code, severity, "A sentence.")
 
 
-def test_the_page_has_no_row_of_a_finding_that_is_gone():
-    gone = sorted(in_page().keys() - in_package().keys())
-    assert not gone, f"remove from docs/findings.md, or mend the code: {', '.join(gone)}"
+@pytest.mark.parametrize("code", sorted(FINDING_KINDS))
+def test_a_kind_says_what_it_means_and_what_to_do(code):
+    kind = FINDING_KINDS[code]
+    assert re.fullmatch(r"[a-z][a-z-]*[a-z]", code)
+    assert list(kind.severities) == [severity for severity in ORDER if severity in kind.severities]
+    assert len(set(kind.severities)) == len(kind.severities) > 0
+    assert len(kind.meaning) >= 20
+    assert kind.meaning.rstrip("`")[-1] == kind.action.rstrip("`")[-1] == "."
+    assert "|" not in kind.meaning + kind.action
 
 
-def test_the_page_gives_every_severity_and_each_code_once():
-    assert in_page() == in_package(), "docs/findings.md gives another severity than the code"
-    codes = re.findall(r"^\| `([a-z0-9-]+)` \|", PAGE, re.MULTILINE)
-    listed = [code for code in codes if code not in ORDER]
-    assert len(listed) == len(set(listed)) == len(in_page()), "a code is listed twice, or a row lacks a column"
+def test_each_code_stands_in_one_section():
+    assert sum(len(kinds) for kinds in SECTIONS.values()) == len(FINDING_KINDS)
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_page_lists_each_section(section):
+    part = PAGE.split(f"## {section}\n")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `([a-z0-9-]+)` \|", part, re.MULTILINE) == list(SECTIONS[section])

@@ -81,7 +81,7 @@ def test_values_are_the_reports(full):
     assert out["scores"]["normal_limits"] == {"name": "simulated-tc99m", "version": "1.2", "n": 83}
     assert set(out["diagnosis"]) == {"model", "per_vessel", "per_patient", "interval", "abstained", "reason"}
     assert out["diagnosis"]["interval"] == [0.772, 0.947]
-    assert [f["code"] for f in out["findings"]] == ["limits-nearest", "scan-failed"]
+    assert [f["code"] for f in out["findings"]] == ["normal-limits-simulated", "scan-failed"]
     assert [f["code"] for f in stress["findings"]] == ["hot-gut"]
 
 

@@ -147,11 +147,11 @@ def test_absent_numbers_are_left_out(tmp_path):
 
 def test_findings_and_research_use_are_told(tmp_path):
     finding = Finding("state-unknown", "warning", "Neither stress nor rest is named in the file. " * 3)
-    report = replace(nifti_report(), findings=(finding, Finding("note", "info", "Nothing to say.")))
+    report = replace(nifti_report(), findings=(finding, Finding("state-given", "info", "Nothing to say.")))
     text = str(pydicom.dcmread(write_sr(report, tmp_path / "sr.dcm")))
-    for code in ("RESEARCH_ONLY", "state-unknown", "heart-cut-off"):
+    for code in ("RESEARCH_ONLY", "state-unknown", "heart-truncated"):
         assert f"Code Value                          SH: '{code}'" in text
-    assert "'note'" not in text
+    assert "'state-given'" not in text
 
 
 def test_highdicom_reads_the_report_as_tid_1500(tmp_path, gated):

@@ -22,6 +22,7 @@ from myoperf.report.html import render_html
 from myoperf.report.numbers import numbers_table
 from myoperf.report.pdf import pdf_pages
 from myoperf.types import Finding, Interval, Study
+from myoperf.types.finding_kinds import FINDING_KINDS
 from support.report import make_report, make_result
 
 HOSTILE = "<script>alert('$x_{1}$')</script>\n\u0000\u6f22\u5b57 & \"quotes\" {{ 7 * 7 }}"
@@ -195,7 +196,7 @@ def test_pdf_holds_numbers_findings_and_provenance(full, full_pdf):
 
 def test_nothing_on_a_line_of_the_pdf_lies_over_another_however_many_scans(full):
     more = [make_result(name, depth=0.0, state=name.split("-")[0]) for name in ("stress-prone", "rest-2", "rest-prone")]
-    noted = [replace(r, findings=(Finding("prone", "warning", "The patient lay prone."),)) for r in more]
+    noted = [replace(r, findings=(Finding("check-orientation", "warning", "The patient lay prone."),)) for r in more]
     wide = Interval(value=197.2, low=190.1, high=204.3, sd=3.0, draws=5, source="counts")
     intervals = {r.name: {"myocardium_ml": wide, "cavity_ml": wide} for r in (*full.results, *more)}
     scores = replace(full.scores, scans={"stress": "stress", "rest": "rest"})
@@ -228,7 +229,7 @@ def test_same_report_same_bytes(bare, tmp_path):
 
 def test_hostile_text_stays_text(bare, tmp_path):
     scan = replace(bare.results[0].scan, camera=HOSTILE, description=HOSTILE, source=(HOSTILE,))
-    finding = Finding("x", "warning", HOSTILE + " long" * 200)
+    finding = Finding("check-orientation", "warning", HOSTILE + " long" * 200)
     result = replace(bare.results[0], scan=scan, findings=(finding,))
     report = replace(bare, study=Study((scan,), patient_id=HOSTILE), results=(result,))
     page = Page(write_html(report, tmp_path / "report.html").read_text(encoding="utf-8"))
@@ -242,7 +243,9 @@ def test_hostile_text_stays_text(bare, tmp_path):
 def test_many_findings_and_no_labels_still_give_a_report(bare, tmp_path):
     result = bare.results[0]
     empty = replace(result, labels=result.labels.with_array(np.zeros_like(result.labels.array)), cavity_ml=0.0)
-    findings = tuple(Finding(f"f-{i}", "failure" if i == 29 else "info", f"Remark number {i} end.") for i in range(30))
+    mild = [code for code, kind in FINDING_KINDS.items() if kind.severities == ("info",)]
+    findings = tuple(Finding(mild[i % len(mild)], "info", f"Remark number {i} end.") for i in range(29))
+    findings += (Finding("scan-failed", "failure", "Remark number 29 end."),)
     report = replace(bare, results=(empty,), findings=findings)
     text = Page(render_html(report, draw_report(report))).text
     assert all(f.message in text for f in findings)

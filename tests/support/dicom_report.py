@@ -160,7 +160,7 @@ def nifti_report():
             state,
             Scan(Volume(np.ones((7, 8, 9), np.float32), oblique_affine(mirrored=state == "rest")), state=state),
             function=function() if state == "stress" else None,
-            findings=(Finding("heart-cut-off", "warning", "The base leaves the field of view."),),
+            findings=(Finding("heart-truncated", "warning", "The base leaves the field of view."),),
         )
         for state in ("stress", "rest")
     ]

@@ -210,7 +210,7 @@ def make_report(**changes) -> Report:
             explanation=explanation,
         ),
         "findings": (
-            Finding("limits-nearest", "info", "No limits for this protocol; the nearest were used."),
+            Finding("normal-limits-simulated", "info", "No limits for this protocol; the nearest were used."),
             Finding("scan-failed", "failure", "Scan scan-3: the projections hold no counts."),
         ),
         "provenance": Provenance(

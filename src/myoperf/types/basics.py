@@ -6,6 +6,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from myoperf.types.finding_kinds import Severity, check_finding
+
 # NumPy's parameter for the kind of number is the only Any of the records.
 Array = NDArray[Any]  # type: ignore[explicit-any]
 Float = NDArray[np.floating[Any]]  # type: ignore[explicit-any]
@@ -17,7 +19,6 @@ Framing = Literal["static", "gated", "dynamic"]
 Orientation = Literal["transaxial", "short_axis"]
 Sex = Literal["M", "F"]
 Position = Literal["supine", "prone"]
-Severity = Literal["info", "warning", "failure"]
 
 BACKGROUND, MYOCARDIUM, BLOOD_POOL = 0, 1, 2
 VESSELS = ("LAD", "LCX", "RCA")
@@ -30,16 +31,24 @@ class Finding:
     Parameters
     ----------
     code
-        Stable identifier in lower case with hyphens, e.g. ``"state-unknown"``.
+        One of `myoperf.types.finding_kinds.FINDING_KINDS`, e.g. ``"state-unknown"``.
     severity
         ``"info"``, ``"warning"`` (check before use) or ``"failure"`` (a stage produced nothing).
     message
         One plain sentence for the report, without patient data.
+
+    Raises
+    ------
+    ValueError
+        When the code is not declared, or not with this severity.
     """
 
     code: str
     severity: Severity
     message: str
+
+    def __post_init__(self) -> None:
+        check_finding(self.code, self.severity)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,149 @@
+"""Findings about images and the left ventricle in them."""
+
+from collections.abc import Mapping
+
+from myoperf.types.finding_kinds.kind import FindingKind
+
+COUNTS: Mapping[str, FindingKind] = {
+    "attenuation-pattern": FindingKind(
+        ("info",),
+        "The inferior wall is much weaker than the anterior one, or the reverse: attenuation or disease; in a "
+        "corrected scan, disease or a correction that went wrong.",
+        "Compare with the other state, a prone scan or attenuation-corrected images; look at wall motion.",
+    ),
+    "body-truncated": FindingKind(
+        ("info",),
+        "Raw views: the body extends beyond the side of the field of view.",
+        "Attenuation correction of such data is wrong at the edge; the heart may be whole.",
+    ),
+    "gating-error": FindingKind(
+        ("warning",),
+        "Gated: one gate has far more or fewer counts than the others; beats were irregular or gating failed. Where "
+        "only the last gates are short of counts, the message gives the spread of the beats' lengths that explains "
+        "it.",
+        "Do not rely on volumes, ejection fraction and phase before looking at the gates.",
+    ),
+    "heart-truncated": FindingKind(
+        ("warning",),
+        "Raw views: the heart reaches the edge of the field of view.",
+        "Defects near that edge may be artefacts; repeat the acquisition if possible.",
+    ),
+    "hot-gut": FindingKind(
+        ("info", "warning"),
+        "Activity of liver, stomach or bowel lies next to the inferior wall. Warning: it is at least as intense as "
+        "the wall.",
+        "An inferior defect can be hidden and a defect elsewhere simulated: look at the slices, consider a late image.",
+    ),
+    "low-counts": FindingKind(
+        ("info", "warning"),
+        "Raw views: the heart has few counts. Warning: very few.",
+        "Noise may look like disease; every interval is wider. Check dose, time and uptake.",
+    ),
+    "motion-corrected": FindingKind(
+        ("info", "warning"),
+        "The patient moved along the body; raw views were shifted back before reconstruction, because they agree "
+        "better with the image so. Warning: some motion could not be undone.",
+        "All results are from the corrected views; compare with the views themselves (`--motion off`).",
+    ),
+    "patient-motion": FindingKind(
+        ("warning",),
+        "Raw views: the patient appears to have moved, and the views were left as they are.",
+        "Motion mimics disease. Look at the views; correct or repeat.",
+    ),
+    "view-counts": FindingKind(
+        ("warning",),
+        "Raw views: some views have too many or too few counts, from rejected beats or a camera fault.",
+        "Look for streaks.",
+    ),
+}
+VENTRICLE: Mapping[str, FindingKind] = {
+    "lv-network-missing": FindingKind(
+        ("warning",),
+        "The network's weights are not installed; the ventricle was located by the classical method, which finds "
+        "fewer ventricles right.",
+        "Install MyoPerf again; check pose and contours until then.",
+    ),
+    "check-orientation": FindingKind(
+        ("warning",),
+        "Repeated passes of the network disagree on the ventricle's pose or contours, or it is unsure where the wall "
+        "ends; the message says which.",
+        "Check the axis and contours; give the pose with `--frame` if they are wrong.",
+    ),
+    "frame-from-other-scan": FindingKind(
+        ("warning",),
+        "As above, but the patient's other scan was clear: its pose was transferred by rigid registration.",
+        "Check the contours.",
+    ),
+    "frame-given": FindingKind(
+        ("info",),
+        "The operator gave the pose; it was not estimated.",
+        "Nothing.",
+    ),
+    "gate-labels-failed": FindingKind(
+        ("warning",),
+        "The gates could not be labelled one by one. Volumes and ejection fraction do not depend on these labels.",
+        "Nothing, unless you need the labels of every gate.",
+    ),
+    "lv-at-edge": FindingKind(
+        ("warning",),
+        "The ventricle reaches the edge of the volume; part of it may be missing.",
+        "Reconstruct or export a larger field.",
+    ),
+    "lv-classical": FindingKind(
+        ("warning",),
+        "The network found no ventricle; the classical method was used.",
+        "Check the contours: something about the image is unusual.",
+    ),
+    "lv-extracardiac-activity": FindingKind(
+        ("warning",),
+        "Activity as intense as the wall lies next to it.",
+        "Check the contours there; the wall's counts may be raised.",
+    ),
+    "lv-open-wall": FindingKind(
+        ("warning",),
+        "No wall is visible over part of the ventricle, as in a large defect; contours are interpolated there.",
+        "Check them: volumes depend on them.",
+    ),
+    "lv-uncertain": FindingKind(
+        ("warning",),
+        "The classical method located the ventricle with low confidence; the message says why.",
+        "Check pose and contours.",
+    ),
+    "orientation-implausible": FindingKind(
+        ("failure",),
+        "Heart and body contradict the volume's axes, which the message names: the file's orientation is wrong, or "
+        "the organs lie the other way round (situs inversus, dextrocardia). Scores, function and diagnosis are "
+        "withheld; segments, volumes and pictures are shown as they came out.",
+        "Compare with another reconstruction or with the acquisition's protocol. If the orientation is right, give "
+        "the pose with `--frame`: then everything is measured.",
+    ),
+    "orientation-doubt": FindingKind(
+        ("warning",),
+        "The axis points in an unusual direction, the anterior wall faces back or down, the right ventricle lies on "
+        "the wrong side, or shape and body may contradict the volume's axes: a wrong pose, a mirrored volume or "
+        "unusual anatomy.",
+        "Check that the volume is not mirrored, then the pose. Territories are wrong if it is.",
+    ),
+    "pose-implausible": FindingKind(
+        ("failure",),
+        "The pose cannot be a ventricle's: a labelled cavity of less than 3 or more than 700 ml, no wall that stands "
+        "out, or an apex that clearly lies elsewhere. Scores, function and diagnosis are withheld.",
+        "Check volume and contours; give the pose with `--frame`.",
+    ),
+    "ventricles-differ": FindingKind(
+        ("warning",),
+        "The ventricle's length differs between stress and rest more than one heart's can.",
+        "One of the two contours is probably wrong: check both. The scans were not compared: no SDS, ischaemic TPD or"
+        " TID ratio.",
+    ),
+    "wall-incomplete": FindingKind(
+        ("warning",),
+        "Part of the wall has no label; the polar map is interpolated there.",
+        "Check the contours.",
+    ),
+    "wall-outside-volume": FindingKind(
+        ("warning",),
+        "Part of the wall lies outside the volume; the nearest counts were used.",
+        "Do not read a defect there.",
+    ),
+}

@@ -1,0 +1,145 @@
+"""Findings about the numbers: perfusion, diagnosis, function, synchrony, blood flow."""
+
+from collections.abc import Mapping
+
+from myoperf.types.finding_kinds.kind import FindingKind
+
+PERFUSION: Mapping[str, FindingKind] = {
+    "classifier-missing": FindingKind(
+        ("warning",),
+        "The classifier's weights are not installed; no probability of disease was estimated.",
+        "Install MyoPerf again, or choose `--no-diagnosis`.",
+    ),
+    "diagnosis-doubt": FindingKind(
+        ("warning",),
+        "The classifier gives no diagnosis for this study; the message says why.",
+        "Read the maps without it.",
+    ),
+    "diagnosis-simulated": FindingKind(
+        ("info",),
+        "The classifier was trained on simulated patients.",
+        "Do not use its probability for a patient.",
+    ),
+    "no-known-state": FindingKind(
+        ("warning",),
+        "No scan that could be scored is known to be stress or rest, so nothing was scored.",
+        "Give the state with `--state`.",
+    ),
+    "no-normal-limits": FindingKind(
+        ("warning",),
+        "There are no normal limits for this state.",
+        "Give your own with `--limits`.",
+    ),
+    "normal-limits-nearest": FindingKind(
+        ("warning",),
+        "No normal limits match the tracer, camera or sex; the nearest were used.",
+        "Read TPD and scores with caution; build your own limits with `myoperf normals build`.",
+    ),
+    "normal-limits-simulated": FindingKind(
+        ("info",),
+        "The normal limits were built from simulated patients.",
+        "Build limits from your own normal patients before relying on scores.",
+    ),
+    "rest-turned": FindingKind(
+        ("info",),
+        "For scoring, the rest map was rotated about the long axis to match stress.",
+        "Nothing; a large angle means that one of the poses is off.",
+    ),
+    "scores-without-limits": FindingKind(
+        ("warning",),
+        "Segments were scored by their uptake relative to the maximum, without normal limits.",
+        "Read the scores with caution.",
+    ),
+}
+FUNCTION: Mapping[str, FindingKind] = {
+    "function-failed": FindingKind(
+        ("warning",),
+        "Volumes and ejection fraction could not be measured; the message says why.",
+        "Look at the gates.",
+    ),
+    "beats-rejected": FindingKind(
+        ("info", "warning"),
+        "Gated: the camera rejected 5 % of the beats or more. Warning: 20 % or more.",
+        "Look at the rhythm; the gates hold fewer counts, and the numbers are those of the accepted beats.",
+    ),
+    "phase-disagrees": FindingKind(
+        ("warning",),
+        "Wall thickening and wall motion give different phases of contraction.",
+        "Check the gated slices; rely on neither alone.",
+    ),
+    "phase-unreliable": FindingKind(
+        ("warning",),
+        "Noise forbids a phase, or there are too few gates: its SD, bandwidth and entropy are not given.",
+        "Do not read synchrony from this scan; more counts or gates are needed.",
+    ),
+    "rr-window-wide": FindingKind(
+        ("info",),
+        "Gated: beats were accepted whose lengths differ by 60 % of the mean beat or more.",
+        "If the rhythm was irregular, do not rely on filling rates and phase.",
+    ),
+    "ventricle-small": FindingKind(
+        ("warning",),
+        "Gated: the end-diastolic volume is below 60 ml, where blur hides most of the cavity; errors of the ejection "
+        "fraction are twice as large there (docs/independent-hearts.md).",
+        "Take volumes and ejection fraction as rough; compare with echocardiography.",
+    ),
+    "volume-curve-odd": FindingKind(
+        ("warning",),
+        "Gated: the volume curve is not that of a heart in time with its gates: fullest away from the R wave, "
+        "smallest late in the beat, emptying twice, or far from the gates.",
+        "Look at the gates as a film; do not rely on volumes, ejection fraction, filling and phase before.",
+    ),
+    "wall-fit-poor": FindingKind(
+        ("warning",),
+        "Gated: the model of the moving wall does not come to lie on the image's wall, or the thickness fitted ended "
+        "at the least or the most that the model allows (3 and 20 mm).",
+        "Look at the gates; do not rely on volumes, ejection fraction, wall thickness and mass before.",
+    ),
+}
+FLOW: Mapping[str, FindingKind] = {
+    "flow-failed": FindingKind(
+        ("warning",),
+        "Flow could not be measured for a reason that the message gives, such as time frames that overlap.",
+        "Follow the message.",
+    ),
+    "flow-fit-poor": FindingKind(
+        ("warning",),
+        "The model does not follow the measured curves in several segments.",
+        "Look for motion between time frames and for noise.",
+    ),
+    "flow-no-input": FindingKind(
+        ("warning",),
+        "The blood's curve has no usable peak, or every segment is mostly blood.",
+        "The first frames may be missing or the ventricle misplaced: check both.",
+    ),
+    "flow-no-times": FindingKind(
+        ("warning",),
+        "The files do not give the start and duration of every time frame.",
+        "Export the series as DICOM with its times.",
+    ),
+    "flow-segments-blood": FindingKind(
+        ("warning",),
+        "Some segments are mostly blood; no flow is given there.",
+        "Check the contours.",
+    ),
+    "flow-series-doubtful": FindingKind(
+        ("warning",),
+        "The series is unreliable, see `decay-doubtful` and `time-frames-missing`.",
+        "See there.",
+    ),
+    "flow-too-few-frames": FindingKind(
+        ("warning",),
+        "There are too few time frames to fit the model.",
+        "Use list-mode or a dynamic protocol of more frames.",
+    ),
+    "flow-tracer-unknown": FindingKind(
+        ("warning",),
+        "The tracer is neither N-13 ammonia nor Rb-82, or is not named.",
+        "No model of this tracer is built in.",
+    ),
+    "late-frames-summed": FindingKind(
+        ("info",),
+        "The message names the time frames on which the ventricle was located.",
+        "Nothing.",
+    ),
+}
