@@ -7,9 +7,9 @@ from myoperf.types.finding_kinds.kind import FindingKind
 COUNTS: Mapping[str, FindingKind] = {
     "attenuation-pattern": FindingKind(
         ("info",),
-        "The inferior wall is much weaker than the anterior one, or the reverse: attenuation or disease; in a "
-        "corrected scan, disease or a correction that went wrong.",
-        "Compare with the other state, a prone scan or attenuation-corrected images; look at wall motion.",
+        "SPECT without correction: the inferior wall has 50 to 80 % of the anterior wall's counts, or the reverse, "
+        "from attenuation or disease.",
+        "Compare with the other state, and a prone or corrected scan where there is one; look at wall motion.",
     ),
     "body-truncated": FindingKind(
         ("info",),

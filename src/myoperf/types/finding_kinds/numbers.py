@@ -10,15 +10,27 @@ PERFUSION: Mapping[str, FindingKind] = {
         "The classifier's weights are not installed; no probability of disease was estimated.",
         "Install MyoPerf again, or choose `--no-diagnosis`.",
     ),
+    "cutoffs-published": FindingKind(
+        ("info",),
+        "The normal limits hold no cut-offs of their own normal patients; published ones of other programs decide "
+        "what is abnormal.",
+        "Build limits again by `myoperf normals build`, which adds them from 20 patients on.",
+    ),
     "diagnosis-doubt": FindingKind(
         ("warning",),
-        "The classifier gives no diagnosis for this study; the message says why.",
+        "The classifier gives no diagnosis for this study, as it is unlike those that it learned from; the message "
+        "says why.",
         "Read the maps without it.",
     ),
     "diagnosis-simulated": FindingKind(
         ("info",),
         "The classifier was trained on simulated patients.",
         "Do not use its probability for a patient.",
+    ),
+    "model-contradicts": FindingKind(
+        ("warning",),
+        "The research model changes the odds of disease threefold against the verdict.",
+        "Read the images; neither the model nor the verdict is known to be right.",
     ),
     "no-known-state": FindingKind(
         ("warning",),
