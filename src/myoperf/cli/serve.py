@@ -1,0 +1,43 @@
+"""``myoperf serve``: the reading room."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from myoperf.cli.app import app
+from myoperf.errors import InputError
+
+
+@app.command()
+def serve(
+    data: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Folder of the room: its database and its files.")
+    ] = Path("myoperf-room"),
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on; readers on other machines need the token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, metavar="N", help="Port to listen on.")] = 8180,
+    db: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Another database than the folder's SQLite, such as postgresql://..."),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="MYOPERF_TOKEN", metavar="TEXT", help="The token; made and shown when it is not given."),
+    ] = None,
+    backup: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Copy the room, also a running one, to a new folder; then end."),
+    ] = None,
+) -> None:
+    """Open the reading room in a browser: upload studies, see them move, correct, score and sign them."""
+    try:
+        from myoperf.web.room import back_up
+        from myoperf.web.server import serve as run
+    except ModuleNotFoundError as missing:
+        raise InputError(f"The reading room needs {missing.name}: pip install 'myoperf[web]'.") from None
+    if backup is not None:
+        typer.echo(f"{back_up(data, backup)} studies copied to {backup}")
+        return
+    run(data, host=host, port=port, url=db, token=token, say=typer.echo)

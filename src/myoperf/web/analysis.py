@@ -1,0 +1,159 @@
+"""What a worker does with a job: a study analysed, or measured again in a reader's poses, and everything the page needs
+of it put among the room's files.
+"""
+
+import io
+import json
+import pickle
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import select
+
+from myoperf.errors import InputError
+from myoperf.pipeline import Models, Options, StageClock, analyze, load_models, write_report
+from myoperf.pipeline.correction import correct_poses
+from myoperf.types import LVFrame, Report
+from myoperf.version import __version__
+from myoperf.web.database import analyses, analysis_files, reading
+from myoperf.web.errors import NotThereError
+from myoperf.web.intake import unpack
+from myoperf.web.pictures import SCENE, arrays_of, row_of, scene_of
+from myoperf.web.queue import Job, Outcome, StoredFile
+from myoperf.web.room import Room
+
+BINARY, JSON, HTML, PDF, ZIP = (
+    *("application/octet-stream", "application/json", "text/html; charset=utf-8", "application/pdf"),
+    "application/zip",
+)
+_RECORD = f"record/{__version__}"
+"""Role of the whole report, from which a correction starts. Another version analyses the study again."""
+
+Analyse = Callable[[Room, Job, Callable[[str], None]], Outcome]
+"""What a worker calls for a job: the room, the job, and what announces its progress."""
+
+
+@dataclass
+class Analyst:
+    """Analyses jobs with models that are loaded once, and keeps the last report for the next correction of it."""
+
+    options: Options = field(default_factory=Options)
+    load: Callable[[], Models] = load_models
+    _models: Models | None = None
+    _last: tuple[int, int, Report] | None = None
+
+    def __call__(self, room: Room, job: Job, announce: Callable[[str], None]) -> Outcome:
+        """Do a job and return its outcome; nothing in the database changes.
+
+        Raises
+        ------
+        MyoPerfError
+            When the study cannot be analysed, or not in the poses of the correction.
+        """
+        clock = StageClock(announce)
+        if self._models is None:
+            announce("loading the models")
+            self._models = self.load()
+        if job.kind == "analyze":
+            report, parts = self._analyze(room, job, clock)
+            return Outcome(files=tuple(_store(room, report, clock)), row=row_of(report), parts=parts)
+        complete = job.kind == "complete"
+        report = correct_poses(
+            self._report_of(room, job, clock),
+            {name: read_pose(pose) for name, pose in job.correction.items()},
+            self._models,
+            self.options,
+            perfusion_only=not complete,
+            clock=clock,
+        )
+        stored = _store(room, report, clock) if complete else _store_pictures(room, report)
+        return Outcome(files=tuple(stored), row=row_of(report))
+
+    def prepare(self, room: Room, job: Job) -> None:
+        """Load what a correction of a study starts from, before anyone waits for it."""
+        if self._models is None:
+            self._models = self.load()
+        self._report_of(room, job, StageClock())
+
+    def _analyze(self, room: Room, job: Job, clock: StageClock) -> tuple[Report, int]:
+        """Read a job's files and analyse its study; return also how many studies the files hold."""
+        from myoperf.io import read_studies
+
+        with tempfile.TemporaryDirectory(prefix="myoperf-room-") as folder:
+            part = unpack(room, job.study_id, Path(folder))
+            with clock.stage("read", "reading"):
+                studies = read_studies([Path(folder)]).studies
+            if part >= len(studies):
+                raise InputError(f"The files hold {len(studies)} studies; study {part + 1} of them is not there.")
+            return analyze(studies[part], self._models, self.options, clock=clock), len(studies)
+
+    def _report_of(self, room: Room, job: Job, clock: StageClock) -> Report:
+        """Return the complete report that a correction starts from: the first one of the study, by the machine.
+
+        A second correction starts there too, as it names the poses of all scans that a reader has moved.
+        """
+        if self._last is not None and self._last[0] == job.study_id:
+            return self._last[2]
+        try:
+            report = _load_record(room, job.study_id)
+        except NotThereError:  # made by another version
+            report, _ = self._analyze(room, job, clock)
+        self._last = (job.study_id, 1, report)
+        return report
+
+
+def read_pose(pose: Mapping[str, list[float]]) -> LVFrame:
+    """Return the pose of results.json's ``lv_frame``.
+
+    Raises
+    ------
+    InputError
+        When a key is missing or is not three numbers.
+    """
+    try:
+        apex, base, anterior = (pose[name] for name in ("apex_mm", "base_mm", "anterior"))
+    except KeyError as missing:
+        raise InputError(f"A pose needs apex_mm, base_mm and anterior, in LPS mm; {missing} is missing.") from None
+    return LVFrame(apex, base, anterior)  # type: ignore[arg-type]  # checked and converted there
+
+
+def _store_pictures(room: Room, report: Report) -> Iterator[StoredFile]:
+    """Put what the page shows among the files."""
+    for role, data in arrays_of(report):
+        yield StoredFile(role=role, media_type=BINARY, sha256=room.blobs.put([data]))
+    scene = json.dumps(scene_of(report), allow_nan=False).encode()
+    yield StoredFile(role=SCENE, media_type=JSON, sha256=room.blobs.put([scene]))
+
+
+def _store(room: Room, report: Report, clock: StageClock) -> Iterator[StoredFile]:
+    """Put pictures, numbers, pages, DICOM objects and the record for later corrections among the files."""
+    with tempfile.TemporaryDirectory(prefix="myoperf-room-") as folder:
+        out = Path(folder) / "report"
+        report = write_report(report, out, formats=("html", "pdf", "json", "dicom"), clock=clock)
+        yield from _store_pictures(room, report)
+        for name, kind in (("results.json", JSON), ("report.html", HTML), ("report.pdf", PDF)):
+            yield StoredFile(role=name, media_type=kind, sha256=room.blobs.put_file(out / name))
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in sorted((out / "dicom").glob("*.dcm")) if (out / "dicom").is_dir() else ():
+                archive.write(path, path.name)
+        yield StoredFile(role="dicom.zip", media_type=ZIP, sha256=room.blobs.put([packed.getvalue()]))
+    record = room.blobs.put([pickle.dumps(report, protocol=pickle.HIGHEST_PROTOCOL)])
+    yield StoredFile(role=_RECORD, media_type=BINARY, sha256=record)
+
+
+def _load_record(room: Room, study_id: int) -> Report:
+    """Return the report of the machine's analysis of a study, as this version stored it."""
+    query = select(analysis_files.c.sha256).join(analyses)
+    query = query.where(analyses.c.study_id == study_id, analyses.c.number == 1, analysis_files.c.role == _RECORD)
+    with reading(room.engine) as connection:
+        sha256 = connection.execute(query).scalar_one_or_none()
+    if sha256 is None:
+        raise NotThereError("The analysis was made by another version of MyoPerf.")
+    report = pickle.loads(room.blobs.read_checked(sha256))  # written by `_store`, and nobody else writes there
+    if not isinstance(report, Report):
+        raise NotThereError("The record of the analysis is damaged.")
+    return report

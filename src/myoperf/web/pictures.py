@@ -1,0 +1,251 @@
+"""What the page shows of an analysis: stacks of slices, raw views, surfaces and polar maps as binary arrays, and one
+JSON that describes them.
+
+An array is sent as it is stored: four bytes (little-endian) with the length of a JSON header, the header, and the
+numbers in the machine's common order (little-endian, C order). The page draws any plane through any stack by its
+``lps_from_index``; no axis is turned there.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from myoperf.geometry import sample, short_axis
+from myoperf.quantities import quantities
+from myoperf.report.bullseye import segment_centre
+from myoperf.report.content import scored_scan, scores_of
+from myoperf.report.contract import STATES, findings_of_study, plain
+from myoperf.report.figures import percent_map
+from myoperf.report.tables import state_title
+from myoperf.report.tiles import lv_maximum
+from myoperf.segments import SEGMENT_NAMES, segment_map
+from myoperf.types import Float, Projections, Report, ScanResult, Volume
+
+_HEART_MM, _GATED_MM = 3.0, 4.0
+_STEPS = 65535
+"""Counts are sent as 16-bit numbers, a fraction of the stack's highest value."""
+
+SCENE = "scene"
+"""Role of the JSON that describes an analysis to the page."""
+
+
+def pack(array: NDArray[Any], **header: Any) -> bytes:
+    """Return an array with a JSON header, as the page reads it (float32, uint16 or uint8).
+
+    Examples
+    --------
+    >>> unpack(pack(np.arange(3, dtype=np.float32), unit="mm"))
+    ({'unit': 'mm', 'dtype': 'float32', 'shape': [3]}, array([0., 1., 2.], dtype=float32))
+    """
+    text = json.dumps({**header, "dtype": array.dtype.name, "shape": list(array.shape)}, allow_nan=False).encode()
+    text += b" " * (-len(text) % 4)  # numbers start at a multiple of four bytes, as the browser's arrays need
+    little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
+    return len(text).to_bytes(4, "little") + text + little.tobytes()
+
+
+def unpack(data: bytes) -> tuple[dict[str, Any], NDArray[Any]]:
+    """Return the header and the array of `pack`."""
+    length = int.from_bytes(data[:4], "little")
+    header = json.loads(data[4 : 4 + length])
+    return header, np.frombuffer(data[4 + length :], dtype=header["dtype"]).reshape(header["shape"])
+
+
+def arrays_of(report: Report) -> Iterator[tuple[str, bytes]]:
+    """Yield every array that the page shows of an analysis, packed, by its role such as ``"heart/stress"``."""
+    for result in report.results:
+        yield from _stacks(result)
+        yield from _raw_views(result)
+        yield from _surfaces(result)
+        yield from _maps(result, report)
+
+
+def scene_of(report: Report) -> dict[str, Any]:
+    """Return what the page has to know of an analysis besides its arrays, ready for JSON."""
+    scores = report.scores
+    return {
+        "scans": [_scan(result) for result in report.results],
+        "scored": _scored(report),
+        "scores": {
+            "stress": _whole_numbers(scores.stress_scores),
+            "rest": _whole_numbers(scores.rest_scores),
+            "summary": scores.summary,
+            "category": scores.category,
+            "limits": None if scores.normal_limits is None else plain(vars(scores.normal_limits)),
+        },
+        "segments": [
+            {"name": name, "centre": list(segment_centre(number))} for number, name in enumerate(SEGMENT_NAMES, start=1)
+        ],
+        "numbers": list(_numbers(report)),
+        "findings": [plain(vars(finding)) for finding in findings_of_study(report)],
+        "diagnosis": None
+        if report.diagnosis is None
+        else {
+            "per_patient": report.diagnosis.per_patient,
+            "per_vessel": plain(report.diagnosis.per_vessel),
+            "abstained": report.diagnosis.abstained,
+            "reason": report.diagnosis.reason,
+        },
+        "myoperf": report.provenance.myoperf,
+    }
+
+
+def row_of(report: Report) -> dict[str, Any]:
+    """Return what the worklist shows of an analysis: columns of `myoperf.web.database.studies`."""
+    scores, study = report.scores, report.study
+    scored = [r for r in report.results if r.function is not None]
+    function = scored[0].function if scored else None
+    findings = [*report.findings, *(f for r in report.results for f in r.findings)]
+    return {
+        "patient_id": study.patient_id,
+        "sex": study.sex,
+        "age_years": study.age_years,
+        "scans": ", ".join(result.name for result in report.results)[:100],
+        "category": scores.category,
+        "sss": scores.sss,
+        "sds": scores.sds,
+        "tpd_stress_percent": plain(scores.tpd_stress_percent),
+        "lvef_percent": None if function is None else plain(function.lvef_percent),
+        "warnings": sum(finding.severity != "info" for finding in findings),
+    }
+
+
+def _stack(volume: Volume, **header: Any) -> bytes:
+    """Pack a stack of slices as 16-bit numbers, with the count that one step stands for."""
+    array = np.maximum(np.asarray(volume.array, dtype=np.float32), 0.0)
+    step = float(array.max()) / _STEPS or 1.0
+    numbers = np.rint(array / step).astype(np.uint16)
+    return pack(numbers, step=step, lps_from_index=volume.lps_from_index.tolist(), **header)
+
+
+def _stacks(result: ScanResult) -> Iterator[tuple[str, bytes]]:
+    """Yield the heart alone, smoothly interpolated, of gated scans also gate by gate, and the whole volume as it is."""
+    heart = short_axis(result.volume, result.frame, spacing_mm=_HEART_MM, order=3)
+    yield f"heart/{result.name}", _stack(heart)
+    yield f"volume/{result.name}", _stack(result.volume)
+    if result.gated_volume is not None:
+        yield f"gated/{result.name}", _stack(short_axis(result.gated_volume, result.frame, spacing_mm=_GATED_MM))
+
+
+def _raw_views(result: ScanResult) -> Iterator[tuple[str, bytes]]:
+    """Raw views summed over gates, row 0 nearest the head, as they were analysed."""
+    views = result.scan.image
+    if isinstance(views, Projections):
+        counts = np.maximum(views.summed().array[0].astype(np.float32), 0.0)
+        step = float(counts.max()) / _STEPS or 1.0
+        numbers = np.rint(counts / step).astype(np.uint16)
+        spacing = [float(length) for length in views.pixel_mm]
+        yield f"raw/{result.name}", pack(numbers, step=step, angles_deg=views.angles_deg.tolist(), pixel_mm=spacing)
+
+
+def _surfaces(result: ScanResult) -> Iterator[tuple[str, bytes]]:
+    """Inner and outer surface of the wall: shape (gates, 2, rings, angles, 3), LPS; one "gate" of the sum."""
+    polar = result.polar
+    half = 0.5 * polar.thickness_mm[..., None] * _outwards(polar.mid_wall_mm)
+    both = np.stack([polar.mid_wall_mm - half, polar.mid_wall_mm + half])[None]
+    yield f"surface/{result.name}", pack(both.astype(np.float32))
+    if result.function is not None and result.function.surfaces is not None:
+        inner, middle = result.function.surfaces.endocardium_mm, result.function.surfaces.mid_wall_mm
+        gates = np.stack([inner, 2.0 * middle - inner], axis=1)
+        yield f"gated-surface/{result.name}", pack(gates.astype(np.float32))
+
+
+def _outwards(points: Float) -> Float:
+    """Return unit normals of a closed bowl of points (rings, angles, 3), away from its inside."""
+    along = np.gradient(points, axis=0)
+    around = np.roll(points, -1, axis=1) - np.roll(points, 1, axis=1)
+    normal = np.cross(along, around)
+    normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-9)
+    outside = np.sum(normal * (points - points.mean(axis=(0, 1))), axis=-1)
+    return np.asarray(normal * (1.0 if outside.mean() > 0 else -1.0))
+
+
+def _maps(result: ScanResult, report: Report) -> Iterator[tuple[str, bytes]]:
+    """Polar maps (rings, angles), ring 0 at the apex, angle 0 anterior and rising through the septum."""
+
+    def packed(kind: str, values: Float, unit: str, low: float, high: float) -> tuple[str, bytes]:
+        return f"polar-{kind}/{result.name}", pack(np.asarray(values, np.float32), unit=unit, low=low, high=high)
+
+    yield packed("uptake", percent_map(result), "%", 0.0, 100.0)
+    scores = scores_of(report, result)
+    severity = {"stress": scores.stress_severity, "rest": scores.rest_severity}.get(result.state or "")
+    if severity is not None:
+        yield packed("severity", severity, "of 4", 0.0, 4.0)
+    function = result.function
+    if function is not None and function.synchrony is not None:
+        yield packed("phase", function.synchrony.phase_map_deg, "°", 0.0, 360.0)
+    if function is not None and function.wall is not None:
+        rings, angles = result.polar.rings, result.polar.angles
+        number = segment_map(rings, angles) - 1
+        yield packed("thickening", np.asarray(function.wall.thickening_percent)[number], "%", 0.0, 100.0)
+        yield packed("motion", np.asarray(function.wall.motion_mm)[number], "mm", 0.0, 12.0)
+
+
+def _scan(result: ScanResult) -> dict[str, Any]:
+    frame, function = result.frame, result.function
+    curve = None if function is None or function.curve is None else function.curve
+    return {
+        "name": result.name,
+        "title": state_title(result),
+        "state": result.state,
+        "gates": 0 if result.gated_volume is None else result.gated_volume.frames,
+        "raw": isinstance(result.scan.image, Projections),
+        "lv_frame": {name: plain(getattr(frame, name)) for name in ("apex_mm", "base_mm", "anterior")},
+        "lv_maximum": lv_maximum(result),
+        "gated_maximum": _gated_maximum(result),
+        "mid_wall_mm": plain(np.round(result.polar.mid_wall_mm[::2, ::4], 1)),
+        "segments_percent": plain(np.round(np.asarray(result.segments_percent, np.float64), 1)),
+        "volumes_ml": None if function is None else plain(function.volumes_ml),
+        "curve": None if curve is None else {"time": plain(curve.time_cycles[::6]), "ml": plain(curve.volume_ml[::6])},
+        "findings": [plain(vars(finding)) for finding in result.findings],
+    }
+
+
+def _gated_maximum(result: ScanResult) -> float | None:
+    """Return the highest count of any gate in the middle of the wall."""
+    if result.gated_volume is None:
+        return None
+    highest = float(sample(result.gated_volume, result.polar.mid_wall_mm).max())
+    return highest if highest > 0 else 1.0
+
+
+def _scored(report: Report) -> dict[str, str]:
+    """Return the state -> the name of the scan that the study's scores are of."""
+    found = {state: scored_scan(report, state) for state in STATES}
+    return {state: scan.name for state, scan in found.items() if scan is not None}
+
+
+def _numbers(report: Report) -> Iterator[Mapping[str, Any]]:
+    """Yield the numbers that a reader looks for, each with its values by column, interval and published range."""
+    rows: dict[str, dict[str, Any]] = {}
+    scored = _scored(report)
+    for quantity in quantities("study", page="numbers"):
+        value = quantity.read(report.scores)
+        if value is not None:
+            column = scored.get(quantity.state, "")
+            row = rows.setdefault(quantity.row, _number_row(quantity.row, quantity.unit, quantity.digits))
+            row["values"][column] = {"value": plain(value), **_interval(report, "scores", quantity.name)}
+            row["normal"] = row["normal"] or quantity.normal
+    for quantity in quantities("scan", page="numbers"):
+        for result in report.results:
+            value = quantity.read(result)
+            if value is not None and not quantity.per:
+                row = rows.setdefault(quantity.label, _number_row(quantity.label, quantity.unit, quantity.digits))
+                row["values"][result.name] = {"value": plain(value), **_interval(report, result.name, quantity.name)}
+                row["normal"] = quantity.normal
+    yield from rows.values()
+
+
+def _number_row(label: str, unit: str, digits: int) -> dict[str, Any]:
+    return {"label": label, "unit": unit, "digits": digits, "normal": "", "values": {}}
+
+
+def _interval(report: Report, owner: str, name: str) -> dict[str, Any]:
+    interval = report.intervals.get(owner, {}).get(name)
+    return {} if interval is None else {"low": plain(interval.low), "high": plain(interval.high)}
+
+
+def _whole_numbers(scores: tuple[int, ...] | None) -> list[int] | None:
+    return None if scores is None else [int(score) for score in scores]

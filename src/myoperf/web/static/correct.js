@@ -1,0 +1,186 @@
+// Correction of the pose: drag apex, base and the anterior direction; the numbers are measured again.
+
+import { element, notice, replace } from "/static/dom.js";
+import { onPlane, Picture } from "/static/picture.js";
+import { add, BODY, dot, planeOf, poseOf, unit } from "/static/space.js";
+
+const FIELD_MM = 190;
+const HANDLES = { apex: "#ff6b6b", base: "#4dd2ff", anterior: "#ffd54d" };
+
+export function showCorrection(view, body) {
+  const names = view.scans.map((scan) => scan.name);
+  const edit = { scan: view.scans[0], also: false, pose: null, shown: null };
+  const size = Math.floor(Math.min((body.clientWidth - 30) / 3, (innerHeight - 220) / 2));
+  const pictures = ["sa", "hla", "vla", "transaxial", "coronal"].map((name) => pictureOf(view, edit, name, size, changed));
+  const said = element("output", { class: "value", id: "pose" });
+  const apply = element("button", { id: "apply", class: "main", onclick: send }, "Measure in this pose");
+  const choose = element("select", { id: "scan", onchange: (event) => start(event.target.value) },
+    view.scans.map((scan) => element("option", { value: scan.name }, scan.title)));
+  const also = element("label", {}, element("input", {
+    type: "checkbox", id: "also", onchange: (event) => ((edit.also = event.target.checked), draw()) }), "move the other scan alike");
+  const length = element("input", {
+    type: "range", id: "valve", min: "-30", max: "30", step: "1", value: "0", "aria-label": "Valve plane along the axis, mm",
+    oninput: (event) => moveValve(Number(event.target.value)) });
+
+  function start(name) {
+    edit.scan = view.scans.find((scan) => scan.name === name);
+    edit.pose = edit.shown = edit.scan.pose;
+    length.value = "0";
+    draw();
+  }
+
+  function changed(settled) {
+    if (settled) edit.shown = edit.pose;
+    draw();
+  }
+
+  function moveValve(mm) {
+    const { apex, axis, length: before } = edit.scan.pose;
+    const frame = { apex_mm: apex, base_mm: add(apex, axis, before + mm), anterior: edit.scan.pose.anterior };
+    edit.pose = { ...edit.scan.pose, ...poseOf(frame) };
+    draw();
+  }
+
+  function draw() {
+    for (const picture of pictures) picture.draw();
+    const [before, now] = [edit.scan.pose, edit.pose];
+    const turn = (Math.acos(Math.min(1, dot(before.axis, now.axis))) * 180) / Math.PI;
+    said.textContent = `axis ${now.length.toFixed(0)} mm (${signed(now.length - before.length)}), turned by ${turn.toFixed(0)}°`;
+    apply.disabled = view.isSigned || view.isBusy;
+  }
+
+  async function send() {
+    const poses = { [edit.scan.name]: frameOf(edit.pose) };
+    if (edit.also) {
+      for (const other of view.scans.filter((scan) => scan !== edit.scan)) poses[other.name] = movedAlike(edit.scan.pose, edit.pose, other.pose);
+    }
+    const started = performance.now();
+    const answer = await view.change("correction", { poses });
+    if (!answer) return;
+    view.awaited = { started, names: Object.keys(poses), before: view.number, numbers: headline(view) };
+    notice("Measuring in the new pose.");
+    clearTimeout(view.timer);
+    view.watch();
+  }
+
+  replace(body,
+    element("div", { class: "windows" }, choose, names.length > 1 ? also : null,
+      element("span", {}, "Valve plane "), length, said,
+      element("button", { onclick: () => start(edit.scan.name) }, "Reset"), apply),
+    element("p", { class: "hint" }, "Drag the red apex, the blue base (with it the axis), on the short axis the yellow anterior mark (roll) or the middle."),
+    element("div", { class: "correct" }, pictures.map((picture) => picture.figure)),
+    outcome(view));
+  const redraw = (all) => all && draw();
+  view.redraws.add(redraw);
+  start(view.correctedScan ?? names[0]);
+  if (view.correctedScan) choose.value = view.correctedScan;
+  return () => (view.correctedScan = edit.scan.name);
+}
+
+// What the last correction changed.
+function outcome(view) {
+  if (!view.awaited || view.awaited.before === view.number) return null;
+  const [before, after] = [view.awaited.numbers, headline(view)];
+  view.awaited.seconds ??= (performance.now() - view.awaited.started) / 1000;
+  const changed = Object.keys(after).map((name) => `${name} ${before[name] ?? "–"} → ${after[name]}`);
+  return element("p", { id: "outcome" }, `After ${view.awaited.seconds.toFixed(1)} s: ${changed.join(", ")}`);
+}
+
+function headline(view) {
+  const wanted = { "Total perfusion deficit (TPD)": "TPD %", "Summed score (SSS, SRS, SDS)": "score" };
+  const out = {};
+  for (const row of view.scene.numbers) {
+    for (const [column, entry] of Object.entries(wanted[row.label] ? row.values : {})) {
+      out[`${wanted[row.label]} ${column || "difference"}`] = entry.value.toFixed(row.digits);
+    }
+  }
+  return out;
+}
+
+const signed = (mm) => `${mm < 0 ? "−" : "+"}${Math.abs(mm).toFixed(0)}`;
+const frameOf = (pose) => ({ apex_mm: pose.apex, base_mm: pose.base, anterior: pose.anterior });
+
+// Move another scan's pose as this one was moved, seen from the ventricle.
+function movedAlike(before, after, other) {
+  const inside = (point) => {
+    const from = add(point, before.centre, -1);
+    return [dot(from, before.lateral), dot(from, before.anterior), dot(from, before.axis)];
+  };
+  const stretch = other.length / before.length;
+  const outside = ([side, front, along]) =>
+    add(add(add(other.centre, other.lateral, side), other.anterior, front), other.axis, along * stretch);
+  const tip = add(after.centre, after.anterior, 10);
+  const middle = outside(inside(after.centre));
+  return { apex_mm: outside(inside(after.apex)), base_mm: outside(inside(after.base)), anterior: unit(add(outside(inside(tip)), middle, -1)) };
+}
+
+function pictureOf(view, edit, name, size, changed) {
+  const planeNow = () => {
+    const pose = edit.shown;
+    if (BODY[name]) return { ...BODY[name], origin: pose.centre };
+    return planeOf(pose, name, 0);
+  };
+  const handlesNow = () => {
+    const { pose } = edit;
+    if (name === "sa") return { middle: pose.centre, anterior: add(pose.centre, pose.anterior, 45) };
+    return { apex: pose.apex, base: pose.base };
+  };
+  const picture = new Picture(size, () => {
+    const plane = planeNow();
+    const marks = Object.entries(handlesNow()).map(([what, point]) => ({ at: onPlane(plane, point), colour: HANDLES[what] ?? "#7dff8a", radius: 6 }));
+    return {
+      stack: edit.scan.volume, plane, field: FIELD_MM, window: view.windowOf(edit.scan), palette: view.palette,
+      surfaces: edit.scan.surface, outlines: view.outlines, lines: poseLines(edit.pose, name, plane), marks,
+    };
+  }, { class: "tile handle", id: `correct-${name}` });
+  let held = null;
+  picture.canvas.addEventListener("pointerdown", (event) => {
+    picture.canvas.setPointerCapture(event.pointerId);
+    held = nearest(handlesNow(), planeNow(), picture.pointAt(event));
+  });
+  picture.canvas.addEventListener("pointermove", (event) => {
+    if (!held || !event.buttons) return;
+    edit.pose = { ...edit.pose, ...dragged(edit.pose, held, picture.pointAt(event), planeNow()) };
+    changed(false);
+  });
+  picture.canvas.addEventListener("pointerup", () => {
+    held = null;
+    changed(true);
+  });
+  const titles = { sa: "Short axis, middle", hla: "Horizontal long axis", vla: "Vertical long axis", transaxial: "Transaxial", coronal: "Coronal" };
+  return { draw: () => picture.draw(), figure: element("figure", {}, element("figcaption", {}, titles[name]), picture.canvas) };
+}
+
+function nearest(handles, plane, point) {
+  const at = onPlane(plane, point);
+  const distance = ([, place]) => Math.hypot(...onPlane(plane, place).slice(0, 2).map((v, i) => v - at[i]));
+  const [what, place] = Object.entries(handles).sort((a, b) => distance(a) - distance(b))[0];
+  return distance([what, place]) < 25 ? what : null;
+}
+
+// The pose after a handle was dragged to a point of a plane; what lies across the plane stays.
+function dragged(pose, what, point, plane) {
+  const frame = { apex_mm: pose.apex, base_mm: pose.base, anterior: pose.anterior };
+  const inPlane = (place) => add(point, plane.into, dot(add(place, point, -1), plane.into));
+  if (what === "apex") frame.apex_mm = inPlane(pose.apex);
+  else if (what === "base") frame.base_mm = inPlane(pose.base);
+  else if (what === "anterior") frame.anterior = add(point, pose.centre, -1);
+  else {
+    const shift = add(inPlane(pose.centre), pose.centre, -1);
+    frame.apex_mm = add(pose.apex, shift);
+    frame.base_mm = add(pose.base, shift);
+  }
+  const made = poseOf(frame);
+  return made.length > 20 && Number.isFinite(made.anterior[0]) ? made : {};
+}
+
+// Long axis and valve plane, as they are on a plane.
+function poseLines(pose, name, plane) {
+  const flat = (point) => onPlane(plane, point).slice(0, 2);
+  if (name === "sa") return [{ points: [flat(pose.centre), flat(add(pose.centre, pose.anterior, 45))], colour: HANDLES.anterior }];
+  const across = name === "hla" ? pose.lateral : name === "vla" ? pose.anterior : null;
+  const axis = { points: [flat(pose.apex), flat(pose.base)], colour: "#7dff8a" };
+  if (!across) return [axis];
+  const valve = [add(pose.base, across, -38), add(pose.base, across, 38)].map(flat);
+  return [axis, { points: valve, colour: HANDLES.base, dash: [5, 4] }];
+}

@@ -1,0 +1,45 @@
+// Elements without templates: text from files is only ever set as text, never as markup.
+
+export function element(tag, properties = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (name === "data") Object.assign(made.dataset, value);
+    else if (name in made && typeof value !== "string") made[name] = value;
+    else made.setAttribute(name, value);
+  }
+  made.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+export function replace(parent, ...children) {
+  parent.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
+}
+
+export function notice(text, isError = false) {
+  const box = document.getElementById("notice");
+  box.textContent = text;
+  box.classList.toggle("error", isError);
+  clearTimeout(notice.timer);
+  notice.timer = setTimeout(() => (box.textContent = ""), isError ? 9000 : 3500);
+}
+
+// A canvas whose pixels are those of the screen; `size` is in CSS pixels.
+export function canvasOf(width, height, properties = {}) {
+  const ratio = window.devicePixelRatio || 1;
+  const canvas = element("canvas", properties);
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  canvas.style.width = `${width}px`;
+  canvas.style.height = `${height}px`;
+  return canvas;
+}
+
+// Where a mouse event is on a canvas, in the canvas's own pixels.
+export function placeOn(canvas, event) {
+  const box = canvas.getBoundingClientRect();
+  return [
+    ((event.clientX - box.left) * canvas.width) / box.width,
+    ((event.clientY - box.top) * canvas.height) / box.height,
+  ];
+}

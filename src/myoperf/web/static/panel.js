@@ -1,0 +1,186 @@
+// Bull's eyes, scores, numbers, findings, words and signature: everything beside the images.
+
+import { BullsEye, middleOf } from "/static/bullseye.js";
+import { post } from "/static/api.js";
+import { element, notice, replace } from "/static/dom.js";
+
+const KINDS = [["Uptake", uptake], ["Severity", severity], ["Scores", scores], ["Phase", phase], ["Thickening", thickening], ["Motion", motion]];
+
+export function showPanel(view, aside) {
+  const state = { kind: 0, draft: null };
+  const hovered = element("output", { class: "value", id: "hovered" });
+
+  function draw() {
+    const discs = KINDS[state.kind][1](view, edited());
+    const eyes = discs.map((disc) => new BullsEye(124, () => ({ ...disc, marked: view.segment, names: view.scene.segments.map((s) => s.name) }), {
+      hover: (text, segment) => ((hovered.textContent = text), view.mark(segment)),
+      click: (segment, event) => (disc.edit ? score(disc.edit, segment, event) : goTo(segment)),
+    }));
+    const kinds = element("nav", { class: "kinds" }, KINDS.map(([label], i) =>
+      element("button", { id: `kind-${label.toLowerCase()}`, "aria-pressed": String(i === state.kind), onclick: () => ((state.kind = i), draw()) }, label)));
+    const figures = element("div", { class: "eyes" }, eyes.map((eye) => eye.figure));
+    replace(aside, doubts(), kinds, figures, discs.length ? hovered : element("p", { class: "hint" }, "Not measured."), sums(), words(), numbersOf(view), findings(), history());
+    eyes.forEach((eye) => eye.draw());
+    view.redraws.delete(view.panelRedraw);
+    view.panelRedraw = () => eyes.forEach((eye) => eye.draw());
+    view.redraws.add(view.panelRedraw);
+  }
+
+  // How much there is to doubt, above everything else.
+  function doubts() {
+    const all = [...view.scene.findings, ...view.scans.flatMap((scan) => scan.findings)].filter((f) => f.severity !== "info");
+    if (!all.length) return null;
+    const show = () => aside.querySelector("#findings").scrollIntoView();
+    return element("button", { class: "doubts", onclick: show }, `${all.length} warning${all.length > 1 ? "s" : ""}: ${[...new Set(all.map((f) => f.code))].join(", ")}`);
+  }
+
+  // The scores that stand: the reader's where there are any.
+  function edited() {
+    const { reading } = view.told;
+    return {
+      stress: reading.stress_scores ?? view.scene.scores.stress, rest: reading.rest_scores ?? view.scene.scores.rest,
+      own: reading.stress_scores !== null || reading.rest_scores !== null,
+    };
+  }
+
+  function goTo(segment) {
+    const scan = view.pair[0];
+    const [fraction, angle] = middleOf(segment);
+    const rings = scan.mid_wall_mm.length;
+    const ring = scan.mid_wall_mm[Math.min(rings - 1, Math.floor(fraction * rings))];
+    view.setCursor(scan, ring[Math.round((angle / 360) * ring.length) % ring.length]);
+    view.mark(segment);
+  }
+
+  async function score(which, segment, event) {
+    if (view.isSigned) return notice("The study is signed; write an addendum.", true);
+    const now = edited();
+    const changed = [...now[which]];
+    changed[segment - 1] = (changed[segment - 1] + (event.shiftKey ? 4 : 1)) % 5;
+    const body = { stress: now.stress, rest: now.rest, [which]: changed };
+    await view.change("scores", body);
+    return null;
+  }
+
+  function sums() {
+    const { stress, rest, own } = edited();
+    if (!stress && !rest) return null;
+    const sum = (values) => (values ? values.reduce((a, b) => a + b, 0) : "–");
+    const difference = stress && rest ? stress.reduce((a, s, i) => a + Math.max(0, s - rest[i]), 0) : "–";
+    const whose = own ? "reader's scores" : "machine's scores";
+    return element("p", { class: "sums", id: "sums" }, `SSS ${sum(stress)}  SRS ${sum(rest)}  SDS ${difference}  (${whose})`,
+      own && !view.isSigned ? element("button", { onclick: () => view.change("scores", { stress: null, rest: null }) }, "Machine's") : null);
+  }
+
+  function words() {
+    const { reading, signature, addenda, study } = view.told;
+    const text = element("textarea", {
+      id: "impression", rows: 4, disabled: view.isSigned, placeholder: "Your impression; the machine's summary stands where this is empty.",
+      oninput: (event) => (state.draft = event.target.value) });
+    text.value = state.draft ?? reading.impression;
+    const save = () => view.change("impression", { text: text.value }, "Saved.").then((answer) => answer && (state.draft = null));
+    const sign = async () => {
+      if (text.value !== reading.impression && !(await view.change("impression", { text: text.value }))) return;
+      state.draft = null;
+      if (confirm(`Sign study ${study.id} as final? It cannot be changed afterwards.`)) await view.change("sign", {}, "Signed.");
+    };
+    const button = (id, label, action, kind = "") => element("button", { id, class: kind, onclick: action, disabled: view.isBusy && id === "sign" }, label);
+    return element("section", {}, element("h2", {}, "Impression"),
+      element("p", { class: "summary" }, view.scene.scores.summary || "No summary: no normal limits applied."), text,
+      view.isSigned
+        ? element("p", { class: "signature", id: "signature" }, `Signed by ${signature.reader}, ${signature.signed_at.replace("T", " ")}`)
+        : element("div", { class: "buttons" }, button("save", "Save", save), button("undo", "Undo", () => view.change("undo", {}, "Taken back.")), button("sign", "Sign", sign, "main")),
+      addenda.map((one) => element("p", { class: "addendum" }, `Addendum, ${one.reader}, ${one.made_at.replace("T", " ")}: ${one.text}`)),
+      view.isSigned ? addendumForm() : null);
+  }
+
+  function addendumForm() {
+    const text = element("textarea", { id: "addendum", rows: 2, placeholder: "Addendum" });
+    const add = async () => {
+      try {
+        await post(`/api/studies/${view.id}/addenda`, { text: text.value });
+        await view.refresh();
+      } catch (error) {
+        notice(error.message, true);
+      }
+    };
+    return element("div", {}, text, element("button", { id: "add-addendum", onclick: add }, "Add addendum"));
+  }
+
+  function history() {
+    const told = { analysis: "measured", completion: "completed", scores: "changed scores", impression: "changed the impression", undo: "took the last change back" };
+    return element("details", {}, element("summary", {}, `History (${view.told.history.length})`),
+      view.told.history.map((one) => element("p", {}, `${one.made_at.replace("T", " ").replace("Z", "")} ${one.reader} ${told[one.kind]}`)));
+  }
+
+  function findings() {
+    const all = [...view.scene.findings, ...view.scans.flatMap((scan) => scan.findings.map((f) => ({ ...f, message: `${scan.title}: ${f.message}` })))];
+    const order = { failure: 0, warning: 1, info: 2 };
+    all.sort((a, b) => order[a.severity] - order[b.severity]);
+    const shown = all.some((one) => one.severity !== "info");
+    return element("details", { open: shown, id: "findings" }, element("summary", {}, `Findings (${all.length})`),
+      all.map((one) => element("p", { class: one.severity }, one.message)));
+  }
+
+  draw();
+  return draw;
+}
+
+// The abbreviation that readers know, where the name has one: "Total perfusion deficit (TPD)" is TPD.
+const shortOf = (label) => label.match(/\(([A-Z][A-Z, ]+)\)/)?.[1] ?? label;
+
+function numbersOf(view) {
+  const columns = [...view.scans.map((scan) => [scan.name, scan.title]), ["", "S – R"]];
+  const cell = (row, entry) => {
+    if (!entry) return element("td");
+    const text = entry.value === null ? "–" : entry.value.toFixed(row.digits);
+    const range = entry.low === undefined ? "" : `95 % interval ${entry.low.toFixed(row.digits)} to ${entry.high.toFixed(row.digits)}`;
+    return element("td", { title: range }, text);
+  };
+  return element("table", { class: "numbers" },
+    element("thead", {}, element("tr", {}, ["", ...columns.map(([, title]) => title), "", "range"].map((text) => element("th", {}, text)))),
+    element("tbody", {}, view.scene.numbers.map((row) => element("tr", { data: { number: row.label } },
+      element("th", { title: row.label }, shortOf(row.label)), columns.map(([name]) => cell(row, row.values[name])), element("td", {}, row.unit), element("td", { class: "normal", title: row.normal && `Published for other programs: ${row.normal}` }, row.normal)))));
+}
+
+// --- what the bull's eyes show --------------------------------------------------------------------
+
+function uptake(view) {
+  const discs = view.pair.map((scan) => ({
+    title: `${scan.title}, %`, map: scan.maps.uptake, window: view.windows[scan.name], palette: view.palette, unit: "%",
+    labels: scan.segments_percent.map((v) => v.toFixed(0)),
+  }));
+  const [stress, rest] = ["stress", "rest"].map((state) => view.pair.find((scan) => scan.state === state));
+  if (!stress || !rest) return discs;
+  const change = rest.segments_percent.map((v, i) => v - stress.segments_percent[i]);
+  const values = rest.maps.uptake.values.map((v, i) => v - stress.maps.uptake.values[i]);
+  discs.push({ title: "Rest – stress, %", map: { shape: rest.maps.uptake.shape, values }, window: [-50, 50], palette: "difference", unit: "%", labels: change.map((v) => v.toFixed(0)) });
+  return discs;
+}
+
+const ofMap = (kind, title, palette, window, label) => (view) => view.scans.filter((scan) => scan.maps[kind]).map((scan) => ({
+  title: `${scan.title}: ${title}`, map: scan.maps[kind], window, palette, unit: scan.maps[kind].unit, digits: kind === "severity" ? 1 : 0, labels: label?.(scan),
+}));
+
+function severity(view) {
+  return ofMap("severity", "severity", "inferno", [0, 4])(view);
+}
+
+function phase(view) {
+  return ofMap("phase", "phase", "phase", [0, 360])(view);
+}
+
+function thickening(view) {
+  return ofMap("thickening", "thickening, %", "viridis", [0, 100])(view);
+}
+
+function motion(view) {
+  return ofMap("motion", "motion, mm", "viridis", [0, 12])(view);
+}
+
+function scores(view, edited) {
+  return ["stress", "rest"].filter((state) => edited[state]).map((state) => ({
+    title: `${state}: click to change`, segments: edited[state], window: [0, 4], palette: "inferno", unit: "of 4",
+    labels: edited[state].map(String), edit: state,
+  }));
+}

@@ -1,0 +1,293 @@
+// One study: what is known of it, what is shown of it, and the parts of the page that share both.
+
+import { get, getArray, post } from "/static/api.js";
+import { loadPalettes, paintBar, paletteOf } from "/static/colour.js";
+import { canvasOf, element, notice, replace } from "/static/dom.js";
+import { showCine } from "/static/cine.js";
+import { showCorrection } from "/static/correct.js";
+import { showPanel } from "/static/panel.js";
+import { showRaw } from "/static/raw.js";
+import { showSlices } from "/static/slices.js";
+import { add, dot, norm, poseOf, Stack } from "/static/space.js";
+
+const PARTS = [["Slices", showSlices], ["Cine", showCine], ["Raw", showRaw], ["Correct", showCorrection], ["Report", showReport]];
+const MAPS = ["uptake", "severity", "phase", "thickening", "motion"];
+const remembered = { palette: "warm-metal", outlines: false, mask: false };
+
+export async function showStudy(room, id, reader) {
+  const view = new StudyView(id, reader);
+  await view.load();
+  post(`/api/studies/${id}/opened`).catch((error) => notice(error.message, true));
+  return view.show(room);
+}
+
+class StudyView {
+  constructor(id, reader) {
+    Object.assign(this, { id, reader, ...remembered });
+    this.windows = {};
+    this.cursor = { side: 0, front: 0, along: 0 };
+    this.segment = 0;
+    this.redraws = new Set();
+  }
+
+  // --- what is known ---------------------------------------------------------------------------
+
+  async load() {
+    this.told = await get(`/api/studies/${this.id}`);
+    const number = this.told.reading.analysis;
+    if (number && number !== this.number) await this.loadAnalysis(number);
+    this.number = number;
+  }
+
+  async loadAnalysis(number) {
+    const path = `/api/studies/${this.id}/files/${number}`;
+    const has = new Set(this.told.roles);
+    const fetched = (role) => (has.has(role) ? getArray(`${path}/${role}`) : null);
+    const scene = await get(`${path}/scene`);
+    this.scans = await Promise.all(scene.scans.map(async (scan) => {
+      const name = scan.name;
+      const wanted = [`heart/${name}`, `surface/${name}`, ...MAPS.map((kind) => `polar-${kind}/${name}`)];
+      const [heart, surface, ...maps] = await Promise.all(wanted.map(fetched));
+      const pose = poseOf(scan.lv_frame);
+      return {
+        ...scan, heart: new Stack(heart), surface, maps: Object.fromEntries(MAPS.map((kind, i) => [kind, maps[i]])),
+        pose: { ...pose, reach: reachOf(surface, pose) + 12 },
+      };
+    }));
+    this.rest = this.loadRest(fetched); // what the first picture does not need
+    this.scene = scene;
+    this.field = Math.min(170, Math.max(80, 2 * Math.max(...this.scans.map((s) => s.pose.reach)) + 4,
+      Math.max(...this.scans.map((s) => s.pose.length)) + 24));
+    for (const scan of this.scans) this.windows[scan.name] ??= [0, 100];
+  }
+
+  async loadRest(fetched) {
+    await Promise.all(this.scans.map(async (scan) => {
+      const roles = ["volume", "gated", "gated-surface", "raw"];
+      const [volume, gated, gatedSurface, raw] = await Promise.all(roles.map((role) => fetched(`${role}/${scan.name}`)));
+      Object.assign(scan, { volume: new Stack(volume), gatedStack: gated && new Stack(gated), gatedSurface, rawViews: raw });
+    }));
+  }
+
+  // Window of a scan in counts; gates have a maximum of their own.
+  windowOf(scan, maximum = scan.lv_maximum) {
+    return this.windows[scan.name].map((percent) => (percent * maximum) / 100);
+  }
+
+  // The two scans that are read against each other, or those that there are.
+  get pair() {
+    const scored = ["stress", "rest"].map((state) => this.scans.find((s) => s.name === this.scene.scored[state])).filter(Boolean);
+    return scored.length ? scored : this.scans;
+  }
+
+  get isSigned() {
+    return this.told.signature !== null;
+  }
+
+  get version() {
+    return this.told.study.version;
+  }
+
+  get isBusy() {
+    return this.told.jobs.some((job) => ["queued", "running"].includes(job.state));
+  }
+
+  // --- the cursor: mm from the ventricle's middle, the same place in every scan ------------------
+
+  pointOf(scan) {
+    const { centre, lateral, anterior, axis } = scan.pose;
+    const { side, front, along } = this.cursor;
+    return add(add(add(centre, lateral, side), anterior, front), axis, along);
+  }
+
+  setCursor(scan, point) {
+    const from = add(point, scan.pose.centre, -1);
+    const { lateral, anterior, axis } = scan.pose;
+    this.cursor = { side: dot(from, lateral), front: dot(from, anterior), along: dot(from, axis) };
+    this.redraw();
+  }
+
+  mark(segment) {
+    if (segment !== this.segment) {
+      this.segment = segment;
+      this.redraw("marks");
+    }
+  }
+
+  redraw(what = "all") {
+    this.wanted = this.wanted === "all" ? "all" : what;
+    this.pending ??= requestAnimationFrame(() => {
+      const all = this.wanted === "all";
+      this.pending = this.wanted = null;
+      for (const redraw of this.redraws) redraw(all);
+    });
+  }
+
+  // --- changes ----------------------------------------------------------------------------------
+
+  async change(path, body, said) {
+    try {
+      const answer = await post(`/api/studies/${this.id}/${path}`, { ...body, version: this.version });
+      await this.refresh();
+      if (said) notice(said);
+      return answer;
+    } catch (error) {
+      notice(error.message, true);
+      await this.refresh();
+      return null;
+    }
+  }
+
+  async refresh() {
+    const before = this.number;
+    await this.load();
+    this.drawHead();
+    if (this.number !== before) this.showPart(this.part);
+    this.panel?.();
+    this.redraw();
+  }
+
+  async watch() {
+    try {
+      const told = await get(`/api/studies/${this.id}`);
+      const other = told.study.version !== this.version;
+      const last = told.history.at(-1);
+      if (other && last && last.reader !== this.reader && last.reader !== "machine") notice(`${last.reader} changed this study.`);
+      if (other || told.jobs.length !== this.told.jobs.length || this.isBusy) await this.refresh();
+    } catch (error) {
+      notice(error.message, true);
+    }
+    this.timer = setTimeout(() => this.watch(), this.isBusy ? 400 : 3000);
+  }
+
+  // --- the page ---------------------------------------------------------------------------------
+
+  show(room) {
+    this.head = element("header");
+    this.body = element("section", { id: "part" });
+    this.aside = element("aside", { id: "panel" });
+    replace(room, this.head, element("div", { class: "study" }, this.body, this.aside));
+    this.part = 0;
+    this.drawHead();
+    if (this.number) {
+      this.panel = showPanel(this, this.aside);
+      this.showPart(0);
+    } else {
+      replace(this.body, element("p", { class: "hint" }, this.told.study.note || "The study is not analysed yet."));
+    }
+    const keys = (event) => this.press(event);
+    addEventListener("keydown", keys);
+    this.timer = setTimeout(() => this.watch(), 1000);
+    return () => {
+      removeEventListener("keydown", keys);
+      clearTimeout(this.timer);
+      this.leavePart?.();
+    };
+  }
+
+  drawHead() {
+    const { study } = this.told;
+    const parts = element("nav", {}, PARTS.map(([label], i) =>
+      element("button", { id: `part-${label.toLowerCase()}`, "aria-pressed": String(i === this.part), onclick: () => this.showPart(i) }, label)));
+    const who = [study.patient_id ?? "unknown patient", study.sex, study.age_years && `${Math.round(study.age_years)} y`];
+    const state = this.isBusy ? this.busyText() : this.isSigned ? `signed by ${study.signed_by}` : study.status;
+    const busy = this.isBusy ? "busy" : study.status;
+    replace(this.head, element("a", { href: "#/", class: "button", title: "Worklist (Esc)" }, "‹ Worklist"),
+      element("h1", {}, who.filter(Boolean).join("  ")), element("span", { id: "state", class: `state ${busy}` }, state),
+      this.number ? parts : null, this.number ? this.displayControls() : null);
+  }
+
+  busyText() {
+    const job = this.told.jobs.find((one) => ["running", "queued"].includes(one.state));
+    const what = { correct: "measuring in the new pose", complete: "function and report", analyze: "analysing" }[job.kind];
+    return `${what}${job.progress ? `: ${job.progress}` : ""}`;
+  }
+
+  displayControls() {
+    const set = (name) => (event) => {
+      this[name] = remembered[name] = event.target.type === "checkbox" ? event.target.checked : event.target.value;
+      if (name === "palette") paintBar(this.bar, paletteOf(this.palette));
+      this.redraw();
+    };
+    const select = element("select", { id: "palette", title: "Palette (P)", onchange: set("palette") });
+    loadPalettes().then((names) => {
+      replace(select, names.map((name) => element("option", { value: name, selected: name === this.palette }, name)));
+    });
+    this.bar = canvasOf(90, 12, { class: "bar" });
+    paintBar(this.bar, paletteOf(this.palette));
+    const check = (name, label, title) => element("label", { title },
+      element("input", { type: "checkbox", id: name, checked: this[name], onchange: set(name) }), label);
+    return element("div", { class: "display" }, this.bar, select, check("outlines", "Outlines", "C"), check("mask", "Mask", "M"));
+  }
+
+  showPart(i) {
+    this.leavePart?.();
+    this.redraws.clear();
+    this.part = i;
+    this.panelRedraw && this.redraws.add(this.panelRedraw);
+    for (const [at, button] of [...this.head.querySelectorAll("nav button")].entries()) {
+      button.setAttribute("aria-pressed", String(at === i));
+    }
+    this.leavePart = null;
+    if (i === 0) this.leavePart = PARTS[i][1](this, this.body) ?? null;
+    else this.rest.then(() => this.part === i && (this.leavePart = PARTS[i][1](this, this.body) ?? null), (error) => notice(error.message, true));
+    this.redraw();
+  }
+
+  press(event) {
+    if (["INPUT", "TEXTAREA", "SELECT"].includes(event.target.tagName) || event.ctrlKey || event.metaKey || event.altKey) return;
+    const step = { ArrowLeft: ["along", -4], ArrowRight: ["along", 4], ArrowUp: ["front", 4], ArrowDown: ["front", -4] }[event.key];
+    const number = Number(event.key);
+    if (step) {
+      this.cursor[step[0]] += step[1];
+      this.redraw();
+    } else if (number >= 1 && number <= PARTS.length) this.showPart(number - 1);
+    else if (event.key === "c" || event.key === "m") this.head.querySelector(event.key === "c" ? "#outlines" : "#mask").click();
+    else if (event.key === "p") this.nextPalette(event.shiftKey ? -1 : 1);
+    else if (event.key === "u" && !this.isSigned) this.change("undo", {}, "Taken back.");
+    else if (event.key === "Escape") location.hash = "#/";
+    else if (event.key === "PageDown" || event.key === "PageUp") this.neighbour(event.key === "PageDown" ? 1 : -1);
+    else return;
+    event.preventDefault();
+  }
+
+  nextPalette(step) {
+    const select = this.head.querySelector("#palette");
+    select.selectedIndex = (select.selectedIndex + step + select.length) % select.length;
+    select.dispatchEvent(new Event("change"));
+  }
+
+  // The next study of the worklist as it was last shown.
+  neighbour(step) {
+    const list = JSON.parse(sessionStorage.getItem("worklist") ?? "[]");
+    const next = list[list.indexOf(this.id) + step];
+    if (next) location.hash = `#/study/${next}`;
+    else notice("There is no further study on this page of the worklist.");
+  }
+}
+
+// The largest distance of the outer surface from the long axis.
+function reachOf(surface, pose) {
+  const points = surface.values;
+  let farthest = 0;
+  for (let i = points.length / 2; i < points.length; i += 3) {
+    const from = add([points[i], points[i + 1], points[i + 2]], pose.apex, -1);
+    farthest = Math.max(farthest, norm(add(from, pose.axis, -dot(from, pose.axis))));
+  }
+  return farthest;
+}
+
+function showReport(view, body) {
+  const number = view.number;
+  if (!view.told.roles.includes("report.html")) {
+    replace(body, element("p", { class: "hint" }, "The report of the corrected analysis is being written."));
+    return;
+  }
+  const path = `/api/studies/${view.id}`;
+  const link = (name, label) => element("a", { class: "button", href: `${path}/export/${name}`, id: `export-${name.split(".")[0]}` }, label);
+  replace(body,
+    element("div", { class: "bar-of-links" }, link("report.pdf", "PDF"), link("results.json", "Results"),
+      link("reading.json", "Reading"), link("dicom.zip", "DICOM"),
+      element("span", { class: "hint" }, "The report is the machine's; scores and words of readers are in the Reading.")),
+    element("iframe", { src: `${path}/files/${number}/report.html`, title: "Report", sandbox: "" }));
+}

@@ -1,0 +1,99 @@
+"""A reading room in a temporary folder, whose analyses take no time."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from fastapi.testclient import TestClient
+
+from myoperf.types import LVFrame, Report
+from myoperf.web.analysis import read_pose
+from myoperf.web.app import create_app
+from myoperf.web.intake import ReceivedFile, receive
+from myoperf.web.pictures import SCENE, arrays_of, row_of, scene_of
+from myoperf.web.queue import Job, Outcome, StoredFile
+from myoperf.web.room import Room, open_room
+from myoperf.web.security import Access
+from myoperf.web.worker import ANALYSES, CORRECTIONS, work_once
+from support.report import make_report
+
+READER = "Dr Ada"
+ALL = (*ANALYSES, *CORRECTIONS)
+
+
+def make_room(folder: Path) -> Room:
+    """Return an empty room."""
+    return open_room(folder / "room")
+
+
+def put_study(room: Room, content: bytes = b"study") -> int:
+    """Receive a study of one file; nothing is analysed yet."""
+    return receive(room, [ReceivedFile(name="a.dcm", sha256=room.blobs.put([content]))], reader=READER)
+
+
+@cache
+def closed_form() -> Report:
+    """Return the report of every analysis here."""
+    return make_report()
+
+
+@cache
+def closed_form_arrays() -> tuple[tuple[str, bytes], ...]:
+    """Return its pictures."""
+    return tuple(arrays_of(closed_form()))
+
+
+def analyse(room: Room, job: Job, announce: Callable[[str], None]) -> Outcome:
+    """Return the report of the closed-form ventricle instead of an analysis; a correction moves its pose."""
+    announce("closed form")
+    report = closed_form()
+    poses = {name: read_pose(pose) for name, pose in job.correction.items()}
+    results = tuple(replace(r, frame=poses.get(r.name, r.frame)) for r in report.results)
+    moved = sum(0.1 * lengthening(pose) for pose in poses.values())
+    scores = replace(report.scores, tpd_stress_percent=report.scores.tpd_stress_percent + moved)
+    report = replace(report, results=results, scores=scores)
+    contents = dict(closed_form_arrays())
+    contents[SCENE] = json.dumps(scene_of(report)).encode()
+    if job.kind != "correct":
+        contents |= {"results.json": b"{}", "report.html": b"<html></html>", "report.pdf": b"%PDF", "dicom.zip": b"PK"}
+    kinds = {".html": "text/html", ".json": "application/json"}
+    files = [
+        StoredFile(
+            role=role,
+            media_type=kinds.get(Path(role).suffix, "application/octet-stream"),
+            sha256=room.blobs.put([data]),
+        )
+        for role, data in contents.items()
+    ]
+    return Outcome(files=tuple(files), row=row_of(report))
+
+
+def lengthening(pose: LVFrame) -> float:
+    """Return by how many mm a pose is longer than that of the closed-form ventricle."""
+    return pose.length_mm - closed_form().results[0].frame.length_mm
+
+
+def work_all(room: Room, kinds: tuple[str, ...] = ALL) -> int:
+    """Do every job of some kinds and return how many there were."""
+    count = 0
+    while work_once(room, kinds, analyse):
+        count += 1
+    return count
+
+
+def ready_study(room: Room) -> int:
+    """Return a study that is analysed."""
+    study = put_study(room)
+    work_all(room)
+    return study
+
+
+def client_of(room: Room, *, reader: str | None = READER, **access: object) -> TestClient:
+    """Return a browser's stand-in, in a session of its own unless `reader` is None."""
+    app = create_app(room, Access(secret=b"secret", **access))
+    client = TestClient(app, base_url="http://127.0.0.1", headers={"X-MyoPerf": "1"})
+    if reader is not None:
+        assert client.post("/api/session", json={"reader": reader, "token": access.get("token", "")}).status_code == 204
+    return client

@@ -1,0 +1,261 @@
+"""The room as a browser asks it: what it answers, and what it refuses."""
+
+import hashlib
+import json
+import time
+
+import pytest
+from sqlalchemy import insert
+
+from myoperf.web.database import log, reading, studies, uploads, writing
+from myoperf.web.pictures import unpack
+from myoperf.web.security import Access
+from myoperf.web.worker import CORRECTIONS
+from support.report import VENTRICLE
+from support.room import client_of, make_room, put_study, ready_study, work_all
+
+POSE = {name: getattr(VENTRICLE.frame, name).tolist() for name in ("apex_mm", "base_mm", "anterior")}
+
+
+@pytest.fixture
+def room(tmp_path):
+    return make_room(tmp_path)
+
+
+@pytest.fixture
+def client(room):
+    return client_of(room)
+
+
+def upload(client, content=b"study"):
+    sha256 = client.put("/api/files", content=content).json()["sha256"]
+    assert sha256 == hashlib.sha256(content).hexdigest()
+    return client.post("/api/uploads", json={"files": [{"name": "a/b.dcm", "sha256": sha256}]}).json()["study"]
+
+
+def longer(mm):
+    base = VENTRICLE.frame.base_mm + mm * VENTRICLE.frame.axis
+    return {**POSE, "base_mm": base.tolist()}
+
+
+def test_from_the_upload_to_the_signature(room, client):
+    study = upload(client)
+    assert client.get("/api/studies").json()["studies"][0]["status"] == "waiting"
+    work_all(room)
+    told = client.get(f"/api/studies/{study}")
+    assert told.headers["etag"] == '"1"'
+    scene = client.get(f"/api/studies/{study}/files/1/scene").json()
+    assert [scan["name"] for scan in scene["scans"]] == ["stress", "rest"]
+    header, heart = unpack(client.get(f"/api/studies/{study}/files/1/heart/stress").content)
+    assert heart.shape == tuple(header["shape"])
+
+    body = {"version": 1, "poses": {"stress": longer(6.0)}}
+    assert client.post(f"/api/studies/{study}/correction", json=body).status_code == 202
+    work_all(room, CORRECTIONS)
+    told = client.get(f"/api/studies/{study}").json()
+    new = client.get(f"/api/studies/{study}/files/{told['reading']['analysis']}/scene").json()
+    assert new["scans"][0]["lv_frame"]["base_mm"] == pytest.approx(longer(6.0)["base_mm"])
+    assert client.get(f"/api/studies/{study}/export/report.pdf").status_code == 404, "not written yet"
+    work_all(room)
+
+    version = client.get(f"/api/studies/{study}").json()["study"]["version"]
+    scores = {"version": version, "stress": [1] * 17, "rest": [0] * 17}
+    assert client.post(f"/api/studies/{study}/scores", json=scores).json() == {"version": version + 1}
+    assert client.post(f"/api/studies/{study}/scores", json=scores).json()["code"] == "conflict"
+    assert client.post(f"/api/studies/{study}/sign", json={"version": version + 1}).status_code == 200
+    refused = client.post(f"/api/studies/{study}/scores", json={**scores, "version": version + 2})
+    assert (refused.status_code, refused.json()["code"]) == (409, "signed")
+    assert client.post(f"/api/studies/{study}/addenda", json={"text": "More."}).status_code == 201
+
+    exported = json.loads(client.get(f"/api/studies/{study}/export/reading.json").content)
+    assert exported["reading"]["stress_scores"] == [1] * 17
+    assert exported["signature"]["reader"] == "Dr Ada"
+    assert client.get(f"/api/studies/{study}/export/report.pdf").content == b"%PDF"
+
+
+def test_a_second_correction_keeps_the_pose_of_the_other_scan(room, client):
+    study = ready_study(room)
+    for name, mm in (("stress", 6.0), ("rest", -4.0)):
+        version = client.get(f"/api/studies/{study}").json()["study"]["version"]
+        client.post(f"/api/studies/{study}/correction", json={"version": version, "poses": {name: longer(mm)}})
+        work_all(room)
+    made = client.get(f"/api/studies/{study}").json()["analyses"][-1]
+    assert {name: pose["base_mm"] for name, pose in made["correction"].items()} == {
+        "stress": pytest.approx(longer(6.0)["base_mm"]),
+        "rest": pytest.approx(longer(-4.0)["base_mm"]),
+    }
+
+
+def test_an_impossible_pose_is_refused_before_anything_is_queued(room, client):
+    study = ready_study(room)
+    for pose in ({**POSE, "base_mm": POSE["apex_mm"]}, {**POSE, "anterior": [0.0, 0.0]}):
+        answer = client.post(f"/api/studies/{study}/correction", json={"version": 1, "poses": {"stress": pose}})
+        assert answer.status_code == 422
+    assert client.get(f"/api/studies/{study}").json()["study"]["version"] == 1
+
+
+# --- who is let in --------------------------------------------------------------------------------
+
+
+def test_without_a_session_nothing_but_the_page_is_answered(room):
+    client = client_of(room, reader=None)
+    assert client.get("/").status_code == 200
+    assert client.get("/api/session").json() == {"reader": None, "token": False}
+    for path in ("/api/studies", "/api/studies/1/files/1/scene", "/api/palettes"):
+        assert (client.get(path).status_code, client.get(path).json()["code"]) == (401, "no-session")
+    assert client.put("/api/files", content=b"x").status_code == 401
+
+
+def test_a_forged_or_old_cookie_is_no_session(room, monkeypatch):
+    access = Access(secret=b"secret")
+    cookie = access.open_session("Dr Ada", "")
+    assert access.reader_of(cookie) == "Dr Ada"
+    assert access.reader_of(cookie[:-1] + ("0" if cookie[-1] != "0" else "1")) is None
+    assert Access(secret=b"other").reader_of(cookie) is None
+    assert Access(secret=b"secret", token="t").reader_of(cookie) is None
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 13 * 3600)
+    assert access.reader_of(cookie) is None
+
+
+def test_the_token_is_needed_where_there_is_one(room):
+    client = client_of(room, reader=None, token="right")
+    for token in ("", "wrong"):
+        assert client.post("/api/session", json={"reader": "Dr Ada", "token": token}).status_code == 403
+    assert client.post("/api/session", json={"reader": "Dr Ada", "token": "right"}).status_code == 204
+    assert client.get("/api/studies").status_code == 200
+
+
+def test_a_reader_has_a_name(room):
+    client = client_of(room, reader=None)
+    for name in ("", "  ", "x" * 61):
+        assert client.post("/api/session", json={"reader": name}).status_code in (403, 422)
+
+
+def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(room):
+    answer = client_of(room, reader=None).post("/api/session", json={"reader": "Dr Ada"})
+    flags = answer.headers["set-cookie"].lower()
+    assert "httponly" in flags
+    assert "samesite=strict" in flags
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"X-MyoPerf": None},
+    ],
+)
+def test_a_change_from_another_site_is_refused(room, client, headers):
+    study = ready_study(room)
+    if headers == {"X-MyoPerf": None}:
+        del client.headers["X-MyoPerf"]
+        headers = {}
+    answer = client.post(f"/api/studies/{study}/sign", json={"version": 1}, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (403, "refused")
+    assert client.get(f"/api/studies/{study}").json()["signature"] is None
+
+
+def test_the_own_page_may_change(room, client):
+    study = ready_study(room)
+    headers = {"Origin": "http://127.0.0.1", "Sec-Fetch-Site": "same-origin"}
+    assert client.post(f"/api/studies/{study}/sign", json={"version": 1}, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost@evil.example", ""])
+def test_a_server_called_by_another_name_does_not_answer(client, host):
+    assert client.get("/", headers={"Host": host}).status_code == 403
+
+
+def test_every_answer_has_the_headers_that_protect_it(room, client):
+    ready_study(room)
+    for path in ("/", "/static/app.js", "/api/studies", "/api/nothing", "/api/studies/1/files/1/scene"):
+        headers = client.get(path).headers
+        assert headers["x-content-type-options"] == "nosniff", path
+        assert "script-src 'self'" in headers["content-security-policy"], path
+        assert "unsafe" not in headers["content-security-policy"], path
+    report = client.get("/api/studies/1/files/1/report.html").headers["content-security-policy"]
+    assert report.startswith("sandbox; default-src 'none'")
+    assert "script-src" not in report
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../app.py",
+        "/static/..%2Fapp.py",
+        "/static/%2e%2e/app.py",
+        "/api/studies/1/files/1/../../../../etc/passwd",
+        "/api/studies/1/files/1/..%2f..%2froom.sqlite",
+        "/api/studies/1/export/..%2froom.sqlite",
+        "/api/studies/1/files/1/record%2F0",
+    ],
+)
+def test_no_path_of_a_request_reaches_the_disk(room, client, path):
+    ready_study(room)
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert b"root:" not in answer.content
+
+
+def test_bodies_have_limits(room):
+    client = client_of(room, upload_bytes=1000)
+    assert client.put("/api/files", content=b"x" * 1000).status_code == 200
+    assert client.put("/api/files", content=b"x" * 1001).status_code == 413
+    assert len(list(room.blobs.keys())) == 1
+    assert not list(room.blobs.folder.glob("*.part"))
+    study = put_study(room)
+    text = {"version": 1, "text": "x" * (2 << 20)}
+    assert client.post(f"/api/studies/{study}/impression", json=text).status_code in (400, 413)
+
+
+def test_invalid_requests_are_named_without_their_values(client):
+    answer = client.post("/api/uploads", json={"files": [{"name": "Doe^Jane", "sha256": "no hash"}]})
+    assert answer.status_code == 422
+    assert "files.0.sha256" in answer.json()["message"]
+    assert "Doe" not in answer.text
+
+
+def test_the_log_holds_who_did_what_without_a_patient(room, client):
+    study = upload(client)
+    work_all(room)
+    client.post(f"/api/studies/{study}/opened")
+    client.post(f"/api/studies/{study}/sign", json={"version": 1})
+    client.get(f"/api/studies/{study}/export/results.json")
+    patient = client.get(f"/api/studies/{study}").json()["study"]["patient_id"]
+    assert patient
+    with reading(room.engine) as connection:
+        rows = connection.execute(log.select()).all()
+    assert [row.action for row in rows] == ["receive", "analyze done", "open", "sign", "export"]
+    assert patient not in str(rows)
+
+
+def test_a_worklist_of_ten_thousand_answers_in_a_fifth_of_a_second(room, client):
+    with writing(room.engine) as connection:
+        connection.execute(insert(uploads).values(fingerprint="f", received_at="2026", reader="r"))
+        rows = [
+            {
+                "upload_id": 1,
+                "part": i,
+                "status": "ready" if i % 3 else "signed",
+                "version": 1,
+                "received_at": f"2026-01-01T00:{i // 60 % 60:02}:{i % 60:02}Z",
+                "patient_id": f"P{i * 7919 % 10000:05}",
+                "sss": i % 69 if i % 5 else None,
+            }
+            for i in range(10_000)
+        ]
+        connection.execute(insert(studies), rows)
+    queries = ("", "?sort=sss&order=asc", "?search=P001&status=ready", "?sort=patient_id&start=9900")
+    for query in queries:
+        start = time.perf_counter()
+        told = client.get(f"/api/studies{query}").json()
+        assert time.perf_counter() - start < 0.2, query
+        assert told["studies"]
+    scores = [study["sss"] for study in client.get("/api/studies?sort=sss&order=asc&count=200").json()["studies"]]
+    assert scores == sorted(scores)
+    assert client.get("/api/studies?search=P001").json()["total"] == 100
+    assert client.get("/api/studies?sort=note").status_code == 422
+    assert client.get("/api/studies?search=%25").json()["total"] == 0

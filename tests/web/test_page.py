@@ -1,0 +1,184 @@
+"""The page in a browser, as a reader uses it: from the upload to the signature."""
+
+import os
+import shutil
+import threading
+import time
+
+import pytest
+import uvicorn
+from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support import expected_conditions
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+from myoperf.web.app import create_app
+from myoperf.web.security import Access
+from myoperf.web.worker import work
+from myoperf.web.worklist import study_of
+from support.room import ALL, analyse, make_room
+
+BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (BROWSER and DRIVER) and not os.environ.get("CI"), reason="needs Debian's chromium and chromium-driver"
+    ),
+]
+
+
+@pytest.fixture
+def room(tmp_path):
+    return make_room(tmp_path)
+
+
+@pytest.fixture
+def address(room):
+    """Serve the room, with a worker, from threads of this process."""
+    ended = threading.Event()
+    app = create_app(room, Access(secret=b"secret"))
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", ws="none"))
+    threads = [
+        threading.Thread(target=server.run),
+        threading.Thread(target=work, args=(room, ALL, analyse), kwargs={"goes_on": lambda: not ended.is_set()}),
+    ]
+    for thread in threads:
+        thread.start()
+    while not server.started:
+        time.sleep(0.05)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    ended.set()
+    server.should_exit = True
+    for thread in threads:
+        thread.join()
+
+
+@pytest.fixture
+def browser(tmp_path):
+    options = webdriver.ChromeOptions()
+    options.binary_location = BROWSER or "chromium"
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1366,768"):
+        options.add_argument(argument)
+    options.add_experimental_option("prefs", {"download.default_directory": str(tmp_path / "downloads")})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER or "chromedriver"))
+    yield driver
+    errors = [entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
+    driver.quit()
+    assert not errors
+
+
+def find(browser, selector, *, seconds=30):
+    """Return the first element once it is there."""
+    return WebDriverWait(browser, seconds).until(lambda b: b.find_elements(By.CSS_SELECTOR, selector))[0]
+
+
+def press(browser, selector):
+    find(browser, selector).click()
+
+
+def until(browser, condition, *, seconds=30):
+    return WebDriverWait(browser, seconds, ignored_exceptions=()).until(lambda _: condition())
+
+
+def picture(browser, selector):
+    """Return the pixels of a canvas, as a text that differs where they differ."""
+    return browser.execute_script("return document.querySelector(arguments[0]).toDataURL()", selector)
+
+
+def number(browser, label, column):
+    row = find(browser, f'tr[data-number="{label}"]')
+    return float(row.find_elements(By.CSS_SELECTOR, "td")[column].text)
+
+
+def enter(browser, address):
+    browser.get(address)
+    find(browser, "#reader").send_keys("Dr Ada")
+    press(browser, "#enter")
+
+
+def test_a_reader_reads_a_study_from_the_upload_to_the_signature(browser, address, room, tmp_path):
+    enter(browser, address)
+    (tmp_path / "stress.dcm").write_bytes(b"a study")
+    find(browser, "#files").send_keys(str(tmp_path / "stress.dcm"))
+    find(browser, 'tr[data-study="1"][data-status="ready"]').click()
+
+    # slices: palette, window, outlines, cursor
+    tile = ".slices canvas.tile"
+    find(browser, tile)
+    before = picture(browser, tile)
+    Select(find(browser, "#palette")).select_by_value("grey")
+    until(browser, lambda: picture(browser, tile) != before)
+    grey = picture(browser, tile)
+    browser.execute_script(
+        "const s = document.querySelector('#window-stress-1'); s.value = 50; s.dispatchEvent(new Event('input'))"
+    )
+    until(browser, lambda: picture(browser, tile) != grey)
+    tiles = browser.find_elements(By.CSS_SELECTOR, '[data-view="sa"] canvas.tile')
+    tiles[2].click()
+    ActionChains(browser).move_to_element(tiles[4]).perform()
+    until(browser, lambda: "%" in find(browser, "#value").text)
+
+    # cine: moves, and takes a new window while it plays
+    press(browser, "#part-cine")
+    shown = '[data-cine="stress"]'
+    find(browser, shown)
+    frames = set()
+    until(browser, lambda: frames.add(picture(browser, shown)) or len(frames) > 3)
+    press(browser, "#mask")
+    press(browser, "#outlines")
+    press(browser, "#play")
+    still = picture(browser, shown)
+    time.sleep(0.4)
+    assert picture(browser, shown) == still
+
+    # correction: the valve plane 10 mm further; the numbers follow
+    press(browser, "#part-correct")
+    tpd = number(browser, "Total perfusion deficit (TPD)", 0)
+    browser.execute_script(
+        "const s = document.querySelector('#valve'); s.value = 10; s.dispatchEvent(new Event('input'))"
+    )
+    press(browser, "#apply")
+    until(browser, lambda: find(browser, "#outcome").is_displayed())
+    assert number(browser, "Total perfusion deficit (TPD)", 0) == pytest.approx(tpd + 1.0, abs=0.11)
+    until(browser, lambda: "ready" in find(browser, "#state").text)
+
+    # dragging the base on the long axis makes a pose that can be measured too
+    base = find(browser, "#correct-hla")
+    ActionChains(browser).move_to_element_with_offset(base, 0, 50).click_and_hold().move_by_offset(
+        6, 8
+    ).release().perform()
+
+    # scores, words, undo, signature
+    press(browser, "#kind-scores")
+    sums = find(browser, "#sums").text
+    ActionChains(browser).move_to_element(find(browser, ".eyes canvas")).click().perform()
+    until(browser, lambda: "reader's" in find(browser, "#sums").text)
+    press(browser, "#undo")
+    until(browser, lambda: find(browser, "#sums").text == sums)
+    find(browser, "#impression").send_keys("Small apical defect.")
+    press(browser, "#sign")
+    WebDriverWait(browser, 30).until(expected_conditions.alert_is_present()).accept()
+    assert "Dr Ada" in find(browser, "#signature").text
+    told = study_of(room, 1)
+    assert told["reading"]["impression"] == "Small apical defect."
+    assert told["signature"]["reader"] == "Dr Ada"
+
+    # export
+    press(browser, "#part-report")
+    press(browser, "#export-reading")
+    until(browser, lambda: any((tmp_path / "downloads").glob("*reading.json")))
+
+
+def test_another_readers_change_is_shown_and_not_overwritten(browser, address, room):
+    from myoperf.web import readings
+    from support.room import put_study
+
+    put_study(room)
+    enter(browser, address)
+    find(browser, 'tr[data-study="1"][data-status="ready"]').click()
+    find(browser, "#impression")
+    readings.set_impression(room, 1, study_of(room, 1)["study"]["version"], reader="Dr Bo", text="Normal.")
+    until(browser, lambda: find(browser, "#impression").get_attribute("value") == "Normal.")

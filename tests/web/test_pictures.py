@@ -1,0 +1,82 @@
+"""What the page gets: arrays that come back as they were, in places that agree with the report."""
+
+import json
+
+import numpy as np
+import pytest
+
+from myoperf.geometry import index_from_lps, transform_points
+from myoperf.web.pictures import arrays_of, pack, row_of, scene_of, unpack
+from support.report import HALF_WALL, VENTRICLE, bare_report, make_report
+
+
+@pytest.fixture(scope="module")
+def report():
+    return make_report()
+
+
+@pytest.fixture(scope="module")
+def arrays(report):
+    return {role: unpack(data) for role, data in arrays_of(report)}
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.uint16, np.uint8])
+def test_arrays_come_back(kind):
+    array = np.arange(24, dtype=kind).reshape(2, 3, 4)[:, ::-1]
+    header, back = unpack(pack(array, note="µ"))
+    assert (header["note"], back.dtype) == ("µ", kind)
+    assert np.array_equal(back, array)
+
+
+def test_numbers_start_at_a_multiple_of_four_bytes():
+    for text in ("", "a", "ab", "abc"):
+        data = pack(np.ones(1, np.float32), note=text)
+        assert int.from_bytes(data[:4], "little") % 4 == 0
+
+
+def test_the_heart_lies_where_the_ventricle_is(arrays):
+    """Counts are highest at the mid-wall, read through the stack's own affine."""
+    header, stack = arrays["heart/stress"]
+    wall = VENTRICLE.polar_map().mid_wall_mm[4:20, :30].reshape(-1, 3)
+    cavity = VENTRICLE.frame.base_mm - 0.4 * VENTRICLE.length * VENTRICLE.frame.axis
+    planes = index_from_lps(np.array(header["lps_from_index"]))
+    at = lambda points: stack[0][tuple(np.rint(transform_points(planes, points)).astype(int).T)] * header["step"]  # noqa: E731
+    assert np.median(at(wall)) > 3 * at(cavity[None])[0]
+
+
+def test_counts_survive_to_a_thousandth_of_the_highest(report, arrays):
+    header, stack = arrays["volume/rest"]
+    volume = report.results[1].volume
+    assert np.allclose(stack[0] * header["step"], volume.array[0], atol=1e-3 * volume.array.max())
+    assert np.allclose(header["lps_from_index"], volume.lps_from_index)
+
+
+def test_surfaces_lie_half_a_wall_off_the_mid_wall(arrays):
+    surfaces = arrays["surface/stress"][1]
+    inner, outer = (VENTRICLE.distance_mm(surfaces[0, i, 2:20].astype(float)) for i in (0, 1))
+    assert np.median(inner) == pytest.approx(-HALF_WALL, abs=0.6)
+    assert np.median(outer) == pytest.approx(HALF_WALL, abs=0.6)
+
+
+def test_a_gated_scan_has_all_its_gates_and_a_static_one_none(report, arrays):
+    gates = report.results[0].gated_volume.frames
+    assert arrays["gated/stress"][1].shape[0] == gates
+    assert "gated/rest" not in arrays
+
+
+def test_the_scene_is_json_and_names_the_reports_numbers(report):
+    scene = json.loads(json.dumps(scene_of(report), allow_nan=False))
+    rows = {row["label"]: row for row in scene["numbers"]}
+    tpd = rows["Total perfusion deficit (TPD)"]["values"]
+    assert tpd["stress"]["value"] == report.scores.tpd_stress_percent
+    assert tpd[""]["value"] == report.scores.tpd_ischemic_percent
+    assert rows["Ejection fraction (LVEF)"]["values"]["stress"]["value"] == report.results[0].function.lvef_percent
+    assert scene["scores"]["stress"] == list(report.scores.stress_scores)
+
+
+def test_a_scan_of_unknown_state_without_scores_is_shown_too():
+    report = bare_report()
+    scene = json.loads(json.dumps(scene_of(report), allow_nan=False))
+    assert scene["scored"] == {}
+    assert {role.split("/")[0] for role, _ in arrays_of(report)} == {"heart", "volume", "surface", "polar-uptake"}
+    assert row_of(report)["sss"] is None
