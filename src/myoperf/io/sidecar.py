@@ -82,9 +82,12 @@ _LATER_FIELDS = ("heads", "collimator")
 """Fields that sidecars of version 0.2 do not have."""
 
 
+_NOT_GEOMETRY = ("array", "window_kev", "scatter_windows", "attenuation")
+
+
 def _geometry_fields() -> tuple[str, ...]:
-    """Return the fields of projections other than the counts."""
-    return tuple(field.name for field in fields(Projections) if field.name != "array")
+    """Return the fields of projections that say where the counts were measured."""
+    return tuple(field.name for field in fields(Projections) if field.name not in _NOT_GEOMETRY)
 
 
 def _seconds(values: Any) -> list[float] | None:

@@ -22,7 +22,7 @@ from myoperf.recon.filters import butterworth
 from myoperf.recon.osem import interleaved_subsets, osem
 from myoperf.recon.projector import Projector
 from myoperf.recon.system import SystemGeometry
-from myoperf.types import Float, Float64, Projections, Volume
+from myoperf.types import Array, Float, Float32, Float64, Projections, Volume
 
 _SMALLEST_MM, _LARGEST_MM = 4.5, 45.0
 """Motion below the first hardly shows in the image; the heart of a patient on the couch does not move by the second."""
@@ -134,8 +134,13 @@ def correct_motion(projections: Projections, motion: Motion) -> Projections:
     if motion.shift_mm.shape != (projections.views, 2):
         raise InputError(f"{projections.views} views need as many shifts; got {motion.shift_mm.shape[0]}.")
     pixels = motion.shift_mm / np.asarray(projections.pixel_mm)
-    frames = [_shifted(frame.astype(np.float32), -pixels) for frame in projections.array]
-    return replace(projections, array=np.maximum(np.stack(frames), 0.0).astype(np.float32))
+
+    def shifted_back(views: Array) -> Float32:
+        return np.maximum(_shifted(views.astype(np.float32), -pixels), 0.0).astype(np.float32)
+
+    array = np.stack([shifted_back(frame) for frame in projections.array])
+    windows = tuple(replace(window, counts=shifted_back(window.counts)) for window in projections.scatter_windows)
+    return replace(projections, array=array, scatter_windows=windows)
 
 
 def _about_heart(views: Projections, heart_lps_mm: tuple[float, float, float]) -> Projections:
@@ -148,7 +153,7 @@ def _about_heart(views: Projections, heart_lps_mm: tuple[float, float, float]) -
         raise InputError("The heart lies outside the views: its motion cannot be estimated.")
     x, y, z = views.axis_lps_mm
     axis = (x, y, z + (0.5 * (rows - 1) - 0.5 * (first + last - 1)) * row_mm)
-    return replace(views, array=views.array[:, :, first:last], axis_lps_mm=axis)
+    return replace(views, array=views.array[:, :, first:last], axis_lps_mm=axis, scatter_windows=())
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,10 +35,12 @@ def interleaved_subsets(angles_deg: ArrayLike, subsets: int) -> tuple[tuple[int,
     return tuple(tuple(int(view) for view in order[first::count]) for first in range(count))
 
 
-def osem(counts: Float32, projectors: Sequence[Projector], *, iterations: int) -> Float32:
+def osem(
+    counts: Float32, projectors: Sequence[Projector], *, iterations: int, scattered: Float32 | None = None
+) -> Float32:
     """Reconstruct by OSEM (Hudson and Larkin, IEEE Trans Med Imaging 13:601, 1994, doi:10.1109/42.363108).
 
-    Per subset S: ``x <- x / (A_S^T 1) * A_S^T (y_S / (A_S x))``, from a uniform image. Each subset has
+    Per subset S: ``x <- x / (A_S^T 1) * A_S^T (y_S / (A_S x + s_S))``, from a uniform image. Each subset has
     its own sensitivity, so subsets need not have equally many views.
 
     Parameters
@@ -49,6 +51,9 @@ def osem(counts: Float32, projectors: Sequence[Projector], *, iterations: int) -
         One for each subset, all of one geometry.
     iterations
         Passes over all subsets.
+    scattered
+        Expected counts s that no activity along the ray accounts for, shape as `counts`; None for none. They are added
+        to the expected counts instead of being taken from the measured ones, which keeps those Poisson.
 
     Returns
     -------
@@ -64,6 +69,8 @@ def osem(counts: Float32, projectors: Sequence[Projector], *, iterations: int) -
     for _ in range(iterations):
         for projector, subset_counts, scale in zip(projectors, measured, inverse, strict=True):
             expected = projector.forward(activity)
+            if scattered is not None:
+                expected += scattered[list(projector.views)]
             np.maximum(expected, floor, out=expected)
             np.divide(subset_counts, expected, out=expected)
             update = projector.back(expected)

@@ -1,6 +1,7 @@
 """From raw projections to a volume in the patient's space."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -11,8 +12,9 @@ from myoperf.recon.collimator import CollimatorResponse
 from myoperf.recon.filters import butterworth, nyquist_per_mm
 from myoperf.recon.osem import interleaved_subsets, osem
 from myoperf.recon.projector import Projector
+from myoperf.recon.scatter import BROAD_BEAM, scatter_method, window_scatter
 from myoperf.recon.system import SystemGeometry
-from myoperf.types import CollimatorRecord, FilterRecord, Projections, ReconstructionRecord, Volume
+from myoperf.types import CollimatorRecord, FilterRecord, Float32, Projections, ReconstructionRecord, Volume
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,10 @@ class ReconOptions:
         Order, and cut-off as a fraction of the Nyquist frequency: see `myoperf.recon.butterworth`.
     psf
         Collimator response to correct for, or None.
+    scatter
+        What is done with scattered photons where attenuation is corrected. ``"auto"``: they are estimated from the
+        energy windows beside the photopeak, or, without such windows, attenuation is corrected by the smaller
+        coefficient of a broad beam. ``"off"``: nothing, for views without scatter.
     """
 
     iterations: int = 4
@@ -38,6 +44,7 @@ class ReconOptions:
     butterworth_order: float = 5.0
     butterworth_cutoff: float = 0.5
     psf: CollimatorResponse | None = None
+    scatter: Literal["auto", "off"] = "auto"
 
     def __post_init__(self) -> None:
         if self.iterations < 1 or self.subsets < 1:
@@ -72,7 +79,7 @@ def reconstruct(
     options
         Defaults: 4 iterations, 4 subsets, Butterworth of order 5 at 0.5 Nyquist.
     attenuation
-        Linear attenuation in 1/cm in the patient's space, or None for no correction.
+        Linear attenuation in 1/cm in the patient's space; that of the projections, if they have one, when None.
 
     Returns
     -------
@@ -93,20 +100,33 @@ def reconstruct(
         raise InputError(
             "Projections need positive counts; these have none, or negative ones (already corrected views?)."
         )
+    attenuation = projections.attenuation if attenuation is None else attenuation
     geometry = SystemGeometry.of(projections, options.psf)
     subsets = interleaved_subsets(projections.angles_deg, options.subsets)
-    factors = None
+    factors, scattered = None, None
     if attenuation is not None:
+        scattered = _scattered(projections, total) if options.scatter == "auto" else None
         mu = attenuation_on_grid(attenuation, geometry, projections.axis_lps_mm)
+        if options.scatter == "auto" and scattered is None:
+            mu = mu * np.float32(BROAD_BEAM)
         factors = attenuation_factors(mu, geometry, pad_planes=Projector(geometry, subsets[0]).pad_planes)
     projectors = [Projector(geometry, views, attenuation=factors) for views in subsets]
-    counts = projections.array.transpose(1, 3, 0, 2)
-    activity = osem(counts.astype(np.float32), projectors, iterations=options.iterations)
+    counts = projections.array.transpose(1, 3, 0, 2).astype(np.float32)
+    activity = osem(counts, projectors, iterations=options.iterations, scattered=scattered)
     volume = Volume(projectors[0].scatter(activity), geometry.lps_from_index(projections.axis_lps_mm))
     if options.post_filter:
         smooth = butterworth(volume, order=options.butterworth_order, cutoff_nyquist=options.butterworth_cutoff)
         volume = smooth.with_array(np.maximum(smooth.array, 0.0))
     return Reconstruction(volume, _record(projections, options, geometry, attenuation is not None, volume))
+
+
+def _scattered(projections: Projections, total: float) -> Float32 | None:
+    """Return the scattered counts of every frame, (views, columns, frames, rows); each has its share of them."""
+    summed = window_scatter(projections)
+    if summed is None:
+        return None
+    shares = (projections.array.sum(axis=(1, 2, 3), dtype=np.float64) / total).astype(np.float32)
+    return np.asarray(summed.transpose(0, 2, 1)[:, :, None, :] * shares[:, None])
 
 
 def _record(
@@ -136,6 +156,7 @@ def _record(
         filter=smoothing if options.post_filter else None,
         psf=_psf_record(geometry),
         attenuation="map in 1/cm, every plane and view" if attenuated else None,
+        scatter=scatter_method(projections) if attenuated and options.scatter == "auto" else None,
     )
 
 

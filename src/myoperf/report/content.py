@@ -93,6 +93,8 @@ def reconstruction_text(result: ScanResult) -> str:
         parts.append(f"collimator response {record.psf.name}")
     if record.attenuation is not None:
         parts.append(f"attenuation {record.attenuation}")
+    if record.scatter is not None:
+        parts.append(f"scatter {record.scatter}")
     if record.filter is not None:
         parts.append(_filter_text(record.filter))
     return ", ".join(parts)

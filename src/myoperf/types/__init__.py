@@ -25,7 +25,7 @@ from myoperf.types.basics import (
     Sex,
     State,
 )
-from myoperf.types.image import Projections, Volume
+from myoperf.types.image import Projections, ScatterWindow, Volume
 from myoperf.types.report import (
     Diagnosis,
     NormalLimitsInfo,
@@ -92,6 +92,7 @@ __all__ = [
     "Report",
     "Scan",
     "ScanResult",
+    "ScatterWindow",
     "Scores",
     "Settings",
     "Severity",

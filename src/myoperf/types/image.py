@@ -99,6 +99,27 @@ class Volume:
         return f"Volume(shape={self.array.shape}, spacing_mm={spacing}, dtype={self.array.dtype})"
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ScatterWindow:
+    """Counts in an energy window beside the photopeak, of the same views.
+
+    Attributes
+    ----------
+    counts
+        Shape (views, rows, columns), as `Projections.array`, summed over gates.
+    limits_kev
+        (lower, upper) edge of the window.
+    """
+
+    counts: Array
+    limits_kev: tuple[float, float]
+
+    @property
+    def width_kev(self) -> float:
+        """Width of the window."""
+        return self.limits_kev[1] - self.limits_kev[0]
+
+
 @dataclass(frozen=True, eq=False)
 class Projections:
     """Raw tomographic views of a rotating parallel-hole camera, detectors already joined.
@@ -128,6 +149,13 @@ class Projections:
         stand in the order in which they were taken, and all heads take theirs at the same time.
     collimator
         Its name in the file ("LEHR"); None where the file gives none.
+    window_kev
+        (lower, upper) edge of the photopeak's energy window; None where the file gives none.
+    scatter_windows
+        Windows beside the photopeak, acquired with it to estimate scatter; empty where there are none.
+    attenuation
+        Map that a reconstruction of these views corrects attenuation with: linear attenuation in 1/cm at the energy of
+        the photons, in the patient's space. None for no correction.
     """
 
     array: Array
@@ -138,6 +166,9 @@ class Projections:
     axis_offset_mm: Float | None = None
     heads: NDArray[np.int64] | None = None
     collimator: str | None = None
+    window_kev: tuple[float, float] | None = None
+    scatter_windows: tuple[ScatterWindow, ...] = ()
+    attenuation: Volume | None = None
 
     def __post_init__(self) -> None:
         array = np.asarray(self.array)
@@ -175,6 +206,9 @@ class Projections:
                 raise GeometryError("The head must be given for every view.")
             heads.flags.writeable = False
             object.__setattr__(self, "heads", heads)
+        for window in self.scatter_windows:
+            if np.shape(window.counts) != array.shape[1:]:
+                raise InputError(f"A scatter window needs shape {array.shape[1:]}; got {np.shape(window.counts)}.")
 
     @property
     def frames(self) -> int:

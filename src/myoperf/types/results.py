@@ -322,7 +322,7 @@ class ReconstructionRecord:
         Used and requested: there are never more subsets than views.
     counts
         Sum of all views.
-    filter, psf, attenuation
+    filter, psf, attenuation, scatter
         None where not applied.
     """
 
@@ -338,6 +338,7 @@ class ReconstructionRecord:
     filter: FilterRecord | None = None
     psf: CollimatorRecord | None = None
     attenuation: str | None = None
+    scatter: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

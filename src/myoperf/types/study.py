@@ -44,6 +44,8 @@ class Scan:
     source_headers
         The DICOM headers without pixel data, encoded as DICOM files, so that derived objects can
         refer to their source; empty for NIfTI.
+    frame_of_reference
+        Frame of Reference UID: images that share it have one coordinate system. None where the file gives none.
     findings
         What was noticed on reading.
     """
@@ -63,6 +65,7 @@ class Scan:
     description: str = ""
     source: tuple[str, ...] = ()
     source_headers: tuple[bytes, ...] = field(default=(), repr=False)
+    frame_of_reference: str | None = field(default=None, repr=False)
     findings: tuple[Finding, ...] = ()
 
     def __post_init__(self) -> None:
@@ -89,12 +92,18 @@ class AttenuationImage:
         Of the scan that it belongs to, where its name or its file says so.
     series_number
         None where absent.
+    frame_of_reference
+        Frame of Reference UID, which a scan in the same coordinate system shares; None where the file gives none.
+    patient_id
+        None where the file gives none.
     """
 
     kind: Literal["ct", "map"]
     files: tuple[Path, ...] = field(repr=False)
     state: State | None = None
     series_number: int | None = None
+    frame_of_reference: str | None = field(default=None, repr=False)
+    patient_id: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, eq=False)

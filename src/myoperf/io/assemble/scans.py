@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from myoperf.errors import InputError, UnsupportedInputError
 from myoperf.io.beats import check_beats
 from myoperf.io.convert import read_converted
-from myoperf.io.header import camera_of, encode_header, number, read_frames
+from myoperf.io.header import camera_of, encode_header, number, read_frames, text_of
 from myoperf.io.kinds import correction_conflicts, is_attenuation_corrected, is_gated, kind_of, modality_of, position_of
 from myoperf.io.nifti import name_without_suffix, read_nifti
 from myoperf.io.nm.frames import gate_duration_ms
@@ -79,6 +79,7 @@ def _nm_scan(joined: JoinedImage, paths: Sequence[Path], headers: Sequence[Datas
         description=f"{'gated' if gated else 'ungated'} SPECT {what}",
         source=tuple(printable(path.name) for path in paths),
         source_headers=tuple(encode_header(header, path.name) for path, header in zip(paths, headers, strict=True)),
+        frame_of_reference=text_of(header, "FrameOfReferenceUID") or None,
         findings=joined.findings
         + findings
         + _gate_findings(header, gated, duration is not None)
@@ -122,6 +123,7 @@ def pt_scan(paths: Sequence[Path], headers: Sequence[Dataset], state: State | No
         description=f"{grid.framing} {'PET' if modality == 'PT' else 'SPECT'} reconstruction",
         source=tuple(printable(path.name) for path in paths),
         source_headers=tuple(encode_header(header, path.name) for path, header in zip(paths, headers, strict=True)),
+        frame_of_reference=text_of(headers[0], "FrameOfReferenceUID") or None,
         findings=findings + _common_findings(headers[0], state),
     )
 

@@ -179,6 +179,8 @@ def _attenuation_series(files: Sequence[tuple[Path, Dataset]], kind: str) -> Att
         tuple(path for path, _ in files),
         state=state_in_text(image_name(header)),
         series_number=series_number(header),
+        frame_of_reference=text_of(header, "FrameOfReferenceUID") or None,
+        patient_id=text_of(header, "PatientID") or None,
     )
     return AttenuationSeries(image, _study_key(path, header), text_of(header, "PatientID"))
 

@@ -162,7 +162,7 @@ def _photopeak_frames(
     windows = np.unique(table["window"])
     if windows.size == 1:
         return np.ones(table["window"].size, dtype=bool), ()
-    limits = {int(w): _window_limits(dataset, int(w)) for w in windows}
+    limits = {int(w): window_limits(dataset, int(w)) for w in windows}
     nuclide_name = nuclide_of(dataset) or ""
     candidates = [w for w in limits if window_holds(dataset, w, nuclide_name)]
     if candidates:
@@ -179,15 +179,15 @@ def _photopeak_frames(
 
 def window_holds(dataset: Dataset, window: int, nuclide: str) -> bool:
     """Whether an energy window holds a radionuclide's photopeak: by its limits, where there are none by its name."""
-    limits = _window_limits(dataset, window)
+    limits = window_limits(dataset, window)
     if limits:
         return nuclide in NUCLIDES and limits[0] <= NUCLIDES[nuclide].photopeak_kev <= limits[1]
     described = items(dataset, "EnergyWindowInformationSequence")[window - 1 : window]
     return any(nuclide_from_window_name((text_of(part, "EnergyWindowName"),)) == nuclide for part in described)
 
 
-def _window_limits(dataset: Dataset, window: int) -> tuple[float, ...]:
-    """Return a window's (lower, upper) limit in keV, or an empty tuple."""
+def window_limits(dataset: Dataset, window: int) -> tuple[float, ...]:
+    """Return an energy window's (lower, upper) limit in keV, or an empty tuple; windows are counted from 1."""
     sequence = items(dataset, "EnergyWindowInformationSequence")
     if not 1 <= window <= len(sequence):
         return ()

@@ -1,6 +1,6 @@
 """Raw NM tomography (TOMO, GATED TOMO) to `Projections`: views joined over detectors and sorted by angle."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from myoperf.errors import GeometryError, InputError
 from myoperf.io.header import has_value, items, number, numbers, stated_number, text_of
 from myoperf.io.nm.collimator import axis_offset_findings, axis_offset_mm, refuse_other_collimators
 from myoperf.io.nm.frames import FrameTable, frame_table, select_frames, stack_frames
+from myoperf.io.nm.windows import photopeak_kev, windows_beside
 from myoperf.io.planes import pixel_spacing_mm
 from myoperf.io.plausible import check_position, check_projections
 from myoperf.io.quirks import first_start_angle, orbit_radii, rotation_sign, view_ranks
@@ -98,6 +99,8 @@ def projections_from(
     offsets = np.concatenate([np.full(len(part.labels), part.axis_offset_mm) for part in views])[order]
     heads = np.concatenate([np.full(len(part.labels), part.detector) for part in views])[order]
     names = {part.collimator for part in views}
+    peak = photopeak_kev(dataset, table, keep)
+    beside = windows_beside(dataset, table, keep, counts, keys=_keys(views))
     projections = Projections(
         array,
         angles[order] % 360.0,
@@ -107,6 +110,10 @@ def projections_from(
         offsets if offsets.any() else None,
         heads if np.unique(heads).size > 1 else None,
         (names.pop() or None) if len(names) == 1 else None,
+        window_kev=peak,
+        scatter_windows=tuple(
+            replace(one, counts=one.counts[order, ::-1] if flip else one.counts[order]) for one in beside
+        ),
     )
     check_projections(projections, name)
     findings = collimator_findings + table_findings + frame_findings + radius_findings
@@ -182,10 +189,14 @@ def _check_arc(arc: float | None, step: float, views: int, total: int, name: str
 
 def _positions(table: FrameTable, keep: NDArray[np.bool_], views: list[_Views]) -> NDArray[np.int64]:
     """Return every kept frame's position among the views of all detectors and rotations."""
-    keys = [(part.rotation, part.detector, label) for part in views for label in part.labels]
-    position = {key: index for index, key in enumerate(keys)}
+    position = {key: index for index, key in enumerate(_keys(views))}
     frames = zip(*(table[name][keep].tolist() for name in ("rotation", "detector", "view")), strict=True)
     return np.array([position[frame] for frame in frames], dtype=np.int64)
+
+
+def _keys(views: list[_Views]) -> list[tuple[int, int, int]]:
+    """Return (rotation, detector, label) of all views, in the order in which they are stacked."""
+    return [(part.rotation, part.detector, label) for part in views for label in part.labels]
 
 
 def _along_orbit(angles: NDArray[np.float64], sign: int) -> NDArray[np.int64]:

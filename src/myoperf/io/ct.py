@@ -1,0 +1,156 @@
+"""A CT's slices to a coarse volume, read one slice at a time; series that cannot correct attenuation are refused."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from myoperf.errors import GeometryError, InputError
+from myoperf.io.header import camera_of, number, numbers, read_frames, read_header, text_of
+from myoperf.io.pet.slices import slice_grid
+from myoperf.io.scale import ValueScale, value_scale
+from myoperf.types import AttenuationImage, Float, Float32, Volume
+
+_MOST_DRIFT_MM = 1.0
+"""How far slices may step aside from the line along their normal: more is a tilted gantry."""
+_MOST_LEAN = np.cos(np.deg2rad(5.0))
+_NOT_MEASURED_HU = -1500.0
+"""Below any matter: what scanners write outside the circle that they reconstruct."""
+
+Convert = Callable[[NDArray[Any]], Float32]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CTSeries:
+    """A CT whose headers were read and found usable; its pixels are still on disk.
+
+    Attributes
+    ----------
+    files
+        One a plane, ordered along the normal.
+    scales, padding
+        Of each plane's pixels: how they become Hounsfield units, and the stored value outside the image, if any.
+    lps_from_index
+        Shape (4, 4), of the full grid.
+    shape
+        (planes, rows, columns).
+    kvp
+        Voltage in kV.
+    scanner
+        Manufacturer and model; None where absent.
+    """
+
+    files: tuple[Path, ...]
+    scales: tuple[ValueScale, ...]
+    padding: tuple[float | None, ...]
+    lps_from_index: Float
+    shape: tuple[int, int, int]
+    kvp: float
+    scanner: str | None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CoarseCT:
+    """A CT averaged over blocks of pixels.
+
+    Attributes
+    ----------
+    converted
+        What the conversion made of the Hounsfield units, averaged over blocks.
+    measured
+        Shape (planes, rows, columns), the share of each block that lies in the scanner's reconstructed circle.
+    """
+
+    converted: Volume
+    measured: Float32
+
+
+def read_ct_series(image: AttenuationImage) -> CTSeries:
+    """Read the headers of a CT and check that it can serve for attenuation correction.
+
+    Raises
+    ------
+    InputError
+        When contrast was given, the voltage is missing, or there are several images of one plane.
+    GeometryError
+        When slices are missing or unevenly spaced, not axial, or of a tilted gantry.
+    """
+    headers = [read_header(path) for path in image.files]
+    name, first = image.files[0].name, headers[0]
+    if text_of(first, "ContrastBolusAgent"):
+        raise InputError("contrast medium was given, whose iodine the conversion would take for bone")
+    kvp = number(first, "KVP")
+    if not kvp:
+        raise InputError("its voltage (KVP) is missing, on which the conversion depends")
+    grid = slice_grid(headers, name)
+    if grid.order.shape[0] != 1:
+        raise InputError(f"it has {grid.order.shape[0]} images at each position (gated or repeated)")
+    axes = grid.lps_from_index[:3, :3] / np.linalg.norm(grid.lps_from_index[:3, :3], axis=0)
+    if abs(axes[2, 0]) < _MOST_LEAN:
+        raise GeometryError("its slices are not axial")
+    order = grid.order[0]
+    positions = np.array([numbers(headers[i], "ImagePositionPatient") for i in order])
+    aside = positions - positions[0] - np.outer((positions - positions[0]) @ axes[:, 0], axes[:, 0])
+    if np.abs(aside).max() > _MOST_DRIFT_MM:
+        raise GeometryError("its gantry was tilted")
+    rows, columns = (int(number(first, key) or 0) for key in ("Rows", "Columns"))
+    return CTSeries(
+        files=tuple(image.files[i] for i in order),
+        scales=tuple(value_scale(headers[i], image.files[i].name) for i in order),
+        padding=tuple(_padding(headers[i]) for i in order),
+        lps_from_index=grid.lps_from_index,
+        shape=(order.size, rows, columns),
+        kvp=kvp,
+        scanner=camera_of(first),
+    )
+
+
+def _padding(header: Dataset) -> float | None:
+    """Return the stored value of pixels outside the image (PS3.3 C.7.5.1.1.2)."""
+    return number(header, "PixelPaddingValue")
+
+
+def coarse_ct(series: CTSeries, convert: Convert, *, pixel_mm: float) -> CoarseCT:
+    """Read a CT slice by slice, convert it, and average blocks of about a pixel's size.
+
+    Conversion comes before averaging, because the two slopes of bone and lung do not commute with it. One slice at full
+    size is in memory at a time.
+
+    Parameters
+    ----------
+    convert
+        From Hounsfield units to what is wanted, such as `myoperf.recon.attenuation_per_cm`.
+    pixel_mm
+        Blocks are the largest that are not larger than this along any axis.
+    """
+    spacing = np.linalg.norm(series.lps_from_index[:3, :3], axis=0)
+    deep, tall, wide = (max(1, int(pixel_mm / step)) for step in spacing)
+    planes, rows, columns = (size // block for size, block in zip(series.shape, (deep, tall, wide), strict=True))
+    circle = _circle(series.shape[1], series.shape[2])
+    converted = np.zeros((planes, rows, columns), dtype=np.float32)
+    measured = np.zeros_like(converted)
+    for index in range(planes * deep):
+        stored = read_frames(series.files[index])[0]
+        hounsfield = series.scales[index].apply(stored)
+        valid = circle & (hounsfield > _NOT_MEASURED_HU)
+        if series.padding[index] is not None:
+            valid &= stored != series.padding[index]
+        values = np.where(valid, convert(hounsfield), np.float32(0.0))
+        for whole, out in ((values, converted), (valid.astype(np.float32), measured)):
+            cut = whole[: rows * tall, : columns * wide].reshape(rows, tall, columns, wide)
+            out[index // deep] += cut.mean(axis=(1, 3)) / np.float32(deep)
+    affine = np.array(series.lps_from_index)
+    blocks = np.array([deep, tall, wide], dtype=np.float64)
+    affine[:3, 3] += affine[:3, :3] @ (0.5 * (blocks - 1.0))
+    affine[:3, :3] *= blocks
+    return CoarseCT(converted=Volume(converted, affine), measured=measured)
+
+
+def _circle(rows: int, columns: int) -> NDArray[np.bool_]:
+    """Return the circle inscribed in a slice: what lies outside it, scanners do not reconstruct."""
+    y, x = (np.arange(size) - 0.5 * (size - 1) for size in (rows, columns))
+    return np.asarray(np.hypot(y[:, None], x[None, :]) <= 0.5 * min(rows, columns))
