@@ -45,9 +45,23 @@ def simulate(
     attenuation_map: Annotated[
         bool, typer.Option("--attenuation-map", help="With raw views: also the attenuation map, NIfTI in 1/cm.")
     ] = False,
+    ct: Annotated[
+        bool, typer.Option("--ct", help="With raw views: also a CT of each state, as DICOM, with noise and the couch.")
+    ] = False,
     misregistration: Annotated[
-        float, typer.Option(min=0, metavar="MM", help="Standard deviation of the attenuation map's displacement, mm.")
+        float,
+        typer.Option(min=0, metavar="MM", help="Standard deviation of the displacement of attenuation map or CT, mm."),
     ] = 0.0,
+    breath_mismatch: Annotated[
+        float,
+        typer.Option(min=0, metavar="MM", help="Standard deviation of the CT's height of diaphragm and heart, mm."),
+    ] = 0.0,
+    arms_down: Annotated[
+        bool, typer.Option("--arms-down", help="Arms beside the trunk, which attenuate and are cut off in the CT.")
+    ] = False,
+    scatter_windows: Annotated[
+        bool, typer.Option("--scatter-windows", help="Also the two energy windows beside the photopeak's.")
+    ] = False,
     normal: Annotated[bool, typer.Option("--normal", help="Only patients without coronary disease.")] = False,
     male: Annotated[float, typer.Option(min=0, max=1, metavar="SHARE", help="Share of men.")] = 0.75,
     gates: Annotated[
@@ -89,6 +103,8 @@ def simulate(
         reconstructed=reconstructed,
         attenuation_map=attenuation_map,
         misregistration_mm=misregistration,
+        ct=ct,
+        breath_mismatch_mm=breath_mismatch,
         population=_with_prevalence(population, prevalence),
         protocol=Protocol(
             gates=gates,
@@ -96,6 +112,8 @@ def simulate(
             arc_deg=one_of("--arc", arc, (180, 360)),
             pixel_mm=pixel,
             dose=one_of("--dose", dose, DOSES),
+            arms_down=arms_down,
+            scatter_windows=scatter_windows,
         ),
     )
     with destination(out), counting("simulating", quiet=quiet, total=n) as progress:

@@ -12,7 +12,9 @@ from myoperf.phantom.anatomy import static_organs
 from myoperf.phantom.gating import BEAT_WINDOW, gate_beats, record_of
 from myoperf.phantom.physics import LEHR_GE, LEHR_SIEMENS, Camera, Scatter, orbit_radius, project
 from myoperf.phantom.records import Grid, PatientModel
+from myoperf.phantom.surroundings import ARMS_REACH_MM, add_surroundings
 from myoperf.phantom.voxelise import attenuation, heart_boxes, heart_window, place_heart_box
+from myoperf.phantom.windows import WINDOW_KEV, scatter_windows
 from myoperf.types import Float, Projections, State, Volume
 
 DOSES: Mapping[str, float] = {"full": 1.0, "half": 0.5, "quarter": 0.25}
@@ -54,6 +56,10 @@ class Protocol:
         Beats whose length differs from the mean by more than this fraction are rejected: 0.2 is a window of 40 %.
     oversampling
         Fine voxels across a detector pixel.
+    couch, arms_down
+        Whether the couch below the patient, and arms beside the trunk, attenuate.
+    scatter_windows
+        Whether the two windows beside the photopeak's are acquired too (triple energy window).
     """
 
     views: int = 60
@@ -69,6 +75,9 @@ class Protocol:
     breathing: bool = True
     beat_window: float = BEAT_WINDOW
     oversampling: float = 2.0
+    couch: bool = False
+    arms_down: bool = False
+    scatter_windows: bool = False
 
     def __post_init__(self) -> None:
         if self.views < 2 or self.pixels < 8 or not 2.0 <= self.pixel_mm <= 12.0:
@@ -117,8 +126,9 @@ def fine_grid(patient: PatientModel, protocol: Protocol) -> Grid:
     spacing = protocol.pixel_mm / protocol.oversampling
     planes = 2 * int(np.ceil(0.5 * protocol.pixels * protocol.pixel_mm / spacing)) + 4
     torso, centre = patient.torso, patient.scan_centre_mm
+    beside = 15.0 + (ARMS_REACH_MM if protocol.arms_down else 0.0)
     grow = 1.0 + abs(torso.waist_per_mm) * (0.5 * planes * spacing + abs(centre[2]))
-    columns = 2 * int(np.ceil((torso.half_width_mm * grow + abs(centre[0]) + 15.0) / spacing))
+    columns = 2 * int(np.ceil((torso.half_width_mm * grow + abs(centre[0]) + beside) / spacing))
     rows = 2 * int(np.ceil((torso.half_depth_mm * grow + abs(centre[1]) + 55.0) / spacing))
     return Grid.centred((planes, rows, columns), spacing, centre)
 
@@ -146,6 +156,7 @@ def expected_views(
     )
     averaged = place_heart_box(patient, grid, replace(mean, window=window), state=state, static=static)
     mu = attenuation(patient, grid, organs=averaged)
+    mu = add_surroundings(mu, patient.torso, grid, couch=protocol.couch, arms_down=protocol.arms_down)
     outside = averaged.total()
     outside[window] = 0.0
     sources = [outside]
@@ -159,6 +170,10 @@ def expected_views(
     total = (views.total[:1] + views.total[1:]) * shares
     axis = (0.0, 0.0, float(camera.axis_lps_mm[2]))
     projections = Projections(total, camera.angles_deg, (camera.pixel_mm, camera.pixel_mm), camera.radius_mm, axis)
+    if protocol.scatter_windows:
+        primary, scattered = (((v[:1] + v[1:]) * shares).sum(axis=0) for v in (views.primary, views.scattered))
+        beside = scatter_windows(primary, scattered)
+        projections = replace(projections, window_kev=WINDOW_KEV, scatter_windows=beside)
     ratio = float(views.scattered.sum() / max(float(views.primary.sum()), 1e-9))
     return projections, {**moved, **record_of(beats), "scatter_to_primary": round(ratio, 4)}
 
@@ -179,8 +194,11 @@ def acquire(
     expected, record = expected_views(patient, state, protocol, rng, threads=threads)
     counts = _COUNTS[state] * DOSES[protocol.dose] * float(np.exp(rng.normal(0.0, 0.25))) * protocol.arc_deg / 180.0
     counts *= record["beats_accepted_percent"] / 100.0
-    mean = expected.array * (counts / float(expected.array.sum(dtype=np.float64)))
+    scale = counts / float(expected.array.sum(dtype=np.float64))
+    mean = expected.array * scale
     noisy = rng.poisson(mean).astype(np.uint16)
+    windows = tuple(replace(one, counts=one.counts * np.float32(scale)) for one in expected.scatter_windows)
+    drawn = tuple(replace(one, counts=rng.poisson(one.counts).astype(np.float32)) for one in windows)
     record = {
         "simulated": True,
         "tracer": patient.tracer,
@@ -195,7 +213,11 @@ def acquire(
         "counts": int(noisy.sum(dtype=np.int64)),
         **record,
     }
-    return Acquisition(replace(expected, array=noisy), record, replace(expected, array=mean))
+    return Acquisition(
+        replace(expected, array=noisy, scatter_windows=drawn),
+        record,
+        replace(expected, array=mean, scatter_windows=windows),
+    )
 
 
 def attenuation_map(

@@ -10,6 +10,7 @@ import numpy as np
 from myoperf.dicom import uid_from
 from myoperf.geometry import rotate_frame
 from myoperf.io import write_nifti
+from myoperf.io.ct_writer import write_ct
 from myoperf.io.nm.writer import write_projections, write_volume
 from myoperf.io.pet.writer import write_pet
 from myoperf.io.simulated_header import SimulatedHeader
@@ -104,6 +105,9 @@ def write_dicom(
         if scan.views is not None:
             views = folder / "dicom" / f"{state}_tomo.dcm"
             write_projections(views, scan.views, header, frame_duration_ms=beat)
+            if scan.ct is not None:
+                of_ct = replace(header, series_description=f"Simulated {state} CT", series_number=number + len(scans))
+                write_ct(folder / "dicom" / f"{state}_ct", scan.ct, of_ct, kvp=scan.record["ct_kvp"])
         elif options.modality == "pet":
             place = folder / "dicom" / f"{state}_pet"
             write_pet(place, scan.volume(), header, frame_duration_ms=beat)

@@ -9,6 +9,7 @@ import numpy as np
 from myoperf.errors import InputError
 from myoperf.geometry import index_from_lps
 from myoperf.phantom.acquire import DOSES, Protocol, acquire, attenuation_map, scanner_from_patient
+from myoperf.phantom.ct import CTOptions, simulate_ct
 from myoperf.phantom.fast import czt_field, image_model, simulate_fast
 from myoperf.phantom.gating import gate_beats, record_of
 from myoperf.phantom.records import Grid, PatientModel, PopulationOptions
@@ -44,7 +45,11 @@ class CohortOptions:
     attenuation_map
         SPECT by full physics: also write the map an attenuation correction would use, 1/cm, as NIfTI.
     misregistration_mm
-        SD, along each axis, of that map's displacement against the emission.
+        SD, along each axis, of the displacement of that map, or of the CT, against the emission.
+    ct
+        SPECT by full physics: also write a CT of each state as DICOM; the couch attenuates then.
+    breath_mismatch_mm
+        SD of the height of diaphragm and heart in the CT against the emission's.
     """
 
     as_: Literal["dicom", "nifti", "arrays"] = "dicom"
@@ -53,6 +58,8 @@ class CohortOptions:
     reconstructed: bool = False
     attenuation_map: bool = False
     misregistration_mm: float = 0.0
+    ct: bool = False
+    breath_mismatch_mm: float = 0.0
     population: PopulationOptions = field(default_factory=PopulationOptions)
     protocol: Protocol = field(default_factory=Protocol)
 
@@ -67,8 +74,14 @@ class CohortOptions:
             raise InputError(
                 "An attenuation map needs raw SPECT views: it cannot be simulated for fast, CZT or PET images."
             )
-        if self.misregistration_mm < 0 or (self.misregistration_mm > 0 and not self.attenuation_map):
-            raise InputError("A misregistration must be 0 mm or more and needs the attenuation map.")
+        if self.ct and (not self.has_views or self.as_ != "dicom"):
+            raise InputError("A CT is written as DICOM, with raw SPECT views.")
+        if self.misregistration_mm < 0 or (self.misregistration_mm > 0 and not (self.attenuation_map or self.ct)):
+            raise InputError("A misregistration must be 0 mm or more and needs the attenuation map or the CT.")
+        if self.breath_mismatch_mm < 0 or (self.breath_mismatch_mm > 0 and not self.ct):
+            raise InputError("A mismatch of breath must be 0 mm or more and needs the CT.")
+        if self.ct:
+            object.__setattr__(self, "protocol", replace(self.protocol, couch=True))
 
     @property
     def has_views(self) -> bool:
@@ -92,6 +105,8 @@ class CohortScan:
         Image of the fast model and the same without noise (summed over gates); None of full physics.
     attenuation
         1/cm, or None.
+    ct
+        Hounsfield units, or None.
     """
 
     grid: Grid
@@ -101,6 +116,7 @@ class CohortScan:
     image: Volume | None = None
     quiet: Volume | None = None
     attenuation: Volume | None = None
+    ct: Volume | None = None
 
     def volume(self) -> Volume:
         """Return the image, reconstructed from views where there are views; gates kept."""
@@ -137,14 +153,30 @@ def scan_patient(
     scans = {state: acquire(patient, state, rng, options.protocol) for state in states}
     out: dict[State, CohortScan] = {}
     for state, scan in scans.items():
-        mu, record = None, dict(scan.record)
+        mu, ct, record = None, None, dict(scan.record)
         if options.attenuation_map:
             x, y, z = (float(v) for v in rng.normal(0.0, options.misregistration_mm, 3))
             mu = attenuation_map(patient, scan.projections, offset_mm=(x, y, z))
             record["map_offset_mm"] = [round(v, 2) for v in (x, y, z)]
+        if options.ct:
+            taken = _ct_options(options, rng)
+            ct = simulate_ct(patient, taken, rng)
+            record["ct_offset_mm"] = [round(v, 2) for v in taken.shift_lps_mm]
+            record["ct_breath_mm"], record["ct_kvp"] = round(taken.breath_mm, 2), taken.kvp
         grid = _recon_grid(scan.projections)
-        out[state] = CohortScan(grid, record, scan.projections, scan.expected, attenuation=mu)
+        out[state] = CohortScan(grid, record, scan.projections, scan.expected, attenuation=mu, ct=ct)
     return out
+
+
+def _ct_options(options: CohortOptions, rng: np.random.Generator) -> CTOptions:
+    """Draw how far a CT lies from the emission, rigidly and by its breath."""
+    x, y, z = (float(v) for v in rng.normal(0.0, options.misregistration_mm, 3))
+    return CTOptions(
+        arms_down=options.protocol.arms_down,
+        shift_lps_mm=(x, y, z),
+        breath_mm=float(rng.normal(0.0, options.breath_mismatch_mm)),
+        length_mm=options.protocol.pixels * options.protocol.pixel_mm,
+    )
 
 
 def _fast_scan(patient: PatientModel, state: State, rng: np.random.Generator, options: CohortOptions) -> CohortScan:

@@ -2,6 +2,7 @@
 
 from myoperf.recon.collimator import GE_LEHR, SIEMENS_LEHR, CollimatorResponse, known_response, parallel_hole_response
 from myoperf.recon.filters import butterworth
+from myoperf.recon.hounsfield import HounsfieldLine, attenuation_per_cm, hounsfield_line
 from myoperf.recon.motion import LEAST_MOTION_VIEWS, Motion, correct_motion, estimate_motion
 from myoperf.recon.osem import interleaved_subsets, osem
 from myoperf.recon.projector import Projector
@@ -14,15 +15,18 @@ __all__ = [
     "LEAST_MOTION_VIEWS",
     "SIEMENS_LEHR",
     "CollimatorResponse",
+    "HounsfieldLine",
     "ImageResolution",
     "Motion",
     "Projector",
     "ReconOptions",
     "Reconstruction",
     "SystemGeometry",
+    "attenuation_per_cm",
     "butterworth",
     "correct_motion",
     "estimate_motion",
+    "hounsfield_line",
     "image_resolution",
     "interleaved_subsets",
     "known_response",

@@ -63,8 +63,11 @@ def write_projections(
     per_head = projections.views // detectors
     dataset = _start(header, "ORIGINAL", "TOMO" if gate_ms is None else "GATED TOMO")
     dataset.PixelSpacing = [decimal_string(s) for s in projections.pixel_mm]
-    slot, head, view = (v.ravel() + 1 for v in np.indices((projections.frames, detectors, per_head)))
-    dataset.EnergyWindowVector = dataset.RotationVector = [1] * slot.size
+    window, slot, head, view = (
+        v.ravel() + 1
+        for v in np.indices((1 + len(projections.scatter_windows), projections.frames, detectors, per_head))
+    )
+    dataset.EnergyWindowVector, dataset.RotationVector = window.tolist(), [1] * slot.size
     dataset.DetectorVector = head.tolist()
     dataset.AngularViewVector = view.tolist()
     pointers = [0x00540010, 0x00540020, 0x00540050]
@@ -86,8 +89,35 @@ def write_projections(
         radii = radius_mm if np.ptp(radius_mm) > 0 else radius_mm[:1]
         rotation.RadialPosition = [decimal_string(r) for r in radii]
     dataset.RotationInformationSequence = [rotation]
-    _add_frames(dataset, _whole_counts(projections.array))
+    _add_frames(dataset, _whole_counts(_with_scatter_windows(dataset, projections)))
     return save_dataset(dataset, Path(path))
+
+
+def _with_scatter_windows(dataset: Dataset, projections: Projections) -> NDArray[Any]:
+    """Describe the windows beside the photopeak's, and return the counts of all windows one after the other.
+
+    A record holds these windows summed over gates: they are shared out evenly, the remainder to the first gates.
+    """
+    if not projections.scatter_windows:
+        return projections.array
+    described, all_counts = [dataset.EnergyWindowInformationSequence[0]], [projections.array]
+    for one in projections.scatter_windows:
+        whole, gates = np.rint(one.counts).astype(np.int64), projections.frames
+        first = np.arange(gates)[:, None, None, None] < whole % gates
+        all_counts.append(whole // gates + first)
+        described.append(_energy_window("scatter", one.limits_kev))
+    dataset.NumberOfEnergyWindows = len(described)
+    dataset.EnergyWindowInformationSequence = described
+    return np.concatenate(all_counts)
+
+
+def _energy_window(name: str, limits_kev: tuple[float, float]) -> Dataset:
+    """Return the item of an energy window (PS3.3 C.8.4.10)."""
+    limits, window = Dataset(), Dataset()
+    limits.EnergyWindowLowerLimit, limits.EnergyWindowUpperLimit = (decimal_string(v) for v in limits_kev)
+    window.EnergyWindowName = name
+    window.EnergyWindowRangeSequence = [limits]
+    return window
 
 
 def write_volume(
@@ -146,14 +176,8 @@ def _start(header: SimulatedHeader, origin: str, kind: str, orientation: str = "
     dataset = start_dataset(header, NuclearMedicineImageStorage, kind + orientation)
     dataset.Modality, dataset.ImageType = "NM", [origin, "PRIMARY", kind, "EMISSION"]
     dataset.ImageID = f"{header.state or 'mps'} {'gated' if 'GATED' in kind else 'static'}".upper()
-    limits, window = Dataset(), Dataset()
-    limits.EnergyWindowLowerLimit, limits.EnergyWindowUpperLimit = (
-        decimal_string(v) for v in _WINDOWS_KEV[header.nuclide]
-    )
-    window.EnergyWindowName = header.nuclide
-    window.EnergyWindowRangeSequence = [limits]
     dataset.NumberOfEnergyWindows = 1
-    dataset.EnergyWindowInformationSequence = [window]
+    dataset.EnergyWindowInformationSequence = [_energy_window(header.nuclide, _WINDOWS_KEV[header.nuclide])]
     dataset.NumberOfRotations = 1
     return dataset
 
