@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from myoperf.pipeline import Models, Options, StageClock
-    from myoperf.pipeline.options import Motion
+    from myoperf.pipeline.options import Attenuation, Motion
     from myoperf.types import LVFrame, Sex, State, Study
 
 
@@ -80,6 +80,15 @@ def analyze(
             "probabilities are given; by default by age and sex.",
         ),
     ] = None,
+    attenuation: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|none|FILE",
+            help="Attenuation of raw SPECT views: correct it with the CT or the map that came with the study, as a "
+            "further scan beside the uncorrected one; do not; or use this CT (a folder or zip of its slices) or map "
+            "(NM DICOM, or NIfTI in 1/cm).",
+        ),
+    ] = "auto",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what was read, what belongs together and what would be done.")
     ] = False,
@@ -103,6 +112,7 @@ def analyze(
         gate_labels="nifti" in wanted,
         motion=cast("Motion", one_of("--motion", motion, MOTIONS)),
         pretest=pretest,
+        attenuation=_attenuation(attenuation),
         command=command_line(),
     )
     own = read_limits_folder(limits) if limits is not None else ()
@@ -165,6 +175,15 @@ def _succeeds(study: Study, folder: Path, work: Callable[[Study, Path], None], *
         typer.echo(f"failed {printable(folder.name)}: {describe_error(error)}", err=True)
         return False
     return True
+
+
+def _attenuation(given: str) -> Attenuation:
+    """Read ``--attenuation``: auto, none, or the file or folder of a CT or a map."""
+    from myoperf.io import find_attenuation
+
+    if given in ("auto", "none"):
+        return cast("Attenuation", given)
+    return find_attenuation(Path(given))
 
 
 def _frame(text: str) -> LVFrame:

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from myoperf.errors import MyoPerfError
 from myoperf.lv import pose_refused
+from myoperf.pipeline.attenuation import with_corrected_scans, without_repeated_findings
 from myoperf.pipeline.clock import StageClock
 from myoperf.pipeline.diagnosis import check_diagnosis, diagnose
 from myoperf.pipeline.models import load_models
@@ -98,9 +99,11 @@ def analyze(
     located = each("orient", "motion", lambda _, one: undo_patient_motion(one, models, options), located)
     with clock.stage("orient"):
         located = set_bases(transfer_uncertain_pose(located, models, options), options)
+    with clock.stage("reconstruct", "attenuation"):
+        located = with_corrected_scans(located, study, models, options)
     oriented = each("segment", "short axis", lambda _, one: orient_scan(one, models, options), located)
     unrolled = each("polar", "polar map", lambda _, one: unroll(one, options), oriented)
-    results = tuple(each("quantify", "measurement", measure, unrolled).values())
+    results = without_repeated_findings(each("quantify", "measurement", measure, unrolled))
     if not results:
         raise next(iter(failures.values()))
     return conclude(study, results, models, options, clock=clock, findings=_failed(failures))

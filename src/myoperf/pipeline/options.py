@@ -9,9 +9,10 @@ from myoperf.lv import LVFit, find_lv, segment_lv
 from myoperf.perfusion import NormalLimits, shipped_limits
 from myoperf.recon import ReconOptions
 from myoperf.segments import TERRITORIES, Territories
-from myoperf.types import Diagnosis, Finding, LVFrame, ScanResult, Study, Volume, WeightsInfo
+from myoperf.types import AttenuationImage, Diagnosis, Finding, LVFrame, ScanResult, Study, Volume, WeightsInfo
 
 Motion = Literal["auto", "report", "off"]
+Attenuation = Literal["auto", "none"] | AttenuationImage
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,9 @@ class Options:
         better with the image that they make then, ``"report"`` only says so, ``"off"`` does not look for it.
     pretest
         Probability of obstructive disease before the test, 0 to 1; None: by age and sex.
+    attenuation
+        ``"auto"`` corrects raw SPECT views with the CT or the map that came with the study, as a further scan beside
+        the uncorrected one; ``"none"`` does not; an image is used in place of the study's.
     command, seed
         Recorded in the report; `seed` is also that of the intervals.
     """
@@ -110,6 +114,7 @@ class Options:
     gate_labels: bool = False
     motion: Motion = "auto"
     pretest: float | None = None
+    attenuation: Attenuation = "auto"
     command: str = ""
     seed: int | None = None
 

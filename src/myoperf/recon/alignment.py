@@ -29,6 +29,8 @@ _DENSEST = 0.18
 _BINS = (24, 12)
 _EDGE_LOG, _EDGE_PER_CM = 0.15, 0.01
 """Changes from voxel to voxel below which an edge counts for little."""
+_FAINTEST_EDGE = 0.08
+"""Share of the heart's uptake below which emission is noise and streaks: no edges are looked for there."""
 _MOST_POINTS = 12_000
 
 
@@ -146,7 +148,8 @@ def _entropy(shares: Float) -> float:
 def _edge_likeness(activity: Float, mu: Float, points: Float64, grid: Volume) -> Callable[[Float], float]:
     """Return how much edges run alike as a function of the place in the map, mm from that in the emission."""
     index_from_mm = np.linalg.inv(grid.lps_from_index[:3, :3])
-    of_activity = _edges(ndimage.gaussian_filter(activity, 0.7), _EDGE_LOG)
+    smooth = np.log(ndimage.gaussian_filter(np.exp(activity), 0.7))
+    of_activity = _edges(np.maximum(smooth, np.log(_FAINTEST_EDGE)), _EDGE_LOG)
     of_mu = _edges(mu, _EDGE_PER_CM)
     own = of_activity[(slice(None), *points.astype(np.int64))]
 

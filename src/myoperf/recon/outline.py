@@ -9,7 +9,7 @@ from myoperf.types import Projections, Volume
 
 _SMOOTHING = 1.0
 """SD in pixels, along and across."""
-_EDGE = 0.04
+_EDGE = 0.12
 """Share of a view's brightness (its 95th percentile in the body) that an edge has; MyoPerf's own."""
 
 
