@@ -10,7 +10,8 @@ from numpy.testing import assert_allclose
 
 from myoperf.errors import InputError, MyoPerfError
 from myoperf.geometry import sample
-from myoperf.io import coarse_ct, find_attenuation, read_ct_series
+from myoperf.io import find_attenuation
+from myoperf.io.ct import coarse_ct, read_ct_series
 from myoperf.io.ct_writer import write_ct
 from myoperf.io.simulated_header import SimulatedHeader
 from myoperf.recon import attenuation_per_cm, hounsfield_line

@@ -6,7 +6,8 @@ from numpy.testing import assert_allclose
 from scipy import ndimage
 
 from myoperf.errors import InputError
-from myoperf.recon import align_attenuation, moved
+from myoperf.recon import align_attenuation
+from myoperf.recon.alignment import moved
 from myoperf.types import Volume
 
 SPACING, SHAPE = 6.6, (48, 48, 60)

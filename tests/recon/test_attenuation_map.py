@@ -5,8 +5,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 from myoperf.errors import InputError
-from myoperf.recon import body_outline, covers, in_per_cm, on_emission_grid, share_in_lung
+from myoperf.recon.attenuation_map import covers, in_per_cm, on_emission_grid, share_in_lung
 from myoperf.recon.hounsfield import WATER_PER_CM
+from myoperf.recon.outline import body_outline
 from myoperf.types import Projections, Volume
 
 AFFINE = np.array([[0.0, 0.0, 4.0, -40.0], [0.0, 4.0, 0.0, -36.0], [4.0, 0.0, 0.0, -20.0], [0.0, 0.0, 0.0, 1.0]])

@@ -8,18 +8,15 @@ from myoperf.io.assemble.series import Skipped
 from myoperf.io.assemble.studies import ReadResult, find_files, read_studies
 from myoperf.io.attenuation import find_attenuation, read_attenuation
 from myoperf.io.convert import converted_name, write_converted
-from myoperf.io.ct import coarse_ct, read_ct_series
 from myoperf.io.nifti import read_nifti, write_nifti
 
 __all__ = [
     "ReadResult",
     "Skipped",
-    "coarse_ct",
     "converted_name",
     "find_attenuation",
     "find_files",
     "read_attenuation",
-    "read_ct_series",
     "read_nifti",
     "read_studies",
     "write_converted",

@@ -5,24 +5,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from myoperf.errors import MyoPerfError
-from myoperf.io import coarse_ct, read_attenuation, read_ct_series
+from myoperf.io import read_attenuation
+from myoperf.io.ct import coarse_ct, read_ct_series
 from myoperf.lv import LVFit
 from myoperf.lv.labels import cut_at_rim
 from myoperf.perfusion import isotope_of
 from myoperf.pipeline.options import Models, Options
 from myoperf.pipeline.scan import LocatedScan, reconstruct_scan
-from myoperf.recon import (
-    Alignment,
-    align_attenuation,
-    attenuation_per_cm,
-    body_outline,
-    covers,
-    hounsfield_line,
-    in_per_cm,
-    moved,
-    on_emission_grid,
-    share_in_lung,
-)
+from myoperf.recon import Alignment, align_attenuation, attenuation_per_cm, hounsfield_line
+from myoperf.recon.alignment import moved
+from myoperf.recon.attenuation_map import covers, in_per_cm, on_emission_grid, share_in_lung
+from myoperf.recon.outline import body_outline
 from myoperf.threads import in_threads
 from myoperf.types import MYOCARDIUM, AttenuationImage, Finding, Float32, Projections, Scan, ScanResult, Study, Volume
 

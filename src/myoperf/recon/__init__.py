@@ -1,13 +1,11 @@
 """Reconstruction of raw projections: OSEM with collimator response and attenuation, and a Butterworth filter."""
 
-from myoperf.recon.alignment import Alignment, align_attenuation, moved
-from myoperf.recon.attenuation_map import covers, in_per_cm, on_emission_grid, share_in_lung
+from myoperf.recon.alignment import Alignment, align_attenuation
 from myoperf.recon.collimator import GE_LEHR, SIEMENS_LEHR, CollimatorResponse, known_response, parallel_hole_response
 from myoperf.recon.filters import butterworth
 from myoperf.recon.hounsfield import HounsfieldLine, attenuation_per_cm, hounsfield_line
 from myoperf.recon.motion import LEAST_MOTION_VIEWS, Motion, correct_motion, estimate_motion
 from myoperf.recon.osem import interleaved_subsets, osem
-from myoperf.recon.outline import body_outline
 from myoperf.recon.projector import Projector
 from myoperf.recon.reconstruction import ReconOptions, Reconstruction, reconstruct
 from myoperf.recon.resolution import ImageResolution, image_resolution
@@ -28,21 +26,15 @@ __all__ = [
     "SystemGeometry",
     "align_attenuation",
     "attenuation_per_cm",
-    "body_outline",
     "butterworth",
     "correct_motion",
-    "covers",
     "estimate_motion",
     "hounsfield_line",
     "image_resolution",
-    "in_per_cm",
     "interleaved_subsets",
     "known_response",
-    "moved",
-    "on_emission_grid",
     "osem",
     "parallel_hole_response",
     "reconstruct",
-    "share_in_lung",
     "system_matrix",
 ]
