@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from myoperf.errors import InputError
@@ -118,7 +119,7 @@ def _distance_mm(volume: Volume, point_mm: Sequence[float]) -> Float64:
     return np.asarray(np.linalg.norm(away, axis=-1), dtype=np.float64)
 
 
-def _points(mask: Float) -> Float64:
+def _points(mask: NDArray[np.bool_]) -> Float64:
     """Return indices of a mask, evenly thinned to a number that is quick to compare, (3, n)."""
     index = np.argwhere(mask)
     return index[:: max(1, len(index) // _MOST_POINTS)].T.astype(np.float64)
@@ -155,8 +156,10 @@ def _edge_likeness(activity: Float, mu: Float, points: Float64, grid: Volume) ->
 
     def score(shift_mm: Float) -> float:
         places = points + (index_from_mm @ shift_mm)[:, None]
-        other = [ndimage.map_coordinates(component, places, order=1, mode="nearest") for component in of_mu]
-        return float(np.square((own * np.stack(other)).sum(axis=0)).mean())
+        other = np.empty_like(own)
+        for component, out in zip(of_mu, other, strict=True):
+            ndimage.map_coordinates(component, places, order=1, mode="nearest", output=out)
+        return float(np.square((own * other).sum(axis=0)).mean())
 
     return score
 
