@@ -147,10 +147,36 @@ FILE: Mapping[str, FindingKind] = {
     ),
 }
 WHICH_SCAN: Mapping[str, FindingKind] = {
+    "attenuation-corrected": FindingKind(
+        ("info",),
+        "The scan was corrected for attenuation with a CT or a map; the message says which, and how it was converted.",
+        "Read it beside the uncorrected scan.",
+    ),
+    "attenuation-doubt": FindingKind(
+        ("warning",),
+        "Much of the heart's wall lies in the lung of the map, also after it was aligned.",
+        "Do not use the corrected scan; repeat CT or alignment.",
+    ),
     "attenuation-images": FindingKind(
         ("info",),
         "A CT or attenuation maps came with the scans.",
-        "Nothing; they are kept with the study for attenuation correction.",
+        "Nothing; raw SPECT views are corrected with them (`--attenuation`).",
+    ),
+    "attenuation-moved": FindingKind(
+        ("warning",),
+        "The map lay a pixel or more off the emission and was moved; the message gives the shift.",
+        "Check heart against lung border in map and image: what is left mimics disease.",
+    ),
+    "attenuation-truncated": FindingKind(
+        ("info",),
+        "The CT cuts off part of the body, which was taken as soft tissue where the emission shows it.",
+        "Nothing, where it is little; arms should be raised.",
+    ),
+    "attenuation-unusable": FindingKind(
+        ("warning",),
+        "A CT or a map came with the study and was not used; the message says why (contrast, missing slices, "
+        "tilted gantry, other frame of reference or patient, heart not covered ...).",
+        "The scan is uncorrected. Send the CT that was taken for attenuation correction, whole.",
     ),
     "correction-conflict": FindingKind(
         ("warning",),
@@ -177,6 +203,11 @@ WHICH_SCAN: Mapping[str, FindingKind] = {
         ("warning",),
         "The scored scan is prone or corrected for attenuation, the normal limits are of supine, uncorrected scans.",
         "Inferior defects may be underestimated and anterior ones overestimated: read the images.",
+    ),
+    "pet-ct-misregistered": FindingKind(
+        ("warning",),
+        "The PET image lies off the CT that it was corrected with.",
+        "Correct it again with the CT aligned; a defect where the heart lay over lung is likely an artefact.",
     ),
     "prone": FindingKind(
         ("info",),
