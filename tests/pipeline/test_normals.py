@@ -1,5 +1,6 @@
 """Building normal limits: pooled by sex and state; folders that cannot be used are said, not fatal."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +10,7 @@ from myoperf.errors import InputError
 from myoperf.io import write_nifti
 from myoperf.pipeline import normals
 from myoperf.pipeline.normals import NormalMap, Pooled, measure_normals, patient_folders, pool_normals
-from myoperf.types import Finding, PolarMap, Volume
+from myoperf.types import Finding, PolarMap, Scores, Volume
 
 
 def maps(n: int, sex: str | None, state: str, level: float, **of: str) -> list[NormalMap]:
@@ -92,7 +93,7 @@ def test_folders_without_a_heart_give_a_clear_error(tmp_path):
 
 def result_of(state, *findings):
     polar = maps(1, None, "stress", 0.8)[0].polar
-    scan = SimpleNamespace(tracer="Tc-99m", camera=None)
+    scan = SimpleNamespace(tracer="Tc-99m", camera=None, modality="NM", attenuation_corrected=False, position="supine")
     return SimpleNamespace(state=state, findings=findings, polar=polar, scan=scan)
 
 
@@ -108,7 +109,7 @@ def test_scans_whose_ventricle_is_in_doubt_are_left_out_and_both_days_of_a_patie
 
     def analyse(study, models, options):
         seen.append(options.interval_draws)
-        return SimpleNamespace(results=(days[study.name],))
+        return SimpleNamespace(results=(days[study.name],), scores=Scores(tid_ratio=1.1))
 
     monkeypatch.setattr(normals, "read_studies", read)
     monkeypatch.setattr(normals, "analyze", analyse)
@@ -125,3 +126,56 @@ def test_why_studies_fail_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(normals, "read_studies", read)
     with pytest.raises(InputError, match=r"No study.*a\.dcm is cut short"):
         measure_normals([tmp_path / "a"])
+
+
+def pairs(count: int, **of: object) -> list[NormalMap]:
+    """Stress and rest of as many patients, with their TID ratio."""
+    both = zip(maps(count, "F", "stress", 0.8, **of), maps(count, "F", "rest", 0.8, **of), strict=True)
+    return [
+        replace(one, patient=f"p{i}", tid_ratio=1.0 + 0.01 * i if one.state == "stress" else None)
+        for i, pair in enumerate(both)
+        for one in pair
+    ]
+
+
+def test_limits_of_20_patients_hold_cut_offs_of_their_own_and_of_their_pairs():
+    pooled = Pooled(tuple(pairs(24)), studies=24, failed=0, doubtful=0)
+    held = {one.name: one.cutoffs for one in pool_normals(pooled, **ABOUT)}
+    stress, rest = held["t-women-stress"], held["t-women-rest"]
+    assert stress.n == rest.n == 24
+    assert stress.tpd_percent >= 1.0
+    assert stress.sds == 2, "the floor: these normals do not differ"
+    assert stress.tid_ratio == pytest.approx(1.22, abs=0.015)
+    assert rest.sds is rest.tid_ratio is None
+    few = pool_normals(Pooled(tuple(pairs(19)), studies=19, failed=0, doubtful=0), **ABOUT)
+    assert {one.cutoffs for one in few} == {None}
+
+
+def test_corrected_and_prone_scans_have_limits_of_their_own():
+    """Pooled with the rest, they widened the limits of supine, uncorrected scans."""
+    kinds = (*maps(10, "M", "rest", 0.8), *maps(11, "M", "rest", 0.6, corrected=True))
+    held = pool_normals(Pooled((*kinds, *maps(12, "M", "rest", 0.7, position="prone")), 33, 0, 0), **ABOUT)
+    assert [(one.name, one.n, one.corrected, one.position) for one in held if one.sex] == [
+        ("t-men-rest", 10, None, None),
+        ("t-ac-men-rest", 11, True, None),
+        ("t-prone-men-rest", 12, None, "prone"),
+    ]
+
+
+def test_mixed_patients_are_said_and_those_who_stand_out_left_out():
+    ill = [
+        replace(one, polar=replace(one.polar, values=_with_defect(one.polar.values)))
+        for one in maps(12, "M", "rest", 0.8)
+    ]
+    mixed = Pooled((*maps(30, "M", "rest", 0.8), *ill), 42, 0, 0, mixed=True)
+    robust = next(one for one in pool_normals(mixed, **ABOUT) if one.sex)
+    naive = next(one for one in pool_normals(replace(mixed, mixed=False), **ABOUT) if one.sex)
+    assert (robust.n, naive.n) == (30, 42)
+    assert "some of them ill" in robust.provenance
+    assert robust.mean[20, 36] > 1.1 * naive.mean[20, 36]
+
+
+def _with_defect(values):
+    hurt = values.copy()
+    hurt[12:, 28:44] *= 0.4
+    return hurt

@@ -1,14 +1,18 @@
 """``myoperf normals``: build normal limits from a folder of normal studies, and list limits."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from myoperf.cli.app import Quiet, app
 from myoperf.cli.console import counting, destination
 from myoperf.errors import InputError, OutputExistsError
+
+if TYPE_CHECKING:
+    from myoperf.perfusion import NormalLimits
 
 normals = typer.Typer(help="Normal limits: build them from normal studies, list them.", no_args_is_help=True)
 app.add_typer(normals, name="normals")
@@ -36,13 +40,19 @@ def build(
             metavar="NAME|each", help="Camera the limits hold for; each: limits for every camera in the files."
         ),
     ] = None,
+    mixed: Annotated[
+        bool,
+        typer.Option(
+            "--mixed", help="The patients are a department's own, some of them ill; those who stand out are left out."
+        ),
+    ] = False,
     workers: Annotated[int, typer.Option(min=1, metavar="N", help="Number of processes.")] = 1,
     quiet: Quiet = False,
 ) -> None:
     """Build normal limits from normal studies, by sex and state.
 
-    FOLDER has one sub-folder of files for each patient with a low likelihood of disease. Their polar maps are pooled to
-    mean and spread.
+    FOLDER has one sub-folder of files for each patient with a low likelihood of disease; with --mixed, for each patient
+    of a department. Their polar maps are pooled to mean and spread, with the cut-offs that 5 % of them pass.
     """
     from myoperf.files import add_to_folder
     from myoperf.perfusion import write_limits
@@ -60,7 +70,7 @@ def build(
         destination(out, lambda: _check_free(out, name)),
         counting("normals", quiet=quiet, total=len(folders)) as progress,
     ):
-        pooled = measure_normals(folders, workers=workers, progress=progress)
+        pooled = replace(measure_normals(folders, workers=workers, progress=progress), mixed=mixed)
     counts = f"{pooled.failed} failed, {pooled.doubtful} left out as doubtful"
     source = f"{provenance}; {pooled.studies} studies, {counts}"
     limits = pool_normals(
@@ -75,7 +85,13 @@ def build(
         for one in limits:
             write_limits(partial / f"{one.name}.npz", one)
     for one in limits:
-        typer.echo(f"{one.name}: n = {one.n}")
+        typer.echo(f"{one.name}: n = {one.n}{_cutoffs(one)}")
+
+
+def _cutoffs(limits: "NormalLimits") -> str:
+    """Return the cut-offs of limits as text; empty where they hold none."""
+    own = limits.cutoffs
+    return "" if own is None else f"; abnormal from TPD {own.tpd_percent:.1f} %, summed score {own.summed_score}"
 
 
 def _check_free(out: Path, name: str) -> None:
@@ -93,6 +109,7 @@ def show(
 
     limits = shipped_limits() if folder is None else read_limits_folder(folder)
     for one in limits:
-        typer.echo(f"{one.name}  version {one.version}  n = {one.n}  {one.provenance}  licence {one.licence}")
+        held = f"{one.name}  version {one.version}  n = {one.n}{_cutoffs(one)}"
+        typer.echo(f"{held}  {one.provenance}  licence {one.licence}")
     if not limits:
         typer.echo("The package has no normal limits.")

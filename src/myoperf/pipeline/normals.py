@@ -5,20 +5,32 @@ were made, in `myoperf.research.normal_limits`.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 from myoperf.errors import InputError, MyoPerfError
 from myoperf.io import read_studies
-from myoperf.perfusion import LimitsLabel, NormalLimits, build_limits, detector_of, isotope_of
+from myoperf.perfusion import (
+    LimitsLabel,
+    NormalLimits,
+    Perfusion,
+    build_limits,
+    build_robust_limits,
+    detector_of,
+    isotope_of,
+    leave_out,
+    with_cutoffs,
+)
 from myoperf.perfusion.normal_limits import MIN_MAPS
 from myoperf.pipeline.analyze import analyze
 from myoperf.pipeline.engines import Engine, LocalEngine, ThisProcess, WorkerDied
 from myoperf.pipeline.models import load_models
 from myoperf.pipeline.options import Models, Options
-from myoperf.types import Finding, PolarMap, State
+from myoperf.types import Finding, PolarMap, Position, Report, ScanResult, State, Study
 
 EACH = "each"
 """As a camera: separate limits for each kind of camera."""
@@ -26,23 +38,41 @@ EACH = "each"
 
 @dataclass(frozen=True)
 class NormalMap:
-    """The polar map of one normal scan, and which scan it is; tracer and camera as the file names them."""
+    """The polar map of one normal scan, and which scan it is; tracer and camera as the file names them.
+
+    Attributes
+    ----------
+    corrected, position
+        Whether the scan was corrected for attenuation, and how the patient lay.
+    patient
+        Tells which stress and rest are one patient's; None where that is not known.
+    tid_ratio
+        Of the patient's stress and rest.
+    """
 
     polar: PolarMap
     state: State
     sex: str | None
     tracer: str | None = None
     camera: str | None = None
+    corrected: bool | None = None
+    position: Position | None = None
+    patient: str | None = None
+    tid_ratio: float | None = None
 
 
 @dataclass(frozen=True)
 class Pooled:
-    """Maps of all studies, and how many studies failed, or were left out because the ventricle was doubtful."""
+    """Maps of all studies, and how many studies failed, or were left out because the ventricle was doubtful.
+
+    `mixed`: the patients are a department's own, some of them ill.
+    """
 
     maps: tuple[NormalMap, ...]
     studies: int
     failed: int
     doubtful: int
+    mixed: bool = False
 
 
 def patient_folders(folder: Path) -> tuple[Path, ...]:
@@ -108,12 +138,12 @@ def _models() -> Models:
 
 
 def _measure(folder: Path) -> tuple[NormalMap, ...] | str:
-    """Return a patient's usable maps, at most one for each state, or the reason why no study could be analysed.
+    """Return a patient's usable maps, at most one for each state, position and correction, or why there is none.
 
     A state whose ventricle is doubtful has no map. Stress and rest of two days are two studies: all in the folder
     count.
     """
-    usable: dict[State, NormalMap] = {}
+    usable: dict[tuple[State, bool | None, Position | None], NormalMap] = {}
     analysed, reason = False, "it holds no study"
     try:
         studies = read_studies([folder]).studies
@@ -128,10 +158,25 @@ def _measure(folder: Path) -> tuple[NormalMap, ...] | str:
         analysed = True
         for result in report.results:
             if result.state is not None and not any(_is_doubtful(f) for f in result.findings):
-                scan = result.scan
-                one = NormalMap(result.polar, result.state, study.sex, scan.tracer, scan.camera)
-                usable.setdefault(result.state, one)
+                one = _normal_map(study, result, report, patient=folder.as_posix())
+                usable.setdefault((one.state, one.corrected, one.position), one)
     return tuple(usable.values()) if analysed else reason
+
+
+def _normal_map(study: Study, result: ScanResult, report: Report, *, patient: str) -> NormalMap:
+    """Return the map of a scan of known state with what limits need to know of it."""
+    scan = result.scan
+    return NormalMap(
+        result.polar,
+        "stress" if result.state == "stress" else "rest",
+        study.sex,
+        scan.tracer,
+        scan.camera,
+        corrected=scan.attenuation_corrected if scan.modality == "NM" else None,
+        position=scan.position,
+        patient=patient,
+        tid_ratio=report.scores.tid_ratio,
+    )
 
 
 def _is_doubtful(finding: Finding) -> bool:
@@ -143,6 +188,9 @@ def pool_normals(
     pooled: Pooled, *, name: str, version: str, tracer: str | None, camera: str | None, provenance: str, licence: str
 ) -> tuple[NormalLimits, ...]:
     """Return limits for each state: of women, of men, and of both together (used where the sex is not known).
+
+    Prone scans and those corrected for attenuation have limits of their own. Limits of 20 patients or more hold the
+    cut-offs that 5 % of them pass.
 
     Parameters
     ----------
@@ -156,37 +204,81 @@ def pool_normals(
         Which camera the limits hold for; None for any; "each" builds separate limits for each camera that the files
         name, solid-state cameras together.
     """
-    groups: dict[tuple[str | None, str | None], list[NormalMap]] = {}
+    groups: dict[tuple[str | None, str | None, bool, bool], list[NormalMap]] = {}
     for one in pooled.maps:
-        of = (tracer or isotope_of(one.tracer), detector_of(one.camera) if camera == EACH else camera)
+        detector = detector_of(one.camera) if camera == EACH else camera
+        of = (tracer or isotope_of(one.tracer), detector, one.corrected is True, one.position == "prone")
         groups.setdefault(of, []).append(one)
+    several = len({of[:2] for of in groups}) > 1
     limits: list[NormalLimits] = []
-    for (isotope, detector), maps in groups.items():
-        marks = [m for m in ((isotope, detector) if len(groups) > 1 else ()) if m]
+    for (isotope, detector, corrected, prone), maps in groups.items():
+        marks = [m for m in ((isotope, detector) if several else ()) if m]
+        marks += ["ac"] * corrected + ["prone"] * prone
         label = LimitsLabel(
             name="-".join([name, *map(_slug, marks)]),
             version=version,
             state="stress",
             tracer=isotope,
             camera=detector,
-            provenance=provenance,
+            corrected=True if corrected else None,
+            position="prone" if prone else None,
+            provenance=provenance + _MIXED * pooled.mixed,
             licence=licence,
         )
-        limits += _by_sex_and_state(maps, label)
+        limits += _by_sex_and_state(maps, label, mixed=pooled.mixed)
     return tuple(limits)
 
 
-def _by_sex_and_state(maps: list[NormalMap], label: LimitsLabel) -> list[NormalLimits]:
-    """Build the limits that there are enough maps for, named by sex and state."""
-    out = []
+_MIXED = "; of a department's own patients, some of them ill (robust)"
+
+
+@dataclass(frozen=True, eq=False)
+class _Built:
+    """Limits of one state and sex, the maps that they rest on, and each of these against limits of the others."""
+
+    limits: NormalLimits
+    maps: tuple[NormalMap, ...]
+    left_out: tuple[tuple[Perfusion, float], ...]
+
+
+def _by_sex_and_state(maps: list[NormalMap], label: LimitsLabel, *, mixed: bool) -> list[NormalLimits]:
+    """Build the limits that there are enough maps for, named by sex and state, with cut-offs of their own."""
     states: tuple[State, ...] = ("stress", "rest")
-    for state in states:
-        for sex, word in (("F", "women"), ("M", "men"), (None, "all")):
-            chosen = [m.polar for m in maps if m.state == state and sex in (None, m.sex)]
+    out: dict[State, list[NormalLimits]] = {state: [] for state in states}
+    for sex, word in (("F", "women"), ("M", "men"), (None, "all")):
+        built: dict[State, _Built] = {}
+        for state in states:
+            chosen = [m for m in maps if m.state == state and sex in (None, m.sex)]
             if len(chosen) >= MIN_MAPS:
                 named = replace(label, name=f"{label.name}-{word}-{state}", state=state, sex=sex)
-                out.append(build_limits(chosen, named))
-    return out
+                built[state] = _build(chosen, named, mixed=mixed)
+        sds, ratios = _compared(built)
+        for state, one in built.items():
+            pairs = {"sds": sds, "tid_ratios": ratios} if state == "stress" else {}
+            polar = [m.polar for m in one.maps]
+            out[state].append(with_cutoffs(one.limits, polar, left_out=one.left_out, **pairs))
+    return [*out["stress"], *out["rest"]]
+
+
+def _build(maps: list[NormalMap], label: LimitsLabel, *, mixed: bool) -> _Built:
+    """Build limits, robustly where some patients are ill; those count whose maps are in line."""
+    polar = [m.polar for m in maps]
+    limits, kept = build_robust_limits(polar, label) if mixed else (build_limits(polar, label), range(len(maps)))
+    held = tuple(maps[i] for i in kept)
+    return _Built(limits, held, leave_out([m.polar for m in held], label) if len(held) > MIN_MAPS else ())
+
+
+def _compared(built: Mapping[State, _Built]) -> tuple[list[int], list[float]]:
+    """Return the summed difference scores and the TID ratios of the patients with both states."""
+    if len(built) < 2:
+        return [], []
+    scores = {
+        state: {m.patient: p.scores for m, (p, _) in zip(one.maps, one.left_out, strict=False) if m.patient is not None}
+        for state, one in built.items()
+    }
+    both = [patient for patient in scores["stress"] if patient in scores["rest"]]
+    sds = [int(np.maximum(scores["stress"][p] - scores["rest"][p], 0).sum()) for p in both]
+    return sds, [m.tid_ratio for m in built["stress"].maps if m.tid_ratio is not None and m.patient in both]
 
 
 def _slug(text: str) -> str:

@@ -168,8 +168,8 @@ def build_limits_of(name: str, normals: tuple[Normal, ...], *, version: str) -> 
     """Pool the maps of normal patients, imaged by the recipe `name`, to limits by state and sex."""
     recipe = RECIPES[name]
     maps = [
-        NormalMap(map_without_geometry(values), state, normal.sex)
-        for normal in normals
+        NormalMap(map_without_geometry(values), state, normal.sex, patient=str(index))
+        for index, normal in enumerate(normals)
         for state, values in normal.maps.items()
     ]
     doubtful = sum(not normal.maps for normal in normals)
