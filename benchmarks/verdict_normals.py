@@ -2,11 +2,11 @@
 
     python benchmarks/verdict_normals.py --until 600
 
-images normal patients of both sexes at stress and rest with the fast image-space model of a SPECT camera and finds their
-ventricles, then decides on each with the package's limits (published cut-offs) and with limits of the other nine tenths of
-them (own cut-offs). Writes ``docs/results/verdict_normals.csv``, one row a patient and kind of limits. Patients that were
-imaged are kept in a folder, so that a run goes on where it stopped. Function is not simulated: ejection fraction, volumes
-and TID do not bear on these rates.
+images normal patients of both sexes at stress and rest with the fast image-space model of a SPECT camera and finds
+their ventricles, then decides on each with the package's limits (published cut-offs) and with limits of the other nine
+tenths of them (own cut-offs). Writes ``docs/results/verdict_normals.csv``, one row a patient and kind of limits.
+Patients that were imaged are kept in a folder, so that a run goes on where it stopped. Function is not simulated:
+ejection fraction, volumes and TID do not bear on these rates.
 """
 
 import argparse

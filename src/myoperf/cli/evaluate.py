@@ -38,31 +38,52 @@ def evaluate(
             metavar="MODELS.csv", help="What each model consists of: column model, then a column for each factor."
         ),
     ] = None,
+    unverified: Annotated[
+        bool,
+        typer.Option(
+            "--unverified",
+            help="An empty truth means no reference test: sensitivity and specificity are corrected for such patients.",
+        ),
+    ] = False,
+    covariates: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="Columns of numbers on which the reference test depends too: 'age,sex'."),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Measure and compare classifiers, with intervals.
 
     PREDICTIONS.csv has the columns patient and truth (0 or 1), then one column of probabilities for each model, and may
-    have a column vessel. Writes metrics with 95 % intervals, ROC curves, DeLong's test, bootstrap and calibration.
+    have a column vessel. Writes metrics with 95 % intervals, ROC curves, DeLong's test, bootstrap and calibration; with
+    --unverified also verification.csv.
     """
     from myoperf.files import whole_folder
     from myoperf.stats import evaluation
-    from myoperf.stats.predictions import read_factors, read_predictions
+    from myoperf.stats.predictions import read_factors, read_partly_verified, read_predictions
 
     if not 0 < threshold < 1:
         raise InputError(f"--threshold lies between 0 and 1; got {threshold}.")
     with destination(out), stages(quiet=quiet) as announce:
         announce("reading")
-        read = read_predictions(predictions)
+        partly = read_partly_verified(predictions, _names(covariates)) if unverified or covariates else None
+        read = read_predictions(predictions) if partly is None else partly.verified
         parts = None if factors is None else read_factors(factors, read.models)
         announce(f"{len(read.models)} models, {read.truth.size} rows")
         done = evaluation.evaluate(read, threshold=threshold, resamples=resamples, seed=seed)
         announce("tables and plots")
         with whole_folder(out) as folder:
             _write(done, folder, parts)
+            if partly is not None:
+                table = evaluation.verification_table(partly, threshold=threshold, resamples=resamples, seed=seed)
+                table.to_csv(folder / "verification.csv", index=False)
     for note in done.notes if not quiet else ():
         typer.echo(f"note: {note}", err=True)
     typer.echo(str(out / "report.html"))
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    """Split names at commas."""
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
 
 
 def _write(done: Evaluation, folder: Path, factors: Mapping[str, Sequence[str]] | None) -> None:

@@ -25,6 +25,7 @@ from myoperf.stats.metrics import (
     threshold_for_sensitivity,
     wilson_interval,
 )
+from myoperf.stats.verification import Rate, Verified, correct_verification
 
 __all__ = [
     "METRICS",
@@ -35,6 +36,8 @@ __all__ = [
     "DelongPairs",
     "FactorPair",
     "Measured",
+    "Rate",
+    "Verified",
     "adjust_p",
     "average_precision",
     "beaten_by",
@@ -42,6 +45,7 @@ __all__ = [
     "bootstrap_p",
     "bootstrap_statistic",
     "compare_levels",
+    "correct_verification",
     "decision_curve",
     "delong_pairs",
     "delong_table",

@@ -22,7 +22,9 @@ from myoperf.stats.calibration import (
 )
 from myoperf.stats.compare import adjust_p, beaten_by, compare_levels
 from myoperf.stats.metrics import METRICS, measure_threshold
-from myoperf.stats.predictions import Predictions
+from myoperf.stats.predictions import PartlyVerified, Predictions
+from myoperf.stats.verification import correct_verification
+from myoperf.types import Float
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,4 +223,30 @@ def factor_table(
             values = {k: getattr(pair, k) for k in ("a", "b", "median_difference", "p_rank_sum", "p_paired")}
             row = {"factor": factor, **values, "p_paired_holm": float(corrected)}
             rows.append(row | {"mean_difference_matched": pair.mean_difference, "n_matched": pair.n_matched})
+    return pd.DataFrame(rows)
+
+
+def verification_table(read: PartlyVerified, *, threshold: float, resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """Correct every model's sensitivity and specificity for verification bias.
+
+    Returns
+    -------
+    One row for each model and method (``"test alone"``, ``"with covariates"`` where there are any): model, method, n,
+    n_verified, then sensitivity, specificity and the corrected ones, each with _lo and _hi.
+    """
+    methods: list[tuple[str, Float | None]] = [("test alone", None)]
+    if read.covariates is not None:
+        methods.append(("with covariates", read.covariates))
+    rows = []
+    for model, probability in zip(read.verified.models, read.probability, strict=True):
+        for method, covariates in methods:
+            rng = np.random.default_rng(seed)
+            done = correct_verification(probability >= threshold, read.truth, covariates, resamples=resamples, rng=rng)
+            rows.append(
+                {"model": model, "method": method, "n": done.n, "n_verified": done.n_verified}
+                | done.sensitivity.columns("sensitivity")
+                | done.specificity.columns("specificity")
+                | done.corrected_sensitivity.columns("corrected_sensitivity")
+                | done.corrected_specificity.columns("corrected_specificity")
+            )
     return pd.DataFrame(rows)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from myoperf.errors import InputError
+from myoperf.types import Float
 
 _NOT_MODELS = ("patient", "truth", "vessel")
 _GROUPS = ("all", "patient")
@@ -87,7 +88,11 @@ def read_predictions(path: Path) -> Predictions:
         When it is not a CSV file, lacks a column, has one twice, holds a missing or impossible value, repeats a patient
         (or a patient's vessel), or has one class only.
     """
-    columns = _read_columns(path)
+    return _check_columns(path, _read_columns(path))
+
+
+def _check_columns(path: Path, columns: Mapping[str, tuple[str, ...]]) -> Predictions:
+    """Return the predictions in the columns of a file."""
     for name in ("patient", "truth"):
         if name not in columns:
             raise InputError(
@@ -124,6 +129,63 @@ def read_predictions(path: Path) -> Predictions:
         models,
         probability,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class PartlyVerified:
+    """Predictions of patients some of whom had no reference test.
+
+    Parameters
+    ----------
+    verified
+        Those of the patients with a truth.
+    truth
+        Shape (patients,): NaN where there was no reference test.
+    probability
+        Shape (models, patients).
+    covariates
+        Shape (patients, columns); None without.
+    """
+
+    verified: Predictions
+    truth: Float
+    probability: Float
+    covariates: Float | None
+
+
+def read_partly_verified(path: Path, covariates: Sequence[str] = ()) -> PartlyVerified:
+    """Read a predictions file whose truth is empty where a patient had no reference test.
+
+    Parameters
+    ----------
+    path
+        As of `read_predictions`, one row a patient.
+    covariates
+        Columns of numbers on which verification depends besides the test; they are no models.
+
+    Raises
+    ------
+    InputError
+        As of `read_predictions`; where a covariate is missing, there is a column of vessels, or no truth is empty.
+    """
+    columns = dict(_read_columns(path))
+    absent = [name for name in ("patient", "truth", *covariates) if name not in columns]
+    if absent:
+        raise InputError(f"{path.name} lacks the column '{absent[0]}'; got {', '.join(columns)[:80]}.")
+    if "vessel" in columns:
+        raise InputError(f"{path.name} has a column 'vessel'; the correction for verification needs one row a patient.")
+    known = np.array([cell.lower() not in _MISSING for cell in columns["truth"]])
+    if known.all():
+        raise InputError(f"{path.name}: every patient has a truth, so there is nothing to correct.")
+    values = [_numbers(path, name, columns.pop(name)) for name in covariates]
+    held = {name: tuple(cell for cell, k in zip(cells, known, strict=True) if k) for name, cells in columns.items()}
+    verified = _check_columns(path, held)
+    truth = np.full(known.size, np.nan)
+    truth[known] = verified.truth
+    probability = np.array([_numbers(path, name, columns[name]) for name in verified.models])
+    if not ((probability >= 0) & (probability <= 1)).all():
+        raise InputError(f"{path.name}: probabilities must lie between 0 and 1.")
+    return PartlyVerified(verified, truth, probability, np.column_stack(values) if values else None)
 
 
 def read_factors(path: Path, models: Sequence[str]) -> dict[str, tuple[str, ...]]:
