@@ -19,6 +19,8 @@ _FILTER = np.array([[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.
 """From three taps to four factors."""
 _MOST_PRODUCTS = 250_000
 """Multiplications in one matrix product: OpenBLAS then stays in the calling thread; threads work on a volume each."""
+_MOST_BYTES = 1_700_000
+"""Tiles and products of a band: what the processor's caches hold, so that the transforms find them there."""
 
 
 def transform_filters(weights: Float32) -> Float32:
@@ -58,10 +60,15 @@ def convolve(image: Float32, filters: Float32) -> Float32:
     padded[1:-1, 1:-1, 0, 1:] = image[:, :, 1::2]
     padded[1:-1, 1:-1, 1, :-1] = image[:, :, ::2]
     out = np.empty((planes, rows, columns, filters.shape[2]), dtype=np.float32)
-    most = _MOST_PRODUCTS // (columns // 2 * inside * filters.shape[2])
-    band = max(n for n in range(1, rows // 2 + 1) if rows // 2 % n == 0 and n <= max(most, 1))
-    _convolve(padded, filters, band, out)
+    _convolve(padded, filters, _band(rows // 2, columns // 2, *filters.shape[1:]), out)
     return out
+
+
+def _band(rows: int, columns: int, inside: int, outside: int) -> int:
+    """Return how many of `rows` rows of tiles are worked on at once: a divisor, so that bands are alike."""
+    in_cache = _MOST_BYTES // (64 * columns * (inside + outside) * 4)
+    most = min(in_cache, _MOST_PRODUCTS // (columns * inside * outside))
+    return max(n for n in range(1, rows + 1) if rows % n == 0 and n <= max(most, 1))
 
 
 @kernel(nogil=True)
