@@ -160,7 +160,7 @@ def _reconstructed(
     pixel = max(scan.image.pixel_mm)
     far = float((alignment.shift_mm**2).sum() ** 0.5)
     moves = far >= pixel and alignment.likeness_after > alignment.likeness_before
-    shifts = [(0.0, 0.0, 0.0), *([alignment.shift_mm] if moves else [])]
+    shifts = [0.0 * alignment.shift_mm, *([alignment.shift_mm] if moves else [])]
     maps = [
         on_emission_grid(moved(found.attenuation, s), located.summed, measured=found.measured, outline=outline)
         for s in shifts

@@ -52,7 +52,7 @@ class Alignment:
     likeness_after: float
 
 
-def align_attenuation(attenuation: Volume, emission: Volume, heart_mm: Sequence[float]) -> Alignment:
+def align_attenuation(attenuation: Volume, emission: Volume, heart_mm: Sequence[float] | Float) -> Alignment:
     """Find the shift that brings an attenuation map onto an emission image that was not corrected with it.
 
     Parameters
@@ -112,7 +112,7 @@ def _best(score: Callable[[Float], float], places: Iterable[Sequence[float]]) ->
     return max((np.asarray(place, dtype=np.float64) for place in places), key=score)
 
 
-def _distance_mm(volume: Volume, point_mm: Sequence[float]) -> Float64:
+def _distance_mm(volume: Volume, point_mm: Sequence[float] | Float) -> Float64:
     """Return every voxel's distance from a point, (planes, rows, columns)."""
     index = np.moveaxis(np.indices(volume.grid_shape), 0, -1)
     away = transform_points(volume.lps_from_index, index) - np.asarray(point_mm)
@@ -166,5 +166,5 @@ def _edge_likeness(activity: Float, mu: Float, points: Float64, grid: Volume) ->
 
 def _edges(image: Float, soft: float) -> Float64:
     """Return the gradient's direction, shorter than one where the gradient is not much above `soft`; (3, ...)."""
-    gradient = np.stack(np.gradient(image.astype(np.float64)))
+    gradient = np.array([np.gradient(image.astype(np.float64), axis=axis) for axis in range(image.ndim)])
     return np.asarray(gradient / np.sqrt(np.square(gradient).sum(axis=0) + soft**2))
