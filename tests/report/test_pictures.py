@@ -170,6 +170,17 @@ def test_a_further_scan_is_compared_with_limits_by_its_own_scores_only(full):
     assert titles == ["Stress-prone: uptake %", "Stress-prone: within limits"]
 
 
+def test_a_corrected_scan_stands_beside_the_uncorrected_one(full):
+    made = make_result("stress-ac", depth=0.1, state="stress")
+    corrected = replace(made, scan=replace(made.scan, attenuation_corrected=True))
+    scores = replace(full.scores, scans={"stress": "stress", "rest": "rest"})
+    report = replace(full, results=(*full.results, corrected), scores=scores)
+    titles = [disc.title for disc in draw_report(report).plates[1].discs]
+    assert titles[:2] == ["Stress: uptake %", "Stress-ac: uptake %"]
+    prone = replace(report, results=(*full.results, replace(made, name="stress-prone")))
+    assert draw_report(prone).plates[1].discs[0].title == "Stress-prone: uptake %"
+
+
 def test_everything_drawn_lies_on_its_drawing(full, bare):
     discs = bull_eyes(full.results, full.scores)
     shown = [

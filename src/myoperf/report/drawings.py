@@ -53,6 +53,13 @@ def _plate(report: Report, results: tuple[ScanResult, ...]) -> Plate:
     return Plate(
         results=results,
         slices=cut_slices(results),
-        discs=bull_eyes(results, scores_of(report, results[0])),
+        discs=bull_eyes(results, scores_of(report, results[0]), uncorrected=_uncorrected(report, results)),
         overlays=tuple(overlay_drawing(result) for result in results),
     )
+
+
+def _uncorrected(report: Report, results: tuple[ScanResult, ...]) -> ScanResult | None:
+    """Return the scan that the one shown is corrected for attenuation of; None where there is no such."""
+    if len(results) != 1 or not results[0].scan.attenuation_corrected:
+        return None
+    return next((result for result in report.results if results[0].name == f"{result.name}-ac"), None)

@@ -75,11 +75,17 @@ def _difference(results: tuple[ScanResult, ...], uptakes: list[BullEye]) -> Bull
     )
 
 
-def bull_eyes(results: tuple[ScanResult, ...], scores: Scores) -> list[BullEye]:
-    """Return the bull's eyes of one scan or of stress and rest: uptake, what lies below limits, their difference."""
+def bull_eyes(
+    results: tuple[ScanResult, ...], scores: Scores, *, uncorrected: ScanResult | None = None
+) -> list[BullEye]:
+    """Return the bull's eyes of one scan or of stress and rest: uptake, what lies below limits, their difference.
+
+    Before a scan that is corrected for attenuation stands the uptake of the same scan uncorrected, where it is given.
+    """
     uptakes = [_uptake(result, f"{state_title(result)}: uptake %") for result in results]
     limited = (_below_limits(result, uptake, scores) for result, uptake in zip(results, uptakes, strict=True))
     return [
+        *([] if uncorrected is None else [_uptake(uncorrected, f"{state_title(uncorrected)}: uptake %")]),
         *uptakes,
         *(disc for disc in limited if disc is not None),
         *([_difference(results, uptakes)] if len(results) == 2 and not scores.apart else []),
