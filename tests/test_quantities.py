@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from myoperf import types
-from myoperf.quantities import QUANTITIES, UNIT_CODES, end_at_zero, markdown, numbers_of_scores, quantities
+from myoperf.quantities import QUANTITIES, UNIT_CODES, markdown, numbers_of_scores, quantities, within_range
 from myoperf.types import FlowReserve, Interval, Scores, TerritoryScores
 
 OWNERS = {
@@ -98,10 +98,31 @@ def test_scores_are_named_with_their_territory_and_lists_are_numbered():
         ("mass_g", -1.0, -5.0),
     ],
 )
-def test_intervals_of_numbers_that_cannot_be_negative_end_at_zero(name, value, low):
-    assert end_at_zero(name, Interval(value, -5.0, 25.0, 3.0, 5, "counts")).low == low
+def test_intervals_of_numbers_that_cannot_be_negative_within_range(name, value, low):
+    assert within_range(name, Interval(value, -5.0, 25.0, 3.0, 5, "counts")).low == low
 
 
 def test_the_page_is_what_the_command_prints():
     printed = subprocess.run([sys.executable, "-m", "myoperf.quantities"], capture_output=True, check=True).stdout
     assert printed.decode("utf-8") == markdown() == PAGE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "high"),
+    [
+        ("sss", 60.0, 68.0),
+        ("reversible_share_percent", 80.0, 100.0),
+        ("tpd_stress_percent", 90.0, 100.0),
+        ("stress_mean_severity", 3.5, 4.0),
+        ("lvef_percent", 85.0, 100.0),
+        ("tid_ratio", 80.0, 150.0),
+        ("thickening_percent.3", 90.0, 150.0),
+    ],
+)
+def test_intervals_of_scores_and_shares_end_at_what_they_can_be(name, value, high):
+    assert within_range(name, Interval(value, 0.0, 150.0, 3.0, 5, "counts")).high == high
+    assert within_range(name, Interval(200.0, 0.0, 300.0, 3.0, 5, "counts")).high == 300.0
+
+
+def test_gates_have_no_interval():
+    assert not any(q.interval for q in quantities("scan") if q.name in ("ed_gate", "es_gate"))

@@ -6,6 +6,7 @@ intervals and the columns of a cohort's table read it; ``python -m myoperf.quant
 """
 
 import csv
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -157,6 +158,12 @@ def _read_table() -> Iterator[Quantity]:
 
 QUANTITIES: tuple[Quantity, ...] = tuple(_read_table())
 _SIGNED = frozenset(q.name for q in QUANTITIES if q.signed)
+_SHARES = re.compile(r"tpd_\w+_percent|\w+_extent_percent|\w+_percent_myocardium|reversible_share_percent|lvef_percent")
+_MOST: Mapping[str, float] = {
+    **{q.name: float(q.unit.removeprefix("of ")) for q in QUANTITIES if q.unit.startswith("of ")},
+    **{q.name: 100.0 for q in QUANTITIES if _SHARES.fullmatch(q.name)},
+}
+"""The most that a score or a share of a whole can be."""
 
 
 def quantities(of: Owner, *, page: Page | None = None) -> tuple[Quantity, ...]:
@@ -202,8 +209,11 @@ def numbers_of_scores(scores: Scores) -> dict[str, float]:
     return whole
 
 
-def end_at_zero(name: str, interval: Interval) -> Interval:
-    """Return the interval of a number, its lower end raised to 0 where the number cannot be negative.
+def within_range(name: str, interval: Interval) -> Interval:
+    """Return the interval of a number, its ends drawn in to what the number can be.
+
+    The lower end is at least 0 where the number cannot be negative; the upper end is at most 68 of 68 or 100 % where
+    the number is a score or a share of a whole. An end is never drawn in beyond the value itself.
 
     Parameters
     ----------
@@ -215,11 +225,16 @@ def end_at_zero(name: str, interval: Interval) -> Interval:
     Examples
     --------
     >>> from myoperf.types import Interval
-    >>> end_at_zero("sss", Interval(1.0, -1.0, 3.0, 0.7, 5, "counts")).low
+    >>> within_range("sss", Interval(1.0, -1.0, 3.0, 0.7, 5, "counts")).low
     0.0
+    >>> within_range("reversible_share_percent", Interval(80.0, 10.0, 150.0, 35.0, 5, "counts")).high
+    100.0
     """
-    signed = name in _SIGNED or name.rpartition(".")[0] in _SIGNED
-    return interval if signed or interval.value < 0 else replace(interval, low=max(interval.low, 0.0))
+    stem = name.rpartition(".")[0]
+    if name not in _SIGNED and stem not in _SIGNED and interval.value >= 0:
+        interval = replace(interval, low=max(interval.low, 0.0))
+    most = _MOST.get(name, math.inf)
+    return interval if interval.value > most else replace(interval, high=min(interval.high, most))
 
 
 def markdown() -> str:

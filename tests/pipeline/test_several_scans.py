@@ -74,10 +74,33 @@ def test_the_first_of_a_state_is_scored_and_the_others_on_their_own():
     own = others.scores["stress-prone"]
     assert (own.sss, own.srs, own.sds, own.scans) == (0, None, None, {"stress": "stress-prone"})
     (message,) = messages(others, "scan-choice")
+    assert "was scored, because it is supine, as the normal limits are; measured" in message
     assert "stress (static, supine, not corrected for attenuation) was scored" in message
     assert "stress-prone (static, prone, not corrected for attenuation)" in message
     assert messages(scores, "limits-other-condition") == []
     assert "Scan stress-prone is prone" in messages(own, "limits-other-condition")[0]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "reason"),
+    [
+        ({}, AC, "it is not corrected for attenuation, as the normal limits are"),
+        ({"modality": "PT", **AC}, {"modality": "NM"}, "it is PET"),
+        ({}, {}, "its series comes first by number and name"),
+    ],
+)
+def test_the_choice_of_a_scan_has_a_reason(one, other, reason):
+    _, others = scored(result("stress", scan("stress", **one)), result("other", scan("stress", **other)))
+    assert f"because {reason};" in messages(others, "scan-choice")[0]
+
+
+def test_what_is_abnormal_in_both_scans_is_a_number_of_the_further_one():
+    stress, prone = (result(n, scan("stress", **c), defect=INFERIOR) for n, c in (("stress", {}), ("prone", PRONE)))
+    scores, others = scored(stress, prone)
+    assert scores.combined_tpd_percent is None
+    assert others.scores["prone"].combined_tpd_percent == pytest.approx(scores.tpd_stress_percent)
+    gone = scored(stress, result("prone", scan("stress", **PRONE)))[1]
+    assert gone.scores["prone"].combined_tpd_percent == 0.0
 
 
 def test_a_pair_that_is_not_alike_is_doubted():

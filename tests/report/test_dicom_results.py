@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 
@@ -31,6 +32,7 @@ from support.dicom_report import (
     nifti_report,
     pet_result,
     physionet_result,
+    two_day_report,
     write_pdf_object,
     write_sr,
 )
@@ -143,6 +145,20 @@ def test_absent_numbers_are_left_out(tmp_path):
     assert {name for name, *_ in numbers}.isdisjoint({"SSS", "TPD_STRESS", "428832008", "CAD_PROBABILITY"})
     assert sum(name == "REL_UPTAKE" for name, *_ in numbers) == 34
     assert sum(name == "70822001" for name, *_ in numbers) == 1
+
+
+def test_further_scans_have_a_group_of_their_own_scores(tmp_path):
+    report = nifti_report()
+    own = Scores(sss=7, tpd_stress_percent=6.4, combined_tpd_percent=3.2, stress_scores=(1,) * 7 + (0,) * 10)
+    before = _numbers(write_sr(report, tmp_path / "one.dcm"))
+    after = _numbers(write_sr(replace(report, scan_scores={"stress-prone": own}), tmp_path / "two.dcm"))
+    added = Counter((name, value) for name, _, _, value, _ in after) - Counter(
+        (name, value) for name, _, _, value, _ in before
+    )
+    assert {("SSS", 7.0), ("TPD_STRESS", 6.4), ("TPD_COMBINED", 3.2)} <= set(added), added
+    assert added[("SEGMENT_SCORE", 1.0)] == 7
+    assert "stress-prone perfusion scores" in str(pydicom.dcmread(tmp_path / "two.dcm"))
+    assert dciodvfy_errors(tmp_path / "two.dcm", "Comprehensive3DSR") == []
 
 
 def test_findings_and_research_use_are_told(tmp_path):
@@ -304,11 +320,12 @@ def test_sr_alone_without_any_dicom_source(tmp_path):
     [
         nifti_report,
         _gated_report,
+        two_day_report,
         lambda: make_report([pet_result()[0]], scores=full_scores()),
         pytest.param(lambda: make_report([physionet_result()], scores=full_scores()), marks=pytest.mark.real),
         pytest.param(lambda: make_report([ge_result()], diagnosis=full_diagnosis()), marks=pytest.mark.real),
     ],
-    ids=["nifti", "gated-nm", "pet", "physionet", "ge"],
+    ids=["nifti", "gated-nm", "two-day", "pet", "physionet", "ge"],
 )
 def test_other_programs_find_no_error(tmp_path, make):
     paths = write_dicom_results(make(), tmp_path, PDF)

@@ -8,7 +8,7 @@ import pytest
 from myoperf.report import results_json
 from myoperf.report.content import provenance_facts
 from myoperf.report.numbers import flow_table, numbers_table
-from myoperf.types import FlowReserve, FlowResult, Interval, Settings
+from myoperf.types import FlowReserve, FlowResult, Interval, Scores, Settings
 from support.report import make_report
 
 EXTENTS = {
@@ -102,3 +102,18 @@ def test_the_table_says_from_how_many_draws_its_intervals_are(report):
     assert numbers_table(replace(report, intervals={})).columns[0] == ""
     fewer = {**report.intervals, "rest": {"sss": Interval(3.0, 1.0, 5.0, 0.6, 3, "counts")}}
     assert numbers_table(replace(report, intervals=fewer)).columns[0].startswith("95 % intervals of 3 to 5 draws")
+
+
+def test_a_further_scan_has_its_own_scores_in_its_column():
+    made = make_report()
+    stress, rest = made.results
+    own = Scores(sss=7, tpd_stress_percent=6.4, combined_tpd_percent=3.2, scans={"stress": "stress-prone"})
+    results = (stress, rest, replace(stress, name="stress-prone"))
+    scores = replace(made.scores, scans={"stress": "stress", "rest": "rest"})
+    report = replace(made, results=results, scores=scores, scan_scores={"stress-prone": own})
+    rows = {row[0]: row[1:] for row in numbers_table(report).rows}
+    assert "7" in rows["Summed score (SSS, SRS, SDS)"][2]
+    assert "6.4" in rows["Total perfusion deficit (TPD)"][2]
+    assert "3.2" in rows["TPD, abnormal in both scans"][2]
+    assert rows["TPD, abnormal in both scans"][:2] == ("", "")
+    assert results_json(report)["scans"][2]["scores"]["combined_tpd_percent"] == 3.2

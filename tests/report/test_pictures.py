@@ -390,3 +390,11 @@ def test_black_is_what_the_verdict_names_and_nothing_else(full):
     region = float((severity[:, 30:46] > 0).mean() * 16 / 72)
     assert set(black) == {"Stress: defects black", "Stress: within limits"}
     assert black["Stress: defects black"] - black["Stress: within limits"] == pytest.approx(region, abs=0.04)
+
+
+def test_rest_minus_stress_shows_the_rest_map_that_the_scores_compare(full):
+    pair, turned = full.results[:2], np.roll(full.results[0].polar.values, 6, axis=1)
+    alike = bull_eyes(pair, replace(full.scores, compared_rest=full.results[0].polar.values))[-1]
+    assert np.nanmax(np.abs(alike.picture)) < 1e-6
+    drawn = bull_eyes(pair, replace(full.scores, compared_rest=turned))[-1]
+    assert np.nanmax(np.abs(drawn.picture)) > 1.0

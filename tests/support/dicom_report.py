@@ -1,5 +1,8 @@
 """Reports made by hand for the tests of the DICOM results: a shell and its cavity on any grid."""
 
+import io
+from dataclasses import replace
+
 import numpy as np
 import pydicom
 
@@ -221,6 +224,19 @@ def pet_result(shape=(7, 8, 9)):
         headers.append(encode_header(dataset, "source"))
     scan = Scan(volume, state="stress", modality="PT", source_headers=tuple(headers))
     return make_result("stress", scan), uids
+
+
+def two_day_report():
+    """Give stress and rest as two studies of one patient on two days, and a prone scan with scores of its own."""
+    rest = gated_nm_result()
+    other = pydicom.dcmread(io.BytesIO(rest.scan.source_headers[0]))
+    other.StudyInstanceUID, other.StudyDate, other.StudyID = pydicom.uid.generate_uid(), "20260109", "S2"
+    other.SOPInstanceUID, other.SeriesInstanceUID = pydicom.uid.generate_uid(), pydicom.uid.generate_uid()
+    scan = replace(rest.scan, state="stress", source_headers=(encode_header(other, "source"),))
+    stress, prone = (make_result(name, scan, function=function()) for name in ("stress", "stress-prone"))
+    report = make_report([stress, rest, prone], scores=full_scores(), diagnosis=full_diagnosis())
+    own = replace(full_scores(), srs=None, sds=None, rest_scores=None, combined_tpd_percent=3.2)
+    return replace(report, scan_scores={"stress-prone": own})
 
 
 def _header(sop_class, modality, instance, *, series="series"):

@@ -123,7 +123,8 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
         return
     if not overwrite:
         raise OutputExistsError(
-            f"The folder {folder.name} is not empty; choose another, or --overwrite to replace an earlier result."
+            f"The folder {folder.name or folder} is not empty; choose another, or --overwrite to replace an earlier "
+            "result."
         )
     if not _is_result(folder):
         raise OutputExistsError(f"The folder {folder.name} holds no earlier MyoPerf result; it will not be replaced.")

@@ -1,7 +1,7 @@
 """Scans of a state beside the one that is scored: their own scores, and what they say about its defects."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from myoperf.perfusion import NormalLimits, combined_tpd
@@ -43,6 +43,8 @@ def score_other_scans(
     for other in others:
         own[other.name] = score([other], match_limits(study, [other], available), territories=territories)
         if other.state is not None:
+            combined = _combined(scores, own[other.name], other.state)
+            own[other.name] = replace(own[other.name], combined_tpd_percent=combined)
             findings += _compare(scored[other.state], scores, other, own[other.name])
     return OtherScans(scores=own, findings=tuple(findings))
 
@@ -51,14 +53,35 @@ def _say_scored(scored: Mapping[State, ScanResult], others: Sequence[ScanResult]
     """Return a finding for each state with several scans: which was scored and why."""
     findings = []
     for state, one in scored.items():
-        measured = ", ".join(f"{r.name} ({condition_of(r)})" for r in others if r.state == state)
-        if measured:
+        same = [r for r in others if r.state == state]
+        if same:
+            measured = ", ".join(f"{r.name} ({condition_of(r)})" for r in same)
+            reasons = " and ".join(dict.fromkeys(_why_first(one, other) for other in same))
             message = (
-                f"There are several {state} scans: {one.name} ({condition_of(one)}) was scored, as the nearest to what "
-                f"the normal limits are of; measured and scored on their own: {measured}."
+                f"There are several {state} scans: {one.name} ({condition_of(one)}) was scored, because {reasons}; "
+                f"measured and scored on their own: {measured}."
             )
             findings.append(Finding("scan-choice", "info", message))
     return tuple(findings)
+
+
+def _why_first(one: ScanResult, other: ScanResult) -> str:
+    """Return why one scan of a state was scored and not another, in the order of `myoperf.io.assemble.choice`."""
+    mine, its = one.scan, other.scan
+    if mine.modality != its.modality:
+        return "it is PET"
+    if mine.tracer != its.tracer and "FDG" in (its.tracer or ""):
+        return "it shows perfusion, not metabolism"
+    if (mine.position == "prone") != (its.position == "prone"):
+        return "it is supine, as the normal limits are"
+    if mine.attenuation_corrected != its.attenuation_corrected:
+        what = "corrected" if mine.attenuation_corrected else "not corrected"
+        return f"it is {what} for attenuation, as the normal limits are"
+    if mine.is_raw != its.is_raw:
+        return "it holds the raw views"
+    if mine.framing != its.framing:
+        return f"it is {mine.framing}"
+    return "its series comes first by number and name"
 
 
 def _compare(usual: ScanResult, scores: Scores, other: ScanResult, own: Scores) -> tuple[Finding, ...]:
@@ -67,15 +90,19 @@ def _compare(usual: ScanResult, scores: Scores, other: ScanResult, own: Scores) 
     before, after = _of_state(scores, usual.state), _of_state(own, usual.state)
     if condition is None or before is None or after is None:
         return ()
-    combined = None
-    if before[1] is not None and after[1] is not None and before[1].shape == after[1].shape:
-        combined = combined_tpd(before[1], after[1])
     return compare_conditions(
         ScoredScan(name=usual.name, scores=before[0], segments_percent=usual.segments_percent),
         ScoredScan(name=other.name, scores=after[0], segments_percent=other.segments_percent),
         condition=condition,
-        combined_tpd_percent=combined,
+        combined_tpd_percent=own.combined_tpd_percent,
     )
+
+
+def _combined(scores: Scores, own: Scores, state: State) -> float | None:
+    """Return the TPD of what is abnormal in both the scored scan and another of its state; None without limits."""
+    maps = [held[1] for held in (_of_state(scores, state), _of_state(own, state)) if held is not None]
+    one, other = maps if len(maps) == 2 else (None, None)
+    return None if one is None or other is None or one.shape != other.shape else combined_tpd(one, other)
 
 
 def _difference(usual: ScanResult, other: ScanResult) -> Literal["prone", "corrected for attenuation"] | None:

@@ -144,6 +144,7 @@ def score(results: Sequence[ScanResult], limits: MatchedLimits, *, territories: 
     scores = replace(
         scores,
         tid_ratio=ratio,
+        compared_rest=None if rest_polar is None or stress is None else rest_polar.values,
         findings=findings,
         flow_reserve=reserve_of_scans(results),
         scans={state: result.name for state, result in scans.items()},

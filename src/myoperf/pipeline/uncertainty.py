@@ -20,7 +20,7 @@ from myoperf.pipeline.options import Models, Options
 from myoperf.pipeline.scan import OrientedScan, Repetition, measure_scan, unroll
 from myoperf.pipeline.scoring import MatchedLimits, score
 from myoperf.pipeline.systematic import add_systematic_errors
-from myoperf.quantities import end_at_zero, numbers_of_scan, numbers_of_scores
+from myoperf.quantities import numbers_of_scan, numbers_of_scores, within_range
 from myoperf.recon import reconstruct
 from myoperf.threads import in_threads
 from myoperf.types import Interval, LVFrame, Projections, Scan, ScanResult, Scores, Volume
@@ -111,7 +111,7 @@ def measure_intervals(
     sources = sorted({_source(result) for result in results})
     intervals["scores"] = interval_of_draws(numbers_of_scores(scores), drawn_scores, source=" and ".join(sources))
     return {
-        name: {key: end_at_zero(key, interval) for key, interval in of_scan.items()}
+        name: {key: within_range(key, interval) for key, interval in of_scan.items()}
         for name, of_scan in intervals.items()
         if of_scan
     }

@@ -80,7 +80,7 @@ def reconstruction_text(result: ScanResult) -> str:
     """Describe how the volume was reconstructed, or say that it came reconstructed."""
     record = result.reconstruction
     if record is None:
-        return "reconstruction not recorded" if result.scan.is_raw else "already reconstructed"
+        return "reconstruction not recorded" if result.scan.is_raw else "reconstructed by the camera or workstation"
     parts = [
         record.method.upper(),
         f"{record.iterations} iterations",
@@ -206,7 +206,8 @@ def provenance_facts(report: Report) -> tuple[Fact, ...]:
 def timings_table(report: Report) -> Table | None:
     """Lay out seconds and peak memory by stage; None where nothing was measured."""
     seconds, memory = report.provenance.timings_s, report.provenance.peak_memory_mb
-    stages = [s for s in dict.fromkeys((*TIMED_STAGES, *seconds, *memory)) if s in seconds or s in memory]
+    known = [s for s in dict.fromkeys((*TIMED_STAGES, *seconds, *memory)) if s in seconds or s in memory]
+    stages = [s for s in known if s != "report" or seconds.get(s, 0.0) >= 0.005]  # not begun while pages are drawn
     if not stages:
         return None
     rows = (

@@ -11,7 +11,7 @@ from myoperf.report.canvas import Canvas
 from myoperf.report.colours import DIFFERENCE, PERFUSION
 from myoperf.report.plot import draw_bar
 from myoperf.report.tables import state_title
-from myoperf.segments import TERRITORIES, Territories
+from myoperf.segments import TERRITORIES, Territories, segment_means
 from myoperf.types import Float, ScanResult, Scores, Verdict
 
 _BARS_MM, _TITLE_MM = 9.0, 4.5
@@ -19,7 +19,12 @@ _BARS_MM, _TITLE_MM = 9.0, 4.5
 
 def percent_map(result: ScanResult) -> Float:
     """Return the polar map (rings, angles) in percent of its maximum."""
-    values = np.asarray(result.polar.values, dtype=np.float64)
+    return _percent(result.polar.values)
+
+
+def _percent(values: Float) -> Float:
+    """Return a map in percent of its maximum, gates averaged."""
+    values = np.asarray(values, dtype=np.float64)
     values = values.mean(axis=0) if values.ndim == 3 else values
     highest = values.max()
     return values * (100.0 / highest) if highest > 0 else np.zeros_like(values)
@@ -62,15 +67,18 @@ def _named(severity: Float, verdict: Verdict) -> NDArray[np.bool_]:
     return inside & (severity > 0)
 
 
-def _difference(results: tuple[ScanResult, ...], uptakes: list[BullEye]) -> BullEye:
-    """Show rest minus stress."""
-    stress, rest = (np.asarray(result.segments_percent, float) for result in results)
+def _difference(results: tuple[ScanResult, ...], scores: Scores) -> BullEye:
+    """Show rest minus stress, of the rest map that the scores compare: turned where the two poses differ."""
+    stress, rest = (percent_map(result) for result in results)
+    if scores.compared_rest is not None:
+        rest = _percent(scores.compared_rest)
+    difference = segment_means(rest) - segment_means(stress)
     return BullEye(
-        picture=uptakes[1].picture - uptakes[0].picture,
+        picture=disc_image(rest, 256) - disc_image(stress, 256),
         title="Rest - stress: reversible %",
         palette=DIFFERENCE,
         limits=(-50.0, 50.0),
-        labels=[f"{v:+z.0f}" for v in rest - stress],
+        labels=[f"{v:+z.0f}" for v in difference],
         light=True,
     )
 
@@ -88,7 +96,7 @@ def bull_eyes(
         *([] if uncorrected is None else [_uptake(uncorrected, f"{state_title(uncorrected)}: uptake %")]),
         *uptakes,
         *(disc for disc in limited if disc is not None),
-        *([_difference(results, uptakes)] if len(results) == 2 and not scores.apart else []),
+        *([_difference(results, scores)] if len(results) == 2 and not scores.apart else []),
     ]
 
 

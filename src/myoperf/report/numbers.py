@@ -45,19 +45,31 @@ _Row = tuple[str, list[str], str, str]
 
 
 def _study_rows(report: Report, pages: Sequence[str]) -> list[_Row]:
-    """Lay out the scores: those of a state under the first scan of it, the others under the comparison."""
+    """Lay out the scores: those of a state under its scans, each with its own, the others under the comparison."""
     rows: dict[str, list[Quantity]] = {}
     for quantity in quantities("study"):
         if quantity.page in pages:
             rows.setdefault(quantity.row, []).append(quantity)
     out = []
     for label, held in rows.items():
-        if all(quantity.read(report.scores) is None for quantity in held):
+        if all(q.read(scores) is None for q in held for scores in (report.scores, *report.scan_scores.values())):
             continue
         texts = {q.state: with_interval(report, "scores", q.name, q.read(report.scores), q.digits) for q in held}
-        cells = [texts.get(r.state or "unknown", "") if _is_scored(report, r) else "" for r in report.results]
+        cells = [
+            texts.get(r.state or "unknown", "") if _is_scored(report, r) else _own_score(report, r, held)
+            for r in report.results
+        ]
         out.append((label, cells, texts.get("", ""), held[0].unit))
     return out
+
+
+def _own_score(report: Report, result: ScanResult, held: Sequence[Quantity]) -> str:
+    """Write the score of a further scan: that of its state, or what compares it with the scored scan; else nothing."""
+    own = report.scan_scores.get(result.name)
+    if own is None:
+        return ""
+    values = [(q, q.read(own)) for q in held if q.state in (result.state, "")]
+    return next((number(value, q.digits) for q, value in values if value is not None), "")
 
 
 def _is_scored(report: Report, result: ScanResult) -> bool:

@@ -61,6 +61,9 @@ class Scores:
         Summed stress, rest and difference scores of 17 segments, 0 to 68.
     tpd_stress_percent, tpd_rest_percent, tpd_ischemic_percent
         Total perfusion deficit at stress, at rest, and the part that is reversible.
+    combined_tpd_percent
+        Of a further scan of a state (prone, corrected for attenuation): TPD of what is abnormal both in it and in the
+        scored scan.
     tid_ratio
         Cavity at stress over cavity at rest.
     territories
@@ -89,6 +92,8 @@ class Scores:
         SDS in percent of SSS.
     sss_20, srs_20
         Sums in the older model of 20 segments.
+    compared_rest
+        Shape (rings, angles): the rest map as it was compared with stress, turned about the long axis to match it.
     stress_severity, rest_severity
         Shape (rings, angles), 0 (at the normal limit or above) to 4.
     tpd_stress_database_sd_percent, tpd_rest_database_sd_percent
@@ -107,6 +112,7 @@ class Scores:
     tpd_stress_percent: float | None = None
     tpd_rest_percent: float | None = None
     tpd_ischemic_percent: float | None = None
+    combined_tpd_percent: float | None = None
     tid_ratio: float | None = None
     territories: Mapping[str, TerritoryScores] = field(default_factory=dict)
     normal_limits: NormalLimitsInfo | None = None
@@ -129,6 +135,7 @@ class Scores:
     srs_20: int | None = None
     stress_severity: Float | None = None
     rest_severity: Float | None = None
+    compared_rest: Float | None = None
     flow_reserve: FlowReserve | None = None
     territory_segments: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     scans: Mapping[State, str] = field(default_factory=dict)

@@ -46,6 +46,7 @@ def build_sr(
         volumes = _volume_groups(result, seg, images) if seg is not None and images else []
         groups.append(_scan_group(report, result, images, stamp, with_volumes=not volumes))
         groups += volumes
+    groups += _further_groups(report, stamp)
     groups += _study_groups(report, stamp)
     content = hd.sr.MeasurementReport(
         observation_context=hd.sr.ObservationContext(observer_device_context=_observer()),
@@ -112,6 +113,18 @@ def _scan_group(report: Report, result: ScanResult, images: list[Dataset], stamp
     evaluations = [_evaluation(words.PATIENT_STATE, words.STATES[result.state])] if result.state else []
     evaluations += _findings((*result.scan.findings, *result.findings))
     return _group(f"{result.name} perfusion", numbers, evaluations, stamp, site=[words.LEFT_VENTRICLE], images=images)
+
+
+def _further_groups(report: Report, stamp: Stamp) -> list[Any]:
+    """Report the own scores of each scan that the study's scores are not of: prone, corrected, repeated."""
+    groups = []
+    for name, scores in report.scan_scores.items():
+        numbers = [m for q in quantities("study") for m in _measurements(q, scores)]
+        for vessel, territory in scores.territories.items():
+            numbers += [m for q in quantities("territory") for m in _measurements(q, territory, words.CORONARY[vessel])]
+        if numbers:
+            groups.append(_group(f"{name} perfusion scores", numbers, [], stamp, site=[words.LEFT_VENTRICLE]))
+    return groups
 
 
 def _volume_groups(result: ScanResult, seg: Dataset, images: list[Dataset]) -> list[Any]:
