@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fastapi.testclient import TestClient
 
+from myoperf.errors import AnalysisError
 from myoperf.types import LVFrame, Report
 from myoperf.web.analysis import read_pose
 from myoperf.web.app import create_app
@@ -50,6 +51,8 @@ def analyse(room: Room, job: Job, announce: Callable[[str], None]) -> Outcome:
     announce("closed form")
     report = closed_form()
     poses = {name: read_pose(pose) for name, pose in job.correction.items()}
+    if any(lengthening(pose) > 25.0 for pose in poses.values()):
+        raise AnalysisError("There is no wall round the axis.")
     results = tuple(replace(r, frame=poses.get(r.name, r.frame)) for r in report.results)
     moved = sum(0.1 * lengthening(pose) for pose in poses.values())
     scores = replace(report.scores, tpd_stress_percent=report.scores.tpd_stress_percent + moved)

@@ -62,7 +62,14 @@ def serve(
         workers.start()
         try:
             say(f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}/")
-            uvicorn.run(create_app(room, access), host=host, port=port, log_level="warning", access_log=False)
+            uvicorn.run(
+                create_app(room, access),
+                host=host,
+                port=port,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+            )
         finally:
             workers.stop()
             room.engine.dispose()

@@ -37,6 +37,16 @@ class StudyView {
     const number = this.told.reading.analysis;
     if (number && number !== this.number) await this.loadAnalysis(number);
     this.number = number;
+    this.tellFailure();
+  }
+
+  // Say why a measurement failed that was still open when the study was last looked at.
+  tellFailure() {
+    const failed = this.told.jobs.filter((job) => job.state === "failed").at(-1)?.id ?? 0;
+    if (this.lastFailure !== undefined && failed > this.lastFailure) {
+      notice(this.told.jobs.find((job) => job.id === failed).reason, true);
+    }
+    this.lastFailure = failed;
   }
 
   async loadAnalysis(number) {
@@ -74,8 +84,9 @@ class StudyView {
     return this.windows[scan.name].map((percent) => (percent * maximum) / 100);
   }
 
-  // The two scans that are read against each other, or those that there are.
+  // The two scans that are read against each other (the scored ones unless others are chosen), or those that there are.
   get pair() {
+    if (this.chosen) return this.chosen.map((name) => this.scans.find((scan) => scan.name === name)).filter(Boolean);
     const scored = ["stress", "rest"].map((state) => this.scans.find((s) => s.name === this.scene.scored[state])).filter(Boolean);
     return scored.length ? scored : this.scans;
   }

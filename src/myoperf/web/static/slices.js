@@ -20,9 +20,22 @@ export function showSlices(view, body) {
         element("span", { class: `row-label ${scan.state ?? ""}` }, scan.title), pictures.map((p) => p.canvas))));
   });
   const redraw = (all) => all && body.querySelectorAll("canvas").forEach((canvas) => canvas.picture?.draw());
-  replace(body, windowControls(view, scans, values), rows);
+  const controls = windowControls(view, scans, values);
+  if (view.scans.length > 2) controls.prepend(...scans.map((scan, i) => chooser(view, scans, i)));
+  replace(body, controls, rows);
   view.redraws.add(redraw);
   redraw(true);
+}
+
+// Which scan stands in a row: prone, corrected for attenuation or repeated ones can be read beside the scored ones.
+function chooser(view, scans, i) {
+  const change = (event) => {
+    view.chosen = scans.map((scan, j) => (j === i ? event.target.value : scan.name));
+    view.panel();
+    view.showPart(0);
+  };
+  return element("select", { id: `row-${i}`, "aria-label": `Scan of row ${i + 1}`, onchange: change },
+    view.scans.map((scan) => element("option", { value: scan.name, selected: scan === scans[i] }, scan.title)));
 }
 
 function rowOf(view, scan, name, size, values) {

@@ -77,10 +77,14 @@ export class Stack {
       let r = start[1] + row * down[1];
       let c = start[2] + row * down[2];
       for (let column = 0; column < pixels; column++, p += right[0], r += right[1], c += right[2]) {
-        const [p0, r0, c0] = [Math.floor(p), Math.floor(r), Math.floor(c)];
+        const p0 = Math.floor(p); // no arrays in this loop: it runs half a million times for one page of slices
+        const r0 = Math.floor(r);
+        const c0 = Math.floor(c);
         let value = 0;
         if (p0 >= 0 && r0 >= 0 && c0 >= 0 && p0 + 1 < planes && r0 + 1 < rows && c0 + 1 < columns) {
-          const [wp, wr, wc] = [p - p0, r - r0, c - c0];
+          const wp = p - p0;
+          const wr = r - r0;
+          const wc = c - c0;
           const at = first + p0 * perPlane + r0 * perRow + c0;
           const near =
             (1 - wr) * ((1 - wc) * values[at] + wc * values[at + 1]) +

@@ -1,0 +1,105 @@
+"""A real study through the room's worker: files in, analysis out, corrections of it."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from myoperf import CohortOptions, Options, Protocol, analyze, read_studies
+from myoperf.errors import AnalysisError
+from myoperf.phantom.cohort import simulate_cohort
+from myoperf.pipeline import Models
+from myoperf.web import analysis
+from myoperf.web.analysis import Analyst, read_pose
+from myoperf.web.database import writing
+from myoperf.web.intake import ReceivedFile, receive
+from myoperf.web.pictures import SCENE
+from myoperf.web.queue import add_correction
+from myoperf.web.readings import advance
+from myoperf.web.worker import ANALYSES, CORRECTIONS, work_once
+from myoperf.web.worklist import file_of, roles_of, study_of
+from support.room import READER, make_room
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("patient")
+    simulate_cohort(1, folder, options=CohortOptions(fast=True, protocol=Protocol(gates=1)), seed=5)
+    return sorted(folder.rglob("*.dcm"))
+
+
+@pytest.fixture(scope="module")
+def quick(files):
+    """Return options that skip what these tests are not about: the search for the ventricle, and intervals."""
+    truth = json.loads((files[0].parents[1] / "truth.json").read_text())
+    return Options(frame=read_pose(truth["lv_frame"]), interval_draws=0)
+
+
+@pytest.fixture
+def analyst(quick):
+    return Analyst(options=quick, load=Models)
+
+
+def add(room, files):
+    received = [ReceivedFile(name=path.name, sha256=room.blobs.put_file(path)) for path in files]
+    return receive(room, received, reader=READER)
+
+
+def scene(room, study):
+    number = study_of(room, study)["reading"]["analysis"]
+    return json.loads(room.blobs.read(file_of(room, study, number, SCENE)[1]))
+
+
+def move_base(room, study, mm):
+    scan = scene(room, study)["scans"][0]
+    frame = read_pose(scan["lv_frame"])
+    base = (frame.base_mm + mm * frame.axis).tolist()
+    pose = {"apex_mm": frame.apex_mm.tolist(), "base_mm": base, "anterior": frame.anterior.tolist()}
+    with writing(room.engine) as connection:
+        advance(connection, study, study_of(room, study)["study"]["version"])
+        add_correction(connection, study, based_on=1, reader=READER, poses={scan["name"]: pose})
+    return read_pose(pose)
+
+
+@pytest.mark.slow
+def test_a_correction_gives_the_numbers_of_the_command_at_once_and_in_full(tmp_path, files, analyst, quick):
+    room = make_room(tmp_path)
+    study = add(room, files)
+    assert work_once(room, ANALYSES, analyst)
+    assert study_of(room, study)["study"]["note"] == ""
+    assert {"results.json", "report.html", "report.pdf", "dicom.zip"} <= {*roles_of(room, study, 1)}
+    before = study_of(room, study)["study"]["tpd_stress_percent"]
+
+    frame = move_base(room, study, -6.0)
+    afresh = analyze(read_studies(files).studies[0], Models(), replace(quick, frame=frame))
+    assert work_once(room, CORRECTIONS, analyst)
+    assert study_of(room, study)["study"]["tpd_stress_percent"] == afresh.scores.tpd_stress_percent
+    assert afresh.scores.tpd_stress_percent != before
+    assert "report.pdf" not in roles_of(room, study, 2)
+
+    assert work_once(room, ANALYSES, Analyst(options=quick, load=Models)), "by a process that starts from the record"
+    assert study_of(room, study)["study"]["tpd_stress_percent"] == afresh.scores.tpd_stress_percent
+    results = json.loads(room.blobs.read(file_of(room, study, 3, "results.json")[1]))
+    assert results["scores"]["tpd_stress_percent"] == afresh.scores.tpd_stress_percent
+
+
+@pytest.mark.slow
+def test_a_record_of_another_version_is_not_read_but_made_again(tmp_path, files, analyst, quick, monkeypatch):
+    room = make_room(tmp_path)
+    study = add(room, files[:1])
+    work_once(room, ANALYSES, analyst)
+    move_base(room, study, -6.0)
+    monkeypatch.setattr(analysis, "_RECORD", "record/another")
+    assert work_once(room, CORRECTIONS, Analyst(options=quick, load=Models))
+    assert study_of(room, study)["reading"]["analysis"] == 2
+
+
+def test_a_file_that_is_no_study_fails_with_its_reason(tmp_path, analyst):
+    room = make_room(tmp_path)
+    (tmp_path / "a.txt").write_text("no study")
+    study = add(room, [tmp_path / "a.txt"])
+    work_once(room, ANALYSES, analyst)
+    told = study_of(room, study)["study"]
+    assert told["status"] == "failed"
+    assert told["note"].endswith("]")
+    assert AnalysisError.code not in told["note"]
