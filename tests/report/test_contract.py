@@ -44,7 +44,7 @@ FUNCTION = {"edv_ml", "esv_ml", "lvef_percent", "phase_sd_deg", "phase_bandwidth
 @pytest.mark.parametrize("kind", ["full", "bare"])
 def test_keys_are_the_contracts(kind, request):
     out = results_json(request.getfixturevalue(kind))
-    assert set(out) == {"schema", "study", "findings", "scans", "scores", "diagnosis", "provenance"}
+    assert set(out) == {"schema", "study", "findings", "scans", "scores", "diagnosis", "provenance", "text"}
     assert out["schema"] == "myoperf.report/1"
     assert set(out["study"]) == {"study_uid", "patient_id", "sex", "age_years"}
     for scan in out["scans"]:

@@ -89,6 +89,18 @@ def analyze(
             "(NM DICOM, or NIfTI in 1/cm).",
         ),
     ] = "auto",
+    prior: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RESULTS", help="An earlier results.json of the patient: what differs by more than repeats do."
+        ),
+    ] = None,
+    stability: Annotated[
+        bool,
+        typer.Option(
+            "--stability", help="Process the study again in other ways: does the decision stay? Takes minutes."
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what was read, what belongs together and what would be done.")
     ] = False,
@@ -112,6 +124,8 @@ def analyze(
         gate_labels="nifti" in wanted,
         motion=cast("Motion", one_of("--motion", motion, MOTIONS)),
         pretest=pretest,
+        prior=None if prior is None else pipeline.read_prior(prior),
+        stability=stability,
         attenuation=_attenuation(attenuation),
         command=command_line(),
     )

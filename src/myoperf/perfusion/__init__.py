@@ -29,7 +29,7 @@ from myoperf.perfusion.scores import (
     severity_map,
     tid_ratio,
 )
-from myoperf.perfusion.verdict import Evidence, decide, defect_text, with_verdict
+from myoperf.perfusion.verdict import Evidence, decide, with_verdict
 
 __all__ = [
     "Condition",
@@ -46,7 +46,6 @@ __all__ = [
     "cutoffs_of",
     "database_sd_percent",
     "decide",
-    "defect_text",
     "detector_of",
     "diffuse_loss",
     "find_defects",

@@ -227,20 +227,5 @@ def _describe(defects: tuple[Defect, ...], *, states: str, beyond: State | None,
     alone = "" if compared else f" at {beyond}"
     if not defects:
         return f"Mildly reduced uptake at {beyond} without a localised defect."
-    words = "; ".join(defect_text(defect) + alone for defect in defects)
+    words = "; ".join(defect.text + alone for defect in defects)
     return words[0].upper() + words[1:] + "."
-
-
-def defect_text(defect: Defect) -> str:
-    """Describe a defect: size, severity, kind, site and territory, without its state.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> one = find_defects(np.where(np.arange(72) // 6 == 6, 2.5, 0.0) * np.ones((24, 1)), "stress")[0]
-    >>> defect_text(one)
-    'small severe inferior defect (RCA)'
-    """
-    kind = {"mixed": "partly reversible"}.get(defect.kind or "", defect.kind)
-    words = (defect.size, defect.severity, kind, defect.site, "defect", f"({', '.join(defect.vessels)})")
-    return " ".join(word for word in words if word)

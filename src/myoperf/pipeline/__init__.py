@@ -5,6 +5,7 @@ from myoperf.pipeline.clock import StageClock
 from myoperf.pipeline.delivery import FORMATS, check_formats, check_free, read_formats, write_report
 from myoperf.pipeline.models import load_models
 from myoperf.pipeline.options import Models, Options
+from myoperf.pipeline.prior import read_prior
 from myoperf.pipeline.scan_names import scan_names
 from myoperf.pipeline.territories import read_territories
 
@@ -18,6 +19,7 @@ __all__ = [
     "check_free",
     "load_models",
     "read_formats",
+    "read_prior",
     "read_territories",
     "scan_names",
     "write_report",

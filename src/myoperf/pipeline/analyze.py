@@ -13,6 +13,7 @@ from myoperf.pipeline.models import load_models
 from myoperf.pipeline.motion import undo_patient_motion
 from myoperf.pipeline.options import Models, Options
 from myoperf.pipeline.other_scans import OtherScans, score_other_scans
+from myoperf.pipeline.prior import compare_prior
 from myoperf.pipeline.scan import (
     UnrolledScan,
     check_scan,
@@ -25,6 +26,7 @@ from myoperf.pipeline.scan import (
 )
 from myoperf.pipeline.scan_names import scan_names
 from myoperf.pipeline.scoring import match_limits, score
+from myoperf.pipeline.stability import measure_stability
 from myoperf.pipeline.territories import territories_name
 from myoperf.pipeline.uncertainty import measure_intervals
 from myoperf.pipeline.valve import set_bases
@@ -136,8 +138,12 @@ def conclude(
     if models.classify is not None and usable:
         with clock.stage("diagnose", "diagnosis"):
             diagnosis = diagnose(study, usable, models, pretest=options.pretest)
+    stability = None
+    if options.stability:
+        with clock.stage("quantify", "stability"):
+            stability = measure_stability(usable, scores, limits, models, options, announce=clock.announce)
     of_scores = (*scores.findings, *others.findings)
-    return Report(
+    report = Report(
         study=study,
         results=results,
         scores=scores,
@@ -161,7 +167,9 @@ def conclude(
         ),
         intervals=intervals,
         scan_scores=others.scores,
+        stability=stability,
     )
+    return report if options.prior is None else replace(report, prior=compare_prior(report, options.prior))
 
 
 def _failed(failures: Mapping[str, MyoPerfError]) -> tuple[Finding, ...]:

@@ -1,6 +1,6 @@
 """What the main job calls, and its settings."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -97,6 +97,10 @@ class Options:
         better with the image that they make then, ``"report"`` only says so, ``"off"`` does not look for it.
     pretest
         Probability of obstructive disease before the test, 0 to 1; None: by age and sex.
+    prior
+        An earlier result that the study is compared with, from `myoperf.pipeline.prior.read_prior`.
+    stability
+        Whether the study is processed again in other ways (`myoperf.pipeline.stability`).
     attenuation
         ``"auto"`` corrects raw SPECT views with the CT or the map that came with the study, as a further scan beside
         the uncorrected one; ``"none"`` does not; an image is used in place of the study's.
@@ -114,6 +118,8 @@ class Options:
     gate_labels: bool = False
     motion: Motion = "auto"
     pretest: float | None = None
+    prior: Mapping[str, object] | None = None
+    stability: bool = False
     attenuation: Attenuation = "auto"
     command: str = ""
     seed: int | None = None

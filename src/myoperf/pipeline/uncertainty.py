@@ -135,7 +135,7 @@ def _draws_at_once(results: Sequence[ScanResult]) -> int:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class _Draw:
+class Draw:
     """One scan's counts and pose, drawn again: `scan` holds raw views, or what was read and does not change."""
 
     original: ScanResult
@@ -162,29 +162,29 @@ def _repeat(
     announce("intervals: reconstruction")
     try:
         draws = [_draw(result, rng) for result in results]
-        images = in_threads(lambda draw: _images(draw, options), draws)
+        images = in_threads(lambda draw: images_of_draw(draw, options), draws)
     except MyoPerfError:  # views that are not counts: no draw of them can succeed
         return [None] * len(results)
     announce("intervals: left ventricle")
     labels = models.label([(summed, draw.frame) for draw, (_, summed) in zip(draws, images, strict=True)])
     announce("intervals: measurement")
 
-    def measure(case: tuple[_Draw, tuple[Volume, Volume], Volume | None]) -> ScanResult | None:
+    def measure(case: tuple[Draw, tuple[Volume, Volume], Volume | None]) -> ScanResult | None:
         draw, (frames, summed), found = case
-        return None if found is None else _measure(draw, frames, summed, found, options)
+        return None if found is None else measure_draw(draw, frames, summed, found, options)
 
     return in_threads(measure, list(zip(draws, images, labels, strict=True)))
 
 
-def _draw(result: ScanResult, rng: np.random.Generator) -> _Draw:
+def _draw(result: ScanResult, rng: np.random.Generator) -> Draw:
     """Resample a scan's counts, where it has raw views, and vary its pose."""
     scan, spread = result.scan, ASSUMED_SPREAD
     if isinstance(scan.image, Projections):
         scan, spread = replace(scan, image=resample_views(scan.image, rng)), NOISE_SPREAD
-    return _Draw(original=result, scan=scan, frame=jitter_frame(result.frame, rng, spread), rng=rng)
+    return Draw(original=result, scan=scan, frame=jitter_frame(result.frame, rng, spread), rng=rng)
 
 
-def _images(draw: _Draw, options: Options) -> tuple[Volume, Volume]:
+def images_of_draw(draw: Draw, options: Options) -> tuple[Volume, Volume]:
     """Return a drawn scan's frames and their sum; volumes that were read do not change from draw to draw."""
     frames = draw.scan.image
     if isinstance(frames, Projections):
@@ -193,7 +193,7 @@ def _images(draw: _Draw, options: Options) -> tuple[Volume, Volume]:
     return frames, draw.original.volume
 
 
-def _measure(draw: _Draw, frames: Volume, summed: Volume, labels: Volume, options: Options) -> ScanResult | None:
+def measure_draw(draw: Draw, frames: Volume, summed: Volume, labels: Volume, options: Options) -> ScanResult | None:
     """Measure a drawn scan by the main job's functions; None where that fails. The short axis stays the original's."""
     original = draw.original
     oriented = OrientedScan(

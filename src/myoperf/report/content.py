@@ -1,6 +1,6 @@
 """The contents of the report as plain texts and tables, which the HTML page and the PDF lay out."""
 
-from myoperf.report.contract import TIMED_STAGES, findings_of_study
+from myoperf.report.study_findings import TIMED_STAGES, findings_of_study
 from myoperf.report.tables import ABSENT, Fact, Table, number, state_title
 from myoperf.types import VESSELS, FilterRecord, Finding, Float, Report, ScanResult, Scores, State
 
@@ -38,9 +38,12 @@ def is_simulated(report: Report) -> bool:
 
 
 def all_findings(report: Report) -> tuple[tuple[str, Finding], ...]:
-    """Return (scope, finding) for the study and for every scan, the most severe first."""
-    scoped = [("Study", f) for f in findings_of_study(report)]
-    scoped += [(state_title(r), f) for r in report.results for f in dict.fromkeys(r.findings)]
+    """Return (scope, finding), each finding once with all the scans it holds for, the most severe first."""
+    scopes: dict[Finding, list[str]] = {f: ["Study"] for f in findings_of_study(report)}
+    for result in report.results:
+        for finding in dict.fromkeys(result.findings):
+            scopes.setdefault(finding, []).append(state_title(result))
+    scoped = [(", ".join(where), finding) for finding, where in scopes.items()]
     return tuple(sorted(scoped, key=lambda entry: _SEVERITIES.index(entry[1].severity)))
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from myoperf.quantities import quantities
+from myoperf.report.narrative import report_text
+from myoperf.report.study_findings import TIMED_STAGES, findings_of_study
 from myoperf.types import (
     VESSELS,
     Diagnosis,
@@ -22,10 +24,10 @@ from myoperf.types import (
     TerritoryScores,
     Verdict,
 )
+from myoperf.types.comparison import PriorComparison, Stability
 
 STATES: tuple[State, ...] = ("stress", "rest")
 SCHEMA = "myoperf.report/1"
-TIMED_STAGES = ("read", "reconstruct", "orient", "segment", "polar", "quantify", "diagnose", "report", "total")
 _CURVE_STEP = 5
 """Of the 360 samples of the volume curve every fifth is written."""
 
@@ -62,6 +64,9 @@ def results_json(report: Report) -> dict[str, Any]:
         "diagnosis": _diagnosis(report.diagnosis),
         "provenance": _provenance(report),
         **_intervals(report),
+        "text": {section.key: list(section.sentences) for section in report_text(report)},
+        **({} if report.prior is None else {"prior": _prior(report.prior)}),
+        **({} if report.stability is None else {"stability": _stability(report.stability)}),
     }
 
 
@@ -71,13 +76,6 @@ def write_json(report: Report, path: Path | str) -> Path:
     text = json.dumps(results_json(report), indent=2, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
     return path
-
-
-def findings_of_study(report: Report) -> tuple[Finding, ...]:
-    """Return the findings about the study as a whole, each once: those of no scan in particular."""
-    everything = (*report.findings, *report.study.findings, *report.scores.findings)
-    of_scans = {f for result in report.results for f in result.findings}
-    return tuple(f for f in dict.fromkeys(everything) if f not in of_scans)
 
 
 def plain(value: Any) -> Any:
@@ -172,6 +170,17 @@ def _scores(scores: Scores) -> dict[str, Any]:
         **({} if scores.verdict is None else {"verdict": _verdict(scores.verdict)}),
         "scans": {state: scores.scans.get(state) for state in STATES} if scores.scans else None,
     }
+
+
+def _prior(prior: PriorComparison) -> dict[str, Any]:
+    """Return an earlier result's numbers beside today's, and which differ by more than repeated scans do."""
+    changes = [{**asdict(change), "exceeds": change.exceeds} for change in prior.changes]
+    return plain({**asdict(prior), "changes": changes})  # type: ignore[no-any-return]
+
+
+def _stability(stability: Stability) -> dict[str, Any]:
+    """Return what other ways of processing give, and how many of them flip the decision."""
+    return plain({**asdict(stability), "flips": stability.flips})  # type: ignore[no-any-return]
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from myoperf.report import content, numbers
+from myoperf.report import content, narrative, numbers
 from myoperf.report.canvas import Canvas
 from myoperf.report.colours import GREY
 from myoperf.report.drawings import Drawings, Plate, draw_report
@@ -65,6 +65,9 @@ def render_html(report: Report, drawings: Drawings) -> str:
             flow_picture=_figure(drawings.flow, "Flow by segment, its reserve, and the curves of blood and wall"),
             segments=numbers.segments_table(report),
             geometry=content.geometry_table(report),
+            text=narrative.report_text(report),
+            stability=narrative.stability_lines(report),
+            stability_table=narrative.stability_table(report),
             research_heading=content.RESEARCH_MODEL,
             research=content.research_lines(report),
             diagnosis_rows=_diagnosis_rows(report),

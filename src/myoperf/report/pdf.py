@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from myoperf.report import content, numbers
+from myoperf.report import content, narrative, numbers
 from myoperf.report.canvas import MM_PER_PT, Align, Canvas, Font
 from myoperf.report.colours import FAINT, INK, SOFT
 from myoperf.report.drawings import Drawings, Plate, draw_report
@@ -82,6 +82,7 @@ def pdf_pages(report: Report, drawings: Drawings) -> list[Canvas]:
     draws: list[tuple[Plate, Callable[[_Sheet], None]]] = [(first, lambda s: _summary_page(s, report, first))]
     for plate in further:
         draws.append((plate, lambda s, plate=plate: _further_page(s, report, plate)))  # type: ignore[misc]
+    draws.append((first, lambda s: _text_page(s, report)))
     draws.append((first, lambda s: _detail_page(s, report, first)))
     if (flow := drawings.flow) is not None:
         draws.append((first, lambda s: _flow_page(s, report, flow)))
@@ -186,7 +187,7 @@ def _summary_page(sheet: _Sheet, report: Report, plate: Plate) -> None:
         for text in wrap(line, width_mm=_FULL, size_pt=size, lines=1, bold=i == 0):
             sheet.text(_MARGIN, y + 3.6, text, Font(size, bold=i == 0))
             y += 4.6 if i == 0 else 3.6
-    table = numbers.numbers_table(report)
+    table = numbers.numbers_table(report, "numbers")
     below = _numbers_height(table) + 4.0
     _place_plate(sheet, report, plate, y + 1.5, PAGE_MM[1] - below - y - 3.0)
     _draw_numbers(sheet, table, PAGE_MM[1] - below)
@@ -232,6 +233,32 @@ def _detail_page(sheet: _Sheet, report: Report, plate: Plate) -> None:
     if content.all_findings(report):
         y = sheet.heading(x, y + 3.0, right, "Findings")
         _findings(sheet, report, y + 0.6, most=max(int((PAGE_MM[1] - 12 - y) / 8.2), 1), width=right, x=x)
+
+
+def _text_page(sheet: _Sheet, report: Report) -> None:
+    """Draw the page of the report in words, with the technical numbers beside it."""
+    left, x, right = 150.0, _MARGIN + 158.0, _FULL - 158.0
+    y = 23.0
+    for section in narrative.report_text(report):
+        y = sheet.heading(_MARGIN, y, left, section.title)
+        for sentence in section.sentences:
+            for line in wrap(sentence, width_mm=left, size_pt=7.0, lines=3):
+                if y < PAGE_MM[1] - 9.0:
+                    sheet.text(_MARGIN, y + 2.8, line, Font(7.0))
+                y += 3.4
+        y += 1.6
+    y = 23.0
+    for line in narrative.stability_lines(report):
+        y = sheet.heading(x, y, right, "Decision stability")
+        for text in wrap(line, width_mm=right, size_pt=7.0, lines=5):
+            sheet.text(x, y + 2.8, text, Font(7.0))
+            y += 3.4
+        y += 2.0
+    table = numbers.numbers_table(report, "technical")
+    if table.rows:
+        y = sheet.heading(x, y, right, "Technical details")
+        cells = len(table.columns) - 2
+        sheet.table(x, y, [0.36 * right, *([0.54 * right / cells] * cells), 0.1 * right], table, size=5.8)
 
 
 def _shared_widths(table: Table, first: float, width: float) -> list[float]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from myoperf.types.basics import Finding, Float, Interval, State
+from myoperf.types.comparison import PriorComparison, Stability
 from myoperf.types.results import FlowReserve, ScanResult
 from myoperf.types.study import Study
 from myoperf.types.verdict import Verdict
@@ -280,6 +281,10 @@ class Report:
     intervals
         Name of a scan, or ``"scores"`` -> number -> its interval; empty where none were requested. The values of a
         list are numbered from 1: ``"segments_percent.1"``.
+    prior
+        The study against an earlier result; None where none was given.
+    stability
+        What other ways of processing give; None where that was not asked for, or the study is not reliable.
     """
 
     study: Study
@@ -290,6 +295,8 @@ class Report:
     provenance: Provenance
     intervals: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
     scan_scores: Mapping[str, Scores] = field(default_factory=dict)
+    prior: PriorComparison | None = None
+    stability: Stability | None = None
 
     def result(self, state: State) -> ScanResult | None:
         """Return the first result of a state, or None."""

@@ -58,6 +58,13 @@ class Defect:
     kind: Kind | None
     region: Array
 
+    @property
+    def text(self) -> str:
+        """Size, severity, kind, site and territories in words: ``"small severe fixed inferior defect (RCA)"``."""
+        kind = {"mixed": "partly reversible"}.get(self.kind or "", self.kind)
+        words = (self.size, self.severity, kind, self.site, "defect", f"({', '.join(self.vessels)})")
+        return " ".join(word for word in words if word)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cutoffs:

@@ -17,8 +17,9 @@ from myoperf.geometry import sample, short_axis
 from myoperf.quantities import quantities
 from myoperf.report.bullseye import segment_centre
 from myoperf.report.content import scored_scan, scores_of
-from myoperf.report.contract import STATES, findings_of_study, plain
+from myoperf.report.contract import STATES, plain
 from myoperf.report.figures import percent_map
+from myoperf.report.study_findings import findings_of_study
 from myoperf.report.tables import state_title
 from myoperf.report.tiles import lv_maximum
 from myoperf.segments import SEGMENT_NAMES, segment_map

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from myoperf.quantities import quantities
-from myoperf.report.contract import findings_of_study
+from myoperf.report.study_findings import findings_of_study
 from myoperf.types import VESSELS, Report
 
 Cell = str | float | int | None

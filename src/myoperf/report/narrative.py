@@ -1,0 +1,188 @@
+"""The report in words, in the sections that the societies ask for, written from the quantities.
+
+Indication, procedure, quality, perfusion, function, comparison, conclusion (ASNC 2017, doi:10.1007/s12350-017-1057-y).
+What no file holds is named as missing, never made up. The conclusion is the verdict, in plain words and without a
+probability; "equivocal" is none of them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from myoperf.report.content import acquisition_facts, all_findings
+from myoperf.report.tables import ABSENT, Table, number, state_title
+from myoperf.types import Report, ScanResult, Scores, Verdict
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and its sentences."""
+
+    key: str
+    title: str
+    sentences: tuple[str, ...]
+
+
+def report_text(report: Report) -> tuple[Section, ...]:
+    """Return the report's sections in their order; every one has a sentence at least."""
+    written = (
+        ("indication", "Indication", ("Not stated in the files.",)),
+        ("procedure", "Procedure", tuple(_procedure(report))),
+        ("quality", "Quality", tuple(_quality(report))),
+        ("perfusion", "Perfusion", tuple(_perfusion(report.scores))),
+        ("function", "Function", tuple(_function(report))),
+        ("comparison", "Comparison", tuple(_comparison(report))),
+        ("conclusion", "Conclusion", tuple(_conclusion(report.scores))),
+    )
+    return tuple(Section(key, title, sentences) for key, title, sentences in written)
+
+
+def _procedure(report: Report) -> Iterator[str]:
+    """Say what was acquired, and what of the stress test no file tells."""
+    for fact in acquisition_facts(report.results):
+        yield f"{fact.label}: {fact.text}."
+    yield "Type and adequacy of stress, heart rate, blood pressure, symptoms and ECG are not in the files."
+
+
+def _quality(report: Report) -> Iterator[str]:
+    """Say what the reader has to know before relying on the numbers."""
+    doubts = [f"{scope}: {finding.message}" for scope, finding in all_findings(report) if finding.severity != "info"]
+    yield from doubts or ("No warning.",)
+
+
+def _perfusion(scores: Scores) -> Iterator[str]:
+    """Describe the defects, and give the scores with where normal ends."""
+    verdict = scores.verdict
+    if verdict is None:
+        yield "Perfusion was not scored against normal limits."
+        return
+    if not verdict.reliable:
+        yield verdict.headline
+    elif not verdict.defects:
+        yield verdict.headline.split(". ")[0].rstrip(".") + "."
+    for defect in verdict.defects:
+        text = defect.text
+        yield (
+            f"{text[0].upper()}{text[1:]}: {defect.extent_percent:.0f} % of the ventricle, mean severity "
+            f"{defect.mean_severity:.1f} of 4, TPD {defect.tpd_percent:.1f} %."
+        )
+    yield from _scores(scores, verdict)
+
+
+def _scores(scores: Scores, verdict: Verdict) -> Iterator[str]:
+    """Give the scores of each state and of the comparison, with their cut-offs and whose these are."""
+    cutoffs = verdict.cutoffs
+    held = (
+        ("Stress", "SSS", scores.sss, cutoffs.summed_score, scores.tpd_stress_percent, cutoffs.tpd_percent),
+        ("Rest", "SRS", scores.srs, cutoffs.rest_summed_score, scores.tpd_rest_percent, cutoffs.rest_tpd_percent),
+    )
+    for state, name, total, edge, tpd, tpd_edge in held:
+        if total is not None:
+            yield (
+                f"{state}: {name} {total} (normal below {number(edge, 0)}), TPD {number(tpd)} % (normal below "
+                f"{number(tpd_edge)} %)."
+            )
+    if scores.sds is not None:
+        ischaemic = number(scores.tpd_ischemic_percent)
+        yield f"Difference: SDS {scores.sds} (normal below {number(cutoffs.sds, 0)}), ischaemic TPD {ischaemic} %."
+    if scores.tid_ratio is not None:
+        yield f"TID ratio {number(scores.tid_ratio, 2)} (normal below {number(cutoffs.tid_ratio, 2)})."
+    yield f"Cut-offs: {cutoffs.source}."
+
+
+def _function(report: Report) -> Iterator[str]:
+    """Give volumes and ejection fraction of each gated scan, and flow where it was measured."""
+    measured = False
+    for result in report.results:
+        if result.function is not None:
+            measured = True
+            yield _volumes(result)
+    reserve = report.scores.flow_reserve
+    if reserve is not None:
+        measured = True
+        yield f"Myocardial flow reserve {number(reserve.territories['global'], 2)} over the whole ventricle."
+    if not measured:
+        yield "Not measured: no scan is gated."
+
+
+def _volumes(result: ScanResult) -> str:
+    function = result.function
+    assert function is not None
+    return (
+        f"{state_title(result)}: LVEF {number(function.lvef_percent, 0)} %, EDV {number(function.edv_ml, 0)} ml, ESV "
+        f"{number(function.esv_ml, 0)} ml."
+    )
+
+
+def _comparison(report: Report) -> Iterator[str]:
+    """Say what differs from an earlier study by more than repeated scans do."""
+    prior = report.prior
+    if prior is None:
+        yield "No earlier result was given."
+        return
+    before, after = (category or "not scored" for category in (prior.category_before, prior.category_after))
+    yield f"Earlier result: perfusion {before}; now {after}."
+    for change in prior.changes:
+        if change.exceeds:
+            before, after, limit = (number(v, change.digits) for v in (change.before, change.after, change.limit))
+            unit = f" {change.unit}" if change.unit in ("%", "ml") else ""
+            yield (
+                f"{change.label}: {before} before, {after} now{unit}; repeated scans differ by less than {limit} in "
+                "95 % of patients."
+            )
+    if not any(change.exceeds for change in prior.changes):
+        compared = ", ".join(change.label for change in prior.changes) or "no number"
+        yield f"Nothing differs by more than repeated scans do ({compared})."
+    yield from prior.notes
+
+
+def _conclusion(scores: Scores) -> Iterator[str]:
+    """Give the verdict."""
+    verdict = scores.verdict
+    if verdict is None:
+        yield "None: perfusion was not scored against normal limits."
+        return
+    if verdict.reliable:
+        yield f"Perfusion: {verdict.category}."
+    yield verdict.headline
+
+
+def stability_lines(report: Report) -> tuple[str, ...]:
+    """Say how firm the decision is when the study is processed in other ways; empty where that was not asked for."""
+    stability = report.stability
+    if stability is None:
+        return ()
+    count = len(stability.variations)
+    ranges = []
+    for name, label, digits in (
+        ("sss", "SSS", 0),
+        ("srs", "SRS", 0),
+        ("tpd_stress_percent", "TPD at stress (%)", 1),
+        ("tpd_rest_percent", "TPD at rest (%)", 1),
+        ("lvef_percent", "LVEF (%)", 0),
+    ):
+        spread = stability.spread(name)
+        if spread is not None:
+            ranges.append(f"{label} {number(spread[0], digits)} to {number(spread[1], digits)}")
+    flips = f"changes between normal and abnormal in {stability.flips}" if stability.flips else "does not change"
+    failed = f" {stability.failed} further ways could not be measured." if stability.failed else ""
+    return (f"Decision stability: processed in {count} other ways, the category {flips}: {', '.join(ranges)}.{failed}",)
+
+
+def stability_table(report: Report) -> Table | None:
+    """Lay out what each way of processing gives; None where that was not asked for."""
+    if report.stability is None:
+        return None
+    head = ("Varied", "SSS", "SRS", "TPD stress %", "TPD rest %", "LVEF %", "Category")
+    rows = tuple(
+        (
+            one.kind,
+            number(one.sss, 0),
+            number(one.srs, 0),
+            number(one.tpd_stress_percent),
+            number(one.tpd_rest_percent),
+            number(one.lvef_percent, 0),
+            one.category or ABSENT,
+        )
+        for one in report.stability.variations
+    )
+    return Table(head, rows)
