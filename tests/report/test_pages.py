@@ -16,7 +16,7 @@ import pytest
 
 from myoperf.report import draw_report, results_json, write_html, write_pdf
 from myoperf.report.canvas import Text
-from myoperf.report.content import RESEARCH_BAND, SIMULATED_BAND, display_groups
+from myoperf.report.content import RESEARCH_BAND, SIMULATED_BAND, all_findings, display_groups
 from myoperf.report.fonts import text_width_mm
 from myoperf.report.html import render_html
 from myoperf.report.numbers import numbers_table
@@ -176,7 +176,7 @@ def test_simulated_band_only_where_simulated(bare, bare_page, tmp_path):
 
 
 def test_pdf_pages_carry_band_and_patient(full_pdf):
-    assert len(full_pdf) == 4
+    assert len(full_pdf) == 5
     for page in full_pdf:
         assert RESEARCH_BAND.upper() in page
         assert "EX-0042" in page
@@ -215,7 +215,7 @@ def test_nothing_on_a_line_of_the_pdf_lies_over_another_however_many_scans(full)
 
 
 def test_pdf_of_one_scan_without_scores(bare_pdf):
-    assert len(bare_pdf) == 2
+    assert len(bare_pdf) == 3
     text = " ".join(bare_pdf)
     assert "state unknown" in text
     assert "Nothing tells whether this is stress or rest." in text
@@ -249,7 +249,7 @@ def test_many_findings_and_no_labels_still_give_a_report(bare, tmp_path):
     report = replace(bare, results=(empty,), findings=findings)
     text = Page(render_html(report, draw_report(report))).text
     assert all(f.message in text for f in findings)
-    first, second = pdf_text(write_pdf(report, tmp_path / "report.pdf"))
+    first, second, _ = pdf_text(write_pdf(report, tmp_path / "report.pdf"))
     assert "Remark number 29 end." in first, "the failure comes first"
     assert "and 27 more" in first
     assert second.count("Remark number") >= 8
@@ -317,3 +317,29 @@ def test_numbers_that_tell_how_others_came_about_are_folded_away():
     assert not main & technical
     assert "Ejection fraction (LVEF)" in main
     assert "Phase that noise leaves unknown" in technical
+
+
+def test_html_pdf_and_json_say_the_same_category_and_no_probability_in_the_headline(full, full_page, full_pdf):
+    """A normal study had "probability .73" beside its headline."""
+    verdict, out = full.scores.verdict, results_json(full)
+    assert out["scores"]["category"] == out["scores"]["verdict"]["category"] == verdict.category
+    assert out["scores"]["summary"] == verdict.headline
+    for text in (full_page.text, " ".join(" ".join(full_pdf).split())):
+        assert f"Perfusion: {verdict.category}. {verdict.headline}" in text
+    assert not any("probab" in sentence for section in out["text"].values() for sentence in section)
+    assert "0.89" not in full_pdf[0]
+    assert "Research model, learned from simulated patients" in full_pdf[-1]
+
+
+def test_the_text_follows_the_societies_structure_and_gives_where_normal_ends(full, full_page):
+    titles = ("Indication", "Procedure", "Quality", "Perfusion", "Function", "Comparison", "Conclusion")
+    places = [full_page.text.index(f" {title} ", full_page.text.index(" Indication Not")) for title in titles]
+    assert places == sorted(places)
+    assert "SSS 14 (normal below 4), TPD 15.2 % (normal below 5.0 %)" in full_page.text
+    assert "equivocal" not in full_page.text.lower()
+
+
+def test_a_finding_of_several_scans_stands_once(full):
+    same = full.results[0].findings[0]
+    report = replace(full, results=tuple(replace(r, findings=(same,)) for r in full.results))
+    assert [scope for scope, finding in all_findings(report) if finding == same] == ["Stress, Rest"]

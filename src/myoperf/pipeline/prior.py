@@ -134,7 +134,7 @@ def _change(
         return None
     interval = report.intervals.get(owner, {}).get(quantity.name)
     earlier = _get(prior, "intervals", owner, quantity.name, "sd")
-    sds = [interval.sd if interval else 0.0, float(earlier) if isinstance(earlier, int | float) else 0.0]
+    now_sd, earlier_sd = interval.sd if interval else 0.0, float(earlier) if isinstance(earlier, int | float) else 0.0
     return Change(
         name=f"{owner}.{quantity.name}" if of_scan else quantity.name,
         label=f"{owner.capitalize()} {quantity.label}" if of_scan else quantity.label,
@@ -142,5 +142,5 @@ def _change(
         digits=quantity.digits,
         before=float(before),
         after=float(after),
-        limit=max(coefficient, 1.96 * float(np.hypot(*sds))),
+        limit=max(coefficient, 1.96 * float(np.hypot(now_sd, earlier_sd))),
     )

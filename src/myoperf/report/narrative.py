@@ -139,7 +139,7 @@ def _conclusion(scores: Scores) -> Iterator[str]:
     """Give the verdict."""
     verdict = scores.verdict
     if verdict is None:
-        yield "None: perfusion was not scored against normal limits."
+        yield "Perfusion was not scored against normal limits."
         return
     if verdict.reliable:
         yield f"Perfusion: {verdict.category}."

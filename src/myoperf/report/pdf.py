@@ -82,8 +82,8 @@ def pdf_pages(report: Report, drawings: Drawings) -> list[Canvas]:
     draws: list[tuple[Plate, Callable[[_Sheet], None]]] = [(first, lambda s: _summary_page(s, report, first))]
     for plate in further:
         draws.append((plate, lambda s, plate=plate: _further_page(s, report, plate)))  # type: ignore[misc]
-    draws.append((first, lambda s: _text_page(s, report)))
     draws.append((first, lambda s: _detail_page(s, report, first)))
+    draws.append((first, lambda s: _text_page(s, report)))
     if (flow := drawings.flow) is not None:
         draws.append((first, lambda s: _flow_page(s, report, flow)))
     for start in range(0, len(drawings.function), _GATED_A_PAGE):

@@ -115,8 +115,8 @@ def correct_verification(
     if not drawn:
         raise InputError("Too few patients are verified for intervals.")
     low, high = np.quantile(np.array(drawn), (0.025, 0.975), axis=0)
-    rates = [Rate(value, float(lo), float(hi)) for value, lo, hi in zip(values, low, high, strict=True)]
-    return Verified(*rates, n=positive.size, n_verified=int(verified.sum()))
+    naive_1, naive_2, all_1, all_2 = map(Rate, values, low.tolist(), high.tolist())
+    return Verified(naive_1, naive_2, all_1, all_2, n=positive.size, n_verified=int(verified.sum()))
 
 
 def _rates(positive: NDArray[np.bool_], diseased: Float) -> tuple[float, float]:
