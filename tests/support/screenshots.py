@@ -73,3 +73,30 @@ def render(layout, stacks, *, shift=(0, 0)):
         ramp = colours_of(np.linspace(1, 0, 300)[:, None].repeat(18, axis=1), SCALES[layout.scale])
         image.paste(Image.fromarray(ramp), (layout.size[0] - 30, 60))
     return np.asarray(image), painted
+
+
+def read_as_painted(page, layout, painted):
+    """Correlate the stacks of a page with its painted slices, cut where the reader found the blocks: one a stack."""
+    canvas, pair = np.zeros(layout.size[::-1], np.float32), 0
+    for view, pairs in layout.groups:
+        for offset, state in enumerate(("stress", "rest")):
+            for i, block in enumerate(painted[view, state]):
+                line, column = divmod(i, layout.columns)
+                top = layout.tops[pair + line] + offset * (layout.block + layout.gap)
+                left = layout.left + column * (layout.block + layout.gap)
+                canvas[top : top + layout.block, left : left + layout.block] = block
+        pair += pairs
+    size, out = round(page.grid.pitch), []
+    for view in ("sa", "hla", "vla"):
+        for offset, state in enumerate(("stress", "rest")):
+            tops = [top for i, top in enumerate(page.grid.rows) if page.grid.views[i] == view and i % 2 == offset]
+            places = [(max(0, round(top)), max(0, round(left))) for top in tops for left in page.grid.columns]
+            cut = [np.zeros((size, size), np.float32) for _ in places]
+            for into, (top, left) in zip(cut, places, strict=True):
+                part = canvas[top : top + size, left : left + size]
+                into[: part.shape[0], : part.shape[1]] = part
+            slices = np.stack(cut)[: page.slices[view, state]]
+            shape = page.stacks.state(state, view).shape
+            expected = resize_stack(slices / max(np.percentile(slices, 99.5), 1e-9), shape).clip(0, 1)
+            out.append(float(np.corrcoef(expected.ravel(), page.stacks.state(state, view).ravel())[0, 1]))
+    return out

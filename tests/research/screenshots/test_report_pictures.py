@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from myoperf.errors import InputError, UnsupportedInputError
-from myoperf.research.screenshots.colour_scales import SCALES, colours_of, intensity_of, match_scale
+from myoperf.research.screenshots.colour_scales import SCALES, colours_of, intensity_of
 from myoperf.research.screenshots.report_pictures import read_report_picture
+from myoperf.research.screenshots.scale_choice import fit_scales
 from myoperf.research.slice_stacks import SliceStacks, resize_stack
 from support.screenshots import LAYOUTS, patient_stacks, render
 
@@ -25,14 +26,14 @@ def test_slices_come_back_from_a_picture(tmp_path, name, seed, quality, shift):
     read = read_report_picture(path, shape=(32, 64, 64))
     views = tuple(view for view, pairs in layout.groups for _ in range(2 * pairs))
     assert read.grid.views == views
-    assert read.scale == layout.scale
+    assert read.scale == ("colour bar" if layout.bar else layout.scale)
     assert abs(read.grid.pitch - layout.block - layout.gap) < 1
     assert len(read.grid.columns) == layout.columns
     tops = [top + shift[1] for top in layout.tops]
     assert np.abs(np.array(read.grid.rows[::2]) - tops).max() <= 0.1 * layout.block
     assert abs(read.grid.columns[0] - layout.left - shift[0]) <= 0.1 * layout.block + layout.gap
     for (view, state), slices in painted.items():
-        assert 0 <= len(slices) - read.slices[view, state] <= 2 + len(slices) // 5  # only blank ends may be left out
+        assert len(slices) == read.slices[view, state]
     if name == "public":  # no gaps: the crops are the painted blocks
         for (view, state), slices in painted.items():
             if read.slices[view, state] == len(slices):
@@ -177,7 +178,9 @@ def test_no_picture_at_all(tmp_path):
 def test_colours_turn_back_to_intensity(name):
     values = np.linspace(0, 1, 200)
     back, distance = intensity_of(colours_of(values, SCALES[name]), SCALES[name])
-    assert np.abs(back - values).max() < 0.03
+    assert np.abs(back - values).max() < (0.06 if name == "pet-20-step" else 0.03)
     assert distance.max() < 3
     noisy = colours_of(values, SCALES[name]) + np.random.default_rng(0).normal(0, 4, (200, 3))
-    assert match_scale(noisy[40:])[0] == name
+    best = fit_scales(noisy[40:])
+    # grey and inverted grey have the same colours
+    assert name in [fit.name for fit in best if fit.mean < best[0].mean + 1e-3]

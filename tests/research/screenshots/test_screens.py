@@ -63,7 +63,7 @@ def _error(found, made):
 def test_a_screen_of_any_scale_gives_back_its_map(scale):
     made = _map(1)
     (found,) = clean_screen(_screen([(made, 100, 250, 320)], scale, shape=(534, 820), font=12), size=128)
-    assert found.scale == scale
+    assert found.scale == "colour bar"
     assert np.hypot(found.centre[0] - 259.5, found.centre[1] - 409.5) < 1.5
     assert abs(found.radius - 160) < 2
     assert _error(found, made) < 0.03

@@ -67,6 +67,10 @@ def test_spect_mpi_folders_that_cannot_be_used(tmp_path):
     with pytest.raises(InputError, match="needs the columns # Patients"):
         find_spect_mpi(tmp_path)
     table.write_text("# Patients,Evaluation,Set Distribution\n1,Normal,Train\n")
+    table.write_bytes(b"# Patients,Evaluation\n1,Normal\n1,2,3,4,5\n\xff\xfe")
+    with pytest.raises(InputError, match=r"GroundTruth.csv cannot be read as a table"):
+        find_spect_mpi(tmp_path)
+    table.write_text("# Patients,Evaluation,Set Distribution\n1,Normal,Train\n")
     with pytest.raises(InputError, match="1 of 1 labels lack a picture"):
         find_spect_mpi(tmp_path)
     Image.new("RGB", (8, 8)).save(tmp_path / "TrainSet" / "1.jpg")

@@ -16,16 +16,19 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from myoperf.errors import UnsupportedInputError
-from myoperf.research.screenshots.colour_scales import Anchors, intensity_of, match_scale
-from myoperf.research.screenshots.pictures import open_picture
+from myoperf.research.screenshots.colour_scales import Anchors, intensity_of
+from myoperf.research.screenshots.pictures import open_picture, page_of
 from myoperf.research.screenshots.report_views import recognise_views
+from myoperf.research.screenshots.scale_choice import ScaleFit, bar_scale, choose_scale
 from myoperf.research.slice_stacks import SliceStacks, resize_stack
 from myoperf.types import Float, State
 
 _SMALLEST, _LARGEST, _PITCHES = 200, 1400, (28, 350)
 _SIMILAR = 0.35  # correlation of the picture with itself one block further
 _COLOUR_LIMIT = 30.0  # 75th percentile distance from the scale, of 441
+_OFF_LIMIT = 0.15  # share of pixels off the scale: text, icons
 _TEXT_CONTRAST = 0.2
+_BLANK = 0.05  # 99th percentile of a slot, of the scale's maximum, up to which it is blank: JPEG's noise
 
 
 @dataclass(frozen=True)
@@ -102,25 +105,39 @@ def read_report_picture(
         When the picture is not such a report; the message gives the reason.
     """
     picture = open_picture(path)
-    name, anchors = ("given", scale) if scale is not None else _known_scale(picture)
-    intensity = intensity_of(picture, anchors)[0]
+    name, anchors = ("given", scale) if scale is not None else _known_scale(picture, order)
+    intensity = _intensity(picture, anchors)
     grid = find_grid(intensity, order=order)
     values = np.stack([[_without_numbers(block) for block in row] for row in _blocks(intensity, grid)])
     return _collect(values, grid, states=states, shape=shape, scale=name)
 
 
-def _known_scale(picture: NDArray[np.uint8]) -> tuple[str, Anchors]:
-    """Return the colour scale of the picture; refuse a picture that none fits."""
+def _known_scale(picture: NDArray[np.uint8], order: tuple[str, str] | None) -> tuple[str, Anchors]:
+    """Return the scale of the picture's colour bar, or the known one that fits; refuse a picture that none fits.
+
+    Of scales that contradict each other the one counts in which the picture is a report: in the other, walls are
+    darker than what lies around them.
+    """
     painted = picture[picture.max(axis=2) > 40]
     if len(painted) < 0.02 * picture[..., 0].size:
         raise UnsupportedInputError("The picture is nearly black; expected a report of slices.")
-    name, anchors, distance = match_scale(painted)
-    if distance > _COLOUR_LIMIT:
-        raise UnsupportedInputError(
-            f"The picture's colours fit no known scale (nearest {name}, distance {distance:.0f}, "
-            f"expected at most {_COLOUR_LIMIT:.0f}); give the workstation's scale."
-        )
-    return name, anchors
+
+    def is_report(fit: ScaleFit) -> bool:
+        try:
+            find_grid(_intensity(picture, fit.anchors), order=order)
+        except UnsupportedInputError:
+            return False
+        return True
+
+    limits = {"farthest": _COLOUR_LIMIT, "most_off": _OFF_LIMIT}
+    fit = bar_scale(picture, painted, plausible=is_report, **limits)
+    fit = fit or choose_scale(painted, plausible=is_report, **limits)
+    return fit.name, fit.anchors
+
+
+def _intensity(picture: NDArray[np.uint8], anchors: Anchors) -> Float:
+    """Turn colours into values from 0 to 1; the page around the blocks, of whatever colour, is 0."""
+    return np.where(page_of(picture), np.float32(0.0), intensity_of(picture, anchors)[0])
 
 
 def find_grid(intensity: Float, *, order: tuple[str, str] | None = None) -> PictureGrid:
@@ -334,17 +351,19 @@ def _without_numbers(block: Float) -> Float:
 def _collect(
     values: Float, grid: PictureGrid, *, states: tuple[State, State], shape: tuple[int, int, int], scale: str
 ) -> ReportPicture:
-    """Stack the slices of each view and state, without blank blocks, and resize them to the shape."""
+    """Stack the slices of each view and state, without the blank slots at the ends, and resize them to the shape."""
     planes = shape[0] // 2
     stacks: dict[str, list[Float]] = {}
     counts: dict[tuple[str, State], int] = {}
     order: tuple[State, State] = ("stress", "rest")
     for view in ("sa", "hla", "vla"):
+        both = []
         for state in order:
-            offset = states.index(state)
-            lines = [i for i, name in enumerate(grid.views) if name == view and i % 2 == offset]
-            slices = values[lines].reshape(-1, *values.shape[2:])
-            slices = slices[np.percentile(slices, 99.0, axis=(1, 2)) > 0.15 * slices.max()]
+            lines = [i for i, name in enumerate(grid.views) if name == view and i % 2 == states.index(state)]
+            both.append(values[lines].reshape(-1, *values.shape[2:]))
+        kept = _filled_slots(*both)
+        for state, slots in zip(order, both, strict=True):
+            slices = slots[kept]
             counts[view, state] = len(slices)
             highest = max(float(np.percentile(slices, 99.5)), 1e-9)
             stack = resize_stack(np.clip(slices / highest, 0.0, 1.0), (planes, *shape[1:]))
@@ -352,3 +371,15 @@ def _collect(
     return ReportPicture(
         SliceStacks({view: np.concatenate(parts) for view, parts in stacks.items()}), grid, scale, counts
     )
+
+
+def _filled_slots(stress: Float, rest: Float) -> slice:
+    """Return the slots from the first to the last that either state fills.
+
+    A slice that a defect leaves dark is not blank, and stress keeps facing rest: slots go at the ends only, for both.
+    """
+    bright = np.maximum(*(np.percentile(slots, 99.0, axis=(1, 2)) for slots in (stress, rest)))
+    filled = np.flatnonzero(bright > _BLANK)
+    if len(filled) == 0:
+        raise UnsupportedInputError("A view's slots are all blank; expected slices.")
+    return slice(int(filled[0]), int(filled[-1]) + 1)

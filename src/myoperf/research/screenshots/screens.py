@@ -15,14 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, spatial
 
-from myoperf.errors import InputError
-from myoperf.research.screenshots.colour_scales import Anchors, intensity_of, match_scale
-from myoperf.research.screenshots.pictures import open_picture
+from myoperf.errors import InputError, UnsupportedInputError
+from myoperf.research.screenshots.colour_scales import Anchors, intensity_of
+from myoperf.research.screenshots.pictures import open_picture, page_colour
+from myoperf.research.screenshots.scale_choice import ADVICE, ScaleFit, bar_scale, choose_scale
 from myoperf.types import Float32
 
 _LEAST_RADIUS = 24.0
 _FARTHEST_COLOUR = 45.0
 """75th percentile of the pixels' distance from the nearest colour scale (0 to 441) that is still accepted."""
+_MOST_OFF = 0.35
+"""Share of the pixels off the scale that is still accepted: text and lines cover up to a third of a disc."""
+_BRIGHT = 0.45
+"""Median of discs above which a scale is plausible; scales with the reverse order then give less than 0.55."""
+_DARK = 0.3
+"""Median of discs below which even the only scale that fits is doubted."""
 _UNEVEN = 0.03
 """Spread of the rim's radius, as a share of it, that is still a circle."""
 
@@ -41,6 +48,9 @@ class ScreenMap:
         (row, column) and radius on the screen, pixels.
     repaired
         Share of the disc that lay under text or lines and was filled from its surroundings.
+    colours
+        (size, size, 3) red, green, blue: the disc as it was painted, text removed, black outside. Networks that should
+        see what those of Hai et al. 2022 saw take these instead of the counts.
     """
 
     disc: Float32
@@ -48,6 +58,7 @@ class ScreenMap:
     centre: tuple[float, float]
     radius: float
     repaired: float
+    colours: NDArray[np.uint8]
 
 
 def read_screen(path: Path, *, size: int = 224, scale: Anchors | None = None) -> tuple[ScreenMap, ...]:
@@ -88,13 +99,7 @@ def clean_screen(pixels: NDArray[Any], *, size: int = 224, scale: Anchors | None
         raise InputError(
             "The picture shows no polar map: it has no evenly round, filled disc; give a screen with a complete one."
         )
-    inside = np.concatenate([picture[_within(picture.shape[:2], c, 0.95)] for c in circles])
-    name, anchors, distance = match_scale(inside, scale)
-    if distance > _FARTHEST_COLOUR:
-        raise InputError(
-            f"The disc's colours lie on no known colour scale (distance {distance:.0f}; expected "
-            f"at most {_FARTHEST_COLOUR:.0f}); give the workstation's scale."
-        )
+    name, anchors = _known_scale(picture, circles) if scale is None else ("given", scale)
     return tuple(_clean(picture, circle, anchors, name, size) for circle in _reading_order(circles))
 
 
@@ -105,20 +110,34 @@ class _Circle:
     radius: float
 
 
+def _known_scale(picture: NDArray[Any], circles: Sequence[_Circle]) -> tuple[str, Anchors]:
+    """Return the scale of the page's colour bar, or the known one that fits the discs.
+
+    Of scales that contradict each other the one counts in which the discs are rather bright, as polar maps are. Discs
+    that are dark almost everywhere on the only scale that fits are refused: they may be painted in its reverse.
+    """
+    inside = np.concatenate([picture[_within(picture.shape[:2], c, 0.95)] for c in circles])
+
+    def is_bright(fit: ScaleFit) -> bool:
+        return float(np.median(fit.values)) > _BRIGHT
+
+    limits = {"farthest": _FARTHEST_COLOUR, "most_off": _MOST_OFF}
+    fit = bar_scale(picture, inside, plausible=is_bright, **limits)
+    fit = fit or choose_scale(inside, plausible=is_bright, **limits)
+    if (level := float(np.median(fit.values))) < _DARK:
+        raise UnsupportedInputError(
+            f"The polar map is dark almost everywhere on the scale {fit.name} (median {level:.2f}, expected at least "
+            f"{_DARK}): it may be painted in the reverse of this scale; {ADVICE}."
+        )
+    return fit.name, fit.anchors
+
+
 def _within(shape: tuple[int, ...], circle: _Circle, share: float) -> NDArray[np.bool_]:
     rows, columns = np.ogrid[: shape[0], : shape[1]]
     inside: NDArray[np.bool_] = (rows - circle.row) ** 2 + (columns - circle.column) ** 2 <= (
         share * circle.radius
     ) ** 2
     return inside
-
-
-def _background(picture: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the most frequent colour of the picture's border."""
-    edge = np.concatenate([picture[:4].reshape(-1, 3), picture[-4:].reshape(-1, 3), picture[:, :4].reshape(-1, 3)])
-    coarse = (edge // 16).astype(np.int64) @ (256, 16, 1)
-    common = edge[coarse == np.bincount(coarse).argmax()]
-    return np.asarray(common.mean(axis=0))
 
 
 def _ball(radius: int) -> NDArray[np.bool_]:
@@ -129,7 +148,7 @@ def _ball(radius: int) -> NDArray[np.bool_]:
 
 def _find_discs(picture: NDArray[Any]) -> list[_Circle]:
     """Find filled, evenly round regions that differ from the background; text is too thin to remain."""
-    away = np.abs(picture.astype(np.float64) - _background(picture)).max(axis=2) > 30.0
+    away = np.abs(picture.astype(np.float64) - page_colour(picture)).max(axis=2) > 30.0
     thin = max(2, round(0.005 * min(picture.shape[:2])))
     solid = ndimage.binary_opening(ndimage.binary_fill_holes(away), _ball(thin))
     parts, count = ndimage.label(solid)
@@ -191,17 +210,24 @@ def _clean(picture: NDArray[Any], circle: _Circle, anchors: Anchors, name: str, 
     value, distance = intensity_of(part, anchors)
     inside = _within(part.shape[:2], moved, 1.0)
     over = _overlay(value, distance, inside, circle.radius)
-    filled = _fill(value, inside & ~over, moved.radius)
+    known = inside & ~over
     across = ((np.arange(size) + 0.5) * (2.0 / size) - 1.0) * circle.radius
+    outside = np.hypot(*np.meshgrid(across, across)) > circle.radius
     rows, columns = np.meshgrid(moved.row + across, moved.column + across, indexing="ij")
     step = max(1.0, 2.0 * circle.radius / size)
-    smooth = ndimage.gaussian_filter(filled, 0.4 * step) if step > 1.5 else filled
-    disc = ndimage.map_coordinates(smooth, [rows, columns], order=1, mode="nearest")
-    disc[np.hypot(*np.meshgrid(across, across)) > circle.radius] = 0.0
+
+    def resample(channel: Float32) -> Float32:
+        filled = _fill(channel, known, moved.radius)
+        smooth = ndimage.gaussian_filter(filled, 0.4 * step) if step > 1.5 else filled
+        drawn: Float32 = ndimage.map_coordinates(smooth, [rows, columns], order=1, mode="nearest")
+        drawn[outside] = 0.0
+        return drawn
+
+    disc = np.clip(resample(value), 0.0, 1.0).astype(np.float32)
+    colours = np.stack([resample(part[..., i].astype(np.float32)) for i in range(3)], axis=2)
     share = float((over & inside).sum() / max(inside.sum(), 1))
-    return ScreenMap(
-        np.clip(disc, 0.0, 1.0).astype(np.float32), name, (circle.row, circle.column), circle.radius, share
-    )
+    painted = np.clip(np.rint(colours), 0, 255).astype(np.uint8)
+    return ScreenMap(disc, name, (circle.row, circle.column), circle.radius, share, painted)
 
 
 def _overlay(value: Float32, distance: Float32, inside: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:

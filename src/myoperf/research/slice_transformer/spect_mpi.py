@@ -6,6 +6,7 @@ Berkaya et al., Comput Biol Med 2020;123:103893, doi:10.1016/j.compbiomed.2020.1
 of the set describe; MyoPerf has not been run on the set itself.
 """
 
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from pathlib import Path
 import pandas as pd
 
 from myoperf.errors import InputError, UnsupportedInputError
+from myoperf.research.screenshots.colour_scales import Anchors
+from myoperf.research.screenshots.pictures import SUFFIXES
 from myoperf.research.screenshots.report_pictures import ReportPicture, read_report_picture
 
 PATIENTS = {"normal": 42, "abnormal": 150}
@@ -20,6 +23,9 @@ PATIENTS = {"normal": 42, "abnormal": 150}
 
 _TABLE, _NUMBER, _LABEL, _PART = "GroundTruth", "# Patients", "Evaluation", "Set Distribution"
 _FOLDERS = ("TrainSet", "TestSet")
+ORDER = ("hla", "vla")
+"""Of the long axes below the short axis: the set's layout, as its users measured it. The shapes of the slices need not
+tell them apart, as they may not with bright gut beside the heart."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ def find_spect_mpi(folder: Path) -> SpectMpi:
     pictures: dict[str, Path] = {}
     for name in _FOLDERS:
         for path in sorted(folders[name.lower()].iterdir()):
-            if path.suffix.lower() in (".jpg", ".jpeg"):
+            if path.suffix.lower() in SUFFIXES:
                 if path.stem in pictures:
                     raise InputError(f"Picture {path.name} is in both folders; every patient must occur once.")
                 pictures[path.stem] = path
@@ -88,6 +94,10 @@ def _rows(folder: Path) -> dict[str, dict[str, str]]:
         raise InputError(
             f"{path.name} is an Excel sheet, which needs a reader that is not installed; save it as {_TABLE}.csv."
         ) from error
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path.name} cannot be read as a table ({type(error).__name__}); save it as {_TABLE}.csv, UTF-8."
+        ) from error
     if not {_NUMBER, _LABEL, _PART} <= set(table.columns):
         raise InputError(f"The table of labels needs the columns {_NUMBER}, {_LABEL} and {_PART}.")
     numbers = table[_NUMBER].str.strip().str.removesuffix(".0")
@@ -99,6 +109,8 @@ def read_spect_mpi(
     mpi: SpectMpi,
     *,
     shape: tuple[int, int, int] = (32, 96, 96),
+    order: tuple[str, str] | None = ORDER,
+    scale: Anchors | None = None,
     report: Callable[[int, int], None] | None = None,
 ) -> tuple[dict[str, ReportPicture], dict[str, str]]:
     """Read every picture of the set.
@@ -107,6 +119,8 @@ def read_spect_mpi(
     ----------
     shape
         (planes, rows, columns) of every stack.
+    order, scale
+        As in `read_report_picture`; the set's own layout and, recognised by its colours, scale.
     report
         Called with (pictures done, pictures in all).
 
@@ -118,7 +132,7 @@ def read_spect_mpi(
     refused: dict[str, str] = {}
     for done, (key, path) in enumerate(mpi.pictures.items()):
         try:
-            read[key] = read_report_picture(path, shape=shape)
+            read[key] = read_report_picture(path, shape=shape, order=order, scale=scale)
         except (InputError, UnsupportedInputError) as error:
             refused[key] = str(error)
         if report is not None:
