@@ -157,7 +157,7 @@ def test_further_scans_have_a_group_of_their_own_scores(tmp_path):
     )
     assert {("SSS", 7.0), ("TPD_STRESS", 6.4), ("TPD_COMBINED", 3.2)} <= set(added), added
     assert added[("SEGMENT_SCORE", 1.0)] == 7
-    assert "stress-prone perfusion scores" in str(pydicom.dcmread(tmp_path / "two.dcm"))
+    assert "stress-prone perfusion scores" in _dump(tmp_path / "two.dcm")
     assert dciodvfy_errors(tmp_path / "two.dcm", "Comprehensive3DSR") == []
 
 

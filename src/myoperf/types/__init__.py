@@ -21,10 +21,10 @@ from myoperf.types.basics import (
     Modality,
     Orientation,
     Position,
-    Severity,
     Sex,
     State,
 )
+from myoperf.types.finding_kinds import Severity
 from myoperf.types.image import Projections, ScatterWindow, Volume
 from myoperf.types.report import (
     Diagnosis,
