@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from tables.layout import markdown, p_value, read, read_json, short_interval
+from tables.layout import markdown, p_value, read, read_json, short_interval, transcribed
 
 LEVELS = ("vessel", "patient")
 
@@ -23,7 +23,7 @@ def ran() -> str:
     return (
         f"{run['models']} models of {run['patients']} simulated patients and {run['fresh']} fresh ones; "
         f"training took {run['seconds']:.0f} s on a busy machine. "
-        f"Mean epochs {read('label_strategies_models')['epochs'].mean():.1f}."
+        f"Mean epochs {read('label_strategies_models')['epochs'].mean():.1f}.{transcribed(run)}"
     )
 
 

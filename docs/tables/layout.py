@@ -23,6 +23,16 @@ def read_json(name: str) -> dict[str, Any]:
     return content
 
 
+def transcribed(run: Mapping[str, Any]) -> str:
+    """Return the sentence that a run's settings were transcribed, not written by its command; empty where they were."""
+    source = run.get("transcribed_from")
+    return (
+        f" These figures of the run were transcribed from the page of {source}; its own files were not kept."
+        if source
+        else ""
+    )
+
+
 def markdown(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Lay out a Markdown table."""
     first, *others = ("| " + " | ".join(map(str, line)) + " |" for line in (head, *rows))

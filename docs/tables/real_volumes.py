@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from myoperf.stats import bootstrap_statistic, percentile_interval, wilson_interval
-from tables.layout import interval, markdown, read, read_json
+from tables.layout import interval, markdown, read, read_json, transcribed
 
 ERRORS = (
     ("centre error, mm", "centre_error_mm", 1),
@@ -89,4 +89,5 @@ def files() -> str:
 def reconstruction() -> str:
     """Return agreement and time of OSEM compared with PyTomography."""
     rows = read("recon", dtype=str, keep_default_na=False)
-    return f"{read_json('recon_run')['conditions']}\n\n{markdown(list(rows), rows.to_numpy())}"
+    run = read_json("recon_run")
+    return f"{run['conditions']}{transcribed(run)}\n\n{markdown(list(rows), rows.to_numpy())}"

@@ -11,7 +11,7 @@ import pandas as pd
 from myoperf.research.reorientation.tables import NAMES, OURS, TITLES
 from myoperf.research.training.tables import markdown_table
 from myoperf.stats import bootstrap_statistic, percentile_interval
-from tables.layout import RESULTS, markdown, read, read_json
+from tables.layout import RESULTS, markdown, read, read_json, transcribed
 from tables.layout import interval as written
 
 CARD = RESULTS.parents[1] / "src/myoperf/weights/lv-compact/card.json"
@@ -163,7 +163,8 @@ def study() -> str:
             f"{field['voxel_mm']} mm, {recipe['iterations']} iterations of {recipe['batch']} volumes, "
             f"rate {recipe['rate']}; trained on {counts(run['training'])} simulated volumes, tested on "
             f"{counts(run['testing'])} of other simulated patients. Intervals: 95 %, over patients. DSC in percent. "
-            + conditions(recipe),
+            + conditions(recipe)
+            + transcribed(run),
             f"### Tables 3 and 4\n\n{study_table('overlap')}",
             f"### The claims: paired differences of DSC, in points\n\n{study_table('differences')}",
             "### Figure 4: R2 of the line, and the share of variance explained without a line\n\n"
@@ -177,14 +178,14 @@ def study() -> str:
 def other_seed() -> str:
     """Return the claims, and the overlaps behind them, of the same trainings from another seed."""
     run = read_json("ms_st_unet_runs")["other_seed"]
-    head = f"Seed {run['seed']}: other patients to learn from and to judge; jobs done: {', '.join(run['jobs'])}."
+    head = f"Seed {run['seed']}: other patients to learn from and to judge; jobs done: {', '.join(run['jobs'])}.{transcribed(run)}"
     return "\n\n".join([head, study_table("differences_again"), study_table("overlap_again")])
 
 
 def as_written() -> str:
     """Return the overlaps of the training as Ni et al. wrote it."""
     run = read_json("ms_st_unet_runs")["as_written"]
-    done = f"{run['recipe']['iterations']} iterations, jobs done: {', '.join(run['jobs'])}."
+    done = f"{run['recipe']['iterations']} iterations, jobs done: {', '.join(run['jobs'])}.{transcribed(run)}"
     return f"{conditions(run['recipe'])} {done}\n\n{study_table('as_written')}"
 
 

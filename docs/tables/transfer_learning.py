@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from myoperf.research.transfer_learning.tables import TABLE_3, TABLE_4
-from tables.layout import markdown, p_value, read, read_json, short_interval
+from tables.layout import markdown, p_value, read, read_json, short_interval, transcribed
 
 METRICS = ("accuracy", "auc", "precision", "sensitivity", "specificity", "f1")
 WARM_UP_GOAL = 150
@@ -60,6 +60,7 @@ def hyperband() -> str:
     return (
         f"Hyperband over {tuned['trials']} heads on {tuned['network']} chose {tuned['units']} units and dropout "
         f"{tuned['dropout']:.1f} (validation accuracy {tuned['accuracy']:.3f}); the study keeps the paper's 256 units."
+        f"{transcribed(tuned)}"
     )
 
 
