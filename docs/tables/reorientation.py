@@ -178,7 +178,8 @@ def study() -> str:
 def other_seed() -> str:
     """Return the claims, and the overlaps behind them, of the same trainings from another seed."""
     run = read_json("ms_st_unet_runs")["other_seed"]
-    head = f"Seed {run['seed']}: other patients to learn from and to judge; jobs done: {', '.join(run['jobs'])}.{transcribed(run)}"
+    head = f"Seed {run['seed']}: other patients to learn from and to judge; jobs done: {', '.join(run['jobs'])}."
+    head += transcribed(run)
     return "\n\n".join([head, study_table("differences_again"), study_table("overlap_again")])
 
 
