@@ -168,7 +168,7 @@ def _fit(ratio: Float64, variation: NormalVariation, features: Float) -> Float64
     values, spread = ratio.ravel(), np.maximum(variation.residual_mad.ravel(), 1e-3)
     known = np.nan_to_num((np.asarray(features, dtype=np.float64) - variation.feature_mean) / variation.feature_sd)
     prior, certainty = variation.expected @ known, 1.0 / np.square(variation.left)
-    scores = prior
+    scores: Float = prior
     for _ in range(_ROUNDS):
         low = (values - scores @ patterns) / spread
         weight = np.clip(2.0 + low / _FAR, 0.0, 1.0) / np.square(spread) / float(BLOCK[0] * BLOCK[1])
