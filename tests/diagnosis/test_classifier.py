@@ -216,3 +216,21 @@ def test_the_network_gives_the_logits_of_torch():
     assert PolarNetwork(weights)(maps, values) == pytest.approx(expected, abs=1e-5)
     with pytest.raises(InputError, match=r"hidden\.bias is off"):
         PolarNetwork({name: value for name, value in weights.items() if name != "hidden.bias"})
+
+
+def test_the_shipped_classifier_s_log_odds_and_probabilities_on_two_maps_are_pinned():
+    """Log odds that are halved, a calibration that is skipped, or vessels in another order had passed every test."""
+    classifier = load_classifier()
+    stress, rest = classifier.constants["normal_stress"], classifier.constants["normal_rest"]
+    hurt = stress.copy()
+    hurt[8:20, 28:44] *= 0.55  # the inferior wall
+    pinned = (
+        (stress, (-1.546, -2.001, -2.226), (0.324, 0.214, 0.177)),
+        (hurt, (0.081, -0.243, 1.532), (0.702, 0.517, 0.806)),
+    )
+    for values, odds, probability in pinned:
+        maps = scale_maps(values[None]), scale_maps(rest[None])
+        logits = classifier.logits(*maps, np.zeros((1, 8))).mean(axis=0)
+        assert logits[0] == pytest.approx(odds, abs=2e-3)
+        reading = classifier.read(values[None], rest[None], np.zeros((1, 8)))
+        assert reading.probability[0] == pytest.approx(probability, abs=1e-3)

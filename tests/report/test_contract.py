@@ -149,4 +149,4 @@ def test_a_scan_that_the_studys_scores_are_not_of_has_its_own(full):
     assert ["scores" in scan for scan in out["scans"]] == [False, False, True]
     third = out["scans"][2]["scores"]
     assert (third["sss"], third["srs"], third["scans"]) == (3, None, {"stress": "stress-prone", "rest": None})
-    assert "Stress-prone, scored on its own: Small inferior defect, RCA." in summary_lines(report)
+    assert "Stress-prone, scored on its own: severely abnormal." in summary_lines(report)

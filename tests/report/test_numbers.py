@@ -60,9 +60,18 @@ def test_extent_severity_and_reversibility_have_rows(report):
     rows = {row[0]: row[1:] for row in numbers_table(report).rows}
     assert rows["Extent below the limits"][:2] == ("23 (20 to 27)", "4")
     assert rows["Mean severity below the limits"][:2] == ("2.1", "0.9")
-    assert rows["Myocardium by the scores (100 S / 68)"] == ("20.6", "5.9", "14.7", "%")
-    assert rows["Reversible share (SDS / SSS)"] == ("", "", "71", "%")
+    assert rows["Myocardium by the scores (100 S / 68)"] == ("20.6", "5.9", "14.7", "", "%")
+    assert rows["Reversible share (SDS / SSS)"] == ("", "", "71", "", "%")
     assert rows["Lung-heart ratio (front view)"][:2] == ("0.37", "")
+
+
+def test_where_normal_ends_stands_beside_the_numbers(report):
+    head = numbers_table(report).columns
+    rows = {row[0]: row[head.index("Normal")] for row in numbers_table(report).rows}
+    assert rows["Summed score (SSS, SRS, SDS)"] == "< 4"
+    assert rows["Total perfusion deficit (TPD)"] == "< 5.0"
+    assert rows["Ejection fraction (LVEF)"] == {"F": "≥ 59", "M": "≥ 55"}.get(report.study.sex, "≥ 55")
+    assert rows["Extent below the limits"] == "", "no range is known"
 
 
 def test_they_stand_in_results_json(report):

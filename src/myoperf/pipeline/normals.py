@@ -254,9 +254,15 @@ def _by_sex_and_state(maps: list[NormalMap], label: LimitsLabel, *, mixed: bool)
                 built[state] = _build(chosen, named, mixed=mixed)
         sds, ratios = _compared(built)
         for state, one in built.items():
-            pairs = {"sds": sds, "tid_ratios": ratios} if state == "stress" else {}
-            polar = [m.polar for m in one.maps]
-            out[state].append(with_cutoffs(one.limits, polar, left_out=one.left_out, **pairs))
+            polar, paired = [m.polar for m in one.maps], state == "stress"
+            held = with_cutoffs(
+                one.limits,
+                polar,
+                sds=sds if paired else (),
+                tid_ratios=ratios if paired else (),
+                left_out=one.left_out,
+            )
+            out[state].append(held)
     return [*out["stress"], *out["rest"]]
 
 

@@ -135,7 +135,7 @@ def summary_lines(report: Report) -> tuple[str, ...]:
     """Summarise perfusion, function and flow in a sentence each."""
     lines = [report.scores.summary or _unscored(report)]
     others = ((r, report.scan_scores[r.name]) for r in report.results if r.name in report.scan_scores)
-    lines += [f"{state_title(result)}, scored on its own: {own.summary}" for result, own in others if own.summary]
+    lines += [f"{state_title(result)}, scored on its own: {own.category}." for result, own in others if own.category]
     for result in report.results:
         function = result.function
         if function is not None:

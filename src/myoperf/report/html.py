@@ -57,6 +57,8 @@ def render_html(report: Report, drawings: Drawings) -> str:
             acquisition=content.acquisition_facts(report.results),
             findings=content.all_findings(report),
             summary=content.summary_lines(report),
+            category=report.scores.category or "",
+            tone=_tone(report),
             groups=[_group(report, plate) for plate in drawings.plates],
             numbers=numbers.numbers_table(report, "numbers"),
             technical=numbers.numbers_table(report, "technical"),
@@ -87,6 +89,16 @@ def render_html(report: Report, drawings: Drawings) -> str:
             timings=content.timings_table(report),
         )
     )
+
+
+def _tone(report: Report) -> str:
+    """Return the class of the headline's box, whose colour follows the verdict."""
+    verdict = report.scores.verdict
+    if verdict is None or not verdict.reliable:
+        return "open"
+    if verdict.abnormal:
+        return "ill"
+    return "open" if verdict.warnings else "fine"
 
 
 def _figure(drawing: Canvas | None, label: str) -> str:

@@ -24,9 +24,36 @@ def numbers_table(report: Report, page: Page | None = None) -> Table:
     pages = ("numbers", "technical") if page is None else (page,)
     rows = [*_study_rows(report, pages), *_scan_rows(report, pages)]
     compare = any(cell not in ("", ABSENT) for _, _, cell, _ in rows)
-    head = (_draws(report), *(state_title(r) for r in report.results), *(("Stress – rest",) if compare else ()), "Unit")
-    body = [(label, *cells, *((cell,) if compare else ()), unit) for label, cells, cell, unit in rows]
+    normal = [normal_range(report, label) for label, *_ in rows]
+    ranges = any(normal)
+    scans = tuple(state_title(r) for r in report.results)
+    head = (_draws(report), *scans, *(("Stress – rest",) * compare), *(("Normal",) * ranges), "Unit")
+    body = [
+        (label, *cells, *((cell,) * compare), *((text,) * ranges), unit)
+        for (label, cells, cell, unit), text in zip(rows, normal, strict=True)
+    ]
     return Table(head, tuple(body))
+
+
+def normal_range(report: Report, label: str) -> str:
+    """Return where normal ends for a row of the table: by the verdict's cut-offs, else as published; empty if unknown.
+
+    Published ranges are of other programs: the ejection fraction's lower end is mean - 2 SD by QGS (PMC3699706).
+    """
+    verdict = report.scores.verdict
+    if verdict is not None:
+        cut = verdict.cutoffs
+        own = {
+            "Summed score (SSS, SRS, SDS)": f"< {number(cut.summed_score, 0)}",
+            "Total perfusion deficit (TPD)": f"< {number(cut.tpd_percent)}",
+            "Transient ischaemic dilation (TID)": f"< {number(cut.tid_ratio, 2)}",
+        }
+        if label in own:
+            return own[label]
+    low = {"M": 55, "F": 59}.get(report.study.sex or "", 55)
+    return {"Ejection fraction (LVEF)": f"≥ {low}", "Phase SD": "< 18.4", "Phase bandwidth (95 %)": "< 51"}.get(
+        label, ""
+    )
 
 
 def _draws(report: Report) -> str:
