@@ -15,6 +15,7 @@ from scipy import ndimage
 from myoperf.errors import InputError
 from myoperf.recon import GE_LEHR, Motion, Projector, SystemGeometry, correct_motion, estimate_motion
 from myoperf.recon.attenuation import attenuation_factors
+from myoperf.recon.motion import _shifted
 from myoperf.types import Projections
 
 VIEWS, ROWS, COLUMNS, PIXEL = 32, 40, 48, 6.6
@@ -184,3 +185,12 @@ def test_what_cannot_be_estimated_is_refused():
         estimate_motion(views(), (0.0, 0.0, 900.0))
     with pytest.raises(InputError, match="as many shifts"):
         correct_motion(views(), Motion(np.zeros((5, 2))))
+
+
+@pytest.mark.parametrize("shift", [(0.0, 0.0), (2.3, 0.0), (0.0, -1.7), (-3.0, 0.4), (14.6, -13.2)])
+def test_views_are_shifted_by_the_splines_of_scipy(shift):
+    views = np.random.default_rng(3).poisson(30.0, (2, 15, 18)).astype(float)
+    moved = _shifted(views, np.array([shift, (1.1, 0.9)]))
+    for view, by, got in zip(views, (shift, (1.1, 0.9)), moved, strict=True):
+        expected = ndimage.shift(view, by, order=3, mode="nearest")
+        assert_allclose(got, expected, rtol=0.0, atol=1e-4)

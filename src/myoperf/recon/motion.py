@@ -36,6 +36,7 @@ _NEIGHBOURS = 2  # views averaged on either side of a border
 _STEP_PIXELS, _STEP_NOISES = 0.5, 5.0  # a step stands out from the noise of steps, and is half a pixel or more
 _MOST_STEPS, _TREND = 4, 6  # steps differ from the median of so many borders on either side
 _CREEP_MM = 8.0
+_EDGE = 12  # pixels by which the edge is repeated: what lies beyond changes a spline by less than 1e-5
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,11 +223,28 @@ class _Judge:
 
 
 def _shifted(views: Float, pixels: Float) -> Float64:
-    """Return views (views, rows, columns) shifted by (views, 2) pixels."""
+    """Return views (views, rows, columns) shifted by (views, 2) pixels; what is shifted in repeats the edge."""
     out = np.array(views, dtype=np.float64)
-    for view in np.flatnonzero(np.abs(pixels).max(axis=1) > 0):
-        out[view] = ndimage.shift(out[view], pixels[view], order=3, mode="nearest")
+    for axis in (1, 2):
+        moved = np.flatnonzero(pixels[:, axis - 1])
+        if moved.size:
+            out[moved] = _shifted_along(out[moved], pixels[moved, axis - 1], axis)
     return out
+
+
+def _shifted_along(views: Float64, pixels: Float, axis: int) -> Float64:
+    """Shift every view along one axis by a cubic spline, all views at once: what `scipy.ndimage.shift` does to one."""
+    lines = np.pad(np.swapaxes(views, axis, 1), ((0, 0), (_EDGE, _EDGE), (0, 0)), mode="edge")
+    coefficients = ndimage.spline_filter1d(lines, order=3, axis=1, mode="nearest")
+    count, size = views.shape[0], views.shape[axis]
+    place = np.clip(np.arange(size) - pixels[:, None], 1 - _EDGE, size + _EDGE - 3) + _EDGE
+    low = np.floor(place).astype(np.intp)
+    t = place - low
+    taps = ((1 - t) ** 3, 4 - 6 * t**2 + 3 * t**3, 1 + 3 * (t + t**2 - t**3), t**3)  # six times the cubic B-spline
+    matrix = np.zeros((count, size, lines.shape[1]))
+    for k, weight in enumerate(taps):
+        np.put_along_axis(matrix, low[..., None] + k - 1, weight[..., None] / 6.0, axis=2)
+    return np.swapaxes(matrix @ coefficients, axis, 1)
 
 
 def _weights(counts: Float64, heart: Float64, rest: Float64) -> Float64:
@@ -385,15 +403,14 @@ def _steps_of_head(judge: _Judge, order: NDArray[np.intp]) -> Float64:
     views = _shifted(np.sqrt(judge.views.array[0][order].astype(np.float64)), shift)
     views = ndimage.gaussian_filter(views, (0, 0.7, 0.7))
     window = judge.window(float(place[order].mean()))
-    steps = np.empty((order.size - 1, 2))
-    for border in range(1, order.size):
-        size = min(_NEIGHBOURS, border, order.size - border)
-        before, after = (part.mean(axis=0)[None] for part in (views[border - size : border], views[border:][:size]))
-        step = np.zeros((1, 2))
-        for _ in range(5):
-            there = _shifted(before, step)
-            slopes = [-np.gradient(there, axis=axis) for axis in (1, 2)]
-            factors = _solve([*slopes, there, np.ones_like(there)], after, window[None])
-            step = np.clip(step + np.clip(factors[:, :2], -1.0, 1.0), -4.0, 4.0)
-        steps[border - 1] = step[0]
+    sizes = [min(_NEIGHBOURS, border, order.size - border) for border in range(1, order.size)]
+    before = np.stack([views[border - size : border].mean(axis=0) for border, size in enumerate(sizes, start=1)])
+    after = np.stack([views[border : border + size].mean(axis=0) for border, size in enumerate(sizes, start=1)])
+    weights = np.broadcast_to(window, after.shape)
+    steps = np.zeros((order.size - 1, 2))
+    for _ in range(5):
+        there = _shifted(before, steps)
+        slopes = [-np.gradient(there, axis=axis) for axis in (1, 2)]
+        factors = _solve([*slopes, there, np.ones_like(there)], after, weights)
+        steps = np.clip(steps + np.clip(factors[:, :2], -1.0, 1.0), -4.0, 4.0)
     return steps
