@@ -62,13 +62,11 @@ def refuse_other_collimators(dataset: Dataset, name: str) -> tuple[Finding, ...]
             )
         _refuse_tilt(detector, name)
     if focused:
-        message = (
-            "The file states parallel holes and a focal distance; the views were taken as made through parallel holes."
-        )
+        message = "The file states parallel holes and a focal distance; parallel holes were assumed."
         return (Finding("collimator-conflict", "warning", message),)
     if known:
         return ()
-    message = "The file does not give the type of collimator: the views were taken as made through parallel holes."
+    message = "The file does not give the type of collimator; parallel holes were assumed."
     return (Finding("collimator-assumed", "info", message),)
 
 
