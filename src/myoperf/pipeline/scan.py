@@ -297,7 +297,7 @@ def check_phase(function: FunctionResult) -> tuple[Finding, ...]:
         cause = cause if noise > 0 else "there are too few gates to tell it from noise"
         message = (
             f"The phase of contraction cannot be told here: {cause}. Its SD, bandwidth and entropy are not given; the "
-            f"SD with its noise is {synchrony.phase_sd_uncorrected_deg:.0f} degrees."
+            f"SD, noise not removed, is {synchrony.phase_sd_uncorrected_deg:.0f} degrees."
         )
         findings.append(Finding("phase-unreliable", "warning", message))
     if not synchrony.phase_agrees:
