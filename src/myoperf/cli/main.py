@@ -23,6 +23,7 @@ from myoperf.cli import (
     evaluate,
     models,
     normals,
+    predict,
     reconstruct,
     serve,
     simulate,
@@ -32,7 +33,22 @@ from myoperf.cli import (
 from myoperf.cli.app import app
 from myoperf.errors import describe_error, silent_libraries
 
-COMMANDS = (analyze, cohort, demo, convert, reconstruct, evaluate, simulate, normals, serve, data, models, train, study)
+COMMANDS = (
+    analyze,
+    cohort,
+    demo,
+    convert,
+    reconstruct,
+    evaluate,
+    simulate,
+    normals,
+    serve,
+    data,
+    models,
+    train,
+    study,
+    predict,
+)
 """Modules whose import registers a command."""
 
 _FAILED = 2

@@ -35,7 +35,9 @@ def train(
     data: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER", help="Folder of real data to train on as well; what it holds depends on the recipe."
+            metavar="FOLDER|TABLE",
+            help="Real data; what it holds depends on the recipe. For slices: the public SPECT-MPI set's folder, or "
+            "a CSV table patient,picture,label of report pages (optional: split).",
         ),
     ] = None,
     weights: Annotated[

@@ -31,9 +31,11 @@ from myoperf.research.slice_transformer.multi_branch import (
     build_multi_branch,
     load_branches,
 )
+from myoperf.research.slice_transformer.prediction import read_pages
 from myoperf.research.slice_transformer.spect_mpi import find_spect_mpi, read_spect_mpi
 from myoperf.research.slice_transformer.tables import compare_with_polar, measure_held_out
 from myoperf.research.slice_transformer.training import FitOptions, fit, predict, split_patients
+from myoperf.research.training.case_table import read_case_table
 from myoperf.research.training.recipes import pick_recipe
 from myoperf.research.training.weights import save_model
 from myoperf.types import Float, Float32
@@ -94,7 +96,9 @@ def run(
         Gets ``patients/`` (simulated), ``state.pt`` (the training after its last epoch), ``model.safetensors``,
         ``card.json``, ``losses.csv``, ``held_out.csv`` and, of simulated patients, ``versus_polar.csv``.
     data
-        Folder of the public SPECT-MPI set (see `spect_mpi`); None for simulated patients.
+        Folder of the public SPECT-MPI set (see `spect_mpi`), or a table of report pages, see
+        `myoperf.research.training.case_table`; None for simulated patients. Where the table or set has a split, its
+        training part trains and its test part is held out; the validation part is left out, as no epoch is chosen.
     resume
         Continue the training that ``state.pt`` in `out` holds; otherwise it starts from the first epoch. Simulated
         patients in `out` are kept either way.
@@ -113,13 +117,13 @@ def run(
         load_branches(network, read_checkpoint(weights))
     out.mkdir(parents=True, exist_ok=True)
     shape = recipe.encoder.volume_shape
-    cases = None
+    cases, parts, data_sha256 = None, np.full(0, ""), ""
     if data is None:
         cases = collect_cases(out / "patients", recipe.patients, seed, shape=shape, quiet=quiet)
         stacks, truth = cases.stacks.astype(np.float32), cases.ica
     else:
-        stacks, truth = _public_cases(data, shape)
-    train, test = split_patients(truth.tolist(), share=recipe.test_share, rng=np.random.default_rng([seed, 0]))
+        stacks, truth, parts, data_sha256 = _own_cases(data, shape) if data.is_file() else _public_cases(data, shape)
+    train, test = _split(truth, parts, recipe.test_share, seed)
     checkpoint = out / "state.pt"
     if not resume:
         checkpoint.unlink(missing_ok=True)
@@ -145,6 +149,9 @@ def run(
     measured = measure_held_out(truth[test], scores, seed=seed)
     measured.to_csv(out / "held_out.csv", index=False, float_format="%.5g")
     card = _describe(recipe, simulated=cases is not None, start=weights) | {
+        "data_sha256": data_sha256 or None,
+        "scale": scale,
+        "class_balance": {"training": float(truth[train].mean()), "held_out": float(truth[test].mean())},
         "patients": {"training": len(train), "held_out": len(test)},
         "seed": seed,
         "command": f"myoperf train slices --scale {scale} --seed {seed}"
@@ -166,9 +173,10 @@ def _describe(recipe: Recipe, *, simulated: bool, start: Path | None) -> dict[st
         "task": "obstructive coronary disease per patient" if simulated else "abnormal to two readers",
         "input": f"stacks SA, HLA, VLA of {recipe.encoder.volume_shape}, stress planes before rest planes, each state "
         "scaled to the 99th percentile of its wall",
+        "version": __version__,
         "training_data": f"simulated patients only (simulator version {SIMULATOR_VERSION})"
         if simulated
-        else "the public SPECT-MPI set",
+        else "pictures of reports given with --data",
         "encoder": asdict(recipe.encoder),
         "fit": asdict(recipe.fit),
         "start": start_words,
@@ -178,14 +186,39 @@ def _describe(recipe: Recipe, *, simulated: bool, start: Path | None) -> dict[st
     }
 
 
-def _public_cases(data: Path, shape: tuple[int, int, int]) -> tuple[Float32, NDArray[np.int64]]:
-    """Read the SPECT-MPI set's stacks and labels; pictures that cannot be read are left out."""
+_Cases = tuple[Float32, NDArray[np.int64], NDArray[np.str_], str]
+"""Stacks, labels, parts of the split (empty where there is none), SHA-256 of the data."""
+
+
+def _public_cases(data: Path, shape: tuple[int, int, int]) -> _Cases:
+    """Read the SPECT-MPI set; pictures that cannot be read are left out."""
     public = find_spect_mpi(data)
     pictures, refused = read_spect_mpi(public, shape=shape)
     if not pictures:
         raise InputError(f"None of {len(refused)} pictures could be read; myoperf data fetch spect-mpi gives reasons.")
     truth = np.array([public.truth[patient] for patient in pictures], dtype=np.int64)
-    return np.stack([picture.stacks.array() for picture in pictures.values()]), truth
+    parts = np.array([public.part[patient] for patient in pictures])
+    mark = hashlib.sha256(b"".join(hashlib.sha256(public.pictures[p].read_bytes()).digest() for p in pictures))
+    return np.stack([picture.stacks.array() for picture in pictures.values()]), truth, parts, mark.hexdigest()
+
+
+def _own_cases(data: Path, shape: tuple[int, int, int]) -> _Cases:
+    """Read the report pages of a table; pages that cannot be read are left out."""
+    table = read_case_table(data, labelled=True)
+    read, stacks, _ = read_pages(table, shape, order=None, scale=None)
+    rows = [table.rows[index] for index in read]
+    truth = np.array([row.label for row in rows], dtype=np.int64)
+    return stacks, truth, np.array([row.split for row in rows]), table.sha256
+
+
+def _split(
+    truth: NDArray[np.int64], parts: NDArray[np.str_], share: float, seed: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return training and held-out rows: by the split that the data have, else at random."""
+    train, test = (np.flatnonzero(parts == part) for part in ("train", "test"))
+    if len(train) and len(test):
+        return train, test
+    return split_patients(truth.tolist(), share=share, rng=np.random.default_rng([seed, 0]))
 
 
 def polar_probability(cases: SliceCases) -> Float:

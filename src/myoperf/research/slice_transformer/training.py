@@ -52,8 +52,9 @@ class FitOptions:
 class Augmentation:
     """The paper's augmentation for stacks (views, planes, rows, columns), built from MONAI; views change together.
 
-    Rotation by up to 10 degrees in plane, scaling by up to 10 %, shifts by up to 3 %; noise; low resolution; mirrored
-    rows and columns; intensity scaling and gamma.
+    Rotation by up to 10 degrees, scaling by up to 10 %, shifts by up to 3 %; noise; low resolution; mirrored rows and
+    columns; intensity scaling and gamma. Geometry changes within the planes only: along depth stress lies beside rest,
+    and the two must not mix.
 
     Parameters
     ----------
@@ -70,17 +71,17 @@ class Augmentation:
 
         spatial = RandAffine(
             prob=0.5,
-            rotate_range=(np.pi / 18, 0, 0),
-            scale_range=0.1,
-            translate_range=(0, side / 32, side / 32),
+            rotate_range=np.pi / 18,
+            scale_range=(0.1, 0.1),
+            translate_range=(side / 32, side / 32),
             padding_mode="zeros",
         )
         transforms = [
             spatial,
             RandGaussianNoise(prob=0.3, std=0.05),
             RandSimulateLowResolution(prob=0.25, zoom_range=(0.5, 1.0)),
+            RandFlip(prob=0.2, spatial_axis=0),
             RandFlip(prob=0.2, spatial_axis=1),
-            RandFlip(prob=0.2, spatial_axis=2),
             RandScaleIntensity(factors=0.2, prob=0.5),
             RandAdjustContrast(prob=0.3, gamma=(0.7, 1.5)),
         ]
@@ -90,7 +91,8 @@ class Augmentation:
 
     def __call__(self, stacks: Float) -> Float:
         """Return a changed copy of one patient's stacks."""
-        return np.asarray(self._chain(torch.from_numpy(np.asarray(stacks, dtype=np.float32))), dtype=np.float32)
+        planes = torch.from_numpy(np.asarray(stacks, dtype=np.float32)).flatten(0, 1)  # pictures of many channels
+        return np.asarray(self._chain(planes), dtype=np.float32).reshape(np.shape(stacks))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of the random numbers, for a checkpoint."""

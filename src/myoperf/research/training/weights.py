@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from myoperf.errors import InputError
 from myoperf.pipeline.jobs import write_whole
 
+FORMAT = "myoperf.model/1"
+"""Version of the folder that `save_model` writes, in its card."""
+
 
 class StateDict(Protocol):
     """A module, an optimiser, a scheduler, or what behaves like one."""
@@ -59,7 +62,12 @@ def save_model(
     """
     file = folder / name
     save_weights(file, weights)
-    full = {**card, "sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "bytes": file.stat().st_size}
+    full = {
+        "format": FORMAT,
+        **card,
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "bytes": file.stat().st_size,
+    }
     with write_whole(folder / "card.json") as part:
         part.write_text(json.dumps(full, indent=1) + "\n", encoding="utf-8")
     return full
