@@ -79,7 +79,7 @@ class Augmentation:
         transforms = [
             spatial,
             RandGaussianNoise(prob=0.3, std=0.05),
-            RandSimulateLowResolution(prob=0.25, zoom_range=(0.5, 1.0)),
+            RandSimulateLowResolution(prob=0.25, zoom_range=(0.5, 1.0), upsample_mode="bilinear"),
             RandFlip(prob=0.2, spatial_axis=0),
             RandFlip(prob=0.2, spatial_axis=1),
             RandScaleIntensity(factors=0.2, prob=0.5),
