@@ -156,7 +156,7 @@ def picture(driver: WebDriver, name: str) -> None:
     path = IMAGES / f"room-{name}.png"
     driver.save_screenshot(str(path))
     shown = Image.open(path).convert("RGB")
-    shown.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
+    shown.quantize(256, method=Image.Quantize.MEDIANCUT).save(path, optimize=True)
 
 
 def tpd_difference(driver: WebDriver, files: list[Path]) -> float:

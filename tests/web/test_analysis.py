@@ -20,6 +20,8 @@ from myoperf.web.worker import ANALYSES, CORRECTIONS, work_once
 from myoperf.web.worklist import file_of, roles_of, study_of
 from support.room import READER, make_room
 
+BOTH = ("stress", "rest")
+
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
@@ -51,7 +53,7 @@ def scene(room, study):
 
 
 def move_base(room, study, mm):
-    scan = scene(room, study)["scans"][0]
+    scan = min(scene(room, study)["scans"], key=lambda one: one["state"] != "stress")
     frame = read_pose(scan["lv_frame"])
     base = (frame.base_mm + mm * frame.axis).tolist()
     pose = {"apex_mm": frame.apex_mm.tolist(), "base_mm": base, "anterior": frame.anterior.tolist()}
@@ -76,6 +78,9 @@ def test_a_correction_gives_the_numbers_of_the_command_at_once_and_in_full(tmp_p
     assert study_of(room, study)["study"]["tpd_stress_percent"] == afresh.scores.tpd_stress_percent
     assert afresh.scores.tpd_stress_percent != before
     assert "report.pdf" not in roles_of(room, study, 2)
+    assert {role for role in roles_of(room, study, 1) if role.startswith("heart/")} <= {*roles_of(room, study, 2)}
+    same = {name: file_of(room, study, 1, f"heart/{name}") == file_of(room, study, 2, f"heart/{name}") for name in BOTH}
+    assert same == {"stress": False, "rest": True}, "only the corrected scan has new pictures"
 
     assert work_once(room, ANALYSES, Analyst(options=quick, load=Models)), "by a process that starts from the record"
     assert study_of(room, study)["study"]["tpd_stress_percent"] == afresh.scores.tpd_stress_percent

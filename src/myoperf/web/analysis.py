@@ -7,7 +7,7 @@ import json
 import pickle
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from myoperf.version import __version__
 from myoperf.web.database import analyses, analysis_files, reading
 from myoperf.web.errors import NotThereError
 from myoperf.web.intake import unpack
-from myoperf.web.pictures import SCENE, arrays_of, row_of, scene_of
+from myoperf.web.pictures import PICTURES, SCENE, arrays_of, row_of, scene_of
 from myoperf.web.queue import Job, Outcome, StoredFile
 from myoperf.web.room import Room
 
@@ -69,8 +69,12 @@ class Analyst:
             perfusion_only=not complete,
             clock=clock,
         )
-        stored = _store(room, report, clock) if complete else _store_pictures(room, report)
-        return Outcome(files=tuple(stored), row=row_of(report))
+        if complete:
+            return Outcome(files=tuple(_store(room, report, clock)), row=row_of(report))
+        kept = _pictures_to_keep(room, job)
+        stored = _store_pictures(room, report, measured=set(job.correction) - kept.keys())
+        of_kept = [file for files in kept.values() for file in files]
+        return Outcome(files=(*stored, *of_kept), row=row_of(report))
 
     def prepare(self, room: Room, job: Job) -> None:
         """Load what a correction of a study starts from, before anyone waits for it."""
@@ -120,9 +124,25 @@ def read_pose(pose: Mapping[str, list[float]]) -> LVFrame:
     return LVFrame(apex, base, anterior)  # type: ignore[arg-type]  # checked and converted there
 
 
-def _store_pictures(room: Room, report: Report) -> Iterator[StoredFile]:
-    """Put what the page shows among the files."""
-    for role, data in arrays_of(report):
+def _pictures_to_keep(room: Room, job: Job) -> dict[str, list[StoredFile]]:
+    """Return the pictures of scans that stay in the pose of the analysis that a job corrects, by the scan's name.
+
+    Polar maps are not among them: they are made again for every scan.
+    """
+    of_base = (analyses.c.study_id == job.study_id, analyses.c.number == job.based_on)
+    kept: dict[str, list[StoredFile]] = {}
+    with reading(room.engine) as connection:
+        before = connection.execute(select(analyses.c.correction).where(*of_base)).scalar_one() or {}
+        for file in connection.execute(select(analysis_files).join(analyses).where(*of_base)):
+            kind, _, scan = file.role.partition("/")
+            if kind in PICTURES and before.get(scan) == job.correction.get(scan):
+                kept.setdefault(scan, []).append(StoredFile(role=file.role, media_type=BINARY, sha256=file.sha256))
+    return kept
+
+
+def _store_pictures(room: Room, report: Report, *, measured: Collection[str] | None = None) -> Iterator[StoredFile]:
+    """Put what the page shows among the files; of scans that were not measured only the polar maps."""
+    for role, data in arrays_of(report, measured=measured):
         yield StoredFile(role=role, media_type=BINARY, sha256=room.blobs.put([data]))
     scene = json.dumps(scene_of(report), allow_nan=False).encode()
     yield StoredFile(role=SCENE, media_type=JSON, sha256=room.blobs.put([scene]))

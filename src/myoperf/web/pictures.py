@@ -7,7 +7,7 @@ numbers in the machine's common order (little-endian, C order). The page draws a
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ _HEART_MM, _GATED_MM = 3.0, 4.0
 _STEPS = 65535
 """Counts are sent as 16-bit numbers, a fraction of the stack's highest value."""
 
+PICTURES = ("heart", "volume", "gated", "raw", "surface", "gated-surface")
+"""What stands before the scan's name in the roles of arrays that depend on the scan and its pose alone."""
 SCENE = "scene"
 """Role of the JSON that describes an analysis to the page."""
 
@@ -54,12 +56,20 @@ def unpack(data: bytes) -> tuple[dict[str, Any], NDArray[Any]]:
     return header, np.frombuffer(data[4 + length :], dtype=header["dtype"]).reshape(header["shape"])
 
 
-def arrays_of(report: Report) -> Iterator[tuple[str, bytes]]:
-    """Yield every array that the page shows of an analysis, packed, by its role such as ``"heart/stress"``."""
+def arrays_of(report: Report, *, measured: Collection[str] | None = None) -> Iterator[tuple[str, bytes]]:
+    """Yield the arrays that the page shows of an analysis, packed, by their role such as ``"heart/stress"``.
+
+    Parameters
+    ----------
+    measured
+        Names of the scans that were measured; of others only the polar maps are made, which their scores may change.
+        All by default.
+    """
     for result in report.results:
-        yield from _stacks(result)
-        yield from _raw_views(result)
-        yield from _surfaces(result)
+        if measured is None or result.name in measured:
+            yield from _stacks(result)
+            yield from _raw_views(result)
+            yield from _surfaces(result)
         yield from _maps(result, report)
 
 

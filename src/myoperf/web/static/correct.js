@@ -1,6 +1,6 @@
 // Correction of the pose: drag apex, base and the anterior direction; the numbers are measured again.
 
-import { element, notice, replace } from "/static/dom.js";
+import { element, replace } from "/static/dom.js";
 import { onPlane, Picture } from "/static/picture.js";
 import { add, BODY, dot, planeOf, poseOf, unit } from "/static/space.js";
 
@@ -10,7 +10,7 @@ const HANDLES = { apex: "#ff6b6b", base: "#4dd2ff", anterior: "#ffd54d" };
 export function showCorrection(view, body) {
   const names = view.scans.map((scan) => scan.name);
   const edit = { scan: view.scans[0], also: false, pose: null, shown: null };
-  const size = Math.floor(Math.min((body.clientWidth - 30) / 3, (innerHeight - 220) / 2));
+  const size = Math.floor(Math.min((body.clientWidth - 30) / 3, (innerHeight - 130) / 2));
   const pictures = ["sa", "hla", "vla", "transaxial", "coronal"].map((name) => pictureOf(view, edit, name, size, changed));
   const said = element("output", { class: "value", id: "pose" });
   const apply = element("button", { id: "apply", class: "main", onclick: send }, "Measure in this pose");
@@ -54,22 +54,16 @@ export function showCorrection(view, body) {
     if (edit.also) {
       for (const other of view.scans.filter((scan) => scan !== edit.scan)) poses[other.name] = movedAlike(edit.scan.pose, edit.pose, other.pose);
     }
-    const started = performance.now();
-    const answer = await view.change("correction", { poses });
-    if (!answer) return;
-    view.awaited = { started, names: Object.keys(poses), before: view.number, numbers: headline(view) };
-    notice("Measuring in the new pose.");
-    clearTimeout(view.timer);
-    view.watch();
+    view.awaited = { started: performance.now(), before: view.number, numbers: headline(view) };
+    if (await view.change("correction", { poses })) view.watch();
   }
 
   replace(body,
     element("div", { class: "windows" }, choose, names.length > 1 ? also : null,
-      element("span", {}, "Valve plane "), length, said,
+      element("span", {}, "Valve plane "), length,
       element("button", { onclick: () => start(edit.scan.name) }, "Reset"), apply),
-    element("p", { class: "hint" }, "Drag the red apex, the blue base (with it the axis), on the short axis the yellow anterior mark (roll) or the middle."),
-    element("div", { class: "correct" }, pictures.map((picture) => picture.figure)),
-    outcome(view));
+    element("div", { class: "correct" }, pictures.map((picture) => picture.figure), element("div", { class: "aside" }, said, outcome(view),
+      element("p", {}, "Drag the red apex or the blue base, and with them the axis; on the short axis the yellow anterior mark (roll) or the middle."))));
   const redraw = (all) => all && draw();
   view.redraws.add(redraw);
   start(view.correctedScan ?? names[0]);

@@ -149,7 +149,13 @@ class StudyView {
     }
   }
 
-  async refresh() {
+  // Look at the study again; one look after the other, so that none sees half of another's.
+  refresh() {
+    this.refreshing = (this.refreshing ?? Promise.resolve()).catch(() => null).then(() => this.lookAgain());
+    return this.refreshing;
+  }
+
+  async lookAgain() {
     const before = this.number;
     await this.load();
     this.drawHead();
@@ -158,7 +164,10 @@ class StudyView {
     this.redraw();
   }
 
+  // Look for changes now and from then on; only the latest call goes on.
   async watch() {
+    clearTimeout(this.timer);
+    const turn = (this.turn = (this.turn ?? 0) + 1);
     try {
       const told = await get(`/api/studies/${this.id}`);
       const other = told.study.version !== this.version;
@@ -168,7 +177,8 @@ class StudyView {
     } catch (error) {
       notice(error.message, true);
     }
-    this.timer = setTimeout(() => this.watch(), this.isBusy ? 400 : 3000);
+    const isMeasured = this.told.jobs.some((job) => job.kind === "correct" && ["queued", "running"].includes(job.state));
+    if (turn === this.turn) this.timer = setTimeout(() => this.watch(), isMeasured ? 100 : this.isBusy ? 500 : 3000);
   }
 
   // --- the page ---------------------------------------------------------------------------------
@@ -188,10 +198,12 @@ class StudyView {
     }
     const keys = (event) => this.press(event);
     addEventListener("keydown", keys);
+    this.turn = 0;
     this.timer = setTimeout(() => this.watch(), 1000);
     return () => {
       removeEventListener("keydown", keys);
       clearTimeout(this.timer);
+      this.turn += 1;
       this.leavePart?.();
     };
   }
