@@ -31,12 +31,13 @@ from function_cohort import COHORTS, patient_of, views_of
 from myoperf.errors import MyoPerfError
 from myoperf.gated import measure_function
 from myoperf.gated.function import static_cavities_ml
-from myoperf.lv import check_lengths
+from myoperf.lv import check_lengths, share_pose
 from myoperf.perfusion import tid_ratio
 from myoperf.phantom.motion import volumes
 from myoperf.phantom.truth import truth
 from myoperf.pipeline import Options, load_models
 from myoperf.pipeline.scan import LocatedScan, locate_ventricle, reconstruct_scan, transfer_uncertain_pose
+from myoperf.pipeline.valve import set_bases
 from myoperf.polar import sample_polar_map
 from myoperf.types import BLOOD_POOL, Finding, Projections, Scan, State
 
@@ -71,7 +72,7 @@ def located(views: dict[str, Projections], again: str) -> tuple[LocatedScan, Loc
     scans: dict[str, Scan] = {state: Scan(views[f"{state}{again}"], state=state, framing="gated") for state in STATES}
     images = {state: reconstruct_scan(scan, options, name=state) for state, scan in scans.items()}
     each = {state: locate_ventricle(one, MODELS, options) for state, one in images.items()}
-    both = transfer_uncertain_pose(each, MODELS, options)
+    both = set_bases(transfer_uncertain_pose(each, MODELS, options), options)
     return both["stress"], both["rest"]
 
 
@@ -83,15 +84,21 @@ def labelled_ml(found: LocatedScan) -> float:
 def measure_patient(views: dict[str, Projections], again: str = "") -> dict[str, float]:
     """Measure one patient on the first noise, or (``again="_again"``) on the second."""
     stress, rest = located(views, again)
-    maps = [sample_polar_map(one.summed, one.fit.labels, one.fit.frame).maximum for one in (stress, rest)]
+    fits = [one.fit for one in (stress, rest)]
+    maps = [
+        sample_polar_map(one.summed, fit.labels, fit.frame, rim_mm=fit.rim_mm).maximum
+        for one, fit in zip((stress, rest), fits, strict=True)
+    ]
     result = measure_function(stress.frames, stress.fit.frame, maps[0])
     synchrony = result.synchrony
     assert synchrony is not None
     holders = {name: synchrony if name.startswith("phase") else result for name in NUMBERS if name != "tid_ratio"}
     found = {name: getattr(holder, name) for name, holder in holders.items()}
     out = {name: float("nan") if value is None else float(value) for name, value in found.items()}
+    poses = share_pose(stress.summed, rest.summed, (stress.fit.frame, rest.fit.frame))
     modelled = static_cavities_ml(
-        [(one.frames, one.fit.frame, polar) for one, polar in zip((stress, rest), maps, strict=True)]
+        [(one.frames, pose, polar) for one, pose, polar in zip((stress, rest), poses, maps, strict=True)],
+        thickness_mm=result.wall.wall_ed_mm,
     )
     out["tid_ratio"] = tid_ratio(modelled[0], modelled[1]) or float("nan")
     out["tid_labels_ratio"] = tid_ratio(labelled_ml(stress), labelled_ml(rest)) or float("nan")
@@ -107,7 +114,7 @@ def measure_patient(views: dict[str, Projections], again: str = "") -> dict[str,
 
 def method_of() -> str:
     """Return a name that changes with the sources of the measurement."""
-    files = sorted((ROOT / "src/myoperf/gated").glob("*.py"))
+    files = [*sorted((ROOT / "src/myoperf/gated").glob("*.py")), ROOT / "src/myoperf/lv/match.py"]
     return "q" + hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
 
 

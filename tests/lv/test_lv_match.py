@@ -6,8 +6,8 @@ from scipy.spatial.transform import Rotation
 
 from myoperf.errors import AnalysisError
 from myoperf.geometry import rotate_frame
-from myoperf.lv import LVFit, find_lv_like, match_scans
-from myoperf.types import Volume
+from myoperf.lv import LVFit, find_lv_like, match_scans, share_pose
+from myoperf.types import LVFrame, Volume
 from support.torso import make, shell
 
 
@@ -78,3 +78,24 @@ def test_another_patient_s_scan_or_an_empty_one_is_refused(scans):
     for one, two in ((rest, stress.with_array(0 * stress.array)), (rest.with_array(0 * rest.array), stress)):
         with pytest.raises(AnalysisError, match="no counts"):
             match_scans(one, two, shell().frame)
+
+
+def test_errors_of_two_poses_of_one_heart_become_one_error(scans):
+    """The poses lean and shift opposite ways; in the shared pose the errors cancel, in both scans alike."""
+    rest, _, _, _ = scans
+    stress, move = moved(make(shell(), noise=0.03, seed=2)[0], (3.0, -5.0, 6.0), (14.0, -9.0, 11.0))
+    true, off = shell().frame, 5.0 * shell().frame.lateral
+    leaning = LVFrame(true.apex_mm + off, true.base_mm - off, true.anterior)
+    other_way = rotate_frame(LVFrame(true.apex_mm - off, true.base_mm + off, true.anterior), move)
+    at_rest, at_stress = share_pose(rest, stress, (leaning, other_way))
+    for found, wanted in ((at_rest, true), (at_stress, rotate_frame(true, move))):
+        assert angle_deg(found.axis, wanted.axis) < 1.5
+        assert np.linalg.norm(found.apex_mm - wanted.apex_mm) < 2.0
+    assert at_rest.length_mm == pytest.approx(at_stress.length_mm)
+
+
+def test_scans_that_do_not_match_keep_their_own_poses(scans):
+    rest, _, stress, move = scans
+    noise = stress.with_array(np.random.default_rng(0).random(stress.array.shape).astype(np.float32))
+    own = shell().frame, rotate_frame(shell().frame, move)
+    assert share_pose(rest, noise, own) == own

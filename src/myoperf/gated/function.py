@@ -83,7 +83,7 @@ def measure_function(
 
 
 def static_cavities_ml(
-    scans: Sequence[tuple[Volume, LVFrame, PolarMap]], *, thickness_mm: float = 9.5
+    scans: Sequence[tuple[Volume, LVFrame, PolarMap]], *, thickness_mm: float = SPECT_BLUR.thickness_mm
 ) -> tuple[float, ...]:
     """Measure the cavities of scans of one patient with one camera and reconstruction, as stress and rest for TID.
 

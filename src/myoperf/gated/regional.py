@@ -12,10 +12,10 @@ _RINGS = 24
 
 PHASE_RESPONSE: Float = np.array(
     [
-        (0.60, 0.50, 0.40, 0.25),
+        (0.75, 0.57, 0.47, 0.25),
         (0.00, 0.00, 0.00, 0.00),
-        (0.00, 1.10, 1.10, 1.10),
-        (0.00, 1.10, 1.10, 1.10),
+        (0.00, 1.05, 0.95, 1.00),
+        (0.00, 0.95, 0.90, 0.85),
     ]
 )
 """How much of a contraction delay the output of `moving_wall` shows (first and second harmonic of thickness, then of

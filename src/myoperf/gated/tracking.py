@@ -14,6 +14,7 @@ from functools import partial
 import numpy as np
 
 from myoperf.errors import AnalysisError
+from myoperf.gated.gates import equalise_gates
 from myoperf.gated.thickness import (
     SPECT_BLUR,
     Across,
@@ -30,7 +31,7 @@ from myoperf.geometry import index_from_lps, sample, transform_points
 from myoperf.types import Float, LVFrame, PolarMap, Volume
 from myoperf.ventricle.fit import WallSeries, beat_basis
 from myoperf.ventricle.profiles import find_refined_peaks
-from myoperf.ventricle.rays import Rays, lay_rays, mid_wall_area_mm2, mid_wall_on_rays
+from myoperf.ventricle.rays import Rays, lay_rays, mid_wall_area_mm2, mid_wall_on_rays, slant
 from myoperf.ventricle.synthesis import Shell, crop, shell_image
 from myoperf.ventricle.valve_plane import ValveSearch, find_valve_plane
 
@@ -169,7 +170,7 @@ def _start(gated: Volume, frame: LVFrame, polar: PolarMap, prior: WallBlur) -> _
     rays = lay_rays(frame)
     series = WallSeries.on(rays, cosines=6, harmonics=4, stiffness=3e-5)
     expected = np.repeat(mid_wall_on_rays(rays, polar)[None], gated.frames, axis=0)
-    gated = crop(gated, rays.points(expected), margin_mm=30.0)
+    gated = crop(equalise_gates(gated), rays.points(expected), margin_mm=30.0)
     rim = np.full((gated.frames, rays.angles), rays.base_mm)
     patient = _measure(gated, rays, series, expected, rim)
     patient = _measure(gated, rays, series, patient.middle_mm, patient.rim_mm)
@@ -198,12 +199,14 @@ def _move(model: _Model, prior: WallBlur, *, with_slopes: bool) -> _Model:
     """Move the model by the differences to the patient, and refine its thickness and blur."""
     rays, patient, shell, blur = model.rays, model.patient, model.shell, model.blur
     image = _image_of(model, blur)
-    now = _measure(image, rays, model.series, patient.middle_mm, patient.rim_mm, patient.weight)
+    cavity = shell_image(rays, _filled_cavity(model), model.gated, sigma_mm=blur.sigma_mm)
+    whole = image.with_array(image.array + np.float32(blur.blood) * cavity.array)
+    now = _measure(whole, rays, model.series, patient.middle_mm, patient.rim_mm, patient.weight)
     across = Across(rays=rays, middle_mm=now.middle_mm, chosen=model.chosen)
     if with_slopes or model.fitted is None:
-        fitted = model_profiles(partial(_image_of, model), image, across, blur)
+        fitted = model_profiles(partial(_image_of, model), image, cavity, across, blur)
     else:
-        fitted = replace(model.fitted, now=across.profiles(image))
+        fitted = replace(model.fitted, now=across.profiles(image), blood=across.profiles(cavity, reference=image))
     gap = patient.middle_mm - now.middle_mm
     middle = np.maximum(shell.middle_mm + np.clip(gap, -_STEP_MM, _STEP_MM), 3.0)
     rim = shell.rim_mm + np.clip(patient.rim_mm - now.rim_mm, -_STEP_MM, _STEP_MM)
@@ -218,6 +221,14 @@ def _move(model: _Model, prior: WallBlur, *, with_slopes: bool) -> _Model:
 def _image_of(model: _Model, blur: WallBlur) -> Volume:
     """Return the image of the model as it would be with another thickness and blur."""
     return shell_image(model.rays, _with_blur(model, blur).shell, model.gated, sigma_mm=blur.sigma_mm)
+
+
+def _filled_cavity(model: _Model) -> Shell:
+    """Return the cavity as a wall that reaches from the hub to the endocardium, with the wall's usual uptake."""
+    inner = model.shell.inner_mm(model.rays)
+    half = 0.5 * inner
+    uptake = np.full_like(model.shell.uptake, float(np.median(model.shell.uptake[model.chosen])))
+    return Shell(half, inner / slant(model.rays, half), model.shell.rim_mm, uptake)
 
 
 def _with_blur(model: _Model, blur: WallBlur) -> _Model:

@@ -6,7 +6,7 @@ rays, is in `myoperf.ventricle`, a layer below.
 
 from myoperf.lv.find import LVFit, find_lv, segment_lv
 from myoperf.lv.mask import cavity_from_wall, frame_from_mask
-from myoperf.lv.match import Match, check_lengths, find_lv_like, match_scans
+from myoperf.lv.match import Match, check_lengths, find_lv_like, match_scans, share_pose
 from myoperf.lv.plausible import check_pose, pose_refused
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "match_scans",
     "pose_refused",
     "segment_lv",
+    "share_pose",
 ]

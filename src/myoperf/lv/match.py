@@ -40,11 +40,11 @@ class Match:
     correlation: float
 
 
-def match_scans(reference: Volume, moving: Volume, frame: LVFrame) -> Match:
+def match_scans(reference: Volume, moving: Volume, frame: LVFrame, *, moving_frame: LVFrame | None = None) -> Match:
     """Register a scan rigidly to another of the same patient, around the left ventricle.
 
-    Maximises the correlation of the smoothed counts within 55 mm of the ventricle's centre: of shifts up
-    to 48 mm in each direction the best four are refined, with turns, by Powell's method.
+    Maximises the correlation of the smoothed counts within 55 mm of the ventricle's centre, by Powell's method: from
+    where the two poses fall together, or else, with turns, from the best four of shifts up to 48 mm in each direction.
 
     Parameters
     ----------
@@ -52,6 +52,8 @@ def match_scans(reference: Volume, moving: Volume, frame: LVFrame) -> Match:
         Transaxial, any spacing; gates are summed.
     frame
         Pose of the ventricle in `reference`.
+    moving_frame
+        Its pose in `moving`, where that is known about well enough to start from.
 
     Raises
     ------
@@ -75,17 +77,54 @@ def match_scans(reference: Volume, moving: Volume, frame: LVFrame) -> Match:
 
     from scipy import optimize  # slow to load, and most studies need none
 
-    shifts = np.stack(np.meshgrid(COARSE_MM, COARSE_MM, COARSE_MM, indexing="ij"), axis=-1).reshape(-1, 3)
-    tried = np.array([missed(np.concatenate([np.zeros(3), shift / _UNIT[3:]])) for shift in shifts])
-    refined = [
-        optimize.minimize(missed, np.concatenate([np.zeros(3), shifts[i] / _UNIT[3:]]), method="Powell", tol=1e-3)
-        for i in np.argsort(tried)[:STARTS]
-    ]
+    if moving_frame is None:
+        shifts = np.stack(np.meshgrid(COARSE_MM, COARSE_MM, COARSE_MM, indexing="ij"), axis=-1).reshape(-1, 3)
+        everywhere = np.concatenate([np.zeros_like(shifts), shifts / _UNIT[3:]], axis=1)
+        starts = everywhere[np.argsort([missed(start) for start in everywhere])[:STARTS]]
+    else:
+        starts = _between(frame, moving_frame)[None]
+    refined = [optimize.minimize(missed, start, method="Powell", tol=1e-3) for start in starts]
     best = min(refined, key=lambda result: float(result.fun))
     move = np.eye(4)
     move[:3, :3] = _turn(best.x)
     move[:3, 3] = frame.centre_mm + best.x[3:] * _UNIT[3:] - move[:3, :3] @ frame.centre_mm
     return Match(move, 1.0 - float(best.fun))
+
+
+def share_pose(reference: Volume, moving: Volume, poses: tuple[LVFrame, LVFrame]) -> tuple[LVFrame, LVFrame]:
+    """Return one pose for a heart that was scanned twice: the mean of the two found, carried over by registration.
+
+    What is measured on both scans, and compared, then has one and the same error of the pose instead of two.
+
+    Parameters
+    ----------
+    reference, moving
+        Transaxial, any spacing; gates are summed.
+    poses
+        Of the ventricle in `reference` and in `moving`, each as it was found there.
+
+    Returns
+    -------
+    The pose in `reference` and in `moving`; the two given where the scans do not match (correlation below 0.6) or one
+    long axis is over a tenth longer than the other: one of the poses is wrong then.
+
+    Raises
+    ------
+    AnalysisError
+        When a scan holds no counts at its ventricle.
+    """
+    if check_lengths(*poses):
+        return poses
+    match = match_scans(reference, moving, poses[0], moving_frame=poses[1])
+    if match.correlation < LOWEST:
+        return poses
+    carried = rotate_frame(poses[1], np.linalg.inv(match.moving_from_reference))
+    mean = LVFrame(
+        0.5 * (poses[0].apex_mm + carried.apex_mm),
+        0.5 * (poses[0].base_mm + carried.base_mm),
+        poses[0].anterior + carried.anterior,
+    )
+    return mean, rotate_frame(mean, match.moving_from_reference)
 
 
 def find_lv_like(
@@ -140,6 +179,15 @@ def _smoothed(volume: Volume) -> Volume:
 def _moved(points: Float, x: Float) -> Float:
     """Turn points about the origin and shift them; `x` is in steps of `_UNIT`."""
     return np.asarray(points @ _turn(x).T + x[3:] * _UNIT[3:])
+
+
+def _between(frame: LVFrame, other: LVFrame) -> Float:
+    """Return the movement that lays one pose on another, in steps of `_UNIT`."""
+    from scipy.spatial.transform import Rotation
+
+    still, moved = (np.stack([one.axis, one.anterior, one.lateral], axis=1) for one in (frame, other))
+    turn = Rotation.from_matrix(moved @ still.T).as_rotvec()
+    return np.concatenate([turn, other.centre_mm - frame.centre_mm]) / _UNIT
 
 
 def _turn(x: Float) -> Float:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from myoperf.errors import MyoPerfError
 from myoperf.gated import static_cavities_ml
-from myoperf.lv import check_lengths
+from myoperf.lv import check_lengths, share_pose
 from myoperf.perfusion import (
     Condition,
     Evidence,
@@ -231,8 +231,18 @@ def _align_rest_to_stress(
 
 
 def _cavity_ratio(stress: ScanResult, rest: ScanResult) -> float | None:
-    """Return stress over rest cavity by a model of the wall, or by the labels where it cannot be fitted to both."""
+    """Return stress over rest cavity by a model of the wall, or by the labels where it cannot be fitted to both.
+
+    Both cavities are measured in one pose and with one thickness of the wall, so that only what differs between the
+    scans makes the ratio.
+    """
+    both = (stress, rest)
+    measured = [one.function.wall.wall_ed_mm for one in both if one.function]
     try:
-        return tid_ratio(*static_cavities_ml([(r.volume, r.frame, r.polar) for r in (stress, rest)]))
+        poses = share_pose(stress.volume, rest.volume, (stress.frame, rest.frame))
+        scans = [(one.volume, pose, one.polar) for one, pose in zip(both, poses, strict=True)]
+        if measured:
+            return tid_ratio(*static_cavities_ml(scans, thickness_mm=sum(measured) / len(measured)))
+        return tid_ratio(*static_cavities_ml(scans))
     except MyoPerfError:
         return tid_ratio(stress.cavity_ml, rest.cavity_ml)
