@@ -129,9 +129,8 @@ def _known_scale(picture: NDArray[np.uint8], order: tuple[str, str] | None) -> t
             return False
         return True
 
-    limits = {"farthest": _COLOUR_LIMIT, "most_off": _OFF_LIMIT}
-    fit = bar_scale(picture, painted, plausible=is_report, **limits)
-    fit = fit or choose_scale(painted, plausible=is_report, **limits)
+    fit = bar_scale(picture, painted, plausible=is_report, farthest=_COLOUR_LIMIT, most_off=_OFF_LIMIT)
+    fit = fit or choose_scale(painted, plausible=is_report, farthest=_COLOUR_LIMIT, most_off=_OFF_LIMIT)
     return fit.name, fit.anchors
 
 

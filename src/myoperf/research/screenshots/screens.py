@@ -121,9 +121,8 @@ def _known_scale(picture: NDArray[Any], circles: Sequence[_Circle]) -> tuple[str
     def is_bright(fit: ScaleFit) -> bool:
         return float(np.median(fit.values)) > _BRIGHT
 
-    limits = {"farthest": _FARTHEST_COLOUR, "most_off": _MOST_OFF}
-    fit = bar_scale(picture, inside, plausible=is_bright, **limits)
-    fit = fit or choose_scale(inside, plausible=is_bright, **limits)
+    fit = bar_scale(picture, inside, plausible=is_bright, farthest=_FARTHEST_COLOUR, most_off=_MOST_OFF)
+    fit = fit or choose_scale(inside, plausible=is_bright, farthest=_FARTHEST_COLOUR, most_off=_MOST_OFF)
     if (level := float(np.median(fit.values))) < _DARK:
         raise UnsupportedInputError(
             f"The polar map is dark almost everywhere on the scale {fit.name} (median {level:.2f}, expected at least "
