@@ -66,7 +66,7 @@ export function showPanel(view, aside) {
     const { stress, rest, own } = edited();
     if (!stress && !rest) return null;
     const sum = (values) => (values ? values.reduce((a, b) => a + b, 0) : "–");
-    const difference = stress && rest ? stress.reduce((a, s, i) => a + Math.max(0, s - rest[i]), 0) : "–";
+    const difference = stress && rest && !isApart(view) ? stress.reduce((a, s, i) => a + Math.max(0, s - rest[i]), 0) : "–";
     const whose = own ? "reader's scores" : "machine's scores";
     return element("p", { class: "sums", id: "sums" }, `SSS ${sum(stress)}  SRS ${sum(rest)}  SDS ${difference}  (${whose})`,
       own && !view.isSigned ? element("button", { onclick: () => view.change("scores", { stress: null, rest: null }) }, "Machine's") : null);
@@ -126,6 +126,9 @@ export function showPanel(view, aside) {
   return draw;
 }
 
+// Whether stress and rest were not compared, as their ventricles cannot be one heart's.
+const isApart = (view) => view.scene.findings.some((finding) => finding.code === "ventricles-differ");
+
 // The abbreviation that readers know, where the name has one: "Total perfusion deficit (TPD)" is TPD.
 const shortOf = (label) => label.match(/\(([A-Z][A-Z, ]+)\)/)?.[1] ?? label;
 
@@ -151,7 +154,7 @@ function uptake(view) {
     labels: scan.segments_percent.map((v) => v.toFixed(0)),
   }));
   const [stress, rest] = ["stress", "rest"].map((state) => view.pair.find((scan) => scan.state === state));
-  if (!stress || !rest) return discs;
+  if (!stress || !rest || isApart(view)) return discs;
   const change = rest.segments_percent.map((v, i) => v - stress.segments_percent[i]);
   const values = rest.maps.uptake.values.map((v, i) => v - stress.maps.uptake.values[i]);
   discs.push({ title: "Rest – stress, %", map: { shape: rest.maps.uptake.shape, values }, window: [-50, 50], palette: "difference", unit: "%", labels: change.map((v) => v.toFixed(0)) });
