@@ -187,7 +187,7 @@ def _between(frame: LVFrame, other: LVFrame) -> Float:
 
     still, moved = (np.stack([one.axis, one.anterior, one.lateral], axis=1) for one in (frame, other))
     turn = Rotation.from_matrix(moved @ still.T).as_rotvec()
-    return np.concatenate([turn, other.centre_mm - frame.centre_mm]) / _UNIT
+    return np.asarray(np.concatenate([turn, other.centre_mm - frame.centre_mm]) / _UNIT)
 
 
 def _turn(x: Float) -> Float:

@@ -237,7 +237,8 @@ def _cavity_ratio(stress: ScanResult, rest: ScanResult) -> float | None:
     scans makes the ratio.
     """
     both = (stress, rest)
-    measured = [one.function.wall.wall_ed_mm for one in both if one.function]
+    walls = [one.function.wall for one in both if one.function]
+    measured = [wall.wall_ed_mm for wall in walls if wall]
     try:
         poses = share_pose(stress.volume, rest.volume, (stress.frame, rest.frame))
         scans = [(one.volume, pose, one.polar) for one, pose in zip(both, poses, strict=True)]
