@@ -316,11 +316,11 @@ def test_numbers_are_written_plainly():
 def test_numbers_table_puts_each_score_under_its_state(full):
     table = numbers_table(full)
     rows = {row[0]: row[1:] for row in table.rows}
-    assert table.columns[1:] == ("Stress", "Rest", "Stress – rest", "Unit")
-    assert rows["Summed score (SSS, SRS, SDS)"] == ("14", "4", "10", "of 68")
-    assert rows["Ejection fraction (LVEF)"] == ("71", "", "", "%")
+    assert table.columns[1:] == ("Stress", "Rest", "Stress – rest", "Normal", "Unit")
+    assert rows["Summed score (SSS, SRS, SDS)"] == ("14", "4", "10", "< 4", "of 68")
+    assert rows["Ejection fraction (LVEF)"] == ("71", "", "", "≥ 59", "%")
     swapped = numbers_table(replace(full, results=full.results[::-1]))
-    assert swapped.rows[0][1:] == ("4", "14", "10", "of 68")
+    assert swapped.rows[0][1:] == ("4", "14", "10", "< 4", "of 68")
 
 
 def test_text_is_made_printable_and_wrapped():

@@ -29,8 +29,8 @@ def equalise_gates(gated: Volume) -> Volume:
     >>> import numpy as np
     >>> from myoperf.types import Volume
     >>> gates = Volume(np.stack([np.full((2, 3, 4), level, np.float32) for level in (3.0, 3.0, 2.4)]), np.eye(4))
-    >>> equalise_gates(gates).array[:, 0, 0, 0].round(2).tolist()
-    [2.8, 2.8, 2.8]
+    >>> [f"{level:.1f}" for level in equalise_gates(gates).array[:, 0, 0, 0]]
+    ['2.8', '2.8', '2.8']
     """
     counts = gated.array.reshape(gated.frames, -1).sum(axis=1, dtype=np.float64)
     usual = float(np.median(counts))
