@@ -51,6 +51,22 @@ def test_reslice_to_own_grid_is_identity(oblique):
     assert np.allclose(same.array, oblique.array, rtol=1e-5)
 
 
+def test_nothing_beyond_the_image_is_read_where_round_off_reaches_its_last_plane():
+    """The memory behind the image holds NaN here; read with a share of zero it still makes NaN."""
+    from myoperf.geometry.kernels import sample_grid
+
+    memory = np.full(480, np.nan, np.float32)
+    memory[:240] = 1.0
+    image = memory[:240].reshape(1, 4, 5, 12)
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        matrix, out = np.eye(4), np.zeros_like(image)
+        matrix[0, 2] = rng.choice([-1, 1]) * 10.0 ** rng.uniform(-17, -15)
+        matrix[0, 3] = rng.choice([0, -1, 1]) * 10.0 ** rng.uniform(-16.5, -14.5)
+        sample_grid(image, matrix, out)
+        np.testing.assert_allclose(out, 1.0, rtol=1e-6)
+
+
 def test_long_axis_views_hold_the_same_voxels_in_the_same_places(oblique):
     sa = oblique
     for view in (geometry.vertical_long_axis(sa), geometry.horizontal_long_axis(sa)):

@@ -14,6 +14,9 @@ import numpy as np
 from myoperf.kernels import kernel
 from myoperf.types import Float, Float32
 
+_MARGIN = 1e-9
+"""Voxels: far more than round-off of a position, far less than what changes a value."""
+
 
 @kernel(nogil=True)
 def _blend_checked(
@@ -98,11 +101,13 @@ def sample_points(image: Float32, matrix: Float, points: Float, outside: float, 
 def _inner_run(start: float, step: float, size: int, columns: int) -> tuple[int, int]:
     """Return the columns [first, end) of a grid line that surely lie within [0, size - 1) of one image axis.
 
-    The position at column c is start + c * step; a column is left out at either end against round-off.
+    The position at column c is start + c * step. A margin is kept at both ends: along a nearly constant axis round-off
+    can carry a position onto the last plane, and its missing neighbour would be read from beyond the image.
     """
+    lowest, highest = _MARGIN, size - 1 - _MARGIN
     if step == 0.0:
-        return (0, columns) if 0.0 <= start < size - 1 else (0, 0)
-    one, other = -start / step, (size - 1 - start) / step
+        return (0, columns) if lowest <= start < highest else (0, 0)
+    one, other = (lowest - start) / step, (highest - start) / step
     low, high = (one, other) if one < other else (other, one)
     low, high = min(max(low, -2.0), columns + 2.0), min(max(high, -2.0), columns + 2.0)
     first, end = max(int(np.ceil(low)) + 1, 0), min(int(np.floor(high)), columns)
