@@ -27,11 +27,9 @@ def test_every_response_in_use_was_measured_on_independent_hearts():
         assert shown[used] == pytest.approx(measured[used], abs=0.25)
 
 
+@pytest.mark.xfail(strict=True, reason="31 degrees of 28 since the wall's thickness has its new prior; to be mended")
 def test_the_spread_of_a_simulated_heart_is_measured_in_full():
-    """A response halved doubles the spread; one of ones, or with thickness and motion exchanged, loses a sixth.
-
-    In this family the spread reads a tenth too large (not on the independent hearts); 13 % still tells all three.
-    """
+    """A response halved doubles the spread; one of ones, or with thickness and motion exchanged, loses a sixth."""
     rng = np.random.default_rng([8101, 1])
     patient = draw_patient(rng, PopulationOptions())
     patient = replace(patient, function=replace(patient.function, phase_sd_deg=28.0))
@@ -40,4 +38,4 @@ def test_the_spread_of_a_simulated_heart_is_measured_in_full():
     gated, labels, frame = simulate_fast(patient, rng, model=model, gates=8, quick_labels=True, grid=grid)
     polar = sample_polar_map(gated.summed(), labels, frame).maximum
     synchrony = measure_function(gated, frame, polar).synchrony
-    assert synchrony.phase_sd_deg == pytest.approx(28.0, rel=0.13)
+    assert synchrony.phase_sd_deg == pytest.approx(28.0, rel=0.1)
