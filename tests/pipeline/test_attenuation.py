@@ -211,6 +211,47 @@ def test_arms_beside_the_trunk_are_cut_off_and_filled(case, tmp_path):
     assert "stress-ac" in scans
 
 
+def narrowed(folder, radius_mm):
+    """Cut a CT to a circle: outside it stands the padding of scanners, air."""
+
+    def cut(dataset):
+        raw = dataset.pixel_array.copy()
+        place = [(np.arange(n) - (n - 1) / 2.0) * mm for n, mm in zip(raw.shape, dataset.PixelSpacing, strict=True)]
+        raw[np.hypot(*np.meshgrid(*place, indexing="ij")) > radius_mm] = raw.min()
+        dataset.PixelData = raw.tobytes()
+
+    return edited(folder, cut)
+
+
+def test_a_ct_whose_field_cuts_the_body_is_filled_where_the_emission_shows_it(case, tmp_path):
+    whole = case.corrected(case.ct(tmp_path / "whole"))["stress-ac"]
+    cut = case.corrected(narrowed(case.ct(tmp_path / "cut"), 140.0))["stress-ac"]
+    assert "attenuation-truncated" not in codes(whole)
+    assert "attenuation-truncated" in codes(cut)
+
+
+def test_a_map_whose_lung_holds_the_heart_is_in_doubt(case, tmp_path):
+    truth = attenuation_map(case.patient, case.projections)
+    array = truth.array.astype(np.float32)
+    wall = np.argwhere(case.labels.array[0][::-1] > 0)
+    low, high = wall.min(axis=0) - 4, wall.max(axis=0) + 5
+    array[0][tuple(slice(a, b) for a, b in zip(low, high, strict=True))] = 0.04
+    write_nifti(tmp_path / "lung.nii.gz", truth.with_array(array))
+    scans = case.corrected(given=find_attenuation(tmp_path / "lung.nii.gz"))
+    assert "attenuation-doubt" in codes(scans["stress-ac"])
+
+
+@pytest.mark.parametrize(("shift", "expected"), [(0.0, []), (24.0, ["pet-ct-misregistered"])])
+def test_a_pet_image_off_its_ct_is_named(case, tmp_path, shift, expected):
+    def as_pet(study):
+        scan = replace(study.scans[0], modality="PT", image=case.images.summed, findings=())
+        return replace(study, scans=(scan,))
+
+    scans = case.corrected(case.ct(tmp_path / "ct", shift_lps_mm=(shift, 0.0, 0.0)), edit=as_pet)
+    assert list(scans) == ["stress"]
+    assert codes(scans["stress"]) == expected
+
+
 def test_the_choice_prefers_the_scans_own_state_and_frame():
     from myoperf.pipeline.attenuation import _image_of
     from myoperf.types import Scan, Study

@@ -22,7 +22,7 @@ from myoperf.errors import InputError, MyoPerfError
 from myoperf.pipeline.clock import resident_mb
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -208,11 +208,24 @@ def _environment(settings: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
+def _dask_outcome(future: "Future[Result]") -> Result | WorkerDied:
+    """Wait for what a Dask future gives and release it; raise what its function raised."""
+    from distributed import KilledWorker
+
+    try:
+        return future.result()
+    except KilledWorker:
+        return WorkerDied("its processes were killed, time after time")
+    finally:
+        future.release()
+
+
 @dataclass(frozen=True, kw_only=True)
 class DaskEngine:
     """Workers of a Dask cluster: of a scheduler that runs already, or of one started on this machine.
 
-    Dask gives an item whose worker died to another worker, three times; then its outcome is `WorkerDied`. Items and
+    Dask gives the items of a worker that died to other workers, three times; then each is tried by itself at the end,
+    and one whose workers die again has the outcome `WorkerDied`. Items and
     results travel by pickle; files must be on disks that all workers share. Start the workers with one thread each.
 
     Parameters
@@ -230,9 +243,10 @@ class DaskEngine:
         self, function: Callable[[Item], Result], items: Iterable[Item]
     ) -> Iterator[tuple[Item, Result | WorkerDied]]:
         """Yield every item with its outcome; few more items than workers are with the scheduler at a time."""
-        from distributed import KilledWorker, as_completed
+        from distributed import as_completed
 
         waiting = iter(items)
+        suspects: list[Item] = []
         with self._client() as client:
             running = as_completed()
             item_of: dict[str, Item] = {}
@@ -246,13 +260,15 @@ class DaskEngine:
 
             top_up()
             for future in running:
-                item, error = item_of.pop(future.key), future.exception()
-                if error is not None and not isinstance(error, KilledWorker):
-                    raise error
-                result = future.result() if error is None else WorkerDied("its processes were killed, time after time")
-                future.release()
-                yield item, result
+                item, outcome = item_of.pop(future.key), _dask_outcome(future)
+                if isinstance(outcome, WorkerDied):
+                    suspects.append(item)
+                else:
+                    yield item, outcome
                 top_up()
+            # Dask blames every item that a dead worker held, not only the one at work: each has a try of its own now.
+            for item in suspects:
+                yield item, _dask_outcome(client.submit(function, item, pure=False))
 
     @contextmanager
     def _client(self) -> "Iterator[Client]":

@@ -56,7 +56,8 @@ def test_a_model_has_a_card_with_the_hash_of_its_weights(tmp_path):
     card = save_model(tmp_path, nn.Linear(3, 2), {"name": "line"})
     data = (tmp_path / "model.safetensors").read_bytes()
     assert card == json.loads((tmp_path / "card.json").read_text())
-    assert card == {"name": "line", "sha256": sha256(data).hexdigest(), "bytes": len(data)}
+    about = {"format": "myoperf.model/1", "name": "line"}
+    assert card == about | {"sha256": sha256(data).hexdigest(), "bytes": len(data)}
 
 
 def _train(net, optimiser, rng, steps):
