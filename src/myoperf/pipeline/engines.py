@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
 from myoperf.errors import InputError, MyoPerfError
 from myoperf.pipeline.clock import resident_mb
@@ -213,7 +213,8 @@ def _dask_outcome(future: "Future[Result]") -> Result | WorkerDied:
     from distributed import KilledWorker
 
     try:
-        return future.result()
+        result: Result = future.result()
+        return result
     except KilledWorker:
         return WorkerDied("its processes were killed, time after time")
     finally:
@@ -225,8 +226,8 @@ class DaskEngine:
     """Workers of a Dask cluster: of a scheduler that runs already, or of one started on this machine.
 
     Dask gives the items of a worker that died to other workers, three times; then each is tried by itself at the end,
-    and one whose workers die again has the outcome `WorkerDied`. Items and
-    results travel by pickle; files must be on disks that all workers share. Start the workers with one thread each.
+    and one whose workers die again has the outcome `WorkerDied`. Items and results travel by pickle; files must be on
+    disks that all workers share. Start the workers with one thread each.
 
     Parameters
     ----------
@@ -259,7 +260,7 @@ class DaskEngine:
                     running.add(future)
 
             top_up()
-            for future in running:
+            for future in cast("Iterator[Future[Result]]", running):  # without a type in distributed
                 item, outcome = item_of.pop(future.key), _dask_outcome(future)
                 if isinstance(outcome, WorkerDied):
                     suspects.append(item)
