@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from myoperf.errors import InputError, MyoPerfError
 from myoperf.pipeline.clock import resident_mb
@@ -260,8 +260,9 @@ class DaskEngine:
                     running.add(future)
 
             top_up()
-            for future in cast("Iterator[Future[Result]]", running):  # without a type in distributed
-                item, outcome = item_of.pop(future.key), _dask_outcome(future)
+            for future in running:
+                item = item_of.pop(future.key)
+                outcome: Result | WorkerDied = _dask_outcome(future)
                 if isinstance(outcome, WorkerDied):
                     suspects.append(item)
                 else:
