@@ -178,16 +178,16 @@ def _bowel(rng: np.random.Generator, torso: Torso) -> tuple[Tube, ...]:
             point = points[-1] + 32.0 * step / np.linalg.norm(step)
             point[2] = min(point[2], top - radius - 3.0)
             points.append(point)
-        bright = float(np.clip(np.exp(rng.normal(0.0, 0.5)), 0.3, 3.0))
+        bright = float(np.clip(np.exp(rng.normal(0.0, 0.35)), 0.4, 1.8))
         loops.append(Tube(tuple(_vector(point) for point in points), radius, bright))
     return tuple(loops)
 
 
 _RANGES: dict[Tracer, dict[str, tuple[float, float]]] = {
     "Tc-99m": {
-        "blood": (0.03, 0.10), "right_ventricle": (0.28, 0.95), "lungs": (0.015, 0.12), "liver": (0.12, 1.30),
-        "gallbladder": (0.2, 3.0), "stomach": (0.08, 0.45), "bowel": (0.15, 1.3), "spleen": (0.25, 0.6),
-        "kidneys": (0.6, 1.3), "spine": (0.05, 0.14), "body": (0.018, 0.14),
+        "blood": (0.03, 0.08), "right_ventricle": (0.13, 0.60), "lungs": (0.016, 0.07), "liver": (0.11, 0.95),
+        "gallbladder": (0.2, 2.6), "stomach": (0.06, 0.35), "bowel": (0.14, 1.5), "spleen": (0.2, 0.5),
+        "kidneys": (0.5, 1.1), "spine": (0.04, 0.11), "body": (0.021, 0.073),
     },
     "N-13": {
         "blood": (0.03, 0.10), "right_ventricle": (0.4, 0.65), "lungs": (0.05, 0.14), "liver": (0.4, 0.85),
