@@ -37,7 +37,7 @@ from myoperf.errors import GeometryError, InputError
 from myoperf.phantom.parts import Clinical, Coronary, Function, Reader, Torso, Vector, Ventricle
 from myoperf.types import Float, LVFrame, State
 
-SIMULATOR_VERSION = 2
+SIMULATOR_VERSION = 3
 """Raised whenever the simulated patients become others; in truth files, cards of models and names of normal limits.
 
 1 (where none is stated): hearts of the volumes that SPECT programs read, gates as instants. 2: hearts of the volumes
