@@ -47,7 +47,7 @@ unit: install tools
 
 # 10,000 damaged inputs read and 200 analysed; some of them are read by the tests.
 fuzz: install
-	$(BIN)/python benchmarks/fuzz.py
+	PYTHONPATH=tests $(BIN)/python benchmarks/fuzz.py
 	$(BIN)/python docs/pages.py fuzz
 
 test: install tools

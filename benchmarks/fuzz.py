@@ -1,11 +1,14 @@
 """Read thousands of damaged inputs and analyse some: how many are read right, how many refused and why, any fault.
 
-    python benchmarks/fuzz.py                                   10,000 read, 200 analysed (make fuzz)
-    python benchmarks/fuzz.py --mutants 600 --analyses 10
+    PYTHONPATH=tests python benchmarks/fuzz.py                  10,000 read, 200 analysed (make fuzz)
+    PYTHONPATH=tests python benchmarks/fuzz.py --mutants 600 --analyses 10
 
 writes docs/results/fuzz.json, which docs/fuzz.md shows. Each mutant is read under a clock of 20 s and in a process that
 may use 2 GB; a mutant that exceeds either is a fault. "Read right" means equal to what the undamaged input gives; of an
 analysis, the pose within 0.1 mm and the segments within 0.1 point.
+
+With ``--keep FILE`` every outcome is appended to FILE as it comes, and a later run with the same FILE reads what is
+there instead of repeating it; with ``--only TARGET`` one target is run, and nothing is written but FILE.
 """
 
 from __future__ import annotations
@@ -23,19 +26,17 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+from myoperf.dicom import quiet_pydicom
+from myoperf.version import __version__
+from support.mutations import TARGETS, Target, attempt, mutate
 
-from myoperf.dicom import quiet_pydicom  # noqa: E402
-from myoperf.version import __version__  # noqa: E402
-from support.mutations import TARGETS, Outcome, Target, attempt, mutate  # noqa: E402
-
-RESULT = ROOT / "docs" / "results" / "fuzz.json"
+RESULT = Path(__file__).parents[1] / "docs" / "results" / "fuzz.json"
 LONGEST_S, LARGEST_BYTES = 20.0, 2 * 2**30
 _FIRST_SEED = 1000
 """The tests use the seeds below."""
@@ -62,47 +63,93 @@ def under_a_clock(read: Callable[[Path], Any], seconds: float) -> Callable[[Path
     return timed
 
 
-def run(target: Target, seeds: Iterable[int], *, seconds: float) -> list[tuple[str, bool, Outcome]]:
-    """Damage a target's input once for each seed and read it; return kind of damage, harmless or not, and outcome."""
-    outcomes = []
+@dataclass(frozen=True, kw_only=True)
+class Mutant:
+    """One damaged input and how its reading ended; ``took_s`` includes damaging it, ``peak_mb`` is the largest yet."""
+
+    target: str
+    seed: int
+    damage: str
+    harmless: bool
+    kind: str
+    cause: str
+    seconds: float
+    took_s: float
+    peak_mb: float
+
+
+class Kept:
+    """The outcomes of earlier runs in a file of one JSON object a line; without a file, nothing is kept."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        text = path.read_text(encoding="utf-8") if path and path.exists() else ""
+        complete = text[: text.rfind("\n") + 1]  # a run that was killed may leave half a line
+        if path and complete != text:
+            path.write_text(complete, encoding="utf-8")
+        self.mutants = {(row.target, row.seed): row for row in (Mutant(**json.loads(x)) for x in complete.splitlines())}
+
+    def add(self, mutant: Mutant) -> None:
+        """Append one outcome."""
+        if self._path:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(mutant)) + "\n")
+
+
+def run(target: Target, seeds: Iterable[int], kept: Kept, *, seconds: float) -> list[Mutant]:
+    """Damage a target's input once for each seed and read it; what an earlier run kept is not repeated."""
+    missing = [seed for seed in seeds if (target.name, seed) not in kept.mutants]
+    mutants = [kept.mutants[target.name, seed] for seed in seeds if (target.name, seed) in kept.mutants]
+    if not missing:
+        return mutants
     with tempfile.TemporaryDirectory(prefix="myoperf-fuzz-") as place:
         original = Path(place) / "original"
         original.mkdir()
         target.write(original)
         expected = target.read(original)
         read = under_a_clock(target.read, seconds)
-        for seed in seeds:
-            folder = Path(place) / "mutant"
+        for seed in missing:
+            start, folder = time.perf_counter(), Path(place) / "mutant"
             shutil.copytree(original, folder)
-            kind, harmless = mutate(target, folder, np.random.default_rng([seed, TARGET_NUMBER[target.name]]))
+            damage, harmless = mutate(target, folder, np.random.default_rng([seed, TARGET_NUMBER[target.name]]))
             outcome = attempt(read, folder, expected)
-            outcomes.append((kind, harmless, outcome))
             shutil.rmtree(folder)
-    return outcomes
+            mutant = Mutant(
+                target=target.name,
+                seed=seed,
+                damage=damage,
+                harmless=harmless,
+                kind=outcome.kind,
+                cause=outcome.cause,
+                seconds=round(outcome.seconds, 4),
+                took_s=round(time.perf_counter() - start, 4),
+                peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            )
+            kept.add(mutant)
+            mutants.append(mutant)
+    return mutants
 
 
-TARGET_NUMBER = {target.name: number for number, target in enumerate(TARGETS)} | {
-    "analysis of a reconstruction": 100,
-    "analysis of PET": 101,
-}
+ANALYSES = {"analysis of a reconstruction": 100, "analysis of PET": 101}
+TARGET_NUMBER = {target.name: number for number, target in enumerate(TARGETS)} | ANALYSES
 
 
-def summarise(name: str, outcomes: list[tuple[str, bool, Outcome]]) -> dict[str, Any]:
+def summarise(name: str, mutants: list[Mutant]) -> dict[str, Any]:
     """Return the counts of one target."""
-    of_kind = Counter(outcome.kind for _, _, outcome in outcomes)
-    harmless = [outcome for _, is_harmless, outcome in outcomes if is_harmless]
-    causes = Counter(outcome.cause for _, _, outcome in outcomes if outcome.kind == "refused")
-    faults = Counter(outcome.cause for _, _, outcome in outcomes if outcome.kind == "fault")
+    kinds = Counter(mutant.kind for mutant in mutants)
+    harmless = [mutant for mutant in mutants if mutant.harmless]
+    causes = Counter(mutant.cause for mutant in mutants if mutant.kind == "refused")
+    faults = Counter(mutant.cause for mutant in mutants if mutant.kind == "fault")
     return {
         "target": name,
-        "mutants": len(outcomes),
-        **{kind: of_kind[kind] for kind in ("right", "other", "refused", "fault")},
+        "mutants": len(mutants),
+        **{kind: kinds[kind] for kind in ("right", "other", "refused", "fault")},
         "harmless": len(harmless),
-        "harmless_right": sum(outcome.kind == "right" for outcome in harmless),
-        "longest_s": round(max(outcome.seconds for _, _, outcome in outcomes), 3),
+        "harmless_right": sum(mutant.kind == "right" for mutant in harmless),
+        "longest_s": round(max(mutant.seconds for mutant in mutants), 3),
         "by_damage": {
-            kind: dict(Counter(outcome.kind for k, _, outcome in outcomes if k == kind))
-            for kind in sorted({kind for kind, _, _ in outcomes})
+            damage: dict(Counter(mutant.kind for mutant in mutants if mutant.damage == damage))
+            for damage in sorted({mutant.damage for mutant in mutants})
         },
         "refused_because": dict(causes.most_common(12)),
         "faults": dict(faults),
@@ -171,56 +218,65 @@ def _loosely(outcome_read: Callable[[Path], Any]) -> Callable[[Path], Any]:
     return read
 
 
+def run_readers(given: argparse.Namespace, kept: Kept) -> list[list[Mutant]]:
+    """Read the mutants of every reader, in 2 GB."""
+    unlimited = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (LARGEST_BYTES, unlimited[1]))
+    seeds = range(_FIRST_SEED, _FIRST_SEED + max(1, given.mutants // len(TARGETS)))
+    read = []
+    for target in TARGETS:
+        if given.only in (None, target.name):
+            read.append(run(target, seeds, kept, seconds=LONGEST_S))
+            _report(read[-1])
+            gc.collect()
+    resource.setrlimit(resource.RLIMIT_DATA, unlimited)  # torch reserves more
+    return read
+
+
+def run_analyses(given: argparse.Namespace, kept: Kept) -> list[list[Mutant]]:
+    """Analyse the mutants of two simulated studies."""
+    seeds = range(_FIRST_SEED, _FIRST_SEED + given.analyses // 2)
+    analysed = []
+    for target in analyses() if seeds and (given.only is None or given.only in ANALYSES) else []:
+        if given.only in (None, target.name):
+            loose = Target(name=target.name, write=target.write, read=_loosely(target.read))
+            analysed.append(run(loose, seeds, kept, seconds=120.0))
+            _report(analysed[-1])
+    return analysed
+
+
 def main() -> None:
     """Run all targets and write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mutants", type=int, default=10_000)
     parser.add_argument("--analyses", type=int, default=200)
-    parser.add_argument("--only", help="name of one target; nothing is written")
-    parser.add_argument("--first-seed", type=int, default=_FIRST_SEED)
+    parser.add_argument("--only", help="name of one target; no result is written", choices=list(TARGET_NUMBER))
+    parser.add_argument("--keep", type=Path, help="file of outcomes that later runs with it do not repeat")
     given = parser.parse_args()
     signal.signal(signal.SIGALRM, _ring)
     logging.getLogger("nibabel.global").setLevel(logging.CRITICAL + 1)
-    resource.setrlimit(resource.RLIMIT_DATA, (LARGEST_BYTES, resource.getrlimit(resource.RLIMIT_DATA)[1]))
-    start, rows = time.perf_counter(), []
-    each = max(1, given.mutants // len(TARGETS))
-    seeds = range(given.first_seed, given.first_seed + each)
-    for target in TARGETS:
-        if given.only in (None, target.name):
-            rows.append(summarise(target.name, run(target, seeds, seconds=LONGEST_S)))
-            _tell(rows[-1])
-            gc.collect()
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    of_analyses: list[dict[str, Any]] = []
-    if given.analyses and given.only is None:
-        resource.setrlimit(
-            resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-        )  # torch reserves more
-        targets = analyses()
-        seeds = range(given.first_seed, given.first_seed + max(1, given.analyses // len(targets)))
-        for target in targets:
-            loose = Target(name=target.name, write=target.write, read=_loosely(target.read))
-            of_analyses.append(summarise(target.name, run(loose, seeds, seconds=120.0)))
-            _tell(of_analyses[-1])
+    kept = Kept(given.keep)
+    read, analysed = run_readers(given, kept), run_analyses(given, kept)
+    every = [mutant for mutants in (*read, *analysed) for mutant in mutants]
     if given.only is None:
         result = {
             "myoperf": __version__,
             "machine": platform.processor() or platform.machine(),
             "command": f"python benchmarks/fuzz.py --mutants {given.mutants} --analyses {given.analyses}",
-            "seconds": round(time.perf_counter() - start, 1),
+            "seconds": round(sum(mutant.took_s for mutant in every), 1),
             "limit_s": LONGEST_S,
             "limit_gb": LARGEST_BYTES / 2**30,
-            "peak_mb_reading": round(peak_mb),
-            "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-            "read": rows,
-            "analysed": of_analyses,
+            "peak_mb_reading": round(max(mutant.peak_mb for mutants in read for mutant in mutants)),
+            "peak_mb": round(max(mutant.peak_mb for mutant in every)),
+            "read": [summarise(mutants[0].target, mutants) for mutants in read],
+            "analysed": [summarise(mutants[0].target, mutants) for mutants in analysed],
         }
         RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    faults = sum(row["fault"] for row in (*rows, *of_analyses))
-    sys.exit(1 if faults else 0)
+    sys.exit(1 if any(mutant.kind == "fault" for mutant in every) else 0)
 
 
-def _tell(row: dict[str, Any]) -> None:
+def _report(mutants: list[Mutant]) -> None:
+    row = summarise(mutants[0].target, mutants)
     counts = ", ".join(f"{row[kind]} {kind}" for kind in ("right", "other", "refused", "fault"))
     print(f"{row['target']}: {row['mutants']} mutants: {counts}; longest {row['longest_s']} s", flush=True)
     for cause, count in row["faults"].items():
