@@ -1,6 +1,6 @@
 """Read report pages painted in many colour scales, and pages whose apex is dark under stress.
 
-    python benchmarks/report_colours.py [--resume]
+    PYTHONPATH=tests python benchmarks/report_colours.py [--resume]
 
 writes docs/results/report_colours.csv (a row a scale: correlation of what was read with what was painted, the worst
 view and state of each of three layouts, or "refused") and docs/results/report_apices.csv (16 pages of simulated
@@ -18,16 +18,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+from myoperf.errors import UnsupportedInputError
+from myoperf.research.screenshots.colour_scales import SCALES
+from myoperf.research.screenshots.report_pictures import ReportPicture, read_report_picture
+from myoperf.research.slice_stacks import SliceStacks
+from support.screenshots import LAYOUTS, Layout, patient_stacks, read_as_painted, render
 
-from myoperf.errors import UnsupportedInputError  # noqa: E402
-from myoperf.research.screenshots.colour_scales import SCALES  # noqa: E402
-from myoperf.research.screenshots.report_pictures import ReportPicture, read_report_picture  # noqa: E402
-from myoperf.research.slice_stacks import SliceStacks  # noqa: E402
-from support.screenshots import LAYOUTS, Layout, patient_stacks, read_as_painted, render  # noqa: E402
-
-RESULTS = ROOT / "docs" / "results"
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
 PAINTED = (
     *("grey", "inverted-grey", "hot", "hot-iron", "warm-metal", "pet", "pet-20-step", "cool", "ge", "rainbow"),
     *("jet", "spectrum"),
