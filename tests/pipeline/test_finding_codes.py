@@ -13,9 +13,9 @@ from myoperf.pipeline import Models, Options, analyze, load_models
 from myoperf.pipeline.flow import flow_of_scan
 from myoperf.polar import fit_surface
 from myoperf.segments import TERRITORIES
-from myoperf.types import Diagnosis, Finding, Scan, Study, Volume
+from myoperf.types import Diagnosis, Finding, Scan, Study
 from support.findings import calls_of, findings_of_package
-from support.ventricle import grid_about, points_of, thick_ventricle
+from support.ventricle import thick_ventricle, wall_image
 
 ROOT = Path(__file__).parents[2]
 VENTRICLE = thick_ventricle()
@@ -38,11 +38,10 @@ def test_every_code_in_the_package_is_provoked_by_a_test():
     assert sorted(codes - expected_by_tests()) == []
 
 
-def shell(frames=1, side=36, spacing=4.5):
-    """Give a thick half ellipsoid of even counts."""
-    affine = grid_about((0.0, 0.0, 0.0), (side,) * 3, spacing)
-    wall = VENTRICLE.labels(points_of(affine, (side,) * 3)) == 1
-    return Volume(np.tile(100.0 * wall, (frames, 1, 1, 1)).astype(np.float32), affine)
+def wall(gates=1):
+    """A thick half ellipsoid of even counts, the same in every gate."""
+    image = wall_image(VENTRICLE)
+    return image.with_array(np.repeat(image.array, gates, axis=0))
 
 
 def codes(findings):
@@ -55,7 +54,7 @@ def doubted():
     reason = "The ventricle is in doubt."
     vessels = dict.fromkeys(("LAD", "LCX", "RCA"), 0.5)
     doubt = Diagnosis("made", vessels, 0.5, (0.0, 1.0), True, reason)
-    study = Study((Scan(shell(frames=2), state="stress", framing="gated"),))
+    study = Study((Scan(wall(gates=2), state="stress", framing="gated"),))
     models = Models(limits=(), classify=lambda study, results: doubt)
     return analyze(study, models, Options(frame=FRAME, interval_draws=0))
 
@@ -67,7 +66,7 @@ def test_a_diagnosis_with_a_reason_to_doubt_is_said(doubted):
 def test_a_diagnosis_says_what_it_learned_from():
     vessels = dict.fromkeys(("LAD", "LCX", "RCA"), 0.5)
     given = Diagnosis("made", vessels, 0.5, (0.0, 1.0), False, "Learned from simulated patients.")
-    study = Study((Scan(shell(), state="stress"),))
+    study = Study((Scan(wall(), state="stress"),))
     models = Models(limits=(), classify=lambda study, results: given)
     found = analyze(study, models, Options(frame=FRAME, interval_draws=0)).findings
     assert Finding("diagnosis-simulated", "info", "Learned from simulated patients.") in found
@@ -86,7 +85,7 @@ def test_a_state_without_limits_is_said(doubted):
 
 def test_a_doubtful_series_gives_no_flow():
     scan = Scan(
-        shell(frames=9),
+        wall(gates=9),
         modality="PT",
         framing="dynamic",
         tracer="Rb-82",
@@ -106,11 +105,11 @@ def test_the_classical_method_stands_in_where_the_network_finds_nothing(monkeypa
         raise AnalysisError("nothing")
 
     monkeypatch.setattr(NetworkLV, "find_with_agreement", nothing)
-    assert "lv-classical" in codes(load_models().find_lv(shell()).findings)
+    assert "lv-classical" in codes(load_models().find_lv(wall()).findings)
 
 
 def test_passes_of_the_network_that_disagree_are_said():
-    rng, clear = np.random.default_rng(3), shell()
+    rng, clear = np.random.default_rng(3), wall()
     murky = (clear.array * 0.08 + rng.gamma(1.0, 15.0, clear.array.shape)).astype(np.float32)
     find = load_models().find_lv
     assert "check-orientation" not in codes(find(clear).findings)
@@ -121,7 +120,7 @@ def test_gates_that_cannot_be_labelled_leave_the_rest():
     def fails(gated, frame):
         raise AnalysisError("a gate holds no wall")
 
-    study = Study((Scan(shell(frames=2), state="stress", framing="gated"),))
+    study = Study((Scan(wall(gates=2), state="stress", framing="gated"),))
     options = Options(frame=FRAME, interval_draws=0, gate_labels=True)
     (result,) = analyze(study, Models(limits=(), segment_gates=fails), options).results
     assert result.gate_labels is None

@@ -9,21 +9,20 @@ from myoperf.perfusion import NormalLimits
 from myoperf.pipeline import Models, Options, analyze
 from myoperf.report import results_json
 from myoperf.report.narrative import stability_lines, stability_table
-from myoperf.types import Scan, Study, Volume
+from myoperf.types import Scan, Study
 from myoperf.types.comparison import Stability, Variation
 from support.report import make_report
-from support.ventricle import grid_about, points_of, thick_ventricle
+from support.ventricle import thick_ventricle, wall_image
 
 VENTRICLE = thick_ventricle()
 
 
-def shell(weak=1.0):
-    """A thick half ellipsoid of even counts whose inferior wall is weaker."""
-    affine = grid_about((0.0, 0.0, 0.0), (36,) * 3, 4.5)
-    points = points_of(affine, (36,) * 3)
-    wall = VENTRICLE.labels(points) == 1
-    below = (points - VENTRICLE.frame.centre_mm) @ VENTRICLE.frame.anterior < -12.0
-    return Volume(np.where(below, weak, 1.0)[None] * np.tile(100.0 * wall, (1, 1, 1, 1)).astype(np.float32), affine)
+def weak_inferior_wall():
+    """A thick half ellipsoid whose inferior wall has a fifth of the counts."""
+    frame = VENTRICLE.frame
+    return wall_image(
+        VENTRICLE, uptake=lambda points: np.where((points - frame.centre_mm) @ frame.anterior < -12.0, 0.2, 1.0)
+    )
 
 
 def limits():
@@ -34,7 +33,7 @@ def limits():
 
 @pytest.fixture(scope="module")
 def report():
-    study = Study((Scan(shell(0.2), state="stress"),))
+    study = Study((Scan(weak_inferior_wall(), state="stress"),))
     options = Options(frame=VENTRICLE.frame, interval_draws=0, stability=True)
     return analyze(study, Models(limits=(limits(),)), options)
 
@@ -90,7 +89,7 @@ def test_a_flip_is_between_normal_and_abnormal():
 
 
 def test_a_study_that_is_not_reliable_has_no_stability(report):
-    study = Study((Scan(shell(0.2), state="stress"),))
+    study = Study((Scan(weak_inferior_wall(), state="stress"),))
     assert (
         analyze(study, Models(limits=()), Options(frame=VENTRICLE.frame, interval_draws=0, stability=True)).stability
         is None

@@ -8,20 +8,19 @@ import pytest
 from myoperf.errors import AnalysisError
 from myoperf.lv import LVFit
 from myoperf.pipeline import Models, Options, analyze
-from myoperf.types import Finding, LVFrame, Scan, Study, Volume
-from support.ventricle import grid_about, points_of, thick_ventricle
+from myoperf.types import Finding, LVFrame, Scan, Study
+from support.ventricle import points_of, thick_ventricle, wall_image
 
 VENTRICLE = thick_ventricle()
 FRAME = VENTRICLE.frame
 DOUBT = Finding("check-orientation", "warning", "Look at the contours.")
 
 
-def shell(shift_mm=(0.0, 0.0, 0.0), side=40, spacing=4.5):
+def bright_lateral_wall(shift_mm=(0.0, 0.0, 0.0)):
     """A thick half ellipsoid with a bright lateral wall, moved by `shift_mm`."""
-    affine, ventricle = grid_about((0.0, 0.0, 0.0), (side,) * 3, spacing), VENTRICLE.moved(shift_mm)
-    points = points_of(affine, (side,) * 3)
-    lateral = (points - ventricle.frame.base_mm) @ FRAME.lateral > 10.0
-    return Volume((100.0 * (ventricle.labels(points) == 1) * (1.0 + 0.5 * lateral)).astype(np.float32), affine)
+    ventricle = VENTRICLE.moved(shift_mm)
+    base = ventricle.frame.base_mm
+    return wall_image(ventricle, side=40, uptake=lambda points: 1.0 + 0.5 * ((points - base) @ FRAME.lateral > 10.0))
 
 
 def labelled(volume, frame):
@@ -45,7 +44,7 @@ def finder(doubted):
 
 
 SHIFT = np.array([6.0, -4.0, 5.0])
-STRESS, REST = Scan(shell(), state="stress"), Scan(shell(SHIFT), state="rest")
+STRESS, REST = Scan(bright_lateral_wall(), state="stress"), Scan(bright_lateral_wall(SHIFT), state="rest")
 
 
 def run(study, doubted, options=None):

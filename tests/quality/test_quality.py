@@ -11,8 +11,10 @@ from myoperf.quality.checks import check_attenuation, check_orientation
 from myoperf.quality.counts import beat_spread_percent, check_gates, check_views, place_in_views
 from myoperf.segments import segment_map
 from myoperf.types import LVFrame, PolarMap, Projections, Scan, Volume
+from support.ventricle import Ventricle, grid_about, points_of
 
 FRAME = LVFrame((62, -72, -18), (22, -22, 18), (0, -0.5, 0.8))
+VENTRICLE = Ventricle(frame=FRAME, outer=(32.0, FRAME.length_mm + 5.0), inner=(22.0, FRAME.length_mm - 5.0))
 HEART = FRAME.centre_mm
 VIEWS, ROWS, COLUMNS, PIXEL = 60, 48, 64, 6.6
 ANGLES = (225 - 3 * np.arange(VIEWS)) % 360
@@ -36,17 +38,13 @@ def views(*, moved=None, blobs=(BODY, LIVER, LV), seed=1, noise=True, angles=ANG
     return replace(empty, array=total.astype(np.float32))
 
 
-def shell(*, gut=0.0):
-    """A spherical wall about the heart, as volume and labels, with a bright spot below it."""
-    side = 40
-    affine = np.diag([5.0] * 3 + [1.0])[[2, 1, 0, 3]]
-    affine[:3, 3] = HEART - affine[:3, :3] @ np.full(3, 19.5)
-    index = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), -1).astype(float)
-    local = index @ affine[:3, :3].T + affine[:3, 3] - HEART
-    radius = np.linalg.norm(local, axis=-1)
-    labels = np.where(radius < 22, 2, np.where(radius < 32, 1, 0)).astype(np.uint8)
+def wall_and_labels(*, gut=0.0):
+    """Return the wall as volume and labels, with a bright spot of gut below it."""
+    affine = grid_about(HEART, (40,) * 3, 5.0)
+    points = points_of(affine, (40,) * 3)
+    labels = VENTRICLE.labels(points)
     array = np.where(labels == 1, 100.0, 8.0)
-    array[np.linalg.norm(local + 54 * FRAME.anterior, axis=-1) < 18] = gut
+    array[np.linalg.norm(points - HEART + 54 * FRAME.anterior, axis=-1) < 18] = gut
     return Volume(array.astype(np.float32), affine), Volume(labels, affine)
 
 
@@ -55,7 +53,7 @@ def codes(found):
 
 
 def check(projections=None, *, gut=0.0, frame=FRAME, **scan):
-    volume, labels = shell(gut=gut)
+    volume, labels = wall_and_labels(gut=gut)
     image = projections if projections is not None else volume
     return codes(check_quality(Scan(image, **scan), volume, labels, frame))
 
@@ -146,7 +144,7 @@ def test_attenuation_pattern():
     ("kind", "said"), [({}, True), ({"attenuation_corrected": True}, False), ({"modality": "PT"}, False)]
 )
 def test_only_spect_without_correction_is_checked_for_attenuation(kind, said):
-    volume, labels = shell()
+    volume, labels = wall_and_labels()
     scan = Scan(volume, state="stress", **kind)
     weak = np.where(np.isin(segment_map(24, 72), (4, 10)), 70.0, 100.0)
     polar = PolarMap(weak, np.zeros((24, 72, 3)), np.ones((24, 72)))
@@ -169,7 +167,7 @@ def test_lung_heart_ratio_of_known_activity():
 
 
 def test_messages_tell_no_names_and_end_with_a_point():
-    volume, labels = shell(gut=200.0)
+    volume, labels = wall_and_labels(gut=200.0)
     for finding in check_quality(Scan(views(blobs=(LV,), seed=4)), volume, labels, FRAME):
         assert finding.message.endswith(".")
 

@@ -140,6 +140,14 @@ def thick_ventricle(radius=27.0, *, middle=1.0, half=0.2) -> Ventricle:
     return Ventricle(frame=frame, outer=outer, inner=inner)
 
 
+def wall_image(ventricle, *, side=36, spacing_mm=4.5, uptake=lambda points: 1.0) -> Volume:
+    """Return the wall alone on a cube of voxels about the origin: 100 counts times the uptake at each point."""
+    affine = grid_about((0.0, 0.0, 0.0), (side,) * 3, spacing_mm)
+    points = points_of(affine, (side,) * 3)
+    counts = np.where(ventricle.labels(points) == 1, 100.0 * uptake(points), 0.0)
+    return Volume(counts.astype(np.float32), affine)
+
+
 def half_ellipsoid_ml(semi_axes) -> float:
     """Return the volume of half an ellipsoid of revolution with semi-axes (across, along) in mm."""
     return 2 / 3 * np.pi * semi_axes[0] ** 2 * semi_axes[1] / 1000
