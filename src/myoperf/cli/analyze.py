@@ -39,71 +39,76 @@ if TYPE_CHECKING:
 STATES = ("stress", "rest")
 MOTIONS = ("auto", "off", "report")
 
+GivenSex = Annotated[str | None, typer.Option(metavar="M|F", help="Sex of the patient, where the files do not say.")]
+Frame = Annotated[
+    str | None,
+    typer.Option(
+        metavar="APEX;BASE;ANTERIOR",
+        help="Pose of the left ventricle, used as given: 'x,y,z;x,y,z;x,y,z', in mm towards the patient's left, "
+        "back and head (DICOM's axes); ANTERIOR is a direction.",
+    ),
+]
+PatientMotion = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|off|report",
+        help="Motion of the patient between raw views: shift the views back where they then agree better with the "
+        "image that they make; do not look for it; or only report it.",
+    ),
+]
+Pretest = Annotated[
+    float | None,
+    typer.Option(
+        metavar="P",
+        help="Probability of obstructive coronary disease before the test (0 to 1), at which the research model's "
+        "probabilities are given; by default by age and sex.",
+    ),
+]
+AttenuationSource = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|none|FILE",
+        help="Attenuation of raw SPECT views: correct it with the CT or the map that came with the study, as a "
+        "further scan beside the uncorrected one; do not; or use this CT (a folder or zip of its slices) or map "
+        "(NM DICOM, or NIfTI in 1/cm).",
+    ),
+]
+Prior = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="RESULTS", help="An earlier results.json of the patient: what differs by more than repeats do."
+    ),
+]
+Stability = Annotated[
+    bool,
+    typer.Option("--stability", help="Process the study again in other ways: does the decision stay? Takes minutes."),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what was read, what belongs together and what would be done.")
+]
+
 
 @app.command()
 def analyze(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH", hidden=True)],
     out: Out = Path("myoperf-report"),
     state: GivenState = None,
-    sex: Annotated[
-        str | None, typer.Option(metavar="M|F", help="Sex of the patient, where the files do not say.")
-    ] = None,
+    sex: GivenSex = None,
     series: Series = None,
     formats: Formats = "all",
-    frame: Annotated[
-        str | None,
-        typer.Option(
-            metavar="APEX;BASE;ANTERIOR",
-            help="Pose of the left ventricle, used as given: 'x,y,z;x,y,z;x,y,z', in mm towards the patient's left, "
-            "back and head (DICOM's axes); ANTERIOR is a direction.",
-        ),
-    ] = None,
+    frame: Frame = None,
     territories: Territories = "default",
     limits: Limits = None,
     lv: Finder = "network",
     engine: NetworkEngine = "auto",
     device: Device = "auto",
     diagnosis: Diagnosis = True,
-    motion: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|off|report",
-            help="Motion of the patient between raw views: shift the views back where they then agree better with the "
-            "image that they make; do not look for it; or only report it.",
-        ),
-    ] = "auto",
-    pretest: Annotated[
-        float | None,
-        typer.Option(
-            metavar="P",
-            help="Probability of obstructive coronary disease before the test (0 to 1), at which the research model's "
-            "probabilities are given; by default by age and sex.",
-        ),
-    ] = None,
-    attenuation: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|none|FILE",
-            help="Attenuation of raw SPECT views: correct it with the CT or the map that came with the study, as a "
-            "further scan beside the uncorrected one; do not; or use this CT (a folder or zip of its slices) or map "
-            "(NM DICOM, or NIfTI in 1/cm).",
-        ),
-    ] = "auto",
-    prior: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="RESULTS", help="An earlier results.json of the patient: what differs by more than repeats do."
-        ),
-    ] = None,
-    stability: Annotated[
-        bool,
-        typer.Option(
-            "--stability", help="Process the study again in other ways: does the decision stay? Takes minutes."
-        ),
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what was read, what belongs together and what would be done.")
-    ] = False,
+    motion: PatientMotion = "auto",
+    pretest: Pretest = None,
+    attenuation: AttenuationSource = "auto",
+    prior: Prior = None,
+    stability: Stability = False,
+    dry_run: DryRun = False,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:

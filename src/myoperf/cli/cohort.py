@@ -23,32 +23,42 @@ if TYPE_CHECKING:
 _LINE_EVERY_S = 60.0
 """Without a terminal, progress is a line this often."""
 
+CohortFolder = Annotated[
+    Path,
+    typer.Option("-o", "--out", metavar="FOLDER", help="Folder for the table, the summary and the results."),
+]
+EngineName = Annotated[
+    str, typer.Option(metavar="local|dask", help="Where studies are analysed: processes of this machine, or Dask.")
+]
+Scheduler = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="With --engine dask: a running scheduler, tcp://HOST:PORT.")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Number of processes; by default one for each core.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that stopped; finished studies are kept.")]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="With --resume: analyse studies again that failed before.")
+]
+Merge = Annotated[
+    bool, typer.Option("--merge", help="Merge cohorts that were analysed with the same settings into one.")
+]
+Intervals = Annotated[
+    bool, typer.Option(help="Repeat each analysis for the intervals of its numbers; without, it is much faster.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="List the studies and what is left to do; write nothing.")]
+
 
 @app.command()
 def cohort(
     sources: Annotated[list[Path], typer.Argument(metavar="FOLDER|CSV", hidden=True)],
-    out: Annotated[
-        Path,
-        typer.Option("-o", "--out", metavar="FOLDER", help="Folder for the table, the summary and the results."),
-    ],
-    engine: Annotated[
-        str, typer.Option(metavar="local|dask", help="Where studies are analysed: processes of this machine, or Dask.")
-    ] = "local",
-    scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="With --engine dask: a running scheduler, tcp://HOST:PORT.")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Number of processes; by default one for each core.")
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a run that stopped; finished studies are kept.")
-    ] = False,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="With --resume: analyse studies again that failed before.")
-    ] = False,
-    merge: Annotated[
-        bool, typer.Option("--merge", help="Merge cohorts that were analysed with the same settings into one.")
-    ] = False,
+    out: CohortFolder,
+    engine: EngineName = "local",
+    scheduler: Scheduler = None,
+    workers: Workers = None,
+    resume: Resume = False,
+    retry_failed: RetryFailed = False,
+    merge: Merge = False,
     formats: Formats = "json",
     limits: Limits = None,
     territories: Territories = "default",
@@ -56,12 +66,8 @@ def cohort(
     lv_engine: NetworkEngine = "auto",
     device: Device = "cpu",
     diagnosis: Diagnosis = True,
-    intervals: Annotated[
-        bool, typer.Option(help="Repeat each analysis for the intervals of its numbers; without, it is much faster.")
-    ] = True,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="List the studies and what is left to do; write nothing.")
-    ] = False,
+    intervals: Intervals = True,
+    dry_run: DryRun = False,
     quiet: Quiet = False,
 ) -> None:
     """Analyse many studies; write a table, a summary and each study's results.

@@ -21,68 +21,89 @@ MODALITIES = ("spect", "czt", "pet")
 PET_TRACERS = ("N-13", "Rb-82")
 DOSES = ("full", "half", "quarter")
 
+CohortFolder = Annotated[
+    Path, typer.Option("-o", "--out", metavar="FOLDER", help="Folder for the cohort; new or empty.")
+]
+Seed = Annotated[int, typer.Option(min=0, metavar="N", help="The same seed gives the same bytes.")]
+WrittenAs = Annotated[
+    str,
+    typer.Option("--as", metavar="|".join(KINDS), help="What to write; nifti: volumes, arrays: NumPy, for training."),
+]
+Modality = Annotated[
+    str, typer.Option(metavar="|".join(MODALITIES), help="spect: raw views; czt and pet: reconstructed volumes.")
+]
+Tracer = Annotated[str, typer.Option(metavar="|".join(PET_TRACERS), help="Tracer of PET.")]
+Fast = Annotated[bool, typer.Option("--fast", help="Make SPECT volumes by the fast model, without views.")]
+Reconstructed = Annotated[
+    bool,
+    typer.Option("--reconstructed", help="With raw views: also the reconstruction, as NM DICOM and NIfTI."),
+]
+AttenuationMap = Annotated[
+    bool, typer.Option("--attenuation-map", help="With raw views: also the attenuation map, NIfTI in 1/cm.")
+]
+Ct = Annotated[
+    bool, typer.Option("--ct", help="With raw views: also a CT of each state, as DICOM, with noise and the couch.")
+]
+Misregistration = Annotated[
+    float,
+    typer.Option(min=0, metavar="MM", help="Standard deviation of the displacement of attenuation map or CT, mm."),
+]
+BreathMismatch = Annotated[
+    float,
+    typer.Option(min=0, metavar="MM", help="Standard deviation of the CT's height of diaphragm and heart, mm."),
+]
+ArmsDown = Annotated[
+    bool, typer.Option("--arms-down", help="Arms beside the trunk, which attenuate and are cut off in the CT.")
+]
+ScatterWindows = Annotated[
+    bool, typer.Option("--scatter-windows", help="Also the two energy windows beside the photopeak's.")
+]
+NormalOnly = Annotated[bool, typer.Option("--normal", help="Only patients without coronary disease.")]
+Male = Annotated[float, typer.Option(min=0, max=1, metavar="SHARE", help="Share of men.")]
+Gates = Annotated[int, typer.Option(min=1, metavar="N", help="Gates of raw studies, such as 8 or 16; 1: not gated.")]
+Views = Annotated[int, typer.Option(min=8, metavar="N", help="Number of views over the arc.")]
+Arc = Annotated[int, typer.Option(metavar="180|360", help="Degrees that the views cover.")]
+Pixel = Annotated[
+    float, typer.Option(min=2, max=12, metavar="MM", help="Pixel size of the views, mm (64 x 64 pixels).")
+]
+Dose = Annotated[
+    str, typer.Option(metavar="|".join(DOSES), help="Counts: those of a clinical scan, half or a quarter of them.")
+]
+Prevalence = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LAD,LCX,RCA,PATIENT",
+        help="Shares with obstructive disease of each artery and of any; by default an angiography cohort's.",
+    ),
+]
+Workers = Annotated[int, typer.Option(min=1, metavar="N", help="Number of processes.")]
+
 
 @app.command()
 def simulate(
     n: Annotated[int, typer.Argument(min=1, metavar="N", hidden=True)],
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", help="Folder for the cohort; new or empty.")],
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed gives the same bytes.")] = 0,
-    as_: Annotated[
-        str,
-        typer.Option(
-            "--as", metavar="|".join(KINDS), help="What to write; nifti: volumes, arrays: NumPy, for training."
-        ),
-    ] = "dicom",
-    modality: Annotated[
-        str, typer.Option(metavar="|".join(MODALITIES), help="spect: raw views; czt and pet: reconstructed volumes.")
-    ] = "spect",
-    tracer: Annotated[str, typer.Option(metavar="|".join(PET_TRACERS), help="Tracer of PET.")] = "N-13",
-    fast: Annotated[bool, typer.Option("--fast", help="Make SPECT volumes by the fast model, without views.")] = False,
-    reconstructed: Annotated[
-        bool,
-        typer.Option("--reconstructed", help="With raw views: also the reconstruction, as NM DICOM and NIfTI."),
-    ] = False,
-    attenuation_map: Annotated[
-        bool, typer.Option("--attenuation-map", help="With raw views: also the attenuation map, NIfTI in 1/cm.")
-    ] = False,
-    ct: Annotated[
-        bool, typer.Option("--ct", help="With raw views: also a CT of each state, as DICOM, with noise and the couch.")
-    ] = False,
-    misregistration: Annotated[
-        float,
-        typer.Option(min=0, metavar="MM", help="Standard deviation of the displacement of attenuation map or CT, mm."),
-    ] = 0.0,
-    breath_mismatch: Annotated[
-        float,
-        typer.Option(min=0, metavar="MM", help="Standard deviation of the CT's height of diaphragm and heart, mm."),
-    ] = 0.0,
-    arms_down: Annotated[
-        bool, typer.Option("--arms-down", help="Arms beside the trunk, which attenuate and are cut off in the CT.")
-    ] = False,
-    scatter_windows: Annotated[
-        bool, typer.Option("--scatter-windows", help="Also the two energy windows beside the photopeak's.")
-    ] = False,
-    normal: Annotated[bool, typer.Option("--normal", help="Only patients without coronary disease.")] = False,
-    male: Annotated[float, typer.Option(min=0, max=1, metavar="SHARE", help="Share of men.")] = 0.75,
-    gates: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Gates of raw studies, such as 8 or 16; 1: not gated.")
-    ] = 8,
-    views: Annotated[int, typer.Option(min=8, metavar="N", help="Number of views over the arc.")] = 60,
-    arc: Annotated[int, typer.Option(metavar="180|360", help="Degrees that the views cover.")] = 180,
-    pixel: Annotated[
-        float, typer.Option(min=2, max=12, metavar="MM", help="Pixel size of the views, mm (64 x 64 pixels).")
-    ] = 6.6,
-    dose: Annotated[
-        str, typer.Option(metavar="|".join(DOSES), help="Counts: those of a clinical scan, half or a quarter of them.")
-    ] = "full",
-    prevalence: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LAD,LCX,RCA,PATIENT",
-            help="Shares with obstructive disease of each artery and of any; by default an angiography cohort's.",
-        ),
-    ] = None,
-    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Number of processes.")] = 1,
+    out: CohortFolder,
+    seed: Seed = 0,
+    as_: WrittenAs = "dicom",
+    modality: Modality = "spect",
+    tracer: Tracer = "N-13",
+    fast: Fast = False,
+    reconstructed: Reconstructed = False,
+    attenuation_map: AttenuationMap = False,
+    ct: Ct = False,
+    misregistration: Misregistration = 0.0,
+    breath_mismatch: BreathMismatch = 0.0,
+    arms_down: ArmsDown = False,
+    scatter_windows: ScatterWindows = False,
+    normal: NormalOnly = False,
+    male: Male = 0.75,
+    gates: Gates = 8,
+    views: Views = 60,
+    arc: Arc = 180,
+    pixel: Pixel = 6.6,
+    dose: Dose = "full",
+    prevalence: Prevalence = None,
+    workers: Workers = 1,
     quiet: Quiet = False,
 ) -> None:
     """Simulate N patients whose truth is known.
