@@ -128,7 +128,7 @@ def cavity_from_wall(mask: Volume, frame: LVFrame) -> Volume:
     uint8 on the mask's grid; the wall is kept as given.
     """
     points = _wall_points(mask)
-    fitted = _fit(points)
+    fitted = _fit(_thinned(mask, points), near=frame)
     cap = float(np.clip((fitted.hub_mm - frame.apex_mm) @ frame.axis, 5.0, 0.9 * frame.length_mm))
     hub = frame.apex_mm + cap * frame.axis
     bullet = Bullet(hub, frame.axis, fitted.radius_mm, cap, frame.length_mm - cap)
