@@ -8,7 +8,6 @@ from myoperf.errors import InputError
 from myoperf.report.colours import (
     GREY,
     PALETTE_NAMES,
-    PERFUSION,
     PHASE,
     WEIGHT,
     colour_numbers,
@@ -34,7 +33,7 @@ def test_every_palette_is_complete_and_opaque():
         assert found.opaque
         assert found.table[255].tolist() == [255, 255, 255, 0]
     assert not WEIGHT.opaque
-    with pytest.raises(InputError, match="choose from perfusion, grey"):
+    with pytest.raises(InputError, match="choose from warm-metal, grey"):
         palette("rainbow")
 
 
@@ -64,7 +63,7 @@ def test_hot_iron_is_that_of_dicom():
 def test_steps_are_as_many_as_they_say():
     for steps in (10, 20):
         assert len(np.unique(palette(f"{steps}-step").colours, axis=0)) == steps
-    assert palette("10-step").colours[250].tolist() == PERFUSION.colours[241].tolist()
+    assert palette("10-step").colours[250].tolist() == palette("perfusion").colours[241].tolist()
 
 
 def test_a_share_of_a_colour_on_white():

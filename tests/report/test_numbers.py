@@ -7,7 +7,7 @@ import pytest
 
 from myoperf.report import results_json
 from myoperf.report.content import provenance_facts
-from myoperf.report.numbers import flow_table, numbers_table
+from myoperf.report.numbers import first_page_numbers, flow_table, further_numbers, normal_limits, numbers_table
 from myoperf.types import FlowReserve, FlowResult, Interval, Scores, Settings
 from support.report import make_report
 
@@ -126,3 +126,32 @@ def test_a_further_scan_has_its_own_scores_in_its_column():
     assert "3.2" in rows["TPD, abnormal in both scans"][2]
     assert rows["TPD, abnormal in both scans"][:2] == ("", "")
     assert results_json(report)["scans"][2]["scores"]["combined_tpd_percent"] == 3.2
+
+
+def test_numbers_outside_of_the_normal_range_are_marked(report):
+    """An SSS of 14 and an LVEF of 40 stood in the table like normal ones."""
+    stress = report.results[0]
+    weak = replace(stress, function=replace(stress.function, lvef_percent=40.0, edv_ml=190.0))
+    table = first_page_numbers(replace(report, results=(weak, report.results[1])))
+    rows = {row[0]: row[1:] for row in table.rows}
+    assert rows["Summed score (SSS, SRS, SDS)"][0] == "14 ↑"
+    assert rows["Summed score (SSS, SRS, SDS)"][3] == "< 4"
+    assert rows["Ejection fraction (LVEF)"][0] == "40 ↓"
+    assert rows["End-diastolic volume (EDV)"][0] == "190 ↑", "a woman's ends at 178 ml"
+    assert not rows["Transient ischaemic dilation (TID)"][2].endswith(("↑", "↓"))
+    unknown = replace(report, study=replace(report.study, sex=None), results=(weak, report.results[1]))
+    assert "edv_ml" not in normal_limits(unknown), "of unknown sex no range holds"
+
+
+def test_scores_are_not_marked_while_the_verdict_is_not_reliable(report):
+    doubtful = replace(report.scores, verdict=replace(report.scores.verdict, doubts=("the pose",)))
+    assert "sss" not in normal_limits(replace(report, scores=doubtful))
+
+
+def test_the_first_page_holds_a_dozen_numbers_and_the_rest_stand_further_on(report):
+    whole = [row[0] for row in numbers_table(report, "numbers").rows]
+    first = [row[0] for row in first_page_numbers(report).rows]
+    further = [row[0] for row in further_numbers(report).rows]
+    assert sorted(first[:-2] + further) == sorted(whole)
+    assert first[-2:] == ["Blood flow, whole ventricle (MBF)", "Myocardial flow reserve (MFR)"]
+    assert 8 <= len(first) <= 15

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import html
 import itertools
 import re
 import shutil
@@ -50,7 +52,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if self.open and self.open[-1] != "style":
+        if self.open and self.open[-1] not in ("style", "script"):
             self.texts.append(data)
 
     @property
@@ -86,11 +88,24 @@ def bare_pdf(bare, tmp_path_factory) -> list[str]:
 
 
 def test_html_loads_nothing_from_anywhere(full, full_page):
-    assert not {"script", "link", "iframe", "object", "base"} & set(full_page.tags)
+    assert not {"link", "iframe", "object", "base"} & set(full_page.tags)
+    assert not [value for tag, name, value in full_page.attributes if tag == "script" and name == "src"]
     sources = [value for _, name, value in full_page.attributes if name in ("src", "href", "srcset", "action")]
     assert len(sources) >= 20
     assert all(value.startswith("data:image/png;base64,") for value in sources)
-    assert not re.search(r"https?:|url\(|@import", render_html(full, draw_report(full)))
+    written = render_html(full, draw_report(full)).replace("http://www.w3.org/2000/svg", "")
+    assert not re.search(r"https?:|url\((?!#)|@import|fetch|XMLHttp", written)
+
+
+def test_the_page_lets_its_own_script_run_and_no_other(full):
+    """The policy names the hash of the one script; another script, or one changed by a byte, is refused."""
+    written = render_html(full, draw_report(full))
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', written)[1]
+    (script,) = re.findall(r"<script>(.*?)</script>", written, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert html.unescape(policy).endswith(f"script-src 'sha256-{digest}'")
+    assert html.unescape(policy).startswith("default-src 'none'")
+    assert len(written) < 6e6
 
 
 def test_every_picture_is_named_and_its_pixels_are_png(full_page):
@@ -98,7 +113,9 @@ def test_every_picture_is_named_and_its_pixels_are_png(full_page):
         if tag == "image" and name == "href":
             assert base64.b64decode(value.split(",", 1)[1])[:8] == b"\x89PNG\r\n\x1a\n"
     labels = [value for tag, name, value in full_page.attributes if tag == "svg" and name == "aria-label"]
-    assert len(labels) == full_page.tags.count("svg") == 7, "colour, grey, bull's eyes, function, diagnosis, two checks"
+    assert len(labels) == full_page.tags.count("svg") - 1 == 7, (
+        "slices, cine, bull's eyes, function, diagnosis, two checks"
+    )
     assert all(labels)
     assert len(set(labels)) == 6, "the two checks have one name"
 
@@ -233,7 +250,7 @@ def test_hostile_text_stays_text(bare, tmp_path):
     result = replace(bare.results[0], scan=scan, findings=(finding,))
     report = replace(bare, study=Study((scan,), patient_id=HOSTILE), results=(result,))
     page = Page(write_html(report, tmp_path / "report.html").read_text(encoding="utf-8"))
-    assert "script" not in page.tags
+    assert page.tags.count("script") == 2, "the page's own and its colours"
     assert "<script>alert('$x_{1}$')</script>" in page.text
     assert "{{ 7 * 7 }}" in page.text
     text = " ".join(pdf_text(write_pdf(report, tmp_path / "report.pdf")))

@@ -131,15 +131,16 @@ def test_planes_are_cut_as_a_spline_in_three_dimensions_would_cut_them():
 
 def test_stress_stands_above_rest_slice_by_slice(full):
     drawing = slices_drawing(full.results, cut_slices(full.results))
-    (short_axis, vla, hla) = pictures(drawing)
+    rows = pictures(drawing)
     tile, step = 96, 99
-    assert short_axis.pixels.shape == (4 * step - 3, 10 * step - 3)
-    assert vla.pixels.shape == hla.pixels.shape == (2 * step - 3, 10 * step - 3)
-    stress, rest = (short_axis.pixels[y : y + tile, 4 * step :][:, :tile].astype(int) for y in (0, step))
+    assert [row.pixels.shape for row in rows] == [(tile, 10 * step - 3)] * 8
+    assert [row.scale for row in rows] == ["stress", "rest"] * 4
+    assert np.all(np.diff([row.y for row in rows]) > 0)
+    stress, rest = (row.pixels[:, 4 * step :][:, :tile].astype(int) for row in rows[:2])
     assert stress[55:, 44:52].max() < 0.75 * rest[55:, 44:52].max(), "the defect lies inferior, in the upper row"
     assert drawing.texts.count("STRESS") == drawing.texts.count("REST") == 4
     alone = pictures(slices_drawing(full.results[:1], cut_slices(full.results[:1])))
-    assert alone[0].pixels.shape == (3 * step - 3, 7 * step - 3)
+    assert [row.pixels.shape for row in alone] == [(tile, 7 * step - 3)] * 5
 
 
 def test_pictures_exist_only_where_there_is_something(full, bare):
@@ -317,10 +318,10 @@ def test_numbers_table_puts_each_score_under_its_state(full):
     table = numbers_table(full)
     rows = {row[0]: row[1:] for row in table.rows}
     assert table.columns[1:] == ("Stress", "Rest", "Stress – rest", "Normal", "Unit")
-    assert rows["Summed score (SSS, SRS, SDS)"] == ("14", "4", "10", "< 4", "of 68")
+    assert rows["Summed score (SSS, SRS, SDS)"] == ("14 ↑", "4 ↑", "10 ↑", "< 4", "of 68")
     assert rows["Ejection fraction (LVEF)"] == ("71", "", "", "≥ 59", "%")
     swapped = numbers_table(replace(full, results=full.results[::-1]))
-    assert swapped.rows[0][1:] == ("4", "14", "10", "< 4", "of 68")
+    assert swapped.rows[0][1:] == ("4 ↑", "14 ↑", "10 ↑", "< 4", "of 68")
 
 
 def test_text_is_made_printable_and_wrapped():

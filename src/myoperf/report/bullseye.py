@@ -38,6 +38,8 @@ class BullEye:
         17 texts, one a segment; None for none.
     light
         Whether the colours are light, so that outlines and texts are dark.
+    scale
+        Name of the colour scale that the web page lets its reader change; empty for none.
     """
 
     picture: Float
@@ -46,6 +48,7 @@ class BullEye:
     limits: tuple[float, float]
     labels: Sequence[str] | None = None
     light: bool = False
+    scale: str = ""
 
 
 def segment_disc(values: Sequence[float] | Float, *, size: int = 256) -> Float:
@@ -175,7 +178,9 @@ def draw_pixels(canvas: Canvas, disc: BullEye, corner: tuple[float, float], side
     place, numbers = _in_square(*corner, side), colour_numbers(disc.picture, disc.limits)
     if disc.picture.ndim == 2:
         full = 2.0 * place.radius
-        canvas.picture(place.x - place.radius, place.y - place.radius, full, full, numbers, disc.palette)
+        canvas.picture(
+            place.x - place.radius, place.y - place.radius, full, full, numbers, disc.palette, scale=disc.scale
+        )
         return
     for segment, colour in enumerate(disc.palette.table[numbers].tolist(), start=1):
         fill = "#{:02x}{:02x}{:02x}".format(*colour[:3]) if colour[3] else _MISSING

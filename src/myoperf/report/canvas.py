@@ -87,6 +87,8 @@ class Picture:
         Where it lies; row 0 is on top.
     pixels
         Numbers of colours (`myoperf.report.colours.colour_numbers`), shape (rows, columns).
+    scale
+        Name of the colour scale that a reader of the web page can change, such as ``"stress"``; empty for none.
     """
 
     x: float
@@ -95,6 +97,7 @@ class Picture:
     height: float
     pixels: Bytes
     palette: Palette
+    scale: str = ""
 
 
 Mark = Shape | Text | Picture
@@ -165,9 +168,12 @@ class Canvas:
         if text:
             self.marks.append(Text(x=x, y=y, text=text, font=font, align=align, turn_deg=turn_deg))
 
-    def picture(self, x: float, y: float, width: float, height: float, pixels: Bytes, palette: Palette) -> None:
-        """Lay pixels into a rectangle."""
-        self.marks.append(Picture(x=x, y=y, width=width, height=height, pixels=pixels, palette=palette))
+    def picture(
+        self, x: float, y: float, width: float, height: float, pixels: Bytes, palette: Palette, *, scale: str = ""
+    ) -> None:
+        """Lay pixels into a rectangle; `scale` names the colour scale that the web page lets its reader change."""
+        mark = Picture(x=x, y=y, width=width, height=height, pixels=pixels, palette=palette, scale=scale)
+        self.marks.append(mark)
 
     def place(self, drawing: Canvas, x: float, y: float, *, width: float | None = None) -> None:
         """Lay a whole drawing with its upper left corner at (x, y), scaled to a width."""
@@ -178,15 +184,6 @@ class Canvas:
     def texts(self) -> list[str]:
         """All texts, in order."""
         return [mark.text for mark in self.marks if isinstance(mark, Text)]
-
-    def recoloured(self, old: Palette, new: Palette) -> Canvas:
-        """Return the same drawing with its pictures in another palette."""
-        drawing = Canvas(self.width, self.height)
-        drawing.marks = [
-            replace(mark, palette=new) if isinstance(mark, Picture) and mark.palette is old else mark
-            for mark in self.marks
-        ]
-        return drawing
 
 
 def _moved(mark: Mark, x: float, y: float, scale: float) -> Mark:

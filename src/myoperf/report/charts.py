@@ -57,7 +57,7 @@ def _draw_panel(canvas: Canvas, corner: tuple[float, float], side: float, result
     synchrony, wall = function.synchrony, function.wall
     inner = (corner[0] + 0.5, corner[1])
     if panel == "curve":
-        _draw_curve(canvas, corner, side, result, function)
+        volume_plot(canvas, result, function, (corner[0] + 9.0, corner[1]), (side - 12.0, side - 5.0))
     elif panel in ("ed", "es"):
         _draw_gate(canvas, inner, side - 1.0, result, panel)
     elif panel == "histogram" and synchrony is not None:
@@ -74,21 +74,25 @@ def _draw_panel(canvas: Canvas, corner: tuple[float, float], side: float, result
         draw_disc(canvas, disc, inner, side - 1.0, size_pt=5.0)
 
 
-def _draw_curve(
-    canvas: Canvas, corner: tuple[float, float], side: float, result: ScanResult, function: FunctionResult
-) -> None:
-    """Draw the volumes over the gates and the curve fitted to them, of which end diastole and end systole are named."""
+def volume_plot(
+    canvas: Canvas,
+    result: ScanResult,
+    function: FunctionResult,
+    corner: tuple[float, float],
+    size: tuple[float, float],
+) -> Plot:
+    """Draw the volumes over the gates and the curve fitted to them, of which end diastole and end systole are named.
+
+    Parameters
+    ----------
+    corner, size
+        Of the chart's frame, in mm; labels stand 9 mm to its left and 5 mm below it.
+    """
     volumes = np.asarray(function.volumes_ml, dtype=np.float64)
     gates, curve = np.arange(1, volumes.size + 1), function.curve
     across, up = (gates, volumes) if curve is None else (curve.time_cycles * volumes.size + 0.5, curve.volume_ml)
     top = 1.18 * float(max(volumes.max(), up.max()))
-    plot = Plot(
-        canvas=canvas,
-        corner=(corner[0] + 9.0, corner[1]),
-        size=(side - 12.0, side - 5.0),
-        across=(0.5, volumes.size + 0.5),
-        up=(0.0, top),
-    )
+    plot = Plot(canvas=canvas, corner=corner, size=size, across=(0.5, volumes.size + 0.5), up=(0.0, top))
     plot.frame(
         title=f"{state_title(result)}: volume",
         x_label="gate",
@@ -101,6 +105,7 @@ def _draw_curve(
     for index, name, down in ((int(up.argmax()), "ED", -1.2), (int(up.argmin()), "ES", 2.9)):
         ((x, y),) = plot.places(across[index], up[index]).tolist()
         canvas.text(x + (1.8 if name == "ED" else 0.0), y + down, name, Font(5.5), align="middle")
+    return plot
 
 
 def _draw_gate(canvas: Canvas, corner: tuple[float, float], side: float, result: ScanResult, panel: str) -> None:

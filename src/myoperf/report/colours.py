@@ -87,14 +87,22 @@ def _stepped(name: str, source: Palette, steps: int) -> Palette:
     return Palette(name=name, colours=source.colours[np.rint((step + 0.5) * (LEVELS - 1) / steps).astype(int)])
 
 
-PERFUSION = _gradient(
+PERFUSION = _gradient("warm-metal", "#000000 #5a0c00 #b43c00 #f08c14 #ffd878 #ffffff")
+"""Black, red, orange, yellow, white: the report's colours of uptake. Brightness rises all the way, as print needs."""
+
+_FIRE = _gradient(
     "perfusion",
     "#000000 #17104a #4a1a9e #b0187a #e0302a #f57a0c #ffd21e #ffffff",
     (0.0, 0.12, 0.28, 0.42, 0.55, 0.70, 0.85, 1.0),
 )
-"""Black, blue, violet, red, orange, yellow, white: brightness rises all the way, so it also prints in grey."""
+"""Black, blue, violet, red, orange, yellow, white."""
 
 GREY = _gradient("grey", "#000000 #ffffff")
+
+NUMBERS = Palette(
+    name="numbers", colours=np.column_stack([*[np.arange(LEVELS)] * 3, [LEVELS] * LEVELS]).astype(np.uint8)
+)
+"""Each colour's number as a grey: of this the web page makes the colours that its reader chooses."""
 
 DIFFERENCE = _gradient("difference", "#0b5a8a #7fb8d8 #f4f4f2 #f0a35e #b3260f")
 """Blue where stress is higher, white where equal, red where rest is higher (reversible)."""
@@ -126,10 +134,10 @@ _OWN = {
         PERFUSION,
         GREY,
         _gradient("grey-inverted", "#ffffff #000000"),
-        _gradient("warm-metal", "#000000 #5a0c00 #b43c00 #f08c14 #ffd878 #ffffff"),
         _gradient("cool", "#000000 #0000a0 #0064ff #00c8c8 #00c800 #c8e600 #ffaa00 #ff3200 #ffffff"),
-        _stepped("10-step", PERFUSION, 10),
-        _stepped("20-step", PERFUSION, 20),
+        _FIRE,
+        _stepped("10-step", _FIRE, 10),
+        _stepped("20-step", _FIRE, 20),
         _gradient(
             "cividis",
             "#00224e #002e6a #1a386f #32436d #434e6c #535a6d #61656f #6f7073 #7d7c78 "

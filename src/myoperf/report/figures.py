@@ -14,6 +14,8 @@ from myoperf.report.tables import state_title
 from myoperf.segments import TERRITORIES, Territories, segment_means
 from myoperf.types import Float, ScanResult, Scores, Verdict
 
+MAPS = "maps"
+"""The colour scale of uptake on all bull's eyes, which the web page lets its reader change."""
 _BARS_MM, _TITLE_MM = 9.0, 4.5
 
 
@@ -33,7 +35,7 @@ def _percent(values: Float) -> Float:
 def _uptake(result: ScanResult, title: str, *, size: int = 256) -> BullEye:
     """Show a scan's uptake with the percentages of its segments."""
     picture, labels = disc_image(percent_map(result), size), [f"{v:.0f}" for v in result.segments_percent]
-    return BullEye(picture=picture, title=title, palette=PERFUSION, limits=(0.0, 100.0), labels=labels)
+    return BullEye(picture=picture, title=title, palette=PERFUSION, limits=(0.0, 100.0), labels=labels, scale=MAPS)
 
 
 def _below_limits(result: ScanResult, uptake: BullEye, scores: Scores) -> BullEye | None:
@@ -52,6 +54,7 @@ def _below_limits(result: ScanResult, uptake: BullEye, scores: Scores) -> BullEy
         palette=PERFUSION,
         limits=(0.0, 100.0),
         labels=None if segments is None else [str(score) for score in segments],
+        scale=MAPS,
     )
 
 
@@ -123,7 +126,8 @@ def bull_eyes_drawing(discs: list[BullEye], size_mm: tuple[float, float], territ
         bars.append((DIFFERENCE, (-50.0, 50.0), "rest - stress, %"))
     part = width / len(bars)
     for i, (palette, limits, label) in enumerate(bars):
-        draw_bar(canvas, ((i + 0.1) * part, height - 7.2, 0.8 * part, 1.8), palette, limits, label, size_pt=5.0)
+        box, scale = ((i + 0.1) * part, height - 7.2, 0.8 * part, 1.8), MAPS if palette is PERFUSION else ""
+        draw_bar(canvas, box, palette, limits, label, size_pt=5.0, scale=scale)
     return canvas
 
 

@@ -1,21 +1,28 @@
 """``report.html``: one self-contained file with its pictures inside, ready to print."""
 
+import base64
+import hashlib
+import json
 from functools import lru_cache
+from importlib import resources
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from myoperf.report import content, narrative, numbers
 from myoperf.report.canvas import Canvas
-from myoperf.report.colours import GREY
+from myoperf.report.cine import cine_drawing
+from myoperf.report.colours import PALETTE_NAMES, PERFUSION, palette
 from myoperf.report.drawings import Drawings, Plate, draw_report
-from myoperf.report.figures import bull_eyes_drawing
-from myoperf.report.slices import slices_drawing, with_bar
-from myoperf.report.svg import to_svg
+from myoperf.report.figures import MAPS, bull_eyes_drawing
+from myoperf.report.slices import slices_drawing, with_bars
+from myoperf.report.svg import colour_filters, to_moving_svg, to_svg
 from myoperf.report.tables import state_title
 from myoperf.segments import TERRITORIES
-from myoperf.types import Report
+from myoperf.types import Report, ScanResult
 
+_ANGLES = ("difference", "phase")
+"""Palettes that show no uptake."""
 _BULL_EYES_MM = 110.0
 """Width of the bull's eyes, beside slices of 62 to their 38 parts of the page."""
 
@@ -59,8 +66,13 @@ def render_html(report: Report, drawings: Drawings) -> str:
             summary=content.summary_lines(report),
             category=report.scores.category or "",
             tone=_tone(report),
+            filters=colour_filters((*(result.name for result in report.results), MAPS), PERFUSION),
+            scales=_scales(report),
+            script=(script := _script()),
+            policy=f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src {_hash(script)}",
             groups=[_group(report, plate) for plate in drawings.plates],
-            numbers=numbers.numbers_table(report, "numbers"),
+            numbers=numbers.first_page_numbers(report),
+            further=numbers.further_numbers(report),
             technical=numbers.numbers_table(report, "technical"),
             territories=numbers.territories_table(report),
             flow=numbers.flow_table(report),
@@ -115,10 +127,37 @@ def _group(report: Report, plate: Plate) -> dict[str, str]:
     words = "short axis from apex to base, vertical and horizontal long axis"
     return {
         "title": title,
-        "slices": _figure(with_bar(slices), f"{title}: {words}"),
-        "slices_grey": _figure(with_bar(slices, GREY), f"{title}: {words}, in grey"),
+        "slices": _figure(with_bars(slices, plate.results), f"{title}: {words}"),
+        "cines": "".join(_cine(result) for result in plate.results),
         "bull_eyes": _figure(discs, f"{title}: polar maps with 17 segments, anterior on top, septum on the left"),
     }
+
+
+def _cine(result: ScanResult) -> str:
+    """Return a gated scan's slices as a drawing whose frames the page's script shows in turn; empty without gates."""
+    cine = cine_drawing(result)
+    label = f"{state_title(result)}: slices of every gate with the surfaces of the wall, and the volume"
+    return "" if cine is None else to_moving_svg(cine.still, cine.frames, label)
+
+
+def _scales(report: Report) -> str:
+    """Return what the page's script knows of colours, as JSON: the scales that have a window, and all palettes."""
+    colours = {name: palette(name).colours[:, :3].tobytes().hex() for name in PALETTE_NAMES if name not in _ANGLES}
+    windows = {result.name: state_title(result) for result in report.results}
+    return json.dumps({"windows": windows, "maps": MAPS, "palette": PERFUSION.name, "palettes": colours}).replace(
+        "<", "\\u003c"
+    )
+
+
+@lru_cache(maxsize=1)
+def _script() -> str:
+    """Return the script of the page: cine, windows, palettes."""
+    return resources.files("myoperf.report").joinpath("templates/report.js").read_text(encoding="utf-8")
+
+
+def _hash(script: str) -> str:
+    """Return the expression by which the page's policy lets this script run and no other."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
 def _diagnosis_rows(report: Report) -> list[tuple[str, str]]:

@@ -1,11 +1,11 @@
 """The report's numbers as tables: of the study, by territory, by segment, and blood flow."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from myoperf.quantities import Page, Quantity, Value, quantities
+from myoperf.quantities import QUANTITIES, Page, Quantity, Value, quantities
 from myoperf.report.content import scored_scan
 from myoperf.report.tables import ABSENT, Table, number, state_title
 from myoperf.segments import SEGMENT_NAMES
@@ -27,7 +27,7 @@ def numbers_table(report: Report, page: Page | None = None) -> Table:
     normal = [normal_range(report, label) for label, *_ in rows]
     ranges = any(normal)
     scans = tuple(state_title(r) for r in report.results)
-    head = (_draws(report), *scans, *(("Stress – rest",) * compare), *(("Normal",) * ranges), "Unit")
+    head = (_draws(report), *scans, *((_COMPARED,) * compare), *(("Normal",) * ranges), "Unit")
     body = [
         (label, *cells, *((cell,) * compare), *((text,) * ranges), unit)
         for (label, cells, cell, unit), text in zip(rows, normal, strict=True)
@@ -35,25 +35,99 @@ def numbers_table(report: Report, page: Page | None = None) -> Table:
     return Table(head, tuple(body))
 
 
-def normal_range(report: Report, label: str) -> str:
-    """Return where normal ends for a row of the table: by the verdict's cut-offs, else as published; empty if unknown.
+_COMPARED = "Stress – rest"
+_SCORES = ("sss", "tpd_stress_percent", "combined_tpd_percent", "stress_extent_percent", "tid_ratio")
+_OF_SCANS = ("lung_heart_ratio", "edv_ml", "esv_ml", "lvef_percent", "stroke_volume_ml", "mass_g")
+_FIRST_PAGE = (*_SCORES, *_OF_SCANS, "phase_sd_deg", "phase_bandwidth_deg")
+"""Numbers whose rows stand on the first page."""
+FLAGS = {"low": "↓", "high": "↑"}
+"""Marks behind a number that lies outside of the normal range."""
 
-    Published ranges are of other programs: the ejection fraction's lower end is mean - 2 SD by QGS (PMC3699706).
+
+def first_page_numbers(report: Report) -> Table:
+    """Lay out the dozen numbers that a reader signs for, and blood flow where it was measured."""
+    table, first = numbers_table(report, "numbers"), {q.row for q in QUANTITIES if q.name in _FIRST_PAGE}
+    rows = (*(row for row in table.rows if row[0] in first), *_flow_rows(report, table.columns))
+    return Table(table.columns, rows)
+
+
+def further_numbers(report: Report) -> Table:
+    """Lay out the numbers that a reader may look for and the first page leaves out."""
+    table, first = numbers_table(report, "numbers"), {row[0] for row in first_page_numbers(report).rows}
+    return Table(table.columns, tuple(row for row in table.rows if row[0] not in first))
+
+
+def _flow_rows(report: Report, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Lay out the whole ventricle's blood flow in the columns of the numbers; nothing where none was measured."""
+    if all(result.flow is None for result in report.results):
+        return []
+    cells = dict.fromkeys(columns, "") | {"Unit": "ml/min/g", columns[0]: "Blood flow, whole ventricle (MBF)"}
+    for result in report.results:
+        if result.flow is not None:
+            flow = result.flow.territories_ml_min_g.get("global")
+            cells[state_title(result)] = with_interval(report, result.name, "flow.global", flow, 2)
+    rows = [tuple(cells[name] for name in columns)]
+    reserve = report.scores.flow_reserve
+    if reserve is not None and _COMPARED in columns:
+        value = reserve.territories.get("global")
+        own = dict.fromkeys(columns, "") | {columns[0]: "Myocardial flow reserve (MFR)", "Unit": "ratio"}
+        own[_COMPARED] = with_interval(report, "scores", "flow_reserve.global", value, 2)
+        own[_COMPARED] += "" if value is None or value >= 2.0 else f" {FLAGS['low']}"
+        rows.append(tuple((own | ({"Normal": "≥ 2.0"} if "Normal" in columns else {}))[name] for name in columns))
+    return rows
+
+
+def normal_limits(report: Report) -> Mapping[str, tuple[float, float]]:
+    """Return where normal ends for numbers by name: from the first value on, below the second.
+
+    The scores' are the verdict's cut-offs, left out while the verdict is not reliable. Published are: ejection
+    fraction, mean - 2 SD by QGS (PMC3699706); volumes and mass, mean + 2 SD by magnetic resonance imaging
+    (Kawel-Boehm 2015, in PMC7758747), where the sex is known; phase (Romero-Farina et al. 2015,
+    doi:10.1007/s12350-015-0143-2).
     """
-    verdict = report.scores.verdict
-    if verdict is not None:
-        cut = verdict.cutoffs
-        own = {
-            "Summed score (SSS, SRS, SDS)": f"< {number(cut.summed_score, 0)}",
-            "Total perfusion deficit (TPD)": f"< {number(cut.tpd_percent)}",
-            "Transient ischaemic dilation (TID)": f"< {number(cut.tid_ratio, 2)}",
+    none, verdict, sex = -math.inf, report.scores.verdict, report.study.sex
+    limits = {
+        "lvef_percent": (59.0 if sex == "F" else 55.0, math.inf),
+        "phase_sd_deg": (none, 18.4),
+        "phase_bandwidth_deg": (none, 51.0),
+    }
+    if sex in ("F", "M"):
+        women = sex == "F"
+        limits |= {
+            "edv_ml": (none, 178.0 if women else 214.0),
+            "esv_ml": (none, 66.0 if women else 82.0),
+            "mass_g": (none, 140.0 if women else 176.0),
         }
-        if label in own:
-            return own[label]
-    low = {"M": 55, "F": 59}.get(report.study.sex or "", 55)
-    return {"Ejection fraction (LVEF)": f"≥ {low}", "Phase SD": "< 18.4", "Phase bandwidth (95 %)": "< 51"}.get(
-        label, ""
-    )
+    if verdict is not None and verdict.reliable:
+        cut = verdict.cutoffs
+        limits |= {
+            "sss": (none, cut.summed_score),
+            "srs": (none, cut.rest_summed_score),
+            "sds": (none, cut.sds),
+            "tpd_stress_percent": (none, cut.tpd_percent),
+            "tpd_rest_percent": (none, cut.rest_tpd_percent),
+            "tid_ratio": (none, cut.tid_ratio),
+        }
+    return limits
+
+
+def _flagged(report: Report, name: str, value: Value, text: str) -> str:
+    """Add the mark of a number outside of the normal range to its text."""
+    low, high = normal_limits(report).get(name, (-math.inf, math.inf))
+    if not isinstance(value, int | float | np.number) or low <= value < high or math.isnan(value):
+        return text
+    return f"{text} {FLAGS['low' if value < low else 'high']}"
+
+
+def normal_range(report: Report, label: str) -> str:
+    """Return where normal ends for a row of the table, by `normal_limits`; empty if unknown."""
+    limits = normal_limits(report)
+    for quantity in QUANTITIES:
+        if quantity.row == label and quantity.name in limits and not quantity.per:
+            low, high = limits[quantity.name]
+            edge = high if math.isfinite(high) else low
+            return f"{'<' if math.isfinite(high) else '≥'} {number(edge, quantity.digits)}"
+    return ""
 
 
 def _draws(report: Report) -> str:
@@ -81,7 +155,11 @@ def _study_rows(report: Report, pages: Sequence[str]) -> list[_Row]:
     for label, held in rows.items():
         if all(q.read(scores) is None for q in held for scores in (report.scores, *report.scan_scores.values())):
             continue
-        texts = {q.state: with_interval(report, "scores", q.name, q.read(report.scores), q.digits) for q in held}
+        texts = {
+            q.state: _flagged(report, q.name, value, with_interval(report, "scores", q.name, value, q.digits))
+            for q in held
+            for value in (q.read(report.scores),)
+        }
         cells = [
             texts.get(r.state or "unknown", "") if _is_scored(report, r) else _own_score(report, r, held)
             for r in report.results
@@ -112,7 +190,11 @@ def _scan_rows(report: Report, pages: Sequence[str]) -> list[_Row]:
         if quantity.page not in pages or all(value is None for value in values):
             continue
         cells = [
-            "" if value is None else with_interval(report, r.name, quantity.name, value, quantity.digits)
+            ""
+            if value is None
+            else _flagged(
+                report, quantity.name, value, with_interval(report, r.name, quantity.name, value, quantity.digits)
+            )
             for r, value in zip(report.results, values, strict=True)
         ]
         rows.append((quantity.label, cells, "", quantity.unit))

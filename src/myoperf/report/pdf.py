@@ -20,10 +20,13 @@ _MARGIN = 9.0
 _FULL = PAGE_MM[0] - 2 * _MARGIN
 """Width between the margins."""
 _GATED_A_PAGE = 3
+_NUMBERS_PT = 6.8
 _CHECK = (
     "Orange: wall. Blue: blood pool. Green: long axis, dot at the apex, bar at the base. If they do not fit the heart, "
     "do not use the numbers."
 )
+_OUTSIDE = "#a31515"
+"""Colour of a number outside of the normal range."""
 _TINTS = {
     "failure": ("#fde8e6", "#c62828"),
     "warning": ("#fff3d6", "#e09b00"),
@@ -55,7 +58,9 @@ class _Sheet(Canvas):
             for j, (cell, width) in enumerate(zip(row, widths, strict=True)):
                 right += width
                 place: tuple[float, Align] = (right - width, "left") if j == 0 else (right - 1.0, "right")
-                font = fitted(cell, Font(size, bold=i == 0, colour=SOFT if i == 0 else INK), width - 1.5)
+                outside = cell.endswith(tuple(numbers.FLAGS.values()))
+                colour = SOFT if i == 0 else _OUTSIDE if outside else INK
+                font = fitted(cell, Font(size, bold=i == 0 or outside, colour=colour), width - 1.5)
                 self.text(place[0], at, cell, font, align=place[1])
             rule = (INK, 0.25) if i == 0 else (FAINT, 0.15)
             self.rule(x, y + (i + 1) * step, sum(widths), *rule)
@@ -179,35 +184,48 @@ def _further_page(sheet: _Sheet, report: Report, plate: Plate) -> None:
 
 
 def _summary_page(sheet: _Sheet, report: Report, plate: Plate) -> None:
-    """Draw page 1: findings and summary, slices left, bull's eyes right, numbers below."""
-    y = _findings(sheet, report, 22.6, most=3, width=_FULL)
+    """Draw page 1: impression, what to beware of, slices left, bull's eyes right; below them a dozen numbers."""
+    y = _impression(sheet, report, 22.6)
+    y = _findings(sheet, report, y, most=3, width=_FULL)
+    table = without_empty_columns(numbers.first_page_numbers(report))
+    width = 0.62 * _FULL
+    below = (max(len(table.rows), 6) + 1) * MM_PER_PT * _NUMBERS_PT * 1.55 + 8.0
+    _place_plate(sheet, report, plate, y + 1.0, PAGE_MM[1] - below - y - 2.5)
+    y = PAGE_MM[1] - below
+    if table.rows:
+        _draw_numbers(sheet, table, _MARGIN, y, width)
+    _signature(sheet, _MARGIN + width + 8.0, y, _FULL - width - 8.0)
+
+
+def _impression(sheet: _Sheet, report: Report, y: float) -> float:
+    """Write the verdict and what function adds to it, whole; return the height at which to continue."""
     first, *others = content.summary_lines(report) or ("",)
-    for i, line in enumerate(text for text in (first, " ".join(others)) if text):
-        size = 9.0 if i == 0 else 7.0
-        for text in wrap(line, width_mm=_FULL, size_pt=size, lines=1, bold=i == 0):
-            sheet.text(_MARGIN, y + 3.6, text, Font(size, bold=i == 0))
-            y += 4.6 if i == 0 else 3.6
-    table = numbers.numbers_table(report, "numbers")
-    below = _numbers_height(table) + 4.0
-    _place_plate(sheet, report, plate, y + 1.5, PAGE_MM[1] - below - y - 3.0)
-    _draw_numbers(sheet, table, PAGE_MM[1] - below)
+    for text, size, step in ((first, 9.5, 4.8), (" ".join(others), 7.0, 3.6)):
+        for line in wrap(text, width_mm=_FULL, size_pt=size, lines=3, bold=size > 8) if text else ():
+            sheet.text(_MARGIN, y + 3.6, line, Font(size, bold=size > 8))
+            y += step
+    return y + 1.6
 
 
-def _numbers_height(table: Table) -> float:
-    """Return the height of the numbers when set in two blocks side by side."""
-    return (-(-len(table.rows) // 2) + 1) * MM_PER_PT * 6.5 * 1.55 + 2.0
+def _signature(sheet: _Sheet, x: float, y: float, width: float) -> None:
+    """Draw where a reader writes the impression, name and date."""
+    y = sheet.heading(x, y - 1.2, width, "Reader")
+    sheet.text(x, y + 3.2, "Impression, if it differs from the above:", Font(6.5, colour=SOFT))
+    bottom = PAGE_MM[1] - 9.0
+    for line in range(2):
+        sheet.rule(x, y + 9.0 + 6.0 * line, width)
+    for share, label in ((0.0, "Name, signature"), (0.64, "Date")):
+        sheet.rule(x + share * width, bottom - 3.6, (0.6 if share == 0 else 0.36) * width, INK)
+        sheet.text(x + share * width, bottom - 0.8, label, Font(6.0, colour=SOFT))
 
 
-def _draw_numbers(sheet: _Sheet, table: Table, y: float) -> None:
-    """Write the numbers in two blocks side by side."""
-    half = -(-len(table.rows) // 2)
-    width = 0.5 * _FULL - 4.0
-    for i, rows in enumerate((table.rows[:half], table.rows[half:])):
-        if rows:
-            block = without_empty_columns(Table(table.columns, rows))
-            cells = len(block.columns) - 2
-            widths = [0.35 * width, *([0.58 * width / cells] * cells), 0.07 * width]
-            sheet.table(_MARGIN + i * (width + 8.0), y, widths, block)
+def _draw_numbers(sheet: _Sheet, table: Table, x: float, y: float, width: float, *, size: float = _NUMBERS_PT) -> float:
+    """Write the numbers in a block; return the height at which to continue."""
+    block = without_empty_columns(table)
+    narrow = {"Normal": 0.08 * width, "Unit": 0.07 * width}
+    cells = [name for name in block.columns[1:] if name not in narrow]
+    share = (0.7 * width - sum(narrow.get(name, 0.0) for name in block.columns[1:])) / max(len(cells), 1)
+    return sheet.table(x, y, [0.3 * width, *(narrow.get(name, share) for name in block.columns[1:])], block, size=size)
 
 
 def _detail_page(sheet: _Sheet, report: Report, plate: Plate) -> None:
@@ -254,11 +272,13 @@ def _text_page(sheet: _Sheet, report: Report) -> None:
             sheet.text(x, y + 2.8, text, Font(7.0))
             y += 3.4
         y += 2.0
-    table = numbers.numbers_table(report, "technical")
-    if table.rows:
-        y = sheet.heading(x, y, right, "Technical details")
-        cells = len(table.columns) - 2
-        sheet.table(x, y, [0.36 * right, *([0.54 * right / cells] * cells), 0.1 * right], table, size=5.8)
+    for title, table in (
+        ("Further numbers", numbers.further_numbers(report)),
+        ("Technical details", numbers.numbers_table(report, "technical")),
+    ):
+        if table.rows:
+            y = sheet.heading(x, y, right, title)
+            y = _draw_numbers(sheet, table, x, y, right, size=5.8) + 2.5
 
 
 def _shared_widths(table: Table, first: float, width: float) -> list[float]:

@@ -110,6 +110,7 @@ def draw_bar(
     label: str,
     *,
     size_pt: float = 5.5,
+    scale: str = "",
 ) -> None:
     """Draw a horizontal colour bar with ticks and its label underneath.
 
@@ -117,10 +118,12 @@ def draw_bar(
     ----------
     box
         Left, top, width and height of the bar in mm; ticks and label need ``size_pt`` mm below it.
+    scale
+        Name of the scale that the web page lets its reader change, and the bar with it.
     """
     left, top, width, height = box
     ramp = colour_numbers(np.linspace(*limits, 256)[None], limits)
-    canvas.picture(left, top, width, height, ramp, palette)
+    canvas.picture(left, top, width, height, ramp, palette, scale=scale)
     edge = [(left, top), (left + width, top), (left + width, top + height), (left, top + height), (left, top)]
     canvas.line(edge, INK, 0.14)
     line = size_pt * MM_PER_PT

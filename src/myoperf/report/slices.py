@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from myoperf.report.canvas import Canvas, Font
-from myoperf.report.colours import PERFUSION, STATE_COLOURS, Bytes, Palette, colour_numbers
+from myoperf.report.colours import PERFUSION, STATE_COLOURS, Bytes, colour_numbers
 from myoperf.report.plot import draw_bar
 from myoperf.report.tables import state_title
 from myoperf.report.tiles import extent_of, lv_maximum, plane_tiles, views_of
@@ -83,14 +83,16 @@ def slices_drawing(results: tuple[ScanResult, ...], mosaics: Mapping[str, Bytes]
     for view, lines in _lines_of(len(results)).items():
         canvas.text(mm * _LEFT, mm * (y + 0.55 * _TOP), _VIEW_TITLES[view], heading, centred=True)
         y += _TOP
-        mosaic = mosaics[view]
-        canvas.picture(mm * _LEFT, mm * y, mm * mosaic.shape[1], mm * mosaic.shape[0], mosaic, PERFUSION)
-        draw_marks(canvas, view, (mm * _LEFT, mm * y), mm * _TILE, size_pt - 1.4)
-        for result in results * lines:
+        first, mosaic = y, mosaics[view]
+        for row, result in enumerate(results * lines):
+            strip = mosaic[row * (_TILE + _GAP) :][:_TILE]
+            size = mm * strip.shape[1], mm * _TILE
+            canvas.picture(mm * _LEFT, mm * y, *size, strip, PERFUSION, scale=result.name)
             middle, font = mm * (y + 0.5 * _TILE), Font(size_pt, bold=True, colour=STATE_COLOURS[result.state])
             words = state_title(result).upper()
             canvas.text(mm * 0.5 * _LEFT, middle, words, font, align="middle", turn_deg=90.0, centred=True)
             y += _TILE + _GAP
+        draw_marks(canvas, view, (mm * _LEFT, mm * first), mm * _TILE, size_pt - 1.4)
     return canvas
 
 
@@ -102,10 +104,13 @@ def draw_marks(canvas: Canvas, view: str, corner: tuple[float, float], side: flo
         canvas.text(x, y, text, Font(size_pt, colour="#c8ccd2"), align="middle", turn_deg=turn, centred=True)
 
 
-def with_bar(slices: Canvas, palette: Palette = PERFUSION) -> Canvas:
-    """Return the slices in a palette, with its colour bar underneath."""
+def with_bars(slices: Canvas, results: tuple[ScanResult, ...]) -> Canvas:
+    """Return the slices of scans with the colour bar of each scan's scale underneath."""
     canvas = Canvas(slices.width, slices.height + 9.0)
-    canvas.place(slices.recoloured(PERFUSION, palette), 0.0, 0.0)
-    box = (0.3 * slices.width, slices.height + 0.8, 0.4 * slices.width, 2.2)
-    draw_bar(canvas, box, palette, (0.0, 100.0), "% of the left ventricle's maximum, each state by its own")
+    canvas.place(slices, 0.0, 0.0)
+    part = slices.width / len(results)
+    for i, result in enumerate(results):
+        box = ((i + 0.1) * part, slices.height + 0.8, 0.8 * part, 2.2)
+        label = f"{state_title(result)}: % of its left ventricle's maximum"
+        draw_bar(canvas, box, PERFUSION, (0.0, 100.0), label, scale=result.name)
     return canvas

@@ -1,9 +1,13 @@
 """A drawing as SVG for an HTML page: vector lines and texts, pictures inside as PNG."""
 
 import base64
+from collections.abc import Iterable, Sequence
 from html import escape
 
+import numpy as np
+
 from myoperf.report.canvas import MM_PER_PT, Canvas, Mark, Picture, Shape, Text
+from myoperf.report.colours import NUMBERS, Palette
 from myoperf.report.raster import picture_png
 from myoperf.types import Float
 
@@ -19,12 +23,48 @@ def to_svg(drawing: Canvas, label: str) -> str:
     label
         What the picture shows, for those who cannot see it.
     """
+    return _svg(drawing, label, map(_element, drawing.marks))
+
+
+def to_moving_svg(still: Canvas, frames: Sequence[Canvas], label: str) -> str:
+    """Return a drawing of which one part moves: what stays, and a group of class ``frame`` for each frame.
+
+    Only the first frame is shown until a script shows another.
+    """
+    shown = "".join(map(_element, still.marks))
+    groups = (
+        f'<g class="frame"{" hidden" if i else ""}>{"".join(map(_element, frame.marks))}</g>'
+        for i, frame in enumerate(frames)
+    )
+    return _svg(still, label, (shown, *groups), kind=' class="cine"')
+
+
+def colour_filters(names: Iterable[str], palette: Palette) -> str:
+    """Return the colour scales that pictures name, as filters that make the colours of a palette of their numbers."""
+    table = palette.colours[:, :3] / 255.0
+    channels = zip("RGB", np.concatenate([table, table[-1:]]).T, strict=True)
+    parts = "".join(
+        f'<feFunc{letter} type="table" tableValues="{" ".join(map(_short, values))}"/>' for letter, values in channels
+    )
+    place = 'x="0" y="0" width="1" height="1" color-interpolation-filters="sRGB"'
+    filters = (
+        f'<filter id="scale-{escape(name)}" {place}><feComponentTransfer>{parts}</feComponentTransfer></filter>'
+        for name in names
+    )
+    return f'<svg class="scales" aria-hidden="true"><defs>{"".join(filters)}</defs></svg>'
+
+
+def _short(value: float) -> str:
+    return f"{value:.3f}".rstrip("0").rstrip(".") or "0"
+
+
+def _svg(drawing: Canvas, label: str, elements: Iterable[str], *, kind: str = "") -> str:
     size = f"{_number(drawing.width)} {_number(drawing.height)}"
     head = (
-        f'<svg viewBox="0 0 {size}" role="img" aria-label="{escape(label)}" '
+        f'<svg{kind} viewBox="0 0 {size}" role="img" aria-label="{escape(label)}" '
         'font-family="DejaVu Sans, Verdana, sans-serif" stroke-linejoin="round" fill="none">'
     )
-    return "".join([head, *map(_element, drawing.marks), "</svg>"])
+    return "".join([head, *elements, "</svg>"])
 
 
 def _element(mark: Mark) -> str:
@@ -65,7 +105,9 @@ def _text(text: Text) -> str:
 
 
 def _image(picture: Picture) -> str:
-    data = base64.b64encode(picture_png(picture.pixels, picture.palette)).decode("ascii")
+    palette = NUMBERS if picture.scale else picture.palette
+    scale = f' data-scale="{(name := escape(picture.scale))}" filter="url(#scale-{name})"' if picture.scale else ""
+    data = base64.b64encode(picture_png(picture.pixels, palette)).decode("ascii")
     place = f'x="{_number(picture.x)}" y="{_number(picture.y)}"'
     size = f'width="{_number(picture.width)}" height="{_number(picture.height)}"'
-    return f'<image {place} {size} preserveAspectRatio="none" href="data:image/png;base64,{data}"/>'
+    return f'<image{scale} {place} {size} preserveAspectRatio="none" href="data:image/png;base64,{data}"/>'

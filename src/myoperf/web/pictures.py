@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from myoperf.geometry import sample, short_axis
+from myoperf.geometry import short_axis
 from myoperf.quantities import quantities
 from myoperf.report.bullseye import segment_centre
+from myoperf.report.cine import gated_maximum
 from myoperf.report.content import scored_scan, scores_of
 from myoperf.report.contract import STATES, plain
 from myoperf.report.figures import percent_map
@@ -205,21 +206,13 @@ def _scan(result: ScanResult) -> dict[str, Any]:
         "raw": isinstance(result.scan.image, Projections),
         "lv_frame": {name: plain(getattr(frame, name)) for name in ("apex_mm", "base_mm", "anterior")},
         "lv_maximum": lv_maximum(result),
-        "gated_maximum": _gated_maximum(result),
+        "gated_maximum": None if result.gated_volume is None else gated_maximum(result),
         "mid_wall_mm": plain(np.round(result.polar.mid_wall_mm[::2, ::4], 1)),
         "segments_percent": plain(np.round(np.asarray(result.segments_percent, np.float64), 1)),
         "volumes_ml": None if function is None else plain(function.volumes_ml),
         "curve": None if curve is None else {"time": plain(curve.time_cycles[::6]), "ml": plain(curve.volume_ml[::6])},
         "findings": [plain(vars(finding)) for finding in result.findings],
     }
-
-
-def _gated_maximum(result: ScanResult) -> float | None:
-    """Return the highest count of any gate in the middle of the wall."""
-    if result.gated_volume is None:
-        return None
-    highest = float(sample(result.gated_volume, result.polar.mid_wall_mm).max())
-    return highest if highest > 0 else 1.0
 
 
 def _scored(report: Report) -> dict[str, str]:
