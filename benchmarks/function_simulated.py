@@ -36,6 +36,7 @@ from myoperf.perfusion import tid_ratio
 from myoperf.phantom.motion import volumes
 from myoperf.phantom.truth import truth
 from myoperf.pipeline import Options, load_models
+from myoperf.pipeline.anterior import set_anterior
 from myoperf.pipeline.scan import LocatedScan, locate_ventricle, reconstruct_scan, transfer_uncertain_pose
 from myoperf.pipeline.valve import set_bases
 from myoperf.polar import sample_polar_map
@@ -72,7 +73,7 @@ def located(views: dict[str, Projections], again: str) -> tuple[LocatedScan, Loc
     scans: dict[str, Scan] = {state: Scan(views[f"{state}{again}"], state=state, framing="gated") for state in STATES}
     images = {state: reconstruct_scan(scan, options, name=state) for state, scan in scans.items()}
     each = {state: locate_ventricle(one, MODELS, options) for state, one in images.items()}
-    both = set_bases(transfer_uncertain_pose(each, MODELS, options), options)
+    both = set_bases(set_anterior(transfer_uncertain_pose(each, MODELS, options), options), options)
     return both["stress"], both["rest"]
 
 

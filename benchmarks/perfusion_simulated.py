@@ -41,6 +41,7 @@ from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import Grid, PatientModel, PopulationOptions
 from myoperf.phantom.truth import defect_map, truth
 from myoperf.pipeline import load_models
+from myoperf.pipeline.anterior import turn_to_septum
 from myoperf.pipeline.valve import end_at_wall
 from myoperf.polar import check_rv_side, sample_polar_map
 from myoperf.stats import wilson_interval
@@ -81,7 +82,8 @@ def maps_of(patient: PatientModel, state: State, seed: tuple[int, ...]) -> dict[
     image, labels, frame = simulate_fast(patient, rng, state=state, model=model, grid=grid)
     out: dict[str, Any] = {"true": sample_polar_map(image, labels, frame).maximum.values.astype(np.float32)}
     try:
-        (fit,) = end_at_wall((image, FIND_LV(image)))
+        (turned_fit,) = turn_to_septum((image, FIND_LV(image)))
+        (fit,) = end_at_wall((image, turned_fit))
         pair = sample_polar_map(image, fit.labels, fit.frame, rim_mm=fit.rim_mm)
     except MyoPerfError:
         return out

@@ -1,4 +1,4 @@
-"""Table of polar.md: the anterior direction by the direction to the head and by the right ventricle."""
+"""Table of polar.md: the anterior direction by the direction to the head, by the right ventricle and by both."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ TITLES = {
     "simulated": "simulated patients, full physics",
     "independent": "independent hearts (simulated, development)",
 }
-RULES = {"head_error_deg": "direction to the head", "right_ventricle_error_deg": "right ventricle"}
+RULES = {
+    "head_error_deg": "direction to the head",
+    "right_ventricle_error_deg": "right ventricle",
+    "analyze_error_deg": "both, as `analyze` does",
+}
 
 
 def _median(errors: pd.Series) -> str:
@@ -22,7 +26,7 @@ def _median(errors: pd.Series) -> str:
 
 
 def errors() -> str:
-    """Return the errors of both rules, and how far they differ in real volumes."""
+    """Return the errors of the rules, and how far they differ in real volumes."""
     table = read("anterior")
     body = []
     for name, title in TITLES.items():

@@ -212,3 +212,13 @@ def make_phantom(
     axes = Rotation.from_euler("zyx", euler_deg, degrees=True).as_matrix()
     affine = grid_about(centre, shape, spacing_mm, axes)
     return Phantom(ventricle, *voxelise(ventricle, affine, shape, values=values))
+
+
+def with_right_ventricle(volume, frame, side, *, wall=55.0, blood=20.0) -> Volume:
+    """Add a right ventricle on a side of the frame: a shell of wall about blood, joined to the left one's wall."""
+    local = points_of(volume.lps_from_index, volume.grid_shape) - frame.base_mm
+    z, x, y = local @ frame.axis, local @ frame.anterior, local @ side
+    outside = np.hypot(x, y) > 34.0
+    size = np.sqrt(((z + 25) / 55) ** 2 + (x / 42) ** 2 + ((y - 25) / 42) ** 2)
+    chamber = np.where(size < 0.85, blood, np.where(size < 1.0, wall, 3.0))
+    return volume.with_array(np.where(outside, chamber, volume.array[0]).astype(np.float32))

@@ -12,6 +12,7 @@ from myoperf.ventricle.fit import bend_sheet
 
 MOST_FROM_POSE = 4000
 """Most voxels that a fit from a known pose uses; few walls have more."""
+FEW_POINTS = 600
 
 
 def _wall_points(mask: Volume) -> Float:
@@ -42,24 +43,24 @@ def _thinned(mask: Volume, points: Float) -> Float:
 
 def _fit(points: Float, near: LVFrame | None = None) -> Bullet:
     """Fit a bullet to wall points, started from a pose, or else from both ends of each principal axis as the apex."""
+    if near is not None:
+        return _fit_along(points, near.axis)[1]
+    _, vectors = np.linalg.eigh(np.cov((points - points.mean(axis=0)).T))
+    few = points[:: len(points) // FEW_POINTS + 1]  # enough to tell which start is the best
+    _, best = min((_fit_along(few, axis) for axis in (*vectors.T, *-vectors.T)), key=lambda fit: fit[0])
+    return fit_bullet(points[:: len(points) // 3000 + 1], best)[1]
+
+
+def _fit_along(points: Float, axis: Float) -> tuple[float, Bullet]:
+    """Fit a bullet started along an axis, the apex at its low end; return the mean distance and the bullet."""
     centre = points.mean(axis=0)
-    _, vectors = np.linalg.eigh(np.cov((points - centre).T))
-    best: tuple[float, Bullet] | None = None
-    chosen = points if len(points) <= 3000 or near is not None else points[:: len(points) // 3000 + 1]
-    starts = np.concatenate([vectors.T, -vectors.T]) if near is None else near.axis[None]
-    for axis in starts:
-        along = (points - centre) @ axis
-        across = np.linalg.norm(points - centre - along[:, None] * axis, axis=1)
-        radius = float(np.percentile(across, 60))
-        low, high = np.percentile(along, (1, 99))
-        cap = min(1.25 * radius, 0.7 * float(high - low))
-        hub = centre + (float(low) + cap) * axis
-        fit = fit_bullet(chosen, Bullet(hub, axis, radius, cap, max(float(high - low) - cap, 5.0)))
-        if best is None or fit[0] < best[0]:
-            best = fit
-    if best is None:  # pragma: no cover - the loop above always runs
-        raise AnalysisError("No bullet could be fitted to the wall.")
-    return best[1]
+    along = (points - centre) @ axis
+    across = np.linalg.norm(points - centre - along[:, None] * axis, axis=1)
+    radius = float(np.percentile(across, 60))
+    low, high = np.percentile(along, (1, 99))
+    cap = min(1.25 * radius, 0.7 * float(high - low))
+    hub = centre + (float(low) + cap) * axis
+    return fit_bullet(points, Bullet(hub, axis, radius, cap, max(float(high - low) - cap, 5.0)))
 
 
 def _rim(points: Float, bullet: Bullet) -> Float:

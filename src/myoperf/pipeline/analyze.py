@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from myoperf.errors import MyoPerfError
 from myoperf.lv import pose_refused
+from myoperf.pipeline.anterior import set_anterior
 from myoperf.pipeline.attenuation import with_corrected_scans, without_repeated_findings
 from myoperf.pipeline.clock import StageClock
 from myoperf.pipeline.diagnosis import check_diagnosis, diagnose
@@ -100,7 +101,8 @@ def analyze(
     located = each("orient", "left ventricle", lambda _, one: locate_ventricle(one, models, options), images)
     located = each("orient", "motion", lambda _, one: undo_patient_motion(one, models, options), located)
     with clock.stage("orient"):
-        located = set_bases(transfer_uncertain_pose(located, models, options), options)
+        located = transfer_uncertain_pose(located, models, options)
+        located = set_bases(set_anterior(located, options), options)
     with clock.stage("reconstruct", "attenuation"):
         located = with_corrected_scans(located, study, models, options)
     oriented = each("segment", "short axis", lambda _, one: orient_scan(one, models, options), located)

@@ -5,7 +5,7 @@ belongs and everything after it is redone: a pose in place of `locate_ventricle`
 before `unroll`. `myoperf.pipeline.uncertainty` repeats the same functions on resampled data.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -165,6 +165,24 @@ def first_located_of_each_state(located: Mapping[str, LocatedScan]) -> dict[Stat
         if one.corrected.state is not None:
             states.setdefault(one.corrected.state, one)
     return states
+
+
+def change_fits(
+    located: Mapping[str, LocatedScan], options: Options, change: Callable[..., tuple[LVFit, ...]]
+) -> Mapping[str, LocatedScan]:
+    """Change the ventricles of all scans, those of the scored stress and rest scan together, as they are one heart's.
+
+    Nothing changes where the operator gave the pose. `change` takes (volume, fit) of each scan of a heart and returns
+    the fits. `located` maps names to scans, as does what is returned.
+    """
+    if options.frame is not None:
+        return located
+    scored = [one.name for one in first_located_of_each_state(located).values()]
+    hearts = [scored, *([name] for name in located if name not in scored)]
+    fits: dict[str, LVFit] = {}
+    for names in hearts:
+        fits |= zip(names, change(*((located[name].summed, located[name].fit) for name in names)), strict=True)
+    return {name: replace(one, fit=fits[name]) for name, one in located.items()}
 
 
 def orient_scan(located: LocatedScan, models: Models, options: Options) -> OrientedScan:

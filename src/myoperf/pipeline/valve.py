@@ -10,7 +10,7 @@ from myoperf.lv import LVFit
 from myoperf.lv.labels import cut_at_rim
 from myoperf.lv.match import MOST_STRETCH
 from myoperf.pipeline.options import Options
-from myoperf.pipeline.scan import LocatedScan, first_located_of_each_state
+from myoperf.pipeline.scan import LocatedScan, change_fits
 from myoperf.types import Float, LVFrame, Volume
 from myoperf.ventricle import WallEnd, find_wall_end
 
@@ -51,14 +51,7 @@ def set_bases(located: Mapping[str, LocatedScan], options: Options) -> Mapping[s
 
     Nothing changes where the operator gave the pose. `located` maps names to scans, as does what is returned.
     """
-    if options.frame is not None:
-        return located
-    scored = [one.name for one in first_located_of_each_state(located).values()]
-    hearts = [scored, *([name] for name in located if name not in scored)]
-    fits: dict[str, LVFit] = {}
-    for names in hearts:
-        fits |= zip(names, end_at_wall(*((located[name].summed, located[name].fit) for name in names)), strict=True)
-    return {name: replace(one, fit=fits[name]) for name, one in located.items()}
+    return change_fits(located, options, end_at_wall)
 
 
 def _usable_end(volume: Volume, fit: LVFit) -> WallEnd | None:

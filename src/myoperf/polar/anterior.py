@@ -16,6 +16,9 @@ HALF_SPAN_DEG = 45.0
 """From the middle of the septum to either insertion; 45 (SD 10) degrees in the open real volumes (docs/polar.md)."""
 MIDDLE_DEG, PRIOR_DEG, PRIOR_WEIGHT = 92.0, 40.0, 0.1
 """Usual middle of the septum on a map whose anterior direction is the patient's "up", and how firmly it is expected."""
+MOST_TURN_DEG = 35.0
+"""Farther from the direction to the head no anterior wall of the open real volumes lies: a larger rise there is that of
+liver, bowel or the wrong pair of peaks."""
 SMOOTH_DEG = 10.0
 LEAST_RISE = 0.1
 """Logarithm of the lower insertion over the septum's middle from which the insertions stand out clearly."""
@@ -35,7 +38,8 @@ class AnteriorEstimate:
     rise
         Logarithm of the lower insertion's counts over those of the septum's middle.
     seen
-        Whether the right ventricle's insertions stand out clearly; where not, the estimate is a weak preference.
+        Whether the right ventricle's insertions stand out clearly and within 35 degrees of the usual place; where
+        not, the estimate is a weak preference.
     """
 
     turn_deg: float
@@ -70,9 +74,12 @@ def estimate_anterior(volume: Volume, surface: WallSurface) -> AnteriorEstimate:
     span = round(HALF_SPAN_DEG / step)
     rise = np.minimum(np.roll(profile, span), np.roll(profile, -span)) - profile
     off = (np.arange(profile.size) * step - MIDDLE_DEG + 180.0) % 360.0 - 180.0
-    best = int(np.argmax(rise - PRIOR_WEIGHT * (off / PRIOR_DEG) ** 2))
-    turn = float(off[best]) + MIDDLE_DEG - 90.0
-    return AnteriorEstimate(turn_deg=turn, rise=float(rise[best]), seen=float(rise[best]) >= LEAST_RISE)
+    turns = off + MIDDLE_DEG - 90.0
+    likely = np.where(np.abs(turns) <= MOST_TURN_DEG, rise - PRIOR_WEIGHT * (off / PRIOR_DEG) ** 2, -np.inf)
+    best = int(np.argmax(likely))
+    turn = float(turns[best])
+    highest, ends = float(rise[best]), abs(turn) > MOST_TURN_DEG - step  # a rise that goes on beyond is another's
+    return AnteriorEstimate(turn_deg=turn, rise=highest, seen=highest >= LEAST_RISE and not ends)
 
 
 def turn_anterior(frame: LVFrame, turn_deg: float) -> LVFrame:

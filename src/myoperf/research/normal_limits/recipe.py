@@ -23,6 +23,7 @@ from myoperf.phantom.fast import Kind, czt_field, image_model, simulate_fast
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import SIMULATOR_VERSION, Grid, PopulationOptions, Tracer
 from myoperf.pipeline import load_models
+from myoperf.pipeline.anterior import turn_to_septum
 from myoperf.pipeline.jobs import JobsOutcome, run_jobs
 from myoperf.pipeline.normals import NormalMap, Pooled, pool_normals
 from myoperf.pipeline.valve import end_at_wall
@@ -111,7 +112,9 @@ def image_normal(recipe: Recipe, index: int, *, find_lv: Callable[[Volume], LVFi
         with suppress(MyoPerfError):
             found[state] = (image, find_lv(image))
     maps: dict[State, Float] = {}
-    for (state, (image, _)), fit in zip(found.items(), end_at_wall(*found.values()), strict=True):
+    images = [image for image, _ in found.values()]
+    fits = end_at_wall(*zip(images, turn_to_septum(*found.values()), strict=True))
+    for state, image, fit in zip(found, images, fits, strict=True):
         if any(f.severity != "info" and f.code.startswith("lv-") for f in fit.findings):
             continue
         with suppress(MyoPerfError):

@@ -25,7 +25,9 @@ from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import Grid, PatientModel, PopulationOptions
 from myoperf.phantom.truth import truth
 from myoperf.pipeline import load_models
+from myoperf.pipeline.anterior import turn_to_septum
 from myoperf.pipeline.jobs import run_jobs
+from myoperf.pipeline.valve import end_at_wall
 from myoperf.polar import sample_polar_map
 from myoperf.types import VESSELS, Float, LVFrame, State, Volume
 
@@ -163,11 +165,12 @@ def image_state(
     grid = Grid.centred((56, 64, 64), 6.6, patient.scan_centre_mm)
     volume, labels, frame = simulate_fast(patient, rng, state=state, model=noisy, grid=grid, quick_labels=True)
     if find_lv is not None:
-        fit = find_lv(volume)
-        labels, frame = fit.labels, fit.frame
+        (turned,) = turn_to_septum((volume, find_lv(volume)))
+        (fit,) = end_at_wall((volume, turned))
+        labels, frame, rim_mm = fit.labels, fit.frame, fit.rim_mm
     else:
-        frame = _jitter(frame, rng)
-    polar = sample_polar_map(volume, labels, frame, rings=RINGS, angles=ANGLES)
+        frame, rim_mm = _jitter(frame, rng), None
+    polar = sample_polar_map(volume, labels, frame, rings=RINGS, angles=ANGLES, rim_mm=rim_mm)
     return np.asarray(polar.maximum.values, np.float32)
 
 

@@ -5,12 +5,6 @@ from collections.abc import Mapping
 from myoperf.types.finding_kinds.kind import FindingKind
 
 COUNTS: Mapping[str, FindingKind] = {
-    "attenuation-pattern": FindingKind(
-        ("info",),
-        "SPECT without correction: the inferior wall has 50 to 80 % of the anterior wall's counts, or the reverse, "
-        "from attenuation or disease.",
-        "Compare with the other state, and a prone or corrected scan where there is one; look at wall motion.",
-    ),
     "body-truncated": FindingKind(
         ("info",),
         "Raw views: the body extends beyond the side of the field of view.",
@@ -62,6 +56,23 @@ VENTRICLE: Mapping[str, FindingKind] = {
         "The network's weights are not installed; the ventricle was located by the classical method, which finds "
         "fewer ventricles right.",
         "Install MyoPerf again; check pose and contours until then.",
+    ),
+    "anterior-turned": FindingKind(
+        ("info",),
+        "The right ventricle's insertions put the anterior wall unusually far from the direction to the head.",
+        "Check the walls' names on the short-axis slices.",
+    ),
+    "anterior-unseen": FindingKind(
+        ("info",),
+        "The images do not show where the right ventricle joins the left; the anterior wall was taken where it lies "
+        "on average.",
+        "Segments may be turned by some 10 degrees; check their borders where a defect ends at one.",
+    ),
+    "attenuation-pattern": FindingKind(
+        ("info",),
+        "SPECT without correction: the inferior wall has 50 to 80 % of the anterior wall's counts, or the reverse, "
+        "from attenuation or disease.",
+        "Compare with the other state, and a prone or corrected scan where there is one; look at wall motion.",
     ),
     "check-orientation": FindingKind(
         ("warning",),
