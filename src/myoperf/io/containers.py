@@ -19,7 +19,7 @@ def contents(path: Path) -> tuple[Path, ...]:
         if path.name.upper() == "DICOMDIR":
             return _listed_files(path) or (path,)
         return archive_members(path) or (path,)
-    except InputError:
+    except (InputError, OSError):
         return (path,)
 
 

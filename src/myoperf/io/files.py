@@ -8,6 +8,9 @@ import io
 import stat
 import zipfile
 import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -76,6 +79,16 @@ def open_file(path: Path) -> BinaryIO:
         return path.open("rb")
     except OSError:
         raise InputError(f"{path.name}: the file cannot be read; check its permissions.") from None
+
+
+@contextmanager
+def name_disk_errors(name: str) -> Iterator[None]:
+    """Turn an error of the disk, such as a bad sector of a CD, into an `InputError` that names the file or series."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise InputError(f"{name}: cannot be read from its medium ({reason}); copy it again.") from error
 
 
 def archive_members(path: Path) -> tuple[Path, ...]:
@@ -161,19 +174,30 @@ def _unpacked(archive: Path, member: str, name: str) -> bytes:
         When it is missing, encrypted, damaged or would unpack to too much.
     """
     try:
-        with open_file(archive) as stream, zipfile.ZipFile(stream) as packed:
-            by_name = {"/".join(_parts(info.filename)): info for info in packed.infolist()}
-            info = by_name[member]
-            ratio = info.file_size / max(info.compress_size, 1)
-            if info.file_size > LARGEST_FILE or (info.file_size > _SMALL_MEMBER and ratio > LARGEST_RATIO):
-                raise InputError(
-                    f"{name}: unpacks to {info.file_size / 2**20:.0f} MiB, {ratio:.0f} times its packed size; that is "
-                    "no image. It was not unpacked."
-                )
-            return packed.read(info)
+        with open_file(archive):  # a regular file of a possible size
+            status = archive.stat()
+        packed, by_name = _opened(archive, status.st_ino, status.st_mtime_ns, status.st_size)
+        info = by_name[member]
+        ratio = info.file_size / max(info.compress_size, 1)
+        if info.file_size > LARGEST_FILE or (info.file_size > _SMALL_MEMBER and ratio > LARGEST_RATIO):
+            raise InputError(
+                f"{name}: unpacks to {info.file_size / 2**20:.0f} MiB, {ratio:.0f} times its packed size; that is "
+                "no image. It was not unpacked."
+            )
+        return packed.read(info)
     except KeyError:
         raise InputError(f"{name}: the file does not exist.") from None
     except InputError:
         raise
     except Exception:  # zipfile, zlib, bz2 and lzma raise many types on damaged or encrypted members
         raise InputError(f"{name}: cannot be unpacked (damaged or encrypted); unpack it and give the folder.") from None
+
+
+@lru_cache(maxsize=2)
+def _opened(archive: Path, *version: int) -> tuple[zipfile.ZipFile, Mapping[str, zipfile.ZipInfo]]:
+    """Return an archive with its members by name, opened once: its directory is long where it holds a PET study.
+
+    `version` is the file's inode, time and size, so that another file of this name is opened anew.
+    """
+    packed = zipfile.ZipFile(archive)
+    return packed, {"/".join(_parts(info.filename)): info for info in packed.infolist()}

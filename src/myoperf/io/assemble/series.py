@@ -11,6 +11,7 @@ from myoperf.io.assemble.choice import Candidate
 from myoperf.io.assemble.instances import Instances
 from myoperf.io.assemble.parts import is_single_slice, with_gates_joined
 from myoperf.io.assemble.scans import joined_nm_scan, nifti_scan, nm_scan, pt_scan, series_number
+from myoperf.io.files import name_disk_errors
 from myoperf.io.header import number, numbers, read_header, text_of
 from myoperf.io.kinds import (
     image_name,
@@ -111,27 +112,28 @@ def sort_files(files: Sequence[Path], progress: Progress, *, alone: bool) -> Sor
         if path in sidecars:
             continue
         try:
-            if is_nifti(path):
-                _add_nifti(out, path, nifti)
-                continue
-            refuse_zstd(path)
-            header = read_header(path)
-            kind = kind_of(header, path.name)
-            original = instances.original_of(path, header)
-            if original is not None:
-                raise InputError(f"{path.name}: a copy of {original} (same SOP Instance UID).")
-            single = kind in ("pt", "ct") or (kind == "map" and text_of(header, "Modality") != "NM")
-            if single or (kind == "nm-volume" and is_single_slice(header)):
-                key = (kind, text_of(header, "StudyInstanceUID"), text_of(header, "SeriesInstanceUID"))
-                slices.setdefault(key, []).append((path, header))
-            elif kind == "map":
-                out.attenuation.append(_attenuation_series([(path, header)], "map"))
-            else:
-                whole.append([(path, header)])
+            with name_disk_errors(path.name):
+                if is_nifti(path):
+                    _add_nifti(out, path, nifti)
+                    continue
+                refuse_zstd(path)
+                header = read_header(path)
+                kind = kind_of(header, path.name)
+                original = instances.original_of(path, header)
+                if original is not None:
+                    raise InputError(f"{path.name}: a copy of {original} (same SOP Instance UID).")
+                single = kind in ("pt", "ct") or (kind == "map" and text_of(header, "Modality") != "NM")
+                if single or (kind == "nm-volume" and is_single_slice(header)):
+                    key = (kind, text_of(header, "StudyInstanceUID"), text_of(header, "SeriesInstanceUID"))
+                    slices.setdefault(key, []).append((path, header))
+                elif kind == "map":
+                    out.attenuation.append(_attenuation_series([(path, header)], "map"))
+                else:
+                    whole.append([(path, header)])
         except MyoPerfError as error:
             if alone:
                 raise
-            out.skipped.append(Skipped(path.name, str(error)))
+            out.skipped.append(Skipped(path.name, str(error).removeprefix(f"{path.name}: ")))
     for (stored_as, *_), group in slices.items():
         if stored_as in ("pt", "nm-volume"):
             whole.append(group)

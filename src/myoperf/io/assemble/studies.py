@@ -8,12 +8,14 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
+from myoperf.dicom import quiet_pydicom
 from myoperf.errors import InputError, MyoPerfError
 from myoperf.io.assemble.choice import choose, in_order
 from myoperf.io.assemble.names import names_of_studies
 from myoperf.io.assemble.patients import Pair, Visit, is_same_patient, pair_visits, visit_of, why_apart
 from myoperf.io.assemble.series import AttenuationSeries, Progress, Series, Skipped, Sorted, sort_files
 from myoperf.io.containers import contents
+from myoperf.io.files import name_disk_errors
 from myoperf.io.header import study_of, text_of
 from myoperf.types import AttenuationImage, Finding, Scan, Sex, State, Study
 
@@ -57,6 +59,7 @@ def find_files(paths: Iterable[Path]) -> tuple[Path, ...]:
     return tuple(files)
 
 
+@quiet_pydicom()
 def read_studies(
     paths: str | Path | Sequence[str | Path],
     *,
@@ -228,7 +231,8 @@ def _study(
         while order:
             one = series[order.pop(0)]
             try:
-                scans.append((one, one.read(one.candidate.state)))
+                with name_disk_errors(one.candidate.name):
+                    scans.append((one, one.read(one.candidate.state)))
                 break
             except MyoPerfError as error:
                 if alone:
