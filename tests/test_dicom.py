@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
+
 import numpy as np
 import pydicom
 import pytest
@@ -111,3 +114,17 @@ def test_faulty_values_are_named_and_right_ones_are_not():
     with quiet_pydicom():
         header.PatientSex, header.StudyInstanceUID = "W", "1.2.x"
     assert faulty_values(header) == ("PatientSex", "StudyInstanceUID")
+
+
+def test_pydicom_is_quiet_inside_a_quiet_block_and_loud_after_it():
+    log = logging.getLogger("pydicom")
+    level = log.level
+    with quiet_pydicom():
+        for _ in range(2):  # leaving an inner block does not end the outer one
+            with quiet_pydicom():
+                assert log.level > logging.CRITICAL
+            assert log.level > logging.CRITICAL
+            warnings.warn("a patient's name", UserWarning, stacklevel=1)
+    assert log.level == level
+    with pytest.warns(UserWarning, match="said"):
+        warnings.warn("said", UserWarning, stacklevel=1)

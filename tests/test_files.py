@@ -13,7 +13,15 @@ import pytest
 
 from myoperf import files
 from myoperf.errors import OutputExistsError
-from myoperf.files import add_to_folder, check_destination, lock_destination, sweep, whole_file, whole_folder
+from myoperf.files import (
+    add_to_folder,
+    check_destination,
+    lock_destination,
+    read_bytes,
+    sweep,
+    whole_file,
+    whole_folder,
+)
 
 
 def names(folder: Path) -> set[str]:
@@ -279,3 +287,17 @@ def test_a_place_that_cannot_be_written_to_is_told_before(tmp_path, monkeypatch)
     monkeypatch.setattr(files.os, "access", lambda *_: False)
     with pytest.raises(OSError, match="Permission denied"):
         check_destination(tmp_path / "new")
+
+
+def test_only_small_regular_files_are_read_whole(tmp_path):
+    path, pipe = tmp_path / "a", tmp_path / "pipe"
+    path.write_bytes(b"12345")
+    os.mkfifo(pipe)
+    assert read_bytes(path, at_most=5) == b"12345"
+    with pytest.raises(OSError, match="more than 0 MiB"):
+        read_bytes(path, at_most=4)
+    with pytest.raises(IsADirectoryError):
+        read_bytes(tmp_path, at_most=5)
+    for device in (pipe, Path("/dev/zero")):
+        with pytest.raises(OSError, match="not a regular file"):
+            read_bytes(device, at_most=5)

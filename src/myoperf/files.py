@@ -364,3 +364,20 @@ def _taken(path: Path) -> OutputExistsError:
     return OutputExistsError(
         f"{path.name} exists already, or another run wrote it meanwhile; it stays as it is. Choose another name."
     )
+
+
+def read_bytes(path: Path, *, at_most: int) -> bytes:
+    """Return the content of a small regular file, without waiting for a pipe or filling the memory from a device.
+
+    Raises
+    ------
+    OSError
+        When it is missing, no regular file, larger than `at_most` bytes, or cannot be read.
+    """
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        if status.st_size > at_most:
+            raise OSError(errno.EFBIG, f"more than {at_most / 2**20:.0f} MiB", str(path))
+        return file.read(at_most)

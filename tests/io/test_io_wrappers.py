@@ -211,3 +211,54 @@ def test_an_office_document_in_a_folder_is_one_file(save, tmp_path):
         archive.writestr("[Content_Types].xml", "<Types/>")
         archive.writestr("word/document.xml", "<document/>")
     assert [skipped.file for skipped in read_studies([tmp_path]).skipped] == ["letter.docx"]
+
+
+def test_an_archive_is_opened_once_whatever_it_holds(save, tmp_path, monkeypatch):
+    """A PET study has thousands of slices, and an archive's directory takes time to read."""
+    opened = []
+
+    class Counted(zipfile.ZipFile):
+        def __init__(self, *args, **kwargs):
+            opened.append(1)
+            super().__init__(*args, **kwargs)
+
+    path = save(recon_nm(VALUES))
+    with zipfile.ZipFile(tmp_path / "study.zip", "w") as archive:
+        archive.write(path, "IM1")
+        for number in range(30):
+            archive.writestr(f"notes-{number}.txt", "hello")
+    monkeypatch.setattr(files.zipfile, "ZipFile", Counted)
+    assert len(read_studies([tmp_path / "study.zip"]).skipped) == 30
+    assert len(opened) <= 2
+
+
+def test_another_archive_of_the_same_name_is_read_anew(save, tmp_path):
+    path = tmp_path / "study.zip"
+    for values in (VALUES, VALUES * 2):
+        source = save(recon_nm(values))
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(source, "IM1")
+        assert_array_equal(image([path]), image([source]))
+
+
+def test_a_file_that_the_disk_cannot_read_is_skipped_and_named(save, tmp_path):
+    """As a bad sector of a CD: reading this file of Linux gives the error EIO."""
+    folder = save(recon_nm(VALUES), "good", tmp_path / "medium").parent
+    (folder / "bad").symlink_to("/proc/self/mem")
+    result = read_studies([folder])
+    (skipped,) = result.skipped
+    assert skipped.file == "bad"
+    assert skipped.reason == "cannot be read from its medium (Input/output error); copy it again."
+    assert len(result.studies) == 1
+    with pytest.raises(InputError, match="bad: cannot be read from its medium"):
+        read_studies([folder / "bad"])
+
+
+def test_a_name_too_long_for_the_system_does_not_cost_the_study(save, tmp_path):
+    path = save(recon_nm(VALUES))
+    with zipfile.ZipFile(tmp_path / "study.zip", "w") as archive:
+        archive.write(path, "a/" * 3000 + "IM1")
+        archive.write(path, "IM2")
+    result = read_studies([tmp_path / "study.zip"])
+    assert [scan.source for scan in result.studies[0].scans] == [("IM2",)]
+    assert [(s.file, "too long" in s.reason) for s in result.skipped] == [("IM1", True)]

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,6 +89,14 @@ def test_another_patient_and_files_that_are_no_results_are_refused(full, tmp_pat
             read_prior(tmp_path / "r.json")
     with pytest.raises(InputError, match="no readable"):
         read_prior(tmp_path / "absent.json")
+
+
+def test_a_pipe_or_a_device_is_no_earlier_result(tmp_path):
+    """A pipe would be waited for, and a device would fill the memory."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(InputError, match=r"not a regular file"):
+            read_prior(path)
 
 
 def test_odd_values_in_an_earlier_result_are_no_numbers(full):

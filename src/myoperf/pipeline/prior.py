@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from myoperf.errors import InputError
+from myoperf.files import read_bytes
 from myoperf.quantities import Quantity, quantities
 from myoperf.text import printable
 from myoperf.types import Report
@@ -45,11 +46,10 @@ def read_prior(path: Path) -> dict[str, Any]:
     if path.is_dir():
         path = path / "results.json"
     try:
-        if path.stat().st_size > _LARGEST:
-            raise InputError(f"--prior {name} is too large for a results.json.")
-        held = json.loads(path.read_text(encoding="utf-8"))
+        held = json.loads(read_bytes(path, at_most=_LARGEST).decode("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"--prior {name} is no readable results.json ({type(error).__name__}).") from error
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise InputError(f"--prior {name} is no readable results.json ({reason}).") from error
     if not isinstance(held, dict) or held.get("schema") != _SCHEMA:
         raise InputError(f"--prior {name} is not of the schema {_SCHEMA}; give a results.json of `myoperf analyze`.")
     return held

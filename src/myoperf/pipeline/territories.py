@@ -7,9 +7,11 @@ from types import MappingProxyType
 from typing import Any
 
 from myoperf.errors import InputError
+from myoperf.files import read_bytes
 from myoperf.segments import TERRITORIES, Territories, assign_segments
 from myoperf.types import VESSELS
 
+_LARGEST_BYTES = 2**20
 NAMED: Mapping[str, Territories] = MappingProxyType(
     {
         "default": TERRITORIES,
@@ -38,7 +40,7 @@ def read_territories(text: str) -> Territories:
     if not path.is_file():
         raise InputError(f"Territories are one of {', '.join(NAMED)} or a JSON file; got {path.name}.")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_bytes(path, at_most=_LARGEST_BYTES).decode("utf-8"))
     except (ValueError, OSError, RecursionError) as error:
         raise InputError(f"{path.name} cannot be read as JSON: {type(error).__name__}.") from None
     return _territories(content, path.name)
