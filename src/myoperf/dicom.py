@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,8 @@ STATE_CODES: Mapping[State, CodeTriplet] = {
 }
 """Values of Patient State (PS3.16 CID 3101)."""
 
+LARGEST_STORED = 65535
+"""The largest value of an unsigned pixel of 16 bits."""
 _IMPLEMENTATION = UID("2.25.91433146938446127318206116934264110533")
 
 
@@ -252,3 +255,29 @@ def plane_origins(volume: Volume) -> NDArray[np.float64]:
     """Return the LPS centre of the first voxel of every plane, shape (planes, 3)."""
     planes = np.arange(volume.grid_shape[0])[:, None]
     return np.asarray(volume.lps_from_index[:3, 3] + planes * volume.lps_from_index[:3, 0])
+
+
+def scaled_to_integers(array: NDArray[Any], largest: int) -> tuple[NDArray[Any], float]:
+    """Return whole numbers from 0 to `largest` and the slope that leads back to the values."""
+    slope = float(decimal_string(float(array.max()) / largest))
+    return np.minimum(np.rint(array / slope), largest), slope
+
+
+def add_pixels(dataset: Dataset, stored: NDArray[np.uint16] | NDArray[np.int16]) -> None:
+    """Write 16-bit pixels of shape (..., rows, columns) and how to read them."""
+    dataset.Rows, dataset.Columns = stored.shape[-2:]
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 16, 15
+    dataset.PixelRepresentation = int(stored.dtype.kind == "i")
+    dataset.PixelData = stored.astype(stored.dtype.newbyteorder("<")).tobytes()
+
+
+def real_world_mapping(slope: float) -> Dataset:
+    """Return the item that leads from stored values to relative activity (PS3.3 C.7.6.16.2.11)."""
+    item = Dataset()
+    item.RealWorldValueFirstValueMapped, item.RealWorldValueLastValueMapped = 0, LARGEST_STORED
+    item["RealWorldValueFirstValueMapped"].VR = item["RealWorldValueLastValueMapped"].VR = "US"
+    item.RealWorldValueIntercept, item.RealWorldValueSlope = 0.0, slope
+    item.LUTLabel, item.LUTExplanation = "activity", "Relative activity"
+    item.MeasurementUnitsCodeSequence = [code_item("{counts}", "UCUM", "Counts")]
+    return item

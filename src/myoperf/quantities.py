@@ -30,7 +30,7 @@ class Code:
     Parameters
     ----------
     value, scheme, meaning
-        As DICOM stores it; the scheme is SCT (SNOMED CT), LN (LOINC), 99MYOPERF (MyoPerf's own) or UCUM (units).
+        As DICOM stores it; the scheme is SCT (SNOMED CT), LN (LOINC), DCM, 99MYOPERF (MyoPerf's own) or UCUM (units).
     """
 
     value: str
@@ -45,6 +45,13 @@ UNIT_CODES: Mapping[str, Code] = {
     "score": Code("{score}", "UCUM", "Score"),
     "of 4": Code("{score}", "UCUM", "Score"),
     "of 68": Code("{score}", "UCUM", "Score"),
+    "of 80": Code("{score}", "UCUM", "Score"),
+    "g": Code("g", "UCUM", "Gram"),
+    "mm": Code("mm", "UCUM", "Millimeter"),
+    "ms": Code("ms", "UCUM", "Millisecond"),
+    "EDV/s": Code("{EDV}/s", "UCUM", "End-diastolic volumes per second"),
+    "ml/min/g": Code("ml/min/g", "UCUM", "Milliliter per minute and gram"),
+    "1/min": Code("/min", "UCUM", "Per minute"),
     "ratio": Code("{ratio}", "UCUM", "Ratio"),
     "": Code("1", "UCUM", "No units"),
 }

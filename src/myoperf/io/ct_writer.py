@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage
 
-from myoperf.dicom import decimal_string, plane_geometry, plane_origins, save_dataset, uid_from
+from myoperf.dicom import add_pixels, decimal_string, plane_geometry, plane_origins, save_dataset, uid_from
 from myoperf.errors import InputError
-from myoperf.io.simulated_header import SimulatedHeader, add_pixels, start_dataset
+from myoperf.io.simulated_header import SimulatedHeader, start_dataset
 from myoperf.types import Volume
 
 _INTERCEPT = -1024

@@ -4,10 +4,8 @@ Nothing comes from a clock or a random source: the same header and image give th
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from myoperf.dicom import PATIENT_STATE, STATE_CODES, age_string, code_item, decimal_string, uid_from
@@ -148,18 +146,3 @@ def gate_duration_ms(image: Volume | Projections, frame_duration_ms: float | Non
     if frame_duration_ms is None:
         raise InputError(f"An image of {image.frames} gates needs frame_duration_ms, the length of one gate.")
     return float(frame_duration_ms)
-
-
-def scaled_to_integers(array: NDArray[Any], largest: int) -> tuple[NDArray[Any], float]:
-    """Return whole numbers from 0 to `largest` and the slope that leads back to the values."""
-    slope = float(decimal_string(float(array.max()) / largest))
-    return np.minimum(np.rint(array / slope), largest), slope
-
-
-def add_pixels(dataset: Dataset, stored: NDArray[np.uint16] | NDArray[np.int16]) -> None:
-    """Write 16-bit pixels of shape (..., rows, columns) and how to read them."""
-    dataset.Rows, dataset.Columns = stored.shape[-2:]
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 16, 15
-    dataset.PixelRepresentation = int(stored.dtype.kind == "i")
-    dataset.PixelData = stored.astype(stored.dtype.newbyteorder("<")).tobytes()

@@ -1,10 +1,13 @@
 """Write a report's files: all of them, or none."""
 
+from __future__ import annotations
+
 import json
 import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from myoperf import report as output  # its functions load their libraries when first used
 from myoperf.errors import InputError, OutputExistsError
@@ -15,6 +18,9 @@ from myoperf.report import write_json
 from myoperf.segments import TERRITORIES
 from myoperf.text import printable
 from myoperf.types import Finding, Report, ScanResult
+
+if TYPE_CHECKING:
+    from myoperf.report.drawings import Drawings
 
 FORMATS = ("html", "pdf", "json", "nifti", "polar", "dicom")
 _SCHEMA = "myoperf.report/"
@@ -152,17 +158,19 @@ def _write_all(report: Report, folder: Path, formats: Collection[str], clock: St
         if "dicom" in formats:
             report = _write_dicom_and_pages(report, folder, formats, clock)
         else:
-            report = _write_pages(report, folder, formats, clock)
+            report, _ = _write_pages(report, folder, formats, clock)
     report = _timed(report, clock)
     write_json(report, folder / "results.json")
     return report
 
 
-def _write_pages(report: Report, folder: Path, formats: Collection[str], clock: StageClock) -> Report:
-    """Draw the pictures once and write the pages; return the report as they show it."""
+def _write_pages(
+    report: Report, folder: Path, formats: Collection[str], clock: StageClock
+) -> tuple[Report, Drawings | None]:
+    """Draw the pictures once and write the pages; return the report as they show it, and the pictures."""
     report = _timed(report, clock)
     if not {"html", "pdf"} & set(formats):
-        return report
+        return report, None
     clock.announce("pictures")
     drawings = output.draw_report(report)
     if "html" in formats:
@@ -171,20 +179,22 @@ def _write_pages(report: Report, folder: Path, formats: Collection[str], clock: 
     if "pdf" in formats:
         clock.announce("report.pdf")
         output.write_pdf(report, folder / "report.pdf", drawings=drawings)
-    return report
+    return report, drawings
 
 
 def _write_dicom_and_pages(report: Report, folder: Path, formats: Collection[str], clock: StageClock) -> Report:
-    """Write the pages, and ``dicom/`` with SEG, SR and the encapsulated PDF; what cannot be made becomes a finding."""
+    """Write the pages and the objects of ``dicom/``; what cannot be made becomes a finding."""
     from myoperf.report import dicom  # highdicom takes long to load
+    from myoperf.report.pdf import pdf_pages
 
     clock.announce("DICOM objects")
     stamp = dicom.Stamp()
     built, not_made = dicom.build_dicom_results(report, stamp=stamp)
-    report = _write_pages(_with_findings(report, not_made), folder, {*formats, "pdf"}, clock)
+    report, drawings = _write_pages(_with_findings(report, not_made), folder, {*formats, "pdf"}, clock)
     pdf = folder / "report.pdf"
     try:
-        dicom.write_dicom_results(report, folder / "dicom", pdf.read_bytes(), stamp=stamp, built=built)
+        pages = pdf_pages(report, drawings) if drawings is not None else ()
+        dicom.write_dicom_results(report, folder / "dicom", pdf.read_bytes(), pages=pages, stamp=stamp, built=built)
     except OSError:
         raise
     except Exception as error:  # as in `build_dicom_results`; the pages are written by now

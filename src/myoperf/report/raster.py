@@ -3,6 +3,7 @@
 import io
 import math
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from myoperf.report.canvas import MM_PER_PT, Canvas, Picture, Shape, Text
@@ -29,6 +30,17 @@ def picture_png(pixels: Bytes, palette: Palette) -> bytes:
 
 def to_png(drawing: Canvas, *, dpi: int = 160) -> bytes:
     """Return a drawing on white as a PNG."""
+    buffer = io.BytesIO()
+    _drawn(drawing, dpi).save(buffer, format="PNG", compress_level=_COMPRESSION)
+    return buffer.getvalue()
+
+
+def to_rgb(drawing: Canvas, *, dpi: int = 160) -> Bytes:
+    """Return a drawing on white as pixels, shape (rows, columns, 3)."""
+    return np.asarray(_drawn(drawing, dpi))
+
+
+def _drawn(drawing: Canvas, dpi: int) -> Image.Image:
     scale = _FINER * dpi / 25.4
     size = tuple(_FINER * math.ceil(side * dpi / 25.4) for side in (drawing.width, drawing.height))
     image = Image.new("RGB", (size[0], size[1]), "white")
@@ -39,9 +51,7 @@ def to_png(drawing: Canvas, *, dpi: int = 160) -> bytes:
             _draw_text(image, mark, scale)
         else:
             _draw_picture(image, mark, scale)
-    buffer = io.BytesIO()
-    image.reduce(_FINER).save(buffer, format="PNG", compress_level=_COMPRESSION)
-    return buffer.getvalue()
+    return image.reduce(_FINER)
 
 
 def _draw_shape(draw: ImageDraw.ImageDraw, shape: Shape, scale: float) -> None:

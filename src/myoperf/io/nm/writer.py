@@ -12,18 +12,24 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import NuclearMedicineImageStorage
 
-from myoperf.dicom import code_item, decimal_string, plane_geometry, save_dataset
+from myoperf.dicom import (
+    LARGEST_STORED,
+    add_pixels,
+    code_item,
+    decimal_string,
+    plane_geometry,
+    real_world_mapping,
+    save_dataset,
+    scaled_to_integers,
+)
 from myoperf.errors import GeometryError, InputError
 from myoperf.io.simulated_header import (
     SimulatedHeader,
-    add_pixels,
     gate_duration_ms,
-    scaled_to_integers,
     start_dataset,
 )
 from myoperf.types import Orientation, Projections, Volume
 
-_LARGEST_COUNT = 65535
 _VIEW_DURATION_MS = 20000
 _WINDOWS_KEV = {"Tc-99m": (126.0, 154.0), "Tl-201": (63.0, 77.0)}
 
@@ -165,7 +171,7 @@ def write_volume(
     _add_grid(dataset, volume, header, orientation)
     stored, slope = _stored_values(volume.array)
     _add_frames(dataset, stored)
-    dataset.RealWorldValueMappingSequence = [_real_world_mapping(slope)]
+    dataset.RealWorldValueMappingSequence = [real_world_mapping(slope)]
     return save_dataset(dataset, Path(path))
 
 
@@ -266,9 +272,9 @@ def _add_grid(dataset: Dataset, volume: Volume, header: SimulatedHeader, orienta
 def _whole_counts(array: NDArray[Any]) -> NDArray[np.uint16]:
     """Round counts to the 16 bits of an NM pixel."""
     counts = np.rint(array)
-    if counts.min() < 0 or counts.max() > _LARGEST_COUNT:
+    if counts.min() < 0 or counts.max() > LARGEST_STORED:
         raise InputError(
-            f"NM counts must lie in 0 to {_LARGEST_COUNT}; got {float(counts.min()):g} to {float(counts.max()):g}."
+            f"NM counts must lie in 0 to {LARGEST_STORED}; got {float(counts.min()):g} to {float(counts.max()):g}."
         )
     return np.asarray(counts, dtype=np.uint16)
 
@@ -278,21 +284,10 @@ def _stored_values(array: NDArray[Any]) -> tuple[NDArray[np.uint16], float]:
     low, high = float(array.min()), float(array.max())
     if low < 0:
         raise InputError(f"A reconstructed volume has no negative activity; got a minimum of {low:g}.")
-    if high == 0 or (high <= _LARGEST_COUNT and bool((array == np.rint(array)).all())):
+    if high == 0 or (high <= LARGEST_STORED and bool((array == np.rint(array)).all())):
         return array.astype(np.uint16), 1.0
-    stored, slope = scaled_to_integers(array, _LARGEST_COUNT)
+    stored, slope = scaled_to_integers(array, LARGEST_STORED)
     return stored.astype(np.uint16), slope
-
-
-def _real_world_mapping(slope: float) -> Dataset:
-    """Return the item that leads from stored values to relative activity (PS3.3 C.7.6.16.2.11)."""
-    item = Dataset()
-    item.RealWorldValueFirstValueMapped, item.RealWorldValueLastValueMapped = 0, _LARGEST_COUNT
-    item["RealWorldValueFirstValueMapped"].VR = item["RealWorldValueLastValueMapped"].VR = "US"
-    item.RealWorldValueIntercept, item.RealWorldValueSlope = 0.0, slope
-    item.LUTLabel, item.LUTExplanation = "activity", "Relative activity"
-    item.MeasurementUnitsCodeSequence = [code_item("{counts}", "UCUM", "Counts")]
-    return item
 
 
 def _add_frames(dataset: Dataset, stored: NDArray[np.uint16]) -> None:

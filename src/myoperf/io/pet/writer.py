@@ -9,13 +9,19 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import PositronEmissionTomographyImageStorage
 
-from myoperf.dicom import decimal_string, plane_geometry, plane_origins, save_dataset, uid_from
+from myoperf.dicom import (
+    add_pixels,
+    decimal_string,
+    plane_geometry,
+    plane_origins,
+    save_dataset,
+    scaled_to_integers,
+    uid_from,
+)
 from myoperf.errors import InputError
 from myoperf.io.simulated_header import (
     SimulatedHeader,
-    add_pixels,
     gate_duration_ms,
-    scaled_to_integers,
     start_dataset,
 )
 from myoperf.types import Volume

@@ -1,9 +1,9 @@
-"""DICOM results to send back: Segmentation, Structured Report, Encapsulated PDF.
+"""DICOM results to send back: derived volumes, Segmentation, Structured Report, pictures, Encapsulated PDF.
 
 All belong to the input's study and are marked as research. `docs/dicom.md` lists the codes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,11 +12,15 @@ from pydicom.dataset import Dataset
 from myoperf.dicom import encode_dataset, quiet_pydicom
 from myoperf.errors import AnalysisError, OutputExistsError, describe_error
 from myoperf.files import whole_file
+from myoperf.report.canvas import Canvas
+from myoperf.report.cine import cine_drawing
+from myoperf.report.dicom.capture import build_cine, build_page
+from myoperf.report.dicom.nm import Derived, build_volume, derived_volumes, gate_ms
 from myoperf.report.dicom.pdf import build_pdf_object
-from myoperf.report.dicom.seg import build_seg
-from myoperf.report.dicom.source import Stamp, read_headers
+from myoperf.report.dicom.seg import build_seg, frame_of_reference
+from myoperf.report.dicom.source import Headers, Stamp, read_headers
 from myoperf.report.dicom.sr import build_sr
-from myoperf.types import Finding, Report
+from myoperf.types import Finding, Report, ScanResult, Study
 
 __all__ = ["Stamp", "build_dicom_results", "not_made", "write_dicom_results"]
 
@@ -24,7 +28,7 @@ __all__ = ["Stamp", "build_dicom_results", "not_made", "write_dicom_results"]
 def build_dicom_results(
     report: Report, *, stamp: Stamp | None = None
 ) -> tuple[Mapping[str, bytes], tuple[Finding, ...]]:
-    """Return a report's Segmentations and Structured Report as files, by name; what cannot be made is a finding.
+    """Return a report's volumes, Segmentations and Structured Report, by name; what cannot be made is a finding.
 
     Use it before the pages are written, so that they show the findings, and pass the objects to `write_dicom_results`.
     """
@@ -43,14 +47,26 @@ def build_dicom_results(
             return None
         return dataset
 
-    segs = [
-        attempt(
-            f"{result.name}_seg.dcm", partial(build_seg, result, some, study=report.study, stamp=stamp, number=number)
-        )
-        for number, (result, some) in enumerate(zip(report.results, headers, strict=True), start=1)
-    ]
+    segs = []
+    for number, (result, some) in enumerate(zip(report.results, headers, strict=True), start=1):
+        build = partial(_build_volume, report.study, result, some, stamp)
+        made = [
+            (one, attempt(f"{result.name}_{one.name}.dcm", partial(build, one, 10 * number + i)))
+            for i, one in enumerate(derived_volumes(result))
+        ]
+        drawn_on = next((dataset for one, dataset in made if one.name == "recon"), None)
+        seg = partial(build_seg, result, some, study=report.study, stamp=stamp, number=number, drawn_on=drawn_on)
+        segs.append(attempt(f"{result.name}_seg.dcm", seg))
     attempt("sr.dcm", partial(build_sr, report, headers, segmentations=segs, stamp=stamp))
     return objects, tuple(findings)
+
+
+def _build_volume(
+    study: Study, result: ScanResult, headers: Headers, stamp: Stamp, derived: Derived, number: int
+) -> Dataset:
+    """Build a derived volume in the frame of reference of its scan's Segmentation."""
+    shared = frame_of_reference(result, headers, stamp)
+    return build_volume(result, derived, headers, study=study, stamp=stamp, number=number, shared=shared)
 
 
 def write_dicom_results(
@@ -58,10 +74,11 @@ def write_dicom_results(
     folder: str | Path,
     pdf: bytes,
     *,
+    pages: Sequence[Canvas] = (),
     stamp: Stamp | None = None,
     built: Mapping[str, bytes] | None = None,
 ) -> tuple[Path, ...]:
-    """Write every DICOM object of a report: ``NAME_seg.dcm`` for each scan, ``sr.dcm``, ``report_pdf.dcm``.
+    """Write every DICOM object of a report: for each scan volumes and ``NAME_seg.dcm``, ``sr.dcm``, ``report_pdf.dcm``.
 
     Parameters
     ----------
@@ -69,6 +86,9 @@ def write_dicom_results(
         Made if it does not exist. All objects are built before the first is written.
     pdf
         The finished report.
+    pages
+        The drawn pages of the report, of which the first is kept as a picture; with them also the cine of each gated
+        scan. No pictures where there are none.
     stamp
         UIDs and time of the set; by default new ones.
     built
@@ -90,7 +110,8 @@ def write_dicom_results(
     headers = tuple(header for result in report.results for header in read_headers(result.scan))
     with quiet_pydicom():
         pdf_object = encode_dataset(build_pdf_object(report.study, pdf, headers, stamp=stamp))
-    objects = {**built, "report_pdf.dcm": pdf_object}
+        pictures = _pictures(report, pages, headers, stamp) if pages else {}
+    objects = {**built, "report_pdf.dcm": pdf_object, **pictures}
     present = [name for name in objects if (folder / name).exists()]
     if present:
         raise OutputExistsError(f"{present[0]} exists already; choose another folder.")
@@ -99,6 +120,20 @@ def write_dicom_results(
         with whole_file(folder / name) as partial_file:
             partial_file.write_bytes(encoded)
     return tuple(folder / name for name in objects)
+
+
+def _pictures(report: Report, pages: Sequence[Canvas], headers: Headers, stamp: Stamp) -> dict[str, bytes]:
+    """Return the first page and the cine of each gated scan, by the names of their files."""
+    objects = {"report_page.dcm": encode_dataset(build_page(pages[0], report.study, headers, stamp=stamp))}
+    for number, result in enumerate(report.results, start=1):
+        cine = cine_drawing(result)
+        if cine is not None:
+            own = read_headers(result.scan)
+            dataset = build_cine(
+                cine, result.name, report.study, own, stamp=stamp, number=number, gate_ms=gate_ms(result)
+            )
+            objects[f"{result.name}_cine.dcm"] = encode_dataset(dataset)
+    return objects
 
 
 def not_made(name: str, error: Exception) -> Finding:

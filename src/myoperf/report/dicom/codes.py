@@ -55,6 +55,21 @@ CORONARY: Mapping[str, Code] = MappingProxyType(
         "RCA": Code("13647002", "SCT", "Right coronary artery"),
     }
 )
+TRACERS: Mapping[str, Code] = MappingProxyType(
+    {
+        "sestamibi": Code("424299003", "SCT", "Technetium Tc^99m^ sestamibi"),
+        "tetrofosmin": Code("424118002", "SCT", "Technetium Tc^99m^Tetrofosmin"),
+        "tl-201": Code("73685002", "SCT", "Thallous chloride Tl^201^"),
+        "n-13": Code("129508003", "SCT", "Ammonia N^13^"),
+        "rb-82": Code("129503007", "SCT", "Rubidium chloride Rb^82^"),
+        "flurpiridaz": Code("126718", "DCM", "Flurpiridaz F^18^"),
+    }
+)
+"""Part of a tracer's name, in small letters -> its code (PS3.16 CID 25, CID 4021)."""
+RADIOPHARMACEUTICAL = Code("123001", "DCM", "Radiopharmaceutical")
+CONCLUSION, COMMENT = Code("121077", "DCM", "Conclusion"), Code("121106", "DCM", "Comment")
+DEVICE_UID = dicom.uid_from("myoperf", "device")
+"""Identifies MyoPerf as an observer; codes are identified by `PRIVATE_UID`."""
 PATIENT_STATE = Code(*dicom.PATIENT_STATE)
 STATES: Mapping[str, Code] = MappingProxyType({state: Code(*code) for state, code in dicom.STATE_CODES.items()})
 

@@ -11,14 +11,33 @@ from pydicom.uid import NuclearMedicineImageStorage
 from myoperf.dicom import code_item, decimal_string, instance_reference, plane_geometry, plane_origins
 from myoperf.errors import AnalysisError, GeometryError
 from myoperf.report.dicom.codes import BLOOD, LEFT_VENTRICLE, LV_MYOCARDIUM
-from myoperf.report.dicom.source import Headers, Reference, Stamp, plane_references, study_attributes
+from myoperf.report.dicom.source import Headers, Reference, Stamp, image_references, plane_references, study_attributes
 from myoperf.types import BLOOD_POOL, MYOCARDIUM, ScanResult, Study, Volume
 from myoperf.version import __version__
 
 _SERIES_NUMBER = 9001
 
 
-def build_seg(result: ScanResult, headers: Headers, *, study: Study, stamp: Stamp, number: int = 1) -> Dataset:
+def frame_of_reference(result: ScanResult, headers: Headers, stamp: Stamp) -> str:
+    """Return the frame of reference of what is derived from a scan.
+
+    It is the headers' only where the grid lies where they say: not if it was reconstructed about the axis of rotation,
+    or placed by the reader for want of a position.
+    """
+    _, preserved = plane_references(result.scan, headers, result.labels)
+    given = headers[0].get("FrameOfReferenceUID") if preserved else None
+    return str(given or stamp.uid("frame of reference", result.name))
+
+
+def build_seg(
+    result: ScanResult,
+    headers: Headers,
+    *,
+    study: Study,
+    stamp: Stamp,
+    number: int = 1,
+    drawn_on: Dataset | None = None,
+) -> Dataset:
     """Return the labels of a scan as a DICOM Segmentation.
 
     Parameters
@@ -32,6 +51,9 @@ def build_seg(result: ScanResult, headers: Headers, *, study: Study, stamp: Stam
         new study and refers to no source image.
     number
         Counts the scans of a report, from 1, for the series number.
+    drawn_on
+        The reconstruction that was made of raw views, as `build_volume` returns it: every frame then refers to its
+        frame there.
 
     Raises
     ------
@@ -42,11 +64,10 @@ def build_seg(result: ScanResult, headers: Headers, *, study: Study, stamp: Stam
 
     labels = result.labels
     references, preserved = plane_references(result.scan, headers, labels)
+    if drawn_on is not None:
+        references, preserved = image_references((drawn_on,), labels)
     attributes = study_attributes(study, headers, stamp)
-    # A grid shares the headers' frame of reference only if it lies where they say: not if it was reconstructed
-    # about the axis of rotation, or placed by the reader for want of a position.
-    reference_uid = headers[0].get("FrameOfReferenceUID") if preserved else None
-    reference_uid = reference_uid or stamp.uid("frame of reference", result.name)
+    reference_uid = frame_of_reference(result, headers, stamp)
     carrier = _carrier(labels, attributes, reference_uid, stamp)
     grid = hd.Volume(
         np.ascontiguousarray(labels.array[0], dtype=np.uint8),

@@ -132,9 +132,16 @@ def plane_references(scan: Scan, headers: Headers, volume: Volume) -> tuple[list
         show no plane, and where the source's positions differ from the volume's; every plane then
         refers to every source as a whole.
     """
+    if scan.is_raw:
+        return [[Reference(header) for header in headers] for _ in range(volume.grid_shape[0])], False
+    return image_references(headers, volume)
+
+
+def image_references(headers: Headers, volume: Volume) -> tuple[list[list[Reference]], bool]:
+    """Return what `plane_references` does, for images of planes."""
     planes = volume.grid_shape[0]
     whole = [[Reference(header) for header in headers] for _ in range(planes)]
-    if scan.is_raw or not headers:
+    if not headers:
         return whole, False
     origins = plane_origins(volume)
     step = float(volume.spacing_mm[0])

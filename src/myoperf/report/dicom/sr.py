@@ -12,9 +12,11 @@ from pydicom.sr.coding import Code
 from pydicom.uid import NuclearMedicineImageStorage
 
 from myoperf.quantities import UNIT_CODES, Quantity, quantities
+from myoperf.report.content import all_findings
 from myoperf.report.dicom import codes as words
 from myoperf.report.dicom.source import Headers, Stamp, instance_of, study_attributes
-from myoperf.types import Finding, Report, ScanResult
+from myoperf.report.narrative import report_text
+from myoperf.types import Finding, Interval, Report, ScanResult
 from myoperf.version import __version__
 
 _SERIES_NUMBER = 9101
@@ -54,6 +56,7 @@ def build_sr(
         title=codes.DCM.ImagingMeasurementReport,
         imaging_measurements=groups,
     )
+    content[0].ContentSequence.extend(_texts(report))
     evidence = [image for images in sources for image in images] + [
         instance_of(seg) for seg in segmentations if seg is not None
     ]
@@ -80,6 +83,22 @@ def build_sr(
     return report_object
 
 
+def _texts(report: Report) -> list[Any]:
+    """Write the conclusion, and every finding whole: a code's meaning holds 64 characters."""
+    import highdicom as hd
+
+    conclusion = next(part for part in report_text(report) if part.key == "conclusion")
+    lines = [(words.CONCLUSION, " ".join(conclusion.sentences))]
+    lines += [(words.COMMENT, f"{scope}: {finding.message}") for scope, finding in all_findings(report)]
+    return [hd.sr.TextContentItem(name, text, hd.sr.RelationshipTypeValues.CONTAINS) for name, text in lines if text]
+
+
+def _tracer(tracer: str | None) -> list[Any]:
+    """Encode a radiopharmaceutical whose code is known; nothing for another."""
+    code = next((code for part, code in words.TRACERS.items() if part in (tracer or "").lower()), None)
+    return [] if code is None else [_evaluation(words.RADIOPHARMACEUTICAL, code)]
+
+
 def _scheme() -> Dataset:
     """Identify the private coding scheme (PS3.3 C.12.1.1, Coding Scheme Identification Sequence)."""
     item = Dataset()
@@ -95,7 +114,7 @@ def _observer() -> Any:
     return hd.sr.ObserverContext(
         observer_type=codes.DCM.Device,
         observer_identifying_attributes=hd.sr.DeviceObserverIdentifyingAttributes(
-            uid=words.PRIVATE_UID, name="MyoPerf", manufacturer_name="MyoPerf", model_name=f"MyoPerf {__version__}"
+            uid=words.DEVICE_UID, name="MyoPerf", manufacturer_name="MyoPerf", model_name=f"MyoPerf {__version__}"
         ),
     )
 
@@ -103,14 +122,16 @@ def _observer() -> Any:
 def _scan_group(report: Report, result: ScanResult, images: list[Dataset], stamp: Stamp, *, with_volumes: bool) -> Any:
     """Report the numbers of one scan: the 17 segments, function, and volumes that have no group of their own."""
     of_scan = quantities("scan")
-    numbers = [m for q in of_scan if q.per for m in _measurements(q, result)]
+    known = report.intervals.get(result.name, {})
+    numbers = [m for q in of_scan if q.per for m in _measurements(q, result, known=known)]
     if result.state is not None and report.result(result.state) is result:  # the scores are of a state's first scan
         of_study = [q for q in quantities("study") if q.per and q.state == result.state]
         numbers += [m for q in of_study for m in _measurements(q, report.scores)]
     for q in of_scan:
         if not q.per and (with_volumes or q.name not in _VOLUMES):
-            numbers += _measurements(q, result, _VOLUMES.get(q.name))
+            numbers += _measurements(q, result, _VOLUMES.get(q.name), known=known)
     evaluations = [_evaluation(words.PATIENT_STATE, words.STATES[result.state])] if result.state else []
+    evaluations += _tracer(result.scan.tracer)
     evaluations += _findings((*result.scan.findings, *result.findings))
     return _group(f"{result.name} perfusion", numbers, evaluations, stamp, site=[words.LEFT_VENTRICLE], images=images)
 
@@ -169,7 +190,9 @@ def _segment_source(images: list[Dataset]) -> dict[str, Any]:
 def _study_groups(report: Report, stamp: Stamp) -> list[Any]:
     """Report the verdict, the scores of the whole study and of each artery's territory; no research model's numbers."""
     scores = report.scores
-    numbers = [m for q in quantities("study") if not q.per for m in _measurements(q, scores)]
+    known = report.intervals.get("scores", {})
+    of_study = [q for q in quantities("study") if not q.per or not q.state]
+    numbers = [m for q in of_study for m in _measurements(q, scores, known=known)]
     for vessel, territory in scores.territories.items():
         numbers += [m for q in quantities("territory") for m in _measurements(q, territory, words.CORONARY[vessel])]
     evaluations = [_evaluation(words.private("USE"), words.private("RESEARCH_ONLY"))]
@@ -202,27 +225,47 @@ def _group(
     )
 
 
-def _measurements(quantity: Quantity, record: object, site: Code | None = None) -> list[Any]:
-    """Make the measurements of a number, one a segment or vessel for a list; none where it is not coded or finite."""
+def _measurements(
+    quantity: Quantity, record: object, site: Code | None = None, *, known: Mapping[str, Interval] | None = None
+) -> list[Any]:
+    """Make the measurements of a number, one a segment or vessel for a list; none where it is not coded or finite.
+
+    Parameters
+    ----------
+    known
+        Intervals by the name that `Quantity.numbers` gives.
+    """
     value = quantity.read(record)
     if quantity.code is None or value is None:
         return []
-    name, values = words.concept(quantity.code), list(quantity.numbers(record).values())
+    name, values = words.concept(quantity.code), quantity.numbers(record)
     if isinstance(value, Mapping):
-        sites: Sequence[Code | None] = [words.CORONARY[vessel] for vessel in value]
+        sites: Sequence[Code | None] = [words.CORONARY.get(vessel, words.LEFT_VENTRICLE) for vessel in value]
     else:
         sites = words.SEGMENTS if quantity.per == "segment" else [site]
-    pairs = zip(values, sites, strict=True)
-    return [_measurement(name, number, quantity.unit, place) for number, place in pairs if math.isfinite(number)]
+    return [
+        _measurement(name, number, quantity.unit, place, (known or {}).get(key))
+        for (key, number), place in zip(values.items(), sites, strict=True)
+        if math.isfinite(number)
+    ]
 
 
-def _measurement(name: Code, value: float, unit: str, site: Code | None = None) -> Any:
+def _measurement(name: Code, value: float, unit: str, site: Code | None, interval: Interval | None) -> Any:
+    """Make a measurement; the ends of its interval are the uncertainty above and below it."""
     import highdicom as hd
+
+    around = None
+    if interval is not None and math.isfinite(interval.high - interval.low):
+        around = hd.sr.MeasurementProperties(
+            upper_measurement_uncertainty=round(max(interval.high - value, 0.0), 4),
+            lower_measurement_uncertainty=round(max(value - interval.low, 0.0), 4),
+        )
 
     unit_code = words.concept(UNIT_CODES[unit])
     return hd.sr.Measurement(
         name=name,
-        value=int(value) if unit_code.value == "{score}" else round(float(value), 4),
+        value=int(value) if unit_code.value == "{score}" and value == int(value) else round(float(value), 4),
+        properties=around,
         unit=unit_code,
         finding_sites=[hd.sr.FindingSite(site)] if site is not None else None,
     )
@@ -241,7 +284,7 @@ def _evaluation(name: Code, value: Code) -> Any:
 
 
 def _findings(findings: Iterable[Finding]) -> list[Any]:
-    """Encode warnings and failures, each under its own code, the message cut to DICOM's 64 characters."""
+    """Encode warnings and failures, each under its own code; a meaning holds 64 characters, `_texts` the whole."""
     return [
         _evaluation(words.private("FINDING"), Code(finding.code, words.PRIVATE_SCHEME, finding.message[:64]))
         for finding in dict.fromkeys(findings)
