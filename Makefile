@@ -22,11 +22,11 @@ demo: install
 
 # The peers that tests compare with (dciodvfy, dcmtk, R's pROC, poppler) and the browser that they use. Installed where we may.
 tools:
-	@command -v dciodvfy >/dev/null && command -v chromedriver >/dev/null && command -v dsrdump >/dev/null && command -v pdftoppm >/dev/null \
+	@command -v dciodvfy >/dev/null && command -v chromedriver >/dev/null && command -v dsrdump >/dev/null && command -v pdftoppm >/dev/null && command -v Orthanc >/dev/null \
 	  && Rscript -e 'library(pROC)' >/dev/null 2>&1 || { \
-	  [ "$$(id -u)" = 0 ] && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	    dicom3tools dcmtk poppler-utils r-base-core r-cran-proc chromium chromium-driver >/dev/null; } || { \
-	  echo "Tests need Debian's dicom3tools dcmtk poppler-utils r-cran-proc chromium chromium-driver: install them."; exit 2; }
+	  [ "$$(id -u)" = 0 ] && apt-get update -qq && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends \
+	    dicom3tools dcmtk poppler-utils r-base-core r-cran-proc chromium chromium-driver orthanc >/dev/null; } || { \
+	  echo "Tests need Debian's dicom3tools dcmtk poppler-utils r-cran-proc chromium chromium-driver orthanc: install them."; exit 2; }
 
 lint: install
 	$(BIN)/ruff check .

@@ -267,14 +267,16 @@ def test_values_that_break_the_rules_are_made_valid(tmp_path, gated):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         paths = write_dicom_results(report, tmp_path, PDF)
-    assert len(paths) == len(gated.results) + 2
+    assert len(paths) == 2 * len(gated.results) + 2, "a short axis and a Segmentation of each, report and numbers"
     for path in paths:
         dataset = pydicom.dcmread(path)
         assert (dataset.PatientID, dataset.PatientSex) == ("P" * 64, "")
         assert (dataset.StudyInstanceUID, dataset.StudyTime, dataset.StudyID) == ("1.2.3", "", "S" * 16)
         assert str(dataset.PatientName) == ("Zacha[2Jrias^Quentin" + "n" * 70)[:64]
         assert "PatientWeight" not in dataset
-        iod = {"sr.dcm": "Comprehensive3DSR", "report_pdf.dcm": "EncapsulatedPDF"}.get(path.name, "Segmentation")
+        iod = {"sr.dcm": "Comprehensive3DSR", "report_pdf.dcm": "EncapsulatedPDF"}.get(
+            path.name, "Segmentation" if "seg" in path.name else "NMImage"
+        )
         assert (path.name, dciodvfy_errors(path, iod)) == (path.name, [])
     references = pydicom.dcmread(tmp_path / "report_pdf.dcm").SourceInstanceSequence
     assert all(item.ReferencedSOPInstanceUID.is_valid for item in references)
@@ -288,7 +290,10 @@ def test_an_object_that_cannot_be_made_costs_nothing_else(tmp_path, gated, monke
 
     monkeypatch.setattr("myoperf.report.dicom.build_seg", fails)
     report = write_report(gated, tmp_path / "out", formats=("dicom", "json"))
-    assert {path.name for path in (tmp_path / "out" / "dicom").iterdir()} == {"sr.dcm", "report_pdf.dcm"}
+    assert {path.name for path in (tmp_path / "out" / "dicom").iterdir()} == {
+        *("sr.dcm", "report_pdf.dcm", "report_page.dcm"),
+        *(f"{result.name}_short_axis.dcm" for result in gated.results),
+    }
     missing = [finding for finding in report.findings if finding.code == "dicom-not-made"]
     assert len(missing) == len(gated.results)
     assert "_seg.dcm could not be made. ValueError in" in missing[0].message
@@ -301,11 +306,14 @@ def test_an_object_that_cannot_be_made_costs_nothing_else(tmp_path, gated, monke
 
 def test_nifti_objects_share_one_new_study(tmp_path):
     paths = write_dicom_results(nifti_report(), tmp_path, PDF)
-    assert [path.name for path in paths] == ["stress_seg.dcm", "rest_seg.dcm", "sr.dcm", "report_pdf.dcm"]
+    assert [path.name for path in paths] == [
+        *("stress_short_axis.dcm", "stress_seg.dcm", "rest_short_axis.dcm", "rest_seg.dcm"),
+        *("sr.dcm", "report_pdf.dcm"),
+    ]
     datasets = [pydicom.dcmread(path) for path in paths]
     assert len({dataset.StudyInstanceUID for dataset in datasets}) == 1
-    assert len({dataset.SeriesInstanceUID for dataset in datasets}) == 4
-    assert len({dataset.SOPInstanceUID for dataset in datasets}) == 4
+    assert len({dataset.SeriesInstanceUID for dataset in datasets}) == 6
+    assert len({dataset.SOPInstanceUID for dataset in datasets}) == 6
     assert "SourceInstanceSequence" not in datasets[-1]
 
 
@@ -333,7 +341,9 @@ def test_other_programs_find_no_error(tmp_path, make):
     assert '(264850008,SCT,"Left ventricle basal anterior segment")' in text
     assert "(RESEARCH_ONLY,99MYOPERF" in text
     for path in paths:
-        iod = {"sr.dcm": "Comprehensive3DSR", "report_pdf.dcm": "EncapsulatedPDF"}.get(path.name, "Segmentation")
+        iod = {"sr.dcm": "Comprehensive3DSR", "report_pdf.dcm": "EncapsulatedPDF"}.get(
+            path.name, "Segmentation" if "seg" in path.name else "NMImage"
+        )
         assert (path.name, dciodvfy_errors(path, iod)) == (path.name, [])
 
 
@@ -344,7 +354,10 @@ def test_real_sources_give_objects_without_a_warning(tmp_path, make):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         paths = write_dicom_results(report, tmp_path, PDF)
-    assert len(paths) == 3
+    volumes = {"stress_recon.dcm"} if report.results[0].scan.is_raw else set()
+    assert {path.name for path in paths} == {
+        *volumes, "stress_short_axis.dcm", "stress_seg.dcm", "sr.dcm", "report_pdf.dcm"
+    }  # fmt: skip
 
 
 def test_pdf_comes_back_byte_for_byte(tmp_path, gated):

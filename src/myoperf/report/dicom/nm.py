@@ -33,7 +33,6 @@ _FROM_SOURCE = (
     "EnergyWindowInformationSequence",
     "RadiopharmaceuticalInformationSequence",
     "PatientOrientationCodeSequence",
-    "PatientOrientationModifierCodeSequence",
     "PatientGantryRelationshipCodeSequence",
     "AcquisitionDate",
     "AcquisitionTime",
@@ -128,7 +127,7 @@ def build_volume(
         if source.get(name):
             setattr(dataset, name, deepcopy(source.get(name)))
     dataset.EnergyWindowInformationSequence = list(dataset.get("EnergyWindowInformationSequence", ()))[:1]
-    for name in _FROM_SOURCE[1:5]:
+    for name in _FROM_SOURCE[1:4]:
         if name not in dataset:
             setattr(dataset, name, [])
     if result.state is not None:
