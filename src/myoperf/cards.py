@@ -30,13 +30,7 @@ def read_weights(folder: Path | Traversable, file: str) -> tuple[bytes, Mapping[
         raise MissingWeightsError(
             f"Weights {folder.name!r} are not installed; {file} and card.json were expected. Install MyoPerf again."
         ) from None
-    try:
-        card = json.loads(text)
-    except (ValueError, RecursionError):
-        card = None
-    missing = [name for name in REQUIRED if not isinstance(card, dict) or not card.get(name)]
-    if missing:
-        raise InputError(f"The card of the weights {folder.name!r} lacks {', '.join(missing)}; install both together.")
+    card = _checked_card(text, folder.name)
     digest = hashlib.sha256(data).hexdigest()
     if digest != card["sha256"]:
         raise InputError(
@@ -44,3 +38,29 @@ def read_weights(folder: Path | Traversable, file: str) -> tuple[bytes, Mapping[
             f"{str(card['sha256'])[:12]}...); install both together."
         )
     return data, card
+
+
+def read_card(folder: Path | Traversable) -> Mapping[str, Any]:
+    """Return the ``card.json`` of a folder of weights, without reading the weights.
+
+    Raises
+    ------
+    InputError
+        When the card is missing, damaged or incomplete.
+    """
+    try:
+        return _checked_card(folder.joinpath("card.json").read_bytes(), folder.name)
+    except OSError:
+        raise InputError(f"The weights {folder.name!r} have no card.json; install both together.") from None
+
+
+def _checked_card(text: bytes, name: str) -> Mapping[str, Any]:
+    """Return what a card holds; raise where it lacks what every card states."""
+    try:
+        card = json.loads(text)
+    except (ValueError, RecursionError):
+        card = None
+    missing = [key for key in REQUIRED if not isinstance(card, dict) or not card.get(key)]
+    if missing:
+        raise InputError(f"The card of the weights {name!r} lacks {', '.join(missing)}; install both together.")
+    return dict(card)

@@ -324,6 +324,7 @@ def somewhere(array, value):
         (lambda held: {"sex": "women"}, "M, F or null"),
         (lambda held: {"camera": 7}, "text or null"),
         (lambda held: {"provenance": ""}, "must be text"),
+        (lambda held: {"name": "\x1b[31mred"}, "must be text on one line"),
         (lambda held: {key: getattr(held, key)[:2, :4] for key in ("mean", "sd", "mad")}, "samples"),
     ],
 )

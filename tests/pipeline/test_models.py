@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from myoperf.cards import read_weights
+from myoperf.cards import read_card, read_weights
 from myoperf.errors import InputError, MissingWeightsError
 from myoperf.lv.inference import choose_engine
 from myoperf.pipeline import Models, load_models
@@ -110,6 +110,13 @@ def test_a_damaged_card_is_refused(tmp_path, card):
     (tmp_path / "card.json").write_text(card)
     with pytest.raises(InputError, match="lacks"):
         read_weights(tmp_path, "w")
+    with pytest.raises(InputError, match="lacks"):
+        read_card(tmp_path)
+
+
+def test_weights_without_a_card_are_named(tmp_path):
+    with pytest.raises(InputError, match=f"{tmp_path.name!r} have no card.json"):
+        read_card(tmp_path)
 
 
 def test_one_and_two_threads_give_the_same_labels():

@@ -151,7 +151,9 @@ def _first_wrong(about: Mapping[str, object], arrays: Mapping[str, Float]) -> st
     n, top = about["n"], about["top_ratio"]
     grids = (BLOCK, mean.shape, _LARGEST_GRID)
     checks = {
-        f"{' and '.join(texts)} must be text": all(isinstance(about[t], str) and about[t] for t in texts),
+        f"{' and '.join(texts)} must be text on one line": all(
+            isinstance(about[t], str) and about[t] and about[t].isprintable() for t in texts
+        ),
         "the state must be stress or rest": about["state"] in ("stress", "rest"),
         "the sex must be M, F or null": about["sex"] in ("M", "F", None),
         "tracer, camera and reconstruction must be text or null": all(
