@@ -159,12 +159,11 @@ def study() -> str:
     volume = pictures("figure6", "Volume of the wall, found against true, and Bland-Altman")
     return "\n\n".join(
         [
-            f"Scale `{run['scale']}`: networks of size {run['size']}, {field['side']}^3 voxels of "
-            f"{field['voxel_mm']} mm, {recipe['iterations']} iterations of {recipe['batch']} volumes, "
-            f"rate {recipe['rate']}; trained on {counts(run['training'])} simulated volumes, tested on "
-            f"{counts(run['testing'])} of other simulated patients. Intervals: 95 %, over patients. DSC in percent. "
-            + conditions(recipe)
-            + transcribed(run),
+            f"The run of scale `{run['scale']}` trained networks of size {run['size']} on {field['side']}^3 voxels of "
+            f"{field['voxel_mm']} mm for {recipe['iterations']} iterations of {recipe['batch']} volumes, "
+            f"with a learning rate of {recipe['rate']}: {counts(run['training'])} simulated volumes for training, "
+            f"{counts(run['testing'])} of other patients for the test. Intervals are 95 %, over patients; DSC is in "
+            "percent. " + conditions(recipe) + transcribed(run),
             f"### Tables 3 and 4\n\n{study_table('overlap')}",
             f"### The claims: paired differences of DSC, in points\n\n{study_table('differences')}",
             "### Figure 4: R2 of the line, and the share of variance explained without a line\n\n"

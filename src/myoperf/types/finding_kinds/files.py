@@ -150,7 +150,7 @@ WHICH_SCAN: Mapping[str, FindingKind] = {
     "attenuation-corrected": FindingKind(
         ("info",),
         "The scan was corrected for attenuation with a CT or a map; the message says which, and how it was converted.",
-        "Read it beside the uncorrected scan.",
+        "Compare it with the uncorrected scan.",
     ),
     "attenuation-doubt": FindingKind(
         ("warning",),
