@@ -10,7 +10,13 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "SimpleITK": "simpleitk", "gdcm": "python-gdcm"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "sklearn": "scikit-learn",
+    "SimpleITK": "simpleitk",
+    "gdcm": "python-gdcm",
+    "fhir": "fhir.resources",
+}
 """Where the name of a distribution differs from that of its module."""
 NOT_IMPORTED = {
     "httpx2",  # fastapi.testclient loads it

@@ -25,7 +25,7 @@ Formats = Annotated[
     str,
     typer.Option(
         metavar="FORMAT,...",
-        help="What to write for each study, separated by commas: html, pdf, json, nifti, polar, dicom; or all.",
+        help="What to write for each study, by commas: html, pdf, json, nifti, polar, dicom; or all; or fhir.",
     ),
 ]
 GivenState = Annotated[

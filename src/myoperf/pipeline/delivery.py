@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from myoperf.report.drawings import Drawings
 
 FORMATS = ("html", "pdf", "json", "nifti", "polar", "dicom")
+_NAMED_ONLY = ("fhir",)
+"""Formats that are written where they are named, and not among all."""
 _SCHEMA = "myoperf.report/"
 
 
@@ -47,7 +49,8 @@ def write_report(
     folder
         Must be absent or empty, or hold an earlier result when `overwrite` is true.
     formats
-        Any of `FORMATS`; ``json`` is always written, as it marks a folder as a result.
+        Any of `FORMATS`, or ``fhir`` for ``report.fhir.json``; ``json`` is always written, as it marks a folder as a
+        result.
     clock
         Goes on counting; its figures enter the written report's provenance.
     attach
@@ -82,14 +85,14 @@ def write_report(
 
 
 def check_formats(formats: Collection[str]) -> None:
-    """Raise unless every format is one of `FORMATS`."""
-    unknown = set(formats) - set(FORMATS)
+    """Raise unless every format is one of `FORMATS` or ``fhir``."""
+    unknown, known = set(formats) - {*FORMATS, *_NAMED_ONLY}, ", ".join((*FORMATS, *_NAMED_ONLY))
     if unknown:
-        raise InputError(f"Unknown format {printable(', '.join(sorted(unknown)))}; choose from {', '.join(FORMATS)}.")
+        raise InputError(f"Unknown format {printable(', '.join(sorted(unknown)))}; choose from {known}.")
 
 
 def read_formats(text: str) -> tuple[str, ...]:
-    """Return the formats that a comma-separated text names, in the order of `FORMATS`; ``all`` stands for each.
+    """Return the formats that a comma-separated text names, in the order of `FORMATS`; ``all`` stands for those.
 
     Raises
     ------
@@ -107,7 +110,7 @@ def read_formats(text: str) -> tuple[str, ...]:
     check_formats(named)
     if not named:
         raise InputError(f"No format is named; choose from {', '.join(FORMATS)}, or all.")
-    return tuple(name for name in FORMATS if name in named)
+    return tuple(name for name in (*FORMATS, *_NAMED_ONLY) if name in named)
 
 
 def check_free(folder: Path, *, overwrite: bool) -> None:
@@ -160,6 +163,8 @@ def _write_all(report: Report, folder: Path, formats: Collection[str], clock: St
         else:
             report, _ = _write_pages(report, folder, formats, clock)
     report = _timed(report, clock)
+    if "fhir" in formats:
+        output.write_fhir(report, folder / "report.fhir.json")
     write_json(report, folder / "results.json")
     return report
 

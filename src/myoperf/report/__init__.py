@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from myoperf.report.contract import results_json, write_json
     from myoperf.report.drawings import draw_report
+    from myoperf.report.fhir import write_fhir
     from myoperf.report.html import write_html
     from myoperf.report.pdf import write_pdf
     from myoperf.report.polar_files import write_polar
 
-__all__ = ["draw_report", "results_json", "write_html", "write_json", "write_pdf", "write_polar"]
+__all__ = ["draw_report", "results_json", "write_fhir", "write_html", "write_json", "write_pdf", "write_polar"]
 
 _HOMES = {
     "draw_report": "drawings",
     "results_json": "contract",
     "write_json": "contract",
+    "write_fhir": "fhir",
     "write_html": "html",
     "write_pdf": "pdf",
     "write_polar": "polar_files",
