@@ -1,12 +1,14 @@
 """Simulated patients held against published values of real ones.
 
     python benchmarks/population.py images --patients 40
+    python benchmarks/population.py fast --patients 80
     python benchmarks/population.py table --patients 400
 
 ``images`` makes noiseless images of normal patients by full physics (half of them men), reconstructed with and
-without attenuation correction, and by the fast model, samples them along the true wall and keeps the 17 segments in
-``runs/population``; it resumes where it stopped. ``table`` draws patients, measures what needs no image, adds the
-images that there are and writes ``docs/results/population.csv``: the published value and its source, the simulated
+without attenuation correction, ``fast`` by the fast model. Both sample them along the true wall, keep a patient's 17
+segments in ``runs/population``, so that they resume where they stopped, and gather all in
+``docs/results/population_images.csv``. ``table`` draws patients, measures what needs no image, adds the images that
+there are and writes ``docs/results/population.csv``: the published value and its source, the simulated
 one with a 95 % interval of its mean, the tolerance, and whether it is met. A mean is met within half the published
 SD, a spread within a factor of 1.5; where sources disagree each has its row.
 """
@@ -29,7 +31,7 @@ from myoperf.phantom.motion import volumes
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import PatientModel, PopulationOptions
 from myoperf.types import Float
-from population_images import SEGMENTS, draw_images, read_images
+from population_images import METHODS, SEGMENTS, draw_images, read_images
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "docs/results/population.csv"
@@ -183,32 +185,32 @@ def lesions(count: int) -> list[Row]:
     return rows
 
 
-def pictures(folder: Path) -> list[Row]:
+def pictures() -> list[Row]:
     """Compare the spread of uptake in images of normal patients, with and without attenuation correction."""
-    segments = read_images(folder)
-    if segments.empty:
-        return []
+    segments = read_images()
     rows = []
-    for method in ("full physics", "fast"):
+    methods = [method for method in METHODS if (segments.method == method).any()]
+    for method in methods:
         some = segments[segments.method == method]
         for group, chosen in (("men", some[some.sex == "M"]), ("women", some[some.sex == "F"]), ("both", some)):
             for corrected, published in ((False, (35.8, 10.8)), (True, (20.9, 3.3))):
                 values = chosen[chosen.corrected == corrected][SEGMENTS].to_numpy()
                 what = f"highest less lowest segment, {'' if corrected else 'un'}corrected ({method}), %"
                 rows.append(compare_mean(what, group, np.ptp(values, axis=1), published, UNCORRECTED))
-    return rows + [sex_pattern(segments, corrected) for corrected in (False, True)]
+    kinds = [(method, corrected) for method in methods for corrected in (False, True)]
+    return rows + [sex_pattern(segments, method, corrected) for method, corrected in kinds]
 
 
-def sex_pattern(segments: pd.DataFrame, corrected: bool) -> Row:
+def sex_pattern(segments: pd.DataFrame, method: str, corrected: bool) -> Row:
     """Count the segments whose uptake differs between men and women (p < .05, Welch)."""
     from scipy import stats
 
-    some = segments[(segments.method == "full physics") & (segments.corrected == corrected)]
+    some = segments[(segments.method == method) & (segments.corrected == corrected)]
     men, women = (some[some.sex == sex][SEGMENTS].to_numpy() for sex in "MF")
     differ = int((stats.ttest_ind(men, women, equal_var=False).pvalue < 0.05).sum())
     span, published = ((0, 4), "few (BMC Med Imaging 2011;11:18)") if corrected else ((8, 17), "12")
     return Row(
-        quantity=f"segments that differ between sexes, {'' if corrected else 'un'}corrected",
+        quantity=f"segments that differ between sexes, {'' if corrected else 'un'}corrected ({method})",
         group="both",
         published=published,
         source="10.1016/j.nuclcard.2006.06.131",
@@ -232,14 +234,14 @@ def write_table(rows: Sequence[Row]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("images", "table"))
+    parser.add_argument("what", choices=("images", "fast", "table"))
     parser.add_argument("--patients", type=int, default=40)
     given = parser.parse_args()
-    if given.what == "images":
-        draw_images(IMAGES, given.patients)
+    if given.what != "table":
+        draw_images(IMAGES, given.patients, "fast" if given.what == "fast" else "full physics")
     else:
         n = given.patients
-        write_table([*anatomy(n // 2), *function(n), *lesions(n), *pictures(IMAGES)])
+        write_table([*anatomy(n // 2), *function(n), *lesions(n), *pictures()])
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from myoperf.recon import reconstruct
 from myoperf.segments import segment_means
 from myoperf.types import Float, Volume
 
+TABLE = Path(__file__).parents[1] / "docs/results/population_images.csv"
 SEED = 3200
 SEGMENTS = [f"segment_{n}" for n in range(1, 18)]
 PROTOCOL = Protocol(views=32, gates=1, motion_probability=0.0, oversampling=1.6)
@@ -94,15 +95,19 @@ def image_fast(index: int) -> pd.DataFrame:
     return table_of(index, patient, "fast", segments)
 
 
-def draw_images(folder: Path, count: int) -> None:
-    """Image patients into a folder, one table each; those already there are kept."""
+METHODS = {"full physics": image_patient, "fast": image_fast}
+
+
+def draw_images(folder: Path, count: int, method: str) -> None:
+    """Image patients into a folder, one table each; those already there are kept. All are gathered in `TABLE`."""
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = {folder / f"patient-{index:04d}.csv": index for index in range(count)}
-    run_jobs(jobs, lambda index, path: image_patient(index).to_csv(path, index=False), title="images")
+    short, image = method.split()[0], METHODS[method]
+    jobs = {folder / f"{short}-{index:04d}.csv": index for index in range(count)}
+    run_jobs(jobs, lambda index, path: image(index).to_csv(path, index=False), title="images")
+    tables = [pd.read_csv(path) for path in sorted(folder.glob("*-????.csv"))]
+    pd.concat(tables, ignore_index=True).to_csv(TABLE, index=False)
 
 
-def read_images(folder: Path) -> pd.DataFrame:
-    """Read the segments of all images that there are, and add those of the fast model."""
-    tables = [pd.read_csv(path) for path in sorted(folder.glob("patient-????.csv"))]
-    tables += [image_fast(int(table.patient.iloc[0])) for table in tables]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+def read_images() -> pd.DataFrame:
+    """Read the segments of all images that were made."""
+    return pd.read_csv(TABLE)

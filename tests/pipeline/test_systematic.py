@@ -1,9 +1,11 @@
 """Systematic errors in the intervals of function."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from myoperf.pipeline.systematic import SYSTEMATIC_ERRORS, add_systematic_errors
@@ -12,6 +14,7 @@ from myoperf.quantities import quantities
 from myoperf.types import Interval
 from support.dicom_report import make_synchrony
 
+TABLE = Path(__file__).parents[2] / "docs/results/systematic_errors.csv"
 NOTHING = SimpleNamespace(function=None)
 
 
@@ -21,9 +24,20 @@ def of(value, sd, draws=5):
 
 def test_a_number_without_scatter_keeps_its_systematic_error():
     found = add_systematic_errors({"lvef_percent": of(60.0, 0.0), "edv_ml": of(100.0, 0.0)}, NOTHING)
-    assert found["lvef_percent"].sd == pytest.approx(2.5)
-    assert found["edv_ml"].sd == pytest.approx(2.5), "2.5 percent of it"
-    assert found["edv_ml"].high - 100.0 == pytest.approx(1.96 * 2.5, rel=1e-3)
+    points, share = SYSTEMATIC_ERRORS["lvef_percent"].amount, SYSTEMATIC_ERRORS["edv_ml"].share
+    assert found["lvef_percent"].sd == pytest.approx(points)
+    assert found["edv_ml"].sd == pytest.approx(100.0 * share)
+    assert found["edv_ml"].high - 100.0 == pytest.approx(1.96 * 100.0 * share, rel=1e-3)
+
+
+def test_every_systematic_error_is_the_one_measured():
+    """The file that the benchmark wrote holds each, rounded to a half; any value exchanged or typed anew fails."""
+    table = pd.read_csv(TABLE).set_index("number")
+    assert set(table.index) == set(SYSTEMATIC_ERRORS)
+    for name, error in SYSTEMATIC_ERRORS.items():
+        given = 100.0 * error.share + error.amount
+        assert (error.amount > 0) == (table.unit[name] == "points")
+        assert given == pytest.approx(round(2.0 * table.systematic_sd[name]) / 2.0)
 
 
 def test_the_scatter_of_few_draws_keeps_its_own_wide_quantile():
@@ -50,7 +64,7 @@ def test_intervals_of_five_draws_hold_the_truth_of_19_of_20_hearts():
     rng, held, alone = np.random.default_rng(5), 0, 0
     for _ in range(1000):
         truth, noise = 60.0, 1.0
-        value = truth + rng.normal(0.0, 2.5) + rng.normal(0.0, noise)
+        value = truth + rng.normal(0.0, SYSTEMATIC_ERRORS["lvef_percent"].amount) + rng.normal(0.0, noise)
         draws = [{"lvef_percent": value + rng.normal(0.0, noise)} for _ in range(5)]
         drawn = interval_of_draws({"lvef_percent": value}, draws, source="counts")
         wide = add_systematic_errors(drawn, NOTHING)["lvef_percent"]
