@@ -334,6 +334,16 @@ def test_limits_with_impossible_values_are_refused_and_the_rule_is_named(tmp_pat
         perfusion.read_limits(changed(tmp_path, **change(held)))
 
 
+@pytest.mark.parametrize("header", [b"{'descr': '<f4', 'shape': (24, 72", b"{'descr':\n   1\n  2}", b"\xff" * 40])
+def test_limits_whose_arrays_have_a_damaged_header_are_refused(tmp_path, header):
+    """NumPy reads the header of an array by Python's own parser, which raises errors of its own kinds."""
+    magic = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little")
+    with zipfile.ZipFile(tmp_path / "l.npz", "w") as archive:
+        archive.writestr("about.npy", magic + header)
+    with pytest.raises(InputError, match="holds no normal limits"):
+        perfusion.read_limits(tmp_path / "l.npz")
+
+
 def test_possible_limits_are_read(tmp_path):
     assert perfusion.read_limits(changed(tmp_path, sex=None, camera=None)).n >= 10
 

@@ -2,6 +2,9 @@
 
 import io
 import json
+import lzma
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -138,6 +141,10 @@ _UNREADABLE = (
     NotImplementedError,
     RecursionError,
     RuntimeError,
+    SyntaxError,
+    lzma.LZMAError,
+    struct.error,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )
