@@ -294,3 +294,18 @@ def pet() -> str:
     ]
     head = ("number", "n", "bias (95 % interval)", "SD of error", "SD of truth")
     return "\n".join([markdown(head, table), "", *notes])
+
+
+def resolution_prior() -> str:
+    """Return the errors of function with each prior of the wall's fit, mean and SD over patients."""
+    table, rows = read("resolution_prior"), []
+    for name, part in table.groupby("prior", sort=False):
+        cells = []
+        for column, unit in (("edv_error_percent", " %"), ("esv_error_percent", " %"), ("lvef_error_points", "")):
+            cells.append(f"{part[column].mean():+.1f}{unit} (SD {part[column].std(ddof=1):.1f})")
+        wall = f"{part.wall_ed_mm.mean():.1f} ({part.wall_mm_true.mean():.1f})"
+        rows.append([name, len(part), *cells, wall, f"{part.fitted_fwhm_mm.mean():.1f}"])
+    head = ("prior", "n", "EDV", "ESV", "ejection fraction, points", "wall, mm (truth)", "resolution fitted, mm")
+    measured = table.measured_fwhm_mm.drop_duplicates()
+    found = f"Measured resolution: {measured.min():.1f} to {measured.max():.1f} mm."
+    return f"{markdown(head, rows)}\n\n{found}"
