@@ -22,6 +22,7 @@ from myoperf.research.slice_transformer import recipe as slices_recipe
 from myoperf.research.slice_transformer.cases import collect_cases
 from myoperf.research.slice_transformer.study import RECIPES, run
 from myoperf.research.slice_transformer.unimiss import recipe as unimiss_recipe
+from myoperf.research.training.options import RunOptions
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 SEED = 501 + unimiss_recipe.PROBE_OFFSET
@@ -67,7 +68,8 @@ def pre_train_with(folder: Path, data: Path) -> None:
 def train_study(folder: Path, minutes: float) -> bool:
     """Train the study's models until time is up; tell whether all are done."""
     out, weights = share_patients(folder, folder / "study", name="cohort"), folder / "unimiss" / "unimiss.pt"
-    done = run("small", out, SEED, weights=weights if weights.exists() else None, minutes=minutes)
+    options = RunOptions(weights=str(weights) if weights.exists() else None)
+    done = run("small", out, SEED, options=options, minutes=minutes)
     if (out / "table.csv").exists():
         copy(out, {"table.csv": "mit_tables.csv", "answers.csv": "mit_answers.csv"})
     return done is not None
@@ -77,7 +79,8 @@ def compare_with_polar(folder: Path) -> None:
     """Train the recipe and compare it with the classifier of polar maps."""
     out = folder / "slices"
     if not (out / "card.json").exists():
-        slices_recipe.run("small", share_patients(folder, out), SEED, data=None, resume=True, quiet=True)
+        options = RunOptions(resume=True, quiet=True)
+        slices_recipe.run("small", share_patients(folder, out), SEED, options=options)
     copy(out, {"held_out.csv": "mit_held_out.csv", "versus_polar.csv": "mit_versus_polar.csv"})
 
 

@@ -18,7 +18,8 @@ import torch
 
 from myoperf.research.backbones.efficientnet_lite0 import LITE0, EfficientNetLite0
 from myoperf.research.transfer_learning.data import split
-from myoperf.research.transfer_learning.study import RECIPES, make_backbone, to_range
+from myoperf.research.transfer_learning.networks import make_backbone, to_range
+from myoperf.research.transfer_learning.recipes import RECIPES
 from myoperf.research.transfer_learning.training import Examples, backbone_features, warm_up
 
 ROOT = Path(__file__).parents[1]

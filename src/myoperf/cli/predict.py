@@ -1,4 +1,4 @@
-"""``myoperf predict``: a trained model applied to new cases."""
+"""``myoperf predict``: a paper's trained model applied to new cases."""
 
 from __future__ import annotations
 
@@ -7,19 +7,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from myoperf.cli.app import Out, app
+from myoperf.cli.app import Device, Out, app
 from myoperf.cli.console import destination, one_of
+from myoperf.errors import InputError
 
 if TYPE_CHECKING:
     from myoperf.research.screenshots.colour_scales import Anchors
+    from myoperf.research.training.predictions import Predicted
 
 Order = Annotated[
     str | None,
-    typer.Option(metavar="hla-vla|vla-hla", help="Order of the long axes on report pages, where it is not recognised."),
+    typer.Option(
+        metavar="hla-vla|vla-hla",
+        help="For slices: order of the long axes on report pages, where it is not recognised.",
+    ),
 ]
 ColourScale = Annotated[
     str | None,
-    typer.Option(metavar="NAME|FILE", help="Colour scale of the pages: a known one, or lines red,green,blue."),
+    typer.Option(
+        metavar="NAME|FILE", help="For slices: colour scale of the pages, a known one, or lines red,green,blue."
+    ),
 ]
 
 
@@ -30,28 +37,56 @@ def predict(
     out: Out = Path("myoperf-predictions"),
     order: Order = None,
     colour_scale: ColourScale = None,
+    device: Device = "auto",
 ) -> None:
     """Apply a trained model to new cases.
 
-    MODEL is a folder that ``myoperf train slices`` wrote (model.safetensors, card.json). TABLE is CSV with the columns
-    patient, picture (a report page, path relative to the table) and, if known, label (0 or 1). Writes predictions.csv,
-    which ``myoperf evaluate`` reads, and refused.csv.
+    MODEL is a folder that ``myoperf train reorientation``, ``transfer``, ``label-strategies`` or ``slices`` wrote
+    (model.safetensors, card.json). TABLE is the table of the training, in which labels, masks and poses may be
+    unknown. Writes predictions.csv, which ``myoperf evaluate`` reads (reorientation: masks, poses.csv and, where the
+    table has masks, scores.csv), and refused.csv.
     """
     from myoperf.files import whole_folder
-    from myoperf.research.slice_transformer.prediction import predict_pages
-    from myoperf.research.training.case_table import read_case_table
 
+    if not table.exists():
+        raise InputError("The path of TABLE does not exist.")
     with destination(out):
-        cases = read_case_table(table, labelled=False)
-        predictions, refused = predict_pages(
-            model, cases, order=read_order(order), scale=read_colour_scale(colour_scale)
-        )
+        predicted = _apply(model, table, order=read_order(order), scale=read_colour_scale(colour_scale), device=device)
         with whole_folder(out) as folder:
-            predictions.to_csv(folder / "predictions.csv", index=False)
-            refused.to_csv(folder / "refused.csv", index=False)
-    if len(refused):
-        typer.echo(f"note: {len(refused)} pages could not be read; refused.csv says why.", err=True)
-    typer.echo(str(out / "predictions.csv"))
+            predicted.write(folder)
+    if len(predicted.refused):
+        typer.echo(f"note: {len(predicted.refused)} cases could not be read; refused.csv says why.", err=True)
+    typer.echo(str(out if predicted.predictions is None else out / "predictions.csv"))
+
+
+def _apply(model: Path, table: Path, *, order: tuple[str, str] | None, scale: Anchors | None, device: str) -> Predicted:
+    """Apply a model by the name on its card; each topic is loaded only where it is needed."""
+    from myoperf.pipeline.device import resolve_device
+    from myoperf.research.training.weights import read_model
+
+    name, chosen = read_model(model)[1]["name"], resolve_device(device).type
+    if name != "multi-branch-mit" and (order or scale):
+        raise InputError("--order and --colour-scale are for models of train slices.")
+    if name == "multi-branch-mit":
+        from myoperf.research.slice_transformer.prediction import predict_pages
+
+        return predict_pages(model, table, order=order, scale=scale, device=chosen)
+    if name == "two-stage":
+        from myoperf.research.transfer_learning.prediction import predict_maps
+
+        return predict_maps(model, table, device=chosen)
+    if name == "label-strategies":
+        from myoperf.research.label_strategies.prediction import predict_patients
+
+        return predict_patients(model, table, device=chosen)
+    if name == "ms-st-unet":
+        from myoperf.research.reorientation.prediction import predict_volumes
+
+        return predict_volumes(model, table, device=chosen)
+    raise InputError(
+        f"{model.name} is a model named {name}; predict applies those of reorientation, transfer, "
+        "label-strategies and slices."
+    )
 
 
 def read_order(order: str | None) -> tuple[str, str] | None:

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from myoperf.cli.app import app
+from myoperf.cli.app import Device, Quiet, app
 from myoperf.cli.console import check_new, one_of
-from myoperf.cli.train import SCALES
+from myoperf.cli.train import SCALES, Epochs, Inputs, Networks, Strategies, refuse_strange, split_names
 from myoperf.errors import InputError
 
 STUDIES: Mapping[str, str] = MappingProxyType(
@@ -22,13 +22,14 @@ STUDIES: Mapping[str, str] = MappingProxyType(
         "multi-branch-mit": "myoperf.research.slice_transformer.study",
     }
 )
-"""Module with the ``run(scale, out, seed)`` of each study."""
+"""Module with the ``run(scale, out, seed, *, options)`` of each study."""
 
 _OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "two-stage": ("weights", "choose_on", "data"),
-        "multi-branch-mit": ("weights",),
-        "label-strategies": ("workers",),
+        "two-stage": ("data", "weights", "choose_on", "networks", "strategies"),
+        "label-strategies": ("data", "workers", "networks", "strategies", "inputs"),
+        "ms-st-unet": ("data", "networks", "as_written"),
+        "multi-branch-mit": ("data", "weights", "networks"),
     }
 )
 """Options that only some studies take."""
@@ -38,13 +39,7 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 def study(
     name: Annotated[str, typer.Argument(metavar="NAME", hidden=True)],
     out: Annotated[
-        Path,
-        typer.Option(
-            "-o",
-            "--out",
-            metavar="FOLDER",
-            help="Folder for the tables; new or empty, or one where the same study was interrupted.",
-        ),
+        Path, typer.Option("-o", "--out", metavar="FOLDER", help="Folder for the tables; new or empty, or --resume.")
     ] = Path("myoperf-study"),
     scale: Annotated[str, typer.Option(metavar="|".join(SCALES), help="Size of the study.")] = "smoke",
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed gives the same patients.")] = 0,
@@ -65,19 +60,33 @@ def study(
         ),
     ] = None,
     data: Annotated[
-        str | None,
+        Path | None,
         typer.Option(
-            metavar="FOLDER",
-            help="For two-stage: screenshots (JPEG, PNG) and labels.csv with columns patient, file, label (0 or 1), "
-            "and map where it is not the first map of its page.",
+            metavar="FOLDER|TABLE",
+            help="Your own patients in place of simulated ones: the table of myoperf train; for two-stage also a "
+            "folder of pictures.",
         ),
     ] = None,
+    networks: Networks = None,
+    strategies: Strategies = None,
+    inputs: Inputs = None,
+    epochs: Epochs = None,
+    device: Device = "auto",
     workers: Annotated[
         int | None,
         typer.Option(
             min=1, metavar="N", help="For label-strategies: networks trained at the same time, one thread each."
         ),
     ] = None,
+    as_written: Annotated[
+        bool,
+        typer.Option(
+            "--as-written",
+            help="For ms-st-unet: the paper's field of view and ten poses a volume, without our stabilisation.",
+        ),
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted study in the folder.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Run a paper's experiment; write its tables.
 
@@ -89,18 +98,43 @@ def study(
         _list_backbones(name, as_json=as_json)
         return
     scale, name = one_of("--scale", scale, SCALES), one_of("The study", name, tuple(STUDIES))
-    module = STUDIES[name]
-    if not (out / "jobs" / "settings.json").is_file():  # the mark of an interrupted study
-        check_new(out)
-    options = {"weights": weights, "choose_on": choose_on, "data": data, "workers": workers}
-    given: dict[str, Any] = {option: value for option, value in options.items() if value is not None}
-    strange = set(given) - set(_OPTIONS.get(name, ()))
-    if strange:
-        raise InputError(f"--{min(strange).replace('_', '-')} is not for {name}.")
-    if name == "multi-branch-mit" and "weights" in given:
-        given["weights"] = Path(given["weights"])
-    import_module(module).run(scale, out, seed, **given)
+    own = {"choose_on": _choice(choose_on), "workers": workers, "as_written": as_written or None}
+    shared = {"networks": networks, "strategies": strategies, "inputs": inputs, "weights": weights, "data": data}
+    refuse_strange(name, own | shared, _OPTIONS[name])
+    if data is not None and not data.exists():
+        raise InputError("The path of --data does not exist.")
+    _check_folder(out, resume=resume)
+    from myoperf.research.training.options import RunOptions
+
+    options = RunOptions(
+        data=data,
+        device=device,
+        networks=split_names(networks),
+        strategies=split_names(strategies),
+        inputs=split_names(inputs),
+        epochs=epochs,
+        weights=weights,
+        resume=resume,
+        quiet=quiet,
+    )
+    given: dict[str, Any] = {option: value for option, value in own.items() if value is not None}
+    import_module(STUDIES[name]).run(scale, out, seed, options=options, **given)
     typer.echo(str(out))
+
+
+def _check_folder(out: Path, *, resume: bool) -> None:
+    """Raise unless the folder is free, or holds an interrupted study and the user wants to continue it."""
+    begun = (out / "jobs" / "settings.json").is_file()
+    if not (begun and resume):
+        check_new(out, advice="choose another with -o" + (", or --resume" if begun else ""))
+
+
+def _choice(word: str | None) -> str | None:
+    """Return what the study calls the way to choose the epoch."""
+    if word is None or word == "test as in the paper":
+        return word
+    chosen = one_of("--choose-on", word, ("validation", "test"))
+    return "test as in the paper" if chosen == "test" else "validation"
 
 
 def _list_backbones(name: str, *, as_json: bool) -> None:

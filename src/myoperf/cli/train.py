@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from myoperf.cli.app import Quiet, app
+from myoperf.cli.app import Device, Quiet, app
 from myoperf.cli.console import check_new, one_of
 from myoperf.errors import InputError
 
@@ -16,12 +16,39 @@ RECIPES: Mapping[str, str] = MappingProxyType(
     {
         "lv": "myoperf.research.lv_network.recipe",
         "polar": "myoperf.research.polar_classifier.recipe",
-        "slices": "myoperf.research.slice_transformer.recipe",
         "unimiss": "myoperf.research.slice_transformer.unimiss.recipe",
+        "reorientation": "myoperf.research.reorientation.recipe",
+        "transfer": "myoperf.research.transfer_learning.recipe",
+        "label-strategies": "myoperf.research.label_strategies.recipe",
+        "slices": "myoperf.research.slice_transformer.recipe",
     }
 )
-"""Module with the ``run(scale, out, seed, *, data, resume, quiet)`` of each recipe."""
+"""Module with the ``run`` of each recipe: of the shipped networks and UniMiSS ``run(scale, out, seed, *, data, resume,
+quiet)``, of the papers' models ``run(scale, out, seed, *, options)``."""
+OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "reorientation": ("device", "networks", "epochs"),
+        "transfer": ("device", "networks", "strategies", "epochs", "weights"),
+        "label-strategies": ("device", "networks", "strategies", "inputs", "epochs"),
+        "slices": ("device", "epochs", "weights"),
+    }
+)
+"""Which of the shared options each recipe of a paper takes, besides data and resume."""
 SCALES = ("smoke", "small", "full")
+
+Networks = Annotated[
+    str | None, typer.Option(metavar="NAME,...", help="Only these networks, separated by commas; see docs of each.")
+]
+Strategies = Annotated[str | None, typer.Option(metavar="NAME,...", help="Only these strategies of the paper.")]
+Inputs = Annotated[
+    str | None, typer.Option(metavar="NAME,...", help="For label-strategies: only these of rest, stress, early, late.")
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(
+        min=1, metavar="N", help="Epochs of every phase (reorientation, ms-st-unet: iterations), not the scale's."
+    ),
+]
 
 
 @app.command()
@@ -36,30 +63,68 @@ def train(
         Path | None,
         typer.Option(
             metavar="FOLDER|TABLE",
-            help="Real data; what it holds depends on the recipe. For slices: the public SPECT-MPI set's folder, or "
-            "a CSV table patient,picture,label of report pages (optional: split).",
+            help="Your own patients, a CSV table of one row each; its columns depend on the recipe (docs of each). "
+            "For slices also the public SPECT-MPI set's folder, for transfer a folder of pictures for each class.",
         ),
     ] = None,
     weights: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="For slices: UniMiSS checkpoint (the authors' or your own) to start from."),
+        str | None,
+        typer.Option(
+            metavar="none|imagenet|PATH",
+            help="What training starts from. For slices: a UniMiSS checkpoint. For transfer: none, imagenet or a "
+            "folder of NETWORK.h5.",
+        ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint in the folder.")] = False,
+    networks: Networks = None,
+    strategies: Strategies = None,
+    inputs: Inputs = None,
+    epochs: Epochs = None,
+    device: Device = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Continue what an earlier run left in the folder.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Train a model by its recipe; write weights and a card.
 
-    RECIPE is lv (the network that finds the left ventricle), polar (the classifier of polar maps), slices (the
-    multi-branch transformer) or unimiss (its pre-training).
+    RECIPE is lv (the network that finds the left ventricle), polar (the classifier of polar maps), or one of the
+    papers' models: reorientation (Ni et al.), transfer (Hai et al.), label-strategies (Hajianfar et al.), slices (Zhao
+    et al.) or unimiss (its pre-training). myoperf predict applies a paper's model to other patients.
     """
     recipe, scale = one_of("The recipe", recipe, tuple(RECIPES)), one_of("--scale", scale, SCALES)
-    module = RECIPES[recipe]
     if data is not None and not data.exists():
         raise InputError("The path of --data does not exist.")
-    if weights is not None and recipe != "slices":
-        raise InputError(f"--weights is for the recipe slices; got {recipe}.")
+    given = {"networks": networks, "strategies": strategies, "inputs": inputs, "epochs": epochs, "weights": weights}
+    given |= {"device": None if device == "auto" else device}
+    refuse_strange(recipe, given, OPTIONS.get(recipe, ()))
     if not resume:
         check_new(out, advice="choose another with -o, or --resume")
-    start = {} if weights is None else {"weights": weights}
-    import_module(module).run(scale, out, seed, data=data, resume=resume, quiet=quiet, **start)
+    module = import_module(RECIPES[recipe])
+    if recipe in OPTIONS:
+        from myoperf.research.training.options import RunOptions
+
+        options = RunOptions(
+            data=data,
+            device=device,
+            networks=split_names(networks),
+            strategies=split_names(strategies),
+            inputs=split_names(inputs),
+            epochs=epochs,
+            weights=weights,
+            resume=resume,
+            quiet=quiet,
+        )
+        module.run(scale, out, seed, options=options)
+    else:
+        module.run(scale, out, seed, data=data, resume=resume, quiet=quiet)
     typer.echo(str(out))
+
+
+def split_names(text: str | None) -> tuple[str, ...]:
+    """Return the names that an option lists."""
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def refuse_strange(name: str, given: Mapping[str, object], allowed: tuple[str, ...]) -> None:
+    """Raise InputError for an option that is given but not for this recipe or study."""
+    strange = [option for option, value in given.items() if value is not None and option not in allowed]
+    if strange:
+        raise InputError(f"--{min(strange).replace('_', '-')} is not for {name}.")

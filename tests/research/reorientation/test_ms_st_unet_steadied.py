@@ -61,7 +61,7 @@ def best_volume(steepness):
     volume = (given == 1)[:, None].float()
     batch = Batch(volume=volume, labels=given, turned_labels=given, rotation=TILT, translation=SHIFT)
     output = LVOutput((torch.zeros(1, 3, 32, 32, 32),), (1.0,), TILT, SHIFT, TILT[:, None], SHIFT[:, None])
-    wall = truth_in_pose(output, batch, None, steepness)[0, 1]
+    wall = truth_in_pose(output, batch, steepness)[0, 1]
     cuts = [(wall > level).float() for level in torch.arange(0.2, 0.75, 0.01)]
     best = max(cuts, key=lambda cut: float(2 * (cut * wall).sum() / (cut.sum() + wall.sum())))
     return float(best.sum() / (given == 1).sum())

@@ -12,9 +12,10 @@ from PIL import Image
 from myoperf.cli.predict import predict
 from myoperf.cli.train import train
 from myoperf.errors import InputError
-from myoperf.research.slice_transformer import prediction
+from myoperf.research.slice_transformer import own_cases, prediction
 from myoperf.research.slice_transformer.training import Augmentation
 from myoperf.research.training.case_table import read_case_table
+from support.command import run_command
 from support.screenshots import LAYOUTS, patient_stacks, render
 
 
@@ -51,7 +52,7 @@ def test_own_pages_train_a_model_that_predicts_other_pages(table, tmp_path):
     assert rows["multi-branch-mit"].between(0, 1).all()
     card["name"] = "another"
     (model / "card.json").write_text(json.dumps(card))
-    with pytest.raises(InputError, match="not a model that predict applies"):
+    with pytest.raises(InputError, match="not a model that can be used here"):
         prediction.load_slices_model(model)
 
 
@@ -87,3 +88,37 @@ def test_augmentation_leaves_stress_and_rest_apart():
         changed = augment(stacks)
         assert changed[:, 4:].max() < 0.4  # noise alone
         assert np.ptp(changed[:, :4].mean(axis=(2, 3)), axis=1).max() < 0.05
+
+
+def test_a_study_on_own_pages_keeps_their_split(table, tmp_path):
+    words = ("study", "multi-branch-mit", "--data", table, "-o", tmp_path / "out", "-q", "--epochs", "1")
+    done = run_command(*words, "--networks", "SA-only,fusion_average", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    predictions = pd.read_csv(tmp_path / "out" / "predictions.csv")
+    assert set(predictions["model"]) == {"SA only", "fusion, average"}
+    assert set(predictions["patient"]) == {2, 3}
+    assert set(pd.read_csv(tmp_path / "out" / "table.csv")["scale"]) == {"smoke"}
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["data"] == "patients given with --data"
+
+
+def test_a_study_in_the_table_is_analysed_and_a_failure_listed(table, tmp_path, monkeypatch):
+    """Stacks of an analysed study are tested with `stacks_from_results`; here only which column is read how."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+
+    def cutter(shape):
+        def cut(path):
+            if path.name == "b":
+                raise InputError("No study.")
+            return np.zeros((3, *shape), np.float32)
+
+        return cut
+
+    monkeypatch.setattr(own_cases, "_stack_cutter", cutter)
+    _write(tmp_path / "t.csv", [("P0", "a", 1), ("P1", "b", 0)], ("patient", "study", "label"))
+    read = own_cases.read_own_cases(tmp_path / "t.csv", (16, 32, 32))
+    assert read.patients.tolist() == ["P0"]
+    assert read.refused.to_numpy().tolist() == [[3, "No study."]]
+    _write(tmp_path / "t.csv", [("P0", "gone", 1)], ("patient", "study", "label"))
+    with pytest.raises(InputError, match="line 2: the study is not there"):
+        own_cases.read_own_cases(tmp_path / "t.csv", (16, 32, 32))

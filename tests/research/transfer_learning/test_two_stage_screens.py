@@ -15,6 +15,7 @@ from myoperf.cli.main import app
 from myoperf.errors import InputError
 from myoperf.research.screenshots.colour_scales import SCALES, colours_of
 from myoperf.research.screenshots.screen_folder import find_screens
+from myoperf.research.training.options import RunOptions
 from myoperf.research.transfer_learning import study
 from myoperf.research.transfer_learning.data import Discs, discs_from_screens, simulate_discs
 from myoperf.research.transfer_learning.study import run
@@ -126,12 +127,12 @@ def test_the_study_says_what_it_was_run_on(painted, done):
     table = pd.read_csv(done / "two_stage.csv")
     assert table[["part", "n", "strategy"]].to_numpy().tolist() == [["test", 6, 4], ["test", 6, 6]]
     words = (done / "two_stage.md").read_text()
-    assert "Pictures of the folder given" in words
+    assert "Pictures given with --data" in words
     assert "Test part only" in words
     assert "left out (refused.csv): 3" in words
     assert not re.search("simulated", words, re.IGNORECASE)
     manifest = json.loads((done / "manifest.json").read_text())
-    assert manifest["data"] == "pictures of the folder given"
+    assert manifest["data"] == "pictures given with --data"
     assert manifest["data_sha256"] == find_screens(painted).fingerprint
     assert (manifest["pictures"], manifest["refused"]) == (28, 3)
     assert manifest["patients"] == {"train": 14, "validation": 4, "test": 6}
@@ -164,18 +165,18 @@ def test_a_finished_study_is_gone_on_with_and_other_data_refused(painted, done, 
     before = (done / "two_stage.csv").read_text()
     monkeypatch.setattr(study, "fit_strategy", fail)
     monkeypatch.setattr("myoperf.research.transfer_learning.data.read_screens", fail)
-    assert _call(done, painted).exit_code == 0
+    assert _call(done, painted, "--resume").exit_code == 0
     assert (done / "two_stage.csv").read_text() == before
     kept = (painted / "labels.csv").read_bytes()
     rows = _rows(painted)
     try:
         _table(painted, [*rows[:-1], (*rows[-1][:3], 8)])
         with pytest.raises(InputError, match="other settings"):
-            run("smoke", done, data=painted, quiet=True)
+            run("smoke", done, options=RunOptions(data=painted, quiet=True))
     finally:
         (painted / "labels.csv").write_bytes(kept)
     with pytest.raises(InputError, match="other settings"):
-        run("smoke", done, quiet=True)
+        run("smoke", done, options=RunOptions(quiet=True))
 
 
 def test_too_few_patients_are_refused_before_anything_is_trained(painted, tmp_path, monkeypatch):
@@ -189,14 +190,14 @@ def test_too_few_patients_are_refused_before_anything_is_trained(painted, tmp_pa
     few = by_label["0"][:10] + by_label["1"][:10]
     _table(tmp_path, few[1:])
     with pytest.raises(
-        InputError, match=r"10 patients of each class .* 10 with label 1 and 9 with label 0 are in labels"
+        InputError, match=r"10 patients of each class .* 10 with label 1 and 9 with label 0 are in the data"
     ):
-        run("smoke", tmp_path / "a", data=tmp_path, quiet=True)
+        run("smoke", tmp_path / "a", options=RunOptions(data=tmp_path, quiet=True))
     assert not (tmp_path / "a").exists()
     (tmp_path / few[0][1]).write_text("spoilt")
     _table(tmp_path, few)
     with pytest.raises(InputError, match=r"9 with label 0 .* refused\.csv"):
-        run("smoke", tmp_path / "b", data=tmp_path, quiet=True)
+        run("smoke", tmp_path / "b", options=RunOptions(data=tmp_path, quiet=True))
     assert few[0][1] in (tmp_path / "b" / "refused.csv").read_text()
 
 
@@ -206,5 +207,5 @@ def test_a_faulty_table_is_one_line_of_the_command(painted, tmp_path):
     assert isinstance(told.exception, InputError)
     assert "line 2: file leads out of the folder" in str(told.exception)
     assert not (tmp_path / "out").exists()
-    words = CliRunner().invoke(app, ["study", "ms-st-unet", "--data", str(painted), "-o", str(tmp_path / "out")])
-    assert "--data is not for ms-st-unet" in str(words.exception)
+    words = CliRunner().invoke(app, ["study", "ms-st-unet", "--weights", "none", "-o", str(tmp_path / "out")])
+    assert "--weights is not for ms-st-unet" in str(words.exception)

@@ -143,7 +143,12 @@ def get_spec(name: str) -> BackboneSpec:
 
 
 def build_backbone(
-    name: str, *, weights: str | Path | None = None, input_size: int | None = None, channels: int = 3
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    input_size: int | None = None,
+    channels: int = 3,
+    device: str = "cpu",
 ) -> KerasBackbone:
     """Build a backbone without its top: (batch, channels, size, size) -> (batch, features, rows, columns).
 
@@ -158,6 +163,8 @@ def build_backbone(
         Rows and columns; default: the papers'.
     channels
         3 with ImageNet weights.
+    device
+        That its weights are made on and it runs on: Keras takes its own, whatever its input's is.
 
     Raises
     ------
@@ -174,7 +181,7 @@ def build_backbone(
     order = keras.config.image_data_format()
     keras.config.set_image_data_format("channels_first" if first else "channels_last")
     try:
-        with warnings.catch_warnings():  # two channels are early fusion
+        with warnings.catch_warnings(), keras.device(device):  # two channels are early fusion
             warnings.filterwarnings("ignore", message="This model usually expects 1 or 3 input channels")
             model = getattr(keras.applications, name)(
                 include_top=False,
@@ -190,7 +197,7 @@ def build_backbone(
         ) from error
     finally:
         keras.config.set_image_data_format(order)
-    return KerasBackbone(model, first, spec)
+    return KerasBackbone(model, first, spec, device)
 
 
 class KerasBackbone(nn.Module):
@@ -206,20 +213,22 @@ class KerasBackbone(nn.Module):
         Its settings in the papers.
     """
 
-    def __init__(self, model: Any, channels_first: bool, spec: BackboneSpec) -> None:
+    def __init__(self, model: Any, channels_first: bool, spec: BackboneSpec, device: str = "cpu") -> None:
         super().__init__()
         self.model = model
+        self.device = device
         self.spec = spec
         self.channels_first = channels_first
         self.features = int(model.output_shape[1 if channels_first else -1])
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the last feature maps; layers that are trained use their training behaviour in training mode."""
-        if self.channels_first:
-            out: Tensor = self.model(images, training=self.training)
-            return out
-        out = self.model(images.permute(0, 2, 3, 1), training=self.training)
-        return out.permute(0, 3, 1, 2)
+        with load_keras().device(self.device):
+            if self.channels_first:
+                out: Tensor = self.model(images, training=self.training)
+                return out
+            out = self.model(images.permute(0, 2, 3, 1), training=self.training)
+            return out.permute(0, 3, 1, 2)
 
     def trainable_parameters(self) -> list[Tensor]:
         """Return the torch parameters of open layers."""
@@ -261,11 +270,13 @@ class KerasBackbone(nn.Module):
 
         def run_trunk(images: Tensor) -> tuple[Tensor, ...]:
             given = images if self.channels_first else images.permute(0, 2, 3, 1)
-            out = trunk(given, training=False)
+            with keras.device(self.device):
+                out = trunk(given, training=False)
             return tuple(out) if isinstance(out, list | tuple) else (out,)
 
         def run_top(parts: tuple[Tensor, ...]) -> Tensor:
-            out: Tensor = top(list(parts) if len(parts) > 1 else parts[0], training=self.training)
+            with keras.device(self.device):
+                out: Tensor = top(list(parts) if len(parts) > 1 else parts[0], training=self.training)
             return out if self.channels_first else out.permute(0, 3, 1, 2)
 
         return run_trunk, run_top

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from myoperf.errors import InputError
 from myoperf.phantom.population import draw_patient
@@ -47,23 +48,52 @@ class CohortSize:
         return self.train + self.validation + self.test
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class StudyCohort:
     """Patients in the order angiography, expert only, fresh.
 
     Attributes
     ----------
+    stress, rest
+        (patients, rings, angles) polar maps or, where `drawn`, (patients, side, side) discs from 0 to 1. Rest is None
+        where not every patient has it.
+    drawn
+        Whether they are discs.
+    clinical
+        (patients, 4): sex (1 man, 0 woman), age in years, height in m, weight in kg; NaN where it is not known.
+    ica, expert
+        (patients, 3) for LAD, LCX, RCA: 0, 1, or -1 where it is not known.
+    names
+        (patients,).
     fresh
         Rows of the fresh ones.
     """
 
-    cases: PolarCases
+    stress: NDArray[np.float32]
+    rest: NDArray[np.float32] | None
+    clinical: NDArray[np.float32]
+    ica: NDArray[np.int64]
+    expert: NDArray[np.int64]
+    names: NDArray[np.str_]
     fresh: NDArray[np.int64]
+    drawn: bool = False
+
+    def __len__(self) -> int:
+        return len(self.names)
 
     def pictures(self, side: int) -> Tensor:
-        """Draw stress and rest maps as grey discs from 0 to 1, each by its own maximum, (patients, 2, side, side)."""
-        discs = np.stack([draw_discs(self.cases.stress, side), draw_discs(self.cases.rest, side)], axis=1)
-        return torch.from_numpy(discs)
+        """Draw stress and rest maps as grey discs from 0 to 1, each by its own maximum, (patients, 2, side, side).
+
+        Where rest is not known, the second channel is 0: only networks of the stress map may be given it.
+        """
+        maps = [self.stress, np.zeros_like(self.stress) if self.rest is None else self.rest]
+        if not self.drawn:
+            known = [draw_discs(each, side) for each in maps[: 1 if self.rest is None else 2]]
+            return torch.from_numpy(np.stack([known[0], known[-1] * (self.rest is not None)], axis=1))
+        discs = torch.from_numpy(np.stack(maps, axis=1))
+        if discs.shape[-1] == side:
+            return discs
+        return functional.interpolate(discs, size=side, mode="bilinear", align_corners=False, antialias=True)
 
 
 def draw_cohort(size: CohortSize, seed: int, folder: Path, *, quiet: bool = True) -> StudyCohort:
@@ -76,7 +106,15 @@ def draw_cohort(size: CohortSize, seed: int, folder: Path, *, quiet: bool = True
         for name, n in (("main", first), ("rarer", few))
     )
     cases = join_cases([ica.take(np.arange(size.angiography)), expert, ica.take(np.arange(size.angiography, first))])
-    return StudyCohort(cases, np.arange(len(cases) - size.fresh, len(cases)))
+    return StudyCohort(
+        stress=cases.stress,
+        rest=cases.rest,
+        clinical=cases.clinical,
+        ica=cases.ica,
+        expert=cases.expert,
+        names=np.array([f"P{row:04d}" for row in range(len(cases))]),
+        fresh=np.arange(len(cases) - size.fresh, len(cases)),
+    )
 
 
 def _draw_blurred(n: int, plan: CaseSet, seed: int) -> PolarCases:

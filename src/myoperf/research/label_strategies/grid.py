@@ -53,6 +53,14 @@ class Job:
         }
 
 
+def with_needs(strategies: Sequence[str]) -> tuple[str, ...]:
+    """Return strategies, in their order in the list, with those whose models they start from or learn from."""
+    needed = set(strategies)
+    while more := {_FIRST[name] for name in needed if name in _FIRST} - needed:
+        needed |= more
+    return tuple(name for name in STRATEGIES if name in needed)
+
+
 def list_jobs(
     networks: Sequence[str] = NETWORKS,
     inputs: Sequence[FusionInput] = INPUTS,

@@ -104,7 +104,9 @@ class PolarFusion(nn.Module):
         return 0.01 * (self.first.weight.square().sum() + self.second.weight.square().sum())
 
 
-def build_polar_fusion(name: str, fusion: FusionInput, *, input_size: int = 290, width: int = 32) -> PolarFusion:
+def build_polar_fusion(
+    name: str, fusion: FusionInput, *, input_size: int = 290, width: int = 32, device: str = "cpu"
+) -> PolarFusion:
     """Build one of the paper's thirteen networks with one of its inputs, with random weights.
 
     Parameters
@@ -124,7 +126,7 @@ def build_polar_fusion(name: str, fusion: FusionInput, *, input_size: int = 290,
     if name in ("CNN1", "CNN2"):
         channels = 2 if fusion == "early" else 1
         small = OtakiCNN(channels) if name == "CNN1" else MillerCNN(channels, width)
-        return PolarFusion(small, small.features, fusion)
+        return PolarFusion(small, small.features, fusion).to(device)
     channels = 2 if fusion == "early" else 3
-    backbone = build_backbone(name, input_size=input_size, channels=channels)
-    return PolarFusion(backbone, backbone.features, fusion, channels=channels)
+    backbone = build_backbone(name, input_size=input_size, channels=channels, device=device)
+    return PolarFusion(backbone, backbone.features, fusion, channels=channels).to(device)

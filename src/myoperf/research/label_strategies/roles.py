@@ -55,6 +55,11 @@ def assign_roles(labels: NDArray[Any], size: CohortSize, seed: int) -> Roles:
     return Roles(np.sort(left[: size.train]), np.sort(left[size.train :]), np.sort(test), np.arange(n, n + size.expert))
 
 
+def available_strategies(roles: Roles) -> tuple[str, ...]:
+    """Return the strategies that these patients allow: without patients that an expert alone read, only the first."""
+    return STRATEGIES if len(roles.expert) >= 2 else ("1",)
+
+
 def training_rows(
     strategy: str, roles: Roles, ica: NDArray[Any], expert: NDArray[Any], pseudo: NDArray[Any] | None = None
 ) -> tuple[LabelledRows, LabelledRows]:
@@ -73,7 +78,7 @@ def training_rows(
     """
     if strategy not in STRATEGIES:
         raise InputError(f"Unknown strategy {strategy!r}; choose from {', '.join(STRATEGIES)}.")
-    held = round(len(roles.expert) * 145 / 659)
+    held = max(1, round(len(roles.expert) * 145 / 659))
     by_expert, by_expert_held = (LabelledRows(r, expert[r]) for r in (roles.expert[held:], roles.expert[:held]))
     if strategy == "task 1":
         return by_expert, by_expert_held

@@ -13,10 +13,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from myoperf import __version__
+from myoperf.errors import InputError
 from myoperf.research.label_strategies.cohort import StudyCohort, prevalence
 from myoperf.research.label_strategies.grid import Job
 from myoperf.research.label_strategies.roles import Roles
-from myoperf.research.training.tables import write_manifest, write_table
+from myoperf.research.training.tables import mark_scale, write_manifest, write_table
 from myoperf.stats import (
     adjust_p,
     beaten_by,
@@ -68,8 +69,15 @@ class _Level:
             return cls(name, truth.ravel(), probability.reshape(len(probability), -1), owner)
         return cls(name, truth.max(axis=1), probability.max(axis=2), np.arange(len(truth)))
 
+    @property
+    def has_both(self) -> bool:
+        """Whether there are diseased and healthy rows: otherwise there is no area."""
+        return bool(self.truth.size) and int(self.truth.min()) < int(self.truth.max())
+
     def auc(self) -> Float:
-        """Areas, (models,)."""
+        """Areas, (models,); NaN where all rows are of one class."""
+        if not self.has_both:
+            return np.full(len(self.scores), np.nan)
         return np.asarray(delong_table(self.truth, self.scores).auc)
 
     def counts(self, seed: int) -> NDArray[np.int32]:
@@ -85,12 +93,15 @@ class _Task:
     Attributes
     ----------
     truth
-        Labels (n, 3) of the parts ``"test"``, ``"validation"`` and ``"fresh"``.
+        Labels (n, 3) of the parts ``"test"``, ``"validation"`` and, of simulated patients, ``"fresh"``.
+    names
+        Of the test patients.
     """
 
     jobs: Sequence[Job]
     results: Results
     truth: Mapping[str, NDArray[Any]]
+    names: NDArray[np.str_]
     seed: int
 
     def probability(self, part: str) -> Float:
@@ -116,13 +127,17 @@ class _Task:
             n = len(self.jobs)
             table[f"beats_{name}"] = beaten_by(pairs, n)
             table[f"beats_{name}_holm"] = beaten_by(pairs, n, p=adjust_p(pairs.p)) if n > 1 else 0
-            for part in ("validation", "fresh"):
+            for part in sorted(self.truth.keys() - {"test"}, reverse=True):
                 table[f"auc_{name}_{part}"] = self.level(name, part).auc()
         test = self.probability("test")
         for index, vessel in enumerate(VESSELS):
-            table[f"auc_{vessel}"] = delong_table(self.truth["test"][:, index], test[:, :, index]).auc
+            alone = _Level(vessel, self.truth["test"][:, index], test[:, :, index], np.arange(test.shape[1]))
+            table[f"auc_{vessel}"] = alone.auc()
         table["epochs"] = [len(result["accuracy"]) for result in self.results]
         table["chosen_epoch"] = [int(result["chosen_epoch"]) for result in self.results]
+        for name in ("trained", "steps"):  # patients in training, and steps of the optimiser: strategies differ in both
+            if name in self.results[0]:
+                table[name] = [int(result[name]) for result in self.results]
         table["stopped_by"] = [str(result["stopped"]) for result in self.results]
         table["seconds"] = [round(float(result["seconds"]), 2) for result in self.results]
         return table
@@ -172,7 +187,7 @@ class _Task:
         """One row a vessel of the test patients, for ``myoperf evaluate``."""
         truth = self.truth["test"]
         columns: dict[str, Any] = {
-            "patient": np.repeat([f"P{i:04d}" for i in range(len(truth))], 3),
+            "patient": np.repeat(self.names, 3),
             "vessel": np.tile(VESSELS, len(truth)),
             "truth": truth.ravel(),
         }
@@ -285,51 +300,88 @@ def heat_map(table: pd.DataFrame) -> Figure:
 
 
 def write_tables(
-    out: Path, jobs: Sequence[Job], results: Results, cohort: StudyCohort, roles: Roles, *, seed: int
+    out: Path,
+    jobs: Sequence[Job],
+    results: Results,
+    cohort: StudyCohort,
+    roles: Roles,
+    *,
+    seed: int,
+    about: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     """Write every table of the study, the heat map, and predictions and factors for ``myoperf evaluate``.
+
+    Parameters
+    ----------
+    about
+        ``scale`` and ``data``, and what else the manifest says of the patients.
 
     Returns
     -------
     One row a model.
     """
-    cases = cohort.cases
-    rows = {"test": roles.test, "validation": roles.ica_validation, "fresh": cohort.fresh}
+    scale = str(about["scale"])
     models, best = [], []
-    for name, labels in (("task1", cases.expert), ("task2", cases.ica)):
-        chosen = [i for i, job in enumerate(jobs) if (job.strategy == "task 1") == (name == "task1")]
-        truth = {part: labels[index] for part, index in rows.items()}
-        task = _Task([jobs[i] for i in chosen], [results[i] for i in chosen], truth, seed)
+    for name, task in _tasks(jobs, results, cohort, roles, seed).items():
         models.append(task.model_table())
         best.append(task.best_table(models[-1]))
         task.predictions().to_csv(out / f"predictions_{name}.csv", index=False)
         factors = pd.DataFrame([{"model": job.key, **job.factors} for job in task.jobs])
         factors.to_csv(out / f"factors_{name}.csv", index=False)
-        if name == "task2":
-            write_table(out, "label_strategies_factors", task.factor_table())
-            probability = {part: task.probability(part) for part in rows}
-            write_table(out, "label_strategies_optimism", optimism(truth, probability, seed))
+        if name == "task2" and len(task.jobs) > 1:
+            write_table(out, "label_strategies_factors", mark_scale(task.factor_table(), scale))
+            if "fresh" in task.truth:
+                probability = {part: task.probability(part) for part in task.truth}
+                optimistic = optimism(task.truth, probability, seed)
+                write_table(out, "label_strategies_optimism", mark_scale(optimistic, scale))
     table = pd.concat(models, ignore_index=True)
-    write_table(out, "label_strategies_models", table)
-    write_table(out, "label_strategies_best", pd.concat(best, ignore_index=True))
-    write_table(out, "label_strategies_cohort", _cohort_table(cohort, roles))
+    for part, frame in (
+        ("models", table),
+        ("best", pd.concat(best, ignore_index=True)),
+        ("cohort", _cohort_table(cohort, roles)),
+    ):
+        write_table(out, f"label_strategies_{part}", mark_scale(frame, scale))
     heat_map(table).savefig(out / "label_strategies.png", dpi=150)
-    manifest = {"myoperf": __version__, "seed": seed, "models": len(jobs), "patients": len(cases) - len(cohort.fresh)}
-    write_manifest(out, manifest | {"fresh": len(cohort.fresh), "seconds": round(float(table["seconds"].sum()), 1)})
+    manifest = {"myoperf": __version__, "seed": seed, "models": len(jobs), "patients": len(cohort) - len(cohort.fresh)}
+    manifest |= {"fresh": len(cohort.fresh), "seconds": round(float(table["seconds"].sum()), 1)}
+    write_manifest(out, {**manifest, **about})
     return [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
+
+
+def _tasks(jobs: Sequence[Job], results: Results, cohort: StudyCohort, roles: Roles, seed: int) -> dict[str, _Task]:
+    """Return the models of each task that the test patients have labels for."""
+    rows = {"test": roles.test, "validation": roles.ica_validation} | (
+        {"fresh": cohort.fresh} if len(cohort.fresh) else {}
+    )
+    tasks = {}
+    for name, labels in (("task1", cohort.expert), ("task2", cohort.ica)):
+        chosen = [i for i, job in enumerate(jobs) if (job.strategy == "task 1") == (name == "task1")]
+        truth = {part: labels[index] for part, index in rows.items() if (labels[index] >= 0).all()}
+        if not chosen or "test" not in truth:
+            continue
+        task = _Task([jobs[i] for i in chosen], [results[i] for i in chosen], truth, cohort.names[roles.test], seed)
+        if all(task.level(level).has_both for level in LEVELS):
+            tasks[name] = task
+    if not tasks:
+        raise InputError(
+            "No table can be made: the test patients need labels of the task, with and without disease. The trainings "
+            "are kept."
+        )
+    return tasks
 
 
 def _cohort_table(cohort: StudyCohort, roles: Roles) -> pd.DataFrame:
     """Prevalence of each part, by angiography (by the expert where there was none), and the paper's."""
-    cases = cohort.cases
     train = np.concatenate([roles.ica_train, roles.ica_validation])
     rows = []
     for name, part, labels in (
-        ("ica train", train, cases.ica),
-        ("test", roles.test, cases.ica),
-        ("expert only", roles.expert, cases.expert),
-        ("fresh", cohort.fresh, cases.ica),
+        ("ica train", train, cohort.ica),
+        ("test", roles.test, cohort.ica),
+        ("expert only", roles.expert, cohort.expert),
+        ("fresh", cohort.fresh, cohort.ica),
     ):
+        if not len(part):
+            continue
         row: dict[str, Any] = {"part": name, "n": len(part), "labels": "expert" if name == "expert only" else "ica"}
         row |= {f"{k}_percent": round(v, 1) for k, v in prevalence(labels[part]).items()}
         paper = _PAPER_PREVALENCE.get(name, {})

@@ -23,6 +23,7 @@ from myoperf.research.label_strategies.roles import LabelledRows
 from myoperf.research.training.epochs import BestEpoch
 from myoperf.research.training.prediction import run_in_batches
 from myoperf.research.training.seeds import seeded
+from myoperf.types import Float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,10 +96,27 @@ class Fitted:
 
 
 def scale_clinical(values: NDArray[Any], known: NDArray[Any]) -> Tensor:
-    """Standardise clinical values (patients, 4) by mean and spread of the rows `known`, the training patients."""
-    values = np.asarray(values, dtype=np.float64)
-    mean, spread = values[known].mean(axis=0), values[known].std(axis=0)
-    return torch.from_numpy(((values - mean) / np.where(spread > 0, spread, 1.0)).astype(np.float32))
+    """Standardise clinical values (patients, 4) by mean and spread of the rows `known`, the training patients.
+
+    A value that is not known (NaN) becomes 0, the mean.
+    """
+    return apply_clinical(values, clinical_scale(values, known))
+
+
+def clinical_scale(values: NDArray[Any], known: NDArray[Any]) -> Float:
+    """Return mean and spread (2, 4) of clinical values (patients, 4) in the rows `known`; 0 and 1 without any."""
+    chosen = np.asarray(values, dtype=np.float64)[known]
+    there = np.isfinite(chosen)
+    count = np.maximum(there.sum(axis=0), 1)
+    mean = np.where(there, chosen, 0.0).sum(axis=0) / count
+    spread = np.sqrt(np.where(there, (chosen - mean) ** 2, 0.0).sum(axis=0) / count)
+    return np.stack([mean, np.where(spread > 0, spread, 1.0)])
+
+
+def apply_clinical(values: NDArray[Any], scale: Float) -> Tensor:
+    """Standardise clinical values (patients, 4) by a mean and spread (2, 4); a value that is not known becomes 0."""
+    standardised = (np.asarray(values, dtype=np.float64) - scale[0]) / scale[1]
+    return torch.from_numpy(np.nan_to_num(standardised).astype(np.float32))
 
 
 def rotate_pictures(pictures: Tensor, degrees: Tensor) -> Tensor:
@@ -159,9 +177,15 @@ def frozen_features(
     net.eval()
 
     def pooled(part: Tensor, turn: float) -> Tensor:
-        return net.pooled(rotate_pictures(part, torch.full((len(part),), turn)) if turn else part)
+        degrees = torch.full((len(part),), turn, device=part.device)
+        return net.pooled(rotate_pictures(part, degrees) if turn else part)
 
     return torch.stack([run_in_batches(lambda part, t=t: pooled(part, t), pictures, batch=batch) for t in degrees])
+
+
+def _parts(train: LabelledRows, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return rows and labels as tensors."""
+    return torch.from_numpy(train.rows).to(device), torch.from_numpy(train.labels).float().to(device)
 
 
 def _training_input(data: Inputs, rows: Tensor, turn_deg: float, generator: torch.Generator | None) -> Tensor:
@@ -169,9 +193,10 @@ def _training_input(data: Inputs, rows: Tensor, turn_deg: float, generator: torc
     if generator is None:
         return data.versions[0, rows]
     if data.are_pictures:
-        degrees = turn_deg * (2.0 * torch.rand(len(rows), generator=generator) - 1.0)
+        degrees = turn_deg * (2.0 * torch.rand(len(rows), generator=generator) - 1.0).to(data.versions.device)
         return rotate_pictures(data.versions[0, rows], degrees)
-    return data.versions[torch.randint(len(data.versions), (len(rows),), generator=generator), rows]
+    turns = torch.randint(len(data.versions), (len(rows),), generator=generator).to(rows.device)
+    return data.versions[turns, rows]
 
 
 def _logits(net: PolarFusion, data: Inputs, rows: Tensor, network_input: Tensor) -> Tensor:
@@ -198,6 +223,8 @@ def fit_polar(
 ) -> Fitted:
     """Train a network in place from the weights it has, and leave it with those of its best epoch.
 
+    Network and data are on one device; what is random is drawn alike on every device.
+
     Parameters
     ----------
     augmented
@@ -205,8 +232,9 @@ def fit_polar(
     """
     if data.are_pictures:
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster on a CPU
-    rows, labels = torch.from_numpy(train.rows), torch.from_numpy(train.labels).float()
-    truth = torch.from_numpy(validation.labels).float()
+    device = data.clinical.device
+    rows, labels = _parts(train, device)
+    _, truth = _parts(validation, device)
     generator = torch.Generator().manual_seed(seed)
     best = BestEpoch(net)
     stopped: Literal["rate", "epochs"] = "epochs"
@@ -215,7 +243,7 @@ def fit_polar(
         scheduler = lower_on_plateau(optimiser, schedule)
         for _ in range(schedule.epochs):
             net.train()
-            order = torch.randperm(len(rows), generator=generator)
+            order = torch.randperm(len(rows), generator=generator).to(device)
             for part in torch.split(order, schedule.batch):
                 if len(part) == 1 and len(order) > 1:
                     continue  # batch norms need two
@@ -239,11 +267,13 @@ def fit_polar(
 def _predict(net: PolarFusion, data: Inputs, rows: NDArray[np.int64]) -> Tensor:
     net.eval()
     return run_in_batches(
-        lambda part: _logits(net, data, part, data.versions[0, part]), torch.from_numpy(rows), batch=256
+        lambda part: _logits(net, data, part, data.versions[0, part]),
+        torch.from_numpy(rows).to(data.clinical.device),
+        batch=256,
     )
 
 
 def predict_polar(net: PolarFusion, data: Inputs, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return the probability of disease in each vessel, (rows, 3)."""
-    probability: NDArray[np.float32] = torch.sigmoid(_predict(net, data, rows)).numpy()
+    probability: NDArray[np.float32] = torch.sigmoid(_predict(net, data, rows)).cpu().numpy()
     return probability

@@ -53,7 +53,7 @@ def coarse_points(centre_mm: Tensor) -> Tensor:
 def sample_at(image: Tensor, index_from_lps: Tensor, points_mm: Tensor) -> Tensor:
     """Interpolate (C, P, R, K) linearly at LPS points (D, H, W, 3), zero outside -> (C, D, H, W)."""
     index = points_mm @ index_from_lps[:3, :3].T + index_from_lps[:3, 3]
-    size = torch.tensor(image.shape[1:], dtype=torch.float32)
+    size = torch.tensor(image.shape[1:], dtype=torch.float32, device=image.device)
     grid = (2 * index / (size - 1) - 1).flip(-1)
     return F.grid_sample(image[None], grid[None], mode="bilinear", padding_mode="zeros", align_corners=True)[0]
 
@@ -66,7 +66,7 @@ def logits_at(
     grid = local.flip(-1)
     moved = F.grid_sample(logits[None], grid[None], mode="bilinear", padding_mode="border", align_corners=True)[0]
     outside = (local.abs() > 1).any(-1)
-    background = torch.zeros(len(logits), 1, 1, 1)
+    background = torch.zeros(len(logits), 1, 1, 1, device=logits.device)
     background[0] = 20.0  # certain, but with a gradient
     return moved + background * outside
 
@@ -74,6 +74,6 @@ def logits_at(
 def normalise(crop: Tensor) -> Tensor:
     """Divide (1, D, H, W) by the 99th percentile of its middle ball, not of liver or gut at its rim; cut at 2.5."""
     side = crop.shape[-1]
-    near = _centred(side).norm(dim=-1) < 0.34 * side
+    near = _centred(side).to(crop.device).norm(dim=-1) < 0.34 * side
     top = torch.quantile(crop[0][near], 0.99).clamp_min(1e-6)
     return (crop / top).clamp(0, 2.5)

@@ -42,11 +42,15 @@ class AttentionUNetConfig:
         Sampled volumes that the encoder takes: 3, or 1 for the plain Attention U-Net.
     norm
         Instance norm, or batch norm as in the cited network.
+    whole_field
+        Every scale shows the whole field, at half the resolution of the one before, instead of the field's middle:
+        for a network without a pose, where the middle may hold no heart.
     """
 
     channels: tuple[int, ...] = (16, 32, 64, 128, 256)
     scales: int = 3
     norm: Literal["instance", "batch"] = "instance"
+    whole_field: bool = False
 
 
 def scale_transform(
@@ -68,8 +72,7 @@ def scale_transform(
         margin = [(n - s) // 2 for n, s in zip(size, sides, strict=True)]
         return F.pad(features, [m for m in reversed(margin) for _ in range(2)])  # a negative margin crops
     if matrix is None:
-        matrix = torch.cat([scale * torch.eye(3), torch.zeros(3, 1)], 1).to(features.device)
-        matrix = matrix.expand(len(features), 3, 4)
+        matrix = scale * torch.eye(3, 4, device=features.device).expand(len(features), 3, 4)
     return sample_by_matrix(features, matrix, size)
 
 
@@ -140,7 +143,10 @@ class AttentionUNet(nn.Module):
         for level, convolve in enumerate(self.down):
             if 0 < level < scales:
                 sides = volumes[level].shape[2:]
-                x = scale_transform(x, 0.5, size=(sides[0], sides[1], sides[2]), matrix=moves[level - 1])
+                if self.config.whole_field:
+                    x = F.max_pool3d(x, 2)
+                else:
+                    x = scale_transform(x, 0.5, size=(sides[0], sides[1], sides[2]), matrix=moves[level - 1])
                 x = torch.cat([x, volumes[level].to(x.dtype)], 1)
             elif level:
                 x = F.max_pool3d(x, 2)
@@ -148,7 +154,7 @@ class AttentionUNet(nn.Module):
             skips.append(x)
         logits: list[Tensor] = []
         for level in reversed(range(len(self.up))):
-            x = self.up[level](x, skips[level], widen=level + 1 < scales)
+            x = self.up[level](x, skips[level], widen=level + 1 < scales and not self.config.whole_field)
             if level < len(self.out):
                 logits.append(self.out[level](x))
         return tuple(reversed(logits))

@@ -16,6 +16,7 @@ from myoperf.research.lv_network.evaluation import compare_masks
 from myoperf.research.lv_network.sampling import middle_mm
 from myoperf.research.reorientation.batches import Batch, FieldOfView, sample_batch
 from myoperf.research.reorientation.nn_unet import mirrored_probability
+from myoperf.research.reorientation.output import LVOutput
 from myoperf.research.reorientation.pose import euler_from_matrix, sample_back, wrap_angle
 from myoperf.types import Volume
 
@@ -40,27 +41,35 @@ def evaluate_network(
     pose alpha, beta, gamma (radians), tx, ty, tz (halves of the field), each with its ``true_`` value, rotation_mse
     (radians squared, mean of the three angles) and axis_error_deg.
     """
-    rows = []
+    rows, device = [], next(iter(net.parameters()), torch.zeros(())).device
     for case in cases:
-        batch = sample_batch([case], field)
+        batch = sample_batch([case], field, device=device)
         true_pose = batch.rotation, batch.translation
         output = net(batch.volume, *(true_pose if given_pose else ()))
+        row: dict[str, str | float] = {"patient": case.patient, "case": case.name}
+        if not output.logits:
+            rows.append(row | _estimated_pose(output, batch))
+            continue
         probability = mirrored_probability(net, batch.volume) if mirrored else output.logits[0].float().softmax(1)
         rotation, translation = output.rotation, output.translation
         if rotation is not None and translation is not None:
             used = true_pose if given_pose else (rotation.float(), translation.float())
             probability = sample_back(probability, *used)
             probability[:, 0] += 1 - probability.sum(1)  # background outside the turned cube
-        labels, truth = probability.argmax(1)[0].numpy(), batch.labels[0].numpy()
+        labels, truth = probability.argmax(1)[0].cpu().numpy(), batch.labels[0].cpu().numpy()
         voxel_ml = field.voxel_mm**3 / 1000
-        row: dict[str, str | float] = {"patient": case.patient, "case": case.name}
         row |= compare_masks(labels, truth, field.voxel_mm)
         row |= {"wall_ml": float((labels == 1).sum()) * voxel_ml, "true_wall_ml": float((truth == 1).sum()) * voxel_ml}
         row["mask_axis_error_deg"] = _mask_axis_error_deg(labels, case, field)
-        if output.scale_rotations is not None and rotation is not None and translation is not None:
-            row |= _pose_errors(rotation.float(), translation.float(), batch)
-        rows.append(row)
+        rows.append(row | _estimated_pose(output, batch))
     return rows
+
+
+def _estimated_pose(output: LVOutput, batch: Batch) -> dict[str, float]:
+    """Return the errors of a pose that the network estimated; nothing of one that was given."""
+    if output.scale_rotations is None or output.rotation is None or output.translation is None:
+        return {}
+    return _pose_errors(output.rotation.float(), output.translation.float(), batch)
 
 
 def _mask_axis_error_deg(labels: NDArray[Any], case: Case, field: FieldOfView) -> float:

@@ -23,7 +23,9 @@ def _axes(rows: int, columns: int, size_inches: tuple[float, float]) -> tuple[Fi
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
-def draw_poses(shown: Sequence[tuple[str, pd.DataFrame]], kind: str, file: Path) -> None:
+def draw_poses(
+    shown: Sequence[tuple[str, pd.DataFrame]], kind: str, file: Path, *, patients: str = "simulated patients"
+) -> None:
     """Draw figure 4: each of the six parameters, for each network with a pose.
 
     Parameters
@@ -40,11 +42,13 @@ def draw_poses(shown: Sequence[tuple[str, pd.DataFrame]], kind: str, file: Path)
             axis.set_title(f"{key}: R2 {r2(estimate, truth):.3f}", fontsize=8)
             axis.tick_params(labelsize=7)
         line[0].set_ylabel(f"{name}\nestimated", fontsize=7)
-    figure.suptitle(f"Estimated against true pose, {kind.upper()}, simulated patients (radians; halves of the field)")
+    figure.suptitle(f"Estimated against true pose, {kind.upper()}, {patients} (radians; halves of the field)")
     figure.savefig(file, dpi=110)
 
 
-def draw_volumes(shown: Sequence[tuple[str, pd.DataFrame]], kind: str, file: Path) -> None:
+def draw_volumes(
+    shown: Sequence[tuple[str, pd.DataFrame]], kind: str, file: Path, *, patients: str = "simulated patients"
+) -> None:
     """Draw figure 6: the wall's volume, and its relative error against the mean."""
     figure, axes = _axes(2, len(shown), (3.4 * len(shown), 6))
     for column, (name, part) in enumerate(shown):
@@ -60,5 +64,5 @@ def draw_volumes(shown: Sequence[tuple[str, pd.DataFrame]], kind: str, file: Pat
         axes[1, column].set_xlabel("mean of estimated and true, ml", fontsize=7)
     axes[0, 0].set_ylabel("estimated wall, ml", fontsize=8)
     axes[1, 0].set_ylabel("relative error, %", fontsize=8)
-    figure.suptitle(f"Volume of the wall, {kind.upper()}, simulated patients")
+    figure.suptitle(f"Volume of the wall, {kind.upper()}, {patients}")
     figure.savefig(file, dpi=110)

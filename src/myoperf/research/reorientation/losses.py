@@ -86,12 +86,12 @@ def total_loss(
         Rotation and translation in which the masks were made, if not those that the network estimated; only with
         `stabilisation`.
     """
-    turned = output.scale_rotations is not None
-    if stabilisation is None or not turned:
+    turned = output.rotation is not None  # estimated, or given (MSUNet in the true pose)
+    if stabilisation is None or not turned or used_pose is not None:
         truth = _one_hot(batch.turned_labels if turned else batch.labels)
     else:
-        truth = truth_in_pose(output, batch, used_pose, stabilisation.steepness)
-    total = torch.zeros(())
+        truth = truth_in_pose(output, batch, stabilisation.steepness)
+    total = batch.volume.new_zeros(())
     levels = zip(*(labels_for(truth[:, k], output) for k in range(3)), strict=True)
     for level, (logits, masks) in enumerate(zip(output.logits, levels, strict=True)):
         logits = logits.float()
@@ -104,13 +104,11 @@ def total_loss(
     return total + _pose_loss(output, batch, matrices=stabilisation is not None)
 
 
-def truth_in_pose(output: LVOutput, batch: Batch, used_pose: tuple[Tensor, Tensor] | None, steepness: float) -> Tensor:
-    """Return the true masks (B, 3, D, H, W) in the pose in which the network made its own, with a gradient.
+def truth_in_pose(output: LVOutput, batch: Batch, steepness: float) -> Tensor:
+    """Return the true masks (B, 3, D, H, W) in the pose that the network estimated, with a gradient.
 
     The edges of interpolated masks are made steeper: the overlap with soft ones is best for a wall that is too large.
     """
-    if used_pose is not None:
-        return _one_hot(batch.turned_labels)
     assert output.rotation is not None
     assert output.translation is not None
     moved = sample_in_pose(_one_hot(batch.labels)[:, 1:], output.rotation.float(), output.translation.float())
@@ -126,7 +124,7 @@ def _one_hot(labels: Tensor) -> Tensor:
 def _pose_loss(output: LVOutput, batch: Batch, *, matrices: bool) -> Tensor:
     """Equations 7 to 10 over the samplers; rotations compared as matrices, or by Euler angles as in the paper."""
     if output.scale_rotations is None or output.scale_translations is None:
-        return torch.zeros(())
+        return batch.volume.new_zeros(())
     rotations, translations = output.scale_rotations.float(), output.scale_translations.float()
     bright = (batch.volume > batch.volume.mean((1, 2, 3, 4), keepdim=True)).float()
     moved = sample_in_pose(bright, rotations[:, 0], translations[:, 0])
@@ -147,7 +145,7 @@ def pose_distance(estimates: tuple[Tensor, Tensor], truth: tuple[Tensor, Tensor]
         Compare rotations as matrices instead of by their Euler angles.
     """
     rotations, translations = estimates
-    total, angles = torch.zeros(()), euler_from_matrix(truth[0])
+    total, angles = truth[0].new_zeros(()), euler_from_matrix(truth[0])
     for rotation, translation in zip(rotations.unbind(1), translations.unbind(1), strict=True):
         if matrices:
             turned = (rotation - truth[0]).abs().mean()

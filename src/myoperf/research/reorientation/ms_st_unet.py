@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from myoperf.lv.compact_network import matrix_from_six
 from myoperf.research.reorientation.attention_unet import OUTPUTS, AttentionUNet, AttentionUNetConfig, scale_transform
@@ -30,6 +31,9 @@ from myoperf.research.reorientation.pose import full_precision, relative_pose, s
 from myoperf.research.reorientation.resnet3d import ResNet3D, ResNet3DConfig
 
 ABLATIONS = ("seg-op1", "seg-op2", "rot-op1-seg-op1", "sep-rot-op2-seg-op2", "rot-op2-seg-op2")
+MSUNET = "msunet"
+POSE_ONLY = ("rot-op1", "rot-op2")
+"""Networks of figure 4: the localiser alone, with the samplers of one scale or of three."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,10 @@ def ablation(config: MSSTUNetConfig, name: Literal["seg-op1", "seg-op2"] | str) 
     Parameters
     ----------
     name
-        ``seg-op1``, ``seg-op2``: segmentation alone, one scale or three, in the given frame ("wo Rot") or in a pose
-        passed to ``forward`` (the paper's MSUNet of Table 4). ``rot-op1-seg-op1``: one scale, joint.
+        ``seg-op1``, ``seg-op2``: segmentation alone, one scale or three, in the given frame ("wo Rot"); the three
+        scales show the whole field, as the middle quarter of a transaxial field holds a small part of the heart or
+        none. ``msunet``: three scales in a pose passed to ``forward`` (the paper's MSUNet of Table 4). ``rot-op1``,
+        ``rot-op2``: of `PoseNetwork`. ``rot-op1-seg-op1``: one scale, joint.
         ``sep-rot-op2-seg-op2``: three scales, trained separately. ``rot-op2-seg-op2``: MS-ST-UNet.
 
     Raises
@@ -75,11 +81,13 @@ def ablation(config: MSSTUNetConfig, name: Literal["seg-op1", "seg-op2"] | str) 
     ValueError
         For another name.
     """
-    if name not in ABLATIONS:
+    if name not in (*ABLATIONS, MSUNET, *POSE_ONLY):
         raise ValueError(f"An ablation of {', '.join(ABLATIONS)} was expected; got {name!r}.")
     if "op1" in name:
         config = replace(config, unet=replace(config.unet, scales=1))
-    if name.startswith("seg"):
+    if name == "seg-op2":
+        config = replace(config, unet=replace(config.unet, whole_field=True))
+    if name in (MSUNET, "seg-op1", "seg-op2"):
         return replace(config, localiser=None)
     return replace(config, joint=not name.startswith("sep"))
 
@@ -144,7 +152,7 @@ class MSSTUNet(nn.Module):
 
     def forward(self, volume: Tensor, rotation: Tensor | None = None, translation: Tensor | None = None) -> LVOutput:
         """Estimate the pose, turn and segment; see the class."""
-        scales = [0.5**k for k in range(self.config.unet.scales)]
+        scales = [1.0 if self.config.unet.whole_field else 0.5**k for k in range(self.config.unet.scales)]
         fields = tuple((scales + [scales[-1]] * OUTPUTS)[:OUTPUTS])
         rotations, translations = (None, None) if self.msstn is None else self.msstn(volume)
         used, places = rotations, translations
@@ -169,11 +177,32 @@ class MSSTUNet(nn.Module):
             if rotations is not None and translations is not None and k < rotations.shape[1]:
                 pose = rotations[:, k], translations[:, k]
                 volumes.append(sample_in_pose(volume, *pose, scale=scale, size=sides[k]))
-                if k:
+                if k and not self.config.unet.whole_field:
                     before = rotations[:, k - 1], translations[:, k - 1]
                     moves[k - 1] = relative_pose(
                         *before, *pose, scale=scales[k - 1], next_scale=scale, exact=self.config.exact
                     )
+            elif k and self.config.unet.whole_field:
+                volumes.append(F.avg_pool3d(volumes[-1], 2))
             else:  # one pose for all: the middle of the scale before
                 volumes.append(scale_transform(volumes[-1], 0.5, size=sides[k]) if k else volume)
         return volumes, moves
+
+
+class PoseNetwork(nn.Module):
+    """The localiser and its samplers alone, ``forward(volume)``: (B, 1, N, N, N) -> ``LVOutput`` without masks."""
+
+    def __init__(self, config: MSSTUNetConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or MSSTUNetConfig()
+        self.msstn = MSSTN(self.config)
+
+    def locate(self, volume: Tensor) -> tuple[Tensor, Tensor]:
+        """Estimate the poses: rotations (B, S, 3, 3) and translations (B, S, 3) of the samplers."""
+        poses: tuple[Tensor, Tensor] = self.msstn(volume)
+        return poses
+
+    def forward(self, volume: Tensor) -> LVOutput:
+        """Estimate the pose; see the class."""
+        rotations, translations = self.locate(volume)
+        return LVOutput((), (), rotations[:, 0], translations[:, 0], rotations, translations)

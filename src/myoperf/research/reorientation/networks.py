@@ -8,8 +8,11 @@ from torch import nn
 from myoperf.research.reorientation.dense_unet import DenseUNet, DenseUNetConfig
 from myoperf.research.reorientation.ms_st_unet import (
     ABLATIONS,
+    MSUNET,
+    POSE_ONLY,
     MSSTUNet,
     MSSTUNetConfig,
+    PoseNetwork,
     ablation,
     compact_config,
 )
@@ -37,7 +40,8 @@ PEERS: dict[str, dict[Size, Callable[[], nn.Module]]] = {
         "compact": lambda: OmegaNet(OmegaNetConfig(channels=(8, 16, 32, 64, 96), stack=1, hidden=128, norm="instance")),
     },
 }
-LV_NETWORKS = (*ABLATIONS, *PEERS)
+LV_NETWORKS = (*ABLATIONS, MSUNET, *POSE_ONLY, *PEERS)
+"""In the order of the tables: Table 3, MSUNet of Table 4 in the true pose, figure 4's localisers, the peers."""
 
 
 def build_lv_network(name: str, size: Size = "compact") -> nn.Module:
@@ -61,4 +65,5 @@ def build_lv_network(name: str, size: Size = "compact") -> nn.Module:
         )
     if name in PEERS:
         return PEERS[name][size]()
-    return MSSTUNet(ablation(MSSTUNetConfig() if size == "paper" else compact_config(), name))
+    config = ablation(MSSTUNetConfig() if size == "paper" else compact_config(), name)
+    return PoseNetwork(config) if name in POSE_ONLY else MSSTUNet(config)

@@ -98,7 +98,7 @@ def compound_loss(output: LVOutput, labels: Tensor) -> Tensor:
 @torch.no_grad()
 def mirrored_probability(network: nn.Module, volume: Tensor) -> Tensor:
     """Average the class probabilities (B, 3, D, H, W) over the eight mirrorings of a volume (B, 1, D, H, W)."""
-    total = torch.zeros(())
+    total = volume.new_zeros(())
     for mirroring in range(8):
         axes = [axis for axis in (2, 3, 4) if mirroring >> (axis - 2) & 1]
         total = total + network(volume.flip(axes)).logits[0].float().softmax(1).flip(axes)

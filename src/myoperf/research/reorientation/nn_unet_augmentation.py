@@ -61,6 +61,11 @@ def augment_as_nn_unet(volume: Tensor, labels: Tensor, rng: np.random.Generator)
         chain.set_random_state(seed=int(rng.integers(2**31)))
         mean, spread = image.mean(), image.std().clamp_min(1e-6)
         one = chain({"volume": (image - mean) / spread, "labels": mask[None].float()})
-        picture = torch.as_tensor(one["volume"].as_tensor()) * spread + mean
-        changed.append((picture.clamp_min(0), torch.as_tensor(one["labels"].as_tensor())[0].round().to(labels.dtype)))
+        picture = torch.as_tensor(one["volume"].as_tensor()).to(volume.device) * spread + mean
+        changed.append(
+            (
+                picture.clamp_min(0),
+                torch.as_tensor(one["labels"].as_tensor()).to(labels.device)[0].round().to(labels.dtype),
+            )
+        )
     return torch.stack([a for a, _ in changed]), torch.stack([b for _, b in changed])

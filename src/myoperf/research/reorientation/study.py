@@ -5,8 +5,8 @@ Differences from the paper: the patients are simulated, so the truth is exact; n
 given frame; all masks are compared in the given frame, so that a wrong pose is not excused by a mask in its own frame.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -17,17 +17,22 @@ import torch
 from rich.progress import track
 
 from myoperf import __version__
+from myoperf.errors import InputError
 from myoperf.phantom.fast import Kind
+from myoperf.pipeline.device import resolve_device
 from myoperf.pipeline.jobs import claim_folder, run_jobs
 from myoperf.research.lv_network.cases import Case, read_cases, write_cases
 from myoperf.research.lv_network.simulated import ImageGrid, draw_case
 from myoperf.research.reorientation.batches import FieldOfView, mean_pose
 from myoperf.research.reorientation.evaluation import evaluate_network
 from myoperf.research.reorientation.losses import Stabilisation
+from myoperf.research.reorientation.ms_st_unet import MSUNET
 from myoperf.research.reorientation.networks import LV_NETWORKS, build_lv_network
+from myoperf.research.reorientation.own_cases import OwnCases, read_own_cases
 from myoperf.research.reorientation.pose import start_of
 from myoperf.research.reorientation.tables import OURS, write_tables
 from myoperf.research.reorientation.training import Schedule, train_network
+from myoperf.research.training.options import RunOptions, choose_names
 from myoperf.research.training.recipes import pick_recipe
 from myoperf.research.training.tables import write_manifest
 from myoperf.research.training.weights import save_weights
@@ -38,7 +43,7 @@ TRAINING_SEED, TESTING_SEED = 601, 602
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """All settings of a run; only ``full`` is the paper's.
+    """All settings of a run; ``full`` has the paper's sizes, iterations and rate.
 
     Parameters
     ----------
@@ -46,6 +51,8 @@ class Recipe:
         "compact" or "paper", of `myoperf.research.reorientation.networks`.
     field
         What the networks see.
+    fields
+        By modality where it differs from `field`: the paper's.
     training, testing
         Volumes by modality, one per patient.
     schedule
@@ -57,8 +64,15 @@ class Recipe:
     training: Mapping[Kind, int]
     testing: Mapping[Kind, int]
     schedule: Schedule
+    fields: Mapping[str, FieldOfView] = field(default_factory=dict)
+
+    def field_of(self, kind: str) -> FieldOfView:
+        """Return the field of a modality."""
+        return self.fields.get(kind, self.field)
 
 
+PAPER_FIELD_MM: Mapping[str, float] = MappingProxyType({"spect": 870.0, "pet": 260.0})
+"""Side of the cube: 128 voxels of 6.80 mm, and of 2.03 mm across the slices (PET's 5 mm slices are not cubic)."""
 _PAPER_TESTING: Mapping[Kind, int] = MappingProxyType({"spect": 200, "pet": 100})
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
@@ -87,7 +101,81 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
 )
 
 
-def run(scale: str, out: Path, seed: int = 0) -> None:
+def choose_recipe(scale: str, options: RunOptions, *, as_written: bool = False) -> Recipe:
+    """Return the recipe of a scale with the number of iterations that the user chose.
+
+    Parameters
+    ----------
+    as_written
+        The paper's field of view, its ten poses a volume, and no stabilisation.
+    """
+    recipe = pick_recipe(RECIPES, scale)
+    schedule = recipe.schedule
+    if as_written:
+        schedule = replace(schedule, stabilisation=None, poses="sets")
+        fields = {kind: replace(recipe.field, voxel_mm=mm / recipe.field.side) for kind, mm in PAPER_FIELD_MM.items()}
+        recipe = replace(recipe, fields=fields)
+    if options.epochs is not None:
+        schedule = replace(schedule, iterations=options.epochs)
+    return replace(recipe, schedule=schedule)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Volumes:
+    """Training and test volumes of a run by kind (modality).
+
+    Attributes
+    ----------
+    settings
+        What must match for a run to resume on them.
+    """
+
+    kinds: tuple[str, ...]
+    of: Callable[[str, str], Sequence[Case]]
+    settings: Mapping[str, Any]
+
+
+def find_volumes(recipe: Recipe, out: Path, seed: int, options: RunOptions) -> Volumes:
+    """Read the user's own volumes, or draw the recipe's when they are asked for."""
+    if options.data is not None:
+        return _own_volumes(read_own_cases(options.data), out, seed)
+
+    @cache
+    def drawn(part: str, kind: Kind) -> list[Case]:
+        count, first = (
+            (recipe.training[kind], TRAINING_SEED) if part == "train" else (recipe.testing[kind], TESTING_SEED)
+        )
+        name = "training" if part == "train" else "testing"
+        return _simulate(out / f"{name}-{kind}.npz", kind, count, first + seed, recipe.field_of(kind))
+
+    numbers = {"training": dict(recipe.training), "testing": dict(recipe.testing)}
+    return Volumes(kinds=MODALITIES, of=drawn, settings={"data": "simulated patients only", **numbers})  # type: ignore[arg-type]
+
+
+def _own_volumes(own: OwnCases, out: Path, seed: int) -> Volumes:
+    parts = own.parts(seed)
+    cases = {
+        (part, kind): [own.cases[i] for i in rows if own.kinds[i] == kind]
+        for part, rows in parts.items()
+        for kind in dict.fromkeys(own.kinds)
+    }
+    for (part, kind), found in cases.items():
+        if not found:
+            raise InputError(f"Modality {kind} has no volume in the part {part}; every modality needs both.")
+    out.mkdir(parents=True, exist_ok=True)
+    own.refused.to_csv(out / "refused.csv", index=False)
+    settings = {
+        "data": "volumes given with --data",
+        "data_sha256": own.sha256,
+        "refused": len(own.refused),
+        "poses": {pose: own.poses.count(pose) for pose in sorted(set(own.poses))},
+        "training": {kind: len(cases["train", kind]) for kind in dict.fromkeys(own.kinds)},
+        "testing": {kind: len(cases["test", kind]) for kind in dict.fromkeys(own.kinds)},
+    }
+    return Volumes(kinds=tuple(dict.fromkeys(own.kinds)), of=lambda part, kind: cases[part, kind], settings=settings)
+
+
+def run(scale: str, out: Path, seed: int = 0, *, options: RunOptions | None = None, as_written: bool = False) -> None:
     """Train and test every network, one job for each network and modality; finished jobs in `out` are kept.
 
     Parameters
@@ -95,67 +183,80 @@ def run(scale: str, out: Path, seed: int = 0) -> None:
     scale
         A key of `RECIPES`.
     out
-        Gets ``jobs/*.csv``, the tables, the figures and ``manifest.json``.
+        Gets ``jobs/*.csv``, the networks' weights, the tables, the figures and ``manifest.json``.
     seed
         Added to the seeds of the patients and of the training.
+    options
+        `data`: see `read_own_cases`. `networks`: see `LV_NETWORKS`; a folder may get further ones later. `epochs`:
+        iterations.
+    as_written
+        See `choose_recipe`.
 
     Raises
     ------
     InputError
-        For another scale, or if `out` holds jobs of other settings.
+        For another scale or network, or if `out` holds jobs of other settings.
     """
-    recipe = pick_recipe(RECIPES, scale)
-    settings = _settings(scale, recipe, seed)
+    options = options or RunOptions()
+    recipe = choose_recipe(scale, options, as_written=as_written)
+    names = choose_names("--networks", options.networks, LV_NETWORKS, LV_NETWORKS)
+    resolve_device(options.device)  # refused before anything is simulated
+    volumes = find_volumes(recipe, out, seed, options)
+    settings = _settings(scale, recipe, seed) | volumes.settings
     claim_folder(out / "jobs", settings)
 
-    @cache
-    def volumes(part: str, kind: Kind) -> list[Case]:
-        count, first = (
-            (recipe.training[kind], TRAINING_SEED) if part == "training" else (recipe.testing[kind], TESTING_SEED)
-        )
-        return _volumes(out / f"{part}-{kind}.npz", kind, count, first + seed, recipe.field)
-
-    def work(job: tuple[Kind, str], file: Path) -> None:
+    def work(job: tuple[str, str], file: Path) -> None:
         kind, name = job
-        net = _train(name, kind, volumes("training", kind), recipe, seed)
+        field, state = recipe.field_of(kind), out / "jobs" / f"{kind}-{name}.state"
+        net = train_by_recipe(
+            name, volumes.of("train", kind), recipe, kind=kind, seed=seed, options=options, checkpoint=state
+        )
         save_weights(out / "jobs" / f"{kind}-{name}.safetensors", net)
-        tests = [(other, False) for other in MODALITIES if other == kind or name == OURS]
-        tests += [(kind, True)] if name == OURS else []
         own = recipe.schedule.nn_unet_own and name == "nn-unet"
         tables = []
-        for other, given in tests:
-            rows = evaluate_network(net, volumes("testing", other), recipe.field, given_pose=given, mirrored=own)
+        for other, given in _tests(kind, name, volumes.kinds):
+            rows = evaluate_network(net, volumes.of("test", other), field, given_pose=given, mirrored=own)
             about = {"network": name, "trained_on": kind, "tested_on": other, "pose": "given" if given else "found"}
             tables.append(pd.DataFrame([{**about, **row} for row in rows]))
         pd.concat(tables).to_csv(file, index=False, float_format="%.6g")
+        state.unlink(missing_ok=True)
 
-    jobs = {out / "jobs" / f"{kind}-{name}.csv": (kind, name) for kind in MODALITIES for name in LV_NETWORKS}
+    jobs = {out / "jobs" / f"{kind}-{name}.csv": (kind, name) for kind in volumes.kinds for name in names}
     run_jobs(jobs, work)
     write_manifest(out, settings)
     write_tables(out)
+
+
+def _tests(kind: str, name: str, kinds: Sequence[str]) -> list[tuple[str, bool]]:
+    """Return what a network is tested on: the modality, and whether it is given the true pose."""
+    if name == MSUNET:
+        return [(kind, True)]
+    if name == OURS:
+        return [*((other, False) for other in kinds), (kind, True)]
+    return [(kind, False)]
 
 
 def _settings(scale: str, recipe: Recipe, seed: int) -> dict[str, Any]:
     schedule = {key: value for key, value in asdict(recipe.schedule).items() if value not in (None, False)}
     if "stabilisation" in schedule:
         schedule["steadied"] = schedule.pop("stabilisation")  # the key of version 0.1.0, which pages and folders have
+    if schedule["poses"] == "around":
+        del schedule["poses"]
     networks = {name: build_lv_network(name, recipe.size) for name in LV_NETWORKS}
     return {
         "study": "ms-st-unet",
         "scale": scale,
         "seed": seed,
         "myoperf": __version__,
-        "data": "simulated patients only",
         "size": recipe.size,
         "field": asdict(recipe.field),
+        **({"fields": {kind: asdict(field) for kind, field in recipe.fields.items()}} if recipe.fields else {}),
         "recipe": schedule,
-        "training": dict(recipe.training),
-        "testing": dict(recipe.testing),
         "parameters": {name: sum(p.numel() for p in net.parameters()) for name, net in networks.items()},
     }
 
 
-def _volumes(file: Path, kind: Kind, count: int, seed: int, field: FieldOfView) -> list[Case]:
+def _simulate(file: Path, kind: Kind, count: int, seed: int, field: FieldOfView) -> list[Case]:
     """Simulate on the grid of the field itself, so that the labels are as exact as the grid can hold."""
     grid = ImageGrid((field.side,) * 3, field.voxel_mm, field.voxel_mm)
     if not file.exists():
@@ -164,10 +265,29 @@ def _volumes(file: Path, kind: Kind, count: int, seed: int, field: FieldOfView) 
     return list(read_cases(file))
 
 
-def _train(name: str, kind: Kind, cases: Sequence[Case], recipe: Recipe, seed: int) -> torch.nn.Module:
+def train_by_recipe(
+    name: str,
+    cases: Sequence[Case],
+    recipe: Recipe,
+    *,
+    kind: str,
+    seed: int,
+    options: RunOptions,
+    checkpoint: Path,
+) -> torch.nn.Module:
+    """Build a network, start its pose at the cases' mean one, and train it; a checkpoint that exists is resumed.
+
+    Parameters
+    ----------
+    kind
+        Modality, which sets the field.
+    """
     torch.manual_seed(seed)
-    net = build_lv_network(name, recipe.size)
+    net, field = build_lv_network(name, recipe.size), recipe.field_of(kind)
     for module in net.modules():
         if "start" in dict(module.named_buffers(recurse=False)):  # what estimates a pose starts at the mean one
-            module.load_state_dict({"start": start_of(*mean_pose(cases, recipe.field))}, strict=False)
-    return train_network(net, cases, recipe.field, recipe.schedule, seed=seed, quiet=False, name=f"{kind} {name}")
+            module.load_state_dict({"start": start_of(*mean_pose(cases, field))}, strict=False)
+    schedule = replace(recipe.schedule, given_pose=name == MSUNET)
+    shown = None if options.quiet else f"{kind} {name}"
+    net.to(resolve_device(options.device))
+    return train_network(net, cases, field, schedule, seed=seed, name=shown, checkpoint=checkpoint)

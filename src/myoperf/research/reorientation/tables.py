@@ -1,16 +1,19 @@
 """Tables and figures from rows of evaluated volumes: tables 3 and 4, figures 4 and 6 of Ni et al. 2023."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from myoperf.errors import InputError
 from myoperf.research.reorientation.figures import PARAMETERS, draw_poses, draw_volumes, r2
 from myoperf.research.reorientation.networks import LV_NETWORKS
-from myoperf.research.training.tables import write_table
+from myoperf.research.training.tables import mark_scale, write_table
 from myoperf.stats import bootstrap_statistic, percentile_interval
 from myoperf.types import Float
 
@@ -21,6 +24,9 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "rot-op1-seg-op1": "Rot Op1-Seg Op1",
         "sep-rot-op2-seg-op2": "Sep Rot Op2-Seg Op2",
         "rot-op2-seg-op2": "Rot Op2-Seg Op2 (MS-ST-UNet)",
+        "msunet": "MSUNet, trained in the true pose",
+        "rot-op1": "Rot Op1",
+        "rot-op2": "Rot Op2",
         "v-net": "V-Net",
         "dense-unet": "Dense-U-Net",
         "nn-unet": "nnU-Net",
@@ -28,11 +34,15 @@ NAMES: Mapping[str, str] = MappingProxyType(
     }
 )
 OURS = "rot-op2-seg-op2"
+R2_RESAMPLES = 500
 COMPARED = (
     (OURS, "sep-rot-op2-seg-op2", "joint against separate"),
     (OURS, "rot-op1-seg-op1", "multi-scale against single, with pose"),
     ("seg-op2", "seg-op1", "multi-scale against single, segmentation only"),
     (OURS, "nn-unet", "against nnU-Net"),
+    ("rot-op2", "rot-op1", "multi-scale against single, pose only"),
+    (OURS, "rot-op2", "joint with masks against pose only, multi-scale"),
+    ("rot-op1-seg-op1", "rot-op1", "joint with masks against pose only, single scale"),
 )
 TITLES: Mapping[str, str] = MappingProxyType(
     {
@@ -53,6 +63,12 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "agreement_hi_percent": "to, %",
         "wall_points": "wall DSC, points",
         "pool_points": "pool DSC, points",
+        "rotation_mse_less": "rotation MSE, less",
+        "r2_more": "mean R2, more",
+        "verdict_wall": "wall: shown?",
+        "verdict_pool": "pool: shown?",
+        "verdict_rotation": "rotation MSE: shown?",
+        "verdict_r2": "R2: shown?",
     }
 )
 
@@ -63,19 +79,26 @@ def write_tables(out: Path) -> None:
     if not files:
         raise InputError("There are no tables to make: no job is finished yet.")
     rows = pd.concat([pd.read_csv(file) for file in files])
-    tables = {
+    about = json.loads((out / "manifest.json").read_text(encoding="utf-8")) if (out / "manifest.json").exists() else {}
+    patients = "patients given with --data" if "data_sha256" in about else "simulated patients"
+    made = {
         "overlap": _overlaps(rows),
         "pose": _poses(rows),
         "wall_volume": _wall_volumes(rows),
         "differences": _differences(rows),
     }
-    for name, table in tables.items():
-        write_table(out, name, table, titles=TITLES, number=".4g", float_format="%.5g")
+    for name, table in made.items():
+        for column in {"tested_on", "trained_on"} & set(table.columns):
+            table[column] += "" if "data_sha256" in about else ", simulated"
+        marked = mark_scale(table, str(about.get("scale", "")))
+        write_table(out, name, marked, titles=TITLES, number=".4g", float_format="%.5g")
     for kind in sorted(set(rows["tested_on"])):
         shown = [(NAMES[key[3]], part) for key, part in _with_pose(rows) if key[0] == kind]
         if shown:
-            draw_poses(shown, kind, out / f"figure4-{kind}.png")
-            draw_volumes(shown, kind, out / f"figure6-{kind}.png")
+            draw_poses(shown, kind, out / f"figure4-{kind}.png", patients=patients)
+        masked = [(name, part) for name, part in shown if part["wall_ml"].notna().any()] if "wall_ml" in rows else []
+        if masked:
+            draw_volumes(masked, kind, out / f"figure6-{kind}.png", patients=patients)
 
 
 def _groups(rows: pd.DataFrame) -> list[tuple[tuple[str, str, str, str], pd.DataFrame]]:
@@ -88,8 +111,8 @@ def _groups(rows: pd.DataFrame) -> list[tuple[tuple[str, str, str, str], pd.Data
 
 def _label(key: tuple[str, str, str, str]) -> dict[str, str]:
     tested, trained, pose, network = key
-    name = "MSUNet, true pose given" if pose == "given" else NAMES[network]
-    return {"tested_on": f"{tested}, simulated", "trained_on": f"{trained}, simulated", "network": name}
+    name = "MSUNet, true pose given" if pose == "given" and network == OURS else NAMES[network]
+    return {"tested_on": tested, "trained_on": trained, "network": name}
 
 
 def _overlaps(rows: pd.DataFrame) -> pd.DataFrame:
@@ -144,6 +167,8 @@ def _wall_volumes(rows: pd.DataFrame) -> pd.DataFrame:
     """Numbers of figure 6: regression of the wall's volume, relative error and limits of agreement."""
     out = []
     for key, part in _groups(rows):
+        if "wall_ml" not in part or part["wall_ml"].isna().all():
+            continue
         estimate, truth = part["wall_ml"].to_numpy(float), part["true_wall_ml"].to_numpy(float)
         error = 100 * (estimate - truth) / truth
         slope, offset = np.polyfit(truth, estimate, 1) if len(part) > 2 else (np.nan, np.nan)
@@ -166,11 +191,62 @@ def _differences(rows: pd.DataFrame) -> pd.DataFrame:
         for one, other, claim in COMPARED:
             if one not in wide or other not in wide:
                 continue
-            row: dict[str, str | float] = {"tested_on": f"{kind}, simulated", "claim": claim, "n": len(wide[one])}
+            row: dict[str, str | float] = {"tested_on": str(kind), "claim": claim, "n": len(wide[one])}
             for mask in ("wall", "pool"):
+                if f"{mask}_dice" not in part:
+                    continue
                 difference = 100 * (wide[one][f"{mask}_dice"] - wide[other][f"{mask}_dice"]).to_numpy(float)
                 row |= _mean(f"{mask}_points", difference, np.random.default_rng(0))
-            out.append(row)
+                row[f"verdict_{mask}"] = verdict(row[f"{mask}_points_lo"], row[f"{mask}_points_hi"])
+            out.append(row | _pose_differences(wide[one], wide[other]))
+    return pd.DataFrame(out)
+
+
+def verdict(lo: float | str, hi: float | str) -> str:
+    """Return whether a claimed difference is shown by its 95 % interval."""
+    low, high = float(lo), float(hi)
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return ""
+    return "yes" if low > 0 else "no, the other is better" if high < 0 else "not shown"
+
+
+def _pose_differences(one: pd.DataFrame, other: pd.DataFrame) -> dict[str, str | float]:
+    """Return how much smaller the rotation's MSE and larger the mean R2 of the six parameters is, where both estimate.
+
+    Paired over patients; the intervals are bootstraps of patients.
+    """
+    if "alpha" not in one or one["alpha"].isna().any() or other["alpha"].isna().any():
+        return {}
+    less = (other["rotation_mse"] - one["rotation_mse"]).to_numpy(float)
+    row: dict[str, str | float] = {**_mean("rotation_mse_less", less, np.random.default_rng(0))}
+    row["verdict_rotation"] = verdict(row["rotation_mse_less_lo"], row["rotation_mse_less_hi"])
+    other = other.loc[one.index]
+    rng, n = np.random.default_rng(0), len(one)
+    draws = [_mean_r2(one, rows) - _mean_r2(other, rows) for rows in rng.integers(n, size=(R2_RESAMPLES, n))]
+    known = np.asarray(draws)[np.isfinite(draws)]
+    every = np.arange(n)
+    row["r2_more"] = _mean_r2(one, every) - _mean_r2(other, every)
+    row["r2_more_lo"], row["r2_more_hi"] = np.percentile(known, (2.5, 97.5)) if known.size else (np.nan, np.nan)
+    return row | {"verdict_r2": verdict(row["r2_more_lo"], row["r2_more_hi"])}
+
+
+def _mean_r2(part: pd.DataFrame, rows: NDArray[np.integer[Any]]) -> float:
+    drawn = part.iloc[rows]
+    return float(
+        np.mean([r2(drawn[name].to_numpy(float), drawn[f"true_{name}"].to_numpy(float)) for name in PARAMETERS])
+    )
+
+
+def summarise(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean of each measure of `evaluate_network` over volumes, with its 95 % interval over patients."""
+    numbers = [
+        name for name in rows.columns if name.endswith(("_dice", "_hd95_mm", "_error_deg")) or name == "rotation_mse"
+    ]
+    by_patient = rows.groupby("patient")[numbers].mean()
+    out = []
+    for name in numbers:
+        values = _mean("mean", by_patient[name].to_numpy(float), np.random.default_rng(0))
+        out.append({"measure": name, "patients": int(by_patient[name].notna().sum()), **values})
     return pd.DataFrame(out)
 
 

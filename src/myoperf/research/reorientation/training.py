@@ -2,8 +2,9 @@
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TypeGuard
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal, Self, TypeGuard
 
 import numpy as np
 import torch
@@ -14,12 +15,24 @@ from myoperf.lv.engine import cpu_has_bfloat16
 from myoperf.research.lv_network.augmentation import random_rotation
 from myoperf.research.lv_network.cases import Case
 from myoperf.research.lv_network.sampling import single
-from myoperf.research.reorientation.batches import Batch, FieldOfView, sample_batch, sample_images
+from myoperf.research.reorientation.batches import (
+    Augmentation,
+    Batch,
+    FieldOfView,
+    pose_range,
+    pose_to,
+    sample_batch,
+    sample_images,
+)
 from myoperf.research.reorientation.losses import Stabilisation, pose_distance, total_loss
-from myoperf.research.reorientation.ms_st_unet import MSSTUNet
+from myoperf.research.reorientation.ms_st_unet import MSSTUNet, PoseNetwork
 from myoperf.research.reorientation.nn_unet import NNUNet, compound_loss
 from myoperf.research.reorientation.nn_unet_augmentation import augment_as_nn_unet
 from myoperf.research.reorientation.omega_net import OmegaNet
+from myoperf.research.training.weights import load_checkpoint, save_checkpoint
+
+KEEP_EVERY = 200
+"""Steps between two saves of a training's state."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +52,11 @@ class Schedule:
         measured (its Table 2, SPECT).
     stabilisation
         None: as in the paper.
+    poses
+        ``around``: a new random pose around the true one for every volume and step. ``sets``: as in the paper, each
+        volume as it is and in 10 poses drawn once within the range of the training volumes' own.
+    given_pose
+        Train in the true pose: MSUNet alone.
     nn_unet_own
         Train nnU-Net, and no other, with its own augmentation (`augment_as_nn_unet`) and loss, and test it with
         mirroring; otherwise it is trained as the others are. It keeps Adam and the rate of all.
@@ -50,6 +68,8 @@ class Schedule:
     turn_rad: tuple[float, float, float] = (0.22, 0.27, 0.27)
     shift: tuple[float, float, float] = (0.06, 0.08, 0.09)
     stabilisation: Stabilisation | None = None
+    poses: Literal["around", "sets"] = "around"
+    given_pose: bool = False
     nn_unet_own: bool = False
 
 
@@ -75,27 +95,74 @@ def low_precision_is_safe(net: nn.Module, field: FieldOfView) -> bool:
     return all(large_enough)
 
 
-def _trains_in_bfloat16(net: nn.Module, field: FieldOfView) -> bool:
-    """Whether bfloat16 is both faster and safe; without it in hardware, it takes many times as long as float32."""
-    return cpu_has_bfloat16() and low_precision_is_safe(net, field)
+def _trains_in_bfloat16(net: nn.Module, field: FieldOfView, device: torch.device) -> bool:
+    """Whether to train in bfloat16: on a processor, where it is both faster and safe.
+
+    Without bfloat16 in hardware it takes many times as long as float32. A GPU trains in float32, as the paper's did.
+    """
+    return device.type == "cpu" and cpu_has_bfloat16() and low_precision_is_safe(net, field)
 
 
-def _has_pose(net: nn.Module) -> TypeGuard[MSSTUNet | OmegaNet]:
-    return isinstance(net, OmegaNet) or (isinstance(net, MSSTUNet) and net.msstn is not None)
+def _has_pose(net: nn.Module) -> TypeGuard[MSSTUNet | OmegaNet | PoseNetwork]:
+    return isinstance(net, OmegaNet | PoseNetwork) or (isinstance(net, MSSTUNet) and net.msstn is not None)
 
 
 def teacher_pose(net: nn.Module, batch: Batch, schedule: Schedule, step: int) -> tuple[Tensor, Tensor] | None:
-    """Return the true pose if the schedule has the masks of this step made in it, otherwise None."""
-    if schedule.stabilisation is None or not _has_pose(net):
+    """Return the true pose if the masks of this step are made in it, otherwise None.
+
+    MSUNet has it in every step (`given_pose`); with a stabilisation, networks that estimate a pose have it at first.
+    """
+    if schedule.given_pose:
+        return batch.rotation, batch.translation
+    if schedule.stabilisation is None or not _has_pose(net) or isinstance(net, PoseNetwork):
         return None
     separate = isinstance(net, MSSTUNet) and not net.config.joint
     early = step < schedule.stabilisation.given * schedule.iterations
     return (batch.rotation, batch.translation) if separate or early else None
 
 
-def _augmentations(count: int, schedule: Schedule, rng: np.random.Generator) -> list[tuple[Tensor, Tensor]]:
-    """Draw a random pose for each volume."""
-    return [(random_rotation(rng, schedule.turn_rad), single(rng.normal(0.0, schedule.shift))) for _ in range(count)]
+PAPER_SETS = 10
+"""Poses in which the paper shows each training volume, besides its own."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Volumes:
+    """The volumes of a training, and how they are drawn and turned.
+
+    Attributes
+    ----------
+    sets
+        For each case its poses, see `Schedule.poses`; None: a new one for every step.
+    """
+
+    cases: Sequence[Case]
+    schedule: Schedule
+    sets: Sequence[Sequence[Augmentation]] | None
+
+    @classmethod
+    def of(cls, cases: Sequence[Case], field: FieldOfView, schedule: Schedule, seed: int) -> Self:
+        """Draw the sets of poses where the schedule has them."""
+        if schedule.poses == "around":
+            return cls(cases=cases, schedule=schedule, sets=None)
+        low, high = pose_range(cases, field)
+        still = torch.eye(3), torch.zeros(3)
+        sets = []
+        for index, case in enumerate(cases):
+            shares = single(np.random.default_rng([seed, 2, index]).random((PAPER_SETS, 6)))
+            sets.append([still, *(pose_to(case, field, low + share * (high - low)) for share in shares)])
+        return cls(cases=cases, schedule=schedule, sets=sets)
+
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[list[Case], list[Augmentation]]:
+        """Draw volumes with a pose for each."""
+        rows = [int(i) for i in rng.integers(len(self.cases), size=count)]
+        if self.sets is None:
+            poses = [
+                (random_rotation(rng, self.schedule.turn_rad), single(rng.normal(0.0, self.schedule.shift)))
+                for _ in rows
+            ]
+        else:
+            poses = [self.sets[row][int(rng.integers(len(self.sets[row])))] for row in rows]
+        return [self.cases[row] for row in rows], poses
 
 
 def _update(net: nn.Module, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
@@ -106,19 +173,19 @@ def _update(net: nn.Module, optimiser: torch.optim.Optimizer, loss: Tensor) -> N
 
 
 def _learn_pose(
-    net: MSSTUNet | OmegaNet, cases: Sequence[Case], field: FieldOfView, schedule: Schedule, seed: int
+    net: MSSTUNet | OmegaNet | PoseNetwork, volumes: _Volumes, field: FieldOfView, seed: int, device: torch.device
 ) -> None:
     """Train the localiser alone, before everything is trained together; see `Stabilisation`."""
-    settings, low = schedule.stabilisation, _trains_in_bfloat16(net, field)
+    settings, low = volumes.schedule.stabilisation, _trains_in_bfloat16(net, field, device)
     assert settings is not None
     optimiser = torch.optim.Adam(net.parameters(), lr=settings.pose_rate, weight_decay=1e-4)
     for step in range(settings.pose_first):
         rng = np.random.default_rng([seed, 1, step])
         for group in optimiser.param_groups:
             group["lr"] = settings.pose_rate * (1 - step / settings.pose_first) ** 0.9
-        drawn = [cases[int(i)] for i in rng.integers(len(cases), size=settings.pose_batch)]
-        volume, *truth = sample_images(drawn, field, _augmentations(len(drawn), schedule, rng))
-        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+        drawn, poses = volumes.draw(settings.pose_batch, rng)
+        volume, *truth = sample_images(drawn, field, poses, device=device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=low):
             rotations, translations = net.locate(volume)
         estimates = rotations.float(), translations.float()
         _update(net, optimiser, pose_distance(estimates, (truth[0], truth[1]), matrices=True))
@@ -144,34 +211,44 @@ def train_network(
     schedule: Schedule,
     *,
     seed: int,
-    quiet: bool = True,
-    name: str = "",
+    name: str | None = None,
+    checkpoint: Path | None = None,
 ) -> nn.Module:
-    """Train by Adam with random poses around the true ones; the same seed gives every network the same batches.
+    """Train by Adam in random poses, on the device that the network is on; a seed gives every network the same batches.
 
     Parameters
     ----------
     name
-        Shown with the progress bar.
+        Shown with the progress bar; None: no bar.
+    checkpoint
+        File that keeps the state every `KEEP_EVERY` steps; if it exists, the training resumes there.
     """
+    device = next(net.parameters()).device
     net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    optimiser = _optimiser(net, schedule)
+    optimiser, volumes = _optimiser(net, schedule), _Volumes.of(cases, field, schedule, seed)
     net.train()
-    low = _trains_in_bfloat16(net, field)
-    if schedule.stabilisation is not None and _has_pose(net):
-        _learn_pose(net, cases, field, schedule, seed)
-    for step in track(range(schedule.iterations), description=name, disable=quiet, transient=True):
+    low, first = _trains_in_bfloat16(net, field, device), 0
+    state = {"network": net, "optimiser": optimiser}
+    settings = {"schedule": asdict(schedule), "field": asdict(field), "seed": seed, "cases": len(cases)}
+    if checkpoint is not None and checkpoint.exists():
+        first = load_checkpoint(checkpoint, state, settings=settings)["step"]
+    elif schedule.stabilisation is not None and _has_pose(net):
+        _learn_pose(net, volumes, field, seed, device)
+    for step in track(range(first, schedule.iterations), description=name or "", disable=name is None, transient=True):
+        if checkpoint is not None and step % KEEP_EVERY == 0:
+            save_checkpoint(checkpoint, state, settings=settings, step=step)
         rng = np.random.default_rng([seed, step])
+        torch.manual_seed(step)  # dropout: the same whether or not the training was interrupted
         for group in optimiser.param_groups:
             group["lr"] = group["share"] * schedule.rate * (1 - step / schedule.iterations) ** 0.9
-        drawn = [cases[int(i)] for i in rng.integers(len(cases), size=schedule.batch)]
-        batch = sample_batch(drawn, field, _augmentations(len(drawn), schedule, rng))
+        drawn, poses = volumes.draw(schedule.batch, rng)
+        batch = sample_batch(drawn, field, poses, device=device)
         own = schedule.nn_unet_own and isinstance(net, NNUNet)
         if own:
             volume, labels = augment_as_nn_unet(batch.volume, batch.labels, rng)
             batch = replace(batch, volume=volume, labels=labels)
         pose = teacher_pose(net, batch, schedule, step)
-        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+        with torch.autocast(device.type, torch.bfloat16, enabled=low):
             output = net(batch.volume, *(pose or ()))
         if own:
             loss = compound_loss(output, batch.labels)

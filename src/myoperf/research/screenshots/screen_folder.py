@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from myoperf.errors import InputError
-from myoperf.research.screenshots.screens import ScreenMap, read_screen
+from myoperf.research.screenshots.polar_files import MAP_SUFFIXES, read_polar_disc
+from myoperf.research.screenshots.screens import read_screen
 
 LABELS = "labels.csv"
 _COLUMNS = ("patient", "file", "label")
@@ -24,7 +25,7 @@ _COLUMNS = ("patient", "file", "label")
 
 @dataclass(frozen=True)
 class LabelledScreen:
-    """One polar map of one picture, with its patient's class.
+    """One polar map of one picture, or a map in a file of its own, with its patient's class.
 
     Attributes
     ----------
@@ -32,15 +33,20 @@ class LabelledScreen:
         As the table names it.
     path
         Of the file.
+    label
+        0 or 1; None where it is not known.
     place
         Which map of the page in reading order, from 1.
+    split
+        train, validation, test, or empty: the patients are dealt at random.
     """
 
     patient: str
     file: str
     path: Path
-    label: int
+    label: int | None
     place: int
+    split: str = ""
 
 
 @dataclass(frozen=True)
@@ -160,7 +166,7 @@ def _screen(folder: Path, line: int, row: Mapping[str, str]) -> LabelledScreen:
 def read_screens(
     folder: ScreenFolder, *, size: int = 224, report: Callable[[int, int], None] | None = None
 ) -> ReadScreens:
-    """Read every picture and clean the map that the table names.
+    """Read every file and clean the map that the table names; of ``results.json`` the stress map.
 
     Parameters
     ----------
@@ -175,15 +181,18 @@ def read_screens(
     discs: dict[LabelledScreen, NDArray[np.float32]] = {}
     refused: dict[LabelledScreen, str] = {}
     for done, (path, screens) in enumerate(listed.items(), start=1):
-        maps: tuple[ScreenMap, ...] = ()
+        maps: tuple[NDArray[np.float32], ...] = ()
         reason = ""
         try:
-            maps = read_screen(path, size=size)
+            if path.suffix.lower() in MAP_SUFFIXES:
+                maps = (read_polar_disc(path, size=size, state="stress"),)
+            else:
+                maps = tuple(screen.disc for screen in read_screen(path, size=size))
         except InputError as error:
             reason = str(error)
         for screen in screens:
             if screen.place <= len(maps):
-                discs[screen] = maps[screen.place - 1].disc
+                discs[screen] = maps[screen.place - 1]
             else:
                 refused[screen] = reason or f"The page has no polar map {screen.place}; it shows {len(maps)}."
         if report is not None:

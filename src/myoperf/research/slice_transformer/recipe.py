@@ -1,26 +1,25 @@
 """``myoperf train slices``: the fused multi-branch network, and whether it adds to the classifier of polar maps.
 
-It learns from simulated patients (obstructive disease by angiography) or, with ``--data``, from the pictures and labels
-of the public SPECT-MPI set. On simulated patients that nothing was chosen on, its probability, and its mean with the
+It learns from simulated patients (obstructive disease by angiography) or, with ``--data``, from one's own patients or
+the public SPECT-MPI set. On simulated patients that nothing was chosen on, its probability, and its mean with the
 shipped polar classifier's, are compared with the polar classifier alone.
 """
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from rich.progress import Progress
 
 from myoperf import __version__
 from myoperf.diagnosis.classifier import load_classifier
 from myoperf.diagnosis.inputs import clinical_row
-from myoperf.errors import InputError
 from myoperf.phantom.records import SIMULATOR_VERSION
+from myoperf.pipeline.device import resolve_device
 from myoperf.research.slice_transformer.cases import SliceCases, collect_cases
 from myoperf.research.slice_transformer.mit import MiTConfig
 from myoperf.research.slice_transformer.mit_weights import read_checkpoint
@@ -31,14 +30,14 @@ from myoperf.research.slice_transformer.multi_branch import (
     build_multi_branch,
     load_branches,
 )
-from myoperf.research.slice_transformer.prediction import read_pages
-from myoperf.research.slice_transformer.spect_mpi import find_spect_mpi, read_spect_mpi
+from myoperf.research.slice_transformer.own_cases import read_own_cases
 from myoperf.research.slice_transformer.tables import compare_with_polar, measure_held_out
 from myoperf.research.slice_transformer.training import FitOptions, fit, predict, split_patients
-from myoperf.research.training.case_table import read_case_table
+from myoperf.research.training.options import RunOptions
+from myoperf.research.training.predictions import describe_held_out
 from myoperf.research.training.recipes import pick_recipe
 from myoperf.research.training.weights import save_model
-from myoperf.types import Float, Float32
+from myoperf.types import Float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,16 +75,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
 )
 
 
-def run(
-    scale: str,
-    out: Path,
-    seed: int,
-    *,
-    data: Path | None,
-    resume: bool,
-    quiet: bool,
-    weights: Path | None = None,
-) -> None:
+def run(scale: str, out: Path, seed: int, *, options: RunOptions) -> None:
     """Train, measure on held-out patients, write weights and card.
 
     Parameters
@@ -95,39 +85,41 @@ def run(
     out
         Gets ``patients/`` (simulated), ``state.pt`` (the training after its last epoch), ``model.safetensors``,
         ``card.json``, ``losses.csv``, ``held_out.csv`` and, of simulated patients, ``versus_polar.csv``.
-    data
-        Folder of the public SPECT-MPI set (see `spect_mpi`), or a table of report pages, see
-        `myoperf.research.training.case_table`; None for simulated patients. Where the table or set has a split, its
-        training part trains and its test part is held out; the validation part is left out, as no epoch is chosen.
-    resume
-        Continue the training that ``state.pt`` in `out` holds; otherwise it starts from the first epoch. Simulated
-        patients in `out` are kept either way.
-    weights
-        UniMiSS checkpoint, the authors' or of ``myoperf train unimiss``, whose student the branches start from; None:
-        random numbers.
+    options
+        `data`: see `read_own_cases`. Where the table or set has a split, its training part trains and its test part is
+        held out; the validation part is left out, as no epoch is chosen. `weights`: a UniMiSS checkpoint, the authors'
+        or of ``myoperf train unimiss``, whose student the branches start from; None: random numbers. `resume` continues
+        the training that ``state.pt`` in `out` holds; otherwise it starts from the first epoch. Simulated patients in
+        `out` are kept either way.
 
     Raises
     ------
     InputError
         When the checkpoint is of another encoder than the recipe's, or ``state.pt`` has other settings.
     """
-    recipe = pick_recipe(RECIPES, scale)
+    recipe, weights = pick_recipe(RECIPES, scale), None if options.weights is None else Path(options.weights)
+    if options.epochs is not None:
+        recipe = replace(recipe, fit=replace(recipe.fit, epochs=options.epochs))
     network = build_multi_branch(MultiBranchConfig(encoder=recipe.encoder), seed=seed)
     if weights is not None:
         load_branches(network, read_checkpoint(weights))
     out.mkdir(parents=True, exist_ok=True)
     shape = recipe.encoder.volume_shape
-    cases, parts, data_sha256 = None, np.full(0, ""), ""
-    if data is None:
-        cases = collect_cases(out / "patients", recipe.patients, seed, shape=shape, quiet=quiet)
+    own = None if options.data is None else read_own_cases(options.data, shape)
+    cases = None
+    if own is None:
+        cases = collect_cases(out / "patients", recipe.patients, seed, shape=shape, quiet=options.quiet)
         stacks, truth = cases.stacks.astype(np.float32), cases.ica
     else:
-        stacks, truth, parts, data_sha256 = _own_cases(data, shape) if data.is_file() else _public_cases(data, shape)
-    train, test = _split(truth, parts, recipe.test_share, seed)
+        stacks, truth = own.stacks, own.labels
+    rng = np.random.default_rng([seed, 0])
+    given = None if own is None else own.split()
+    train, test = given or split_patients(truth.tolist(), share=recipe.test_share, rng=rng)
     checkpoint = out / "state.pt"
-    if not resume:
+    if not options.resume:
         checkpoint.unlink(missing_ok=True)
-    with Progress(disable=quiet, transient=True) as bar:
+    network.to(resolve_device(options.device))
+    with Progress(disable=options.quiet, transient=True) as bar:
         task = bar.add_task("training", total=recipe.fit.epochs)
         losses = fit(
             network,
@@ -138,6 +130,8 @@ def run(
             checkpoint=checkpoint,
             report=lambda epoch, loss: bar.update(task, completed=epoch + 1),
         )
+    if own is not None:
+        own.refused.to_csv(out / "refused.csv", index=False)
     pd.DataFrame({"epoch": range(len(losses)), "loss": losses}).to_csv(out / "losses.csv", index=False)
     slices = predict(network, stacks[test])
     scores, versus = {"slices": slices}, None
@@ -149,15 +143,16 @@ def run(
     measured = measure_held_out(truth[test], scores, seed=seed)
     measured.to_csv(out / "held_out.csv", index=False, float_format="%.5g")
     card = _describe(recipe, simulated=cases is not None, start=weights) | {
-        "data_sha256": data_sha256 or None,
+        "data_sha256": None if own is None else own.sha256,
         "scale": scale,
         "class_balance": {"training": float(truth[train].mean()), "held_out": float(truth[test].mean())},
         "patients": {"training": len(train), "held_out": len(test)},
         "seed": seed,
         "command": f"myoperf train slices --scale {scale} --seed {seed}"
-        + ("" if data is None else " --data FOLDER")
+        + ("" if own is None else " --data DATA")
         + ("" if weights is None else " --weights FILE"),
         "held_out": measured.to_dict("records"),
+        "calibration": describe_held_out(truth[test], slices, seed=seed).get("calibration"),
         "versus_polar": None if versus is None else versus.to_dict("records"),
     }
     save_model(out, network, card)
@@ -176,7 +171,7 @@ def _describe(recipe: Recipe, *, simulated: bool, start: Path | None) -> dict[st
         "version": __version__,
         "training_data": f"simulated patients only (simulator version {SIMULATOR_VERSION})"
         if simulated
-        else "pictures of reports given with --data",
+        else "patients given with --data",
         "encoder": asdict(recipe.encoder),
         "fit": asdict(recipe.fit),
         "start": start_words,
@@ -184,41 +179,6 @@ def _describe(recipe: Recipe, *, simulated: bool, start: Path | None) -> dict[st
         "licence": "Apache-2.0",
         "intended_use": "research only; not shipped and not used by analyze",
     }
-
-
-_Cases = tuple[Float32, NDArray[np.int64], NDArray[np.str_], str]
-"""Stacks, labels, parts of the split (empty where there is none), SHA-256 of the data."""
-
-
-def _public_cases(data: Path, shape: tuple[int, int, int]) -> _Cases:
-    """Read the SPECT-MPI set; pictures that cannot be read are left out."""
-    public = find_spect_mpi(data)
-    pictures, refused = read_spect_mpi(public, shape=shape)
-    if not pictures:
-        raise InputError(f"None of {len(refused)} pictures could be read; myoperf data fetch spect-mpi gives reasons.")
-    truth = np.array([public.truth[patient] for patient in pictures], dtype=np.int64)
-    parts = np.array([public.part[patient] for patient in pictures])
-    mark = hashlib.sha256(b"".join(hashlib.sha256(public.pictures[p].read_bytes()).digest() for p in pictures))
-    return np.stack([picture.stacks.array() for picture in pictures.values()]), truth, parts, mark.hexdigest()
-
-
-def _own_cases(data: Path, shape: tuple[int, int, int]) -> _Cases:
-    """Read the report pages of a table; pages that cannot be read are left out."""
-    table = read_case_table(data, labelled=True)
-    read, stacks, _ = read_pages(table, shape, order=None, scale=None)
-    rows = [table.rows[index] for index in read]
-    truth = np.array([row.label for row in rows], dtype=np.int64)
-    return stacks, truth, np.array([row.split for row in rows]), table.sha256
-
-
-def _split(
-    truth: NDArray[np.int64], parts: NDArray[np.str_], share: float, seed: int
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return training and held-out rows: by the split that the data have, else at random."""
-    train, test = (np.flatnonzero(parts == part) for part in ("train", "test"))
-    if len(train) and len(test):
-        return train, test
-    return split_patients(truth.tolist(), share=share, rng=np.random.default_rng([seed, 0]))
 
 
 def polar_probability(cases: SliceCases) -> Float:

@@ -10,16 +10,18 @@ own, so an interrupted study resumes.
 import hashlib
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from myoperf import __version__
+from myoperf.pipeline.device import resolve_device
 from myoperf.pipeline.jobs import claim_folder, run_jobs
 from myoperf.research.slice_stacks import VIEWS
 from myoperf.research.slice_transformer.baselines import Baseline, keras_baselines, montage
@@ -34,10 +36,12 @@ from myoperf.research.slice_transformer.multi_branch import (
     build_multi_branch,
     load_branches,
 )
+from myoperf.research.slice_transformer.own_cases import read_own_cases
 from myoperf.research.slice_transformer.tables import answer_questions, markdown, measure_models
 from myoperf.research.slice_transformer.training import FitOptions, fit, predict, split_patients
+from myoperf.research.training.options import RunOptions, choose_names
 from myoperf.research.training.recipes import pick_recipe
-from myoperf.research.training.tables import write_manifest
+from myoperf.research.training.tables import SMOKE, mark_scale, write_manifest
 from myoperf.types import Float
 
 
@@ -143,8 +147,18 @@ class Arm:
     frozen: bool = False
     pretrained: bool = False
 
+    @property
+    def key(self) -> str:
+        """The model's name in files and options."""
+        return _key(self.name)
+
+
+def _key(name: str) -> str:
+    return name.replace(", ", "_").replace(" ", "-")
+
 
 DATA = "simulated patients (image-space mode), the simulated reader's label, slices cut near the true pose"
+OWN_DATA = "patients given with --data"
 
 _SINGLE = tuple((view,) for view in VIEWS)
 ARMS = (
@@ -171,6 +185,10 @@ class _Trials:
         (patients, 3 views, planes, rows, columns) and (patients,) of 0 or 1.
     weights
         Of pre-trained models, or None.
+    arms
+        Transformers that are trained.
+    given
+        Training and test rows, where the data have a split.
     """
 
     recipe: Recipe
@@ -179,24 +197,27 @@ class _Trials:
     truth: NDArray[np.int64]
     weights: MiTWeights | None
     baselines: Mapping[str, Baseline]
+    arms: tuple[Arm, ...]
+    given: tuple[NDArray[np.intp], NDArray[np.intp]] | None
+    device: torch.device
 
     def jobs(self, folder: Path) -> dict[Path, tuple[int, Arm | str]]:
         """Return result file -> (split, model): all models of the first split, of the next ..., baselines last."""
-        arms = [arm for arm in ARMS if self.weights is not None or not arm.pretrained]
+        arms = [arm for arm in self.arms if self.weights is not None or not arm.pretrained]
         listed: list[tuple[int, Arm | str]] = [(split, arm) for split in range(self.recipe.splits) for arm in arms]
         repeated = range(min(self.recipe.splits, self.recipe.baseline_splits))
         listed += [(split, name) for split in repeated for name in self.baselines]
         out = {}
         for split, model in listed:
             place = folder / ("pre-trained" if isinstance(model, Arm) and model.pretrained else "")
-            out[place / f"{split}-{_name(model).replace(', ', '_').replace(' ', '-')}.csv"] = split, model
+            out[place / f"{split}-{_key(_name(model))}.csv"] = split, model
         return out
 
     def run(self, job: tuple[int, Arm | str], path: Path) -> None:
         """Train a model on a split's training patients and write its predictions of the test patients."""
         (split, model), before = job, time.process_time()
         rng, seed = np.random.default_rng([self.seed, split]), self.seed + split
-        train, test = split_patients(self.truth.tolist(), share=self.recipe.test_share, rng=rng)
+        train, test = self.given or split_patients(self.truth.tolist(), share=self.recipe.test_share, rng=rng)
         if isinstance(model, Arm):
             values = self._predict_arm(model, train, test, seed)
         else:
@@ -208,7 +229,7 @@ class _Trials:
     def _predict_arm(self, arm: Arm, train: NDArray[np.intp], test: NDArray[np.intp], seed: int) -> Float:
         views = [VIEWS.index(view) for view in arm.views]
         config = MultiBranchConfig(views=arm.views, fusion=arm.fusion, encoder=self.recipe.encoder)
-        network = build_multi_branch(config, seed=seed)
+        network = build_multi_branch(config, seed=seed).to(self.device)
         if arm.pretrained and self.weights is not None:
             load_branches(network, self.weights)
         options = self.recipe.fit_options(frozen=arm.frozen)
@@ -220,12 +241,29 @@ def _name(model: Arm | str) -> str:
     return model.name if isinstance(model, Arm) else model
 
 
-def default_baselines(scale: str) -> Mapping[str, Baseline]:
+def default_baselines(scale: str, recipe: Recipe | None = None) -> Mapping[str, Baseline]:
     """Return table 3's convolutional networks as a scale trains them, from random numbers; smoke has none."""
-    recipe = pick_recipe(RECIPES, scale)
+    recipe = recipe or pick_recipe(RECIPES, scale)
     if scale == "smoke":
         return {}
     return keras_baselines(epochs=recipe.baseline_epochs, batch=recipe.batch, side=recipe.baseline_side)
+
+
+def _choose_epochs(recipe: Recipe, epochs: int | None) -> Recipe:
+    """Return a recipe with other epochs in every training, where they are given."""
+    return recipe if epochs is None else replace(recipe, epochs=epochs, frozen_epochs=epochs, baseline_epochs=epochs)
+
+
+def _load_start(weights: str | None, recipe: Recipe) -> tuple[MiTWeights | None, str | None]:
+    """Return the teacher of a checkpoint and the file's hash.
+
+    It is tried on one branch, so that weights that do not fit are refused before anything is run.
+    """
+    if weights is None:
+        return None, None
+    loaded = read_checkpoint(Path(weights), "teacher")
+    load_branches(build_multi_branch(MultiBranchConfig(views=("sa",), encoder=recipe.encoder)), loaded)
+    return loaded, hashlib.sha256(Path(weights).read_bytes()).hexdigest()
 
 
 def run(
@@ -233,7 +271,7 @@ def run(
     out: Path,
     seed: int = 0,
     *,
-    weights: Path | None = None,
+    options: RunOptions | None = None,
     baselines: Mapping[str, Baseline] | None = None,
     minutes: float | None = None,
 ) -> Path | None:
@@ -248,9 +286,10 @@ def run(
         ``answers.csv``, ``table.md`` and ``manifest.json``.
     seed
         Of patients, splits, weights and augmentation.
-    weights
-        UniMiSS checkpoint whose teacher the branches of the pre-trained models start from; None: those models are
-        left out. They can be added to a folder later.
+    options
+        `data`: one's own patients, see `read_own_cases`, whose split, where they have one, replaces the repeated ones.
+        `weights`: UniMiSS checkpoint whose teacher the pre-trained models start from; None: these are left out.
+        `networks`: see `Arm.key`. Both can be added to a folder later.
     baselines
         Name -> a function that trains on pictures and predicts; table 3's other models. None: those of
         `default_baselines`.
@@ -266,26 +305,38 @@ def run(
     InputError
         When the scale is unknown, the weights do not fit, or the folder holds results of other settings.
     """
-    began, recipe, out, start, loaded = time.monotonic(), pick_recipe(RECIPES, scale), Path(out), None, None
-    if weights is not None:  # tried on one branch, so that weights that do not fit are refused before anything is run
-        loaded, start = read_checkpoint(weights, "teacher"), hashlib.sha256(weights.read_bytes()).hexdigest()
-        load_branches(build_multi_branch(MultiBranchConfig(views=("sa",), encoder=recipe.encoder)), loaded)
+    options, began, out = options or RunOptions(), time.monotonic(), Path(out)
+    recipe = _choose_epochs(pick_recipe(RECIPES, scale), options.epochs)
+    loaded, start = _load_start(options.weights, recipe)
+    chosen = default_baselines(scale, recipe) if baselines is None else baselines
+    known = [arm.key for arm in ARMS] + list(chosen)
+    names = choose_names("--networks", options.networks, known, known)
+    shape = recipe.encoder.volume_shape
+    own = None if options.data is None else read_own_cases(options.data, shape)
     settings = {"scale": scale, "seed": seed, "size": asdict(recipe)}
+    settings |= {} if own is None else {"data_sha256": own.sha256}
     claim_folder(out / "jobs", settings)
     if start is not None:
         claim_folder(out / "jobs" / "pre-trained", settings | {"start": start})
-    shape = recipe.encoder.volume_shape
-    cases = collect_cases(out / "cohort", recipe.patients, seed, shape=shape, quiet=False)
+    if own is None:
+        cases = collect_cases(out / "cohort", recipe.patients, seed, shape=shape, quiet=options.quiet)
+        stacks, truth, given = cases.stacks.astype(np.float32), cases.expert, None
+    else:
+        stacks, truth, given = own.stacks, own.labels, own.split()
+        own.refused.to_csv(out / "refused.csv", index=False)
     trials = _Trials(
-        recipe=recipe,
+        recipe=recipe if given is None else replace(recipe, splits=1),
         seed=seed,
-        stacks=cases.stacks.astype(np.float32),
-        truth=cases.expert,
+        stacks=stacks,
+        truth=truth,
         weights=loaded,
-        baselines=default_baselines(scale) if baselines is None else baselines,
+        baselines={name: chosen[name] for name in chosen if name in names},
+        arms=tuple(arm for arm in ARMS if arm.key in names),
+        given=given,
+        device=resolve_device(options.device),
     )
     jobs, until = trials.jobs(out / "jobs"), None if minutes is None else began + 60 * minutes
-    outcome = run_jobs(jobs, trials.run, title="trainings", quiet=False, until=until)
+    outcome = run_jobs(jobs, trials.run, title="trainings", quiet=options.quiet, until=until)
     files = sorted((out / "jobs").rglob("*.csv"))
     if files:
         manifest = {
@@ -294,12 +345,12 @@ def run(
             "scale": scale,
             "seed": seed,
             "myoperf": __version__,
-            "data": DATA,
+            "data": DATA if own is None else OWN_DATA,
             "pre_trained_start_from": start and f"UniMiSS weights, sha256 {start}",
             "trainings_done": len(files),
             "trainings_in_all": len(jobs),
             "size": asdict(recipe),
-            "patients": recipe.patients,
+            "patients": len(trials.truth),
             "abnormal": int(trials.truth.sum()),
         }
         _write_tables(out, pd.concat([pd.read_csv(path) for path in files], ignore_index=True), manifest)
@@ -317,10 +368,11 @@ def _write_tables(out: Path, predictions: pd.DataFrame, manifest: Mapping[str, A
     answers = answer_questions(predictions, manifest["seed"])
     spent = predictions.groupby(["model", "split"])["cpu_s"].first().groupby("model").sum()
     table["cpu_s"] = table["model"].map(spent)
-    table.to_csv(out / "table.csv", index=False, float_format="%.5g")
-    answers.to_csv(out / "answers.csv", index=False, float_format="%.5g")
+    scale = str(manifest["scale"])
+    for name, frame in (("table", table), ("answers", answers)):
+        mark_scale(frame, scale).to_csv(out / f"{name}.csv", index=False, float_format="%.5g")
     write_manifest(out, manifest)
-    heading = (
+    heading = (f"{SMOKE}\n\n" if scale == "smoke" else "") + (
         f"# Multi-branch MiT, scale {manifest['scale']}\n\n{manifest['patients']} {manifest['data']}; "
         f"{manifest['abnormal']} abnormal. Encoders start from random numbers, those called pre-trained from UniMiSS "
         "weights. Areas are means over splits by patient, 95 % intervals by bootstrap over patients, F1, sensitivity "

@@ -133,7 +133,7 @@ def fit(
     checkpoint: Path | None = None,
     report: Callable[[int, float], None] | None = None,
 ) -> tuple[float, ...]:
-    """Train a network in place.
+    """Train a network in place, on the device that its weights are on.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def fit(
         raise InputError(
             f"Training needs a label 0 or 1 for each patient, both present; got {len(labels)} labels for {len(stacks)}."
         )
-    rng = np.random.default_rng(seed)
+    rng, device = np.random.default_rng(seed), network.head.weight.device
     augment = Augmentation(seed, side=stacks.shape[-1]) if options.augment and not options.frozen else None
     if options.frozen:
         network.freeze_branches()
@@ -189,8 +189,8 @@ def fit(
                 logits = network.classify(features[chosen])
             else:
                 picked = [stacks[i] if augment is None else augment(stacks[i]) for i in chosen]
-                logits = network(_tensor(np.stack(picked)))
-            loss = F.cross_entropy(logits, torch.from_numpy(labels[chosen].astype(np.int64)))
+                logits = network(_tensor(np.stack(picked), device))
+            loss = F.cross_entropy(logits, torch.from_numpy(labels[chosen].astype(np.int64)).to(device))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -208,8 +208,8 @@ def fit(
 def predict(network: MultiBranchMiT, stacks: Float, *, batch: int = 4) -> Float:
     """Return the probability of class 1 for stacks (patients, views, planes, rows, columns): (patients,)."""
     network.eval()
-    logits = run_in_batches(network, _tensor(stacks), batch=batch)
-    return np.asarray(torch.softmax(logits, dim=1)[:, 1].numpy(), dtype=np.float64)
+    logits = run_in_batches(network, _tensor(stacks, network.head.weight.device), batch=batch)
+    return np.asarray(torch.softmax(logits, dim=1)[:, 1].cpu().numpy(), dtype=np.float64)
 
 
 def rate_share(step: int, steps: int) -> float:
@@ -220,11 +220,12 @@ def rate_share(step: int, steps: int) -> float:
     return 0.5 * (1.0 + float(np.cos(np.pi * (step - warm) / max(1, steps - warm))))
 
 
-def _tensor(stacks: Float) -> Tensor:
-    return torch.from_numpy(np.asarray(stacks, dtype=np.float32))
+def _tensor(stacks: Float, device: torch.device) -> Tensor:
+    return torch.from_numpy(np.asarray(stacks, dtype=np.float32)).to(device)
 
 
 def _pooled(network: MultiBranchMiT, stacks: Float) -> Tensor:
     """Compute every patient's features once, (patients, views, 512): exact, as frozen encoders see no augmentation."""
     network.eval()
-    return run_in_batches(lambda part: network.pool(network.encode(part)), _tensor(stacks), batch=4)
+    whole = _tensor(stacks, network.head.weight.device)
+    return run_in_batches(lambda part: network.pool(network.encode(part)), whole, batch=4)

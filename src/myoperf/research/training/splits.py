@@ -1,7 +1,7 @@
 """Deal patients to parts."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -44,3 +44,24 @@ def split_rows(
         *held, rest = np.split(members, np.cumsum(counts))
         dealt.append([rest, *held])
     return tuple(np.sort(np.concatenate(both)) for both in zip(*dealt, strict=True))
+
+
+def given_split(splits: Sequence[str]) -> dict[str, NDArray[np.intp]] | None:
+    """Return the patients (rows) of each part of the split that a table gives, or None where it gives none.
+
+    Raises
+    ------
+    InputError
+        When only some patients have a part, or nobody is in train or test.
+    """
+    if not any(splits):
+        return None
+    parts = {part: np.flatnonzero(np.asarray(splits) == part) for part in ("train", "validation", "test")}
+    known = sum(len(rows) for rows in parts.values())
+    if known < len(splits) or not len(parts["train"]) or not len(parts["test"]):
+        counts = ", ".join(f"{part} {len(rows)}" for part, rows in parts.items())
+        raise InputError(
+            f"The column split needs a part for every patient, and patients in train and test; got {counts} of "
+            f"{len(splits)} patients."
+        )
+    return {part: rows for part, rows in parts.items() if len(rows)}

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from myoperf.cards import read_weights
 from myoperf.errors import InputError
 from myoperf.pipeline.jobs import write_whole
 
@@ -71,6 +72,28 @@ def save_model(
     with write_whole(folder / "card.json") as part:
         part.write_text(json.dumps(full, indent=1) + "\n", encoding="utf-8")
     return full
+
+
+def read_model(folder: Path, *names: str) -> tuple[bytes, Mapping[str, Any]]:
+    """Return the weights and the card of a folder that `save_model` wrote.
+
+    Parameters
+    ----------
+    names
+        Of the models that are expected; none: any.
+
+    Raises
+    ------
+    MissingWeightsError, InputError
+        When the folder is no such model, has another format version, or its weights are not those of its card.
+    """
+    data, card = read_weights(folder, "model.safetensors")
+    if card.get("format") != FORMAT or (names and card["name"] not in names):
+        raise InputError(
+            f"{folder.name} is not a model that can be used here: expected a card of format {FORMAT} and name "
+            f"{' or '.join(names) or 'of a paper'}; got {card.get('format')} and {card['name']}."
+        )
+    return data, card
 
 
 def save_checkpoint(

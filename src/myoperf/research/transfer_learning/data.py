@@ -18,11 +18,11 @@ from myoperf.phantom.population import draw_patient
 from myoperf.pipeline.jobs import write_whole
 from myoperf.research.polar_classifier.cases import image_state
 from myoperf.research.polar_classifier.discs import blurred_map, draw_discs
-from myoperf.research.screenshots.screen_folder import LABELS, LabelledScreen, ScreenFolder, read_screens
+from myoperf.research.screenshots.screen_folder import LabelledScreen, ScreenFolder, read_screens
 from myoperf.research.training.arrays import load_arrays, save_arrays
-from myoperf.research.training.splits import split_rows
+from myoperf.research.training.splits import given_split, split_rows
 
-SIMULATED, GIVEN = "simulated patients", "pictures of the folder given"
+SIMULATED, GIVEN = "simulated patients", "pictures given with --data"
 """How tables and manifest name the data."""
 
 LEAST_PATIENTS = 10
@@ -95,10 +95,26 @@ class Discs:
         return [int(label) for label in self.by_patient(part, self.labels[self.parts[part]].astype(np.float64))]
 
 
-def split(labels: NDArray[np.int64], seed: int) -> dict[str, NDArray[np.intp]]:
-    """Split patients 64/16/20 within each class into the rows of train, validation and test."""
-    train, test, validation = split_rows(labels, 0.2, 0.16, rng=np.random.default_rng(seed))
-    return {"train": train, "validation": validation, "test": test}
+def split(labels: NDArray[np.int64], seed: int, given: Sequence[str] = ()) -> dict[str, NDArray[np.intp]]:
+    """Split patients within each class into the rows of train, validation and test.
+
+    Parameters
+    ----------
+    given
+        Each patient's part where a table says it; else they are dealt 64/16/20. Where the table has no validation
+        part, a fifth of each class of its training part is taken.
+    """
+    rng, parts = np.random.default_rng(seed), given_split(given)
+    if parts is None:
+        train, test, validation = split_rows(labels, 0.2, 0.16, rng=rng)
+        return {"train": train, "validation": validation, "test": test}
+    if "validation" not in parts:
+        left, held = split_rows(labels[parts["train"]], 0.2, rng=rng)
+        parts |= {"train": parts["train"][left], "validation": parts["train"][held]}
+    for part, rows in parts.items():
+        if set(labels[rows].tolist()) != {0, 1}:
+            raise InputError(f"Both labels, 0 and 1, are needed in every part of the split; {part} has one.")
+    return parts
 
 
 def simulate_discs(
@@ -173,10 +189,11 @@ def discs_from_screens(folder: ScreenFolder, *, side: int, seed: int, out: Path,
     kept = load_arrays(path)
     screens = [folder.screens[row] for row in kept["rows"]]
     label_of = {screen.patient: screen.label for screen in screens}
+    split_of = {screen.patient: screen.split for screen in screens}
     names, owners = np.asarray(list(label_of)), np.asarray([screen.patient for screen in screens])
     parts = {
         part: np.flatnonzero(np.isin(owners, names[chosen]))
-        for part, chosen in split(np.asarray(list(label_of.values())), seed).items()
+        for part, chosen in split(np.asarray(list(label_of.values())), seed, list(split_of.values())).items()
     }
     labels = np.asarray([screen.label for screen in screens])
     return Discs(kept["discs"], labels, parts, owners, refused=len(folder.screens) - len(screens))
@@ -188,14 +205,16 @@ def describe_screens(data: Discs) -> dict[str, Any]:
     return {"data": GIVEN, "pictures": len(data.discs), "refused": data.refused, "patients": patients}
 
 
-def require_patients(screens: Sequence[LabelledScreen], which: str = f"in {LABELS}") -> None:
-    """Check that there are patients enough to split.
+def require_patients(screens: Sequence[LabelledScreen], which: str = "in the data") -> None:
+    """Check that there are patients enough to split, unless the table splits them.
 
     Raises
     ------
     InputError
         When there are fewer than `LEAST_PATIENTS` of a class.
     """
+    if any(screen.split for screen in screens):
+        return
     without, diseased = (len({s.patient for s in screens if s.label == label}) for label in (0, 1))
     if min(without, diseased) < LEAST_PATIENTS:
         raise InputError(

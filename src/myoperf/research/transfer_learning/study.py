@@ -2,7 +2,7 @@
 
 Run on simulated patients: 112 with and 106 without disease, split 80/20 within each class as in the paper; a fifth of
 the training part chooses the epoch. Fresh patients that were in no part are predicted too, as the test part is small.
-Or run on a folder of screens with a class a patient, as the paper's were, split the same way; there is then no other
+Or run on one's own maps with a class a patient, as the paper's were, split the same way; there is then no other
 test than the test part.
 """
 
@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -20,38 +19,33 @@ import torch
 from numpy.typing import NDArray
 
 from myoperf import __version__
-from myoperf.errors import InputError
+from myoperf.errors import InputError, MissingWeightsError
+from myoperf.pipeline.device import resolve_device
 from myoperf.pipeline.jobs import claim_folder, run_jobs, write_whole
-from myoperf.research.backbones.efficientnet_lite0 import LITE0, EfficientNetLite0
-from myoperf.research.backbones.keras_backbones import (
-    BACKBONES,
-    TABLE_2,
-    BackboneSpec,
-    build_backbone,
-    get_spec,
-    load_keras,
-    read_layer_counts,
-)
-from myoperf.research.screenshots.screen_folder import ScreenFolder, find_screens
+from myoperf.research.backbones.keras_backbones import BACKBONES, TABLE_2, read_layer_counts
+from myoperf.research.screenshots.labelled_maps import find_maps
+from myoperf.research.screenshots.screen_folder import ScreenFolder
 from myoperf.research.training.arrays import save_arrays
+from myoperf.research.training.options import RunOptions
 from myoperf.research.training.recipes import pick_recipe
-from myoperf.research.training.seeds import seeded
+from myoperf.research.training.tables import require_finished
 from myoperf.research.transfer_learning.data import (
     SIMULATED,
-    CohortSize,
     Discs,
     describe_screens,
     discs_from_screens,
     require_patients,
     simulated_discs,
 )
-from myoperf.research.transfer_learning.head_tuning import tune_head
+from myoperf.research.transfer_learning.head_tuning import TunedHead, tune_head
+from myoperf.research.transfer_learning.networks import make_backbone, save_classifier, spec_of, to_range
+from myoperf.research.transfer_learning.recipes import RECIPES, Recipe, Run, choose_runs
 from myoperf.research.transfer_learning.tables import write_tables
 from myoperf.research.transfer_learning.training import (
     STRATEGIES,
-    Backbone,
     Classifier,
     Examples,
+    Fitted,
     Schedule,
     activation_map,
     backbone_features,
@@ -60,83 +54,6 @@ from myoperf.research.transfer_learning.training import (
 )
 
 Choice = Literal["validation", "test as in the paper"]
-_LITE0_SPEC = BackboneSpec(LITE0, EfficientNetLite0.input_size, EfficientNetLite0.input_range)
-
-
-@dataclass(frozen=True)
-class Run:
-    """One network trained by some strategies.
-
-    Attributes
-    ----------
-    weights
-        For the strategies that start from given weights: ``"imagenet"``, a Keras file of the network without top, or
-        None: random ones, no transfer.
-    """
-
-    network: str
-    strategies: tuple[int, ...]
-    weights: str | Path | None = None
-
-    @property
-    def start(self) -> str:
-        """How tables name the weights: imagenet, file or random."""
-        return "file" if isinstance(self.weights, Path) else self.weights or "random"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """Settings of a study.
-
-    Attributes
-    ----------
-    patients
-        Simulated ones; not used with a folder of screens.
-    input_size
-        Rows and columns of the pictures; None for each network's own.
-    trials
-        Of Hyperband over the head's units and dropout, for the first run; 0 for none.
-    """
-
-    patients: CohortSize
-    runs: tuple[Run, ...]
-    schedule: Schedule
-    input_size: int | None
-    trials: int = 0
-
-
-_ALL = (1, 2, 3, 4, 5, 6)
-_RANDOM = ("VGG16", "MobileNetV2", "EfficientNetB0", "ResNet50V2", "InceptionV3")
-RECIPES: Mapping[str, Recipe] = MappingProxyType(
-    {
-        "smoke": Recipe(
-            patients=CohortSize(diseased=12, healthy=12, fresh=4, imaged=False),
-            runs=(Run("MobileNetV2", (4, 6)),),
-            schedule=Schedule(warm_epochs=3, fine_epochs=1, long_epochs=1, batch=8),
-            input_size=64,
-        ),
-        "small": Recipe(
-            patients=CohortSize(diseased=112, healthy=106, fresh=80),
-            runs=(Run(LITE0, _ALL, "imagenet"), Run(LITE0, (4, 5, 6)), *(Run(name, (4, 6)) for name in _RANDOM)),
-            schedule=Schedule(warm_epochs=100, fine_epochs=10, long_epochs=10, batch=8),
-            input_size=96,
-            trials=12,
-        ),
-        "full": Recipe(
-            patients=CohortSize(diseased=112, healthy=106, fresh=500),
-            runs=(
-                Run("ResNet152V2", _ALL, "imagenet"),
-                *(Run(n, (6,), "imagenet") for n in TABLE_2 if n != "ResNet152V2"),
-            ),
-            schedule=Schedule(warm_epochs=100, fine_epochs=30, long_epochs=100),
-            input_size=None,
-            trials=30,
-        ),
-    }
-)
-"""Full is the paper's. Small: pictures of 96 x 96, the network with ImageNet weights by all strategies, five of the
-fifteen with random weights; stage 2 and strategies 1 to 3 for 10 epochs. EfficientNet-Lite0 is not among the paper's
-fifteen: it is the network whose ImageNet weights an installable package carries."""
 
 
 def list_backbones() -> list[dict[str, Any]]:
@@ -156,68 +73,20 @@ def list_backbones() -> list[dict[str, Any]]:
     ]
 
 
-def to_range(discs: NDArray[np.float32], input_range: tuple[float, float]) -> torch.Tensor:
-    """Repeat grey discs to three channels in a network's range, (n, 3, H, W)."""
-    low, high = input_range
-    return torch.from_numpy(discs * (high - low) + low)[:, None].repeat(1, 3, 1, 1).float()
-
-
-def plan_runs(runs: tuple[Run, ...], weights: str | Path | None) -> tuple[Run, ...]:
-    """Return the runs with other weights than planned, each network and start once.
-
-    Parameters
-    ----------
-    weights
-        ``"none"``, ``"imagenet"`` or a folder with a file ``NETWORK.h5`` each; None: as planned.
-
-    Raises
-    ------
-    InputError
-        For another word, or a folder that lacks a file.
-    """
-    if weights is None:
-        return runs
-    strategies: dict[str, set[int]] = {}
-    for each in runs:
-        strategies.setdefault(each.network, set()).update(each.strategies)
-    starts: dict[str, str | Path | None] = dict.fromkeys(strategies, "imagenet" if weights == "imagenet" else None)
-    if weights not in ("none", "imagenet"):
-        starts = {name: Path(weights) / f"{name}.h5" for name in strategies}
-        missing = [name for name, file in starts.items() if not Path(str(file)).is_file()]
-        if missing:
-            raise InputError(f"--weights is none, imagenet or a folder of NETWORK.h5; {missing[0]}.h5 is missing.")
-    return tuple(Run(name, tuple(sorted(numbers)), starts[name]) for name, numbers in strategies.items())
-
-
-def make_backbone(name: str, weights: str | Path | None, size: int, seed: int) -> Backbone:
-    """Build a backbone with given weights, or with random ones drawn from the seed."""
-    if name == LITE0:
-        with seeded(seed):
-            return EfficientNetLite0(weights)
-    load_keras().utils.set_random_seed(seed)
-    return build_backbone(name, weights=weights, input_size=size)
-
-
-def _spec(network: str) -> BackboneSpec:
-    return _LITE0_SPEC if network == LITE0 else get_spec(network)
-
-
-def _pictures(data: Discs, part: str, network: str) -> Examples:
-    """Return a part's pictures as a network takes them, with labels."""
-    rows = data.parts[part]
-    return Examples((to_range(data.discs[rows], _spec(network).input_range),), torch.from_numpy(data.labels[rows]))
-
-
 @dataclass(frozen=True, eq=False)
-class _Trainings:
-    """Everything the jobs of a study share.
+class Trainings:
+    """Everything the trainings of a study share.
 
     Attributes
     ----------
     discs
         Discs of a number of rows and columns.
+    folder
+        Of the results.
     chooser
         Part that chooses the epoch.
+    device
+        That networks are trained on.
     """
 
     recipe: Recipe
@@ -225,86 +94,139 @@ class _Trainings:
     folder: Path
     chooser: str
     seed: int
+    device: str
+
+    def tunings(self) -> dict[Path, Callable[[], dict[str, Any]]]:
+        """List the tunings of the heads by result file: one for each network and start; none without trials."""
+        runs = self.recipe.runs if self.recipe.trials else ()
+        return {self._tuned_file(run.network, run.start): partial(self.tune, run) for run in runs}
+
+    def tune_heads(self, *, quiet: bool) -> None:
+        """Run the tunings that are not finished; where weights are missing, the training says so."""
+        run_jobs(self.tunings(), _write_row, title="tuning", quiet=quiet, expected=(MissingWeightsError,))
 
     def jobs(self) -> dict[Path, Callable[[], dict[str, Any]]]:
-        """List the trainings by result file, then the tuning of the head."""
+        """List the trainings by result file."""
         first = self.recipe.runs[0]
-        jobs: dict[Path, Callable[[], dict[str, Any]]] = {}
-        for chosen in self.recipe.runs:
-            for number in chosen.strategies:
-                shown = chosen is first and number == chosen.strategies[-1]
-                file = self.folder / f"{chosen.network}-{chosen.start}-{number}.json"
-                jobs[file] = partial(self.train, chosen, number, show=shown)
-        if self.recipe.trials:
-            jobs[self.folder / "hyperband.json"] = self.tune
-        return jobs
+        return {
+            self.folder / f"{run.network}-{run.start}-{number}.json": partial(
+                self.train, run, number, show=run is first
+            )
+            for run in self.recipe.runs
+            for number in run.strategies
+        }
 
     def data(self, network: str) -> Discs:
         """Return the discs at a network's size."""
-        return self.discs(self.recipe.input_size or _spec(network).input_size)
+        return self.discs(self.recipe.input_size or spec_of(network).input_size)
 
-    def train(self, chosen: Run, number: int, *, show: bool) -> dict[str, Any]:
-        """Train one network by one strategy; return probabilities and how the training went.
+    def pictures(self, data: Discs, part: str, network: str) -> Examples:
+        """Return a part's pictures as a network takes them, with labels."""
+        rows = data.parts[part]
+        pictures = to_range(data.discs[rows], spec_of(network).input_range).to(self.device)
+        return Examples((pictures,), torch.from_numpy(data.labels[rows]).to(self.device))
+
+    def schedule(self, run: Run) -> Schedule:
+        """Return the schedule of a network: with the head and rate that Hyperband chose, or the paper's."""
+        file = self._tuned_file(run.network, run.start)
+        if self.recipe.trials and file.exists():
+            tuned = json.loads(file.read_text(encoding="utf-8"))
+            return TunedHead(**{name: tuned[name] for name in TunedHead.__dataclass_fields__}).schedule(
+                self.recipe.schedule
+            )
+        return replace(self.recipe.schedule, rate_exponent=spec_of(run.network).rate_exponent)
+
+    def fit(self, run: Run, number: int) -> tuple[Classifier, Fitted]:
+        """Train one network by one strategy."""
+        name, data = run.network, self.data(run.network)
+        weights = run.weights if STRATEGIES[number].pretrained else None
+        backbone = make_backbone(name, weights, data.discs.shape[1], self.seed, self.device)
+        train, choose = (self.pictures(data, part, name) for part in ("train", self.chooser))
+        fitted = fit_strategy(number, backbone, train, choose, self.schedule(run), seed=self.seed)
+        return Classifier(backbone, fitted.head), fitted
+
+    def train(self, run: Run, number: int, *, show: bool) -> dict[str, Any]:
+        """Train one network by one strategy; return probabilities and how the training went; keep the model.
 
         Parameters
         ----------
         show
             Draw activation maps of some test patients too.
         """
-        name, data = chosen.network, self.data(chosen.network)
-        pretrained = STRATEGIES[number].pretrained
-        backbone = make_backbone(name, chosen.weights if pretrained else None, data.discs.shape[1], self.seed)
-        train, choose = (_pictures(data, part, name) for part in ("train", self.chooser))
-        schedule = replace(self.recipe.schedule, rate_exponent=_spec(name).rate_exponent)
-        start = time.process_time()
-        fitted = fit_strategy(number, backbone, train, choose, schedule, seed=self.seed)
+        name, start = run.network, time.process_time()
+        network, fitted = self.fit(run, number)
         row: dict[str, Any] = {
             "network": name,
             "strategy": number,
-            "weights": chosen.start if pretrained else "random",
+            "weights": run.start if STRATEGIES[number].pretrained else "random",
             "cpu_seconds": round(time.process_time() - start, 2),
             "chosen_epoch": fitted.chosen_epoch,
+            "accuracy_curve": fitted.accuracy,
+            "loss_curve": fitted.loss,
         }
-        network = Classifier(backbone, fitted.head)
+        data, schedule = self.data(name), self.schedule(run)
         for part in data.tested:
-            probability = predict(network, _pictures(data, part, name).inputs[0])
+            probability = predict(network, self.pictures(data, part, name).inputs[0]).cpu()
             row[part] = data.by_patient(part, probability.double().numpy()).tolist()
+        place = self.folder.parent / "models" / f"{name}-{run.start}-{number}"
+        card = {"strategy": number, "version": __version__, "licence": "Apache-2.0", "schedule": asdict(schedule)}
+        save_classifier(place, network, card, network=name, size=data.discs.shape[1], schedule=schedule)
         if show:
-            self._show(network, data, _pictures(data, "test", name))
+            self._show(network, data, self.pictures(data, "test", name), number)
         return row | {"truth": {part: data.truth(part) for part in data.tested}}
 
-    def _show(self, network: Classifier, data: Discs, pictures: Examples) -> None:
-        """Keep the activation maps of three patients with and three without disease."""
-        truth, images = pictures.labels.numpy(), pictures.inputs[0]
+    def _show(self, network: Classifier, data: Discs, pictures: Examples, number: int) -> None:
+        """Keep the activation maps of three patients with and three without disease, the same for every strategy."""
+        truth, images = pictures.labels.cpu().numpy(), pictures.inputs[0]
         rows = [int(i) for label in (1, 0) for i in np.flatnonzero(truth == label)[:3]]
-        maps = np.stack([activation_map(network, images[i]).numpy() for i in rows])
-        probability = predict(network, images[rows]).numpy()
+        maps = np.stack([activation_map(network, images[i]).cpu().numpy() for i in rows])
         arrays: dict[str, NDArray[Any]] = {
             "maps": maps,
             "discs": data.discs[data.parts["test"][rows]],
             "truth": truth[rows],
-            "probability": probability,
+            "probability": predict(network, images[rows]).cpu().numpy(),
         }
-        with write_whole(self.folder / "cam.npz") as part:
+        with write_whole(self.folder / f"cam-{number}.npz") as part:
             save_arrays(part, arrays)
 
-    def tune(self) -> dict[str, Any]:
-        """Choose the head by Hyperband on the first run's features, to compare with the paper's 256 units."""
-        first = self.recipe.runs[0]
-        data = self.data(first.network)
-        backbone = make_backbone(first.network, first.weights, data.discs.shape[1], self.seed)
-        parts = [_pictures(data, part, first.network) for part in ("train", "validation")]
+    def _tuned_file(self, network: str, start: str) -> Path:
+        return self.folder / f"hyperband-{network}-{start}.json"
+
+    def tune(self, run: Run) -> dict[str, Any]:
+        """Choose a network's head and rate by Hyperband on its features, before it is trained."""
+        data = self.data(run.network)
+        backbone = make_backbone(run.network, run.weights, data.discs.shape[1], self.seed, self.device)
+        parts = [self.pictures(data, part, run.network) for part in ("train", "validation")]
         train, held = (Examples((backbone_features(backbone, p.inputs[0]),), p.labels) for p in parts)
         trials = self.recipe.trials
         head = tune_head(train, held, self.recipe.schedule, trials=trials, seed=self.seed)
-        return {"network": first.network, "trials": trials, **head}
+        return {"network": run.network, "weights": run.start, "trials": trials, **asdict(head)}
 
 
-def _settings(recipe: Recipe, screens: ScreenFolder | None) -> dict[str, Any]:
-    """Return the settings that must match for a run to resume in a folder, apart from the command's options."""
+def make_trainings(
+    recipe: Recipe, out: Path, seed: int, options: RunOptions, *, chooser: str = "validation"
+) -> tuple[Trainings, ScreenFolder | None]:
+    """Prepare the trainings of a recipe on the user's own maps, which are found here, or on simulated patients."""
+    maps = None if options.data is None else find_maps(options.data)
+    if maps is not None:
+        require_patients(maps.screens)
+
+    @cache
+    def discs(side: int) -> Discs:
+        if maps is not None:
+            return discs_from_screens(maps, side=side, seed=seed, out=out, quiet=options.quiet)
+        return simulated_discs(recipe.patients, side=side, seed=seed, folder=out / "jobs")
+
+    device = resolve_device(options.device).type
+    return Trainings(recipe, discs, out / "jobs", chooser, seed, device), maps
+
+
+def settings_of(recipe: Recipe, maps: ScreenFolder | None) -> dict[str, Any]:
+    """Return the settings that must match for a run to resume in a folder; networks may be added to it."""
     plan = json.loads(json.dumps(asdict(recipe), default=lambda file: file.name))
+    del plan["runs"]
     patients = plan.pop("patients")
-    return {"plan": plan | patients} if screens is None else {"plan": plan, "data_sha256": screens.fingerprint}
+    return {"plan": plan | patients} if maps is None else {"plan": plan, "data_sha256": maps.fingerprint}
 
 
 def _write_row(job: Callable[[], dict[str, Any]], path: Path) -> None:
@@ -317,9 +239,7 @@ def run(
     seed: int = 0,
     *,
     choose_on: Choice = "validation",
-    weights: str | Path | None = None,
-    data: str | Path | None = None,
-    quiet: bool = False,
+    options: RunOptions | None = None,
 ) -> list[dict[str, Any]]:
     """Train networks by strategies and write Tables 3 and 4 of Hai et al. 2022 with intervals.
 
@@ -328,53 +248,50 @@ def run(
     scale
         A key of `RECIPES`; full needs ImageNet weights of all fifteen networks.
     out
-        Folder; a run of the same settings that stopped there is resumed.
+        Folder; a run of the same settings that stopped there is resumed, and may train other networks.
     choose_on
         What chooses the epoch; the paper reports on the pictures it chose on.
-    weights
-        In place of the recipe's: see `plan_runs`.
-    data
-        Folder of screens with a class a patient, see
-        `myoperf.research.screenshots.screen_folder`, in place of simulated patients.
-        Tables are then of its test part only: a row a patient, the mean of the patient's pictures.
+    options
+        `data` is as `find_maps` explains; tables are then of its test part only: a row a patient, the mean of the
+        patient's pictures. `weights` as in `myoperf.research.transfer_learning.recipes.plan_runs`.
 
     Returns
     -------
-    The rows of ``two_stage.csv``: one a model and part.
+    The rows of ``two_stage.csv``: one a model and part, of the trainings that could be made. Networks whose weights are
+    neither on this machine nor to be had are listed in ``missing.csv``.
 
     Raises
     ------
     InputError
-        For an unknown scale or way to choose, for weights or screens that cannot be used, or for a folder of other
+        For an unknown scale or way to choose, for weights or maps that cannot be used, or for a folder of other
         settings.
     MissingWeightsError
-        Where ImageNet weights are neither on this machine nor to be had.
+        Where no network's weights are to be had.
     """
-    recipe = pick_recipe(RECIPES, scale)
+    options = options or RunOptions()
+    recipe = choose_runs(pick_recipe(RECIPES, scale), options)
     if choose_on not in get_args(Choice):
         raise InputError(f"The epoch is chosen on {' or '.join(get_args(Choice))}; got {choose_on}.")
-    recipe = replace(recipe, runs=plan_runs(recipe.runs, weights))
-    screens = None if data is None else find_screens(Path(data))
-    if screens is not None:
-        require_patients(screens.screens)
+    chooser = "validation" if choose_on == "validation" else "test"
+    trainings, maps = make_trainings(recipe, out, seed, options, chooser=chooser)
     how = {"myoperf": __version__, "study": "two-stage", "scale": scale, "seed": seed, "choose_on": choose_on}
-    folder = out / "jobs"
-    claim_folder(folder, how | _settings(recipe, screens))
-
-    @cache
-    def discs(side: int) -> Discs:
-        if screens is not None:
-            return discs_from_screens(screens, side=side, seed=seed, out=out, quiet=quiet)
-        return simulated_discs(recipe.patients, side=side, seed=seed, folder=folder)
-
-    trainings = _Trainings(recipe, discs, folder, "validation" if choose_on == "validation" else "test", seed)
-    about: dict[str, Any] = {"data": SIMULATED}
+    claim_folder(out / "jobs", how | settings_of(recipe, maps))
+    about: Mapping[str, Any] = {"data": SIMULATED}
     patients = None
-    if screens is not None:
-        # All pages are read, at every size, before anything is trained.
+    if maps is not None:
+        # All pictures are read, at every size, before anything is trained.
         read, *_ = [trainings.data(chosen.network) for chosen in recipe.runs]
-        about, patients = describe_screens(read) | {"data_sha256": screens.fingerprint}, read.names("test")
+        about, patients = describe_screens(read) | {"data_sha256": maps.fingerprint}, read.names("test")
+    trainings.tune_heads(quiet=options.quiet)
     jobs = trainings.jobs()
-    run_jobs(jobs, _write_row, title="training", quiet=quiet)
-    rows = [json.loads(path.read_text(encoding="utf-8")) for path in jobs if path.stem != "hyperband"]
-    return write_tables(out, rows, how | about, seed=seed, patients=patients)
+    outcome = run_jobs(jobs, _write_row, title="training", quiet=options.quiet, expected=(MissingWeightsError,))
+    require_finished(out, outcome.failed, jobs)
+    done = sorted((out / "jobs").glob("*-[1-6].json"), key=lambda path: _order(path, trainings))
+    rows = [json.loads(path.read_text(encoding="utf-8")) for path in done]
+    return write_tables(out, rows, {**how, **about}, seed=seed, patients=patients)
+
+
+def _order(path: Path, trainings: Trainings) -> tuple[int, str]:
+    """Sort results: those of this run in its order, then those of earlier runs by name."""
+    jobs = list(trainings.jobs())
+    return (jobs.index(path), "") if path in jobs else (len(jobs), path.name)

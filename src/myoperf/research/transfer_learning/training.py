@@ -133,7 +133,7 @@ class Examples:
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """The result of a training: the head, and accuracy on the choosing pictures after every epoch.
+    """The result of a training: the head, and accuracy and loss on the choosing pictures after every epoch.
 
     Attributes
     ----------
@@ -143,6 +143,7 @@ class Fitted:
 
     head: nn.Module
     accuracy: tuple[float, ...]
+    loss: tuple[float, ...]
     chosen_epoch: int
 
 
@@ -214,7 +215,10 @@ class Phase:
 
 
 def train_epochs(trainee: Trainee, train: Examples, choose_on: Examples, phase: Phase) -> BestEpoch:
-    """Train and keep the best epoch's weights; each score is accuracy and negative loss on `choose_on`."""
+    """Train and keep the best epoch's weights; each score is accuracy and negative loss on `choose_on`.
+
+    Everything runs where the pictures and the parameters lie; the order of the pictures does not depend on it.
+    """
     generator, best = torch.Generator().manual_seed(phase.seed), BestEpoch(*trainee.modules)
     optimiser = torch.optim.Adam(list(trainee.parameters), lr=phase.rate, fused=True)
     with seeded(phase.seed):
@@ -237,7 +241,8 @@ def train_epochs(trainee: Trainee, train: Examples, choose_on: Examples, phase: 
 
 
 def _fitted(head: nn.Module, best: BestEpoch) -> Fitted:
-    return Fitted(head, tuple(score[0] for score in best.scores), best.epoch)
+    accuracy, negative_loss = zip(*best.scores, strict=True)
+    return Fitted(head, accuracy, tuple(-value for value in negative_loss), best.epoch)
 
 
 def warm_up(train: Examples, choose_on: Examples, schedule: Schedule, *, seed: int) -> Fitted:
@@ -248,7 +253,7 @@ def warm_up(train: Examples, choose_on: Examples, schedule: Schedule, *, seed: i
     train, choose_on
         Features with labels; the second, of validation pictures, choose the epoch.
     """
-    head = make_head(train.inputs[0].shape[1], schedule, seed)
+    head = make_head(train.inputs[0].shape[1], schedule, seed).to(train.labels.device)
     phase = Phase(epochs=schedule.warm_epochs, rate=10.0**-schedule.rate_exponent, batch=schedule.batch, seed=seed)
     return _fitted(head, train_epochs(Trainee(head, [head], list(head.parameters())), train, choose_on, phase))
 
@@ -274,7 +279,7 @@ def fit_strategy(
     if number not in STRATEGIES:
         raise InputError(f"The strategies are 1 to 6; got {number}.")
     strategy = STRATEGIES[number]
-    fitted = Fitted(make_head(backbone.features, schedule, seed), (), 0)
+    fitted = Fitted(make_head(backbone.features, schedule, seed).to(train.labels.device), (), (), 0)
     if strategy.warm:
         both = backbone_features(backbone, torch.cat([train.inputs[0], choose_on.inputs[0]]), batch=schedule.batch)
         features, held = (
@@ -286,7 +291,8 @@ def fit_strategy(
         fitted = warm_up(features, held, schedule, seed=seed)
     if strategy.fine:
         fine = fine_tune(Classifier(backbone, fitted.head), train, choose_on, schedule, seed=seed)
-        fitted = Fitted(fine.head, fitted.accuracy + fine.accuracy, len(fitted.accuracy) + fine.chosen_epoch)
+        chosen = len(fitted.accuracy) + fine.chosen_epoch
+        fitted = Fitted(fine.head, fitted.accuracy + fine.accuracy, fitted.loss + fine.loss, chosen)
     elif strategy.frozen_first is not None:
         backbone.freeze_first(strategy.frozen_first)
         phase = Phase(epochs=schedule.long_epochs, rate=10.0**-schedule.rate_exponent, batch=schedule.batch, seed=seed)

@@ -1,0 +1,55 @@
+"""What the user of every study and training may choose, besides its scale, folder and seed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from myoperf.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Choices of a run.
+
+    Attributes
+    ----------
+    data
+        Table or folder of one's own patients; None: simulated ones.
+    device
+        ``auto``, ``cpu`` or ``cuda``, see `myoperf.pipeline.device.resolve_device`.
+    networks, strategies, inputs
+        Names from the recipe's list; empty: all that the recipe has.
+    epochs
+        In place of the recipe's, in every phase of a training; None: the recipe's.
+    weights
+        ``none``, ``imagenet`` or a path, as the study explains; None: the recipe's.
+    resume
+        Continue what an earlier run left in the folder.
+    quiet
+        Show no progress.
+    """
+
+    data: Path | None = None
+    device: str = "auto"
+    networks: tuple[str, ...] = ()
+    strategies: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    epochs: int | None = None
+    weights: str | None = None
+    resume: bool = False
+    quiet: bool = False
+
+
+def choose_names(option: str, wanted: Sequence[str], known: Sequence[str], planned: Sequence[str]) -> tuple[str, ...]:
+    """Return the names an option chooses, in any case, or those planned where it chooses none.
+
+    Raises
+    ------
+    InputError
+        For a name that is not among the known ones.
+    """
+    by_name = {name.lower(): name for name in known}
+    unknown = [name for name in wanted if name.lower() not in by_name]
+    if unknown:
+        raise InputError(f"{option} chooses from {', '.join(known)}; got {unknown[0]!r}.")
+    return tuple(dict.fromkeys(by_name[name.lower()] for name in wanted)) or tuple(planned)
