@@ -50,7 +50,7 @@ def pre_train(folder: Path) -> None:
     """Pre-train and probe; a run that stopped goes on after its last epoch."""
     out, seed = folder / "unimiss", SEED - unimiss_recipe.PROBE_OFFSET
     if not (out / "card.json").exists():
-        unimiss_recipe.run("small", share_patients(folder, out), seed, data=None, resume=True, quiet=True)
+        unimiss_recipe.run("small", share_patients(folder, out), seed, options=RunOptions(resume=True, quiet=True))
     copy(out, {"epochs.csv": "mit_unimiss.csv", "probe.csv": "mit_probe.csv"})
 
 
@@ -58,7 +58,8 @@ def pre_train_with(folder: Path, data: Path) -> None:
     """Pre-train on the volumes of a folder together with the simulated ones, and probe."""
     out, seed = folder / "unimiss-real", SEED - unimiss_recipe.PROBE_OFFSET
     if not (out / "card.json").exists():
-        unimiss_recipe.run("small", share_patients(folder, out), seed, data=data, resume=True, quiet=True)
+        options = RunOptions(data=data, resume=True, quiet=True)
+        unimiss_recipe.run("small", share_patients(folder, out), seed, options=options)
     card = json.loads((out / "card.json").read_text(encoding="utf-8"))
     copy(out, {"epochs.csv": "mit_unimiss_real.csv", "probe.csv": "mit_probe_real.csv"})
     said = {name: card[name] for name in ("training_data", "not_read_of_data", "command")}

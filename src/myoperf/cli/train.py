@@ -23,14 +23,15 @@ RECIPES: Mapping[str, str] = MappingProxyType(
         "slices": "myoperf.research.slice_transformer.recipe",
     }
 )
-"""Module with the ``run`` of each recipe: of the shipped networks and UniMiSS ``run(scale, out, seed, *, data, resume,
-quiet)``, of the papers' models ``run(scale, out, seed, *, options)``."""
+"""Module with the ``run`` of each recipe: of the shipped networks ``run(scale, out, seed, *, data, resume, quiet)``, of
+the papers' models ``run(scale, out, seed, *, options)``."""
 OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "reorientation": ("device", "networks", "epochs"),
         "transfer": ("device", "networks", "strategies", "epochs", "weights"),
         "label-strategies": ("device", "networks", "strategies", "inputs", "epochs"),
         "slices": ("device", "epochs", "weights"),
+        "unimiss": ("device", "epochs"),
     }
 )
 """Which of the shared options each recipe of a paper takes, besides data and resume."""

@@ -18,7 +18,7 @@ from myoperf.research.slice_transformer.unimiss.pretraining import (
     pretrain,
     update_teacher,
 )
-from myoperf.research.slice_transformer.unimiss.views import ViewOptions, picture_view, volume_view
+from myoperf.research.slice_transformer.unimiss.views import ViewOptions, picture_views, volume_views
 
 TINY = MiTConfig(size="tiny", norm="batch", activation="relu", picture_shape=(32, 32), volume_shape=(16, 32, 32))
 
@@ -68,6 +68,26 @@ def test_losses_hold_every_cross_term_and_no_other():
     assert float(loss_3d(note, volume, volume, slices, slices)) == 4.0
     first, second = (1.0, 1.5), (2.0, 2.5)
     assert names == {(a, b): 1 for a in first for b in second} | {(b, a): 1 for a in first for b in second}
+
+
+def test_a_step_of_volumes_moves_the_centre_after_each_of_its_four_means():
+    """The authors' order, written out: each mean after the first is centred by the teacher's outputs before it."""
+    rng = torch.Generator().manual_seed(1)
+    s, t, ss, ts = (torch.randn(8, 16, generator=rng) for _ in range(4))  # two views of four volumes
+    centre, expected = torch.zeros(16), 0.0
+    for student, teacher in ((s, t), (ss, t), (ss, ts), (s, ts)):
+        target = torch.softmax((teacher - centre) / 0.04, dim=1)
+        log = torch.log_softmax(student / 0.1, dim=1)
+        crossed = torch.cat([log[4:], log[:4]])
+        expected += float(-(target * crossed).sum(dim=1).mean())
+        centre = 0.9 * centre + 0.1 * teacher.mean(dim=0)
+    entropy = CrossEntropy(torch.zeros(16), options())
+    parts = [(part[:4], part[4:]) for part in (s, t, ss, ts)]
+    together = float(loss_3d(entropy, *parts))
+    loss = loss_3d(entropy, *parts, after=lambda pair: entropy.update(*pair))
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+    assert torch.allclose(entropy.centre, centre, atol=1e-6)
+    assert abs(together - expected) > 0.01  # with one centre for the whole step it is another loss
 
 
 def test_schedules():
@@ -127,8 +147,8 @@ def test_views_differ_and_repeat_with_the_seed():
     y, x = np.mgrid[:40, :40] / 40
     picture, volume = (x * y), np.stack([x * y * k / 16 for k in range(16)])
     for view in (
-        lambda rng: picture_view(picture, 32, rng),
-        lambda rng: volume_view(volume, (16, 32, 32), rng),
+        lambda rng: picture_views(picture, 32, rng)[1],
+        lambda rng: volume_views(volume, (16, 32, 32), rng)[0],
     ):
         rng = np.random.default_rng(3)
         first, second = view(rng), view(rng)
@@ -142,14 +162,14 @@ def test_weaker_views_never_mirror():
     _, x = np.mgrid[:32, :32] / 32
     ramp = 0.2 + 0.6 * x
     volume = np.stack([(0.1 + 0.05 * k) * ramp for k in range(16)])
-    weak = ViewOptions(picture_area=0.8, picture_mirror=0.0, volume_mirror=0.0, blur_px=0.5)
+    weak = ViewOptions(picture_area=0.8, picture_mirror=0.0, volume_mirror=0.0, blur_px=0.5, noise=0.02)
     rng = np.random.default_rng(0)
     for _ in range(20):
-        picture = picture_view(ramp, 32, rng, options=weak)[0]
+        picture = picture_views(ramp, 32, rng, options=weak)[0][0]
         assert np.corrcoef(picture.ravel(), ramp.ravel())[0, 1] > 0.95
-        view = volume_view(volume, (16, 32, 32), rng, options=weak)[0]
+        view = volume_views(volume, (16, 32, 32), rng, options=weak)[0][0]
         assert np.corrcoef(view.ravel(), volume.ravel())[0, 1] > 0.8
-    mirrored = [volume_view(volume, (16, 32, 32), rng)[0] for _ in range(20)]
+    mirrored = [volume_views(volume, (16, 32, 32), rng)[0][0] for _ in range(20)]
     assert min(np.corrcoef(view.ravel(), volume.ravel())[0, 1] for view in mirrored) < 0
 
 

@@ -91,12 +91,26 @@ def loss_3d(
     teacher: Pair,
     student_slices: Pair,
     teacher_slices: Pair,
+    *,
+    after: Callable[[Pair], None] = lambda teacher: None,
 ) -> Tensor:
     """Return the sum over eight cross terms of volume and slice features, formula (5), each view against the other.
 
     It is the sum of four symmetric means, as in the authors' code: half of the printed sum.
+
+    Parameters
+    ----------
+    after
+        Called with the teacher's outputs after each mean. The authors move the centre there, so that each mean after
+        the first is centred by those before it: the order of the four is theirs.
     """
-    return sum(
-        (loss_2d(entropy, s, t) for s in (student, student_slices) for t in (teacher, teacher_slices)),
-        start=torch.zeros(()),
-    )
+    total = student[0].new_zeros(())
+    for learned, target in (
+        (student, teacher),
+        (student_slices, teacher),
+        (student_slices, teacher_slices),
+        (student, teacher_slices),
+    ):
+        total = total + loss_2d(entropy, learned, target)
+        after(target)
+    return total

@@ -25,7 +25,7 @@ from myoperf.research.slice_transformer.mit import WIDTHS, MiT, MiTConfig, Mode,
 from myoperf.research.slice_transformer.unimiss.images import ImageSet
 from myoperf.research.slice_transformer.unimiss.losses import CrossEntropy, Pair, ProjectionHead, loss_2d, loss_3d
 from myoperf.research.slice_transformer.unimiss.options import UniMissOptions
-from myoperf.research.slice_transformer.unimiss.views import picture_view, volume_view
+from myoperf.research.slice_transformer.unimiss.views import picture_views, volume_views
 from myoperf.research.training.prediction import run_in_batches
 from myoperf.research.training.seeds import seeded
 from myoperf.research.training.weights import HasState, load_checkpoint, save_checkpoint
@@ -103,6 +103,7 @@ def pretrain(
     seed: int = 0,
     checkpoint: Path | None = None,
     report: Callable[[Step], None] | None = None,
+    device: torch.device | str = "cpu",
 ) -> Pretrained:
     """Pre-train an MiT without labels.
 
@@ -117,6 +118,8 @@ def pretrain(
         as if it had not stopped.
     report
         Called after every step.
+    device
+        To train on.
 
     Raises
     ------
@@ -130,9 +133,9 @@ def pretrain(
             f"got {len(pictures)} pictures, {len(volumes)} volumes, modes {config.modes}."
         )
     rng = np.random.default_rng(seed)
-    student, teacher = Learner(config, options, seed), Learner(config, options, seed)
+    student, teacher = (Learner(config, options, seed).to(device) for _ in range(2))
     teacher.requires_grad_(False)
-    entropy = CrossEntropy(torch.zeros(options.outputs), options)
+    entropy = CrossEntropy(torch.zeros(options.outputs, device=device), options)
     optimizer = torch.optim.AdamW(_parameter_groups(student), lr=0.0)
     plan = _plan(len(pictures), len(volumes), options)
     rate, decay, momentum = _schedules(plan, options)
@@ -144,7 +147,7 @@ def pretrain(
         kept = load_checkpoint(checkpoint, state, settings=settings)
         if kept.get("seed", seed) != seed:  # version 0.1.0 did not keep the seed
             raise InputError(f"{checkpoint.name} is the state of a training with seed {kept['seed']}, not {seed}.")
-        entropy.centre, ranks = kept["centre"], kept["ranks"]
+        entropy.centre, ranks = kept["centre"].to(device), kept["ranks"]
         steps = [Step(**step) for step in kept["steps"]]
     ranks = ranks or [effective_rank(_tokens(teacher.backbone, volumes))]
     for i in range(len(steps), len(plan)):
@@ -152,8 +155,8 @@ def pretrain(
         optimizer.param_groups[0].update(lr=float(rate[i]), weight_decay=float(decay[i]))
         optimizer.param_groups[1].update(lr=float(rate[i]))
         entropy.set_epoch(epoch)
-        views = _draw_views(images, kind, config, options, rng)
-        loss, targets = _losses(student, teacher, entropy, views)
+        first, second = (view.to(device) for view in _draw_views(images, kind, config, options, rng))
+        loss, targets = _losses(student, teacher, entropy, (first, second))
         if not math.isfinite(loss.item()):
             raise InputError(f"The loss of step {i} is {loss.item()}; lower the learning rate.")
         optimizer.zero_grad(set_to_none=True)
@@ -173,7 +176,7 @@ def pretrain(
             if checkpoint is not None:
                 values = {"centre": entropy.centre, "seed": seed, "ranks": ranks, "steps": [asdict(s) for s in steps]}
                 save_checkpoint(checkpoint, state, settings=settings, **values)
-    return Pretrained(student.backbone.eval(), teacher.backbone.eval(), tuple(steps), tuple(ranks))
+    return Pretrained(student.backbone.cpu().eval(), teacher.backbone.cpu().eval(), tuple(steps), tuple(ranks))
 
 
 def _plan(pictures: int, volumes: int, options: UniMissOptions) -> list[tuple[int, Mode]]:
@@ -224,17 +227,17 @@ def _draw_views(
     groups = images.picture_groups if kind == "2D" else images.volume_groups
     chosen = choose_batch(groups, options.batch, rng)
 
-    def view(index: int) -> Float:
+    def view(index: int) -> tuple[Float, Float]:
         if kind == "2D":
-            return picture_view(images.pictures[index], config.picture_shape[0], rng, options=options.views)
-        return volume_view(images.volumes[index], config.volume_shape, rng, options=options.views)
+            return picture_views(images.pictures[index], config.picture_shape[0], rng, options=options.views)
+        return volume_views(images.volumes[index], config.volume_shape, rng, options=options.views)
 
-    first, second = ([view(index) for index in chosen] for _ in range(2))
+    first, second = zip(*(view(int(index)) for index in chosen), strict=True)
     return torch.from_numpy(np.stack(first)), torch.from_numpy(np.stack(second))
 
 
 def _losses(student: Learner, teacher: Learner, entropy: CrossEntropy, views: Pair) -> tuple[Tensor, Tensor]:
-    """Return the loss of a step and the teacher's targets; the centre moves after the loss is computed."""
+    """Return the loss of a step and the teacher's targets; the centre moves after each symmetric mean."""
     both = torch.cat(views)
 
     def halves(out: Tensor) -> Pair:
@@ -251,8 +254,8 @@ def _losses(student: Learner, teacher: Learner, entropy: CrossEntropy, views: Pa
     with torch.no_grad():
         slices_teacher = teacher.forward_slices(both)
     slices_student = student.forward_slices(both)
-    loss = loss_3d(entropy, halves(from_student), halves(from_teacher), halves(slices_student), halves(slices_teacher))
-    entropy.update(from_teacher, slices_teacher)
+    parts = (from_student, from_teacher, slices_student, slices_teacher)
+    loss = loss_3d(entropy, *(halves(part) for part in parts), after=lambda teacher: entropy.update(*teacher))
     return loss, targets
 
 
@@ -283,10 +286,9 @@ def effective_rank(features: Tensor) -> float:
 def _tokens(backbone: MiT, volumes: Sequence[Float]) -> Tensor:
     """Return the encoder's class tokens of up to 64 whole volumes, in evaluation mode."""
     resized = [resize_stack(volume, backbone.config.volume_shape) for volume in volumes[:64]]
-    training = backbone.training
+    training, device = backbone.training, next(backbone.parameters()).device
     backbone.eval()
-    tokens = run_in_batches(
-        lambda part: backbone.encoder(part).token, torch.from_numpy(np.stack(resized))[:, None], batch=8
-    )
+    stacked = torch.from_numpy(np.stack(resized))[:, None].to(device)
+    tokens = run_in_batches(lambda part: backbone.encoder(part).token, stacked, batch=8)
     backbone.train(training)
-    return tokens
+    return tokens.cpu()
