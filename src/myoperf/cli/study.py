@@ -20,6 +20,7 @@ STUDIES: Mapping[str, str] = MappingProxyType(
         "label-strategies": "myoperf.research.label_strategies.study",
         "ms-st-unet": "myoperf.research.reorientation.study",
         "multi-branch-mit": "myoperf.research.slice_transformer.study",
+        "reader": "myoperf.research.label_strategies.reader_study",
     }
 )
 """Module with the ``run(scale, out, seed, *, options)`` of each study."""
@@ -30,6 +31,7 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "label-strategies": ("data", "workers", "networks", "strategies", "inputs"),
         "ms-st-unet": ("data", "networks", "as_written"),
         "multi-branch-mit": ("data", "weights", "networks"),
+        "reader": ("data",),
     }
 )
 """Options that only some studies take."""
@@ -90,9 +92,9 @@ def study(
 ) -> None:
     """Run a paper's experiment; write its tables.
 
-    NAME is two-stage (Hai et al. 2022), label-strategies (Hajianfar et al. 2025), ms-st-unet (Ni et al. 2023) or
-    multi-branch-mit (Zhao et al.). The patients are simulated, unless --data gives your own.
-    Tables are CSV and Markdown.
+    NAME is two-stage (Hai et al. 2022), label-strategies (Hajianfar et al. 2025), reader (its reader study),
+    ms-st-unet (Ni et al. 2023) or multi-branch-mit (Zhao et al.). The patients are simulated, unless --data gives
+    your own. Tables are CSV and Markdown.
     """
     if list_:
         _list_backbones(name, as_json=as_json)

@@ -16,7 +16,7 @@ from myoperf.stats.calibration import (
     precision_recall_curve,
     roc_curve,
 )
-from myoperf.stats.compare import FactorPair, adjust_p, beaten_by, compare_levels
+from myoperf.stats.compare import FactorPair, adjust_p, beaten_by, compare_levels, mcnemar
 from myoperf.stats.metrics import (
     METRICS,
     Confusion,
@@ -49,6 +49,7 @@ __all__ = [
     "decision_curve",
     "delong_pairs",
     "delong_table",
+    "mcnemar",
     "measure_calibration",
     "measure_threshold",
     "percentile_interval",

@@ -115,6 +115,40 @@ def _rank_sum(a: Float, b: Float) -> float:
     return float(distributions.mannwhitneyu(a, b, use_continuity=False, method="asymptotic").pvalue)
 
 
+def mcnemar(a: ArrayLike, b: ArrayLike) -> float:
+    """Return the two-sided exact p of McNemar's test: whether two readings of the same cases are right equally often.
+
+    Parameters
+    ----------
+    a, b
+        (cases,) whether each reading is right. Give the diseased cases to compare sensitivities, the others for
+        specificities.
+
+    Returns
+    -------
+    1 where the readings never differ.
+
+    Raises
+    ------
+    InputError
+        When the two differ in shape or are not one-dimensional.
+
+    References
+    ----------
+    McNemar, Psychometrika 1947, doi:10.1007/BF02295996; exact by the binomial distribution of the cases that differ.
+
+    Examples
+    --------
+    >>> mcnemar([1, 1, 1, 1, 1, 1, 0], [0, 0, 0, 0, 0, 0, 0])
+    0.03125
+    """
+    one, other = (np.asarray(values).astype(bool) for values in (a, b))
+    if one.shape != other.shape or one.ndim != 1:
+        raise InputError(f"McNemar's test needs two readings of the same cases; got {one.shape} and {other.shape}.")
+    first, second = int((one & ~other).sum()), int((other & ~one).sum())
+    return float(distributions.binomtest(first, first + second).pvalue) if first + second else 1.0
+
+
 def compare_levels(
     factors: Mapping[str, Sequence[str]],
     factor: str,

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from myoperf.errors import InputError
+from myoperf.research.label_strategies import levels, tables
 from myoperf.research.label_strategies import study as label_strategies
-from myoperf.research.label_strategies import tables
 from myoperf.research.label_strategies.cohort import CohortSize, draw_cohort
 from myoperf.research.label_strategies.grid import Job, list_jobs
 from myoperf.research.label_strategies.roles import assign_roles, pseudo_labels, training_rows
@@ -134,7 +134,7 @@ def test_choosing_on_the_patients_reported_on_is_optimistic_and_other_ways_are_n
 def drawn(monkeypatch):
     """Draw the smoke run's patients once for all tests, and fewer samples for its intervals."""
     monkeypatch.setattr(label_strategies, "draw_cohort", lambda *given, **_: draw_smoke_cohort(*given[:2]))
-    monkeypatch.setattr(tables, "RESAMPLES", 100)
+    monkeypatch.setattr(levels, "RESAMPLES", 100)
     monkeypatch.setattr(tables, "optimism", partial(optimism, repeats=20))
 
 
@@ -156,7 +156,11 @@ def test_a_smoke_run_writes_its_tables_and_goes_on(tmp_path, monkeypatch, drawn)
     assert (best["tn"] + best["fp"] + best["tp"] + best["fn"]).isin((16, 48)).all()
     factors = pd.read_csv(tmp_path / "label_strategies_factors.csv")
     assert {"p_rank_sum", "p_paired"} <= set(factors.columns)
-    assert (tmp_path / "label_strategies.png").stat().st_size > 5000
+    for name in ("", "_figure3", "_roc_task1", "_roc_task2"):
+        assert (tmp_path / f"label_strategies{name}.png").stat().st_size > 5000
+    arteries = pd.read_csv(tmp_path / "label_strategies_arteries_task2.csv", dtype={"strategy": str})
+    assert set(arteries["strategy"]) == set("123456")
+    assert set(arteries["artery"]) <= {"LAD", "LCX", "RCA"}
     monkeypatch.setattr(label_strategies, "fit_polar", None)  # a job that is done is not done again
     kept = []
     monkeypatch.setattr(label_strategies, "write_tables", lambda out, jobs, results, *_, **__: kept.extend(results))

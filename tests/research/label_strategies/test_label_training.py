@@ -16,6 +16,7 @@ from myoperf.research.label_strategies.training import (
     lower_on_plateau,
     predict_polar,
     rotate_pictures,
+    saliency,
     scale_clinical,
 )
 
@@ -141,3 +142,15 @@ def test_clinical_values_are_scaled_by_the_training_patients():
 def test_rows_must_agree():
     with pytest.raises(InputError, match="Expected inputs"):
         Inputs(torch.zeros(1, 3, 2, 8, 8), torch.zeros(4, 4))
+
+
+def test_saliency_is_where_the_artery_is_read():
+    data, labels = _cohort(120)
+    train, held = _parts(labels, 90)
+    net = PolarFusion(OtakiCNN(1), 128, "stress")
+    fit_polar(net, data, train, held, Schedule(epochs=12, batch=8), augmented=False, seed=1)
+    maps = saliency(net, data, np.arange(90, 120)).mean(axis=0)  # (3, side, side)
+    thirds = maps.reshape(3, 16, 16)[:, :, :15].reshape(3, 16, 3, 5).mean(axis=(1, 3))
+    assert thirds.argmax(axis=1).tolist() == [0, 1, 2]
+    with pytest.raises(InputError, match="Saliency needs pictures"):
+        saliency(net, Inputs(torch.zeros(1, 2, 8), torch.zeros(2, 4)), np.arange(2))

@@ -102,7 +102,7 @@ def draw_cohort(size: CohortSize, seed: int, folder: Path, *, quiet: bool = True
     if size.imaged and seed:
         raise InputError(f"The imaged cohort is drawn with seed 0; got {seed}. The networks' seed is the study's.")
     ica, expert = (
-        draw_set(name, n, folder, quiet=quiet) if size.imaged else _draw_blurred(n, SETS[name], seed)
+        draw_set(name, n, folder, quiet=quiet) if size.imaged else draw_blurred(n, SETS[name], seed)
         for name, n in (("main", first), ("rarer", few))
     )
     cases = join_cases([ica.take(np.arange(size.angiography)), expert, ica.take(np.arange(size.angiography, first))])
@@ -117,7 +117,7 @@ def draw_cohort(size: CohortSize, seed: int, folder: Path, *, quiet: bool = True
     )
 
 
-def _draw_blurred(n: int, plan: CaseSet, seed: int) -> PolarCases:
+def draw_blurred(n: int, plan: CaseSet, seed: int) -> PolarCases:
     """Draw patients without imaging them."""
     rows = []
     for index in range(n):

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from safetensors.torch import load_file
 
 from myoperf import __version__
 from myoperf.phantom.records import SIMULATOR_VERSION
 from myoperf.pipeline.device import resolve_device
 from myoperf.pipeline.jobs import claim_folder
+from myoperf.research.label_strategies.figures import draw_saliency
 from myoperf.research.label_strategies.grid import Job
 from myoperf.research.label_strategies.prediction import NAME, vessel_rows
 from myoperf.research.label_strategies.study import (
@@ -26,12 +28,12 @@ from myoperf.research.label_strategies.study import (
     job_file,
     run_trainings,
 )
-from myoperf.research.label_strategies.training import clinical_scale
+from myoperf.research.label_strategies.training import clinical_scale, saliency
 from myoperf.research.training.arrays import load_arrays
 from myoperf.research.training.options import RunOptions
 from myoperf.research.training.predictions import describe_held_out
 from myoperf.research.training.tables import require_finished
-from myoperf.research.training.weights import save_model
+from myoperf.research.training.weights import load_weights, save_model
 from myoperf.types import VESSELS
 
 
@@ -43,8 +45,8 @@ def run(scale: str, out: Path, seed: int, *, options: RunOptions) -> None:
     scale
         A key of `myoperf.research.label_strategies.study.RECIPES`.
     out
-        Gets ``model.safetensors``, ``card.json``, ``held_out.csv`` (for ``myoperf evaluate``) and ``jobs/``, the
-        finished trainings, which a run that resumes does not make again.
+        Gets ``model.safetensors``, ``card.json``, ``held_out.csv`` (for ``myoperf evaluate``), ``saliency.png`` and
+        ``jobs/``, the finished trainings, which a run that resumes does not make again.
     options
         The first of `networks`, the first of `inputs` and the last of `strategies` are trained, with rotations; by
         default the recipe's first network on both maps (early fusion; the stress map where rest is not known), by
@@ -79,6 +81,7 @@ def run(scale: str, out: Path, seed: int, *, options: RunOptions) -> None:
     run_trainings(trainer, jobs, quiet=options.quiet)
     held_out = _held_out(job, patients, out)
     held_out.to_csv(out / "held_out.csv", index=False)
+    _draw_saliency(trainer, job, out)
     card = _describe(job, recipe, patients, held_out, seed) | {
         "scale": scale,
         "seed": seed,
@@ -95,6 +98,20 @@ def _held_out(job: Job, patients: Patients, out: Path) -> pd.DataFrame:
     truth = (cohort.expert if job.strategy == "task 1" else cohort.ica)[test]
     rows = vessel_rows(cohort.names[test], truth, load_arrays(job_file(out / "jobs", job))["test"])
     return rows[rows["truth"].notna()].reset_index(drop=True)
+
+
+def _draw_saliency(trainer: JobTrainer, job: Job, out: Path) -> None:
+    """Draw the saliency maps of two diseased and two healthy test patients as ``saliency.png``; none if frozen."""
+    data = trainer.inputs(job)
+    if not data.are_pictures:
+        return
+    net = trainer.network(job, trainer.seed)
+    load_weights(trainer.weights_file(job), net)
+    test, diseased = trainer.roles.test, trainer.cohort.ica[trainer.roles.test].max(axis=1)
+    rows = np.concatenate([test[diseased == label][:2] for label in (1, 0)])
+    titles = ["diseased artery" if trainer.cohort.ica[row].max() else "none diseased" for row in rows]
+    stress = data.versions[0, torch.from_numpy(rows).to(data.versions.device), 0].cpu().numpy()
+    draw_saliency(stress, saliency(net, data, rows), titles).savefig(out / "saliency.png", dpi=150)
 
 
 def _describe(job: Job, recipe: Recipe, patients: Patients, held_out: pd.DataFrame, seed: int) -> dict[str, Any]:

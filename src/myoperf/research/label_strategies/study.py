@@ -139,7 +139,7 @@ class JobTrainer:
         started = time.perf_counter()
         cohort, roles = self.cohort, self.roles
         seed = int.from_bytes(hashlib.sha256(f"{self.seed} {job.key}".encode()).digest()[:4], "big")
-        data, net = self._inputs(job), self._network(job, seed)
+        data, net = self.inputs(job), self.network(job, seed)
         pseudo = None
         if job.needs and job.strategy == "4":
             load_weights(self.weights_file(job.needs), net)
@@ -166,14 +166,15 @@ class JobTrainer:
         """Return the file of a job's weights."""
         return self.folder / "weights" / f"{job.key}.safetensors"
 
-    def _network(self, job: Job, seed: int) -> PolarFusion:
+    def network(self, job: Job, seed: int) -> PolarFusion:
+        """Build a job's network with random weights from a seed."""
         with seeded(seed):
             if job.network in self.recipe.frozen:
                 return PolarFusion(torch.nn.Identity(), EfficientNetLite0.features, job.fusion).to(self.device)
             side, width = self.recipe.side, self.recipe.width
             return build_polar_fusion(job.network, job.fusion, input_size=side, width=width, device=self.device)
 
-    def _inputs(self, job: Job) -> Inputs:
+    def inputs(self, job: Job) -> Inputs:
         """Return the pictures, which all networks share, or the features of a frozen network and input."""
         key = (job.network, job.fusion) if job.network in self.recipe.frozen else ("", "")
         if key not in self._kept:

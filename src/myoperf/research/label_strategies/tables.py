@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from myoperf import __version__
 from myoperf.errors import InputError
 from myoperf.research.label_strategies.cohort import StudyCohort, prevalence
+from myoperf.research.label_strategies.figures import LEVELS, draw_factors, draw_roc, heat_map
 from myoperf.research.label_strategies.grid import Job
+from myoperf.research.label_strategies.levels import Level, optimism
 from myoperf.research.label_strategies.roles import Roles
 from myoperf.research.training.tables import mark_scale, write_manifest, write_table
 from myoperf.stats import (
@@ -26,13 +27,10 @@ from myoperf.stats import (
     delong_table,
     measure_threshold,
     percentile_interval,
-    resample_counts,
 )
 from myoperf.stats.evaluation import factor_table
 from myoperf.types import VESSELS, Float
 
-LEVELS = ("vessel", "patient")
-RESAMPLES = 1000
 _FACTORS = ("strategy", "input", "augmentation", "network")
 _PAPER_PREVALENCE = {
     "test": {"LAD": 57.0, "LCX": 43.0, "RCA": 39.0, "patient": 67.0},
@@ -42,48 +40,6 @@ _PAPER_PREVALENCE = {
 
 Results = Sequence[Mapping[str, NDArray[Any]]]
 """The arrays of every job's file."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Level:
-    """Scores of several models per vessel or per patient.
-
-    Attributes
-    ----------
-    truth, patient
-        (rows,), and whose row it is.
-    scores
-        (models, rows).
-    """
-
-    name: str
-    truth: NDArray[Any]
-    scores: Float
-    patient: NDArray[Any]
-
-    @classmethod
-    def of(cls, name: str, truth: NDArray[Any], probability: Float) -> _Level:
-        """Make it from labels (n, 3) and probabilities (models, n, 3)."""
-        if name == "vessel":
-            owner = np.repeat(np.arange(len(truth)), 3)
-            return cls(name, truth.ravel(), probability.reshape(len(probability), -1), owner)
-        return cls(name, truth.max(axis=1), probability.max(axis=2), np.arange(len(truth)))
-
-    @property
-    def has_both(self) -> bool:
-        """Whether there are diseased and healthy rows: otherwise there is no area."""
-        return bool(self.truth.size) and int(self.truth.min()) < int(self.truth.max())
-
-    def auc(self) -> Float:
-        """Areas, (models,); NaN where all rows are of one class."""
-        if not self.has_both:
-            return np.full(len(self.scores), np.nan)
-        return np.asarray(delong_table(self.truth, self.scores).auc)
-
-    def counts(self, seed: int) -> NDArray[np.int32]:
-        """Draw the bootstrap's patients."""
-        rng = np.random.default_rng(seed)
-        return resample_counts(self.truth, resamples=RESAMPLES, rng=rng, patient=self.patient)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +64,9 @@ class _Task:
         """Probabilities of a part, (models, n, 3)."""
         return np.stack([result[part] for result in self.results]).astype(np.float64)
 
-    def level(self, name: str, part: str = "test") -> _Level:
+    def level(self, name: str, part: str = "test") -> Level:
         """Scores of a part, per vessel or per patient."""
-        return _Level.of(name, self.truth[part], self.probability(part))
+        return Level.of(name, self.truth[part], self.probability(part))
 
     def model_table(self) -> pd.DataFrame:
         """One row a model: areas on test, validation and fresh patients, whom it beats, how it was trained."""
@@ -131,7 +87,7 @@ class _Task:
                 table[f"auc_{name}_{part}"] = self.level(name, part).auc()
         test = self.probability("test")
         for index, vessel in enumerate(VESSELS):
-            alone = _Level(vessel, self.truth["test"][:, index], test[:, :, index], np.arange(test.shape[1]))
+            alone = Level(vessel, self.truth["test"][:, index], test[:, :, index], np.arange(test.shape[1]))
             table[f"auc_{vessel}"] = alone.auc()
         table["epochs"] = [len(result["accuracy"]) for result in self.results]
         table["chosen_epoch"] = [int(result["chosen_epoch"]) for result in self.results]
@@ -167,18 +123,64 @@ class _Task:
                     rows.append(row)
         return pd.DataFrame(rows)
 
+    def best_models(self, models: pd.DataFrame) -> list[int]:
+        """Return each strategy's model of highest area per patient, chosen on the test patients as in the paper."""
+        return [int(part["auc_patient"].idxmax()) for _, part in models.groupby("strategy", sort=False)]
+
+    def _artery(self, index: int) -> Level:
+        test = self.probability("test")[:, :, index]
+        return Level(VESSELS[index], self.truth["test"][:, index], test, np.arange(test.shape[1]))
+
+    def artery_table(self, chosen: Sequence[int]) -> pd.DataFrame:
+        """One row a model and artery: area and metrics at one half with intervals, where an artery has both classes."""
+        rows = []
+        for index in range(len(VESSELS)):
+            level = self._artery(index)
+            if not level.has_both:
+                continue
+            counts = level.counts(self.seed)
+            samples = bootstrap_auc(level.truth, level.scores[list(chosen)], counts)
+            for model, sample in zip(chosen, samples, strict=True):
+                row: dict[str, Any] = {
+                    "artery": level.name,
+                    **self.jobs[model].factors,
+                    "diseased": int(level.truth.sum()),
+                }
+                row |= percentile_interval(sample).columns("auc", float(level.auc()[model]))
+                _, measured = measure_threshold(level.truth, level.scores[model], counts=counts)
+                for metric in ("accuracy", "sensitivity", "specificity", "balanced_accuracy", "precision"):
+                    row |= measured[metric].columns(metric)
+                rows.append(row)
+        return pd.DataFrame(rows)
+
+    def curves(self, chosen: Sequence[int]) -> dict[str, list[tuple[str, NDArray[Any], Float]]]:
+        """Return what the ROC figure draws: per vessel, per patient, and of each artery."""
+        levels = {f"per {name}": self.level(name) for name in LEVELS}
+        levels |= {vessel: self._artery(index) for index, vessel in enumerate(VESSELS)}
+        return {
+            title: [(self.jobs[model].key, level.truth, level.scores[model]) for model in chosen]
+            for title, level in levels.items()
+        }
+
+    def pooled(self) -> tuple[dict[str, list[str]], dict[str, Float]]:
+        """Return every model's factors, and its bootstrapped areas per vessel and per patient."""
+        about = [job.factors for job in self.jobs]
+        levels = {name: self.level(name) for name in LEVELS}
+        samples = {
+            name: np.asarray(bootstrap_auc(level.truth, level.scores, level.counts(self.seed)))
+            for name, level in levels.items()
+        }
+        return {name: [factor[name] for factor in about] for name in _FACTORS}, samples
+
     def factor_table(self) -> pd.DataFrame:
         """Compare strategies, inputs, augmentation and networks: the paper's pooled rank sum, and a permutation test.
 
         The permutation test compares models that differ in the one factor only.
         """
-        about = [job.factors for job in self.jobs]
-        factors = {name: [factor[name] for factor in about] for name in _FACTORS}
+        factors, samples = self.pooled()
         tables = []
         for name in LEVELS:
-            level = self.level(name)
-            samples = bootstrap_auc(level.truth, level.scores, level.counts(self.seed))
-            table = factor_table(factors, level.auc(), samples, seed=self.seed)
+            table = factor_table(factors, self.level(name).auc(), samples[name], seed=self.seed)
             table.insert(0, "level", name)
             tables.append(table)
         return pd.concat(tables, ignore_index=True)
@@ -193,110 +195,6 @@ class _Task:
         }
         scores = {job.key: result["test"].ravel() for job, result in zip(self.jobs, self.results, strict=True)}
         return pd.DataFrame(columns | scores)
-
-
-def optimism(
-    truth: Mapping[str, NDArray[Any]], probability: Mapping[str, Float], seed: int, *, repeats: int = RESAMPLES
-) -> pd.DataFrame:
-    """Measure how optimistic it is to choose the best of many models on the patients it is reported on.
-
-    Parameters
-    ----------
-    truth, probability
-        Of ``"test"``, ``"validation"`` and ``"fresh"``: labels (n, 3) and probabilities (models, n, 3).
-
-    Returns
-    -------
-    A row a level and way: the mean area where the model was chosen, and on other patients, with intervals: of the
-    area for one choice (bootstrap by patient), of the mean over repeats for halves (2.5 to 97.5 % of the repeats).
-    """
-    rows = []
-    for name in LEVELS:
-        levels = {part: _Level.of(name, truth[part], probability[part]) for part in truth}
-        areas = {part: level.auc() for part, level in levels.items()}
-        for way, chosen_on, reported_on in (
-            ("chosen and reported on the test, as in the paper", "test", "test"),
-            ("the same model on fresh patients", "test", "fresh"),
-            ("chosen on validation, reported on the test", "validation", "test"),
-            ("chosen on validation, reported on fresh patients", "validation", "fresh"),
-        ):
-            model = int(areas[chosen_on].argmax())
-            level = levels[reported_on]
-            limits = percentile_interval(bootstrap_auc(level.truth, level.scores[model], level.counts(seed))[0])
-            rows.append(
-                {
-                    "level": name,
-                    "way": way,
-                    "auc_where_chosen": areas[chosen_on][model],
-                    "auc_reported": areas[reported_on][model],
-                    "lo": limits.lo,
-                    "hi": limits.hi,
-                    "n_reported": len(truth[reported_on]),
-                }
-            )
-        rows.append(_halves(name, truth["test"], probability["test"], seed, repeats))
-        typical = float(np.median(areas["test"])), float(np.median(areas["fresh"]))
-        rows.append(
-            {"level": name, "way": "median of all models, test and fresh", "auc_where_chosen": typical[0]}
-            | {"auc_reported": typical[1], "n_reported": len(truth["fresh"])}
-        )
-    return pd.DataFrame(rows)
-
-
-def _halves(name: str, truth: NDArray[Any], probability: Float, seed: int, repeats: int) -> dict[str, Any]:
-    """Choose on a random half of the test patients, report on the other half."""
-    rng = np.random.default_rng(seed)
-    chosen: list[float] = []
-    reported: list[float] = []
-    n = len(truth)
-    while len(chosen) < repeats:
-        order = rng.permutation(n)
-        halves = [_Level.of(name, truth[rows], probability[:, rows]) for rows in (order[: n // 2], order[n // 2 :])]
-        if any(h.truth.min() == h.truth.max() for h in halves):
-            continue
-        first, second = (half.auc() for half in halves)
-        model = int(first.argmax())
-        chosen.append(first[model])
-        reported.append(second[model])
-    lo, hi = np.percentile(reported, (2.5, 97.5))
-    return {
-        "level": name,
-        "way": f"chosen on half of the test, reported on the other half, mean of {repeats}",
-        "auc_where_chosen": float(np.mean(chosen)),
-        "auc_reported": float(np.mean(reported)),
-        "lo": float(lo),
-        "hi": float(hi),
-        "n_reported": n - n // 2,
-    }
-
-
-def heat_map(table: pd.DataFrame) -> Figure:
-    """Draw areas by strategy (columns) and network, input, augmentation (rows), as the paper's supplement does."""
-    from myoperf.research.training.plots import house_style
-
-    with house_style():
-        names = [f"{r.network}, {r.input}, {r.augmentation}" for r in table.itertuples()]
-        rows, columns = list(dict.fromkeys(names)), list(dict.fromkeys(table["strategy"]))
-        figure = Figure(figsize=(8.5, 1.2 + 0.17 * len(rows)), layout="constrained")
-        axes = figure.subplots(1, 2, sharey=True)
-        low = min(float(table[f"auc_{level}"].min()) for level in LEVELS)
-        high = max(float(table[f"auc_{level}"].max()) for level in LEVELS)
-        for axis, level in zip(axes, LEVELS, strict=True):
-            values = np.full((len(rows), len(columns)), np.nan)
-            for name, record in zip(names, table.itertuples(), strict=True):
-                values[rows.index(name), columns.index(str(record.strategy))] = getattr(record, f"auc_{level}")
-            drawn = axis.imshow(values, cmap="viridis", vmin=low, vmax=high)
-            axis.set_aspect("auto")
-            axis.set_title(f"per {level}")
-            axis.set_xticks(
-                range(len(columns)), [c if c == "task 1" else f"strategy {c}" for c in columns], rotation=60
-            )
-            axis.set_yticks(range(len(rows)), rows)
-            for (i, j), value in np.ndenumerate(values):
-                colour = "black" if value > 0.5 * (low + high) else "white"
-                axis.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=5, color=colour)
-        figure.colorbar(drawn, ax=axes, label="AUC on the test patients")
-    return figure
 
 
 def write_tables(
@@ -326,10 +224,14 @@ def write_tables(
         models.append(task.model_table())
         best.append(task.best_table(models[-1]))
         task.predictions().to_csv(out / f"predictions_{name}.csv", index=False)
+        chosen = task.best_models(models[-1])
+        write_table(out, f"label_strategies_arteries_{name}", mark_scale(task.artery_table(chosen), scale))
+        draw_roc(task.curves(chosen)).savefig(out / f"label_strategies_roc_{name}.png", dpi=150)
         factors = pd.DataFrame([{"model": job.key, **job.factors} for job in task.jobs])
         factors.to_csv(out / f"factors_{name}.csv", index=False)
         if name == "task2" and len(task.jobs) > 1:
             write_table(out, "label_strategies_factors", mark_scale(task.factor_table(), scale))
+            draw_factors(*task.pooled()).savefig(out / "label_strategies_figure3.png", dpi=150)
             if "fresh" in task.truth:
                 probability = {part: task.probability(part) for part in task.truth}
                 optimistic = optimism(task.truth, probability, seed)

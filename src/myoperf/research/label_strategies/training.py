@@ -277,3 +277,28 @@ def predict_polar(net: PolarFusion, data: Inputs, rows: NDArray[np.int64]) -> ND
     """Return the probability of disease in each vessel, (rows, 3)."""
     probability: NDArray[np.float32] = torch.sigmoid(_predict(net, data, rows)).cpu().numpy()
     return probability
+
+
+def saliency(net: PolarFusion, data: Inputs, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return how much each place of the stress map moves each artery's logit: (rows, 3, side, side), each 0 to 1.
+
+    The absolute gradient of the logit by the picture (Simonyan et al. 2014, arXiv:1312.6034). All 0 for a network of
+    the rest map.
+
+    Raises
+    ------
+    InputError
+        For a frozen network, which sees features instead of pictures.
+    """
+    if not data.are_pictures:
+        raise InputError("Saliency needs pictures; a frozen network is trained on features of them.")
+    net.eval()
+    chosen = torch.from_numpy(rows).to(data.clinical.device)
+    pictures = data.versions[0, chosen].clone().requires_grad_(True)
+    logits, maps = net(pictures, data.clinical[chosen]), []
+    for vessel in range(logits.shape[1]):
+        (slope,) = torch.autograd.grad(logits[:, vessel].sum(), pictures, retain_graph=True)
+        maps.append(slope[:, 0].abs())
+    stacked = torch.stack(maps, dim=1)
+    peak = stacked.amax(dim=(2, 3), keepdim=True).clamp_min(torch.finfo(stacked.dtype).tiny)
+    return np.asarray((stacked / peak).cpu().numpy(), dtype=np.float32)
