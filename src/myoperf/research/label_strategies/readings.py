@@ -117,7 +117,7 @@ def simulate_readings(patients: int, seed: int, folder: Path, *, imaged: bool, q
 
     The expert and the new reader score the true uptake of the segments, each with errors of their own
     (`myoperf.phantom.labels.draw_reader`). The network is the shipped classifier of polar maps. With its help the
-    reader adds half of its log odds to their own: a stand-in for how much a person might trust it, not a measurement of one.
+    reader adds half of its log odds to their own: a stand-in for how much a person might trust it, not a measurement.
 
     Parameters
     ----------

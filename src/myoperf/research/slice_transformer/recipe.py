@@ -167,7 +167,8 @@ def _describe(recipe: Recipe, *, simulated: bool, start: Path | None) -> dict[st
         "name": "multi-branch-mit",
         "task": "obstructive coronary disease per patient" if simulated else "abnormal to two readers",
         "input": f"stacks SA, HLA, VLA of {recipe.encoder.volume_shape}, stress planes before rest planes, each state "
-        "scaled to the 99th percentile of its wall",
+        "scaled to the 99th percentile of its wall"
+        + ("" if simulated else " (report pages: to the 99.5th percentile of its slices)"),
         "version": __version__,
         "training_data": f"simulated patients only (simulator version {SIMULATOR_VERSION})"
         if simulated
