@@ -6,7 +6,7 @@ import torch
 from myoperf.research.reorientation.attention_unet import AttentionUNetConfig, scale_transform
 from myoperf.research.reorientation.localiser import LVLocaliserConfig, heat_centre
 from myoperf.research.reorientation.losses import rotation_loss, segmentation_loss, translation_loss
-from myoperf.research.reorientation.ms_st_unet import ABLATIONS, MSSTUNet, ablation, compact_config
+from myoperf.research.reorientation.ms_st_unet import ABLATIONS, MSSTUNet, PoseNetwork, ablation, compact_config
 from myoperf.research.reorientation.output import labels_for
 from myoperf.research.reorientation.pose import matrix_from_euler, sample_in_pose
 from myoperf.research.reorientation.resnet3d import ResNet3D, ResNet3DConfig
@@ -38,7 +38,7 @@ def test_every_ablation_has_its_shapes_and_every_parameter_learns(name, start):
     net = make(ablation(start, name))
     output = net(torch.rand(2, 1, 32, 32, 32))
     assert [tuple(t.shape) for t in output.logits] == [(2, 3, n, n, n) for n in (32, 16, 8)]
-    assert output.fields == ((1.0, 1.0, 1.0) if "op1" in name else (1.0, 0.5, 0.25))
+    assert output.fields == ((1.0, 1.0, 1.0) if "op1" in name or name == "seg-op2" else (1.0, 0.5, 0.25))
     if name.startswith("seg"):
         assert output.rotation is None
     else:
@@ -90,7 +90,7 @@ def test_a_given_pose_is_used_and_the_networks_own_still_told():
 
 
 def test_without_pose_and_localiser_the_given_frame_is_segmented():
-    net = make(ablation(TINY, "seg-op2")).eval()
+    net = make(ablation(TINY, "msunet")).eval()
     volume = torch.rand(1, 1, 32, 32, 32)
     with torch.no_grad():
         plain = net(volume).logits[0]
@@ -121,7 +121,7 @@ def test_the_cut_is_what_sampling_would_give():
 def test_labels_are_cut_or_thinned_with_the_logits():
     labels = torch.zeros(1, 32, 32, 32, dtype=torch.uint8)
     labels[:, 12:20, 12:20, 12:20] = 1
-    net = make(ablation(TINY, "seg-op2"))
+    net = make(ablation(TINY, "msunet"))
     cut = labels_for(labels, net(torch.rand(1, 1, 32, 32, 32)))
     assert [tuple(t.shape[1:]) for t in cut] == [(32,) * 3, (16,) * 3, (8,) * 3]
     assert [int(t.sum()) for t in cut] == [512, 512, 512]
@@ -192,3 +192,24 @@ def test_compact_size_is_compact():
         output = net(torch.rand(1, 1, 48, 48, 48))
     assert count(net) < 3_000_000
     assert output.logits[0].shape == (1, 3, 48, 48, 48)
+
+
+def test_without_a_pose_every_scale_shows_the_whole_field():
+    """A heart at the edge of the field is in each of Seg Op2's three volumes; the middle quarter would not hold it."""
+    net = make(ablation(TINY, "seg-op2")).eval()
+    volume = torch.zeros(1, 1, 32, 32, 32)
+    volume[..., 2:6, 2:6, 2:6] = 1.0
+    volumes, moves = net._sample(volume, None, None, [1.0, 1.0, 1.0])
+    assert [tuple(v.shape[2:]) for v in volumes] == [(32,) * 3, (16,) * 3, (8,) * 3]
+    assert [float(v.sum()) * 8**k for k, v in enumerate(volumes)] == pytest.approx([64.0] * 3)
+    assert moves == [None, None]
+    labels = (volume[:, 0] > 0).long()
+    assert all(int(level.sum()) > 0 for level in labels_for(labels, net(volume)))
+
+
+@pytest.mark.parametrize("name", ["rot-op1", "rot-op2"])
+def test_networks_of_the_pose_alone_have_the_samplers_of_their_scales(name):
+    net = PoseNetwork(ablation(TINY, name))
+    output = net(torch.rand(2, 1, 32, 32, 32))
+    assert output.logits == ()
+    assert output.scale_rotations.shape == (2, 1 if name == "rot-op1" else 3, 3, 3)

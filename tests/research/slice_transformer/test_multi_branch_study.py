@@ -88,6 +88,7 @@ def test_smoke_study_stops_and_goes_on(tmp_path, monkeypatch, few_images):
         patch.setattr(study, "fit", None)
         patch.setattr(study, "_write_tables", lambda out, again, manifest: None)
         assert run("smoke", folder, 0, baselines={"mean brightness": None}) == path
+    assert all((folder / name).stat().st_size > 5000 for name in ("roc.png", "confusion.png"))
     answers = pd.read_csv(folder / "answers.csv")
     assert "fusion beats convolutional networks" in set(answers["question"])
     manifest = json.loads((folder / "manifest.json").read_text())

@@ -3,17 +3,20 @@
 import ast
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import myoperf
 from myoperf.research.label_strategies.otaki_cnn import OtakiCNN
 from myoperf.research.label_strategies.polar_fusion import PolarFusion
-from myoperf.research.label_strategies.training import rotate_pictures
+from myoperf.research.label_strategies.roles import LabelledRows
+from myoperf.research.label_strategies.training import Inputs, Schedule, fit_polar, rotate_pictures
 from myoperf.research.reorientation.batches import Batch
 from myoperf.research.reorientation.losses import Stabilisation, total_loss
 from myoperf.research.reorientation.networks import LV_NETWORKS, build_lv_network
 from myoperf.research.slice_transformer.multi_branch import COMPACT_ENCODER, MultiBranchConfig, build_multi_branch
+from myoperf.research.training.seeds import seeded
 
 TOPICS = ("reorientation", "transfer_learning", "label_strategies", "slice_transformer", "training")
 ROOT = Path(myoperf.__file__).parent / "research"
@@ -78,3 +81,18 @@ def test_polar_and_slice_networks_run_where_their_inputs_are():
     assert polar(pictures, torch.rand(2, 4, device="meta")).device.type == "meta"
     stacks = torch.rand(2, 3, *COMPACT_ENCODER.volume_shape, device="meta")
     assert slices(stacks).device.type == "meta"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_one_epoch_on_a_gpu_is_that_of_the_processor():
+    weights = []
+    for device in ("cpu", "cuda"):
+        with seeded(0):
+            net = PolarFusion(OtakiCNN(2), 128, "early").to(device)
+        net.dropout.p = 0.0  # its random numbers are the device's own
+        pictures = torch.rand(1, 8, 2, 32, 32, generator=torch.Generator().manual_seed(0)).to(device)
+        data = Inputs(pictures, torch.zeros(8, 4, device=device))
+        rows = LabelledRows(np.arange(8), np.arange(24).reshape(8, 3) % 2)
+        fit_polar(net, data, rows, rows, Schedule(epochs=1, batch=4), augmented=True, seed=0)
+        weights.append(torch.cat([p.detach().cpu().flatten() for p in net.parameters()]))
+    assert torch.allclose(*weights, atol=1e-4)

@@ -1,15 +1,12 @@
 """Figures of the label strategies: heat map, ROC curves, figure 3 of Hajianfar et al. 2025, saliency maps."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from myoperf.research.training.plots import house_style
-from myoperf.stats import roc_curve
 from myoperf.types import VESSELS, Float
 
 LEVELS = ("vessel", "patient")
@@ -39,29 +36,6 @@ def heat_map(table: pd.DataFrame) -> Figure:
                 colour = "black" if value > 0.5 * (low + high) else "white"
                 axis.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=5, color=colour)
         figure.colorbar(drawn, ax=axes, label="AUC on the test patients")
-    return figure
-
-
-def draw_roc(curves: Mapping[str, Sequence[tuple[str, NDArray[Any], Float]]]) -> Figure:
-    """Draw ROC curves, an axis a level or artery.
-
-    Parameters
-    ----------
-    curves
-        Title of an axis -> (name of the model, truth, scores) of each line.
-    """
-    with house_style():
-        figure = Figure(figsize=(2.4 * len(curves), 2.8), layout="constrained")
-        for axis, (title, lines) in zip(np.atleast_1d(figure.subplots(1, len(curves))), curves.items(), strict=True):
-            for name, truth, scores in lines:
-                if 0 < truth.sum() < truth.size:
-                    axis.plot(*roc_curve(truth, scores), lw=0.8, label=name)
-            axis.plot((0, 1), (0, 1), lw=0.5, color="0.6")
-            axis.set_title(title)
-            axis.set_xlabel("1 - specificity")
-            axis.set_aspect("equal")
-        figure.axes[0].set_ylabel("sensitivity")
-        figure.axes[-1].legend(fontsize=4)
     return figure
 
 

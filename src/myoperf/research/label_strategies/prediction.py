@@ -79,7 +79,7 @@ def predict_patients(folder: Path, table: Path, *, device: str = "cpu") -> Predi
     """
     net, card = _load(folder, device)
     build = card["build"]
-    own = read_own_cohort(table, side=build["side"], labelled=False)
+    own = read_own_cohort(table, side=build["read_side"], labelled=False)
     if own.cohort.rest is None and build["fusion"] != "stress":
         raise InputError(f"This model reads rest maps too ({build['fusion']}): every row needs one in the column rest.")
     pictures = own.cohort.pictures(build["side"]).to(device)

@@ -17,10 +17,10 @@ import pandas as pd
 from myoperf import __version__
 from myoperf.errors import InputError
 from myoperf.pipeline.jobs import claim_folder
-from myoperf.research.label_strategies.figures import draw_roc
 from myoperf.research.label_strategies.levels import Level
 from myoperf.research.label_strategies.readings import Readings, read_readings, simulate_readings
 from myoperf.research.training.options import RunOptions
+from myoperf.research.training.plots import draw_roc
 from myoperf.research.training.recipes import pick_recipe
 from myoperf.research.training.tables import mark_scale, write_manifest, write_table
 from myoperf.stats import (

@@ -142,6 +142,7 @@ def _describe(job: Job, recipe: Recipe, patients: Patients, held_out: pd.DataFra
             "fusion": job.fusion,
             "frozen": job.network in recipe.frozen,
             "side": recipe.frozen_side if job.network in recipe.frozen else recipe.side,
+            "read_side": recipe.read_side,
             "width": recipe.width,
             "clinical_mean": scale[0].tolist(),
             "clinical_sd": scale[1].tolist(),

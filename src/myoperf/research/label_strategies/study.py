@@ -84,6 +84,11 @@ class Recipe:
     frozen: tuple[str, ...] = ()
     frozen_side: int = 96
 
+    @property
+    def read_side(self) -> int:
+        """Rows and columns that one's own maps are read at, before they are made as small as a network takes them."""
+        return max(self.side, self.frozen_side if self.frozen else 0)
+
 
 _PAPER_SIZE = CohortSize(train=141, validation=40, test=100, expert=659, fresh=200)
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
@@ -223,7 +228,7 @@ class Patients:
 def find_patients(recipe: Recipe, out: Path, seed: int, options: RunOptions) -> Patients:
     """Read the user's own patients, or draw the recipe's."""
     if options.data is not None:
-        own = read_own_cohort(options.data, side=max(recipe.side, recipe.frozen_side if recipe.frozen else 0))
+        own = read_own_cohort(options.data, side=recipe.read_side)
         about = {"data": "patients given with --data", "data_sha256": own.sha256, "refused": len(own.refused)}
         settings = {"data_sha256": own.sha256}
         roles = own.roles(seed)

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from myoperf import __version__
 from myoperf.errors import InputError
 from myoperf.research.label_strategies.cohort import StudyCohort, prevalence
-from myoperf.research.label_strategies.figures import LEVELS, draw_factors, draw_roc, heat_map
+from myoperf.research.label_strategies.figures import LEVELS, draw_factors, heat_map
 from myoperf.research.label_strategies.grid import Job
 from myoperf.research.label_strategies.levels import Level, optimism
 from myoperf.research.label_strategies.roles import Roles
+from myoperf.research.training.plots import draw_roc
 from myoperf.research.training.tables import mark_scale, write_manifest, write_table
 from myoperf.stats import (
     adjust_p,

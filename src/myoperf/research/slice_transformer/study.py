@@ -40,6 +40,7 @@ from myoperf.research.slice_transformer.own_cases import read_own_cases
 from myoperf.research.slice_transformer.tables import answer_questions, markdown, measure_models
 from myoperf.research.slice_transformer.training import FitOptions, fit, predict, split_patients
 from myoperf.research.training.options import RunOptions, choose_names
+from myoperf.research.training.plots import draw_confusion, draw_roc
 from myoperf.research.training.recipes import pick_recipe
 from myoperf.research.training.tables import SMOKE, mark_scale, write_manifest
 from myoperf.types import Float
@@ -283,7 +284,8 @@ def run(
         A key of `RECIPES`.
     out
         Gets ``cohort/`` and ``jobs/`` (what is finished so far), then ``predictions.csv``, ``table.csv``,
-        ``answers.csv``, ``table.md`` and ``manifest.json``.
+        ``answers.csv``, ``table.md``, ``roc.png``, ``confusion.png`` (at 0.5, all splits together) and
+        ``manifest.json``.
     seed
         Of patients, splits, weights and augmentation.
     options
@@ -372,6 +374,11 @@ def _write_tables(out: Path, predictions: pd.DataFrame, manifest: Mapping[str, A
     for name, frame in (("table", table), ("answers", answers)):
         mark_scale(frame, scale).to_csv(out / f"{name}.csv", index=False, float_format="%.5g")
     write_manifest(out, manifest)
+    by_model = {str(name): part for name, part in predictions.groupby("model", sort=False)}
+    lines = [(name, part["truth"].to_numpy(), part["probability"].to_numpy()) for name, part in by_model.items()]
+    draw_roc({"all models": lines}).savefig(out / "roc.png", dpi=150)
+    called = {name: (truth, (score >= 0.5).astype(int)) for name, truth, score in lines}
+    draw_confusion(called).savefig(out / "confusion.png", dpi=150)
     heading = (f"{SMOKE}\n\n" if scale == "smoke" else "") + (
         f"# Multi-branch MiT, scale {manifest['scale']}\n\n{manifest['patients']} {manifest['data']}; "
         f"{manifest['abnormal']} abnormal. Encoders start from random numbers, those called pre-trained from UniMiSS "

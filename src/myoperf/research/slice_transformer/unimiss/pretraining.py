@@ -141,8 +141,7 @@ def pretrain(
     rate, decay, momentum = _schedules(plan, options)
     state: dict[str, HasState] = {"student": student, "teacher": teacher, "optimizer": optimizer, "rng": rng}
     settings = {"config": asdict(config), "options": asdict(options)}
-    steps: list[Step] = []
-    ranks: list[float] = []
+    steps, ranks = list[Step](), list[float]()
     if checkpoint is not None and checkpoint.exists():
         kept = load_checkpoint(checkpoint, state, settings=settings)
         if kept.get("seed", seed) != seed:  # version 0.1.0 did not keep the seed
@@ -155,8 +154,8 @@ def pretrain(
         optimizer.param_groups[0].update(lr=float(rate[i]), weight_decay=float(decay[i]))
         optimizer.param_groups[1].update(lr=float(rate[i]))
         entropy.set_epoch(epoch)
-        first, second = (view.to(device) for view in _draw_views(images, kind, config, options, rng))
-        loss, targets = _losses(student, teacher, entropy, (first, second))
+        views = _draw_views(images, kind, config, options, rng)
+        loss, targets = _losses(student, teacher, entropy, (views[0].to(device), views[1].to(device)))
         if not math.isfinite(loss.item()):
             raise InputError(f"The loss of step {i} is {loss.item()}; lower the learning rate.")
         optimizer.zero_grad(set_to_none=True)
