@@ -11,7 +11,7 @@ import typer
 
 from myoperf.cli.app import Device, Quiet, app
 from myoperf.cli.console import check_new, one_of
-from myoperf.cli.train import SCALES, Epochs, Inputs, Networks, Strategies, refuse_strange, split_names
+from myoperf.cli.train import SCALES, Epochs, Inputs, KeepColours, Networks, Strategies, refuse_strange, split_names
 from myoperf.errors import InputError
 
 STUDIES: Mapping[str, str] = MappingProxyType(
@@ -27,7 +27,7 @@ STUDIES: Mapping[str, str] = MappingProxyType(
 
 _OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "two-stage": ("data", "weights", "choose_on", "networks", "strategies"),
+        "two-stage": ("data", "weights", "choose_on", "networks", "strategies", "keep_colours"),
         "label-strategies": ("data", "workers", "networks", "strategies", "inputs"),
         "ms-st-unet": ("data", "networks", "as_written"),
         "multi-branch-mit": ("data", "weights", "networks"),
@@ -72,6 +72,7 @@ def study(
     networks: Networks = None,
     strategies: Strategies = None,
     inputs: Inputs = None,
+    keep_colours: KeepColours = False,
     epochs: Epochs = None,
     device: Device = "auto",
     workers: Annotated[
@@ -101,8 +102,15 @@ def study(
         return
     scale, name = one_of("--scale", scale, SCALES), one_of("The study", name, tuple(STUDIES))
     own = {"choose_on": _choice(choose_on), "workers": workers, "as_written": as_written or None}
-    shared = {"networks": networks, "strategies": strategies, "inputs": inputs, "weights": weights, "data": data}
-    refuse_strange(name, own | shared, _OPTIONS[name])
+    shared: dict[str, object] = {
+        "networks": networks,
+        "strategies": strategies,
+        "inputs": inputs,
+        "weights": weights,
+        "data": data,
+    }
+    shared |= {"keep_colours": keep_colours or None}
+    refuse_strange(name, {**own, **shared}, _OPTIONS[name])
     if data is not None and not data.exists():
         raise InputError("The path of --data does not exist.")
     _check_folder(out, resume=resume)
@@ -116,6 +124,7 @@ def study(
         inputs=split_names(inputs),
         epochs=epochs,
         weights=weights,
+        colours=keep_colours,
         resume=resume,
         quiet=quiet,
     )

@@ -28,7 +28,7 @@ the papers' models ``run(scale, out, seed, *, options)``."""
 OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "reorientation": ("device", "networks", "epochs"),
-        "transfer": ("device", "networks", "strategies", "epochs", "weights"),
+        "transfer": ("device", "networks", "strategies", "epochs", "weights", "keep_colours"),
         "label-strategies": ("device", "networks", "strategies", "inputs", "epochs"),
         "slices": ("device", "epochs", "weights"),
         "unimiss": ("device", "epochs"),
@@ -43,6 +43,12 @@ Networks = Annotated[
 Strategies = Annotated[str | None, typer.Option(metavar="NAME,...", help="Only these strategies of the paper.")]
 Inputs = Annotated[
     str | None, typer.Option(metavar="NAME,...", help="For label-strategies: only these of rest, stress, early, late.")
+]
+KeepColours = Annotated[
+    bool,
+    typer.Option(
+        "--keep-colours", help="For Hai et al.: networks see pictures as they were painted, as theirs did, not counts."
+    ),
 ]
 Epochs = Annotated[
     int | None,
@@ -79,6 +85,7 @@ def train(
     networks: Networks = None,
     strategies: Strategies = None,
     inputs: Inputs = None,
+    keep_colours: KeepColours = False,
     epochs: Epochs = None,
     device: Device = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Continue what an earlier run left in the folder.")] = False,
@@ -94,7 +101,7 @@ def train(
     if data is not None and not data.exists():
         raise InputError("The path of --data does not exist.")
     given = {"networks": networks, "strategies": strategies, "inputs": inputs, "epochs": epochs, "weights": weights}
-    given |= {"device": None if device == "auto" else device}
+    given |= {"device": None if device == "auto" else device, "keep_colours": keep_colours or None}
     refuse_strange(recipe, given, OPTIONS.get(recipe, ()))
     if not resume:
         check_new(out, advice="choose another with -o, or --resume")
@@ -110,6 +117,7 @@ def train(
             inputs=split_names(inputs),
             epochs=epochs,
             weights=weights,
+            colours=keep_colours,
             resume=resume,
             quiet=quiet,
         )

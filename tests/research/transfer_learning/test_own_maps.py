@@ -69,12 +69,12 @@ def test_the_model_read_again_is_the_one_that_was_measured(trained):
     from myoperf.research.transfer_learning.networks import to_range
     from myoperf.research.transfer_learning.training import predict
 
-    model, network, size = load_classifier(trained / "model")
+    kept = load_classifier(trained / "model")
     held_out = pd.read_csv(trained / "model" / "held_out.csv")
     discs = np.stack(
-        [read_polar_disc(trained / f"{p[1:]}.npy", size=size, state="stress") for p in held_out["patient"]]
+        [read_polar_disc(trained / f"{p[1:]}.npy", size=kept.size, state="stress") for p in held_out["patient"]]
     )
-    again = predict(model, to_range(discs, study.spec_of(network).input_range)).numpy()
+    again = predict(kept.model, to_range(discs, study.spec_of(kept.network).input_range)).numpy()
     assert held_out["two-stage"].to_numpy() == pytest.approx(again, abs=1e-4)
 
 

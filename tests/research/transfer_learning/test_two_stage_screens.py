@@ -18,6 +18,7 @@ from myoperf.research.screenshots.screen_folder import find_screens
 from myoperf.research.training.options import RunOptions
 from myoperf.research.transfer_learning import study
 from myoperf.research.transfer_learning.data import Discs, discs_from_screens, simulate_discs
+from myoperf.research.transfer_learning.networks import to_range
 from myoperf.research.transfer_learning.study import run
 
 SIZE, EACH = 90, 12
@@ -209,3 +210,34 @@ def test_a_faulty_table_is_one_line_of_the_command(painted, tmp_path):
     assert not (tmp_path / "out").exists()
     words = CliRunner().invoke(app, ["study", "ms-st-unet", "--weights", "none", "-o", str(tmp_path / "out")])
     assert "--weights is not for ms-st-unet" in str(words.exception)
+
+
+def test_a_model_may_see_the_pictures_colours(painted, tmp_path):
+    words = [
+        "train",
+        "transfer",
+        "--data",
+        str(painted),
+        "--scale",
+        "smoke",
+        "--strategies",
+        "4",
+        "--epochs",
+        "1",
+        "-q",
+    ]
+    told = CliRunner().invoke(app, [*words, "--keep-colours", "-o", str(tmp_path / "model")])
+    assert told.exit_code == 0, told.output
+    kept = np.load(tmp_path / "model" / "jobs" / "discs-64-colours.npz")["discs"]
+    assert kept.shape[1:] == (64, 64, 3)
+    assert np.ptp(kept, axis=3).max() > 0.3  # coloured scales are not grey
+    pictures = to_range(kept, (-1, 1))
+    assert pictures.shape[1:] == (3, 64, 64)
+    assert float(pictures.min()) == -1.0
+    card = json.loads((tmp_path / "model" / "card.json").read_text())
+    assert card["build"]["colours"] is True
+    told = CliRunner().invoke(app, ["predict", str(tmp_path / "model"), str(painted), "-o", str(tmp_path / "out")])
+    assert told.exit_code == 0, told.output
+    assert len(pd.read_csv(tmp_path / "out" / "predictions.csv")) == 2 * EACH
+    told = CliRunner().invoke(app, [*words[:2], "--keep-colours", "--scale", "smoke", "-o", str(tmp_path / "none")])
+    assert "simulated maps have no colours" in str(told.exception)

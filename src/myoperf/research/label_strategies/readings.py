@@ -160,4 +160,4 @@ def _classify(cases: PolarCases) -> Float:
     mean, sd = classifier.constants["clinical_mean"], classifier.constants["clinical_sd"]
     clinical = np.stack([clinical_row(tuple(row), mean, sd) for row in cases.clinical.astype(np.float64)])
     read = classifier.read(cases.stress.astype(np.float64), cases.rest.astype(np.float64), clinical)
-    return np.clip(np.asarray(read.per_vessel, dtype=np.float64), 1e-4, 1.0 - 1e-4)
+    return np.clip(np.asarray(read.probability, dtype=np.float64), 1e-4, 1.0 - 1e-4)

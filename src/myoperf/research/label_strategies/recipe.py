@@ -68,7 +68,7 @@ def run(scale: str, out: Path, seed: int, *, options: RunOptions) -> None:
     missing = find_missing(recipe, jobs)
     require_finished(out, {job_file(out / "jobs", j): why for j, why in missing.items()}, [])
     settings = {"train": "label-strategies", "myoperf": __version__, "scale": scale, "seed": seed}
-    claim_folder(out / "jobs", settings | {"plan": asdict(recipe)} | patients.settings)
+    claim_folder(out / "jobs", settings | {"plan": asdict(recipe)} | dict(patients.settings))
     trainer = JobTrainer(
         recipe=recipe,
         cohort=patients.cohort,

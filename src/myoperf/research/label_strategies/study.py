@@ -320,7 +320,7 @@ def run(
     patients = find_patients(recipe, out, seed, options)
     settings = {"myoperf": __version__, "study": "label-strategies", "scale": scale, "seed": seed}
     plan = {name: value for name, value in asdict(recipe).items() if name not in ("networks", "inputs", "frozen")}
-    claim_folder(folder, settings | {"plan": plan} | patients.settings)
+    claim_folder(folder, settings | {"plan": plan} | dict(patients.settings))
     jobs = choose_jobs(recipe, patients, options)
     device = resolve_device(options.device).type
     trainer = JobTrainer(recipe, patients.cohort, patients.roles, folder, seed, device)

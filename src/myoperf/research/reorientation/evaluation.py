@@ -65,7 +65,7 @@ def evaluate_network(
     return rows
 
 
-def _estimated_pose(output: LVOutput, batch: Batch) -> dict[str, float]:
+def _estimated_pose(output: LVOutput, batch: Batch) -> dict[str, str | float]:
     """Return the errors of a pose that the network estimated; nothing of one that was given."""
     if output.scale_rotations is None or output.rotation is None or output.translation is None:
         return {}
@@ -82,11 +82,11 @@ def _mask_axis_error_deg(labels: NDArray[Any], case: Case, field: FieldOfView) -
     return angle_deg(axis, case.frame.axis)
 
 
-def _pose_errors(rotation: Tensor, translation: Tensor, batch: Batch) -> dict[str, float]:
+def _pose_errors(rotation: Tensor, translation: Tensor, batch: Batch) -> dict[str, str | float]:
     truth = euler_from_matrix(batch.rotation)
     difference = wrap_angle(euler_from_matrix(rotation, near=truth) - truth)
     cosine = (rotation[0, :, 2] * batch.rotation[0, :, 2]).sum().clamp(-1, 1)
-    row = {
+    row: dict[str, str | float] = {
         "rotation_mse": float((difference**2).mean()),
         "axis_error_deg": float(torch.rad2deg(torch.arccos(cosine))),
     }

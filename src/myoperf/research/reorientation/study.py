@@ -6,7 +6,7 @@ given frame; all masks are compared in the given frame, so that a wrong pose is 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -64,11 +64,11 @@ class Recipe:
     training: Mapping[Kind, int]
     testing: Mapping[Kind, int]
     schedule: Schedule
-    fields: Mapping[str, FieldOfView] = field(default_factory=dict)
+    fields: Mapping[str, FieldOfView] | None = None
 
     def field_of(self, kind: str) -> FieldOfView:
         """Return the field of a modality."""
-        return self.fields.get(kind, self.field)
+        return (self.fields or {}).get(kind, self.field)
 
 
 PAPER_FIELD_MM: Mapping[str, float] = MappingProxyType({"spect": 870.0, "pet": 260.0})
@@ -149,7 +149,7 @@ def find_volumes(recipe: Recipe, out: Path, seed: int, options: RunOptions) -> V
         return _simulate(out / f"{name}-{kind}.npz", kind, count, first + seed, recipe.field_of(kind))
 
     numbers = {"training": dict(recipe.training), "testing": dict(recipe.testing)}
-    return Volumes(kinds=MODALITIES, of=drawn, settings={"data": "simulated patients only", **numbers})  # type: ignore[arg-type]
+    return Volumes(kinds=MODALITIES, of=drawn, settings={"data": "simulated patients only", **numbers})
 
 
 def _own_volumes(own: OwnCases, out: Path, seed: int) -> Volumes:
@@ -202,7 +202,7 @@ def run(scale: str, out: Path, seed: int = 0, *, options: RunOptions | None = No
     names = choose_names("--networks", options.networks, LV_NETWORKS, LV_NETWORKS)
     resolve_device(options.device)  # refused before anything is simulated
     volumes = find_volumes(recipe, out, seed, options)
-    settings = _settings(scale, recipe, seed) | volumes.settings
+    settings = _settings(scale, recipe, seed) | dict(volumes.settings)
     claim_folder(out / "jobs", settings)
 
     def work(job: tuple[str, str], file: Path) -> None:

@@ -29,7 +29,7 @@ from myoperf.research.reorientation.ms_st_unet import MSSTUNet, PoseNetwork
 from myoperf.research.reorientation.nn_unet import NNUNet, compound_loss
 from myoperf.research.reorientation.nn_unet_augmentation import augment_as_nn_unet
 from myoperf.research.reorientation.omega_net import OmegaNet
-from myoperf.research.training.weights import load_checkpoint, save_checkpoint
+from myoperf.research.training.weights import HasState, load_checkpoint, save_checkpoint
 
 KEEP_EVERY = 200
 """Steps between two saves of a training's state."""
@@ -228,7 +228,7 @@ def train_network(
     optimiser, volumes = _optimiser(net, schedule), _Volumes.of(cases, field, schedule, seed)
     net.train()
     low, first = _trains_in_bfloat16(net, field, device), 0
-    state = {"network": net, "optimiser": optimiser}
+    state: dict[str, HasState] = {"network": net, "optimiser": optimiser}
     settings = {"schedule": asdict(schedule), "field": asdict(field), "seed": seed, "cases": len(cases)}
     if checkpoint is not None and checkpoint.exists():
         first = load_checkpoint(checkpoint, state, settings=settings)["step"]

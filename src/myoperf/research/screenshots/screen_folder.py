@@ -72,7 +72,7 @@ class ReadScreens:
     Attributes
     ----------
     discs
-        (n, size, size) from 0 to 1; 0 outside the disc.
+        (n, size, size) from 0 to 1, or (n, size, size, 3) red, green, blue as painted; 0 outside the disc.
     screens
         Whose they are, n.
     refused
@@ -94,7 +94,7 @@ def find_screens(folder: Path) -> ScreenFolder:
         lies outside the folder or is listed twice; the message gives the line, never the patient.
     """
     screens: list[LabelledScreen] = []
-    label_of: dict[str, int] = {}
+    label_of: dict[str, int | None] = {}
     line_of: dict[tuple[str, int], int] = {}
     digests: dict[Path, str] = {}
     for line, row in _rows(folder / LABELS):
@@ -164,7 +164,11 @@ def _screen(folder: Path, line: int, row: Mapping[str, str]) -> LabelledScreen:
 
 
 def read_screens(
-    folder: ScreenFolder, *, size: int = 224, report: Callable[[int, int], None] | None = None
+    folder: ScreenFolder,
+    *,
+    size: int = 224,
+    colours: bool = False,
+    report: Callable[[int, int], None] | None = None,
 ) -> ReadScreens:
     """Read every file and clean the map that the table names; of ``results.json`` the stress map.
 
@@ -172,6 +176,9 @@ def read_screens(
     ----------
     size
         Rows and columns of the maps.
+    colours
+        Keep the maps as they were painted, text removed, as the networks of Hai et al. 2022 saw them; files without a
+        picture are then refused.
     report
         Called with (pictures done, pictures in all).
     """
@@ -185,9 +192,12 @@ def read_screens(
         reason = ""
         try:
             if path.suffix.lower() in MAP_SUFFIXES:
+                if colours:
+                    raise InputError(f"{path.name} holds counts, not colours; give a picture, or leave colours out.")
                 maps = (read_polar_disc(path, size=size, state="stress"),)
             else:
-                maps = tuple(screen.disc for screen in read_screen(path, size=size))
+                read = read_screen(path, size=size)
+                maps = tuple(screen.colours / np.float32(255.0) if colours else screen.disc for screen in read)
         except InputError as error:
             reason = str(error)
         for screen in screens:
@@ -198,5 +208,6 @@ def read_screens(
         if report is not None:
             report(done, len(listed))
     kept = tuple(screen for screen in folder.screens if screen in discs)
-    stack = np.stack([discs[s] for s in kept]) if kept else np.zeros((0, size, size), np.float32)
+    shape = (0, size, size, 3) if colours else (0, size, size)
+    stack = np.stack([discs[s] for s in kept]).astype(np.float32) if kept else np.zeros(shape, np.float32)
     return ReadScreens(stack, kept, {s: refused[s] for s in folder.screens if s in refused})

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from myoperf.errors import InputError, MyoPerfError
 from myoperf.io import read_studies
-from myoperf.pipeline import Options, analyze, load_models
+from myoperf.pipeline import Models, Options, analyze, load_models
 from myoperf.research.screenshots.colour_scales import Anchors
 from myoperf.research.screenshots.report_pictures import read_report_picture
 from myoperf.research.slice_stacks import stacks_from_results
@@ -129,7 +129,7 @@ def _read_table(data: Path, *, labelled: bool) -> Table:
 
 def _stack_cutter(shape: Shape) -> Callable[[Path], Float32]:
     """Return the function that analyses a study and cuts its stacks; networks are loaded with the first."""
-    models = []
+    models = list[Models]()
 
     def cut(path: Path) -> Float32:
         models.extend([] if models else [load_models()])

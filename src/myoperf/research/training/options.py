@@ -23,6 +23,8 @@ class RunOptions:
         In place of the recipe's, in every phase of a training; None: the recipe's.
     weights
         ``none``, ``imagenet`` or a path, as the study explains; None: the recipe's.
+    colours
+        Pictures are seen as they were painted, not turned into counts.
     resume
         Continue what an earlier run left in the folder.
     quiet
@@ -36,6 +38,7 @@ class RunOptions:
     inputs: tuple[str, ...] = ()
     epochs: int | None = None
     weights: str | None = None
+    colours: bool = False
     resume: bool = False
     quiet: bool = False
 

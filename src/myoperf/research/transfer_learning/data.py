@@ -57,7 +57,7 @@ class Discs:
     Attributes
     ----------
     discs
-        (n, side, side) from 0 to 1.
+        (n, side, side) from 0 to 1, or (n, side, side, 3) in colours.
     labels
         (n,), that of the patient.
     parts
@@ -163,7 +163,9 @@ def simulated_discs(size: CohortSize, *, side: int, seed: int, folder: Path) -> 
     )
 
 
-def discs_from_screens(folder: ScreenFolder, *, side: int, seed: int, out: Path, quiet: bool = True) -> Discs:
+def discs_from_screens(
+    folder: ScreenFolder, *, side: int, seed: int, out: Path, colours: bool = False, quiet: bool = True
+) -> Discs:
     """Read the screens of a folder, or the discs that an interrupted run kept; split them by patient.
 
     Pictures that show no polar map are left out and listed with the reason in ``refused.csv`` of the study's folder.
@@ -173,12 +175,15 @@ def discs_from_screens(folder: ScreenFolder, *, side: int, seed: int, out: Path,
     InputError
         When fewer than `LEAST_PATIENTS` of a class remain.
     """
-    path = out / "jobs" / f"discs-{side}.npz"
+    path = out / "jobs" / f"discs-{side}{'-colours' if colours else ''}.npz"
     if not path.exists():
         with Progress(console=Console(stderr=True), disable=quiet) as bar:
             task = bar.add_task("reading screens", total=None)
             read = read_screens(
-                folder, size=side, report=lambda done, total: bar.update(task, completed=done, total=total)
+                folder,
+                size=side,
+                colours=colours,
+                report=lambda done, total: bar.update(task, completed=done, total=total),
             )
         refused = [(screen.patient, screen.file, screen.place, reason) for screen, reason in read.refused.items()]
         table = pd.DataFrame(refused, columns=["patient", "file", "map", "reason"])

@@ -1,6 +1,7 @@
 """A trained model of Hai et al. 2022 as a folder: backbone and head as safetensors, and a card that rebuilds both."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,24 +37,49 @@ def make_backbone(name: str, weights: str | Path | None, size: int, seed: int, d
 
 
 def to_range(discs: NDArray[np.float32], input_range: tuple[float, float]) -> Tensor:
-    """Repeat grey discs to three channels in a network's range, (n, 3, H, W)."""
+    """Bring discs to a network's range, (n, 3, H, W): grey ones repeated, (n, H, W, 3) in their colours."""
     low, high = input_range
+    if discs.ndim == 4:
+        return torch.from_numpy(discs * (high - low) + low).permute(0, 3, 1, 2).contiguous().float()
     return torch.from_numpy(discs * (high - low) + low)[:, None].repeat(1, 3, 1, 1).float()
 
 
 def save_classifier(
-    folder: Path, model: Classifier, card: Mapping[str, Any], *, network: str, size: int, schedule: Schedule
+    folder: Path, model: Classifier, card: Mapping[str, Any], *, network: str, shape: Sequence[int], schedule: Schedule
 ) -> None:
-    """Write a trained model; the card gets what `load_classifier` needs to build it again."""
-    build = {"network": network, "input_size": size, "units": schedule.units, "dropout": schedule.dropout}
+    """Write a trained model; the card gets what `load_classifier` needs to build it again.
+
+    Parameters
+    ----------
+    shape
+        Of one picture it learned from: (side, side), or (side, side, 3) in colours.
+    """
+    build = {"network": network, "input_size": int(shape[0]), "colours": len(shape) == 3}
+    build |= {"units": schedule.units, "dropout": schedule.dropout}
     tensors = {f"backbone.{name}": value for name, value in model.backbone.state_dict().items()}
     tensors |= {f"head.{name}": value for name, value in model.head.state_dict().items()}
     folder.mkdir(parents=True, exist_ok=True)
     save_model(folder, tensors, {"name": NAME, "build": build, **card})
 
 
-def load_classifier(folder: Path, device: str = "cpu") -> tuple[Classifier, str, int]:
-    """Load a model that `save_classifier` wrote; return also the network's name and the size of its pictures.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Trained:
+    """A model with what its pictures are.
+
+    Attributes
+    ----------
+    size, colours
+        Rows and columns of the pictures, and whether they keep their colours.
+    """
+
+    model: Classifier
+    network: str
+    size: int
+    colours: bool
+
+
+def load_classifier(folder: Path, device: str = "cpu") -> Trained:
+    """Load a model that `save_classifier` wrote.
 
     Raises
     ------
@@ -76,4 +102,4 @@ def load_classifier(folder: Path, device: str = "cpu") -> tuple[Classifier, str,
     except RuntimeError as error:
         raise InputError(f"The weights of {folder.name} are not those of {network}; train it again.") from error
     head.eval()
-    return Classifier(backbone, head), network, size
+    return Trained(model=Classifier(backbone, head), network=network, size=size, colours=bool(build["colours"]))

@@ -28,18 +28,18 @@ def predict_maps(folder: Path, data: Path, *, device: str = "cpu") -> Predicted:
     MissingWeightsError, InputError
         When the model or the data cannot be used, or no map can be read.
     """
-    model, network, size = load_classifier(folder, device)
+    trained = load_classifier(folder, device)
     maps = find_maps(data, labelled=False)
-    read = read_screens(maps, size=size)
+    read = read_screens(maps, size=trained.size, colours=trained.colours)
     refused = pd.DataFrame([(s.file, why) for s, why in read.refused.items()], columns=["file", "reason"])
     if not read.screens:
         raise InputError(f"None of {len(maps.screens)} maps could be read; the first: {refused['reason'][0]}")
-    pictures = to_range(read.discs, spec_of(network).input_range).to(device)
+    pictures = to_range(read.discs, spec_of(trained.network).input_range).to(device)
     rows = pd.DataFrame(
         {
             "patient": [screen.patient for screen in read.screens],
             "truth": pd.array([screen.label for screen in read.screens], dtype="Int64"),
-            NAME: np.asarray(predict(model, pictures).cpu(), dtype=np.float64),
+            NAME: np.asarray(predict(trained.model, pictures).cpu(), dtype=np.float64),
         }
     )
     table = rows.groupby("patient", sort=False, as_index=False).agg({"truth": "first", NAME: "mean"})

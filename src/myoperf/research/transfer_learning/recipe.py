@@ -44,7 +44,7 @@ def run(scale: str, out: Path, seed: int, *, options: RunOptions) -> None:
     recipe = replace(recipe, runs=(replace(first, strategies=(number,)),))
     trainings, maps = make_trainings(recipe, out, seed, options)
     settings = {"train": "transfer", "myoperf": __version__, "scale": scale, "seed": seed}
-    claim_folder(out / "jobs", settings | settings_of(recipe, maps))
+    claim_folder(out / "jobs", settings | settings_of(recipe, maps) | ({"colours": True} if options.colours else {}))
     trainings.tune_heads(quiet=options.quiet)
     model, fitted = trainings.fit(first, number)
     held_out = _predict_held_out(trainings, first.network, model)
@@ -54,7 +54,9 @@ def run(scale: str, out: Path, seed: int, *, options: RunOptions) -> None:
     card = {
         "version": __version__,
         "task": "obstructive coronary disease per patient" if maps is None else "the class given with --data",
-        "input": "stress polar map as a grey disc, by its own maximum, repeated to three channels",
+        "input": "stress polar map as it was painted, text removed"
+        if options.colours
+        else "stress polar map as a grey disc, by its own maximum, repeated to three channels",
         "training_data": f"simulated patients only (simulator version {SIMULATOR_VERSION})"
         if maps is None
         else "stress maps given with --data",
@@ -78,7 +80,7 @@ def run(scale: str, out: Path, seed: int, *, options: RunOptions) -> None:
         model,
         card,
         network=first.network,
-        size=data.discs.shape[1],
+        shape=data.discs.shape[1:],
         schedule=trainings.schedule(first),
     )
 

@@ -170,7 +170,7 @@ class Trainings:
             row[part] = data.by_patient(part, probability.double().numpy()).tolist()
         place = self.folder.parent / "models" / f"{name}-{run.start}-{number}"
         card = {"strategy": number, "version": __version__, "licence": "Apache-2.0", "schedule": asdict(schedule)}
-        save_classifier(place, network, card, network=name, size=data.discs.shape[1], schedule=schedule)
+        save_classifier(place, network, card, network=name, shape=data.discs.shape[1:], schedule=schedule)
         if show:
             self._show(network, data, self.pictures(data, "test", name), number)
         return row | {"truth": {part: data.truth(part) for part in data.tested}}
@@ -208,13 +208,15 @@ def make_trainings(
 ) -> tuple[Trainings, ScreenFolder | None]:
     """Prepare the trainings of a recipe on the user's own maps, which are found here, or on simulated patients."""
     maps = None if options.data is None else find_maps(options.data)
+    if options.colours and maps is None:
+        raise InputError("--keep-colours needs pictures (--data): simulated maps have no colours.")
     if maps is not None:
         require_patients(maps.screens)
 
     @cache
     def discs(side: int) -> Discs:
         if maps is not None:
-            return discs_from_screens(maps, side=side, seed=seed, out=out, quiet=options.quiet)
+            return discs_from_screens(maps, side=side, seed=seed, out=out, colours=options.colours, quiet=options.quiet)
         return simulated_discs(recipe.patients, side=side, seed=seed, folder=out / "jobs")
 
     device = resolve_device(options.device).type
@@ -275,7 +277,7 @@ def run(
     chooser = "validation" if choose_on == "validation" else "test"
     trainings, maps = make_trainings(recipe, out, seed, options, chooser=chooser)
     how = {"myoperf": __version__, "study": "two-stage", "scale": scale, "seed": seed, "choose_on": choose_on}
-    claim_folder(out / "jobs", how | settings_of(recipe, maps))
+    claim_folder(out / "jobs", how | settings_of(recipe, maps) | ({"colours": True} if options.colours else {}))
     about: Mapping[str, Any] = {"data": SIMULATED}
     patients = None
     if maps is not None:

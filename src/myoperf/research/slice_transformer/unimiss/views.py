@@ -146,7 +146,8 @@ def _gamma(view: NDArray[Any], power: float) -> NDArray[Any]:
     """Raise the values, brought to 0 to 1, to a power; mean and SD stay."""
     low, high, mean, spread = float(view.min()), float(view.max()), float(view.mean()), float(view.std())
     changed = ((view - low) / max(high - low, 1e-7)) ** power
-    return mean + spread * (changed - changed.mean()) / max(float(changed.std()), 1e-7)
+    restored: NDArray[Any] = mean + spread * (changed - changed.mean()) / max(float(changed.std()), 1e-7)
+    return restored
 
 
 def _brightness(view: NDArray[Any], rng: np.random.Generator, amount: float) -> NDArray[Any]:
