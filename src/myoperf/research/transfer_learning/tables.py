@@ -228,14 +228,10 @@ def draw_activation_maps(strategies: Mapping[str, Mapping[str, NDArray[Any]]]) -
             axes[0, index].set_title("disease" if first["truth"][index] else "no disease")
             for line, (strategy, kept) in zip(axes[1:], strategies.items(), strict=True):
                 disc, heat = kept["discs"][index], kept["maps"][index]
+                outside = disc.reshape(*heat.shape, -1).max(axis=2) <= 0
                 line[index].imshow(disc, cmap="gray", vmin=0, vmax=1)
-                line[index].imshow(
-                    np.ma.masked_where(disc.reshape(*heat.shape, -1).max(axis=2) <= 0, heat),
-                    cmap="inferno",
-                    alpha=0.55,
-                    vmin=0,
-                    vmax=1,
-                )
+                shown = np.ma.masked_where(outside, heat)
+                line[index].imshow(shown, cmap="inferno", alpha=0.55, vmin=0, vmax=1)
                 line[index].set_title(f"strategy {strategy}: {float(kept['probability'][index]):.2f}")
             for axis in axes[:, index]:
                 axis.set_axis_off()
