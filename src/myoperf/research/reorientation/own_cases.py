@@ -172,9 +172,10 @@ def read_case(row: TableRow) -> tuple[Case, str]:
     pose = given_pose(row)
     frame = frame_from_mask(wall) if pose is None else _frame(pose, image, wall)
     pool = _on_grid(mask, image, BLOOD_POOL)
-    labels = cavity_from_wall(wall, frame)
     if pool.any():
         labels = wall.with_array(np.where(wall.array[0] > 0, MYOCARDIUM, BLOOD_POOL * pool).astype(np.uint8))
+    else:
+        labels = cavity_from_wall(wall, frame)
     name = f"line-{row.line:04d}"
     return Case(row.patient, name, image, labels, frame, False), "derived from the mask" if pose is None else "given"
 
