@@ -146,4 +146,6 @@ def test_bfloat16_only_where_no_grid_is_below_a_kernel(name, side, safe):
 )
 def test_training_is_in_bfloat16_only_where_it_is_safe_and_in_hardware(monkeypatch, side, in_hardware, low):
     monkeypatch.setattr(training, "cpu_has_bfloat16", lambda: in_hardware)
-    assert training._trains_in_bfloat16(build_lv_network("nn-unet"), FieldOfView(side=side, voxel_mm=5.0)) is low
+    net, field = build_lv_network("nn-unet"), FieldOfView(side=side, voxel_mm=5.0)
+    assert training._trains_in_bfloat16(net, field, torch.device("cpu")) is low
+    assert training._trains_in_bfloat16(net, field, torch.device("cuda")) is False
