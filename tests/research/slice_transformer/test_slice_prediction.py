@@ -14,6 +14,7 @@ from myoperf.cli.train import train
 from myoperf.errors import InputError
 from myoperf.research.slice_transformer import own_cases, prediction
 from myoperf.research.slice_transformer.training import Augmentation
+from myoperf.research.slice_transformer.unimiss.images import read_images
 from myoperf.research.training.case_table import read_case_table
 from support.command import run_command
 from support.screenshots import LAYOUTS, patient_stacks, render
@@ -122,3 +123,13 @@ def test_a_study_in_the_table_is_analysed_and_a_failure_listed(table, tmp_path, 
     _write(tmp_path / "t.csv", [("P0", "gone", 1)], ("patient", "study", "label"))
     with pytest.raises(InputError, match="line 2: the study is not there"):
         own_cases.read_own_cases(tmp_path / "t.csv", (16, 32, 32))
+
+
+def test_report_pages_are_split_into_stacks_for_pre_training(table, tmp_path):
+    for name in ("0.png", "1.png"):
+        (tmp_path / name).write_bytes((table.parent / name).read_bytes())
+    Image.fromarray(np.full((50, 40), 128, np.uint8)).save(tmp_path / "plain.png")
+    images = read_images(tmp_path, (16, 32, 32), np.random.default_rng(0))
+    assert [volume.shape for volume in images.volumes] == [(16, 32, 32)] * 6
+    assert images.volume_groups == (3, 4, 5, 3, 4, 5)
+    assert len(images.pictures) == 7  # a slice of each view, and the plain one

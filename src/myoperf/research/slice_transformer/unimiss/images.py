@@ -11,6 +11,7 @@ from PIL import Image
 from myoperf.errors import InputError, MyoPerfError
 from myoperf.io import read_studies
 from myoperf.lv import find_lv
+from myoperf.research.screenshots.report_pictures import read_report_picture
 from myoperf.research.slice_stacks import VIEWS, resize_stack, stacks_from_volumes
 from myoperf.research.slice_transformer.cases import SliceCases
 from myoperf.types import Float, Float32, Projections, Volume
@@ -65,8 +66,8 @@ def simulated_images(cases: SliceCases, rng: np.random.Generator) -> ImageSet:
 def read_images(folder: Path, shape: tuple[int, int, int], rng: np.random.Generator) -> ImageSet:
     """Read a folder of studies (DICOM, NIfTI) and pictures (JPEG, PNG).
 
-    Every reconstructed scan in which a ventricle can be found gives three views as volumes, and one slice of each view
-    as a picture.
+    Every reconstructed scan in which a ventricle can be found, and every picture of a report page, gives three views as
+    volumes, and one slice of each view as a picture. Other pictures are taken as they are, in grey.
 
     Parameters
     ----------
@@ -83,11 +84,14 @@ def read_images(folder: Path, shape: tuple[int, int, int], rng: np.random.Genera
     unreadable = 0
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in _PICTURES):
         try:
-            with Image.open(path) as image:
-                grey = np.asarray(image.convert("L"), dtype=np.float32) / 255.0
-            pictures.append(resize_stack(grey, shape[1:]))
-        except OSError:
-            unreadable += 1
+            volumes.extend(read_report_picture(path, shape=shape).stacks.array())
+        except InputError:  # no report page: a picture as it is
+            try:
+                with Image.open(path) as image:
+                    grey = np.asarray(image.convert("L"), dtype=np.float32) / 255.0
+                pictures.append(resize_stack(grey, shape[1:]))
+            except OSError:
+                unreadable += 1
     for scan in _read_scans(folder):
         try:
             volumes.extend(_cut_views(scan, shape))
