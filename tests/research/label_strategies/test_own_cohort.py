@@ -135,3 +135,8 @@ def test_without_patients_that_an_expert_alone_read_there_is_one_strategy(tmp_pa
     assert {job.strategy for job in choose_jobs(RECIPES["smoke"], patients, options)} == {"1"}
     with pytest.raises(InputError, match="needs patients that an expert alone read"):
         choose_jobs(RECIPES["smoke"], patients, RunOptions(strategies=("5",)))
+    pd.read_csv(table).drop(columns="rest").to_csv(table, index=False)
+    stress = find_patients(RECIPES["smoke"], tmp_path / "out", 0, options)
+    assert {job.fusion for job in choose_jobs(RECIPES["smoke"], stress, options)} == {"stress"}
+    with pytest.raises(InputError, match="late needs a rest map"):
+        choose_jobs(RECIPES["smoke"], stress, RunOptions(inputs=("late",)))

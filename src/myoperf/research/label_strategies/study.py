@@ -262,6 +262,9 @@ def choose_jobs(recipe: Recipe, patients: Patients, options: RunOptions) -> tupl
     if lacking:
         raise InputError(f"Strategy {lacking[0]} needs patients that an expert alone read; the table has none.")
     inputs = recipe.inputs if patients.cohort.rest is not None else ("stress",)
+    blind = [name for name in options.inputs if name not in inputs]
+    if blind:
+        raise InputError(f"The input {blind[0]} needs a rest map of every patient; the table has stress maps alone.")
     return list_jobs(recipe.networks, inputs, strategies, recipe.augmented)
 
 
