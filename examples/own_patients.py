@@ -29,8 +29,9 @@ for index in range(120):
 pd.DataFrame(rows[:80]).to_csv(out / "train.csv", index=False)
 pd.DataFrame(rows[80:]).to_csv(out / "others.csv", index=False)
 
-options = RunOptions(data=out / "train.csv", strategies=("4",), epochs=30, quiet=True)
-recipe.run("smoke", out / "model", 0, options=options)  # small pictures, random weights: quick, and no more than that
+# Small pictures, random weights and a few epochs of the head alone: quick, and no more than that.
+options = RunOptions(data=out / "train.csv", networks=("VGG16",), strategies=("4",), epochs=40, quiet=True)
+recipe.run("smoke", out / "model", 0, options=options)
 predicted = predict_maps(out / "model", out / "others.csv").predictions
 truth, score = predicted["truth"].to_numpy(int), predicted["two-stage"].to_numpy()
 table = delong_table(truth, score)
