@@ -8,6 +8,7 @@ import torch
 
 from myoperf.errors import InputError
 from myoperf.research.slice_transformer.mit import MiTConfig
+from myoperf.research.slice_transformer.unimiss import recipe as unimiss_recipe
 from myoperf.research.slice_transformer.unimiss.images import ImageSet
 from myoperf.research.slice_transformer.unimiss.losses import CrossEntropy, ProjectionHead, loss_2d, loss_3d
 from myoperf.research.slice_transformer.unimiss.options import UniMissOptions
@@ -74,6 +75,7 @@ def test_a_step_of_volumes_moves_the_centre_after_each_of_its_four_means():
     """The authors' order, written out: each mean after the first is centred by the teacher's outputs before it."""
     rng = torch.Generator().manual_seed(1)
     s, t, ss, ts = (torch.randn(8, 16, generator=rng) for _ in range(4))  # two views of four volumes
+    t, ts = (0.05 * teacher + torch.linspace(-1, 1, 16) for teacher in (t, ts))  # with something common to centre away
     centre, expected = torch.zeros(16), 0.0
     for student, teacher in ((s, t), (ss, t), (ss, ts), (s, ts)):
         target = torch.softmax((teacher - centre) / 0.04, dim=1)
@@ -227,7 +229,14 @@ def test_learns_without_collapse():
         volumes.append(np.stack([ring * np.sin((k + 1) / 17 * np.pi) for k in range(16)]).astype(np.float32))
     images = image_set(volumes)
     chosen = options(
-        epochs=12, interval=2, batch=4, learning_rate=0.02, warmup_epochs=2, momentum=0.98, teacher_temperature=0.02
+        epochs=12,
+        interval=2,
+        batch=4,
+        learning_rate=0.02,
+        warmup_epochs=2,
+        momentum=0.98,
+        teacher_temperature=0.02,
+        views=unimiss_recipe.RECIPES["small"].options.views,  # the authors' are for far more images and steps
     )
     result = pretrain(images, config=TINY, options=chosen, seed=0)
     for kind in ("2D", "3D"):
