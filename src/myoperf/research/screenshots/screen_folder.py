@@ -197,7 +197,7 @@ def read_screens(
                 maps = (read_polar_disc(path, size=size, state="stress"),)
             else:
                 read = read_screen(path, size=size)
-                maps = tuple(screen.colours / np.float32(255.0) if colours else screen.disc for screen in read)
+                maps = tuple((m.colours / 255.0).astype(np.float32) if colours else m.disc for m in read)
         except InputError as error:
             reason = str(error)
         for screen in screens:
