@@ -1,6 +1,7 @@
 """A reading room in a temporary folder, whose analyses take no time."""
 
 import json
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -10,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from myoperf.errors import AnalysisError
 from myoperf.types import LVFrame, Report
-from myoperf.web.analysis import read_pose
+from myoperf.web.analysis import RECORD, read_pose
 from myoperf.web.app import create_app
 from myoperf.web.intake import ReceivedFile, receive
 from myoperf.web.pictures import SCENE, arrays_of, row_of, scene_of
@@ -61,6 +62,7 @@ def analyse(room: Room, job: Job, announce: Callable[[str], None]) -> Outcome:
     contents[SCENE] = json.dumps(scene_of(report)).encode()
     if job.kind != "correct":
         contents |= {"results.json": b"{}", "report.html": b"<html></html>", "report.pdf": b"%PDF", "dicom.zip": b"PK"}
+        contents[RECORD] = pickle.dumps(report)
     kinds = {".html": "text/html", ".json": "application/json"}
     files = [
         StoredFile(

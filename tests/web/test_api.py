@@ -1,9 +1,13 @@
 """The room as a browser asks it: what it answers, and what it refuses."""
 
 import hashlib
+import io
 import json
+import subprocess
 import time
+import zipfile
 
+import pydicom
 import pytest
 from sqlalchemy import insert
 
@@ -70,7 +74,7 @@ def test_from_the_upload_to_the_signature(room, client):
     exported = json.loads(client.get(f"/api/studies/{study}/export/reading.json").content)
     assert exported["reading"]["stress_scores"] == [1] * 17
     assert exported["signature"]["reader"] == "Dr Ada"
-    assert client.get(f"/api/studies/{study}/export/report.pdf").content == b"%PDF"
+    assert client.get(f"/api/studies/{study}/export/report.pdf").content.startswith(b"%PDF-")
 
 
 def test_a_second_correction_keeps_the_pose_of_the_other_scan(room, client):
@@ -259,3 +263,27 @@ def test_a_worklist_of_ten_thousand_answers_in_a_fifth_of_a_second(room, client)
     assert client.get("/api/studies?search=P001").json()["total"] == 100
     assert client.get("/api/studies?sort=note").status_code == 422
     assert client.get("/api/studies?search=%25").json()["total"] == 0
+
+
+def test_exports_of_a_signed_study_hold_the_readers_words_and_signature(room, client):
+    """They were the machine's alone; of a study that nobody has read they still are."""
+    study = ready_study(room)
+    export = f"/api/studies/{study}/export"
+    assert client.get(f"{export}/report.pdf").content == b"%PDF", "as the machine wrote it"
+    version = client.get(f"/api/studies/{study}").json()["study"]["version"]
+    told = {"version": version, "text": "Small inferior defect."}
+    version = client.post(f"/api/studies/{study}/impression", json=told).json()["version"]
+    assert client.post(f"/api/studies/{study}/sign", json={"version": version}).status_code == 200
+    pdf = client.get(f"{export}/report.pdf")
+    assert pdf.headers["content-type"] == "application/pdf"
+    done = subprocess.run(["pdftotext", "-layout", "-", "-"], input=pdf.content, check=True, capture_output=True)
+    first = done.stdout.decode().split("\f")[0]
+    assert "Small inferior defect." in first
+    assert "Signed by Dr Ada, " in first
+    with zipfile.ZipFile(io.BytesIO(client.get(f"{export}/dicom.zip").content)) as archive:
+        encapsulated = pydicom.dcmread(io.BytesIO(archive.read("report_pdf.dcm"))).EncapsulatedDocument
+        sr = pydicom.dcmread(io.BytesIO(archive.read("sr.dcm")))
+        assert "report_page.dcm" in archive.namelist()
+    assert encapsulated.startswith(b"%PDF-")
+    impressions = [item.TextValue for item in sr.ContentSequence if item.ValueType == "TEXT"]
+    assert any("Small inferior defect. Signed by Dr Ada" in text for text in impressions)

@@ -10,9 +10,10 @@ from myoperf.report.drawings import Drawings, Plate, draw_report
 from myoperf.report.figures import bull_eyes_drawing
 from myoperf.report.fonts import fitted, text_width_mm, wrap
 from myoperf.report.paper import write_pages
+from myoperf.report.reader import ReaderPart
 from myoperf.report.slices import slices_drawing, slices_shape
 from myoperf.report.tables import Table, without_empty_columns
-from myoperf.segments import TERRITORIES
+from myoperf.segments import SEGMENT_NAMES, TERRITORIES
 from myoperf.types import Finding, Report, ScanResult
 
 PAGE_MM = (297.0, 210.0)
@@ -67,24 +68,30 @@ class _Sheet(Canvas):
         return y + (len(table.rows) + 1) * step
 
 
-def write_pdf(report: Report, path: Path | str, *, drawings: Drawings | None = None) -> Path:
+def write_pdf(
+    report: Report, path: Path | str, *, drawings: Drawings | None = None, reader: ReaderPart | None = None
+) -> Path:
     """Write the report as a PDF of A4 pages; return its path. The same report gives the same bytes.
 
     Parameters
     ----------
     drawings
         From `myoperf.report.draw_report`, where they are drawn already.
+    reader
+        What a reader made of the report: it stands on the first page, and whole on the second.
     """
     path = Path(path)
-    pages = pdf_pages(report, drawings or draw_report(report))
+    pages = pdf_pages(report, drawings or draw_report(report), reader=reader)
     write_pages(pages, path, title="MyoPerf report", subject=content.RESEARCH_BAND)
     return path
 
 
-def pdf_pages(report: Report, drawings: Drawings) -> list[Canvas]:
+def pdf_pages(report: Report, drawings: Drawings, *, reader: ReaderPart | None = None) -> list[Canvas]:
     """Draw the pages: summary, further scans, numbers and checks, then flow, function and diagnosis where available."""
     first, *further = drawings.plates
-    draws: list[tuple[Plate, Callable[[_Sheet], None]]] = [(first, lambda s: _summary_page(s, report, first))]
+    draws: list[tuple[Plate, Callable[[_Sheet], None]]] = [(first, lambda s: _summary_page(s, report, first, reader))]
+    if reader is not None:
+        draws.append((first, lambda s: _reader_page(s, report, reader)))
     for plate in further:
         draws.append((plate, lambda s, plate=plate: _further_page(s, report, plate)))  # type: ignore[misc]
     draws.append((first, lambda s: _detail_page(s, report, first)))
@@ -183,7 +190,7 @@ def _further_page(sheet: _Sheet, report: Report, plate: Plate) -> None:
         sheet.text(_MARGIN + 0.5 * _FULL + 4.0, 167.5 + 3.2 * i, line, Font(6.5, colour=SOFT))
 
 
-def _summary_page(sheet: _Sheet, report: Report, plate: Plate) -> None:
+def _summary_page(sheet: _Sheet, report: Report, plate: Plate, reader: ReaderPart | None) -> None:
     """Draw page 1: impression, what to beware of, slices left, bull's eyes right; below them a dozen numbers."""
     y = _impression(sheet, report, 22.6)
     y = _findings(sheet, report, y, most=3, width=_FULL)
@@ -194,7 +201,11 @@ def _summary_page(sheet: _Sheet, report: Report, plate: Plate) -> None:
     y = PAGE_MM[1] - below
     if table.rows:
         _draw_numbers(sheet, table, _MARGIN, y, width)
-    _signature(sheet, _MARGIN + width + 8.0, y, _FULL - width - 8.0)
+    x, wide = _MARGIN + width + 8.0, _FULL - width - 8.0
+    if reader is None:
+        _signature(sheet, x, y, wide)
+    else:
+        _reader_box(sheet, report, reader, (x, y), wide)
 
 
 def _impression(sheet: _Sheet, report: Report, y: float) -> float:
@@ -217,6 +228,55 @@ def _signature(sheet: _Sheet, x: float, y: float, width: float) -> None:
     for share, label in ((0.0, "Name, signature"), (0.64, "Date")):
         sheet.rule(x + share * width, bottom - 3.6, (0.6 if share == 0 else 0.36) * width, INK)
         sheet.text(x + share * width, bottom - 0.8, label, Font(6.0, colour=SOFT))
+
+
+def _reader_box(sheet: _Sheet, report: Report, reader: ReaderPart, corner: tuple[float, float], width: float) -> None:
+    """Write what the reader made of the report as far as it fits, and the signature."""
+    x, y = corner[0], sheet.heading(*corner, width, "Reader")
+    bottom, scores = PAGE_MM[1] - 9.0, report.scores
+    sums = reader.sums(scores.stress_scores, scores.rest_scores)
+    told = (reader.impression or "The impression above stands.", sums and f"Reader's scores: {sums}")
+    for text in filter(None, told):
+        room_for = max(int((bottom - 8.0 - y) / 3.5), 1)
+        for line in wrap(text, width_mm=width, size_pt=7.0, lines=room_for):
+            sheet.text(x, y + 3.0, line, Font(7.0))
+            y += 3.5
+    sheet.rule(x, bottom - 3.6, width, INK)
+    sheet.text(x, bottom - 0.8, reader.signature, Font(6.5, bold=True))
+
+
+def _reader_page(sheet: _Sheet, report: Report, reader: ReaderPart) -> None:
+    """Draw the page of the reader: words whole, scores beside the machine's, signature and addenda."""
+    left, x, right = 150.0, _MARGIN + 158.0, _FULL - 158.0
+    y = sheet.heading(_MARGIN, 23.0, left, "Impression of the reader")
+    for paragraph in (reader.impression or "The machine's impression stands.").splitlines():
+        for line in wrap(paragraph, width_mm=left, size_pt=8.0, lines=40):
+            sheet.text(_MARGIN, y + 3.2, line, Font(8.0))
+            y += 4.0
+    sheet.text(_MARGIN, y + 6.0, reader.signature, Font(8.0, bold=True))
+    y += 10.0
+    for text in reader.addenda:
+        y = sheet.heading(_MARGIN, y, left, "Addendum")
+        for line in wrap(text, width_mm=left, size_pt=8.0, lines=20):
+            sheet.text(_MARGIN, y + 3.2, line, Font(8.0))
+            y += 4.0
+    columns = [
+        (title, scores)
+        for title, scores in (
+            ("Stress, reader", reader.stress_scores),
+            ("Stress, machine", report.scores.stress_scores),
+            ("Rest, reader", reader.rest_scores),
+            ("Rest, machine", report.scores.rest_scores),
+        )
+        if scores is not None
+    ]
+    if columns:
+        names = [f"{i}  {name}" for i, name in enumerate(SEGMENT_NAMES, start=1)]
+        rows = [(name, *(str(scores[i]) for _, scores in columns)) for i, name in enumerate(names)]
+        rows.append(("Sum", *(str(sum(scores)) for _, scores in columns)))
+        table = Table(("Segment", *(title for title, _ in columns)), tuple(rows))
+        y = sheet.heading(x, 23.0, right, "Scores, 0 normal to 4 absent")
+        sheet.table(x, y, [40.0, *([(right - 40.0) / len(columns)] * len(columns))], table)
 
 
 def _draw_numbers(sheet: _Sheet, table: Table, x: float, y: float, width: float, *, size: float = _NUMBERS_PT) -> float:

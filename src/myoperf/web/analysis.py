@@ -29,7 +29,7 @@ BINARY, JSON, HTML, PDF, ZIP = (
     *("application/octet-stream", "application/json", "text/html; charset=utf-8", "application/pdf"),
     "application/zip",
 )
-_RECORD = f"record/{__version__}"
+RECORD = f"record/{__version__}"
 """Role of the whole report, from which a correction starts. Another version analyses the study again."""
 
 Analyse = Callable[[Room, Job, Callable[[str], None]], Outcome]
@@ -102,7 +102,7 @@ class Analyst:
         if self._last is not None and self._last[0] == job.study_id:
             return self._last[2]
         try:
-            report = _load_record(room, job.study_id)
+            report = load_record(room, job.study_id)
         except NotThereError:  # made by another version
             report, _ = self._analyze(room, job, clock)
         self._last = (job.study_id, 1, report)
@@ -162,17 +162,25 @@ def _store(room: Room, report: Report, clock: StageClock) -> Iterator[StoredFile
                 archive.write(path, path.name)
         yield StoredFile(role="dicom.zip", media_type=ZIP, sha256=room.blobs.put([packed.getvalue()]))
     record = room.blobs.put([pickle.dumps(report, protocol=pickle.HIGHEST_PROTOCOL)])
-    yield StoredFile(role=_RECORD, media_type=BINARY, sha256=record)
+    yield StoredFile(role=RECORD, media_type=BINARY, sha256=record)
 
 
-def _load_record(room: Room, study_id: int) -> Report:
-    """Return the report of the machine's analysis of a study, as this version stored it."""
+def load_record(room: Room, study_id: int, number: int = 1) -> Report:
+    """Return the report of an analysis of a study, by default the machine's first, as this version stored it.
+
+    Raises
+    ------
+    NotThereError
+        When it is not stored, or was by another version.
+    """
     query = select(analysis_files.c.sha256).join(analyses)
-    query = query.where(analyses.c.study_id == study_id, analyses.c.number == 1, analysis_files.c.role == _RECORD)
+    query = query.where(analyses.c.study_id == study_id, analyses.c.number == number, analysis_files.c.role == RECORD)
     with reading(room.engine) as connection:
         sha256 = connection.execute(query).scalar_one_or_none()
     if sha256 is None:
-        raise NotThereError("The analysis was made by another version of MyoPerf.")
+        raise NotThereError(
+            "There is no stored report of this analysis: it is not complete yet, or another version of MyoPerf made it."
+        )
     report = pickle.loads(room.blobs.read_checked(sha256))  # written by `_store`, and nobody else writes there
     if not isinstance(report, Report):
         raise NotThereError("The record of the analysis is damaged.")

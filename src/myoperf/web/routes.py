@@ -16,6 +16,7 @@ from myoperf.web import readings
 from myoperf.web.analysis import read_pose
 from myoperf.web.blobs import Incoming
 from myoperf.web.database import record, writing
+from myoperf.web.delivery import reader_part, readers_file
 from myoperf.web.errors import ConflictError, NotThereError, TooLargeError
 from myoperf.web.intake import ReceivedFile, receive
 from myoperf.web.queue import add_correction, prepare, retry, unfinished
@@ -231,6 +232,10 @@ def export(study: int, name: str, room: TheRoom, reader: Reader) -> Response:
         return Response(_reading_json(found), media_type="application/json", headers=headers)
     if name not in _EXPORTS:
         raise NotThereError(f"A study is exported as {', '.join((*_EXPORTS, 'reading.json'))}.")
+    part = reader_part(found)
+    if part is not None and name in ("report.pdf", "dicom.zip"):
+        media_type, content = readers_file(room, study, found["reading"]["analysis"], part, name)
+        return Response(content, media_type=media_type, headers=headers)
     media_type, sha256 = file_of(room, study, found["reading"]["analysis"], name)
     return FileResponse(room.blobs.path(sha256), media_type=media_type, headers=headers)
 

@@ -20,13 +20,14 @@ from myoperf.report.dicom.pdf import build_pdf_object
 from myoperf.report.dicom.seg import build_seg, frame_of_reference
 from myoperf.report.dicom.source import Headers, Stamp, read_headers
 from myoperf.report.dicom.sr import build_sr
+from myoperf.report.reader import ReaderPart
 from myoperf.types import Finding, Report, ScanResult, Study
 
 __all__ = ["Stamp", "build_dicom_results", "not_made", "write_dicom_results"]
 
 
 def build_dicom_results(
-    report: Report, *, stamp: Stamp | None = None
+    report: Report, *, stamp: Stamp | None = None, reader: ReaderPart | None = None
 ) -> tuple[Mapping[str, bytes], tuple[Finding, ...]]:
     """Return a report's volumes, Segmentations and Structured Report, by name; what cannot be made is a finding.
 
@@ -57,7 +58,7 @@ def build_dicom_results(
         drawn_on = next((dataset for one, dataset in made if one.name == "recon"), None)
         seg = partial(build_seg, result, some, study=report.study, stamp=stamp, number=number, drawn_on=drawn_on)
         segs.append(attempt(f"{result.name}_seg.dcm", seg))
-    attempt("sr.dcm", partial(build_sr, report, headers, segmentations=segs, stamp=stamp))
+    attempt("sr.dcm", partial(build_sr, report, headers, segmentations=segs, stamp=stamp, reader=reader))
     return objects, tuple(findings)
 
 

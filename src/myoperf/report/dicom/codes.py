@@ -67,6 +67,7 @@ TRACERS: Mapping[str, Code] = MappingProxyType(
 )
 """Part of a tracer's name, in small letters -> its code (PS3.16 CID 25, CID 4021)."""
 RADIOPHARMACEUTICAL = Code("123001", "DCM", "Radiopharmaceutical")
+IMPRESSION = Code("121073", "DCM", "Impression")
 CONCLUSION, COMMENT = Code("121077", "DCM", "Conclusion"), Code("121106", "DCM", "Comment")
 DEVICE_UID = dicom.uid_from("myoperf", "device")
 """Identifies MyoPerf as an observer; codes are identified by `PRIVATE_UID`."""

@@ -16,6 +16,7 @@ from myoperf.report.content import all_findings
 from myoperf.report.dicom import codes as words
 from myoperf.report.dicom.source import Headers, Stamp, instance_of, study_attributes
 from myoperf.report.narrative import report_text
+from myoperf.report.reader import ReaderPart
 from myoperf.types import Finding, Interval, Report, ScanResult
 from myoperf.version import __version__
 
@@ -26,7 +27,12 @@ _VOLUMES = {"myocardium_ml": words.LV_MYOCARDIUM, "cavity_ml": words.LEFT_VENTRI
 
 
 def build_sr(
-    report: Report, headers: Sequence[Headers], *, stamp: Stamp, segmentations: Sequence[Dataset | None] = ()
+    report: Report,
+    headers: Sequence[Headers],
+    *,
+    stamp: Stamp,
+    segmentations: Sequence[Dataset | None] = (),
+    reader: ReaderPart | None = None,
 ) -> Dataset:
     """Return a report's numbers as a Structured Report.
 
@@ -37,6 +43,8 @@ def build_sr(
     segmentations
         The Segmentation of each result, in the report's order, None where it was not made: the wall's
         and the cavity's volume refer to their segment.
+    reader
+        What a reader made of the report: it stands as text beside the machine's numbers.
     """
     import highdicom as hd
 
@@ -56,7 +64,7 @@ def build_sr(
         title=codes.DCM.ImagingMeasurementReport,
         imaging_measurements=groups,
     )
-    content[0].ContentSequence.extend(_texts(report))
+    content[0].ContentSequence.extend(_texts(report, reader))
     evidence = [image for images in sources for image in images] + [
         instance_of(seg) for seg in segmentations if seg is not None
     ]
@@ -83,12 +91,16 @@ def build_sr(
     return report_object
 
 
-def _texts(report: Report) -> list[Any]:
-    """Write the conclusion, and every finding whole: a code's meaning holds 64 characters."""
+def _texts(report: Report, reader: ReaderPart | None) -> list[Any]:
+    """Write the reader's part, the conclusion, and every finding whole: a code's meaning holds 64 characters."""
     import highdicom as hd
 
     conclusion = next(part for part in report_text(report) if part.key == "conclusion")
     lines = [(words.CONCLUSION, " ".join(conclusion.sentences))]
+    if reader is not None:
+        sums = reader.sums(report.scores.stress_scores, report.scores.rest_scores)
+        own = [reader.impression, sums and f"Reader's scores: {sums}.", f"{reader.signature}.", *reader.addenda]
+        lines.insert(0, (words.IMPRESSION, " ".join(text for text in own if text)))
     lines += [(words.COMMENT, f"{scope}: {finding.message}") for scope, finding in all_findings(report)]
     return [hd.sr.TextContentItem(name, text, hd.sr.RelationshipTypeValues.CONTAINS) for name, text in lines if text]
 

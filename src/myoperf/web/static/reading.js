@@ -311,6 +311,6 @@ function showReport(view, body) {
   replace(body,
     element("div", { class: "bar-of-links" }, link("report.pdf", "PDF"), link("results.json", "Results"),
       link("reading.json", "Reading"), link("dicom.zip", "DICOM"),
-      element("span", { class: "hint" }, "The report is the machine's; scores and words of readers are in the Reading.")),
+      element("span", { class: "hint" }, "Shown is the machine's report. PDF and DICOM hold the reader's words, scores and signature too.")),
     element("iframe", { src: `${path}/files/${number}/report.html`, title: "Report", sandbox: "" }));
 }
