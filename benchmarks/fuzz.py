@@ -262,7 +262,7 @@ def main() -> None:
         result = {
             "myoperf": __version__,
             "machine": platform.processor() or platform.machine(),
-            "command": f"python benchmarks/fuzz.py --mutants {given.mutants} --analyses {given.analyses}",
+            "command": f"PYTHONPATH=tests python benchmarks/fuzz.py --mutants {given.mutants} --analyses {given.analyses}",
             "seconds": round(sum(mutant.took_s for mutant in every), 1),
             "limit_s": LONGEST_S,
             "limit_gb": LARGEST_BYTES / 2**30,
