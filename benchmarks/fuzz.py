@@ -36,6 +36,7 @@ from myoperf.dicom import quiet_pydicom
 from myoperf.version import __version__
 from support.mutations import TARGETS, Target, attempt, mutate
 
+COMMAND = "PYTHONPATH=tests python benchmarks/fuzz.py"
 RESULT = Path(__file__).parents[1] / "docs" / "results" / "fuzz.json"
 LONGEST_S, LARGEST_BYTES = 20.0, 2 * 2**30
 _FIRST_SEED = 1000
@@ -262,7 +263,7 @@ def main() -> None:
         result = {
             "myoperf": __version__,
             "machine": platform.processor() or platform.machine(),
-            "command": f"PYTHONPATH=tests python benchmarks/fuzz.py --mutants {given.mutants} --analyses {given.analyses}",
+            "command": f"{COMMAND} --mutants {given.mutants} --analyses {given.analyses}",
             "seconds": round(sum(mutant.took_s for mutant in every), 1),
             "limit_s": LONGEST_S,
             "limit_gb": LARGEST_BYTES / 2**30,
