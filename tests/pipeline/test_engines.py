@@ -111,6 +111,22 @@ def test_dask_gives_the_items_of_killed_processes_to_others():
     assert isinstance(outcomes["die"], WorkerDied)
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_dask_replaces_workers_that_are_not_started_again(monkeypatch):
+    import dask
+    from distributed import Nanny
+
+    async def give_up(nanny, exitcode):
+        await nanny.close()
+
+    monkeypatch.setattr(Nanny, "_on_worker_exit", give_up)  # as on a machine too busy to start a process in time
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        outcomes = dict(DaskEngine(workers=1).map(double_or_end, [1, "die", 2]))
+    assert (outcomes[1][0], outcomes[2][0]) == (2, 4)
+    assert isinstance(outcomes["die"], WorkerDied)
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_a_scheduler_that_does_not_answer_is_named():
     with pytest.raises(InputError, match="No Dask scheduler answers at nonsense://"):

@@ -296,4 +296,6 @@ class DaskEngine:
             ) as cluster,
             Client(cluster) as client,
         ):
+            # A killed worker whose restart fails on a busy machine is gone for good unless the cluster replaces it.
+            cluster.adapt(minimum=self.workers, maximum=self.workers)
             yield client
