@@ -90,6 +90,7 @@ def test_own_volumes_train_a_network_that_labels_others(own, tmp_path):
     assert (card["format"], card["name"]) == ("myoperf.model/1", "ms-st-unet")
     assert card["data_sha256"] == read_own_cases(own).sha256
     assert card["patients"] == {"training": 2, "held_out": 2}
+    assert card["poses"] == {"given": 4}
     done = run_command("predict", tmp_path / "model", own, "-o", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     poses = pd.read_csv(tmp_path / "out" / "poses.csv")
@@ -127,6 +128,8 @@ def test_a_study_on_a_table_says_so_and_marks_smoke(own, tmp_path):
     assert differences["claim"].tolist() == ["multi-scale against single, pose only"]
     assert set(differences["verdict_rotation"]) <= {"yes", "not shown", "no, the other is better"}
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["training"] == {"own": 2}
+    refused = run_command("study", "ms-st-unet", "--data", own, "-o", tmp_path / "none", "--as-written")
+    assert (refused.returncode, "needs the column modality" in refused.stderr) == (2, True)
 
 
 def test_ten_poses_of_a_volume_lie_in_the_range_of_the_training_volumes(own):

@@ -64,6 +64,7 @@ def run(scale: str, out: Path, seed: int, *, options: RunOptions) -> None:
         if simulated
         else "volumes given with --data",
         "data_sha256": volumes.settings.get("data_sha256"),
+        "poses": volumes.settings.get("poses"),
         "build": {"network": name, "size": recipe.size, "field": asdict(recipe.field)},
         "schedule": asdict(recipe.schedule),
         "patients": {

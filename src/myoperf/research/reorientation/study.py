@@ -202,6 +202,9 @@ def run(scale: str, out: Path, seed: int = 0, *, options: RunOptions | None = No
     names = choose_names("--networks", options.networks, LV_NETWORKS, LV_NETWORKS)
     resolve_device(options.device)  # refused before anything is simulated
     volumes = find_volumes(recipe, out, seed, options)
+    unknown = [kind for kind in volumes.kinds if recipe.fields and kind not in recipe.fields]
+    if unknown:
+        raise InputError("--as-written needs the column modality (spect or pet) for every volume: the fields differ.")
     settings = _settings(scale, recipe, seed) | dict(volumes.settings)
     claim_folder(out / "jobs", settings)
 
