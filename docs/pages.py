@@ -13,7 +13,7 @@ A page holds a table between two comments. The first says what belongs there, in
     median, ms: {myoperf_ms:.1f}
     -->                                                  rows that a pandas query selects; a line for each column,
                                                          with Python's format of the file's columns
-    <!-- table: function.gates -->                       what the function ``gates`` of docs/tables/function.py
+    <!-- table: function.pet -->                         what the function ``pet`` of docs/tables/function.py
                                                          returns
 
 and the second, ``<!-- end -->``, closes it. What stands between them is replaced.
