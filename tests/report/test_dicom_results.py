@@ -304,6 +304,18 @@ def test_an_object_that_cannot_be_made_costs_nothing_else(tmp_path, gated, monke
     assert "report_pdf.dcm" in report.findings[-1].message
 
 
+def test_a_picture_that_cannot_be_made_costs_no_other_object(tmp_path, gated, monkeypatch):
+    def fails(*_, **__):
+        raise ValueError("no picture")
+
+    monkeypatch.setattr("myoperf.report.dicom.build_page", fails)
+    report = write_report(gated, tmp_path / "out", formats=("dicom", "json"))
+    names = {path.name for path in (tmp_path / "out" / "dicom").iterdir()}
+    assert {"sr.dcm", "report_pdf.dcm", "rest_seg.dcm"} <= names
+    assert "report_page.dcm" not in names
+    assert ["report_page.dcm" in f.message for f in report.findings if f.code == "dicom-not-made"] == [True]
+
+
 def test_nifti_objects_share_one_new_study(tmp_path):
     paths = write_dicom_results(nifti_report(), tmp_path, PDF)
     assert [path.name for path in paths] == [

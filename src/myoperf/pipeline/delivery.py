@@ -197,13 +197,17 @@ def _write_dicom_and_pages(report: Report, folder: Path, formats: Collection[str
     built, not_made = dicom.build_dicom_results(report, stamp=stamp)
     report, drawings = _write_pages(_with_findings(report, not_made), folder, {*formats, "pdf"}, clock)
     pdf = folder / "report.pdf"
-    try:
-        pages = pdf_pages(report, drawings) if drawings is not None else ()
-        dicom.write_dicom_results(report, folder / "dicom", pdf.read_bytes(), pages=pages, stamp=stamp, built=built)
-    except OSError:
-        raise
-    except Exception as error:  # as in `build_dicom_results`; the pages are written by now
-        report = _with_findings(report, (dicom.not_made("report_pdf.dcm", error),))
+    pages = pdf_pages(report, drawings) if drawings is not None else ()
+    for pictured, name in ((pages, "report_page.dcm"), ((), "report_pdf.dcm")):  # no picture costs the other objects
+        try:
+            dicom.write_dicom_results(
+                report, folder / "dicom", pdf.read_bytes(), pages=pictured, stamp=stamp, built=built
+            )
+            break
+        except OSError:
+            raise
+        except Exception as error:  # as in `build_dicom_results`; the pages are written by now
+            report = _with_findings(report, (dicom.not_made(name, error),))
     if "pdf" not in formats:
         pdf.unlink()
     return report
