@@ -33,7 +33,11 @@ def test_a_cell_is_no_formula(text):
     table = StringIO()
     csv.writer(table).writerow([table_cell(text)])
     (row,) = csv.reader(StringIO(table.getvalue()))
-    assert row[0] == "'" + text
+    assert row[0] == "'" + text.strip()
+
+
+def test_a_cell_holds_no_escape_codes():
+    assert table_cell("x\x1b[2J\ny") == r"x\x1b[2J y"
 
 
 @pytest.mark.parametrize("value", [-1.5, 3, "-1.5", "+2e-3", "patient-1", "", None, True])

@@ -1,6 +1,6 @@
 """Text from files and names of files, shown without harm: in a terminal, on a page, in a table."""
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_STARTS = ("=", "+", "-", "@")
 
 
 def printable(text: str) -> str:
@@ -23,13 +23,15 @@ def printable(text: str) -> str:
 def table_cell(value: object) -> object:
     """Return a value for a CSV table; text that a spreadsheet would run as a formula gets an apostrophe before it.
 
-    Numbers, also negative ones, stay as they are.
+    Numbers, also negative ones, stay as they are. Text with control characters becomes `printable`.
 
     Examples
     --------
     >>> table_cell("=1+1"), table_cell(-4.5), table_cell("-4.5"), table_cell("patient-1")
     ("'=1+1", -4.5, '-4.5', 'patient-1')
     """
+    if isinstance(value, str) and not value.isprintable():
+        value = printable(value)
     if not isinstance(value, str) or not value.startswith(_FORMULA_STARTS):
         return value
     try:

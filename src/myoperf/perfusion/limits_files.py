@@ -159,7 +159,7 @@ def _first_wrong(about: Mapping[str, object], arrays: Mapping[str, Float]) -> st
     grids = (BLOCK, mean.shape, _LARGEST_GRID)
     checks = {
         f"{' and '.join(texts)} must be text on one line": all(
-            isinstance(about[t], str) and about[t] and about[t].isprintable() for t in texts
+            isinstance(text := about[t], str) and text != "" and text.isprintable() for t in texts
         ),
         "the state must be stress or rest": about["state"] in ("stress", "rest"),
         "the sex must be M, F or null": about["sex"] in ("M", "F", None),
