@@ -27,6 +27,7 @@ SHORT += [
     "短轴",
     "kort axel",
     "Kurzachsenschnitte",
+    *("STRESS SAx", "StressSAx", "STRESSSAX", "RESTSAX", "STRSA", "GSAX"),
     "Lyhyt akseli",
 ]
 LONG += [
@@ -38,9 +39,33 @@ LONG += [
     "垂直长轴",
     "lång axel",
     "Horizontal LA",
+    *(
+        "GVLA",
+        "RVLA",
+        "STRESSHLA",
+        "RESTVLA",
+        "GATEDHLA",
+        "HLAAC",
+        "HLONGAX",
+        "HORLONGAXIS",
+        "LONG_HORIZ",
+        "Long Vertical",
+    ),
+    *("LA vert", "длинная горизонтальная ось", "dlouhá horizontální osa"),
     "Langachse",
 ]
-NEITHER = ["Stress", "SGATE", "Rest SPECT AC", "Salah", "long acquisition", "Short protocol", "ReconStress gate", "LAT"]
+NEITHER = [
+    "Stress",
+    "SGATE",
+    "Rest SPECT AC",
+    "Salah",
+    "long acquisition",
+    "Short protocol",
+    "ReconStress gate",
+    "LAT",
+    "SAC",
+    "VLAD",
+]
 
 
 def slices(image_id=None, *, oriented=True, planes=7):

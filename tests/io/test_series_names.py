@@ -18,6 +18,7 @@ CORRECTED += [
     *("Belastung mit Schwächungskorrektur", "schwächungskorrigiert", "corrigé de l'atténuation", "attenuatiecorrectie"),
     *("Corrección de atenuación", "com correção de atenuação", "corretto per attenuazione", "korekcja atenuacji"),
     *("atenüasyon düzeltmeli", "с коррекцией аттенуации", "衰减校正", "減弱補正 負荷", "AC No. 2", "avec CA"),
+    *("AC w/ RR", "AC non gated", "S_AC", "schwaechungskorrigiert", "FLASH3DAC", "ACSTRESS", "SAXAC", "REST_ACGATED"),
 ]
 UNCORRECTED = (
     """
@@ -31,6 +32,36 @@ UNCORRECTED += [
     *("ohne Schwächungskorrektur", "sans correction d'atténuation", "sin corrección de atenuación", "sans CA"),
     *("无衰减校正", "減弱補正なし", "без коррекции аттенуации", "bez korekcji atenuacji", "unkorrigiert"),
     *("AC=No", "AC not applied", "N-AC", "AC-", "NO_CT_AC", "STRESS | AC off"),
+    *(
+        "AC=0",
+        "AC: N",
+        "AC false",
+        "AC disabled",
+        "AC failed",
+        "AC-less",
+        "kein AC",
+        "keine AC",
+        "minus AC",
+        "pre AC",
+        "s/AC",
+    ),
+    *(
+        "AC corr off",
+        "attenuation correction: none",
+        "AttCorr=0",
+        "att.corr.: nein",
+        "AC uit",
+        "AC nie",
+        "AC ikke",
+    ),
+    *(
+        "Schwächungskorrektur aus",
+        "Schwaechungskorrektur: nein",
+        "correction d'atténuation: non",
+        "减弱校正:无",
+        "減弱補正OFF",
+    ),
+    *("w/out AC", "AC yok", "AC désactivé", "AC 0", "ohne Schwaechungskorrektur", "STRESS AC Off | STRESS"),
 ]
 SILENT = [
     "Stress",
@@ -57,6 +88,8 @@ stress_umap|StressUMap|CT AC Map|CTAC_MAP|TRANSMISSION|UMAP_AC|Transmission map|
 MAPS += [
     *("Schwächungskarte", "carte d'atténuation", "mapa de atenuación", "mappa di attenuazione", "карта аттенуации"),
     *("衰减图", "減弱マップ", "μマップ", "CTmap140", "TCT", "attenuation coefficients"),
+    *("TX map", "Trans map", "TransMap", "Schwaechungskarte", "carte mu", "mappa mu", "AttCorrMap", "attenuationskort"),
+    *("dämpningskarta", "dempingskart", "verzwakkingskaart", "verzwakkingsmap"),
 ]
 EMISSION = (
     """

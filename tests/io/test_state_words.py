@@ -11,7 +11,7 @@ STRESS = (
 SGATE|STRESS_IRAC|Stress Gated Tomo|MIBI post-stress|Exercise tomo|TMT Tomo|BRUCE
 Bicycle ergometry SPECT|Ergometrie
 Adenosine|ADENO SPECT|Regadenoson gated|Lexiscan|Rapiscan MIBI|Dipyridamol|PERSANTIN|Dobutamine PET
-Pharm. Tomo|DOBU
+Pharm. Tomo|DOBU|Dipirydamol|Arbejde|fietsergometrie
 Belastung|Belastungs-SPECT|Belast. Tomo|MIBI Belastungsuntersuchung|Effort|Épreuve d'effort|Esfuerzo
 ESFORÇO|Estrés
 Sforzo|Inspanning|inspanningsonderzoek|Belasting gated|EFOR|Efor sonrası|Kalp stres|Egzersiz
@@ -28,7 +28,7 @@ REST = (
     """
 RGATE|ReconRest|REST_IRNC|Resting|Baseline PET|Basal|Basale|Redistribution|Reinjection Tl|MIBI rest gated
 Ruhe|RUHE SPECT|Ruheaufnahme|Repos|Reposo|REPOUSO|Riposo|Rust|rustopname|İstirahat|ISTIRAHAT|istirahatte
-Dinlenme
+Dinlenme|hvileundersøgelse|hvileopptak|hvilestudie
 Spoczynek|spoczynkowe|W spoczynku|Klid|klidová|v klidu|Vila|Vilobild|Hvile|HVILE|Lepo|Nyugalmi|Repaus
 Покой|ПОКОЙ|в покое|Спокій|Ηρεμία|静息|静息心肌显像|靜息|安静|安静時|再分布|レスト|휴식
 """.replace("\n", "|")
@@ -48,7 +48,10 @@ Rest/Stress 1 day|REST_STRESS|Stress-Redistribution|efor-istirahat|Belastung/Ruh
 нагрузка-покой|Strahlenbelastung|wall motion|壁運動|室壁运动|运动校正|静态|静态采集|体动校正|Apex to basal|Mid basal
 Delayed|late|early|Static|Statisch|Myocard|Herz|trust|crust|Vilalobos|Eforia|Stressed|ro|effortless
 stroke|adenoma
-Delayed stress|stress late
+Delayed stress|stress late|geç stres|inspanning laat|belastning sen|отсроченный стресс|負荷 遅延像|負荷後期像|负荷延迟
+nicht Belastung|keine Belastung|geen belasting|nie wysiłkowe|ikke belastning|не нагрузка|não esforço
+stres değil|aucun effort
+Basal slice|Basal section|Basal wall
 """.strip("\n")
     .replace("\n", "|")
     .split("|")

@@ -17,16 +17,18 @@ _LONG_AXIS_CODES = {"131186000", "G-A18B", "131185001", "G-A18A", "103339001", "
 _SHORT_AXIS_DIRECTIONS = {"APEX_TO_BASE", "BASE_TO_APEX"}
 _LONG_AXIS_DIRECTIONS = {"ANT_TO_INF", "INF_TO_ANT", "SEPTUM_TO_WALL", "WALL_TO_SEPTUM"}
 _SHORT_AXIS = re.compile(
-    r"\b(?:sa|saxs?|shax|sh ?ax|short ?ax(?:is|es)?|petit axe|eje (?:corto|menor)|asse corto|eixo (?:curto|menor)"
+    r"\b(?:(?:stress|str|rest|rst|gated|gate)?sa|(?:stress|str|rest|rst|gated|gate|g|ac|nac)*saxs?(?:ac|nac|gated)?"
+    r"|s ax|shax|sh ?ax|short ?ax(?:is|es)?|petit axe|eje (?:corto|menor)|asse corto|eixo (?:curto|menor)"
     r"|kurze? ?achs\w*|kort\w* ?(?:as|ax\w*|aks\w*)|kisa (?:aks|eksen)\w*|kratk\w* os\w?|os krotk\w*|krotk\w* os\w?"
     r"|lyhyt ?akseli\w*|rovid ?tengely\w*|ax\w* scurt\w*|коротк\w* ос\w*"
     r"|ос\w* коротк\w*|кратк\w* ос\w?|μικρ\w* αξον\w*)\b|短軸|短轴"
 )
 _LONG_AXIS = re.compile(
-    r"\b(?:[hv]la|[hv]?lax|[hv]l ax(?:is)?|(?:h|v|hor[a-z]*|ver[a-z]*) ?(?:long|la)|long ?ax(?:is|es)?|grand axe"
-    r"|axe long|eje (?:largo|mayor)|asse lungo|eixo (?:longo|maior)|lang\w* ?(?:as|ax\w*|aks\w*|achs\w*)"
-    r"|uzun (?:aks|eksen)\w*|dl(?:ouh|h|ug)\w* os\w?|os dlug\w*|duga os|pitka ?akseli\w*|hosszu ?tengely\w*"
-    r"|ax\w* lung\w*|длинн\w* ос\w*|ос\w* длинн\w*|μακρ\w* αξον\w*)\b|長軸|长轴"
+    r"\b(?:(?:stress|str|rest|rst|gated|gate|[grs]|ac|nac)*(?:[hv]lax?|lax)(?:ac|nac|gated)?|[hv]l ax(?:is)?"
+    r"|(?:h|v|hor[a-z]*|ver[a-z]*) ?(?:long ?(?:ax(?:is)?)?|la)|(?:long|la) (?:hor|ver)[a-z]*|long ?ax(?:is|es)?"
+    r"|grand axe|axe long|eje (?:largo|mayor)|asse lungo|eixo (?:longo|maior)|lang\w* ?(?:as|ax\w*|aks\w*|achs\w*)"
+    r"|uzun (?:aks|eksen)\w*|dl(?:ouh|h|ug)\w* (?:\w+ )?os\w?|os dlug\w*|duga os|pitka ?akseli\w*|hosszu ?tengely\w*"
+    r"|ax\w* lung\w*|длинн\w* (?:\w+ )?ос\w*|ос\w* длинн\w*|μακρ\w* αξον\w*)\b|長軸|长轴"
 )
 
 

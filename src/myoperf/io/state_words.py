@@ -25,8 +25,8 @@ _LATIN: Mapping[str, _Words] = {
     ),
     "drugs, in any language": _Words(
         "adenosine adenosin adeno adenosina adenozin adenozyna adenoscan regadenoson regad rega rapiscan lexiscan lexi "
-        "dipyridamole dipyridamol dipiridamol dipiridamolo dipy dipyr persantine persantin persant dobutamine "
-        "dobutamin dobutamina dobutamini dobu",
+        "dipyridamole dipyridamol dipiridamol dipiridamolo dipy dipyr dipirydamol* persantine persantin persant "
+        "dobutamine dobutamin dobutamina dobutamini dobu",
         "",
     ),
     "German": _Words(
@@ -37,12 +37,17 @@ _LATIN: Mapping[str, _Words] = {
     "Spanish": _Words("esfuerzo estres ejercicio farmacologico", "reposo basal redistribucion reinyeccion"),
     "Portuguese": _Words("esforco estresse exercicio", "repouso redistribuicao reinjecao"),
     "Italian": _Words("sforzo esercizio farmacologico", "riposo basale ridistribuzione reiniezione"),
-    "Dutch": _Words("inspanning* belasting* farmacologisch*", "rust rustonderzoek rustopname* ruststudie rustbeeld*"),
+    "Dutch": _Words(
+        "inspanning* belasting* fietsergometrie farmacologisch*", "rust rustonderzoek rustopname* ruststudie rustbeeld*"
+    ),
     "Turkish": _Words("efor eforlu stres egzersiz farmakolojik", "istirahat* dinlenme dinlenim redistribusyon"),
     "Polish": _Words("wysilek wysilk* powysilk* obciazen* farmakologiczn*", "spoczynek spoczynk*"),
     "Czech and Slovak": _Words("zatez* zataz* namaha namahov* farmakologick*", "klid klidu klidov* kludu kludov*"),
     "Swedish": _Words("arbete arbetsprov belastning* anstrangning*", "vila vilo vilobild* vilostudie"),
-    "Danish and Norwegian": _Words("belastning* arbejdsbelastning anstrengelse* arbeidsbelastning", "hvile hvilebild*"),
+    "Danish and Norwegian": _Words(
+        "belastning* arbejde arbejdsbelastning anstrengelse* arbeidsbelastning",
+        "hvile hvilebild* hvilestudie hvileundersog* hvileopptak*",
+    ),
     "Finnish": _Words("rasitus* rasituksessa kuormitus*", "lepo levossa lepokuvaus lepotutkimus"),
     "Hungarian": _Words("terheles*", "nyugalmi nyugalom nyugalomban"),
     "Romanian": _Words("efort", "repaus odihna"),
@@ -65,16 +70,18 @@ _UNSPACED: Mapping[str, _Words] = {
     "Japanese": _Words("負荷 ストレス アデノシン ジピリダモール ドブタミン エルゴメータ", "安静 レスト 再分布"),
     "Korean": _Words("부하 스트레스 아데노신 운동검사", "휴식 안정 재분포"),
 }
-_THALLIUM_REST = "delayed delay late tardif tardiva tardio spat pozne"
+_THALLIUM_REST = "delayed delay late laat tardif tardiva tardio tardia spat spate pozne pozdni sen gec otlozene"
 """Redistribution of Tl-201; with another tracer a delayed image is of the state it was injected in."""
+_LATE_ANYWHERE = "遅延|遅発|後期|延迟|延遲|晚期|지연|отсроченн|отложенн"
 _NEGATIONS = (
-    "no non not without pre before prior vor ohne sans avant sin antes senza prima sem zonder voor bez przed pred "
+    "no non not nao nicht kein keine keiner niet geen nie ne ikke inte ingen ei nem не aucun aucune nessun nessuno "
+    "ningun degil without pre before prior vor ohne sans avant sin antes senza prima sem zonder voor bez przed pred "
     "utan uden uten fore for ilman ennen inainte fara до без"
 )
 """Before a state's word, articles between them left out, these deny it."""
-_NEGATIONS_AFTER = "less free of oncesi elott nelkul"
+_NEGATIONS_AFTER = "less free of oncesi elott nelkul degil yok"
 _ARTICLES = "l d de del della dello di do da dem der die the to"
-_ANATOMY = "apex apical apicale base mid medial distal apico ventricle septum"
+_ANATOMY = "apex apical apicale base mid medial distal apico ventricle septum slice slices section wall plane"
 """Beside these, "basal" is the base of the heart, not the state before stress."""
 _UNSPACED_NEGATIONS = "(?:非|无|無|未|不)(?:{words})|(?:{words})(?:前|なし|无|無)"
 
@@ -105,9 +112,10 @@ def state_in_text(text: str, *, thallium: bool = False) -> State | None:
     words = [word for word in words if not (anatomy and word.startswith("basal"))]
     stress = any(_STRESS.fullmatch(word) for word in words) or bool(_STRESS_RUN.search(plain))
     rest = any(_REST.fullmatch(word) for word in words) or bool(_REST_RUN.search(plain))
+    late = bool(set(words) & set(_THALLIUM_REST.split()) or re.search(fold(_LATE_ANYWHERE), plain.lower()))
     if thallium and not stress:
-        rest = rest or bool(set(words) & set(_THALLIUM_REST.split()))
-    if stress == rest or (stress and not rest and set(words) & set(_THALLIUM_REST.split())):
+        rest = rest or late
+    if stress == rest or (stress and late):
         return None
     return "stress" if stress else "rest"
 
