@@ -33,10 +33,26 @@ def test_raw_views_through_other_collimators_are_refused(save, kind):
         read(save(raw(kind)))
 
 
-@pytest.mark.parametrize("grid", ["MPH_27_45", "Pinhole 4mm", "SMARTZOOM", "FANBEAM"])
+@pytest.mark.parametrize(
+    "grid", ["MPH_27_45", "Pinhole 4mm", "SMARTZOOM", "FANBEAM", "Fan-Beam", "LEHR_FAN", "Pin-Hole"]
+)
 def test_a_name_that_leaves_no_doubt_is_enough(save, grid):
     with pytest.raises(UnsupportedInputError, match="other than parallel-hole"):
         read(save(raw("UNKN", grid)))
+
+
+@pytest.mark.parametrize("kind", ["PINHOLE", "FANBEAM", "FAN", "CONVERGING", "SLANT", "CONE BEAM"])
+def test_a_type_in_other_words_than_the_standards_is_understood(save, kind):
+    with pytest.raises(UnsupportedInputError, match="other than parallel-hole"):
+        read(save(raw(kind)))
+    assert "collimator-assumed" not in codes(read(save(raw("PARALLEL"))))
+
+
+def test_a_collimator_at_the_top_level_counts(save):
+    dataset = raw("", "")
+    dataset.CollimatorType = "PINH"
+    with pytest.raises(UnsupportedInputError, match="pinhole"):
+        read(save(dataset))
 
 
 @pytest.mark.parametrize("grid", ["IQ-SPECT", "Multi-Pinhole", "Cardiofocal", "converging"])

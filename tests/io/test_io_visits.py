@@ -188,6 +188,15 @@ def test_an_id_that_many_share_pairs_nobody(save, tmp_path, shared):
     assert len(read_studies([tmp_path]).studies) == 2
 
 
+@pytest.mark.parametrize("shared", ["ANONYMOUS", "Anonymous^Patient", "XXXX", "Anon1", "removed"])
+def test_a_name_that_many_share_pairs_nobody(save, tmp_path, shared):
+    nobody = {"PatientName": shared, "PatientBirthDate": "19000101"}
+    two_days(save, nobody | {"PatientID": "A-1"}, nobody | {"PatientID": "A-2"})
+    assert len(read_studies([tmp_path]).studies) == 2
+    two_days(save, nobody | {"PatientID": "A-1"}, nobody | {"PatientID": "A-1"})
+    assert len(read_studies([tmp_path]).studies) == 1
+
+
 def test_another_tracer_is_no_pair(save, tmp_path):
     thallium = named("REST", 6, StudyInstanceUID="1.2.3.2", EnergyWindowInformationSequence=[])
     window = base(CT_STORAGE, "NM", counts_of(1, 2, 2))

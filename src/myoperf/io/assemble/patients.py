@@ -20,7 +20,7 @@ _NO_ID = re.compile(
     r"|redacted|hidden|id|[x0\W_]*",
     re.IGNORECASE,
 )
-"""Patient IDs that many patients share after de-identification, or that name nobody."""
+"""Patient IDs, and words of names, that many patients share after de-identification, or that name nobody."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class Visit:
     patient_id
         Empty where absent or a placeholder.
     names
-        The words of the patient's name.
+        The words of the patient's name; empty where absent or a placeholder.
     states
         Of its scans.
     isotopes
@@ -63,7 +63,7 @@ def visit_of(
     days = (date_of(header, keyword) for keyword in ("AcquisitionDate", "SeriesDate", "StudyDate"))
     return Visit(
         patient_id="" if _NO_ID.fullmatch(patient_id) else patient_id,
-        names=frozenset(words_of(text_of(header, "PatientName"))),
+        names=_names(header),
         birth=date_of(header, "PatientBirthDate"),
         sex=sex if sex in ("M", "F") else "",
         day=next((day for day in days if day), None),
@@ -71,6 +71,12 @@ def visit_of(
         modalities=frozenset(modalities),
         isotopes=frozenset(isotope for isotope in isotopes if isotope),
     )
+
+
+def _names(header: Dataset) -> frozenset[str]:
+    """Return the words of a patient's name; none where all of them are placeholders ("ANONYMOUS^PATIENT")."""
+    words = frozenset(words_of(text_of(header, "PatientName")))
+    return words if any(not _NO_ID.fullmatch(word) for word in words) else frozenset()
 
 
 def is_same_patient(one: Visit, other: Visit) -> bool:

@@ -23,7 +23,8 @@ _OTHER_TYPES = {  # Collimator Type (0018,1181), PS3.3 C.8.4.11
     "NONE": "no",
 }
 _OTHER_NAMES = re.compile(
-    r"\bmph|pin ?hole|fan ?beam|cone ?beam|slant|smart ?zoom|\biq\W?spect|cardio ?fo[ck]al|converg|diverg|astigmat",
+    r"\bmph|\bpinh\b|pin\W?hole|\bfan\b|fan\W?beam|cone\W?beam|slant|\bslat\b|smart\W?zoom|\biq\W?spect"
+    r"|cardio\W?fo[ck]al|\bconv\b|converg|diverg|astigmat",
     re.IGNORECASE,
 )
 _LARGEST_OFFSET_MM = 50.0
@@ -33,9 +34,10 @@ _LARGEST_TILT_DEG = 1.0
 def refuse_other_collimators(dataset: Dataset, name: str) -> tuple[Finding, ...]:
     """Refuse raw views that were not made through parallel holes; return a finding where the file leaves it open.
 
-    Decided by Collimator Type, by names in Collimator/grid Name that leave no doubt (GE's ``MPH_27_45`` is
-    multi-pinhole, Siemens' ``SMARTZOOM`` astigmatic) and, where the type does not say parallel, by Focal Distance.
-    Views of a tilted detector are refused too.
+    Decided by Collimator Type, by names in it or in Collimator/grid Name that leave no doubt (GE's ``MPH_27_45`` is
+    multi-pinhole, Siemens' ``SMARTZOOM`` astigmatic) and, where the type does not say parallel, by Focal Distance;
+    in the detectors' items, and at the top level, where some writers put them. Views of a tilted detector are refused
+    too.
 
     Raises
     ------
@@ -43,10 +45,10 @@ def refuse_other_collimators(dataset: Dataset, name: str) -> tuple[Finding, ...]
         With the kind of collimator, or the tilt.
     """
     known = focused = False
-    for detector in items(dataset, "DetectorInformationSequence"):
+    for detector in (dataset, *items(dataset, "DetectorInformationSequence")):
         kind = text_of(detector, "CollimatorType").upper()
-        named = _OTHER_NAMES.search(text_of(detector, "CollimatorGridName").replace("_", " "))
-        known = known or kind == "PARA"
+        named = _OTHER_NAMES.search(f"{kind} {text_of(detector, 'CollimatorGridName')}".replace("_", " "))
+        known = known or kind.startswith("PARA")
         if kind in _OTHER_TYPES or named:
             what = _OTHER_TYPES.get(kind, "other than parallel-hole")
             raise UnsupportedInputError(
@@ -55,7 +57,7 @@ def refuse_other_collimators(dataset: Dataset, name: str) -> tuple[Finding, ...]
             )
         has_focus = (stated_number(detector, "FocalDistance", name) or 0.0) > 0.0
         focused = focused or has_focus
-        if has_focus and kind != "PARA":
+        if has_focus and not kind.startswith("PARA"):
             raise UnsupportedInputError(
                 f"{name}: raw views through focusing collimators (Focal Distance is not 0); MyoPerf reconstructs "
                 "parallel holes only. Give the camera's own reconstruction."
