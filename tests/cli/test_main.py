@@ -60,6 +60,14 @@ def test_a_path_that_is_not_there_gives_exit_code_2(tmp_path):
     assert "nowhere" in done.stderr
 
 
+@pytest.mark.parametrize("words", [("analyze", ""), ("convert", " ", "-o", "out"), ("analyze", "study", "-o", "")])
+def test_an_empty_argument_is_not_the_present_folder(tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    done = run_command(*words)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "An argument is empty" in done.stderr
+
+
 def test_an_existing_folder_is_never_overwritten(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "keep.txt").write_text("mine")

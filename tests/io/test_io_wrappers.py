@@ -109,13 +109,24 @@ def test_a_member_that_lies_about_its_size_is_not_unpacked_beyond_it(save, tmp_p
         read_studies([path])
 
 
-def test_names_that_lead_out_of_an_archive_are_left_out(save, tmp_path):
+def test_names_that_lead_out_of_an_archive_are_skipped_and_named(save, tmp_path):
     path = save(recon_nm(VALUES))
     with zipfile.ZipFile(tmp_path / "up.zip", "w") as archive:
         archive.write(path, "../../IM1")
         archive.write(path, "ok/IM2")
-    (study,) = read_studies([tmp_path / "up.zip"]).studies
-    assert study.scans[0].source == ("IM2",)
+    result = read_studies([tmp_path / "up.zip"])
+    assert result.studies[0].scans[0].source == ("IM2",)
+    assert [(s.file, s.reason) for s in result.skipped] == [
+        ("IM1", "its name leads out of the archive; unpack it and give the folder.")
+    ]
+
+
+def test_names_that_begin_with_the_archives_own_folder_are_read(save, tmp_path):
+    path = save(recon_nm(VALUES))
+    with zipfile.ZipFile(tmp_path / "dot.zip", "w") as archive:
+        archive.writestr("./here/./IM1", path.read_bytes())
+    (study,) = read_studies([tmp_path / "dot.zip"]).studies
+    assert study.scans[0].source == ("IM1",)
 
 
 def test_a_damaged_archive_is_named(tmp_path):

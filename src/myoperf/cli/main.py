@@ -31,7 +31,7 @@ from myoperf.cli import (
     train,
 )
 from myoperf.cli.app import app
-from myoperf.errors import describe_error, silent_libraries
+from myoperf.errors import InputError, describe_error, silent_libraries
 
 COMMANDS = (
     analyze,
@@ -85,6 +85,8 @@ def run() -> None:
     sys.argv = [word for word in sys.argv if word != "--debug"]
     with _private_files(), _ended_by_signals(), nullcontext() if debug else silent_libraries():
         try:
+            if not all(word.strip() for word in sys.argv[1:]):  # Path("") would be the folder that the shell is in
+                raise InputError("An argument is empty; was a variable of the shell not set?")
             app()
         except Exception as error:
             if debug:

@@ -22,6 +22,7 @@ MOST_MEMBERS = 50_000
 LARGEST_RATIO, _SMALL_MEMBER = 200, 2**26
 """Refused: a member of more than 64 MiB that is packed to less than a two-hundredth, as no image is."""
 
+_OUTSIDE = "(outside)"
 _ZIP = b"PK\x03\x04"
 _AS_NIFTI = "convert it to NIfTI with its affine, or export the study as DICOM"
 _FORMATS = (
@@ -116,7 +117,7 @@ def archive_members(path: Path) -> tuple[Path, ...]:
             "folder."
         )
     names = [info.filename for info in found if not any(p.startswith((".", "__MACOSX")) for p in _parts(info.filename))]
-    return tuple(path.joinpath(*_parts(name)) for name in sorted(names) if ".." not in _parts(name))
+    return tuple(path.joinpath(*_parts(name)) for name in sorted(names))
 
 
 def what_else(start: bytes) -> str | None:
@@ -156,8 +157,12 @@ def inflate(packed: bytes, limit: int, name: str) -> bytes:
 
 
 def _parts(name: str) -> list[str]:
-    """Return the parts of a member's name; archives of Windows programs may hold backslashes."""
-    return [part for part in name.replace("\\", "/").split("/") if part]
+    """Return the parts of a member's name; archives of Windows programs may hold backslashes.
+
+    "." is left out, and ".." becomes `_OUTSIDE`, so that no path leads out of the archive.
+    """
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+    return [_OUTSIDE if part == ".." else part for part in parts]
 
 
 def _archive_of(path: Path) -> Path | None:
@@ -171,8 +176,10 @@ def _unpacked(archive: Path, member: str, name: str) -> bytes:
     Raises
     ------
     InputError
-        When it is missing, encrypted, damaged or would unpack to too much.
+        When it is missing, encrypted, damaged, would unpack to too much, or its name leads out of the archive.
     """
+    if _OUTSIDE in member.split("/"):
+        raise InputError(f"{name}: its name leads out of the archive; unpack it and give the folder.")
     try:
         with open_file(archive):  # a regular file of a possible size
             status = archive.stat()

@@ -161,7 +161,7 @@ def _slice_step(dataset: Dataset, name: str) -> tuple[float, tuple[Finding, ...]
     thickness = stated_number(dataset, "SliceThickness", name)
     if thickness is None or thickness <= 0:
         raise GeometryError(
-            f"{name}: Spacing Between Slices and Slice Thickness are both missing; the step is never guessed."
+            f"{name}: Spacing Between Slices and Slice Thickness are both missing or 0; the step is never guessed."
         )
     check_spacing("Slice Thickness", (thickness,), name)
     message = "Spacing Between Slices is missing: the slice thickness was used, with slices stacked along their normal."
