@@ -117,6 +117,7 @@ MARKS = {
     "slot": lambda d, gate: setattr(d, "TimeSlotVector", [gate + 1] * int(d.NumberOfFrames)),
     "trigger time": lambda d, gate: setattr(d, "TriggerTime", str(100 * gate)),
     "name": lambda d, gate: setattr(d, "SeriesDescription", f"Stress gate {gate + 1} of 4"),
+    "share of the cycle": lambda d, gate: setattr(d, "SeriesDescription", f"Stress phase {gate * 12.5:g} % RR"),
 }
 
 
@@ -134,6 +135,17 @@ def test_gates_split_over_files_are_one_scan(save, tmp_path, mark, raw):
     sources = [dcmread(BytesIO(header)) for header in scan.source_headers]
     assert [source.SOPInstanceUID for source in sources] == [dcmread(tmp_path / f).SOPInstanceUID for f in scan.source]
     assert {int(source.NumberOfFrames) for source in sources} == {9 if raw else 7}  # the files' own headers
+
+
+@pytest.mark.parametrize("mark", ["slot", "name", "number of slots"])
+def test_a_missing_gate_is_named(save, tmp_path, mark):
+    files = gate_files(counts_of(5, 7, 8, 9), MARKS.get(mark, MARKS["trigger time"]))
+    del files[2]
+    for number, dataset in enumerate(files):
+        dataset.NumberOfTimeSlots = 5 if mark == "number of slots" else 1
+        save(dataset, f"{number}.dcm")
+    with pytest.raises(InputError, match="not all of 5 gates are among" if "number" in mark else "gate 3 is not among"):
+        read_studies([tmp_path])
 
 
 def test_gates_in_another_place_are_joined_with_a_warning(save, tmp_path):

@@ -54,5 +54,5 @@ def _gate_key(files: Files) -> Key | None:
         return None
     size = tuple(number(header, keyword) for keyword in ("NumberOfFrames", "Rows", "Columns"))
     condition = (detect_state(header)[0], position_of(header), is_attenuation_corrected(header))
-    name = re.sub(r"\d+", "", image_name(header))
+    name = re.sub(r"\d+(?:\.\d+)?", "", image_name(header))
     return text_of(header, "SOPClassUID"), text_of(header, "StudyInstanceUID"), size, place, condition, name

@@ -16,7 +16,11 @@ from myoperf.io.pet.slices import slice_grid
 from myoperf.io.scale import PHILIPS_GROUP, value_scale
 from myoperf.types import Finding
 
-_GATE_NAME = re.compile(r"(?:gate|bin|slot|phase|interval|frame)[ _#-]*(\d{1,2})", re.IGNORECASE)
+_GATE_NAME = re.compile(
+    r"(?:gate|bin|slot|phase|interval|frame)[ _#-]*(?P<gate>\d{1,2})(?!\d|\.\d| ?%)"
+    r"|(?P<share>\d{1,2}(?:\.\d+)?) ?%",
+    re.IGNORECASE,
+)
 _FEWEST_GATES = 4
 """Fewer files that differ by a number may be repeated scans."""
 _GEOMETRY = ("ImagePositionPatient", "ImageOrientationPatient")
@@ -45,8 +49,9 @@ class JoinedImage:
 def gate_numbers(headers: Sequence[Dataset]) -> tuple[float, ...] | None:
     """Return the order of files that hold a gate each; None where nothing tells the gates apart.
 
-    By Time Slot Vector, else Trigger Time, else a number behind "gate", "bin" or kin in Image ID or the description,
-    else the only number of Image ID or the description that differs, where it counts the files ("3/8", "G3").
+    By Time Slot Vector, else Trigger Time, else a number behind "gate", "bin" or kin, or before a per cent sign, in
+    Image ID or the description, else the only number of Image ID or the description that differs, where it counts the
+    files ("3/8", "G3").
     """
     for read in (_time_slot, lambda header: number(header, "TriggerTime"), _gate_in_name):
         found = [read(header) for header in headers]
@@ -85,11 +90,12 @@ def join_gates(headers: Sequence[Dataset], pixels: Sequence[NDArray[np.generic]]
     Raises
     ------
     InputError
-        When nothing tells the gates apart or their images differ in number or size.
+        When nothing tells the gates apart, their images differ in number or size, or a gate is missing.
     """
     gates = gate_numbers(headers)
     if gates is None or len({array.shape for array in pixels}) > 1:
         raise InputError(f"{name}: the gates' files cannot be joined; export the gates as one file.")
+    _refuse_missing_gates(gates, headers[0], name)
     order = np.argsort(gates).tolist()
     header = _unscaled(headers[order[0]])
     frames = pixels[0].shape[0]
@@ -101,6 +107,19 @@ def join_gates(headers: Sequence[Dataset], pixels: Sequence[NDArray[np.generic]]
     header.NumberOfTimeSlots, header.NumberOfFrames = len(order), frames * len(order)
     stacked = np.concatenate([value_scale(headers[i], name).apply(pixels[i]) for i in order])
     return JoinedImage(header=header, pixels=stacked, findings=_geometry_findings(headers))
+
+
+def _refuse_missing_gates(gates: Sequence[float], first: Dataset, name: str) -> None:
+    """Refuse gates of which one is missing, by a gap in their numbers or by Number of Time Slots.
+
+    Trigger times are no numbers of gates: between them more values are missing than there.
+    """
+    present = {int(gate) for gate in gates}
+    missing = sorted(set(range(min(present), max(present) + 1)) - present)
+    expected = int(number(first, "NumberOfTimeSlots") or 0)
+    if 0 < len(missing) < len(present) or len(present) < expected:
+        which = f"gate {missing[0]} is not" if 0 < len(missing) < len(present) else f"not all of {expected} gates are"
+        raise InputError(f"{name}: {which} among the gates' files; export all gates.")
 
 
 def join_slices(headers: Sequence[Dataset], pixels: Sequence[NDArray[np.generic]], name: str) -> JoinedImage:
@@ -157,7 +176,7 @@ def _gate_in_name(header: Dataset) -> float | None:
     for keyword in ("ImageID", "SeriesDescription"):
         match = _GATE_NAME.search(text_of(header, keyword))
         if match:
-            return float(match[1])
+            return float(match["gate"] or match["share"])
     return None
 
 
