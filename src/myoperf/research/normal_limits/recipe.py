@@ -7,7 +7,7 @@ does. Scans with a warning about the ventricle are left out, and the maps are po
 """
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,7 +89,14 @@ def map_without_geometry(values: Float) -> PolarMap:
     return PolarMap(values, np.zeros((*values.shape, 3)), np.ones(values.shape))
 
 
-def image_normal(recipe: Recipe, index: int, *, find_lv: Callable[[Volume], LVFit], seed: int | None = None) -> Normal:
+def image_normal(
+    recipe: Recipe,
+    index: int,
+    *,
+    find_lv: Callable[[Volume], LVFit],
+    seed: int | None = None,
+    states: Sequence[State] = STATES,
+) -> Normal:
     """Image a normal patient at stress and rest and unroll the ventricle that is found.
 
     Depends on the seed and `index` alone. Even numbers are men, odd ones women.
@@ -98,13 +105,15 @@ def image_normal(recipe: Recipe, index: int, *, find_lv: Callable[[Volume], LVFi
     ----------
     seed
         Default: the recipe's. Another seed gives other patients, to test the limits on.
+    states
+        Which to image.
     """
     rng = np.random.default_rng([recipe.seed if seed is None else seed, index])
     patient = draw_patient(rng, PopulationOptions(normal=True, male=float(index % 2 == 0), tracer=recipe.tracer))
     model = image_model(recipe.kind, rng, tracer=recipe.tracer)
     grid = Grid.centred(recipe.shape, recipe.spacing_mm, patient.scan_centre_mm)
     found: dict[State, tuple[Volume, LVFit]] = {}
-    for state in STATES:
+    for state in states:
         noisy = replace(model, noise=model.noise * float(np.exp(rng.normal(0.0, 0.1))))
         image, _, frame = simulate_fast(patient, rng, state=state, model=noisy, grid=grid, quick_labels=True)
         if recipe.kind == "czt":
