@@ -50,6 +50,15 @@ def test_geometry_at_the_top_level_is_read_too(save):
     np.testing.assert_allclose(read(save(dataset)).image.lps_from_index[:3, 3], [-50, -190, 600])
 
 
+@pytest.mark.parametrize("keyword", ["ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing"])
+def test_numbers_too_few_are_not_called_missing(save, keyword):
+    dataset = recon_nm(counts_of(1, 7, 8, 9))
+    holder = dataset if keyword == "PixelSpacing" else dataset.DetectorInformationSequence[0]
+    setattr(holder, keyword, [6.0])
+    with pytest.raises(InputError, match=r"has 1 numbers; \d are expected"):
+        read(save(dataset))
+
+
 def test_missing_orientation_is_refused(save):
     dataset = recon_nm(counts_of(1, 7, 8, 9))
     del dataset.DetectorInformationSequence[0].ImageOrientationPatient

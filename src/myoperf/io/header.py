@@ -223,6 +223,10 @@ def number(dataset: Dataset, keyword: str) -> float | None:
     return next(iter(numbers(dataset, keyword)), None)
 
 
+_COUNTS = {"PixelSpacing": 2, "ImagePositionPatient": 3, "ImageOrientationPatient": 6}
+"""How many numbers an attribute has (PS3.6)."""
+
+
 def stated_numbers(dataset: Dataset, keyword: str, name: str) -> tuple[float, ...]:
     """Return the numbers of an attribute that an image cannot be read without; empty only where it has no value.
 
@@ -234,8 +238,8 @@ def stated_numbers(dataset: Dataset, keyword: str, name: str) -> tuple[float, ..
     Raises
     ------
     InputError
-        When the attribute has a value that is not made of finite numbers (a decimal comma, for example): it is not
-        missing, and must not be replaced by a default.
+        When the attribute has a value that is not made of finite numbers (a decimal comma, for example), or of more or
+        fewer than it has by the standard: it is not missing, and must not be replaced by a default.
     """
     values = numbers(dataset, keyword)
     if not values and has_value(dataset, keyword):
@@ -243,6 +247,12 @@ def stated_numbers(dataset: Dataset, keyword: str, name: str) -> tuple[float, ..
         raise InputError(
             f"{name}: {label} has a value that is not a number as DICOM writes it (a decimal comma, for example); "
             "export the file again or correct the attribute."
+        )
+    expected = _COUNTS.get(keyword, len(values))
+    if values and len(values) != expected:
+        raise InputError(
+            f"{name}: {dictionary_description(keyword)} has {len(values)} numbers; {expected} are expected. Export the "
+            "file again or correct the attribute."
         )
     return values
 
