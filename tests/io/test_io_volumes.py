@@ -59,6 +59,13 @@ def test_numbers_too_few_are_not_called_missing(save, keyword):
         read(save(dataset))
 
 
+def test_a_missing_gate_is_named(save):
+    dataset = recon_nm(counts_of(3, 7, 8, 9))
+    dataset.TimeSlotVector = [1] * 7 + [2] * 7 + [4] * 7
+    with pytest.raises(InputError, match="gates are missing between 1 and 4"):
+        read(save(dataset))
+
+
 def test_missing_orientation_is_refused(save):
     dataset = recon_nm(counts_of(1, 7, 8, 9))
     del dataset.DetectorInformationSequence[0].ImageOrientationPatient

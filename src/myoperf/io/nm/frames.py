@@ -217,9 +217,11 @@ def stack_frames(
     Raises
     ------
     InputError
-        When a gate lacks a position, or has it more than once.
+        When a gate lacks a position or has it more than once, or a gate is missing.
     """
     gates, gate = np.unique(slot, return_inverse=True)
+    if gates[-1] - gates[0] + 1 != gates.size:
+        raise InputError(f"{name}: gates are missing between {gates[0]} and {gates[-1]}; export the file again.")
     filled = np.zeros((gates.size, int(position.max()) + 1), dtype=np.int64)
     np.add.at(filled, (gate, position), 1)
     if (filled != 1).any():
