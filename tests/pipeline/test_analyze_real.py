@@ -50,7 +50,8 @@ def test_every_file_of_the_contract_is_there(ge):
         "report.html", "report.pdf", "results.json", "stress_volume.nii.gz", "stress_lv_labels.nii.gz",
         "stress_short_axis.nii.gz", "stress_polar.npz", "stress_polar.png",
     } <= names  # fmt: skip
-    assert sum(name.startswith("dicom/") for name in names) == 3
+    objects = {"sr", "report_pdf", "report_page", "stress_seg", "stress_recon", "stress_short_axis"}
+    assert {name for name in names if name.startswith("dicom/")} == {f"dicom/{name}.dcm" for name in objects}
     assert not list(ge.parent.glob(".*")), "a temporary folder was left"
 
 

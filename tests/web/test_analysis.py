@@ -94,7 +94,7 @@ def test_a_record_of_another_version_is_not_read_but_made_again(tmp_path, files,
     study = add(room, files[:1])
     work_once(room, ANALYSES, analyst)
     move_base(room, study, -6.0)
-    monkeypatch.setattr(analysis, "_RECORD", "record/another")
+    monkeypatch.setattr(analysis, "RECORD", "record/another")
     assert work_once(room, CORRECTIONS, Analyst(options=quick, load=Models))
     assert study_of(room, study)["reading"]["analysis"] == 2
 
