@@ -159,7 +159,7 @@ def study() -> str:
     volume = pictures("figure6", "Volume of the wall, found against true, and Bland-Altman")
     return "\n\n".join(
         [
-            f"The run of scale `{run['scale']}` trained networks of size {run['size']} on {field['side']}^3 voxels of "
+            f"The run of scale `{run['scale']}` trained the {run['size']} networks on {field['side']}^3 voxels of "
             f"{field['voxel_mm']} mm for {recipe['iterations']} iterations of {recipe['batch']} volumes, "
             f"with a learning rate of {recipe['rate']}: {counts(run['training'])} simulated volumes for training, "
             f"{counts(run['testing'])} of other patients for the test. Intervals are 95 %, over patients; DSC is in "
