@@ -9,15 +9,16 @@ from myoperf import CohortOptions, Options, Protocol, analyze, read_studies
 from myoperf.errors import AnalysisError
 from myoperf.phantom.cohort import simulate_cohort
 from myoperf.pipeline import Models
+from myoperf.pipeline.correction import correct_poses
 from myoperf.web import analysis
 from myoperf.web.analysis import Analyst, read_pose
 from myoperf.web.database import writing
 from myoperf.web.intake import ReceivedFile, receive
 from myoperf.web.pictures import SCENE
-from myoperf.web.queue import add_correction
+from myoperf.web.queue import add_correction, prepare
 from myoperf.web.readings import advance
 from myoperf.web.worker import ANALYSES, CORRECTIONS, work_once
-from myoperf.web.worklist import file_of, roles_of, study_of
+from myoperf.web.worklist import file_of, files_of, study_of
 from support.room import READER, make_room
 
 BOTH = ("stress", "rest")
@@ -69,7 +70,7 @@ def test_a_correction_gives_the_numbers_of_the_command_at_once_and_in_full(tmp_p
     study = add(room, files)
     assert work_once(room, ANALYSES, analyst)
     assert study_of(room, study)["study"]["note"] == ""
-    assert {"results.json", "report.html", "report.pdf", "dicom.zip"} <= {*roles_of(room, study, 1)}
+    assert {"results.json", "report.html", "report.pdf", "dicom.zip"} <= {*files_of(room, study, 1)}
     before = study_of(room, study)["study"]["tpd_stress_percent"]
 
     frame = move_base(room, study, -6.0)
@@ -77,8 +78,8 @@ def test_a_correction_gives_the_numbers_of_the_command_at_once_and_in_full(tmp_p
     assert work_once(room, CORRECTIONS, analyst)
     assert study_of(room, study)["study"]["tpd_stress_percent"] == afresh.scores.tpd_stress_percent
     assert afresh.scores.tpd_stress_percent != before
-    assert "report.pdf" not in roles_of(room, study, 2)
-    assert {role for role in roles_of(room, study, 1) if role.startswith("heart/")} <= {*roles_of(room, study, 2)}
+    assert "report.pdf" not in files_of(room, study, 2)
+    assert {role for role in files_of(room, study, 1) if role.startswith("heart/")} <= {*files_of(room, study, 2)}
     same = {name: file_of(room, study, 1, f"heart/{name}") == file_of(room, study, 2, f"heart/{name}") for name in BOTH}
     assert same == {"stress": False, "rest": True}, "only the corrected scan has new pictures"
 
@@ -86,6 +87,25 @@ def test_a_correction_gives_the_numbers_of_the_command_at_once_and_in_full(tmp_p
     assert study_of(room, study)["study"]["tpd_stress_percent"] == afresh.scores.tpd_stress_percent
     results = json.loads(room.blobs.read(file_of(room, study, 3, "results.json")[1]))
     assert results["scores"]["tpd_stress_percent"] == afresh.scores.tpd_stress_percent
+
+
+@pytest.mark.slow
+def test_what_a_correction_needs_is_loaded_and_run_once_before_anyone_waits(tmp_path, files, analyst, monkeypatch):
+    room = make_room(tmp_path)
+    study = add(room, files[:1])
+    work_once(room, ANALYSES, analyst)
+    measured = []
+
+    def counting(report, poses, *rest, **options):
+        measured.append(sorted(poses))
+        return correct_poses(report, poses, *rest, **options)
+
+    monkeypatch.setattr(analysis, "correct_poses", counting)
+    for _ in range(2):
+        prepare(room, study, reader=READER)
+        assert work_once(room, CORRECTIONS, analyst)
+    assert measured == [[one["name"] for one in scene(room, study)["scans"]]]
+    assert study_of(room, study)["reading"]["analysis"] == 1, "nothing is kept of it"
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from myoperf.pipeline.clock import StageClock
 from myoperf.pipeline.options import Models, Options
 from myoperf.pipeline.scan import ReconstructedScan, check_scan, locate_ventricle, measure_scan, orient_scan, unroll
 from myoperf.pipeline.scan_names import scan_names
+from myoperf.threads import in_threads, one_blas_thread
 from myoperf.types import Finding, LVFrame, Report, ScanResult, Study, Volume
 
 _OF_IMAGES = ("motion-corrected", "patient-motion", "late-frames-summed")
@@ -17,6 +18,7 @@ _OF_STUDY = ("scan-failed",)
 """Findings of a report that are about scans without a result."""
 
 
+@one_blas_thread()
 def correct_poses(
     report: Report,
     frames: Mapping[str, LVFrame],
@@ -60,13 +62,15 @@ def correct_poses(
         raise InputError(f"Poses are needed for some of the scans {', '.join(names)}; got {given}.")
     if perfusion_only:
         models, options = replace(models, classify=None), replace(options, interval_draws=0)
-    results = []
-    for result in report.results:
-        if result.name in frames:
-            with clock.stage("quantify", f"{result.name}: measurement in the corrected pose"):
-                posed = replace(options, frame=frames[result.name])
-                result = _measure_again(report.study, result, models, posed, gates=not perfusion_only)
-        results.append(result)
+
+    def measured(result: ScanResult) -> ScanResult:
+        if result.name not in frames:
+            return result
+        posed = replace(options, frame=frames[result.name])
+        return _measure_again(report.study, result, models, posed, gates=not perfusion_only)
+
+    with clock.stage("quantify", f"{', '.join(frames)}: measurement in the corrected pose"):
+        results = in_threads(measured, report.results)
     failed = tuple(finding for finding in report.findings if finding.code in _OF_STUDY)
     return conclude(report.study, tuple(results), models, options, clock=clock, findings=failed)
 

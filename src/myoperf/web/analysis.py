@@ -2,6 +2,7 @@
 of it put among the room's files.
 """
 
+import collections
 import io
 import json
 import pickle
@@ -43,7 +44,8 @@ class Analyst:
     options: Options = field(default_factory=Options)
     load: Callable[[], Models] = load_models
     _models: Models | None = None
-    _last: tuple[int, int, Report] | None = None
+    _last: tuple[int, Report] | None = None
+    _ran: bool = False
 
     def __call__(self, room: Room, job: Job, announce: Callable[[str], None]) -> Outcome:
         """Do a job and return its outcome; nothing in the database changes.
@@ -77,10 +79,19 @@ class Analyst:
         return Outcome(files=(*stored, *of_kept), row=row_of(report))
 
     def prepare(self, room: Room, job: Job) -> None:
-        """Load what a correction of a study starts from, before anyone waits for it."""
+        """Load what a correction of a study starts from, before anyone waits for it.
+
+        The first time it also measures the scans in the poses that they have: what is compiled and imported for a
+        correction then is.
+        """
         if self._models is None:
             self._models = self.load()
-        self._report_of(room, job, StageClock())
+        report = self._report_of(room, job, StageClock())
+        if not self._ran:
+            self._ran = True
+            poses = {result.name: result.frame for result in report.results}
+            again = correct_poses(report, poses, self._models, self.options, perfusion_only=True)
+            collections.deque(arrays_of(again), maxlen=0)
 
     def _analyze(self, room: Room, job: Job, clock: StageClock) -> tuple[Report, int]:
         """Read a job's files and analyse its study; return also how many studies the files hold."""
@@ -100,12 +111,12 @@ class Analyst:
         A second correction starts there too, as it names the poses of all scans that a reader has moved.
         """
         if self._last is not None and self._last[0] == job.study_id:
-            return self._last[2]
+            return self._last[1]
         try:
             report = load_record(room, job.study_id)
         except NotThereError:  # made by another version
             report, _ = self._analyze(room, job, clock)
-        self._last = (job.study_id, 1, report)
+        self._last = (job.study_id, report)
         return report
 
 

@@ -23,7 +23,7 @@ from myoperf.web.queue import add_correction, prepare, retry, unfinished
 from myoperf.web.readings import advance, latest
 from myoperf.web.room import Room
 from myoperf.web.security import Access
-from myoperf.web.worklist import Page, file_of, roles_of, study_of, worklist
+from myoperf.web.worklist import Page, file_of, files_of, study_of, worklist
 
 router = APIRouter(prefix="/api")
 
@@ -143,7 +143,7 @@ def get_study(study: int, room: TheRoom, response: Response) -> dict[str, Any]:
     """Return a study: reading, history, signature, jobs, and which files its analysis has."""
     found = study_of(room, study)
     response.headers["etag"] = f'"{found["study"]["version"]}"'
-    return {**found, "roles": roles_of(room, study, found["reading"]["analysis"])}
+    return {**found, "files": files_of(room, study, found["reading"]["analysis"])}
 
 
 @router.post("/studies/{study}/opened", status_code=204)

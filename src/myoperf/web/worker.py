@@ -19,6 +19,8 @@ from myoperf.web.room import Room, open_room
 ANALYSES, CORRECTIONS = ("analyze", "complete"), ("correct", "prepare")
 """Kinds of jobs that one process does."""
 _PAUSE_S = 0.1
+_PATIENCE = 10
+"""By how much analyses give way to corrections, for which a reader waits, and to the server (see nice(1))."""
 _ANNOUNCE_S = 0.5
 """Progress is written at most this often; the database waits for the disk each time."""
 
@@ -57,6 +59,8 @@ def work_once(room: Room, kinds: tuple[str, ...], analyse: Analyse) -> bool:
 def run_worker(folder: Path, url: str | None, kinds: tuple[str, ...]) -> None:
     """Work until the process that started this one is gone."""
     os.umask(0o077)
+    if kinds == ANALYSES and hasattr(os, "nice"):
+        os.nice(_PATIENCE)
     parent = os.getppid()
     with silent_libraries():
         work(open_room(folder, url), kinds, Analyst(), goes_on=lambda: os.getppid() == parent)

@@ -111,12 +111,12 @@ def file_of(room: Room, study_id: int, number: int, role: str) -> tuple[str, str
     return str(found.media_type), str(found.sha256)
 
 
-def roles_of(room: Room, study_id: int, number: int) -> list[str]:
-    """Return the roles of an analysis' files."""
-    query = select(analysis_files.c.role).join(analyses)
+def files_of(room: Room, study_id: int, number: int) -> dict[str, str]:
+    """Return the role of each of an analysis' files -> its SHA-256."""
+    query = select(analysis_files.c.role, analysis_files.c.sha256).join(analyses)
     with reading(room.engine) as connection:
         mine = query.where(analyses.c.study_id == study_id, analyses.c.number == number)
-        return [str(role) for (role,) in connection.execute(mine.order_by(analysis_files.c.role))]
+        return {str(row.role): str(row.sha256) for row in connection.execute(mine.order_by(analysis_files.c.role))}
 
 
 def _where(page: Page) -> list[ColumnElement[bool]]:

@@ -134,16 +134,21 @@ const shortOf = (label) => label.match(/\(([A-Z][A-Z, ]+)\)/)?.[1] ?? label;
 
 function numbersOf(view) {
   const columns = [...view.scans.map((scan) => [scan.name, scan.title]), ["", "S – R"]];
-  const cell = (row, entry) => {
-    if (!entry) return element("td");
+  const before = new Map((view.isComplete ? [] : view.completeNumbers ?? []).map((row) => [row.label, row]));
+  const isAwaited = (row, name) => name && before.get(row.label)?.values[name] !== undefined;
+  const rows = [...view.scene.numbers];
+  for (const [label, row] of before) if (!rows.some((one) => one.label === label)) rows.push({ ...row, values: {} });
+  const cell = (row, name) => {
+    const entry = row.values[name];
+    if (!entry) return isAwaited(row, name) ? element("td", { class: "awaited", title: "being worked out" }, "…") : element("td");
     const text = entry.value === null ? "–" : entry.value.toFixed(row.digits);
-    const range = entry.low === undefined ? "" : `95 % interval ${entry.low.toFixed(row.digits)} to ${entry.high.toFixed(row.digits)}`;
+    const range = entry.low === undefined ? (view.isComplete ? "" : "The interval is being worked out.") : `95 % interval ${entry.low.toFixed(row.digits)} to ${entry.high.toFixed(row.digits)}`;
     return element("td", { title: range }, text);
   };
   return element("table", { class: "numbers" },
     element("thead", {}, element("tr", {}, ["", ...columns.map(([, title]) => title), "", "range"].map((text) => element("th", {}, text)))),
-    element("tbody", {}, view.scene.numbers.map((row) => element("tr", { data: { number: row.label } },
-      element("th", { title: row.label }, shortOf(row.label)), columns.map(([name]) => cell(row, row.values[name])), element("td", {}, row.unit), element("td", { class: "normal", title: row.normal && `Published for other programs: ${row.normal}` }, row.normal)))));
+    element("tbody", {}, rows.map((row) => element("tr", { data: { number: row.label } },
+      element("th", { title: row.label }, shortOf(row.label)), columns.map(([name]) => cell(row, name)), element("td", {}, row.unit), element("td", { class: "normal", title: row.normal && `Published for other programs: ${row.normal}` }, row.normal)))));
 }
 
 // --- what the bull's eyes show --------------------------------------------------------------------

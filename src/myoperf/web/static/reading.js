@@ -51,8 +51,16 @@ class StudyView {
 
   async loadAnalysis(number) {
     const path = `/api/studies/${this.id}/files/${number}`;
-    const has = new Set(this.told.roles);
-    const fetched = (role) => (has.has(role) ? getArray(`${path}/${role}`) : null);
+    const { files } = this.told;
+    const known = this.arrays ?? new Map(); // by content: what a correction leaves as it was is not fetched again
+    this.arrays = new Map();
+    const fetched = (role) => {
+      const sha256 = files[role];
+      if (!sha256) return null;
+      const array = known.get(sha256) ?? getArray(`${path}/${role}`);
+      this.arrays.set(sha256, array);
+      return array;
+    };
     const scene = await get(`${path}/scene`);
     this.scans = await Promise.all(scene.scans.map(async (scan) => {
       const name = scan.name;
@@ -66,6 +74,8 @@ class StudyView {
     }));
     this.rest = this.loadRest(fetched); // what the first picture does not need
     this.scene = scene;
+    this.isComplete = this.told.analyses.find((one) => one.number === number)?.complete ?? true;
+    if (this.isComplete) this.completeNumbers = scene.numbers;
     this.field = Math.min(170, Math.max(80, 2 * Math.max(...this.scans.map((s) => s.pose.reach)) + 4,
       Math.max(...this.scans.map((s) => s.pose.length)) + 24));
     for (const scan of this.scans) this.windows[scan.name] ??= [0, 100];
@@ -302,7 +312,7 @@ function reachOf(surface, pose) {
 
 function showReport(view, body) {
   const number = view.number;
-  if (!view.told.roles.includes("report.html")) {
+  if (!view.told.files["report.html"]) {
     replace(body, element("p", { class: "hint" }, "The report of the corrected analysis is being written."));
     return;
   }
