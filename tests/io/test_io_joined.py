@@ -118,6 +118,10 @@ MARKS = {
     "trigger time": lambda d, gate: setattr(d, "TriggerTime", str(100 * gate)),
     "name": lambda d, gate: setattr(d, "SeriesDescription", f"Stress gate {gate + 1} of 4"),
     "share of the cycle": lambda d, gate: setattr(d, "SeriesDescription", f"Stress phase {gate * 12.5:g} % RR"),
+    "letter": lambda d, gate: setattr(d, "SeriesDescription", f"Stress Gate {'ABCD'[gate]}"),
+    "letter of a bin": lambda d, gate: setattr(d, "SeriesDescription", f"BIN_{'ABCD'[gate]} SPECT"),
+    "letter alone": lambda d, gate: setattr(d, "SeriesDescription", f"Stress MIBI {'ABCD'[gate]}"),
+    "letter in Image ID": lambda d, gate: setattr(d, "ImageID", f"SGATE_{'ABCD'[gate]}"),
 }
 
 
@@ -135,6 +139,27 @@ def test_gates_split_over_files_are_one_scan(save, tmp_path, mark, raw):
     sources = [dcmread(BytesIO(header)) for header in scan.source_headers]
     assert [source.SOPInstanceUID for source in sources] == [dcmread(tmp_path / f).SOPInstanceUID for f in scan.source]
     assert {int(source.NumberOfFrames) for source in sources} == {9 if raw else 7}  # the files' own headers
+
+
+def test_gates_of_two_scans_that_letters_name_stay_two_scans(save, tmp_path):
+    """A letter may name the scan, while the slots tell its gates."""
+    values = counts_of(4, 7, 8, 9)
+    for letter, factor in (("A", 1), ("B", 2)):
+        for gate, dataset in enumerate(gate_files(values * factor, MARKS["slot"])):
+            dataset.SeriesDescription = f"MIBI {letter}"
+            save(dataset, f"{letter}{gate}.dcm")
+    scans = read_studies([tmp_path]).studies[0].scans
+    assert [scan.image.array.sum() for scan in scans] == [values.sum(), 2 * values.sum()]
+    assert {scan.framing for scan in scans} == {"gated"}
+
+
+def test_a_missing_gate_among_letters_is_named(save, tmp_path):
+    for gate, dataset in enumerate(gate_files(counts_of(5, 7, 8, 9), MARKS["slot"])):
+        if gate != 1:
+            dataset.TimeSlotVector, dataset.SeriesDescription = [1] * 7, f"Gate {'ABCDE'[gate]}"
+            save(dataset, f"{gate}.dcm")
+    with pytest.raises(InputError, match="gate B is not among"):
+        read_studies([tmp_path])
 
 
 @pytest.mark.parametrize("mark", ["slot", "name", "number of slots"])
@@ -219,6 +244,53 @@ def test_a_scatter_window_is_no_scan(save):
     dataset.RadiopharmaceuticalInformationSequence = dataset.RadiopharmaceuticalInformationSequence[1:]
     (study,) = read_studies([save(dataset)]).studies
     assert len(study.scans) == 1
+
+
+def stored_as_pet(save, tmp_path, **names):
+    """Save a series of PET slices without a radiopharmaceutical, with these descriptions; return its scan."""
+    for number, dataset in enumerate(pet_slices(counts_of(1, 7, 8, 9))):
+        for keyword, value in ({"SeriesDescription": ""} | names).items():
+            setattr(dataset, keyword, value)
+        save(dataset, f"{number}.dcm")
+    return only_scan(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "tracer"),
+    [
+        *(("Stress MIBI", "Tc-99m sestamibi"), ("REST_SESTAMIBI_AC", "Tc-99m sestamibi"), ("Cardiolite rest", None)),
+        *(("Tetrofosmin stress", "Tc-99m tetrofosmin"), ("Stress Myoview 2D", None), ("99mTc stress", "Tc-99m")),
+        *(("Tl-201 redistribution", "Tl-201"), ("Thallium stress", "Tl-201"), ("TL201 STRESS", "Tl-201")),
+        *(("Stress SPECT", ""), ("Myocardial SPECT recon", "")),
+    ],
+)
+@pytest.mark.parametrize("keyword", ["SeriesDescription", "ProtocolName", "StudyDescription"])
+def test_spect_stored_as_pet_is_known_by_its_description(save, tmp_path, keyword, text, tracer):
+    scan = stored_as_pet(save, tmp_path, **{keyword: text})
+    assert scan.modality == "NM"
+    assert "spect-stored-as-pet" in codes(scan)
+    if tracer is not None:
+        assert (scan.tracer or "") == tracer
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"SeriesDescription": "Stress Rb-82", "StudyDescription": "MIBI SPECT and Rb PET"},
+        {"SeriesDescription": "FDG viability", "StudyDescription": "Myocardial MIBI SPECT"},
+        {"SeriesDescription": "N-13 ammonia stress"},
+        {"StudyDescription": "MIBI SPECT / FDG PET"},
+        {"SeriesDescription": "Scan 13 rest"},
+        {"SeriesDescription": "PET stress"},
+        {"SeriesDescription": "SPECT vs PET"},
+        {"SeriesDescription": "Prospect"},
+        {"SeriesDescription": "Stress perfusion"},
+    ],
+)
+def test_pet_stays_pet_whatever_else_its_study_holds(save, tmp_path, names):
+    scan = stored_as_pet(save, tmp_path, **names)
+    assert scan.modality == "PT"
+    assert "spect-stored-as-pet" not in codes(scan)
 
 
 def test_spect_stored_as_pet_is_spect(save, tmp_path):

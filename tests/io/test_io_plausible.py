@@ -134,6 +134,35 @@ def test_slots_that_do_not_come_out_even_are_refused(save):
     refused([save(dataset)], "Time Slot Vector is missing")
 
 
+@pytest.mark.parametrize("make", [lambda: raw_nm(counts_of(7, 1, 9, 7, 8)), lambda: recon_nm(counts_of(7, 7, 8, 9))])
+def test_fewer_time_slots_than_the_file_states_are_refused(save, make):
+    dataset = make()
+    dataset.NumberOfTimeSlots = 8
+    refused([save(dataset)], "7 of 8 time slots")
+
+
+def test_one_gate_of_several_is_no_scan(save):
+    dataset = recon_nm(counts_of(1, 7, 8, 9))
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", "RECON GATED TOMO", "EMISSION"]
+    dataset.TimeSlotVector, dataset.NumberOfTimeSlots = [3] * 7, 8
+    refused([save(dataset)], "1 of 8 time slots")
+
+
+def test_a_sum_over_gates_may_keep_their_number(save):
+    dataset = recon_nm(counts_of(1, 7, 8, 9))
+    dataset.NumberOfTimeSlots = 8
+    scan = read_studies([save(dataset)]).studies[0].scans[0]
+    assert scan.framing == "static"
+    assert "gated-single" in [finding.code for finding in scan.findings]
+
+
+def test_gated_pet_of_fewer_gates_than_stated_is_refused(save, tmp_path):
+    for number, dataset in enumerate(pet_slices(counts_of(7, 7, 8, 9), kind="GATED")):
+        dataset.NumberOfTimeSlots = 8
+        save(dataset, f"{number}.dcm")
+    refused([tmp_path], "7 of 8 time slots")
+
+
 def test_a_missing_detector_vector_is_named(save):
     dataset = raw_nm(counts_of(1, 2, 5, 7, 8), step=18.0, detector_starts=(225.0, 135.0))
     dataset.NumberOfDetectors = 2

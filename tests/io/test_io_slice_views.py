@@ -53,9 +53,14 @@ LONG += [
     ),
     *("LA vert", "длинная горизонтальная ось", "dlouhá horizontální osa"),
     "Langachse",
+    *("LA", "L.A.", "Stress LA", "LA gated", "REST_LA_AC", "L.A.X.", "H.L.A.", "V.L.A", "Stress H.L.A.", "LAX", "L Ax"),
+    *("4CH", "4 CH", "STRESS_4CH", "2ch", "4-chamber", "Four Chamber", "two chamber view", "3 chamber", "4Ch AC"),
+    *("Vierkammerblick", "4-Kammer", "4 cavités", "4 cavidades", "quattro camere", "4камерная", "四腔心"),
 ]
+SHORT += ["S.A.", "S.A.X.", "Stress S.A", "Rest S.A.X", "S-AX", "S/A"]
 NEITHER = [
     "Stress",
+    *("Hospital La Paz", "Estres la paz", "Stress 14 ch", "4 change", "Matrix 4x", "4 channels", "CHAMBER", "LA PAZ"),
     "SGATE",
     "Rest SPECT AC",
     "Salah",

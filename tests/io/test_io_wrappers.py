@@ -169,6 +169,34 @@ def test_a_dicomdir_does_not_lead_out_of_its_folder(save, tmp_path):
     assert [scan.source for study in result.studies for scan in study.scans] == [("im0001",)]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n\n!INTERFILE :=\n!imaging modality := nucmed\n",
+        "; made by a converter of ours, on Tuesday\n; and again\n!INTERFILE :=\n",
+        "\r\n!INTERFILE :=\r\n!imaging modality := nucmed\r\n",
+        ";" + "comment " * 200 + "\n! Interfile := \n",
+        "!imaging modality := nucmed\n!originating system := camera\n!version of keys := 3.3\n",
+        "INTERFILE :=\r!imaging modality := PT\r",
+        "\ufeff;\n!INTERFILE :=\n",
+        "GENERAL IMAGE DATA :=\n!name of data file := a.s\n",
+    ],
+)
+def test_interfile_is_named_however_its_header_begins(tmp_path, text):
+    path = tmp_path / "recon.hv"
+    path.write_bytes(text.encode())
+    with pytest.raises(InputError, match=r"Interfile header.* Export the study as DICOM"):
+        read_studies([path])
+
+
+@pytest.mark.parametrize("text", ["notes on interfile :=", "a := b\n", "; a comment\n"])
+def test_other_text_is_no_interfile(tmp_path, text):
+    path = tmp_path / "notes.txt"
+    path.write_text(text)
+    with pytest.raises(InputError, match="neither DICOM nor NIfTI;"):
+        read_studies([path])
+
+
 def test_interfile_is_named_and_the_way_out_is_said(tmp_path):
     path = tmp_path / "stress.hv"
     path.write_text("!INTERFILE  :=\n!imaging modality := nucmed\n")

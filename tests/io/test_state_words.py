@@ -11,6 +11,7 @@ STRESS = (
 SGATE|STRESS_IRAC|Stress Gated Tomo|MIBI post-stress|Exercise tomo|TMT Tomo|BRUCE
 Bicycle ergometry SPECT|Ergometrie
 Adenosine|ADENO SPECT|Regadenoson gated|Lexiscan|Rapiscan MIBI|Dipyridamol|PERSANTIN|Dobutamine PET
+Stress 1h pi|Stress 60 min|Stress 1 hour|Stress 10h15|Stress 3 heads|Stress 4 head|Stress 16 min|S.T.R.E.S.S.
 Pharm. Tomo|DOBU|Dipirydamol|Arbejde|fietsergometrie
 Belastung|Belastungs-SPECT|Belast. Tomo|MIBI Belastungsuntersuchung|Effort|Épreuve d'effort|Esfuerzo
 ESFORÇO|Estrés
@@ -27,6 +28,7 @@ Arbete|Belastning|Ansträngning|Arbejdsbelastning|Anstrengelse|Rasitus|Terhelés
 REST = (
     """
 RGATE|ReconRest|REST_IRNC|Resting|Baseline PET|Basal|Basale|Redistribution|Reinjection Tl|MIBI rest gated
+4h redistribution|Redistribution 24h|Rest 4h|RST 3 HR|Basal gated|Basal AC|Estudio basal
 Ruhe|RUHE SPECT|Ruheaufnahme|Repos|Reposo|REPOUSO|Riposo|Rust|rustopname|İstirahat|ISTIRAHAT|istirahatte
 Dinlenme|hvileundersøgelse|hvileopptak|hvilestudie
 Spoczynek|spoczynkowe|W spoczynku|Klid|klidová|v klidu|Vila|Vilobild|Hvile|HVILE|Lepo|Nyugalmi|Repaus
@@ -51,7 +53,11 @@ stroke|adenoma
 Delayed stress|stress late|geç stres|inspanning laat|belastning sen|отсроченный стресс|負荷 遅延像|負荷後期像|负荷延迟
 nicht Belastung|keine Belastung|geen belasting|nie wysiłkowe|ikke belastning|не нагрузка|não esforço
 stres değil|aucun effort
-Basal slice|Basal section|Basal wall
+Basal slice|Basal section|Basal wall|Basal short axis|SAX basal|SA Basal|Basal slices|Basal cut|basal third
+basal anterior|Basal inferior wall|Basal level|Basal segments|Basal-Mid-Apical|Basal HLA|corte basal|tercio basal
+Stress 4h|Stress 4 h|STRESS_4HR|Stress 3 hours|Stress +4h|Stress 24h|Belastung 4 Std|Belastung nach 4 Stunden
+Effort 4 heures|Effort H4|Esfuerzo 4 horas|Inspanning 4 uur|Efor 4. saat|Stress 4hrs delayed|4h post stress|4 h
+нагрузка 4 ч|нагрузка 4 часа|负荷4小时|負荷 4時間後|Stress 240 min
 """.strip("\n")
     .replace("\n", "|")
     .split("|")
@@ -79,3 +85,11 @@ def test_a_delayed_image_is_rest_with_thallium_alone(window, state):
     assert detect_state(header)[0] == state
     header.SeriesDescription = "Stress delayed"
     assert detect_state(header)[0] is None
+    for hours in ("4h", "4 hours", "24 HR", "3 Std."):
+        header.SeriesDescription = f"MIBI {hours}"
+        assert detect_state(header)[0] == state
+
+
+def test_thallium_is_known_by_the_description_too():
+    assert detect_state(item(SeriesDescription="Tl-201 delayed"))[0] == "rest"
+    assert detect_state(item(SeriesDescription="MIBI delayed"))[0] is None

@@ -1,9 +1,10 @@
-"""What a header says of the beats of a gated scan: how many were rejected, and which lengths were accepted."""
+"""What a header says of a gated scan: how many gates it has, which beats were rejected and accepted."""
 
 from collections.abc import Sequence
 
 from pydicom.dataset import Dataset
 
+from myoperf.errors import InputError
 from myoperf.io.header import items, number
 from myoperf.types import Finding
 
@@ -12,6 +13,27 @@ _SOME_PERCENT, _MANY_PERCENT = 5.0, 20.0
 _WIDE = 0.6
 """Accepted lengths, longest minus shortest over the mean beat, from which a window is wide. MyoPerf's own limit: within
 30 percent of the mean beat late diastole still falls into the last gates."""
+
+
+def refuse_missing_gates(header: Dataset, gates: int, name: str, *, gated: bool) -> None:
+    """Refuse fewer gates than Number of Time Slots (0054,0071) says; their sum, one image, may keep the number.
+
+    Parameters
+    ----------
+    gates
+        How many there are.
+    gated
+        Whether the file is marked as gated: then a single image is one gate, not their sum.
+
+    Raises
+    ------
+    InputError
+    """
+    stated = number(header, "NumberOfTimeSlots") or 0.0
+    if gates < stated and (gated or gates > 1):
+        raise InputError(
+            f"{name}: holds {gates} of {stated:g} time slots (Number of Time Slots); export all gates of the scan."
+        )
 
 
 def check_beats(header: Dataset) -> tuple[Finding, ...]:

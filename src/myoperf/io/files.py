@@ -5,6 +5,7 @@ written to disk, and an archive whose directory announces more than `LARGEST_ARC
 """
 
 import io
+import re
 import stat
 import zipfile
 import zlib
@@ -22,6 +23,13 @@ MOST_MEMBERS = 50_000
 LARGEST_RATIO, _SMALL_MEMBER = 200, 2**26
 """Refused: a member of more than 64 MiB that is packed to less than a two-hundredth, as no image is."""
 
+START = 4096
+"""Bytes by which a format is recognised: an Interfile header may begin with comments."""
+_INTERFILE = re.compile(
+    rb"^[ \t]*!?[ \t]*(?:interfile|imaging modality|originating system|version of keys|name of data file"
+    rb"|general (?:image )?data)[ \t]*:=",
+    re.IGNORECASE | re.MULTILINE,
+)
 _OUTSIDE = "(outside)"
 _ZIP = b"PK\x03\x04"
 _AS_NIFTI = "convert it to NIfTI with its affine, or export the study as DICOM"
@@ -121,7 +129,7 @@ def archive_members(path: Path) -> tuple[Path, ...]:
 
 
 def what_else(start: bytes) -> str | None:
-    """Return in words what a file is that is neither DICOM nor NIfTI, by its first 262 bytes; None where unknown."""
+    """Return in words what a file is that is neither DICOM nor NIfTI, by its first `START` bytes; None if unknown."""
     if not start:
         return "an empty file; copy or export it again"
     if start[257:262] == b"ustar":
@@ -130,7 +138,7 @@ def what_else(start: bytes) -> str | None:
     for signature, words in _FORMATS:
         if start.startswith(signature):
             return words
-    if start.lstrip()[:16].upper().startswith((b"!INTERFILE", b"INTERFILE")):
+    if _INTERFILE.search(start.replace(b"\r", b"\n")):
         return (
             "an Interfile header; MyoPerf does not read Interfile. Export the study as DICOM, or convert it to NIfTI "
             "with its affine"

@@ -27,7 +27,7 @@ from pydicom.uid import (
 
 from myoperf.dicom import element_value, faulty_values, quiet_pydicom, valid_text
 from myoperf.errors import InputError
-from myoperf.io.files import archive_members, inflate, open_file, what_else
+from myoperf.io.files import START, archive_members, inflate, open_file, what_else
 from myoperf.io.plausible import check_image_size
 from myoperf.io.quirks import height_in_metres
 from myoperf.text import printable
@@ -46,7 +46,7 @@ def read_header(path: Path) -> Dataset:
         When the file cannot be opened, is not a regular file or is not DICOM.
     """
     with open_file(path) as stream:
-        start = stream.read(262)
+        start = stream.read(START)
         stream.seek(0)
         dataset = Dataset()
         if _begins_like_dicom(start):

@@ -6,7 +6,7 @@ from typing import Literal
 from pydicom.dataset import Dataset
 
 from myoperf.io.header import items, text_of
-from myoperf.io.words import words_of
+from myoperf.io.words import fold, words_of
 
 SliceView = Literal["short_axis", "long_axis", "both"]
 
@@ -18,7 +18,7 @@ _SHORT_AXIS_DIRECTIONS = {"APEX_TO_BASE", "BASE_TO_APEX"}
 _LONG_AXIS_DIRECTIONS = {"ANT_TO_INF", "INF_TO_ANT", "SEPTUM_TO_WALL", "WALL_TO_SEPTUM"}
 _SHORT_AXIS = re.compile(
     r"\b(?:(?:stress|str|rest|rst|gated|gate)?sa|(?:stress|str|rest|rst|gated|gate|g|ac|nac)*saxs?(?:ac|nac|gated)?"
-    r"|s ax|shax|sh ?ax|short ?ax(?:is|es)?|petit axe|eje (?:corto|menor)|asse corto|eixo (?:curto|menor)"
+    r"|s ax|s a|shax|sh ?ax|short ?ax(?:is|es)?|petit axe|eje (?:corto|menor)|asse corto|eixo (?:curto|menor)"
     r"|kurze? ?achs\w*|kort\w* ?(?:as|ax\w*|aks\w*)|kisa (?:aks|eksen)\w*|kratk\w* os\w?|os krotk\w*|krotk\w* os\w?"
     r"|lyhyt ?akseli\w*|rovid ?tengely\w*|ax\w* scurt\w*|коротк\w* ос\w*"
     r"|ос\w* коротк\w*|кратк\w* ос\w?|μικρ\w* αξον\w*)\b|短軸|短轴"
@@ -26,9 +26,18 @@ _SHORT_AXIS = re.compile(
 _LONG_AXIS = re.compile(
     r"\b(?:(?:stress|str|rest|rst|gated|gate|[grs]|ac|nac)*(?:[hv]lax?|lax)(?:ac|nac|gated)?|[hv]l ax(?:is)?"
     r"|(?:h|v|hor[a-z]*|ver[a-z]*) ?(?:long ?(?:ax(?:is)?)?|la)|(?:long|la) (?:hor|ver)[a-z]*|long ?ax(?:is|es)?"
-    r"|grand axe|axe long|eje (?:largo|mayor)|asse lungo|eixo (?:longo|maior)|lang\w* ?(?:as|ax\w*|aks\w*|achs\w*)"
+    r"|l ax|grand axe|axe long|eje (?:largo|mayor)|asse lungo|eixo (?:longo|maior)|lang\w* ?(?:as|ax\w*|aks\w*|achs\w*)"
     r"|uzun (?:aks|eksen)\w*|dl(?:ouh|h|ug)\w* (?:\w+ )?os\w?|os dlug\w*|duga os|pitka ?akseli\w*|hosszu ?tengely\w*"
     r"|ax\w* lung\w*|длинн\w* (?:\w+ )?ос\w*|ос\w* длинн\w*|μακρ\w* αξον\w*)\b|長軸|长轴"
+)
+_LONG_AXIS_ALONE = re.compile(
+    r"(?:(?:stress|str|strs|rest|rst|s|r|g|gated|gate|sgate|rgate|recon|tomo|spect|mibi|ac|nac|nc|irac|irnc) ?)*\bla\b"
+    r"(?: (?:stress|str|rest|rst|gated|gate|recon|tomo|spect|mibi|ac|nac|nc|irac|irnc))*"
+)
+"""The whole name: "la" among other words may be an article or the name of a hospital."""
+_CHAMBERS = re.compile(
+    r"(?<![^\W_])(?:[234]|two|three|four|zwei|drei|vier|deux|trois|quatre|dos|tres|cuatro|due|tre|quattro)[ _-]?"
+    r"(?:chambers?|ch|kammer\w*|cavites?|cavidades|camaras?|camere)(?![^\W_])|[234]\W?камер\w*|[二三四]腔"
 )
 
 
@@ -41,7 +50,8 @@ def slice_view_in_text(text: str) -> SliceView | None:
     ['short_axis', 'short_axis', 'long_axis', 'long_axis', 'both', None]
     """
     words = " ".join(words_of(text))
-    short, long = bool(_SHORT_AXIS.search(words)), bool(_LONG_AXIS.search(words))
+    short = bool(_SHORT_AXIS.search(words))
+    long = bool(_LONG_AXIS.search(words) or _LONG_AXIS_ALONE.fullmatch(words) or _CHAMBERS.search(fold(text).lower()))
     if short and long:
         return "both"
     return "short_axis" if short else "long_axis" if long else None

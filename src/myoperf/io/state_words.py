@@ -73,6 +73,12 @@ _UNSPACED: Mapping[str, _Words] = {
 _THALLIUM_REST = "delayed delay late laat tardif tardiva tardio tardia spat spate pozne pozdni sen gec otlozene"
 """Redistribution of Tl-201; with another tracer a delayed image is of the state it was injected in."""
 _LATE_ANYWHERE = "遅延|遅発|後期|延迟|延遲|晚期|지연|отсроченн|отложенн"
+_HOURS = re.compile(
+    r"(?<![\d.,])(?:[2-9]|[1-4]\d)[ _.]*(?:(?:h|hr|hrs|hours?|std|stunden?|heures?|horas?|ore|uur|uren|saat|godz\w*"
+    r"|hod\w*|tim(?:m?ar|mer|er)?|ч|час\w*)(?![^\W_])|小时|小時|時間|시간)"
+    r"|(?<![^\W_])h[ _]?(?:[2-9]|24)(?!\w)|(?<!\d)(?:1[2-9]\d|[2-4]\d\d)[ _]*min"
+)
+"""Two hours or more: Tl-201 has redistributed; the state of another tracer stays that of its injection."""
 _NEGATIONS = (
     "no non not nao nicht kein keine keiner niet geen nie ne ikke inte ingen ei nem не aucun aucune nessun nessuno "
     "ningun degil without pre before prior vor ohne sans avant sin antes senza prima sem zonder voor bez przed pred "
@@ -81,8 +87,12 @@ _NEGATIONS = (
 """Before a state's word, articles between them left out, these deny it."""
 _NEGATIONS_AFTER = "less free of oncesi elott nelkul degil yok"
 _ARTICLES = "l d de del della dello di do da dem der die the to"
-_ANATOMY = "apex apical apicale base mid medial distal apico ventricle septum slice slices section wall plane"
-"""Beside these, "basal" is the base of the heart, not the state before stress."""
+_ANATOMY = (
+    "apex apical apicale base mid medial medio distal apico ventricle septum septal slice slices section sections wall "
+    "plane planes cut cuts corte cortes coupe coupes third tercio terzo level region segment segments segmento segmentos "
+    "anterior inferior lateral short long axis axes ax sa sax hla vla eje asse axe view views"
+)
+"""Beside these, "basal" is the base of the heart, not the state before stress, or may be."""
 _UNSPACED_NEGATIONS = "(?:非|无|無|未|不)(?:{words})|(?:{words})(?:前|なし|无|無)"
 
 _BEFORE = r"(?:irac|irnc|ac|nac|nc|g|recon|post|mibi|tl|tc)?"
@@ -112,12 +122,18 @@ def state_in_text(text: str, *, thallium: bool = False) -> State | None:
     words = [word for word in words if not (anatomy and word.startswith("basal"))]
     stress = any(_STRESS.fullmatch(word) for word in words) or bool(_STRESS_RUN.search(plain))
     rest = any(_REST.fullmatch(word) for word in words) or bool(_REST_RUN.search(plain))
-    late = bool(set(words) & set(_THALLIUM_REST.split()) or re.search(fold(_LATE_ANYWHERE), plain.lower()))
+    late = _is_late(words, plain.lower())
     if thallium and not stress:
         rest = rest or late
     if stress == rest or (stress and late):
         return None
     return "stress" if stress else "rest"
+
+
+def _is_late(words: list[str], plain: str) -> bool:
+    """Whether a description says that the image was made hours after the injection."""
+    named = set(words) & set(_THALLIUM_REST.split()) or re.search(fold(_LATE_ANYWHERE), plain)
+    return bool(named or _HOURS.search(plain))
 
 
 def _denied(words: list[str], plain: str) -> bool:

@@ -8,8 +8,10 @@ from pydicom.dataset import Dataset
 
 from myoperf.io.header import items, number, text_of
 from myoperf.io.quirks import nuclide_from_window_name
+from myoperf.io.tracer_words import modality_in_text, nuclides_in_text
 
 _ANNIHILATION_KEV = 511.0
+_DESCRIPTIONS = ("ImageID", "SeriesDescription", "ProtocolName", "StudyDescription")
 
 
 class Nuclide(NamedTuple):
@@ -75,7 +77,7 @@ def nuclide_of(dataset: Dataset) -> str | None:
     """Return the radionuclide as "Tc-99m"; None where the file does not tell.
 
     By its code, else by the name of the radiopharmaceutical, else by Radionuclide Half Life (0018,1075) within 2 %,
-    else by the name of the energy window.
+    else by the name of the energy window, else by the descriptions.
     """
     for item in items(dataset, "RadiopharmaceuticalInformationSequence"):
         for code in items(item, "RadionuclideCodeSequence"):
@@ -88,7 +90,20 @@ def nuclide_of(dataset: Dataset) -> str | None:
         if known:
             return known
     windows = items(dataset, "EnergyWindowInformationSequence")
-    return nuclide_from_window_name(tuple(text_of(w, "EnergyWindowName") for w in windows))
+    of_window = nuclide_from_window_name(tuple(text_of(w, "EnergyWindowName") for w in windows))
+    return of_window or _nuclide_described(_describing_tracer(dataset))
+
+
+def _describing_tracer(dataset: Dataset) -> str:
+    """Return the first description, from the image's to the study's, that names a radionuclide or an agent."""
+    texts = (text_of(dataset, keyword) for keyword in _DESCRIPTIONS)
+    return next((text for text in texts if nuclides_in_text(text)), "")
+
+
+def _nuclide_described(text: str) -> str | None:
+    """Return the radionuclide that a description names; None where it names none or several."""
+    found = nuclides_in_text(text)
+    return next(iter(found)) if len(found) == 1 else None
 
 
 def _by_half_life(half_life_s: float | None) -> str | None:
@@ -100,15 +115,31 @@ def _by_half_life(half_life_s: float | None) -> str | None:
 
 
 def is_single_photon(dataset: Dataset) -> bool:
-    """Whether the radionuclide is known and emits single photons, whatever the file is stored as."""
+    """Whether the image is of single photons, whatever the file is stored as.
+
+    By its radionuclide, else by the first description that says SPECT or PET. Descriptions do not count where randoms
+    were corrected for, as in PET alone.
+    """
+    if not items(dataset, "RadiopharmaceuticalInformationSequence") and _is_corrected_for_randoms(dataset):
+        return False
     nuclide = NUCLIDES.get(nuclide_of(dataset) or "")
-    return nuclide is not None and nuclide.photopeak_kev < _ANNIHILATION_KEV
+    if nuclide is not None:
+        return nuclide.photopeak_kev < _ANNIHILATION_KEV
+    named = (modality_in_text(text_of(dataset, keyword)) for keyword in _DESCRIPTIONS)
+    return next((modality for modality in named if modality), None) == "NM"
+
+
+def _is_corrected_for_randoms(dataset: Dataset) -> bool:
+    """Whether Corrected Image or Randoms Correction Method (0054,1100) names a correction for random coincidences."""
+    method = text_of(dataset, "RandomsCorrectionMethod").upper()
+    return "RAN" in text_of(dataset, "CorrectedImage").upper() or method not in ("", "NONE")
 
 
 def tracer_of(dataset: Dataset) -> str | None:
     """Return the tracer as "Tc-99m sestamibi", or the nuclide alone where the file does not name the agent."""
     texts = " ".join(_agent_text(item) for item in items(dataset, "RadiopharmaceuticalInformationSequence"))
-    return " ".join(part for part in (nuclide_of(dataset), _first_named(AGENTS, texts)) if part) or None
+    agent = _first_named(AGENTS, texts or _describing_tracer(dataset))
+    return " ".join(part for part in (nuclide_of(dataset), agent) if part) or None
 
 
 def _agent_text(item: Dataset) -> str:

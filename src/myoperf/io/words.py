@@ -7,6 +7,8 @@ _LETTERS = str.maketrans({"ı": "i", "ł": "l", "Ł": "L", "ø": "o", "Ø": "O",
 """Letters that Unicode does not decompose into a plain one and a mark."""
 _MU = re.compile(r"(?<![\u0370-\u03ff])[\u00b5\u03bc](?![\u0370-\u03ff])")
 """The sign of the attenuation coefficient, micro sign or a Greek letter alone: often typed as u."""
+_POINTED = re.compile(r"(?<![^\W\d_])[A-Za-z](?:\.[A-Za-z])+(?![^\W\d_])\.?")
+"""An abbreviation written with points: S.A., N.A.C."""
 _WORD = re.compile(
     r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+"  # Latin, split before a capital after a small letter
     r"|[\u0400-\u04ff]+"  # Cyrillic
@@ -25,9 +27,12 @@ def fold(text: str) -> str:
 def words_of(text: str) -> list[str]:
     """Split a description into lower-case words, at signs, at digits and before a capital after a small letter.
 
+    Letters with points between them are one word.
+
     Examples
     --------
-    >>> words_of("StressGated_AC 2"), words_of("Wysiłek"), words_of("Покой")
-    (['stress', 'gated', 'ac'], ['wysilek'], ['покои'])
+    >>> words_of("StressGated_AC 2"), words_of("Wysiłek"), words_of("Покой"), words_of("S.A.")
+    (['stress', 'gated', 'ac'], ['wysilek'], ['покои'], ['sa'])
     """
-    return [word.lower() for word in _WORD.findall(fold(text))]
+    joined = _POINTED.sub(lambda match: f"{match[0].replace('.', '').upper()} ", fold(text))
+    return [word.lower() for word in _WORD.findall(joined)]

@@ -1,14 +1,14 @@
 """Files that are parts of one scan: single slices, and gates that were exported as files or series of their own."""
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from pydicom.dataset import Dataset
 
 from myoperf.io.header import number, numbers, text_of
 from myoperf.io.kinds import image_name, is_attenuation_corrected, is_gated, position_of
-from myoperf.io.nm.joined import gate_numbers, has_one_gate
+from myoperf.io.nm.joined import gate_numbers, has_one_gate, name_of_all_gates
 from myoperf.io.state import detect_state
 
 Files = Sequence[tuple[Path, Dataset]]
@@ -23,25 +23,31 @@ def is_single_slice(header: Dataset) -> bool:
 def with_gates_joined(scans: Iterable[Files]) -> list[list[tuple[Path, Dataset]]]:
     """Return the files of scans, those that hold one gate each of the same scan together.
 
-    They must agree in study, state, position, correction, size and name (numbers apart) and be told apart as gates;
-    otherwise they stay scans of their own.
+    They must agree in study, state, position, correction, size and name and be told apart as gates; otherwise they stay
+    scans of their own. Names are compared whole first, then without numbers, then without letters that may count the
+    gates: "Rest 1" and "Rest 2" may be two scans, of which something else tells the gates.
     """
+    waiting = list(scans)
     joined: list[list[tuple[Path, Dataset]]] = []
-    gates: dict[Key, list[Files]] = {}
-    for files in scans:
-        key = _gate_key(files)
-        if key is None:
-            joined.append(list(files))
-        else:
-            gates.setdefault(key, []).append(files)
-    for parts in gates.values():
-        first = [files[0][1] for files in parts]
-        together = len(parts) > 1 and gate_numbers(first) is not None
-        joined += [[file for files in parts for file in files]] if together else [list(files) for files in parts]
-    return joined
+    for name_of_scan in (str, partial(name_of_all_gates, letters=False), partial(name_of_all_gates, letters=True)):
+        gates: dict[Key | int, list[Files]] = {}
+        for place, files in enumerate(waiting):
+            gates.setdefault(_gate_key(files, name_of_scan) or place, []).append(files)
+        waiting = []
+        for parts in gates.values():
+            if _are_gates(parts):
+                joined.append([file for files in parts for file in files])
+            else:
+                waiting += parts
+    return joined + [list(files) for files in waiting]
 
 
-def _gate_key(files: Files) -> Key | None:
+def _are_gates(scans: Sequence[Files]) -> bool:
+    """Whether scans that may be gates of one are told apart as such."""
+    return len(scans) > 1 and gate_numbers([files[0][1] for files in scans]) is not None
+
+
+def _gate_key(files: Files, name_of_scan: Callable[[str], str]) -> Key | None:
     """Return what the gates of one scan have in common; None where the files are no single gate."""
     header = files[0][1]
     pet = text_of(header, "SeriesType").upper()
@@ -54,5 +60,5 @@ def _gate_key(files: Files) -> Key | None:
         return None
     size = tuple(number(header, keyword) for keyword in ("NumberOfFrames", "Rows", "Columns"))
     condition = (detect_state(header)[0], position_of(header), is_attenuation_corrected(header))
-    name = re.sub(r"\d+(?:\.\d+)?", "", image_name(header))
+    name = name_of_scan(image_name(header))
     return text_of(header, "SOPClassUID"), text_of(header, "StudyInstanceUID"), size, place, condition, name

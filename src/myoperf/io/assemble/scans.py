@@ -103,7 +103,9 @@ def pt_scan(paths: Sequence[Path], headers: Sequence[Dataset], state: State | No
     findings = grid.findings + (check_beats(headers[0]) if grid.framing == "gated" else ())
     modality = modality_of(headers[0])
     if modality == "NM":
-        message = "The series is stored as PET; its radionuclide emits single photons, so it was read as SPECT."
+        message = (
+            "The series is stored as PET; by its radionuclide or its description it is SPECT, and was read as such."
+        )
         findings += (Finding("spect-stored-as-pet", "info", message),)
     elif not is_attenuation_corrected(headers[0]):
         message = "The PET series is not marked as corrected for attenuation."
@@ -188,10 +190,9 @@ def _refuse_no_counts(volume: Volume, name: str) -> None:
 
 def _gate_findings(header: Dataset, gated: bool, timed: bool) -> tuple[Finding, ...]:
     """Return findings where a file marked as gated is not, and on the beats and the gates of one that is."""
-    if is_gated(header) and not gated:
-        return (
-            Finding("gated-single", "info", "The file is marked as gated but has one frame; it was read as static."),
-        )
+    if not gated and (is_gated(header) or (number(header, "NumberOfTimeSlots") or 0) > 1):
+        message = "The file is marked as gated, or states several time slots, but has one frame; it was read as static."
+        return (Finding("gated-single", "info", message),)
     if not gated:
         return ()
     findings = check_beats(header)

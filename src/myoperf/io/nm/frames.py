@@ -12,7 +12,9 @@ from pydicom.datadict import dictionary_description
 from pydicom.dataset import Dataset
 
 from myoperf.errors import InputError
+from myoperf.io.beats import refuse_missing_gates
 from myoperf.io.header import items, number, stated_numbers, text_of
+from myoperf.io.kinds import is_gated
 from myoperf.io.plausible import MOST_IMAGES
 from myoperf.io.quirks import nuclide_from_window_name
 from myoperf.io.tracers import NUCLIDES, nuclide_of
@@ -66,8 +68,8 @@ def frame_table(dataset: Dataset, name: str, frames: int) -> tuple[FrameTable, t
     Raises
     ------
     InputError
-        When a vector's length is not the number of frames, when its values are not whole numbers from 1, or when one is
-        missing that the file cannot be read without.
+        When a vector's length is not the number of frames, when its values are not whole numbers from 1, when one is
+        missing that the file cannot be read without, or when time slots are.
     """
     index: dict[str, Ints] = {}
     present = set()
@@ -90,9 +92,11 @@ def frame_table(dataset: Dataset, name: str, frames: int) -> tuple[FrameTable, t
         present.add(key)
     if "slot" not in present:
         index["slot"], findings = _slots_in_order(dataset, index, name)
-        return FrameTable(index, frozenset(present)), findings
-    _refuse_missing_vector(dataset, index, name)
-    return FrameTable(index, frozenset(present)), ()
+    else:
+        findings = ()
+        _refuse_missing_vector(dataset, index, name)
+    refuse_missing_gates(dataset, np.unique(index["slot"]).size, name, gated=is_gated(dataset))
+    return FrameTable(index, frozenset(present)), findings
 
 
 def _slots_in_order(dataset: Dataset, index: Mapping[str, Ints], name: str) -> tuple[Ints, tuple[Finding, ...]]:

@@ -17,12 +17,15 @@ from myoperf.io.scale import PHILIPS_GROUP, value_scale
 from myoperf.types import Finding
 
 _GATE_NAME = re.compile(
-    r"(?:gate|bin|slot|phase|interval|frame)[ _#-]*(?P<gate>\d{1,2})(?!\d|\.\d| ?%)"
+    r"(?:gate|bin|slot|phase|interval|frame)[ _#-]*"
+    r"(?:(?P<gate>\d{1,2})(?!\d|\.\d| ?%)|(?P<letter>[a-p])(?![^\W_]))"
     r"|(?P<share>\d{1,2}(?:\.\d+)?) ?%",
     re.IGNORECASE,
 )
+_COUNT = re.compile(r"\d+|(?<![^\W_])[A-P](?![^\W_])")
+"""What may count gates in a name: numbers, and capitals that stand alone."""
 _FEWEST_GATES = 4
-"""Fewer files that differ by a number may be repeated scans."""
+"""Fewer files that differ by a number or a letter may be repeated scans."""
 _GEOMETRY = ("ImagePositionPatient", "ImageOrientationPatient")
 _SCALES = ("RescaleSlope", "RescaleIntercept", "RealWorldValueMappingSequence")
 
@@ -49,9 +52,9 @@ class JoinedImage:
 def gate_numbers(headers: Sequence[Dataset]) -> tuple[float, ...] | None:
     """Return the order of files that hold a gate each; None where nothing tells the gates apart.
 
-    By Time Slot Vector, else Trigger Time, else a number behind "gate", "bin" or kin, or before a per cent sign, in
-    Image ID or the description, else the only number of Image ID or the description that differs, where it counts the
-    files ("3/8", "G3").
+    By Time Slot Vector, else Trigger Time, else a number or a letter behind "gate", "bin" or kin, or a number before a
+    per cent sign, in Image ID or the description, else the only number or capital letter of Image ID or the description
+    that differs, where it counts the files ("3/8", "G3", "MIBI C"). Letters count from A, which is 1.
     """
     for read in (_time_slot, lambda header: number(header, "TriggerTime"), _gate_in_name):
         found = [read(header) for header in headers]
@@ -62,16 +65,26 @@ def gate_numbers(headers: Sequence[Dataset]) -> tuple[float, ...] | None:
 
 
 def _counted_in_name(headers: Sequence[Dataset]) -> tuple[float, ...] | None:
-    """Return the number by which the files' names differ, if they count from 1 or 0 without a gap."""
+    """Return the number or letter by which the files' names differ, if they count from 1, 0 or A without a gap."""
     for keyword in ("ImageID", "SeriesDescription"):
-        texts = [re.findall(r"\d+", text_of(header, keyword)) for header in headers]
-        if len({len(numbers) for numbers in texts}) > 1:
+        texts = [_COUNT.findall(text_of(header, keyword)) for header in headers]
+        if len({len(counts) for counts in texts}) > 1:
             continue
         differing = [values for values in zip(*texts, strict=True) if len(set(values)) > 1]
-        counts = sorted(int(value) for value in differing[0]) if len(differing) == 1 else []
-        if counts in (list(range(len(headers))), list(range(1, len(headers) + 1))):
-            return tuple(float(value) for value in differing[0])
+        counts = [_count(value) for value in differing[0]] if len(differing) == 1 else []
+        if sorted(counts) in (list(range(len(headers))), list(range(1, len(headers) + 1))):
+            return tuple(float(count) for count in counts)
     return None
+
+
+def _count(text: str) -> int:
+    """Return a number, or the place of a letter in the alphabet."""
+    return int(text) if text.isdecimal() else ord(text.upper()) - ord("A") + 1
+
+
+def name_of_all_gates(text: str, *, letters: bool) -> str:
+    """Return a name without what may count gates in it: numbers and, if asked for, letters."""
+    return _COUNT.sub("", _GATE_NAME.sub("", text)) if letters else re.sub(r"\d+(?:\.\d+)?", "", text)
 
 
 def has_one_gate(header: Dataset) -> bool:
@@ -115,10 +128,11 @@ def _refuse_missing_gates(gates: Sequence[float], first: Dataset, name: str) -> 
     Trigger times are no numbers of gates: between them more values are missing than there.
     """
     present = {int(gate) for gate in gates}
-    missing = sorted(set(range(min(present), max(present) + 1)) - present)
+    missing = sorted(set(range(min(1, *present), max(present) + 1)) - present)
     expected = int(number(first, "NumberOfTimeSlots") or 0)
-    if 0 < len(missing) < len(present) or len(present) < expected:
-        which = f"gate {missing[0]} is not" if 0 < len(missing) < len(present) else f"not all of {expected} gates are"
+    gap = 0 < len(missing) < len(present)
+    if gap or len(present) < expected:
+        which = f"{_gate_label(missing[0], first)} is not" if gap else f"not all of {expected} gates are"
         raise InputError(f"{name}: {which} among the gates' files; export all gates.")
 
 
@@ -173,11 +187,20 @@ def _time_slot(header: Dataset) -> float | None:
 
 def _gate_in_name(header: Dataset) -> float | None:
     """Return the number of a gate in Image ID or the series description."""
-    for keyword in ("ImageID", "SeriesDescription"):
-        match = _GATE_NAME.search(text_of(header, keyword))
-        if match:
-            return float(match["gate"] or match["share"])
-    return None
+    match = _gate_match(header)
+    return None if match is None else float(match["share"] or _count(match["gate"] or match["letter"]))
+
+
+def _gate_match(header: Dataset) -> re.Match[str] | None:
+    """Return where Image ID or the series description names a gate."""
+    matches = (_GATE_NAME.search(text_of(header, keyword)) for keyword in ("ImageID", "SeriesDescription"))
+    return next((match for match in matches if match), None)
+
+
+def _gate_label(gate: int, like: Dataset) -> str:
+    """Return a gate's name, by a letter where another gate's file has one."""
+    match = _gate_match(like)
+    return f"gate {chr(ord('A') + gate - 1) if match and match['letter'] else gate}"
 
 
 def _geometry_findings(headers: Sequence[Dataset]) -> tuple[Finding, ...]:

@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 
 from myoperf.errors import GeometryError, InputError, UnsupportedInputError
 from myoperf.geometry import affine_from_axes
+from myoperf.io.beats import refuse_missing_gates
 from myoperf.io.header import number, numbers, stated_numbers, text_of
 from myoperf.io.pet.dynamic import acquisition_moments_ms, activity_factors, frame_starts_ms
 from myoperf.io.planes import pixel_spacing_mm, plane_axes
@@ -91,6 +92,8 @@ def slice_grid(headers: Sequence[Dataset], name: str) -> SliceGrid:
     order[time, plane] = np.arange(len(headers))
     affine = np.asarray(affine_from_axes(positions[order[0, 0]], axes, (float(steps.mean()), *spacing)))
     leading = [headers[i] for i in order[:, 0]]
+    if framing == "gated" and number(first, "NumberOfRRIntervals") in (None, 1.0):
+        refuse_missing_gates(first, frames, name, gated=True)
     grid = SliceGrid(order, affine, framing, _durations(leading, framing))
     return _with_timing(grid, leading) if framing == "dynamic" else grid
 

@@ -68,7 +68,7 @@ FILE: Mapping[str, FindingKind] = {
     ),
     "gated-single": FindingKind(
         ("info",),
-        "The file is marked as gated but holds one frame; it was read as static.",
+        "The file is marked as gated or states several time slots, but holds one frame; it was read as static.",
         "For volumes and ejection fraction, export the gates.",
     ),
     "gates-geometry-differs": FindingKind(
@@ -137,7 +137,7 @@ FILE: Mapping[str, FindingKind] = {
     ),
     "spect-stored-as-pet": FindingKind(
         ("info",),
-        "The series is stored as PET, but its radionuclide emits single photons; it was read and scored as SPECT.",
+        "The series is stored as PET, but by its radionuclide or its description it is SPECT; it was read and scored as such.",
         "Nothing.",
     ),
     "time-frames-missing": FindingKind(
