@@ -89,8 +89,8 @@ _NEGATIONS_AFTER = "less free of oncesi elott nelkul degil yok"
 _ARTICLES = "l d de del della dello di do da dem der die the to"
 _ANATOMY = (
     "apex apical apicale base mid medial medio distal apico ventricle septum septal slice slices section sections wall "
-    "plane planes cut cuts corte cortes coupe coupes third tercio terzo level region segment segments segmento segmentos "
-    "anterior inferior lateral short long axis axes ax sa sax hla vla eje asse axe view views"
+    "plane planes cut cuts corte cortes coupe coupes third tercio terzo level region segment segments segmento "
+    "segmentos anterior inferior lateral short long axis axes ax sa sax hla vla eje asse axe view views"
 )
 """Beside these, "basal" is the base of the heart, not the state before stress, or may be."""
 _UNSPACED_NEGATIONS = "(?:非|无|無|未|不)(?:{words})|(?:{words})(?:前|なし|无|無)"

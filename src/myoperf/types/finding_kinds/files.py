@@ -137,7 +137,7 @@ FILE: Mapping[str, FindingKind] = {
     ),
     "spect-stored-as-pet": FindingKind(
         ("info",),
-        "The series is stored as PET, but by its radionuclide or its description it is SPECT; it was read and scored as such.",
+        "The series is stored as PET, but by its radionuclide or its description it is SPECT; it was scored as such.",
         "Nothing.",
     ),
     "time-frames-missing": FindingKind(
