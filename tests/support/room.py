@@ -10,6 +10,7 @@ from pathlib import Path
 from fastapi.testclient import TestClient
 
 from myoperf.errors import AnalysisError
+from myoperf.report.contract import results_json
 from myoperf.types import LVFrame, Report
 from myoperf.web.analysis import RECORD, read_pose
 from myoperf.web.app import create_app
@@ -61,7 +62,12 @@ def analyse(room: Room, job: Job, announce: Callable[[str], None]) -> Outcome:
     contents = dict(closed_form_arrays())
     contents[SCENE] = json.dumps(scene_of(report)).encode()
     if job.kind != "correct":
-        contents |= {"results.json": b"{}", "report.html": b"<html></html>", "report.pdf": b"%PDF", "dicom.zip": b"PK"}
+        contents |= {
+            "results.json": _results(report),
+            "report.html": b"<html></html>",
+            "report.pdf": b"%PDF",
+            "dicom.zip": b"PK",
+        }
         contents[RECORD] = pickle.dumps(report)
     kinds = {".html": "text/html", ".json": "application/json"}
     files = [
@@ -73,6 +79,10 @@ def analyse(room: Room, job: Job, announce: Callable[[str], None]) -> Outcome:
         for role, data in contents.items()
     ]
     return Outcome(files=tuple(files), row=row_of(report))
+
+
+def _results(report: Report) -> bytes:
+    return json.dumps(results_json(report)).encode()
 
 
 def lengthening(pose: LVFrame) -> float:

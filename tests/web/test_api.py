@@ -9,7 +9,7 @@ import zipfile
 
 import pydicom
 import pytest
-from sqlalchemy import event, insert
+from sqlalchemy import event, insert, update
 
 from myoperf.web.database import log, reading, studies, uploads, writing
 from myoperf.web.pictures import unpack
@@ -75,6 +75,26 @@ def test_from_the_upload_to_the_signature(room, client):
     assert exported["reading"]["stress_scores"] == [1] * 17
     assert exported["signature"]["reader"] == "Dr Ada"
     assert client.get(f"/api/studies/{study}/export/report.pdf").content.startswith(b"%PDF-")
+
+
+def test_other_studies_of_the_patient_are_read_beside_and_compared(room, client):
+    study, earlier, alien = (upload(client, name) for name in (b"now", b"earlier", b"alien"))
+    work_all(room)
+    with writing(room.engine) as connection:
+        connection.execute(update(studies).where(studies.c.id == alien).values(patient_id="EX-0043"))
+    assert [one["id"] for one in client.get(f"/api/studies/{study}/priors").json()] == [earlier]
+    compared = client.get(f"/api/studies/{study}/priors/{earlier}").json()
+    changes = {one["name"]: one for one in compared["changes"]}
+    assert {"tpd_stress_percent", "stress.lvef_percent"} <= changes.keys()
+    assert all(one["before"] == one["after"] and not one["exceeds"] for one in compared["changes"])
+    assert client.get(f"/api/studies/{study}/priors/{alien}").status_code == 404, "another patient"
+    assert client.get(f"/api/studies/{study}/priors/{study}").status_code == 404
+    with writing(room.engine) as connection:
+        connection.execute(update(studies).values(patient_id="EX-0042"))
+        connection.execute(update(studies).where(studies.c.id == alien).values(sex="M"))
+        connection.execute(update(studies).where(studies.c.id == earlier).values(patient_id=None))
+    assert client.get(f"/api/studies/{study}/priors").json() == [], "a sex that contradicts, and no patient ID"
+    assert client.get(f"/api/studies/{earlier}/priors").json() == []
 
 
 def test_a_second_correction_keeps_the_pose_of_the_other_scan(room, client):

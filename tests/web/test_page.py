@@ -196,3 +196,24 @@ def test_another_readers_change_is_shown_and_not_overwritten(browser, address, r
     find(browser, "#impression")
     readings.set_impression(room, 1, study_of(room, 1)["study"]["version"], reader="Dr Bo", text="Normal.")
     until(browser, lambda: find(browser, "#impression").get_attribute("value") == "Normal.")
+
+
+def test_an_earlier_study_of_the_patient_stands_beside(browser, address, room):
+    from support.room import put_study
+
+    study, _ = put_study(room, b"now"), put_study(room, b"earlier")
+    enter(browser, address)
+    until(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, 'tr[data-status="ready"]')) == 2)
+    press(browser, f'tr[data-study="{study}"]')
+    Select(find(browser, "#prior")).select_by_value("2")
+    until(browser, lambda: "study 2" in text(browser, '[data-view="sa"] .row:nth-of-type(2)'))
+    eyes = [figure.text for figure in browser.find_elements(By.CSS_SELECTOR, ".eyes figcaption")]
+    assert eyes == [
+        *("Stress, %", "Stress, study 2, %", "Stress: change, %"),
+        *("Rest, %", "Rest, study 2, %", "Rest: change, %"),
+    ]
+    assert "TPD" in text(browser, "#prior-changes")
+    Select(find(browser, "#row-0")).select_by_value("rest")
+    until(browser, lambda: text(browser, '[data-view="sa"] .row:nth-of-type(1)') == "Rest")
+    Select(find(browser, "#prior")).select_by_value("0")
+    until(browser, lambda: "study 2" not in text(browser, "#part"))

@@ -19,6 +19,7 @@ from myoperf.web.database import record, writing
 from myoperf.web.delivery import reader_part, readers_file
 from myoperf.web.errors import ConflictError, NotThereError, TooLargeError
 from myoperf.web.intake import ReceivedFile, receive
+from myoperf.web.priors import compare_studies, priors_of
 from myoperf.web.queue import add_correction, prepare, retry, unfinished
 from myoperf.web.readings import advance, latest
 from myoperf.web.room import Room
@@ -164,6 +165,21 @@ def get_file(study: int, number: int, role: str, room: TheRoom) -> FileResponse:
     if media_type.startswith("text/html"):
         headers["content-security-policy"] = _SANDBOX
     return FileResponse(room.blobs.path(sha256), media_type=media_type, headers=headers)
+
+
+@router.get("/studies/{study}/priors")
+def get_priors(study: int, room: TheRoom) -> list[dict[str, Any]]:
+    """Return the other analysed studies of the patient."""
+    return priors_of(room, study)
+
+
+@router.get("/studies/{study}/priors/{prior}")
+def compare(study: int, prior: int, room: TheRoom, reader: Reader) -> dict[str, Any]:
+    """Return how the numbers differ from those of another study of the patient."""
+    compared = compare_studies(room, study, prior)
+    with writing(room.engine) as connection:
+        record(connection, reader, "compare", study, f"with study {prior}")
+    return compared
 
 
 @router.post("/studies/{study}/scores")

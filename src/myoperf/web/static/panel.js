@@ -3,27 +3,37 @@
 import { BullsEye, middleOf } from "/static/bullseye.js";
 import { post } from "/static/api.js";
 import { element, notice, replace } from "/static/dom.js";
+import { differenceOf, ofUptake, priorChooser, priorDiscs, priorTable } from "/static/prior.js";
 
-const KINDS = [["Uptake", uptake], ["Severity", severity], ["Scores", scores], ["Phase", phase], ["Thickening", thickening], ["Motion", motion]];
+const KINDS = [["Uptake", uptake], ["Severity", severity], ["Scores", scores], ["Phase", phase], ["Thickening", thickening], ["Motion", motion], ["Prior", priorDiscs]];
 
 export function showPanel(view, aside) {
   const state = { kind: 0, draft: null };
   const hovered = element("output", { class: "value", id: "hovered" });
 
   function draw() {
+    if (KINDS[state.kind][1] === priorDiscs && !view.prior) state.kind = 0;
+    const isPrior = KINDS[state.kind][1] === priorDiscs;
     const discs = KINDS[state.kind][1](view, edited());
     const eyes = discs.map((disc) => new BullsEye(124, () => ({ ...disc, marked: view.segment, names: view.scene.segments.map((s) => s.name) }), {
       hover: (text, segment) => ((hovered.textContent = text), view.mark(segment)),
       click: (segment, event) => (disc.edit ? score(disc.edit, segment, event) : goTo(segment)),
     }));
-    const kinds = element("nav", { class: "kinds" }, KINDS.map(([label], i) =>
+    const kinds = element("nav", { class: "kinds" }, KINDS.map(([label, of], i) => (of === priorDiscs && !view.prior) ? null :
       element("button", { id: `kind-${label.toLowerCase()}`, "aria-pressed": String(i === state.kind), onclick: () => ((state.kind = i), draw()) }, label)));
     const figures = element("div", { class: "eyes" }, eyes.map((eye) => eye.figure));
-    replace(aside, doubts(), kinds, figures, discs.length ? hovered : element("p", { class: "hint" }, "Not measured."), sums(), words(), numbersOf(view), findings(), history());
+    replace(aside, doubts(), priorChooser(view, compared), kinds, figures, discs.length ? hovered : element("p", { class: "hint" }, "Not measured."), isPrior ? priorTable(view) : null, sums(), words(), numbersOf(view), findings(), history());
     eyes.forEach((eye) => eye.draw());
     view.redraws.delete(view.panelRedraw);
     view.panelRedraw = () => eyes.forEach((eye) => eye.draw());
     view.redraws.add(view.panelRedraw);
+  }
+
+  // Another study was chosen to be read beside this one, or none.
+  function compared() {
+    state.kind = view.prior ? KINDS.length - 1 : 0;
+    draw();
+    view.showPart(0);
   }
 
   // How much there is to doubt, above everything else.
@@ -154,15 +164,12 @@ function numbersOf(view) {
 // --- what the bull's eyes show --------------------------------------------------------------------
 
 function uptake(view) {
-  const discs = view.pair.map((scan) => ({
-    title: `${scan.title}, %`, map: scan.maps.uptake, window: view.windows[scan.name], palette: view.palette, unit: "%",
-    labels: scan.segments_percent.map((v) => v.toFixed(0)),
-  }));
+  const discs = view.pair.map((scan) => ofUptake(view, scan));
+  const [first, second] = view.pair;
+  if (!second || first === second) return discs;
+  if (first.state === second.state) return [...discs, differenceOf(first, second, "Difference, %")];
   const [stress, rest] = ["stress", "rest"].map((state) => view.pair.find((scan) => scan.state === state));
-  if (!stress || !rest || isApart(view)) return discs;
-  const change = rest.segments_percent.map((v, i) => v - stress.segments_percent[i]);
-  const values = rest.maps.uptake.values.map((v, i) => v - stress.maps.uptake.values[i]);
-  discs.push({ title: "Rest – stress, %", map: { shape: rest.maps.uptake.shape, values }, window: [-50, 50], palette: "difference", unit: "%", labels: change.map((v) => v.toFixed(0)) });
+  if (stress && rest && !isApart(view)) discs.push(differenceOf(rest, stress, "Rest – stress, %"));
   return discs;
 }
 

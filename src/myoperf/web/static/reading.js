@@ -8,10 +8,10 @@ import { showCorrection } from "/static/correct.js";
 import { showPanel } from "/static/panel.js";
 import { showRaw } from "/static/raw.js";
 import { showSlices } from "/static/slices.js";
-import { add, dot, norm, poseOf, Stack } from "/static/space.js";
+import { loadRest, loadScans } from "/static/scans.js";
+import { add, dot } from "/static/space.js";
 
 const PARTS = [["Slices", showSlices], ["Cine", showCine], ["Raw", showRaw], ["Correct", showCorrection], ["Report", showReport]];
-const MAPS = ["uptake", "severity", "phase", "thickening", "motion"];
 const remembered = { palette: "warm-metal", outlines: false, mask: false };
 
 export async function showStudy(room, id, reader) {
@@ -62,17 +62,8 @@ class StudyView {
       return array;
     };
     const scene = await get(`${path}/scene`);
-    this.scans = await Promise.all(scene.scans.map(async (scan) => {
-      const name = scan.name;
-      const wanted = [`heart/${name}`, `surface/${name}`, ...MAPS.map((kind) => `polar-${kind}/${name}`)];
-      const [heart, surface, ...maps] = await Promise.all(wanted.map(fetched));
-      const pose = poseOf(scan.lv_frame);
-      return {
-        ...scan, heart: new Stack(heart), surface, maps: Object.fromEntries(MAPS.map((kind, i) => [kind, maps[i]])),
-        pose: { ...pose, reach: reachOf(surface, pose) + 12 },
-      };
-    }));
-    this.rest = this.loadRest(fetched); // what the first picture does not need
+    this.scans = await loadScans(scene, fetched);
+    this.rest = loadRest(this.scans, fetched); // what the first picture does not need
     this.scene = scene;
     this.isComplete = this.told.analyses.find((one) => one.number === number)?.complete ?? true;
     if (this.isComplete) this.completeNumbers = scene.numbers;
@@ -81,12 +72,9 @@ class StudyView {
     for (const scan of this.scans) this.windows[scan.name] ??= [0, 100];
   }
 
-  async loadRest(fetched) {
-    await Promise.all(this.scans.map(async (scan) => {
-      const roles = ["volume", "gated", "gated-surface", "raw"];
-      const [volume, gated, gatedSurface, raw] = await Promise.all(roles.map((role) => fetched(`${role}/${scan.name}`)));
-      Object.assign(scan, { volume: new Stack(volume), gatedStack: gated && new Stack(gated), gatedSurface, rawViews: raw });
-    }));
+  // The scans of the study and, where one is chosen, of an earlier one.
+  get comparable() {
+    return [...this.scans, ...(this.prior?.scans ?? [])];
   }
 
   // Window of a scan in counts; gates have a maximum of their own.
@@ -96,7 +84,7 @@ class StudyView {
 
   // The two scans that are read against each other (the scored ones unless others are chosen), or those that there are.
   get pair() {
-    if (this.chosen) return this.chosen.map((name) => this.scans.find((scan) => scan.name === name)).filter(Boolean);
+    if (this.chosen) return this.chosen.map((name) => this.comparable.find((scan) => scan.name === name)).filter(Boolean);
     const scored = ["stress", "rest"].map((state) => this.scans.find((s) => s.name === this.scene.scored[state])).filter(Boolean);
     return scored.length ? scored : this.scans;
   }
@@ -297,17 +285,6 @@ class StudyView {
     if (next) location.hash = `#/study/${next}`;
     else notice("There is no further study on this page of the worklist.");
   }
-}
-
-// The largest distance of the outer surface from the long axis.
-function reachOf(surface, pose) {
-  const points = surface.values;
-  let farthest = 0;
-  for (let i = points.length / 2; i < points.length; i += 3) {
-    const from = add([points[i], points[i + 1], points[i + 2]], pose.apex, -1);
-    farthest = Math.max(farthest, norm(add(from, pose.axis, -dot(from, pose.axis))));
-  }
-  return farthest;
 }
 
 function showReport(view, body) {

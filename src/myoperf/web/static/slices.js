@@ -21,13 +21,13 @@ export function showSlices(view, body) {
   });
   const redraw = (all) => all && body.querySelectorAll("canvas").forEach((canvas) => canvas.picture?.draw());
   const controls = windowControls(view, scans, values);
-  if (view.scans.length > 2) controls.prepend(...scans.map((scan, i) => chooser(view, scans, i)));
+  if (view.comparable.length > 2) controls.prepend(...scans.map((scan, i) => chooser(view, scans, i)));
   replace(body, controls, rows);
   view.redraws.add(redraw);
   redraw(true);
 }
 
-// Which scan stands in a row: prone, corrected for attenuation or repeated ones can be read beside the scored ones.
+// Which scan stands in a row: prone, corrected for attenuation, repeated or earlier ones can be read beside the scored ones.
 function chooser(view, scans, i) {
   const change = (event) => {
     view.chosen = scans.map((scan, j) => (j === i ? event.target.value : scan.name));
@@ -35,7 +35,7 @@ function chooser(view, scans, i) {
     view.showPart(0);
   };
   return element("select", { id: `row-${i}`, "aria-label": `Scan of row ${i + 1}`, onchange: change },
-    view.scans.map((scan) => element("option", { value: scan.name, selected: scan === scans[i] }, scan.title)));
+    view.comparable.map((scan) => element("option", { value: scan.name, selected: scan === scans[i] }, scan.title)));
 }
 
 function rowOf(view, scan, name, size, values) {
