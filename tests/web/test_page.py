@@ -217,3 +217,29 @@ def test_an_earlier_study_of_the_patient_stands_beside(browser, address, room):
     until(browser, lambda: text(browser, '[data-view="sa"] .row:nth-of-type(1)') == "Rest")
     Select(find(browser, "#prior")).select_by_value("0")
     until(browser, lambda: "study 2" not in text(browser, "#part"))
+
+
+def test_a_reader_study_is_made_read_and_exported_by_the_page(browser, address, room, tmp_path):
+    from support.room import put_study
+
+    put_study(room)
+    enter(browser, address)
+    find(browser, 'tr[data-status="ready"]')
+    press(browser, "#trials")
+    find(browser, "#trial-name").send_keys("Angina")
+    find(browser, "#trial-cases").send_keys("1, 1, 0, 0")
+    press(browser, "#make-trial")
+    for arm in ("without help", "with the machine's help"):
+        until(browser, lambda arm=arm: text(browser, "#arm") == arm)
+        find(browser, ".slices canvas.tile")
+        assert "EX-0042" not in text(browser, "body")
+        assert bool(text(browser, "#help")) == (arm != "without help")
+        for vessel in ("LAD", "LCX", "RCA"):
+            assert not find(browser, "#answer").is_enabled()
+            press(browser, f'fieldset[data-vessel="{vessel}"] input[value="0.8"]')
+        press(browser, "#answer")
+    find(browser, "#all-read")
+    browser.get(f"{address}/#/trials")
+    until(browser, lambda: "2 of 2" in text(browser, 'tr[data-trial="1"]'))
+    browser.find_elements(By.CSS_SELECTOR, 'tr[data-trial="1"] a.button')[0].click()
+    until(browser, lambda: any((tmp_path / "downloads").glob("*readings.csv")))

@@ -13,6 +13,7 @@ from myoperf.web.errors import NotThereError, RoomError, status_of
 from myoperf.web.room import Room
 from myoperf.web.routes import router
 from myoperf.web.security import COOKIE, Access, Asgi, Guard, session_cookie
+from myoperf.web.trial_routes import router as trial_router
 
 
 class Session(BaseModel):
@@ -35,6 +36,7 @@ def create_app(room: Room, access: Access) -> Asgi:
     app = FastAPI(title="MyoPerf reading room", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.room, app.state.access = room, access
     app.include_router(router)
+    app.include_router(trial_router)
     files = _page_files()
 
     @app.get("/api/session")

@@ -155,6 +155,48 @@ addenda = Table(
     Column("text", Text, nullable=False),
 )
 
+trials = Table(
+    "trials",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(100), unique=True, nullable=False),
+    Column("seed", String(32), nullable=False),  # of every reader's order
+    Column("reader", String(100), nullable=False),  # who made it
+    Column("made_at", String(20), nullable=False),
+)
+"""Reader studies: the same cases read blind by several readers, without and with the machine's help."""
+
+trial_cases = Table(
+    "trial_cases",
+    metadata,
+    Column("trial_id", ForeignKey("trials.id"), primary_key=True),
+    Column("study_id", ForeignKey("studies.id"), primary_key=True),
+    Column("analysis", Integer, nullable=False),  # a later correction changes nothing of a trial
+    Column("ica", JSON, nullable=False),  # by angiography, LAD, LCX, RCA: 0, 1 or null
+)
+
+trial_openings = Table(
+    "trial_openings",
+    metadata,
+    Column("trial_id", ForeignKey("trials.id"), primary_key=True),
+    Column("reader", String(100), primary_key=True),
+    Column("turn", Integer, primary_key=True),
+    Column("at_s", Float, nullable=False),
+)
+
+trial_answers = Table(
+    "trial_answers",
+    metadata,
+    Column("trial_id", ForeignKey("trials.id"), primary_key=True),
+    Column("reader", String(100), primary_key=True),
+    Column("turn", Integer, primary_key=True),  # place in this reader's own order: an answer is given once
+    Column("study_id", ForeignKey("studies.id"), nullable=False),
+    Column("helped", Boolean, nullable=False),
+    Column("called", JSON, nullable=False),  # LAD, LCX, RCA: 0 to 1
+    Column("seconds", Float, nullable=False),
+    Column("answered_at", String(20), nullable=False),
+)
+
 log = Table(
     "log",
     metadata,

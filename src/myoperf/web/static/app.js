@@ -4,6 +4,7 @@ import { get, post } from "/static/api.js";
 import { loadPalettes } from "/static/colour.js";
 import { element, notice, replace } from "/static/dom.js";
 import { showStudy } from "/static/reading.js";
+import { showTrial, showTrials } from "/static/trials.js";
 import { showWorklist } from "/static/worklist.js";
 
 const room = document.getElementById("room");
@@ -16,12 +17,19 @@ async function show() {
   if (!session.reader) return askReader(session.token);
   try {
     await loadPalettes();
-    const study = location.hash.match(/^#\/study\/(\d+)$/);
-    leave = study ? await showStudy(room, Number(study[1]), session.reader) : showWorklist(room, session.reader);
+    leave = await opened(session.reader);
   } catch (error) {
     notice(error.message, true);
     replace(room, element("p", { class: "hint" }, error.message), element("a", { href: "#/" }, "Worklist"));
   }
+}
+
+// Show what the address names; return what leaves it.
+function opened(reader) {
+  const [, what, number] = location.hash.match(/^#\/(study|trial|trials)(?:\/(\d+))?$/) ?? [];
+  if (what === "study" && number) return showStudy(room, Number(number), reader);
+  if (what === "trial" && number) return showTrial(room, Number(number));
+  return what === "trials" ? showTrials(room) : showWorklist(room, reader);
 }
 
 function askReader(needsToken) {

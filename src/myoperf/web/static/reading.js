@@ -1,18 +1,15 @@
 // One study: what is known of it, what is shown of it, and the parts of the page that share both.
 
 import { get, getArray, post } from "/static/api.js";
-import { loadPalettes, paintBar, paletteOf } from "/static/colour.js";
-import { canvasOf, element, notice, replace } from "/static/dom.js";
+import { element, notice, replace } from "/static/dom.js";
 import { showCine } from "/static/cine.js";
 import { showCorrection } from "/static/correct.js";
 import { showPanel } from "/static/panel.js";
 import { showRaw } from "/static/raw.js";
 import { showSlices } from "/static/slices.js";
-import { loadRest, loadScans } from "/static/scans.js";
-import { add, dot } from "/static/space.js";
+import { ImageView } from "/static/view.js";
 
 const PARTS = [["Slices", showSlices], ["Cine", showCine], ["Raw", showRaw], ["Correct", showCorrection], ["Report", showReport]];
-const remembered = { palette: "warm-metal", outlines: false, mask: false };
 
 export async function showStudy(room, id, reader) {
   const view = new StudyView(id, reader);
@@ -21,13 +18,10 @@ export async function showStudy(room, id, reader) {
   return view.show(room);
 }
 
-class StudyView {
+class StudyView extends ImageView {
   constructor(id, reader) {
-    Object.assign(this, { id, reader, ...remembered });
-    this.windows = {};
-    this.cursor = { side: 0, front: 0, along: 0 };
-    this.segment = 0;
-    this.redraws = new Set();
+    super(PARTS);
+    Object.assign(this, { id, reader });
   }
 
   // --- what is known ---------------------------------------------------------------------------
@@ -62,31 +56,9 @@ class StudyView {
       return array;
     };
     const scene = await get(`${path}/scene`);
-    this.scans = await loadScans(scene, fetched);
-    this.rest = loadRest(this.scans, fetched); // what the first picture does not need
-    this.scene = scene;
+    await this.loadScene(scene, fetched);
     this.isComplete = this.told.analyses.find((one) => one.number === number)?.complete ?? true;
     if (this.isComplete) this.completeNumbers = scene.numbers;
-    this.field = Math.min(170, Math.max(80, 2 * Math.max(...this.scans.map((s) => s.pose.reach)) + 4,
-      Math.max(...this.scans.map((s) => s.pose.length)) + 24));
-    for (const scan of this.scans) this.windows[scan.name] ??= [0, 100];
-  }
-
-  // The scans of the study and, where one is chosen, of an earlier one.
-  get comparable() {
-    return [...this.scans, ...(this.prior?.scans ?? [])];
-  }
-
-  // Window of a scan in counts; gates have a maximum of their own.
-  windowOf(scan, maximum = scan.lv_maximum) {
-    return this.windows[scan.name].map((percent) => (percent * maximum) / 100);
-  }
-
-  // The two scans that are read against each other (the scored ones unless others are chosen), or those that there are.
-  get pair() {
-    if (this.chosen) return this.chosen.map((name) => this.comparable.find((scan) => scan.name === name)).filter(Boolean);
-    const scored = ["stress", "rest"].map((state) => this.scans.find((s) => s.name === this.scene.scored[state])).filter(Boolean);
-    return scored.length ? scored : this.scans;
   }
 
   get isSigned() {
@@ -99,37 +71,6 @@ class StudyView {
 
   get isBusy() {
     return this.told.jobs.some((job) => ["queued", "running"].includes(job.state));
-  }
-
-  // --- the cursor: mm from the ventricle's middle, the same place in every scan ------------------
-
-  pointOf(scan) {
-    const { centre, lateral, anterior, axis } = scan.pose;
-    const { side, front, along } = this.cursor;
-    return add(add(add(centre, lateral, side), anterior, front), axis, along);
-  }
-
-  setCursor(scan, point) {
-    const from = add(point, scan.pose.centre, -1);
-    const { lateral, anterior, axis } = scan.pose;
-    this.cursor = { side: dot(from, lateral), front: dot(from, anterior), along: dot(from, axis) };
-    this.redraw();
-  }
-
-  mark(segment) {
-    if (segment !== this.segment) {
-      this.segment = segment;
-      this.redraw("marks");
-    }
-  }
-
-  redraw(what = "all") {
-    this.wanted = this.wanted === "all" ? "all" : what;
-    this.pending ??= requestAnimationFrame(() => {
-      const all = this.wanted === "all";
-      this.pending = this.wanted = null;
-      for (const redraw of this.redraws) redraw(all);
-    });
   }
 
   // --- changes ----------------------------------------------------------------------------------
@@ -208,14 +149,12 @@ class StudyView {
 
   drawHead() {
     const { study } = this.told;
-    const parts = element("nav", {}, PARTS.map(([label], i) =>
-      element("button", { id: `part-${label.toLowerCase()}`, "aria-pressed": String(i === this.part), onclick: () => this.showPart(i) }, label)));
     const who = [study.patient_id ?? "unknown patient", study.sex, study.age_years && `${Math.round(study.age_years)} y`];
     const state = this.isBusy ? this.busyText() : this.isSigned ? `signed by ${study.signed_by}` : study.status;
     const busy = this.isBusy ? "busy" : study.status;
     replace(this.head, element("a", { href: "#/", class: "button", title: "Worklist (Esc)" }, "‹ Worklist"),
       element("h1", {}, who.filter(Boolean).join("  ")), element("span", { id: "state", class: `state ${busy}` }, state),
-      this.number ? parts : null, this.number ? this.displayControls() : null);
+      this.number ? this.partButtons() : null, this.number ? this.displayControls() : null);
   }
 
   busyText() {
@@ -224,58 +163,13 @@ class StudyView {
     return `${what}${job.progress ? `: ${job.progress}` : ""}`;
   }
 
-  displayControls() {
-    const set = (name) => (event) => {
-      this[name] = remembered[name] = event.target.type === "checkbox" ? event.target.checked : event.target.value;
-      if (name === "palette") paintBar(this.bar, paletteOf(this.palette));
-      this.redraw();
-    };
-    const select = element("select", { id: "palette", title: "Palette (P)", onchange: set("palette") });
-    loadPalettes().then((names) => {
-      replace(select, names.map((name) => element("option", { value: name, selected: name === this.palette }, name)));
-    });
-    this.bar = canvasOf(90, 12, { class: "bar" });
-    paintBar(this.bar, paletteOf(this.palette));
-    const check = (name, label, title) => element("label", { title },
-      element("input", { type: "checkbox", id: name, checked: this[name], onchange: set(name) }), label);
-    return element("div", { class: "display" }, this.bar, select, check("outlines", "Outlines", "C"), check("mask", "Mask", "M"));
-  }
-
-  showPart(i) {
-    this.leavePart?.();
-    this.redraws.clear();
-    this.part = i;
-    this.panelRedraw && this.redraws.add(this.panelRedraw);
-    for (const [at, button] of [...this.head.querySelectorAll("nav button")].entries()) {
-      button.setAttribute("aria-pressed", String(at === i));
-    }
-    this.leavePart = null;
-    if (i === 0) this.leavePart = PARTS[i][1](this, this.body) ?? null;
-    else this.rest.then(() => this.part === i && (this.leavePart = PARTS[i][1](this, this.body) ?? null), (error) => notice(error.message, true));
-    this.redraw();
-  }
-
   press(event) {
-    if (["INPUT", "TEXTAREA", "SELECT"].includes(event.target.tagName) || event.ctrlKey || event.metaKey || event.altKey) return;
-    const step = { ArrowLeft: ["along", -4], ArrowRight: ["along", 4], ArrowUp: ["front", 4], ArrowDown: ["front", -4] }[event.key];
-    const number = Number(event.key);
-    if (step) {
-      this.cursor[step[0]] += step[1];
-      this.redraw();
-    } else if (number >= 1 && number <= PARTS.length) this.showPart(number - 1);
-    else if (event.key === "c" || event.key === "m") this.head.querySelector(event.key === "c" ? "#outlines" : "#mask").click();
-    else if (event.key === "p") this.nextPalette(event.shiftKey ? -1 : 1);
-    else if (event.key === "u" && !this.isSigned) this.change("undo", {}, "Taken back.");
+    if (this.isTyping(event) || super.press(event)) return;
+    if (event.key === "u" && !this.isSigned) this.change("undo", {}, "Taken back.");
     else if (event.key === "Escape") location.hash = "#/";
     else if (event.key === "PageDown" || event.key === "PageUp") this.neighbour(event.key === "PageDown" ? 1 : -1);
     else return;
     event.preventDefault();
-  }
-
-  nextPalette(step) {
-    const select = this.head.querySelector("#palette");
-    select.selectedIndex = (select.selectedIndex + step + select.length) % select.length;
-    select.dispatchEvent(new Event("change"));
   }
 
   // The next study of the worklist as it was last shown.

@@ -113,6 +113,7 @@ export function showWorklist(room, reader) {
     room,
     element("header", {}, element("h1", {}, "Reading room"), search, status, count, earlier, later,
       element("label", { class: "button" }, "Add files", files), element("label", { class: "button" }, "Add folder", folder),
+      element("a", { class: "button", href: "#/trials", id: "trials" }, "Reader studies"),
       element("span", { class: "reader" }, reader)),
     progress,
     element("table", { class: "worklist" }, element("thead", {}, head), table),
