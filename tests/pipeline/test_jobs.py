@@ -8,7 +8,7 @@ import time
 import pytest
 
 from myoperf.errors import InputError
-from myoperf.pipeline.jobs import claim_folder, run_jobs, write_whole
+from myoperf.pipeline.jobs import claim_folder, make_once, run_jobs, write_whole
 
 
 def _write(job, path):
@@ -81,3 +81,22 @@ def test_a_killed_process_leaves_no_result(tmp_path):
     with write_whole(tmp_path / "a.csv") as part:
         part.write_text("whole")
     assert [p.read_text() for p in tmp_path.iterdir()] == ["whole"]
+
+
+def test_a_file_is_made_once_and_whole(tmp_path):
+    file, made = tmp_path / "cohort" / "patients.txt", []
+
+    def make(part):
+        part.write_text("half")
+        made.append(part)
+        if len(made) == 1:
+            raise KeyboardInterrupt
+        part.write_text("whole")
+
+    with pytest.raises(KeyboardInterrupt):
+        make_once(file, make)
+    assert list(file.parent.iterdir()) == []  # what the stopped run began is gone
+    make_once(file, make)
+    make_once(file, make)
+    assert file.read_text() == "whole"
+    assert len(made) == 2

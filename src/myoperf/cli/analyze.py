@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 STATES = ("stress", "rest")
 MOTIONS = ("auto", "off", "report")
 
-GivenSex = Annotated[str | None, typer.Option(metavar="M|F", help="Sex of the patient, where the files do not say.")]
+GivenSex = Annotated[str | None, typer.Option(metavar="M|F", help="Sex of the patient, if the files do not state it.")]
 Frame = Annotated[
     str | None,
     typer.Option(
@@ -52,39 +52,45 @@ PatientMotion = Annotated[
     str,
     typer.Option(
         metavar="auto|off|report",
-        help="Motion of the patient between raw views: shift the views back where they then agree better with the "
-        "image that they make; do not look for it; or only report it.",
+        help="Patient motion between raw views: correct it if the shifted views agree better with their own "
+        "reconstruction, ignore it, or only report it.",
     ),
 ]
 Pretest = Annotated[
     float | None,
     typer.Option(
         metavar="P",
-        help="Probability of obstructive coronary disease before the test (0 to 1), at which the research model's "
-        "probabilities are given; by default by age and sex.",
+        help="Pre-test probability of obstructive coronary disease (0 to 1), from which the research model's "
+        "probabilities start; by default from age and sex.",
     ),
 ]
 AttenuationSource = Annotated[
     str,
     typer.Option(
         metavar="auto|none|FILE",
-        help="Attenuation of raw SPECT views: correct it with the CT or the map that came with the study, as a "
-        "further scan beside the uncorrected one; do not; or use this CT (a folder or zip of its slices) or map "
-        "(NM DICOM, or NIfTI in 1/cm).",
+        help="Attenuation correction of raw SPECT views. auto: with the CT or map that came with the study, as an "
+        "additional scan; none: no correction; FILE: with this CT (a folder or zip of its slices) or map (NM DICOM, "
+        "or NIfTI in 1/cm).",
     ),
 ]
 Prior = Annotated[
     Path | None,
     typer.Option(
-        metavar="RESULTS", help="An earlier results.json of the patient: what differs by more than repeats do."
+        metavar="RESULTS",
+        help="An earlier results.json of the patient; the report shows changes beyond those of repeated scans.",
     ),
 ]
 Stability = Annotated[
     bool,
-    typer.Option("--stability", help="Process the study again in other ways: does the decision stay? Takes minutes."),
+    typer.Option(
+        "--stability", help="Repeat the analysis with other settings to see whether the verdict holds; takes minutes."
+    ),
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Say what was read, what belongs together and what would be done.")
+    bool,
+    typer.Option(
+        "--dry-run", help="Show what was read, which scans belong together and what would be done; write nothing."
+    ),
 ]
 
 
@@ -114,9 +120,9 @@ def analyze(
 ) -> None:
     """Analyse the studies in files and folders; write their reports.
 
-    PATH is a file, a folder or a zip file: DICOM (NM or PT, raw or reconstructed) or NIfTI. Give as many as there are;
-    files of one patient's visit become one study. Several studies get a folder each, named after theirs; one that fails
-    is named, and the exit code is 1.
+    PATH is a file, a folder or a zip file: DICOM (NM or PT, raw or reconstructed) or NIfTI. Several may be
+    given; files of one patient's visit become one study. Each of several studies gets a folder, named after its
+    source; a study that fails is named, and the exit code is then 1.
     """
     from myoperf import pipeline
     from myoperf.io import read_studies

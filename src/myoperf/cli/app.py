@@ -25,11 +25,12 @@ Formats = Annotated[
     str,
     typer.Option(
         metavar="FORMAT,...",
-        help="What to write for each study, by commas: html, pdf, json, nifti, polar, dicom; or all; or fhir.",
+        help="What to write for each study, separated by commas: html, pdf, json, nifti, polar, dicom, fhir; all: "
+        "all of these but fhir.",
     ),
 ]
 GivenState = Annotated[
-    str | None, typer.Option(metavar="stress|rest", help="State of the scan, where its file does not say.")
+    str | None, typer.Option(metavar="stress|rest", help="State of the scan, if its file does not state it.")
 ]
 Series = Annotated[
     list[str] | None,
@@ -38,27 +39,27 @@ Series = Annotated[
 Limits = Annotated[
     Path | None,
     typer.Option(
-        metavar="FOLDER", help="Your own normal limits (myoperf normals build), instead of those of the package."
+        metavar="FOLDER", help="Your own normal limits (from myoperf normals build) instead of the shipped ones."
     ),
 ]
 Territories = Annotated[
     str,
     typer.Option(
         metavar="NAME|FILE",
-        help="Segments of each artery: default, segment-16-lad or left-dominant, or a JSON file.",
+        help="Segments of each artery: default, segment-16-lad, left-dominant or a JSON file.",
     ),
 ]
-Finder = Annotated[str, typer.Option(metavar="network|classical", help="What locates the left ventricle.")]
+Finder = Annotated[str, typer.Option(metavar="network|classical", help="Method that locates the left ventricle.")]
 NetworkEngine = Annotated[
     str,
     typer.Option(
         metavar="auto|compiled|float32|bfloat16|openvino|openvino-bfloat16",
-        help="How the network runs; auto is compiled (no PyTorch to load), on a GPU float32.",
+        help="How the network is run; auto: float32 on a GPU, otherwise compiled (PyTorch is not loaded).",
     ),
 ]
 Device = Annotated[
     str,
-    typer.Option(metavar="auto|cpu|cuda", help="What the networks run on; auto is a CUDA GPU where there is one."),
+    typer.Option(metavar="auto|cpu|cuda", help="What the networks run on; auto: a CUDA GPU if there is one."),
 ]
 Diagnosis = Annotated[
     bool, typer.Option(help="Report the classifier's probabilities of disease (trained on simulated patients).")

@@ -28,7 +28,8 @@ CohortFolder = Annotated[
     typer.Option("-o", "--out", metavar="FOLDER", help="Folder for the table, the summary and the results."),
 ]
 EngineName = Annotated[
-    str, typer.Option(metavar="local|dask", help="Where studies are analysed: processes of this machine, or Dask.")
+    str,
+    typer.Option(metavar="local|dask", help="Where studies are analysed: in processes on this machine, or by Dask."),
 ]
 Scheduler = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="With --engine dask: a running scheduler, tcp://HOST:PORT.")
@@ -36,15 +37,13 @@ Scheduler = Annotated[
 Workers = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Number of processes; by default one for each core.")
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that stopped; finished studies are kept.")]
-RetryFailed = Annotated[
-    bool, typer.Option("--retry-failed", help="With --resume: analyse studies again that failed before.")
-]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue a run that stopped; finished studies are kept.")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="With --resume: analyse failed studies again.")]
 Merge = Annotated[
     bool, typer.Option("--merge", help="Merge cohorts that were analysed with the same settings into one.")
 ]
 Intervals = Annotated[
-    bool, typer.Option(help="Repeat each analysis for the intervals of its numbers; without, it is much faster.")
+    bool, typer.Option(help="Repeat each analysis to get intervals of its numbers; without them, it is much faster.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="List the studies and what is left to do; write nothing.")]
 

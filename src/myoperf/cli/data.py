@@ -33,7 +33,7 @@ def fetch(
     name: Annotated[str, typer.Argument(metavar="NAME", hidden=True)],
     out: Annotated[
         Path,
-        typer.Option("-o", "--out", metavar="FOLDER", help="Folder of the set; files that are there are verified."),
+        typer.Option("-o", "--out", metavar="FOLDER", help="Folder of the set; files already there are verified."),
     ],
     quiet: Quiet = False,
 ) -> None:

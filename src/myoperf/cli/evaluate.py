@@ -28,7 +28,9 @@ def evaluate(
     out: Out = Path("myoperf-evaluation"),
     threshold: Annotated[
         float,
-        typer.Option(metavar="P", help="Positive at or above this probability (0-1); choose it on other patients."),
+        typer.Option(
+            metavar="P", help="Probability (0-1) from which a patient is positive; choose it on other patients."
+        ),
     ] = 0.5,
     resamples: Annotated[int, typer.Option(min=10, metavar="N", help="Bootstrap resamples.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the bootstrap.")] = 0,
@@ -42,12 +44,14 @@ def evaluate(
         bool,
         typer.Option(
             "--unverified",
-            help="An empty truth means no reference test: sensitivity and specificity are corrected for such patients.",
+            help="An empty truth means no reference test; sensitivity and specificity are corrected for such patients.",
         ),
     ] = False,
     covariates: Annotated[
         str | None,
-        typer.Option(metavar="NAMES", help="Columns of numbers on which the reference test depends too: 'age,sex'."),
+        typer.Option(
+            metavar="NAMES", help="Further columns on which referral to the reference test depends, such as 'age,sex'."
+        ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:

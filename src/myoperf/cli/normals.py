@@ -24,26 +24,28 @@ def build(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", help="Folder for the limits.")],
     name: Annotated[str, typer.Option(metavar="NAME", help="Name of the limits in reports.")],
     provenance: Annotated[
-        str, typer.Option(metavar="TEXT", help="Where the studies come from; say so if they are simulated.")
+        str, typer.Option(metavar="TEXT", help="Origin of the studies; say so if they are simulated.")
     ],
     licence: Annotated[str, typer.Option(metavar="TEXT", help="Terms under which the limits may be used.")],
     version: Annotated[str, typer.Option(metavar="TEXT", help="Version of the limits.")] = "1",
     tracer: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Tracer the limits hold for, such as Tc-99m; by default each tracer in the files."
+            metavar="NAME",
+            help="Tracer that the limits are for, such as Tc-99m; by default, every tracer in the files.",
         ),
     ] = None,
     camera: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME|each", help="Camera the limits hold for; each: limits for every camera in the files."
+            metavar="NAME|each",
+            help="Camera that the limits are for; each: separate limits for every camera in the files.",
         ),
     ] = None,
     mixed: Annotated[
         bool,
         typer.Option(
-            "--mixed", help="The patients are a department's own, some of them ill; those who stand out are left out."
+            "--mixed", help="The patients are a department's own, some of them diseased; outliers are left out."
         ),
     ] = False,
     workers: Annotated[int, typer.Option(min=1, metavar="N", help="Number of processes.")] = 1,

@@ -19,13 +19,13 @@ Order = Annotated[
     str | None,
     typer.Option(
         metavar="hla-vla|vla-hla",
-        help="For slices: order of the long axes on report pages, where it is not recognised.",
+        help="For slices: order of the long axes on report pages, if it is not recognised.",
     ),
 ]
 ColourScale = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME|FILE", help="For slices: colour scale of the pages, a known one, or lines red,green,blue."
+        metavar="NAME|FILE", help="For slices: colour scale of the pages, by name or as a file of lines red,green,blue."
     ),
 ]
 

@@ -12,7 +12,7 @@ from myoperf.errors import InputError
 @app.command()
 def serve(
     data: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="Folder of the room: its database and its files.")
+        Path, typer.Option(metavar="FOLDER", help="Folder of the reading room, with its database and files.")
     ] = Path("myoperf-room"),
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Address to listen on; readers on other machines need the token.")
@@ -20,15 +20,19 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535, metavar="N", help="Port to listen on.")] = 8180,
     db: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Another database than the folder's SQLite, such as postgresql://..."),
+        typer.Option(metavar="URL", help="Database to use instead of SQLite in the folder, such as postgresql://..."),
     ] = None,
     token: Annotated[
         str | None,
-        typer.Option(envvar="MYOPERF_TOKEN", metavar="TEXT", help="The token; made and shown when it is not given."),
+        typer.Option(
+            envvar="MYOPERF_TOKEN", metavar="TEXT", help="Access token; if none is given, one is made and shown."
+        ),
     ] = None,
     backup: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Copy the room, also a running one, to a new folder; then end."),
+        typer.Option(
+            metavar="FOLDER", help="Copy the reading room, even while it is running, to a new folder, then exit."
+        ),
     ] = None,
 ) -> None:
     """Open the reading room in a browser: upload studies, see them move, correct, score and sign them."""

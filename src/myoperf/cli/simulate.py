@@ -27,53 +27,57 @@ CohortFolder = Annotated[
 Seed = Annotated[int, typer.Option(min=0, metavar="N", help="The same seed gives the same bytes.")]
 WrittenAs = Annotated[
     str,
-    typer.Option("--as", metavar="|".join(KINDS), help="What to write; nifti: volumes, arrays: NumPy, for training."),
+    typer.Option(
+        "--as", metavar="|".join(KINDS), help="What to write: DICOM files, NIfTI volumes, or NumPy arrays for training."
+    ),
 ]
 Modality = Annotated[
     str, typer.Option(metavar="|".join(MODALITIES), help="spect: raw views; czt and pet: reconstructed volumes.")
 ]
 Tracer = Annotated[str, typer.Option(metavar="|".join(PET_TRACERS), help="Tracer of PET.")]
-Fast = Annotated[bool, typer.Option("--fast", help="Make SPECT volumes by the fast model, without views.")]
+Fast = Annotated[bool, typer.Option("--fast", help="SPECT volumes by the fast model, without raw views.")]
 Reconstructed = Annotated[
     bool,
-    typer.Option("--reconstructed", help="With raw views: also the reconstruction, as NM DICOM and NIfTI."),
+    typer.Option("--reconstructed", help="With raw views: add the reconstruction, as NM DICOM and NIfTI."),
 ]
 AttenuationMap = Annotated[
-    bool, typer.Option("--attenuation-map", help="With raw views: also the attenuation map, NIfTI in 1/cm.")
+    bool, typer.Option("--attenuation-map", help="With raw views: add the attenuation map, as NIfTI in 1/cm.")
 ]
 Ct = Annotated[
-    bool, typer.Option("--ct", help="With raw views: also a CT of each state, as DICOM, with noise and the couch.")
+    bool, typer.Option("--ct", help="With raw views: add a CT of each state, as DICOM, with noise and the couch.")
 ]
 Misregistration = Annotated[
     float,
-    typer.Option(min=0, metavar="MM", help="Standard deviation of the displacement of attenuation map or CT, mm."),
+    typer.Option(
+        min=0, metavar="MM", help="Standard deviation of the displacement of the attenuation map or CT, in mm."
+    ),
 ]
 BreathMismatch = Annotated[
     float,
-    typer.Option(min=0, metavar="MM", help="Standard deviation of the CT's height of diaphragm and heart, mm."),
+    typer.Option(min=0, metavar="MM", help="Standard deviation of the height of diaphragm and heart in the CT, in mm."),
 ]
 ArmsDown = Annotated[
-    bool, typer.Option("--arms-down", help="Arms beside the trunk, which attenuate and are cut off in the CT.")
+    bool, typer.Option("--arms-down", help="Arms lie beside the trunk: they attenuate, and the CT cuts them off.")
 ]
 ScatterWindows = Annotated[
-    bool, typer.Option("--scatter-windows", help="Also the two energy windows beside the photopeak's.")
+    bool, typer.Option("--scatter-windows", help="Add the two energy windows on either side of the photopeak.")
 ]
 NormalOnly = Annotated[bool, typer.Option("--normal", help="Only patients without coronary disease.")]
 Male = Annotated[float, typer.Option(min=0, max=1, metavar="SHARE", help="Share of men.")]
 Gates = Annotated[int, typer.Option(min=1, metavar="N", help="Gates of raw studies, such as 8 or 16; 1: not gated.")]
-Views = Annotated[int, typer.Option(min=8, metavar="N", help="Number of views over the arc.")]
-Arc = Annotated[int, typer.Option(metavar="180|360", help="Degrees that the views cover.")]
+Views = Annotated[int, typer.Option(min=8, metavar="N", help="Number of views.")]
+Arc = Annotated[int, typer.Option(metavar="180|360", help="Arc covered by the views, in degrees.")]
 Pixel = Annotated[
-    float, typer.Option(min=2, max=12, metavar="MM", help="Pixel size of the views, mm (64 x 64 pixels).")
+    float, typer.Option(min=2, max=12, metavar="MM", help="Pixel size of the views, in mm (64 x 64 pixels).")
 ]
 Dose = Annotated[
-    str, typer.Option(metavar="|".join(DOSES), help="Counts: those of a clinical scan, half or a quarter of them.")
+    str, typer.Option(metavar="|".join(DOSES), help="Counts of a clinical scan, or half or a quarter of them.")
 ]
 Prevalence = Annotated[
     str | None,
     typer.Option(
         metavar="LAD,LCX,RCA,PATIENT",
-        help="Shares with obstructive disease of each artery and of any; by default an angiography cohort's.",
+        help="Shares with obstructive disease of each artery and of any; by default, as in angiography cohorts.",
     ),
 ]
 Workers = Annotated[int, typer.Option(min=1, metavar="N", help="Number of processes.")]

@@ -11,7 +11,18 @@ import typer
 
 from myoperf.cli.app import Device, Quiet, app
 from myoperf.cli.console import check_new, one_of
-from myoperf.cli.train import SCALES, Epochs, Inputs, KeepColours, Networks, Strategies, refuse_strange, split_names
+from myoperf.cli.train import (
+    SCALES,
+    Epochs,
+    GivenOptions,
+    Inputs,
+    KeepColours,
+    Networks,
+    Strategies,
+    check_data,
+    refuse_strange,
+    run_options,
+)
 from myoperf.errors import InputError
 
 STUDIES: Mapping[str, str] = MappingProxyType(
@@ -27,11 +38,11 @@ STUDIES: Mapping[str, str] = MappingProxyType(
 
 _OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "two-stage": ("data", "weights", "choose_on", "networks", "strategies", "keep_colours"),
-        "label-strategies": ("data", "workers", "networks", "strategies", "inputs"),
-        "ms-st-unet": ("data", "networks", "as_written"),
-        "multi-branch-mit": ("data", "weights", "networks"),
-        "reader": ("data",),
+        "two-stage": ("weights", "choose_on", "networks", "strategies", "keep_colours", "epochs", "device"),
+        "label-strategies": ("workers", "networks", "strategies", "inputs", "epochs", "device"),
+        "ms-st-unet": ("networks", "as_written", "epochs", "device"),
+        "multi-branch-mit": ("weights", "networks", "epochs", "device"),
+        "reader": (),
     }
 )
 """Options that only some studies take."""
@@ -58,14 +69,14 @@ def study(
         str | None,
         typer.Option(
             metavar="validation|test",
-            help="For two-stage: what the epoch is chosen on; test as in the paper.",
+            help="For two-stage: patients on which the epoch is chosen; the paper used test.",
         ),
     ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER|TABLE",
-            help="Your own patients in place of simulated ones: the table of myoperf train; for two-stage also a "
+            help="Your own patients instead of simulated ones: the table of myoperf train; for two-stage, also a "
             "folder of pictures.",
         ),
     ] = None,
@@ -85,7 +96,7 @@ def study(
         bool,
         typer.Option(
             "--as-written",
-            help="For ms-st-unet: the paper's field of view and ten poses a volume, without our stabilisation.",
+            help="For ms-st-unet: the paper's field of view and ten poses per volume, without stabilisation.",
         ),
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted study in the folder.")] = False,
@@ -102,34 +113,21 @@ def study(
         return
     scale, name = one_of("--scale", scale, SCALES), one_of("The study", name, tuple(STUDIES))
     own = {"choose_on": _choice(choose_on), "workers": workers, "as_written": as_written or None}
-    shared: dict[str, object] = {
-        "networks": networks,
-        "strategies": strategies,
-        "inputs": inputs,
-        "weights": weights,
-        "data": data,
-    }
-    shared |= {"keep_colours": keep_colours or None}
-    refuse_strange(name, {**own, **shared}, _OPTIONS[name])
-    if data is not None and not data.exists():
-        raise InputError("The path of --data does not exist.")
-    _check_folder(out, resume=resume)
-    from myoperf.research.training.options import RunOptions
-
-    options = RunOptions(
-        data=data,
-        device=device,
-        networks=split_names(networks),
-        strategies=split_names(strategies),
-        inputs=split_names(inputs),
+    given = GivenOptions(
+        networks=networks,
+        strategies=strategies,
+        inputs=inputs,
         epochs=epochs,
         weights=weights,
-        colours=keep_colours,
-        resume=resume,
-        quiet=quiet,
+        keep_colours=keep_colours or None,
+        device=None if device == "auto" else device,
     )
-    given: dict[str, Any] = {option: value for option, value in own.items() if value is not None}
-    import_module(STUDIES[name]).run(scale, out, seed, options=options, **given)
+    refuse_strange(name, {**own, **given}, _OPTIONS[name])
+    check_data(data)
+    _check_folder(out, resume=resume)
+    options = run_options(given, data=data, resume=resume, quiet=quiet)
+    chosen: dict[str, Any] = {option: value for option, value in own.items() if value is not None}
+    import_module(STUDIES[name]).run(scale, out, seed, options=options, **chosen)
     typer.echo(str(out))
 
 

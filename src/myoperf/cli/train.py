@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
 from myoperf.cli.app import Device, Quiet, app
 from myoperf.cli.console import check_new, one_of
 from myoperf.errors import InputError
+
+if TYPE_CHECKING:
+    from myoperf.research.training.options import RunOptions
 
 RECIPES: Mapping[str, str] = MappingProxyType(
     {
@@ -38,7 +41,10 @@ OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 SCALES = ("smoke", "small", "full")
 
 Networks = Annotated[
-    str | None, typer.Option(metavar="NAME,...", help="Only these networks, separated by commas; see docs of each.")
+    str | None,
+    typer.Option(
+        metavar="NAME,...", help="Only these networks, separated by commas (names: see the model's page in docs)."
+    ),
 ]
 Strategies = Annotated[str | None, typer.Option(metavar="NAME,...", help="Only these strategies of the paper.")]
 Inputs = Annotated[
@@ -47,15 +53,30 @@ Inputs = Annotated[
 KeepColours = Annotated[
     bool,
     typer.Option(
-        "--keep-colours", help="For Hai et al.: networks see pictures as they were painted, as theirs did, not counts."
+        "--keep-colours",
+        help="For Hai et al.: networks see the pictures' colours, as in the paper, instead of counts.",
     ),
 ]
 Epochs = Annotated[
     int | None,
     typer.Option(
-        min=1, metavar="N", help="Epochs of every phase (reorientation, ms-st-unet: iterations), not the scale's."
+        min=1,
+        metavar="N",
+        help="Epochs of every phase (reorientation, ms-st-unet: iterations), instead of the scale's.",
     ),
 ]
+
+
+class GivenOptions(TypedDict):
+    """Options of `train` and ``study`` that only some recipes and studies take, as the user gave them; None: not."""
+
+    networks: str | None
+    strategies: str | None
+    inputs: str | None
+    epochs: int | None
+    weights: str | None
+    keep_colours: bool | None
+    device: str | None
 
 
 @app.command()
@@ -70,8 +91,9 @@ def train(
         Path | None,
         typer.Option(
             metavar="FOLDER|TABLE",
-            help="Your own patients, a CSV table of one row each; its columns depend on the recipe (docs of each). "
-            "For slices also the public SPECT-MPI set's folder, for transfer a folder of pictures for each class.",
+            help="Your own patients: a CSV table with one row each, whose columns depend on the recipe (see its "
+            "page in docs). For slices, also the folder of the public SPECT-MPI set; for transfer, also a folder of "
+            "pictures for each class.",
         ),
     ] = None,
     weights: Annotated[
@@ -88,7 +110,7 @@ def train(
     keep_colours: KeepColours = False,
     epochs: Epochs = None,
     device: Device = "auto",
-    resume: Annotated[bool, typer.Option("--resume", help="Continue what an earlier run left in the folder.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted training in the folder.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Train a model by its recipe; write weights and a card.
@@ -98,33 +120,50 @@ def train(
     et al.) or unimiss (its pre-training). myoperf predict applies a paper's model to other patients.
     """
     recipe, scale = one_of("The recipe", recipe, tuple(RECIPES)), one_of("--scale", scale, SCALES)
-    if data is not None and not data.exists():
-        raise InputError("The path of --data does not exist.")
-    given = {"networks": networks, "strategies": strategies, "inputs": inputs, "epochs": epochs, "weights": weights}
-    given |= {"device": None if device == "auto" else device, "keep_colours": keep_colours or None}
+    given = GivenOptions(
+        networks=networks,
+        strategies=strategies,
+        inputs=inputs,
+        epochs=epochs,
+        weights=weights,
+        keep_colours=keep_colours or None,
+        device=None if device == "auto" else device,
+    )
     refuse_strange(recipe, given, OPTIONS.get(recipe, ()))
+    check_data(data)
     if not resume:
         check_new(out, advice="choose another with -o, or --resume")
     module = import_module(RECIPES[recipe])
     if recipe in OPTIONS:
-        from myoperf.research.training.options import RunOptions
-
-        options = RunOptions(
-            data=data,
-            device=device,
-            networks=split_names(networks),
-            strategies=split_names(strategies),
-            inputs=split_names(inputs),
-            epochs=epochs,
-            weights=weights,
-            colours=keep_colours,
-            resume=resume,
-            quiet=quiet,
-        )
+        options = run_options(given, data=data, resume=resume, quiet=quiet)
         module.run(scale, out, seed, options=options)
     else:
         module.run(scale, out, seed, data=data, resume=resume, quiet=quiet)
     typer.echo(str(out))
+
+
+def run_options(given: GivenOptions, *, data: Path | None, resume: bool, quiet: bool) -> "RunOptions":
+    """Return the choices of a run as the recipes and studies of the papers take them."""
+    from myoperf.research.training.options import RunOptions
+
+    return RunOptions(
+        data=data,
+        device=given["device"] or "auto",
+        networks=split_names(given["networks"]),
+        strategies=split_names(given["strategies"]),
+        inputs=split_names(given["inputs"]),
+        epochs=given["epochs"],
+        weights=given["weights"],
+        colours=bool(given["keep_colours"]),
+        resume=resume,
+        quiet=quiet,
+    )
+
+
+def check_data(path: Path | None) -> None:
+    """Raise InputError where the path of ``--data`` is given and does not exist."""
+    if path is not None and not path.exists():
+        raise InputError("The path of --data does not exist.")
 
 
 def split_names(text: str | None) -> tuple[str, ...]:

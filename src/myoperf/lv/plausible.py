@@ -116,8 +116,8 @@ def _check_size(fit: LVFit) -> tuple[Finding, ...]:
     if SMALLEST_CAVITY_ML <= cavity <= LARGEST_CAVITY_ML:
         return ()
     message = (
-        f"The cavity located has {cavity:.0f} ml; {SMALLEST_CAVITY_ML:.0f} to {LARGEST_CAVITY_ML:.0f} ml were "
-        f"expected. {_WITHHELD}"
+        f"The located cavity has {cavity:.0f} ml; expected were {SMALLEST_CAVITY_ML:.0f} to "
+        f"{LARGEST_CAVITY_ML:.0f} ml. {_WITHHELD}"
     )
     return (Finding("pose-implausible", "failure", message),)
 

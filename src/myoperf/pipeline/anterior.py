@@ -70,9 +70,9 @@ def _estimate(volume: Volume, fit: LVFit) -> AnteriorEstimate | None:
 def _note(turn_deg: float, *, seen: bool) -> tuple[Finding, ...]:
     if not seen:
         message = (
-            "The images do not show where the right ventricle joins the left. The anterior wall was taken "
-            f"{USUAL_TURN_DEG:.0f} degrees from the direction to the head, towards the septum, as it lies on average; "
-            "in one patient of three it lies more than 9 degrees from there."
+            "The images do not show where the right ventricle joins the left. The anterior wall was assumed "
+            f"in its average position, {USUAL_TURN_DEG:.0f} degrees from the direction to the head, towards the "
+            "septum; in one patient in three it lies more than 9 degrees away from there."
         )
         return (Finding("anterior-unseen", "info", message),)
     if abs(turn_deg - USUAL_TURN_DEG) <= UNUSUAL_DEG:

@@ -196,8 +196,8 @@ def _with_finding(located: LocatedScan, *findings: Finding) -> LocatedScan:
 
 def _done(source: str) -> Finding:
     message = (
-        f"Attenuation was corrected with {source}; the couch in it is kept, as it attenuated too. Normal limits of "
-        "corrected scans may be missing: the scan without correction is the one that is scored."
+        f"Attenuation was corrected with {source}; its couch was kept, since it attenuates too. There may be no normal "
+        "limits for corrected scans, so the scan without correction is the one that is scored."
     )
     return Finding("attenuation-corrected", "info", message)
 
@@ -206,18 +206,18 @@ def _moved(alignment: Alignment, in_lung: Sequence[float]) -> Finding:
     x, y, z = alignment.shift_mm
     far = float((alignment.shift_mm**2).sum() ** 0.5)
     message = (
-        f"The map for attenuation correction lay {far:.0f} mm off and was moved by {x:+.0f} mm to the left, "
+        f"The attenuation map lay {far:.0f} mm off the emission and was moved by {x:+.0f} mm to the left, "
         f"{y:+.0f} mm to the back and {z:+.0f} mm to the head. Share of the heart's wall in the map's lung: "
-        f"{100 * in_lung[0]:.0f} % before, {100 * in_lung[-1]:.0f} % after. Check heart against lung: what is left of "
-        "a shift mimics disease."
+        f"{100 * in_lung[0]:.0f} % before, {100 * in_lung[-1]:.0f} % after. Compare the heart's border with the "
+        "lung: remaining misalignment mimics disease."
     )
     return Finding("attenuation-moved", "warning", message)
 
 
 def _filled(filled_ml: float) -> Finding:
     message = (
-        f"The CT cuts off part of the body: {filled_ml:.0f} ml that the emission shows and the CT does not were taken "
-        "as soft tissue."
+        f"The CT cuts off part of the body: {filled_ml:.0f} ml that the emission shows but the CT does not were "
+        "filled with soft tissue."
     )
     return Finding("attenuation-truncated", "info", message)
 
@@ -244,6 +244,6 @@ def _pet_findings(alignment: Alignment) -> tuple[Finding, ...]:
     message = (
         f"The PET image lies about {far:.0f} mm off its CT ({x:+.0f} mm to the left, {y:+.0f} mm to the back, "
         f"{z:+.0f} mm to the head): attenuation was corrected with a CT that did not fit, which mimics disease where "
-        "the heart lay over lung. Correct it again with the CT aligned."
+        "the heart lay over lung. Repeat the correction with the CT aligned."
     )
     return (Finding("pet-ct-misregistered", "warning", message),)

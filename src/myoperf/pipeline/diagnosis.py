@@ -51,7 +51,7 @@ def outside_training(results: Sequence[ScanResult]) -> str | None:
     reasons += pose_doubts(scans)
     if not reasons:
         return None
-    return f"The model learned from supine SPECT by parallel-hole cameras: {'; '.join(reasons)}."
+    return f"The model was trained on supine SPECT from parallel-hole cameras: {'; '.join(reasons)}."
 
 
 def withheld(model: str, reason: str) -> Diagnosis:

@@ -1,8 +1,9 @@
 """Resumable jobs: a folder with one result a job, a file or a folder, written whole or not at all.
 
 The papers' studies run their jobs by `run_jobs`, cohorts by `map_jobs`, on any engine of `myoperf.pipeline.engines`. A
-job whose result exists is finished and is not run again, so an interrupted run resumes where it stopped.
-`claim_folder` makes sure that all results of a folder have the same settings.
+job whose result exists is finished and is not run again, so an interrupted run resumes where it stopped. `make_once`
+does the same for a single file, such as the patients that the jobs share. `claim_folder` makes sure that all results of
+a folder have the same settings.
 """
 
 import errno
@@ -93,6 +94,20 @@ def write_whole(path: Path, *, writer: str = "") -> Iterator[Path]:
         part.replace(path)
     finally:
         remove_part(part)
+
+
+def make_once(path: Path, make: Callable[[Path], object]) -> None:
+    """Make a file or folder unless an earlier run did; one that exists is kept as it is.
+
+    Parameters
+    ----------
+    make
+        Writes to the path that it gets, see `write_whole`.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with write_whole(path) as part:
+            make(part)
 
 
 def remove_part(part: Path) -> None:

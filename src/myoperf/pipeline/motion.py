@@ -33,12 +33,12 @@ def undo_patient_motion(located: LocatedScan, models: Models, options: Options) 
 
 def _undone(motion: Motion, views: int) -> Finding:
     """Say how far the patient moved and that it was undone."""
-    across = f" A further step of about {motion.doubtful_mm:.0f} mm was not undone." if motion.doubtful_mm else ""
+    across = f" A further step of about {motion.doubtful_mm:.0f} mm could not be undone." if motion.doubtful_mm else ""
     message = (
         f"The patient moved by {motion.largest_mm:.0f} mm along the body: {motion.moved_views} of {views} raw views "
-        f"were shifted back, by up to {motion.farthest_mm:.0f} mm. At the heart they then agree better with the image "
-        f"that they make (mean square difference {motion.disagreement_before:.2f} before, "
-        f"{motion.disagreement_after:.2f} after; noise alone: 1). All results are from the shifted views.{across}"
+        f"were shifted back, by up to {motion.farthest_mm:.0f} mm. At the heart they now agree better with the "
+        f"reconstructed image (mean square difference {motion.disagreement_before:.2f} before, "
+        f"{motion.disagreement_after:.2f} after; 1 with noise alone). All results come from the shifted views.{across}"
     )
     return Finding("motion-corrected", "warning" if across else "info", message)
 
@@ -52,9 +52,9 @@ def _not_undone(motion: Motion, views: int) -> tuple[Finding, ...]:
         )
     elif motion.doubtful_mm > 0.0:
         message = (
-            f"The heart lies about {motion.doubtful_mm:.0f} mm elsewhere from one raw view to the next, which shifting "
-            "the views along the body does not mend: they were left as they are. Look at the views; motion mimics "
-            "disease."
+            f"The heart jumps by about {motion.doubtful_mm:.0f} mm from one raw view to the next, in a way that "
+            "shifting the views along the body does not correct: they were left as they are. Look at the views; motion "
+            "mimics disease."
         )
     else:
         return ()

@@ -312,10 +312,10 @@ def check_phase(function: FunctionResult) -> tuple[Finding, ...]:
     if not synchrony.phase_reliable:
         noise = synchrony.phase_noise_deg
         cause = f"noise leaves {noise:.0f} degrees of it unknown"
-        cause = cause if noise > 0 else "there are too few gates to tell it from noise"
+        cause = cause if noise > 0 else "there are too few gates to distinguish it from noise"
         message = (
-            f"The phase of contraction cannot be told here: {cause}. Its SD, bandwidth and entropy are not given; the "
-            f"SD, noise not removed, is {synchrony.phase_sd_uncorrected_deg:.0f} degrees."
+            f"The phase of contraction cannot be measured here: {cause}. Its SD, bandwidth and entropy are not given; "
+            f"the SD without removal of noise is {synchrony.phase_sd_uncorrected_deg:.0f} degrees."
         )
         findings.append(Finding("phase-unreliable", "warning", message))
     if not synchrony.phase_agrees:

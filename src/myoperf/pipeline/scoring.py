@@ -105,8 +105,8 @@ def _check_cutoffs(limits: NormalLimits) -> tuple[Finding, ...]:
     if limits.cutoffs is not None:
         return ()
     message = (
-        f"The normal limits ({limits.name}) hold no cut-offs of their own patients: abnormal is what published ones of "
-        "other programs call so (TPD 5 %, summed score 4)."
+        f"The normal limits ({limits.name}) hold no cut-offs from their own patients; published cut-offs of other "
+        "programs decide what is abnormal (TPD 5 %, summed score 4)."
     )
     return (Finding("cutoffs-published", "info", message),)
 
@@ -197,7 +197,7 @@ def _check_pair(scans: Mapping[State, ScanResult]) -> tuple[Finding, ...]:
     if len(conditions) < 2:
         return ()
     stress, rest = (condition_of(scans[state]) for state in ("stress", "rest"))
-    message = f"Stress is {stress}, rest {rest}: differences between them can come from that instead of ischaemia."
+    message = f"Stress is {stress}, rest {rest}: differences between them may reflect that rather than ischaemia."
     return (Finding("scans-unlike", "warning", message),)
 
 

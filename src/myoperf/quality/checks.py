@@ -130,7 +130,7 @@ def check_hot_gut(volume: Volume, labels: Volume, frame: LVFrame) -> tuple[Findi
     if ratio < _GUT_INFO:
         return ()
     message = (
-        f"Next to the inferior wall there is activity of {100 * ratio:.0f} % of the wall's (liver, stomach or bowel): "
+        f"Activity next to the inferior wall (liver, stomach or bowel) reaches {100 * ratio:.0f} % of the wall's: "
         "it can hide an inferior defect, or simulate a defect elsewhere when the map is scaled to its maximum."
     )
     return (Finding("hot-gut", "warning" if ratio >= _GUT_WARNING else "info", message),)
@@ -160,7 +160,7 @@ def check_attenuation(polar: PolarMap) -> tuple[Finding, ...]:
     weak, cause = ("inferior", "the diaphragm") if inferior < anterior else ("anterior", "breast tissue")
     message = (
         f"The {weak} wall has {100 * share:.0f} % of the counts of the opposite wall: attenuation by {cause} can cause "
-        "this, and so can disease. It is likelier where the wall thickens, and where a prone or a corrected scan shows "
-        "the wall better."
+        "this, and so can disease. Attenuation is likelier if the wall thickens, or if a prone or corrected scan "
+        "shows the wall better."
     )
     return (Finding("attenuation-pattern", "info", message),)

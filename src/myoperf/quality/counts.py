@@ -180,7 +180,7 @@ def check_views(projections: Projections) -> tuple[Finding, ...]:
     if not bad.size:
         return ()
     message = (
-        f"The counts of {bad.size} of {total.size} views differ by more than 10 % from their neighbours' (at most "
+        f"The counts of {bad.size} of {total.size} views differ by more than 10 % from their neighbours' (by up to "
         f"{100 * off.max():.0f} %): beats were rejected or the camera failed; streaks are possible."
     )
     return (Finding("view-counts", "warning", message),)

@@ -55,8 +55,8 @@ def check_volume_curve(curve: VolumeCurve, volumes_ml: tuple[float, ...]) -> tup
         return ()
     text = "; ".join(odd)
     message = (
-        f"The volume curve is unusual: {text}. Check trigger and gates as a film before relying on volumes, ejection "
-        "fraction, filling and phase."
+        f"The volume curve is unusual: {text}. Check the trigger, and the gates as a cine loop, before relying on "
+        "volumes, ejection fraction, filling or phase."
     )
     return (Finding("volume-curve-odd", "warning", message),)
 

@@ -26,13 +26,13 @@ def check_wall(function: FunctionResult) -> tuple[Finding, ...]:
     residual = None if wall is None else wall.fit_residual_mm
     if wall is not None and not _AT_END_MM[0] < wall.wall_ed_mm < _AT_END_MM[1]:
         message = (
-            f"The wall's thickness could not be measured: the fit ended at the {wall.wall_ed_mm:.0f} mm where it has "
-            "to stop. Volumes, ejection fraction, wall and mass may be wrong by more than their intervals say."
+            f"The wall's thickness could not be measured: the fit stopped at its limit of {wall.wall_ed_mm:.0f} mm. "
+            "Volumes, ejection fraction, wall and mass may be wrong by more than their intervals suggest."
         )
         findings.append(Finding("wall-fit-poor", "warning", message))
     elif residual is not None and residual > _POOR_FIT_MM:
         message = (
-            f"The model of the moving wall does not fit the image ({residual:.1f} mm are left, usually 0.1): volumes, "
+            f"The model of the moving wall does not fit the image ({residual:.1f} mm remain, usually 0.1): volumes, "
             "ejection fraction, wall and mass may be wrong. Look at the gates."
         )
         findings.append(Finding("wall-fit-poor", "warning", message))

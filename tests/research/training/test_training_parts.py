@@ -15,8 +15,8 @@ from myoperf.research.training.seeds import seeded
 from myoperf.research.training.splits import split_rows
 from myoperf.research.training.tables import markdown_table, write_manifest, write_table
 from myoperf.research.training.weights import (
-    load_checkpoint,
     load_weights,
+    resume_checkpoint,
     save_checkpoint,
     save_model,
     save_weights,
@@ -82,11 +82,11 @@ def test_a_training_resumed_from_a_checkpoint_ends_as_one_that_never_stopped(tmp
     _train(*first.values(), steps=2)
     save_checkpoint(tmp_path / "state.pt", first, step=2, losses=[0.5, 0.25])
     second = _parts()
-    assert load_checkpoint(tmp_path / "state.pt", second) == {"step": 2, "losses": [0.5, 0.25]}
+    assert resume_checkpoint(tmp_path / "state.pt", second) == {"step": 2, "losses": [0.5, 0.25]}
     _train(*second.values(), steps=4)
     assert torch.equal(second["net"].weight, whole["net"].weight)
     with pytest.raises(RuntimeError, match="size mismatch"):
-        load_checkpoint(tmp_path / "state.pt", {"net": nn.Linear(4, 2)})
+        resume_checkpoint(tmp_path / "state.pt", {"net": nn.Linear(4, 2)})
 
 
 @pytest.mark.parametrize("batch", [1, 3, 7, 20])
@@ -149,3 +149,10 @@ def test_a_markdown_cell_holds_the_interval(tmp_path):
     assert pd.read_csv(tmp_path / "models.csv")["auc"].iloc[0] == 0.91234
     write_manifest(tmp_path, {"seed": 1})
     assert json.loads((tmp_path / "manifest.json").read_text()) == {"seed": 1}
+
+
+def test_a_training_without_a_checkpoint_begins(tmp_path):
+    parts = _parts()
+    before = parts["net"].weight.clone()
+    assert resume_checkpoint(None, parts) == resume_checkpoint(tmp_path / "state.pt", parts) == {}
+    assert torch.equal(parts["net"].weight, before)

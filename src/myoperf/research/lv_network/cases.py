@@ -136,7 +136,7 @@ def folds(cases: Sequence[Case], count: int, seed: int) -> tuple[tuple[str, ...]
 
 
 def write_cases(path: Path, cases: Sequence[Case]) -> None:
-    """Write cases to one NumPy file."""
+    """Write cases to one NumPy file, at the path as it is given."""
     arrays: dict[str, Any] = {}
     for i, case in enumerate(cases):
         arrays[f"{i}/image"] = case.image.array[0]
@@ -145,7 +145,8 @@ def write_cases(path: Path, cases: Sequence[Case]) -> None:
         arrays[f"{i}/frame"] = np.stack([case.frame.apex_mm, case.frame.base_mm, case.frame.anterior])
         arrays[f"{i}/about"] = np.array([case.patient, case.name, str(int(case.simulated))])
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, **arrays)
+    with path.open("wb") as file:  # `numpy.savez` would add the ending .npz to a path
+        np.savez(file, **arrays)
 
 
 def read_cases(path: Path) -> tuple[Case, ...]:

@@ -27,7 +27,7 @@ from myoperf.lv.engine import TorchNetwork
 from myoperf.lv.network import Agreement, NetworkLV
 from myoperf.phantom.fast import Kind
 from myoperf.phantom.records import SIMULATOR_VERSION
-from myoperf.pipeline.jobs import write_whole
+from myoperf.pipeline.jobs import make_once
 from myoperf.research.lv_network.cases import Case, folds, read_cases, read_real, redraw_wall, write_cases
 from myoperf.research.lv_network.disturbance import DISTURBANCES, disturb_case
 from myoperf.research.lv_network.evaluation import Row, evaluate_cases, failure_detection, summarise
@@ -152,10 +152,9 @@ def run(scale: str, out: Path, seed: int, *, data: Path | None, resume: bool, qu
 
     def judge(name: str, find: Finder, cases: Sequence[Case], part: str = "all") -> None:
         file = out / "judged" / f"{name}, {part}.json"
-        if not (resume and file.exists()):
-            file.parent.mkdir(exist_ok=True)
-            with write_whole(file) as unfinished:
-                unfinished.write_text(json.dumps(evaluate_cases(find, cases)), encoding="utf-8")
+        if not resume:
+            file.unlink(missing_ok=True)
+        make_once(file, lambda part: part.write_text(json.dumps(evaluate_cases(find, cases)), encoding="utf-8"))
         judged.extend((name, row) for row in json.loads(file.read_text(encoding="utf-8")))
 
     last = first = train("simulated", recipe.first, training)
@@ -192,13 +191,13 @@ def _find_classically(volume: Volume) -> tuple[LVFit, None]:
 
 
 def _simulated(file: Path, counts: Mapping[Kind, int], seed: int, quiet: bool) -> list[Case]:
-    if not file.exists():
-        wanted = [(kind, index) for kind, count in counts.items() for index in range(count)]
-        cases = [
-            draw_case(seed, index, kind)
-            for kind, index in track(wanted, description="simulating", disable=quiet, transient=True)
-        ]
-        write_cases(file, cases)
+    wanted = [(kind, index) for kind, count in counts.items() for index in range(count)]
+
+    def simulate(part: Path) -> None:
+        drawn = track(wanted, description="simulating", disable=quiet, transient=True)
+        write_cases(part, [draw_case(seed, index, kind) for kind, index in drawn])
+
+    make_once(file, simulate)
     return list(read_cases(file))
 
 

@@ -29,7 +29,7 @@ from myoperf.research.lv_network.sampling import (
     single,
     voxel_points,
 )
-from myoperf.research.training.weights import HasState, load_checkpoint, save_checkpoint
+from myoperf.research.training.weights import HasState, resume_checkpoint, save_checkpoint
 
 BOX = 34
 """Voxels a side of the box around the ventricle in which labels are compared."""
@@ -225,10 +225,9 @@ def train_lv(
         net.load_state_dict(start)
     mean.load_state_dict(net.state_dict())
     optimiser = torch.optim.AdamW(net.parameters(), lr=schedule.rate, weight_decay=1e-3)
-    first, file = 0, folder / "checkpoint.pt"
+    file = folder / "checkpoint.pt"
     parts: dict[str, HasState] = {"net": net, "mean": mean, "optimiser": optimiser}
-    if resume and file.exists():
-        first = int(load_checkpoint(file, parts)["step"])
+    first = int(resume_checkpoint(file if resume else None, parts).get("step", 0))
     (folder / "recipe.json").write_text(json.dumps(asdict(schedule)))
     clock, sums = time.monotonic(), np.zeros(2)
     steps = range(first, schedule.steps)

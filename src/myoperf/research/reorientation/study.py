@@ -20,7 +20,7 @@ from myoperf import __version__
 from myoperf.errors import InputError
 from myoperf.phantom.fast import Kind
 from myoperf.pipeline.device import resolve_device
-from myoperf.pipeline.jobs import claim_folder, run_jobs
+from myoperf.pipeline.jobs import claim_folder, make_once, run_jobs
 from myoperf.research.lv_network.cases import Case, read_cases, write_cases
 from myoperf.research.lv_network.simulated import ImageGrid, draw_case
 from myoperf.research.reorientation.batches import FieldOfView, mean_pose
@@ -262,9 +262,12 @@ def _settings(scale: str, recipe: Recipe, seed: int) -> dict[str, Any]:
 def _simulate(file: Path, kind: Kind, count: int, seed: int, field: FieldOfView) -> list[Case]:
     """Simulate on the grid of the field itself, so that the labels are as exact as the grid can hold."""
     grid = ImageGrid((field.side,) * 3, field.voxel_mm, field.voxel_mm)
-    if not file.exists():
+
+    def simulate(part: Path) -> None:
         indices = track(range(count), description=f"simulating {kind}", transient=True)
-        write_cases(file, [draw_case(seed, index, kind, apparent=False, grid=grid) for index in indices])
+        write_cases(part, [draw_case(seed, index, kind, apparent=False, grid=grid) for index in indices])
+
+    make_once(file, simulate)
     return list(read_cases(file))
 
 

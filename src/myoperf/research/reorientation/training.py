@@ -29,7 +29,7 @@ from myoperf.research.reorientation.ms_st_unet import MSSTUNet, PoseNetwork
 from myoperf.research.reorientation.nn_unet import NNUNet, compound_loss
 from myoperf.research.reorientation.nn_unet_augmentation import augment_as_nn_unet
 from myoperf.research.reorientation.omega_net import OmegaNet
-from myoperf.research.training.weights import HasState, load_checkpoint, save_checkpoint
+from myoperf.research.training.weights import HasState, resume_checkpoint, save_checkpoint
 
 KEEP_EVERY = 200
 """Steps between two saves of a training's state."""
@@ -227,14 +227,14 @@ def train_network(
     net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     optimiser, volumes = _optimiser(net, schedule), _Volumes.of(cases, field, schedule, seed)
     net.train()
-    low, first = _trains_in_bfloat16(net, field, device), 0
+    low = _trains_in_bfloat16(net, field, device)
     state: dict[str, HasState] = {"network": net, "optimiser": optimiser}
     settings = {"schedule": asdict(schedule), "field": asdict(field), "seed": seed, "cases": len(cases)}
-    if checkpoint is not None and checkpoint.exists():
-        first = load_checkpoint(checkpoint, state, settings=settings)["step"]
-    elif schedule.stabilisation is not None and _has_pose(net):
+    kept = resume_checkpoint(checkpoint, state, settings=settings)
+    if not kept and schedule.stabilisation is not None and _has_pose(net):
         _learn_pose(net, volumes, field, seed, device)
-    for step in track(range(first, schedule.iterations), description=name or "", disable=name is None, transient=True):
+    steps = range(kept.get("step", 0), schedule.iterations)
+    for step in track(steps, description=name or "", disable=name is None, transient=True):
         if checkpoint is not None and step % KEEP_EVERY == 0:
             save_checkpoint(checkpoint, state, settings=settings, step=step)
         rng = np.random.default_rng([seed, step])

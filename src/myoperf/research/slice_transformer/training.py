@@ -19,7 +19,7 @@ from myoperf.errors import InputError
 from myoperf.research.slice_transformer.multi_branch import MultiBranchMiT
 from myoperf.research.training.prediction import run_in_batches
 from myoperf.research.training.splits import split_rows
-from myoperf.research.training.weights import HasState, load_checkpoint, save_checkpoint
+from myoperf.research.training.weights import HasState, resume_checkpoint, save_checkpoint
 from myoperf.types import Float
 
 
@@ -176,9 +176,7 @@ def fit(
     if augment is not None:
         state["augmentation"] = augment
     settings = {"options": asdict(options), "seed": seed, "truth": labels.tolist()}
-    history: list[float] = []
-    if checkpoint is not None and checkpoint.exists():
-        history = load_checkpoint(checkpoint, state, settings=settings)["losses"]
+    history: list[float] = resume_checkpoint(checkpoint, state, settings=settings).get("losses", [])
     network.train()
     for epoch in range(len(history), options.epochs):
         order = balanced_order(labels, rng)

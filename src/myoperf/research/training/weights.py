@@ -123,19 +123,25 @@ def save_checkpoint(
         torch.save({"settings": json.dumps(settings), **states, **values}, file)
 
 
-def load_checkpoint(
-    path: Path,
+def resume_checkpoint(
+    path: Path | None,
     parts: Mapping[str, HasState],
     *,
     settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Read a state that `save_checkpoint` wrote into the same parts, strictly; return the values saved with it.
+    """Read a state that `save_checkpoint` wrote into the same parts, strictly, if there is one.
+
+    Returns
+    -------
+    The values saved with it; empty where a training begins, because no path is given or the file does not exist.
 
     Raises
     ------
     InputError
         When the checkpoint was written with other settings.
     """
+    if path is None or not path.exists():
+        return {}
     content: dict[str, Any] = torch.load(path, weights_only=True)
     if json.loads(content.pop("settings")) != json.loads(json.dumps(settings)):
         raise InputError(f"{path.name} is the state of a training with other settings; choose another folder.")

@@ -15,7 +15,7 @@ from myoperf.errors import InputError
 from myoperf.phantom.fast import image_model
 from myoperf.phantom.labels import ica_labels
 from myoperf.phantom.population import draw_patient
-from myoperf.pipeline.jobs import write_whole
+from myoperf.pipeline.jobs import make_once
 from myoperf.research.polar_classifier.cases import image_state
 from myoperf.research.polar_classifier.discs import blurred_map, draw_discs
 from myoperf.research.screenshots.screen_folder import LabelledScreen, ScreenFolder, read_screens
@@ -147,11 +147,14 @@ def simulate_discs(
 
 def simulated_discs(size: CohortSize, *, side: int, seed: int, folder: Path) -> Discs:
     """Draw simulated patients and fresh ones, or read those that an interrupted run kept in a folder."""
-    path = folder / f"discs-{side}.npz"
-    if not path.exists():
+
+    def simulate(part: Path) -> None:
         discs, labels = simulate_discs(size.diseased, size.healthy, side, seed, imaged=size.imaged)
         more, more_labels = simulate_discs(size.fresh, size.fresh, side, 900_000 + seed, imaged=size.imaged)
-        _keep(path, discs=discs, labels=labels, more=more, more_labels=more_labels)
+        save_arrays(part, {"discs": discs, "labels": labels, "more": more, "more_labels": more_labels})
+
+    path = folder / f"discs-{side}.npz"
+    make_once(path, simulate)
     kept = load_arrays(path)
     discs, labels, more, more_labels = (kept[k] for k in ("discs", "labels", "more", "more_labels"))
     n = len(labels) + len(more_labels)
@@ -175,8 +178,8 @@ def discs_from_screens(
     InputError
         When fewer than `LEAST_PATIENTS` of a class remain.
     """
-    path = out / "jobs" / f"discs-{side}{'-colours' if colours else ''}.npz"
-    if not path.exists():
+
+    def read_all(part: Path) -> None:
         with Progress(console=Console(stderr=True), disable=quiet) as bar:
             task = bar.add_task("reading screens", total=None)
             read = read_screens(
@@ -190,7 +193,10 @@ def discs_from_screens(
         table.to_csv(out / "refused.csv", index=False)
         require_patients(read.screens, "of the pictures that could be read; refused.csv names the others and why")
         place = {screen: row for row, screen in enumerate(folder.screens)}
-        _keep(path, discs=read.discs, rows=np.asarray([place[screen] for screen in read.screens]))
+        save_arrays(part, {"discs": read.discs, "rows": np.asarray([place[screen] for screen in read.screens])})
+
+    path = out / "jobs" / f"discs-{side}{'-colours' if colours else ''}.npz"
+    make_once(path, read_all)
     kept = load_arrays(path)
     screens = [folder.screens[row] for row in kept["rows"]]
     label_of = {screen.patient: screen.label for screen in screens}
@@ -226,8 +232,3 @@ def require_patients(screens: Sequence[LabelledScreen], which: str = "in the dat
             f"At least {LEAST_PATIENTS} patients of each class are needed; {diseased} with label 1 and {without} with "
             f"label 0 are {which}."
         )
-
-
-def _keep(path: Path, **arrays: NDArray[np.generic]) -> None:
-    with write_whole(path) as part:
-        save_arrays(part, arrays)

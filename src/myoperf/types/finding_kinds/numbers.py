@@ -12,14 +12,14 @@ PERFUSION: Mapping[str, FindingKind] = {
     ),
     "cutoffs-published": FindingKind(
         ("info",),
-        "The normal limits hold no cut-offs of their own normal patients; published ones of other programs decide "
-        "what is abnormal.",
-        "Build limits again by `myoperf normals build`, which adds them from 20 patients on.",
+        "The normal limits have no cut-offs from their own normal patients; published cut-offs of other programs "
+        "decide what is abnormal.",
+        "Rebuild the limits with `myoperf normals build`, which adds cut-offs from 20 patients on.",
     ),
     "diagnosis-doubt": FindingKind(
         ("warning",),
-        "The classifier gives no diagnosis for this study, as it is unlike those that it learned from; the message "
-        "says why.",
+        "The classifier gives no diagnosis, because this study is unlike those it was trained on; the message says "
+        "why.",
         "Read the maps without it.",
     ),
     "diagnosis-simulated": FindingKind(
@@ -29,18 +29,18 @@ PERFUSION: Mapping[str, FindingKind] = {
     ),
     "model-contradicts": FindingKind(
         ("warning",),
-        "The research model changes the odds of disease threefold against the verdict.",
+        "The research model changes the odds of disease at least threefold, against the verdict.",
         "Read the images; neither the model nor the verdict is known to be right.",
     ),
     "no-known-state": FindingKind(
         ("warning",),
-        "No scan that could be scored is known to be stress or rest, so nothing was scored.",
-        "Give the state with `--state`.",
+        "None of the scans that could be scored is known to be stress or rest, so nothing was scored.",
+        "Set the state with `--state`.",
     ),
     "no-normal-limits": FindingKind(
         ("warning",),
         "There are no normal limits for this state.",
-        "Give your own with `--limits`.",
+        "Provide your own with `--limits`.",
     ),
     "normal-limits-nearest": FindingKind(
         ("warning",),
@@ -55,7 +55,7 @@ PERFUSION: Mapping[str, FindingKind] = {
     "rest-turned": FindingKind(
         ("info",),
         "For scoring, the rest map was rotated about the long axis to match stress.",
-        "Nothing; a large angle means that one of the poses is off.",
+        "Nothing if the angle is small; a large one means that one of the poses is wrong.",
     ),
     "scores-without-limits": FindingKind(
         ("warning",),
@@ -72,46 +72,47 @@ FUNCTION: Mapping[str, FindingKind] = {
     "beats-rejected": FindingKind(
         ("info", "warning"),
         "Gated: the camera rejected 5 % of the beats or more. Warning: 20 % or more.",
-        "Look at the rhythm; the gates hold fewer counts, and the numbers are those of the accepted beats.",
+        "Check the rhythm; the gates hold fewer counts, and the numbers describe the accepted beats only.",
     ),
     "phase-disagrees": FindingKind(
         ("warning",),
         "Wall thickening and wall motion give different phases of contraction.",
-        "Check the gated slices; rely on neither alone.",
+        "Check the gated slices; do not rely on either alone.",
     ),
     "phase-unreliable": FindingKind(
         ("warning",),
-        "Noise forbids a phase, or there are too few gates: its SD, bandwidth and entropy are not given.",
-        "Do not read synchrony from this scan; more counts or gates are needed.",
+        "There is too much noise or there are too few gates to measure phase: its SD, bandwidth and entropy are not "
+        "given.",
+        "Do not judge synchrony from this scan; more counts or gates are needed.",
     ),
     "rr-window-wide": FindingKind(
         ("info",),
-        "Gated: beats were accepted whose lengths differ by 60 % of the mean beat or more.",
+        "Gated: the lengths of accepted beats differ by 60 % of the mean beat or more.",
         "If the rhythm was irregular, do not rely on filling rates and phase.",
     ),
     "ventricle-small": FindingKind(
         ("warning",),
-        "Gated: the end-diastolic volume is below 60 ml, where blur hides most of the cavity; errors of the ejection "
-        "fraction are twice as large there (docs/independent-hearts.md).",
-        "Take volumes and ejection fraction as rough; compare with echocardiography.",
+        "Gated: the end-diastolic volume is below 60 ml, where blur hides most of the cavity; errors of the ejection"
+        " fraction are twice as large there (docs/independent-hearts.md).",
+        "Treat volumes and ejection fraction as rough estimates; compare with echocardiography.",
     ),
     "volume-curve-odd": FindingKind(
         ("warning",),
-        "Gated: the volume curve is not that of a heart in time with its gates: fullest away from the R wave, "
-        "smallest late in the beat, emptying twice, or far from the gates.",
-        "Look at the gates as a film; do not rely on volumes, ejection fraction, filling and phase before.",
+        "Gated: the volume curve does not fit a heartbeat: it is fullest away from the R wave, smallest late in the "
+        "beat, empties twice, or lies far from the volumes of the gates.",
+        "Look at the gates as a cine loop before relying on volumes, ejection fraction, filling or phase.",
     ),
     "wall-fit-poor": FindingKind(
         ("warning",),
-        "Gated: the model of the moving wall does not come to lie on the image's wall, or the thickness fitted ended "
-        "at the least or the most that the model allows (3 and 20 mm).",
-        "Look at the gates; do not rely on volumes, ejection fraction, wall thickness and mass before.",
+        "Gated: the model of the moving wall does not settle on the wall in the image, or the fitted thickness "
+        "reached a limit of the model (3 or 20 mm).",
+        "Look at the gates before relying on volumes, ejection fraction, wall thickness or mass.",
     ),
 }
 FLOW: Mapping[str, FindingKind] = {
     "flow-failed": FindingKind(
         ("warning",),
-        "Flow could not be measured for a reason that the message gives, such as time frames that overlap.",
+        "Flow could not be measured, for the reason in the message, such as time frames that overlap.",
         "Follow the message.",
     ),
     "flow-fit-poor": FindingKind(
@@ -121,28 +122,28 @@ FLOW: Mapping[str, FindingKind] = {
     ),
     "flow-no-input": FindingKind(
         ("warning",),
-        "The blood's curve has no usable peak, or every segment is mostly blood.",
+        "The blood curve has no usable peak, or every segment is mostly blood.",
         "The first frames may be missing or the ventricle misplaced: check both.",
     ),
     "flow-no-times": FindingKind(
         ("warning",),
-        "The files do not give the start and duration of every time frame.",
+        "The files do not state the start and duration of every time frame.",
         "Export the series as DICOM with its times.",
     ),
     "flow-segments-blood": FindingKind(
         ("warning",),
-        "Some segments are mostly blood; no flow is given there.",
+        "Some segments are mostly blood; no flow is given for them.",
         "Check the contours.",
     ),
     "flow-series-doubtful": FindingKind(
         ("warning",),
-        "The series is unreliable, see `decay-doubtful` and `time-frames-missing`.",
-        "See there.",
+        "The series is unreliable: see `decay-doubtful` and `time-frames-missing`.",
+        "Follow the advice given there.",
     ),
     "flow-too-few-frames": FindingKind(
         ("warning",),
         "There are too few time frames to fit the model.",
-        "Use list-mode or a dynamic protocol of more frames.",
+        "Use list mode or a dynamic protocol with more frames.",
     ),
     "flow-tracer-unknown": FindingKind(
         ("warning",),
@@ -151,7 +152,7 @@ FLOW: Mapping[str, FindingKind] = {
     ),
     "late-frames-summed": FindingKind(
         ("info",),
-        "The message names the time frames on which the ventricle was located.",
+        "The ventricle was located on the late time frames, which the message names.",
         "Nothing.",
     ),
 }

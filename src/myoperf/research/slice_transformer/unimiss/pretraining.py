@@ -28,7 +28,7 @@ from myoperf.research.slice_transformer.unimiss.options import UniMissOptions
 from myoperf.research.slice_transformer.unimiss.views import picture_views, volume_views
 from myoperf.research.training.prediction import run_in_batches
 from myoperf.research.training.seeds import seeded
-from myoperf.research.training.weights import HasState, load_checkpoint, save_checkpoint
+from myoperf.research.training.weights import HasState, resume_checkpoint, save_checkpoint
 from myoperf.types import Float
 
 
@@ -142,8 +142,7 @@ def pretrain(
     state: dict[str, HasState] = {"student": student, "teacher": teacher, "optimizer": optimizer, "rng": rng}
     settings = {"config": asdict(config), "options": asdict(options)}
     steps, ranks = list[Step](), list[float]()
-    if checkpoint is not None and checkpoint.exists():
-        kept = load_checkpoint(checkpoint, state, settings=settings)
+    if checkpoint and (kept := resume_checkpoint(checkpoint, state, settings=settings)):
         if kept.get("seed", seed) != seed:  # version 0.1.0 did not keep the seed
             raise InputError(f"{checkpoint.name} is the state of a training with seed {kept['seed']}, not {seed}.")
         entropy.centre, ranks = kept["centre"].to(device), kept["ranks"]
