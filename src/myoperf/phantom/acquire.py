@@ -247,7 +247,21 @@ def _sub_grid(grid: Grid, window: tuple[slice, slice, slice]) -> Grid:
 def place_camera(
     patient: PatientModel, grid: Grid, mu: NDArray[Any], protocol: Protocol, rng: np.random.Generator
 ) -> tuple[Camera, dict[str, Any]]:
-    """Place the camera and let the patient move: one shift of a few mm, and breathing."""
+    """Place the camera around the body and draw the patient's motion.
+
+    Parameters
+    ----------
+    mu
+        Attenuation (planes, rows, columns) on `grid`, 1/mm: the orbit keeps clear of the body in it.
+
+    Returns
+    -------
+    camera
+        With the radius of each view, a shift from a random view on (SD 2, 2 and 5 mm along x, y, z, in as many scans as
+        the protocol says) and the blur of breathing. The sizes of both are assumed.
+    record
+        What was drawn, for the truth file.
+    """
     angles = protocol.angles_deg
     axis = patient.scan_centre_mm
     margin = float(rng.uniform(10.0, _CIRCLE_CLEARS_MM if protocol.circular else 30.0))

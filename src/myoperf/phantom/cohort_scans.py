@@ -147,7 +147,13 @@ class CohortScan:
 def scan_patient(
     patient: PatientModel, states: tuple[State, ...], rng: np.random.Generator, options: CohortOptions
 ) -> dict[State, CohortScan]:
-    """Scan a patient in each state; full physics draws from the generator as `acquire` does."""
+    """Scan a patient in each state, with raw views or by the fast model as the options say.
+
+    Returns
+    -------
+    By state: the views with their noise-free counterpart, or the volume, and what the options add (attenuation map,
+    CT).
+    """
     if not options.has_views:
         return {state: _fast_scan(patient, state, rng, options) for state in states}
     scans = {state: acquire(patient, state, rng, options.protocol) for state in states}

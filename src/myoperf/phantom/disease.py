@@ -174,7 +174,20 @@ def _patches(rng: np.random.Generator, microvascular: float) -> tuple[tuple[floa
 def draw_coronary(
     rng: np.random.Generator, clinical: Clinical, pattern: Pattern, options: PopulationOptions
 ) -> Coronary:
-    """Draw the tree and its disease."""
+    """Draw a patient's coronary tree and its disease.
+
+    Parameters
+    ----------
+    pattern
+        Which vessels are diseased, and how badly.
+    options
+        With ``normal``, there are neither stenoses nor infarcts.
+
+    Returns
+    -------
+    Dominance, borders of the territories, lesions, infarcts and flow reserve: about 2.5 to 3.1 by stressor (SD 0.4),
+    and a quarter less in 8 % of patients.
+    """
     roll = rng.random()
     dominance: Literal["right", "left", "balanced"] = "right" if roll < 0.82 else "left" if roll < 0.92 else "balanced"
     base, apical = _borders(rng, dominance)

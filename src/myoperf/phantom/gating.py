@@ -125,7 +125,15 @@ def _cycle(clock: Float, length: Float, systole: float) -> Float:
 
 
 def volume_curve(patient: PatientModel, state: State, gates: int, *, window: float = BEAT_WINDOW) -> Float:
-    """Return the cavity's volume in ml averaged over each gate, shape (gates,): what a perfect gated study measures."""
+    """Return the cavity's volume in ml averaged over each gate, shape (gates,): what a perfect gated study measures.
+
+    Parameters
+    ----------
+    gates
+        Number of equal parts of the mean beat.
+    window
+        Share of the mean beat by which an accepted beat may differ from it.
+    """
     beats = gate_beats(patient.function, gates, window=window)
     return np.asarray(beats.weights @ volumes(patient, state, beats.times))
 

@@ -179,7 +179,10 @@ def wall_at(ventricle: Ventricle, q: ArrayLike, angle_deg: ArrayLike) -> Wall:
 
 
 def fraction_of_meridian(ventricle: Ventricle, fraction: ArrayLike, angle_deg: ArrayLike) -> NDArray[np.float64]:
-    """Invert `Wall.fraction`: give q at an arc-length fraction of the mid-wall."""
+    """Return the meridian coordinate q (0 apex, 1 base) of an arc-length fraction of the mid-wall, by 24 bisections.
+
+    The inverse of `Wall.fraction`. The arguments are broadcast.
+    """
     target, angle = np.broadcast_arrays(np.asarray(fraction, float), np.asarray(angle_deg, float))
     _, _, _, table = _fine(ventricle)
     low, high = np.zeros(target.shape), np.ones(target.shape)

@@ -93,14 +93,38 @@ def _phase_scale(function: Function) -> tuple[float, float]:
 
 
 def phase_deg(function: Function, fraction: ArrayLike, angle_deg: ArrayLike) -> Float:
-    """Return the delay of contraction in degrees of the cycle; mean 0, SD `Function.phase_sd_deg` over a polar map."""
+    """Return the delay of contraction in degrees of the cycle; positive contracts late.
+
+    Over a polar map its mean is 0 and its SD `Function.phase_sd_deg`.
+
+    Parameters
+    ----------
+    fraction
+        Arc length of the mid-wall, from 0 at the apex to 1 at the base.
+    angle_deg
+        0 anterior, 90 septal, 180 inferior, 270 lateral; broadcast with `fraction`.
+    """
     mean, spread = _phase_scale(function)
     shape = _phase_shape(function, np.asarray(fraction, float), np.asarray(angle_deg, float))
     return np.asarray((shape - mean) * (function.phase_sd_deg / spread))
 
 
 def reference_ejection(patient: PatientModel, state: State, fraction: ArrayLike, angle_deg: ArrayLike) -> Float:
-    """Return the share each place ejects when it is most contracted; scar ejects nothing, bulges move outwards."""
+    """Return the share of its cone of the cavity that each place of the wall ejects when it is most contracted.
+
+    Scar ejects nothing, an aneurysm bulges (down to -0.15), and ischaemic wall is stunned at stress.
+
+    Parameters
+    ----------
+    fraction
+        Arc length of the mid-wall, from 0 at the apex to 1 at the base.
+    angle_deg
+        0 anterior, 90 septal, 180 inferior, 270 lateral; broadcast with `fraction`.
+
+    Returns
+    -------
+    Shares of the shape of the positions, -0.15 to 0.92.
+    """
     f, angle = np.broadcast_arrays(np.asarray(fraction, float), np.asarray(angle_deg, float))
     fn = patient.function
     girth = np.sin(0.5 * np.pi * np.clip(f, 0, 1))
@@ -114,7 +138,15 @@ def reference_ejection(patient: PatientModel, state: State, fraction: ArrayLike,
 
 
 def local_ejection(patient: PatientModel, state: State, time: float, fraction: ArrayLike, angle: ArrayLike) -> Float:
-    """Return the share of its cone each place has ejected at a time (cycles); negative where dilated."""
+    """Return the share of its cone that each place of the wall has ejected at a time; negative where dilated.
+
+    Parameters
+    ----------
+    time
+        In cycles after end diastole.
+    fraction, angle
+        Position on the wall, as in `reference_ejection`.
+    """
     delay = phase_deg(patient.function, fraction, angle) / 360.0
     curve = contraction(time - delay, patient.function.systole)
     dilation = patient.function.stress_dilation if state == "stress" else 0.0
@@ -125,7 +157,17 @@ def local_ejection(patient: PatientModel, state: State, time: float, fraction: A
 def moved_surfaces(
     patient: PatientModel, state: State, time: float, wall: Wall, angle: ArrayLike
 ) -> tuple[Float, Float]:
-    """Return the (inner, outer) distances of the wall at a time (cycles), before the ventricle moves as a whole."""
+    """Return where the wall's surfaces are at a time of the beat, before the ventricle moves as a whole (`pose_at`).
+
+    Parameters
+    ----------
+    time
+        In cycles after end diastole.
+
+    Returns
+    -------
+    Inner and outer distance along the rays of `wall`, in mm.
+    """
     ejected = local_ejection(patient, state, time, wall.fraction, angle)
     fn = patient.function
     return deform(wall, ejected, fn.wall_loss * np.clip(ejected / fn.ejection, 0.0, 1.0))
@@ -151,7 +193,10 @@ class Pose:
 
 
 def pose_at(patient: PatientModel, state: State, time: float) -> Pose:
-    """Return the motion of the ventricle as a whole; the apex stays nearly where it is."""
+    """Return the motion of the ventricle as a whole at a time of the beat, in cycles after end diastole.
+
+    It shortens and twists, and the base moves towards the apex, which stays nearly where it is.
+    """
     fn = patient.function
     beat = float(contraction(time, fn.systole))
     stretch = 1.0 + (fn.stretch - 1.0) * beat

@@ -80,7 +80,16 @@ def _rank(score: float, share: float) -> float:
 
 
 def draw_ventricle(rng: np.random.Generator, clinical: Clinical, coronary: Coronary, normal: bool) -> Ventricle:
-    """Draw the shape: normal, small, hypertrophied, dilated or aneurysmal."""
+    """Draw the shape of a ventricle: normal, small, hypertrophied, dilated or aneurysmal.
+
+    Size follows sex and body; infarcts make dilation likelier, hypertension a thick wall. docs/phantom-population.md
+    compares the shapes with published ones.
+
+    Parameters
+    ----------
+    normal
+        Only normal and small ventricles.
+    """
     (own,) = rng.spawn(1)  # for what was added later: the draws that follow, such as the patient's place, stay the same
     male = clinical.sex == "M"
     size = np.clip((clinical.height_m * np.sqrt(clinical.weight_kg) / _BODY[clinical.sex]) ** 0.35, 0.9, 1.12)
@@ -145,7 +154,13 @@ def _wall_of_segments(rng: np.random.Generator, wall: float, septum: float, coro
 def draw_function(
     rng: np.random.Generator, ventricle: Ventricle, coronary: Coronary, clinical: Clinical, normal: bool
 ) -> Function:
-    """Draw the beat: weaker in large hearts, dyssynchronous in some."""
+    """Draw how a ventricle beats: weaker if it is dilated, dyssynchronous or irregular in some patients.
+
+    Parameters
+    ----------
+    normal
+        No reduced ejection, dyssynchrony or irregular rhythm.
+    """
     ejection = rng.normal(0.63 if clinical.sex == "M" else 0.65, 0.05)
     dilated = ventricle.radius_mm > 38.0 and not normal
     if dilated:

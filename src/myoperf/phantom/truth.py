@@ -34,7 +34,14 @@ def truth_polar(patient: PatientModel, state: State, rings: int = 40, angles: in
 
 
 def defect_map(patient: PatientModel, state: State, rings: int = 40, angles: int = 72) -> Float:
-    """Return uptake relative to the same patient without disease, scaled to the best-perfused wall (1)."""
+    """Return the uptake relative to the same patient without disease, scaled so that the best-perfused wall is 1.
+
+    Use it to say where and how deep a defect is, free of the normal unevenness.
+
+    Returns
+    -------
+    Shape (rings, angles), as a polar map; the 98th percentile is 1.
+    """
     ratio = truth_polar(patient, state, rings, angles) / healthy_pattern(
         patient.coronary, state, *_polar_places(rings, angles)
     )

@@ -164,7 +164,13 @@ def heart_box(patient: PatientModel, grid: Grid, *, state: State, times: Float, 
 def place_heart_box(
     patient: PatientModel, grid: Grid, heart: HeartBox, *, state: State, static: dict[str, Float32]
 ) -> Organs:
-    """Put a voxelised heart into the organs about it, `static_organs` of the same grid."""
+    """Put a voxelised heart into the organs around it, which give way to it.
+
+    Parameters
+    ----------
+    static
+        Share of each organ in every voxel, by `static_organs` of the same grid.
+    """
     occupancy = {
         organ: np.zeros(grid.shape, np.float32) if organ not in static else static[organ].copy() for organ in ORGANS
     }

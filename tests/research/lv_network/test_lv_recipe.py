@@ -38,15 +38,19 @@ def case(patient="A", name="A-1"):
     return Case(patient, name, image, image.with_array(labels), LVFrame((28, -32, -8), (-20, 24, 8), (0, 0, 1)), False)
 
 
-@pytest.fixture
-def small(monkeypatch):
-    """Train a small network, in single precision on every processor."""
+def _use_a_small_network(patch):
     torch.set_num_threads(1)
     config = LVCompactConfig(channels=(4, 6, 8), locator_channels=(4, 6, 8))
     for module in (lv, lv_recipe, lv_engine):
-        monkeypatch.setattr(module, "LVCompact", lambda: LVCompact(config))
-    monkeypatch.setattr(lv, "cpu_has_bfloat16", lambda: False)
+        patch.setattr(module, "LVCompact", lambda: LVCompact(config))
+    patch.setattr(lv, "cpu_has_bfloat16", lambda: False)
     return config
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Train a small network, in single precision on every processor."""
+    return _use_a_small_network(monkeypatch)
 
 
 def centre_error_mm(net, one):
@@ -119,40 +123,53 @@ def test_bfloat16_is_used_only_where_the_processor_has_it(small, monkeypatch, in
     assert set(used) == {in_hardware}
 
 
-def test_the_recipe_trains_judges_and_writes_a_card(small, tmp_path, monkeypatch):
-    cases = [case(p, f"{p}-1") for p in "ABC"]
-    monkeypatch.setattr(lv_recipe, "read_real", lambda _: tuple(cases))
-    monkeypatch.setattr(lv_recipe, "summarise", partial(summarise, resamples=50))
-    lv_recipe.run("smoke", tmp_path, 0, data=tmp_path, resume=False, quiet=True)
-    before = (tmp_path / "model.safetensors").read_bytes()
-    monkeypatch.setattr(lv_recipe, "train_lv", None)  # what is trained is not trained again
-    lv_recipe.run("smoke", tmp_path, 0, data=tmp_path, resume=True, quiet=True)
-    assert (tmp_path / "model.safetensors").read_bytes() == before
-    card = json.loads((tmp_path / "card.json").read_text())
-    assert "CC BY 4.0" in card["training_data"]
-    assert card["metrics"]["real and simulated, real volumes not seen"]["patients"] == 3
-    assert card["metrics"]["classical method, simulated volumes"]["volumes"] == 1
-    assert load_network_lv(tmp_path, engine="float32").card["sha256"] == card["sha256"]
-    rows = (tmp_path / "judged.csv").read_text().splitlines()
-    assert len(rows) == 1 + 3 * 3 + 4
-    assert not any("level" in row for row in rows)  # judged on the walls as they were drawn
-    assert card["levels"] == [0.6]
-
-
-def test_real_volumes_are_learned_at_every_level_and_simulated_ones_as_they_are(small, tmp_path, monkeypatch):
-    learned = []
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    """Run the smoke recipe on three real patients and resume it; return its folder and what each training learned."""
+    folder, learned = tmp_path_factory.mktemp("lv") / "out", []
+    cases = tuple(case(patient, f"{patient}-1") for patient in "ABC")
 
     def remember(cases, schedule, **options):
         learned.append([one.name for one in cases])
         return train_lv(cases[:1], schedule, **options)
 
-    monkeypatch.setattr(lv_recipe, "read_real", lambda _: (case("A", "A-1"), case("B", "B-1")))
-    monkeypatch.setattr(lv_recipe, "train_lv", remember)
-    lv_recipe.run("smoke", tmp_path, 0, data=tmp_path, resume=False, quiet=True)
-    real = [[name for name in names if name[:2] in ("A-", "B-")] for names in learned]
-    assert not real[0]
-    assert {tuple(names) for names in real[1:3]} == {("A-1", "A-1, level 0.60"), ("B-1", "B-1, level 0.60")}
-    assert real[3] == ["A-1", "B-1", "A-1, level 0.60", "B-1, level 0.60"]
+    with pytest.MonkeyPatch.context() as patch:
+        _use_a_small_network(patch)
+        patch.setattr(lv_recipe, "read_real", lambda _: cases)
+        patch.setattr(lv_recipe, "summarise", partial(summarise, resamples=50))
+        patch.setattr(lv_recipe, "train_lv", remember)
+        lv_recipe.run("smoke", folder, 0, data=folder, resume=False, quiet=True)
+        before = (folder / "model.safetensors").read_bytes()
+        patch.setattr(lv_recipe, "train_lv", None)  # what is trained is not trained again
+        lv_recipe.run("smoke", folder, 0, data=folder, resume=True, quiet=True)
+        assert (folder / "model.safetensors").read_bytes() == before
+    return folder, learned
+
+
+def test_the_recipe_trains_judges_and_writes_a_card(small, smoke):
+    folder, _ = smoke
+    card = json.loads((folder / "card.json").read_text())
+    assert "CC BY 4.0" in card["training_data"]
+    assert card["metrics"]["real and simulated, real volumes not seen"]["patients"] == 3
+    assert card["metrics"]["classical method, simulated volumes"]["volumes"] == 1
+    assert load_network_lv(folder, engine="float32").card["sha256"] == card["sha256"]
+    rows = (folder / "judged.csv").read_text().splitlines()
+    assert len(rows) == 1 + 3 * 3 + 4
+    assert not any("level" in row for row in rows)  # judged on the walls as they were drawn
+    assert card["levels"] == [0.6]
+
+
+def test_real_volumes_are_learned_at_every_level_and_simulated_ones_as_they_are(smoke):
+    _, learned = smoke
+    simulated, *folded, last = [[name for name in names if name[:2] in ("A-", "B-", "C-")] for names in learned]
+    assert not simulated
+    held_out = [{"A", "B", "C"} - {name[0] for name in names} for names in folded]
+    assert sorted(patient for group in held_out for patient in group) == ["A", "B", "C"]
+    for names in (*folded, last):
+        drawn = [name for name in names if "level" not in name]
+        assert names == [*drawn, *(f"{name}, level 0.60" for name in drawn)]
+    assert len(last) == 6
+    assert all(len(names) > len(last) for names in learned[3:])  # and the simulated ones with them
 
 
 def test_a_summary_counts_patients_and_keeps_what_was_not_found_out_of_the_errors():

@@ -97,7 +97,20 @@ class StudyCohort:
 
 
 def draw_cohort(size: CohortSize, seed: int, folder: Path, *, quiet: bool = True) -> StudyCohort:
-    """Draw the cohort; imaged patients are kept in a folder in chunks, and chunks that exist are read."""
+    """Draw the simulated cohort: patients with angiography, with an expert's reading alone, and fresh ones.
+
+    Parameters
+    ----------
+    folder
+        Imaged patients are kept in it, and those that an earlier run drew are read from it.
+    quiet
+        Show no progress.
+
+    Raises
+    ------
+    InputError
+        For imaged patients with another seed than 0.
+    """
     first, few = size.angiography + size.fresh, size.expert
     if size.imaged and seed:
         raise InputError(f"The imaged cohort is drawn with seed 0; got {seed}. The networks' seed is the study's.")

@@ -67,7 +67,18 @@ def list_jobs(
     strategies: Sequence[str] = STRATEGIES,
     augmented: Sequence[bool] = (False, True),
 ) -> tuple[Job, ...]:
-    """List the grid in an order in which every job comes after the one it needs."""
+    """List the trainings of the grid, each after the one whose weights or labels it needs.
+
+    Raises
+    ------
+    InputError
+        Where a strategy is listed without, or before, the one that it needs.
+
+    Examples
+    --------
+    >>> len(list_jobs(NETWORKS[:2], ("stress",), STRATEGIES[:1]))
+    4
+    """
     jobs = [Job(n, i, a, s) for s, n, i, a in product(strategies, networks, inputs, augmented)]
     place = {job: index for index, job in enumerate(jobs)}
     for job in jobs:

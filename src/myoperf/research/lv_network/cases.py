@@ -129,7 +129,12 @@ def redraw_wall(case: Case, level: float) -> Case:
 
 
 def folds(cases: Sequence[Case], count: int, seed: int) -> tuple[tuple[str, ...], ...]:
-    """Divide the patients (not the volumes) at random into `count` groups of nearly equal size."""
+    """Divide the patients (not the volumes) at random into `count` groups of nearly equal size, for cross-validation.
+
+    Returns
+    -------
+    Names of the patients of each group; the same seed gives the same groups.
+    """
     patients = sorted({case.patient for case in cases})
     order = np.random.default_rng(seed).permutation(len(patients))
     return tuple(tuple(sorted(patients[i] for i in order[k::count])) for k in range(count))

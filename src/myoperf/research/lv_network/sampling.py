@@ -41,7 +41,15 @@ def _centred(side: int) -> Tensor:
 
 
 def crop_points(centre_mm: Tensor, rotation: Tensor, *, spacing_mm: float = CROP_MM) -> Tensor:
-    """Return the LPS points (CROP, CROP, CROP, 3) of the grid that lies in a pose."""
+    """Return the points of the cubic grid that lies in a pose, LPS mm, shape (CROP, CROP, CROP, 3).
+
+    Parameters
+    ----------
+    centre_mm
+        (3,): the middle of the grid, LPS.
+    rotation
+        (3, 3): its columns are the grid's axes in LPS.
+    """
     return _centred(CROP) * spacing_mm @ rotation.T + centre_mm
 
 

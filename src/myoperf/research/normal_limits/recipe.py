@@ -177,7 +177,17 @@ def read_normals(folder: Path, name: str) -> tuple[Normal, ...]:
 
 
 def build_limits_of(name: str, normals: tuple[Normal, ...], *, version: str) -> tuple[NormalLimits, ...]:
-    """Pool the maps of normal patients, imaged by the recipe `name`, to limits by state and sex."""
+    """Pool the maps of simulated normal patients to normal limits by state and sex.
+
+    Parameters
+    ----------
+    name
+        Recipe by which the patients were imaged, a key of `RECIPES`.
+    normals
+        Patients whose ventricle was found with doubt have no maps; they are counted and left out.
+    version
+        Of the limits.
+    """
     recipe = RECIPES[name]
     maps = [
         NormalMap(map_without_geometry(values), state, normal.sex, patient=str(index))

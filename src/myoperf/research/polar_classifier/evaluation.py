@@ -219,7 +219,18 @@ def measure_likeness(known: PolarCases, found: PolarCases, components: Float, *,
 def measure_threshold_choice(
     classifier: Classifier, calibration: PolarCases, test: PolarCases, sensitivity: float
 ) -> dict[str, Any]:
-    """Choose the threshold for a sensitivity on the calibration patients, and measure it on the test patients."""
+    """Choose the threshold for a sensitivity on the calibration patients, and measure it on the test patients.
+
+    Parameters
+    ----------
+    sensitivity
+        Requested, 0 to 1, per patient.
+
+    Returns
+    -------
+    ``wanted_sensitivity``, ``threshold``, and ``sensitivity`` and ``specificity`` on the test patients with 95 %
+    intervals.
+    """
     threshold = threshold_for_sensitivity(
         calibration.ica.max(axis=1), read_cohort(classifier, calibration).per_patient, sensitivity
     )

@@ -17,7 +17,16 @@ from myoperf.research.reorientation.output import LVOutput, labels_for
 
 
 def plan_channels(side: int, *, base: int = 32, most: int = 320) -> tuple[int, ...]:
-    """Return the channels of each stage: halve the grid at most 5 times, while at least 4 voxels remain."""
+    """Return the channels of each stage of nnU-Net for a cubic grid.
+
+    The grid is halved at most 5 times and while at least 4 voxels remain, and the channels double up to a limit
+    (Isensee et al. 2021, doi:10.1038/s41592-020-01008-z).
+
+    Examples
+    --------
+    >>> plan_channels(64)
+    (32, 64, 128, 256, 320)
+    """
     stages = 1
     while side % 2 == 0 and side // 2 >= 4 and stages < 6:
         side //= 2

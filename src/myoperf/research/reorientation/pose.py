@@ -79,7 +79,13 @@ def start_of(euler: Sequence[float] = MEAN_EULER, translation: Sequence[float] =
 
 
 def pose_matrix(rotation: Tensor, translation: Tensor, scale: float = 1.0) -> Tensor:
-    """Return M = [s R, T], (B, 3, 4), for rotations (B, 3, 3) and translations (B, 3)."""
+    """Return M = [s R, T], shape (B, 3, 4): equation 2 of Ni et al. 2023 (doi:10.48550/arXiv.2310.10095).
+
+    Parameters
+    ----------
+    rotation, translation
+        (B, 3, 3) and (B, 3); a translation of 1 is half of the volume's extent.
+    """
     return torch.cat([scale * rotation, translation[..., None]], -1)
 
 

@@ -110,7 +110,19 @@ def measure_areas(
 
 
 def measure_held_out(truth: NDArray[np.int64], scores: Mapping[str, Float], *, seed: int = 0) -> pd.DataFrame:
-    """Measure probabilities of held-out patients: area, sensitivity and specificity at 0.5, each with 95 % interval."""
+    """Measure the probabilities of held-out patients: AUC, and sensitivity and specificity at 0.5.
+
+    Parameters
+    ----------
+    truth
+        0 or 1 of each patient.
+    scores
+        Probabilities (patients,) by the model's name.
+
+    Returns
+    -------
+    One row a model; each measure with its 95 % interval (``_lo``, ``_hi``; bootstrap over patients).
+    """
     areas = measure_areas(truth, np.stack(list(scores.values())), seed=seed)
     rows = []
     for index, (name, probability) in enumerate(scores.items()):

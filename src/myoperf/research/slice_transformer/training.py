@@ -110,7 +110,18 @@ class Augmentation:
 def split_patients(
     truth: Sequence[int], *, share: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return training and test patients; `share` of each class, and at least one patient, goes to the test."""
+    """Return training and test patients; `share` of each class, and at least one patient, goes to the test.
+
+    Returns
+    -------
+    Rows for training and for testing, each in ascending order.
+
+    Examples
+    --------
+    >>> train, test = split_patients([0, 0, 0, 1, 1, 1], share=0.3, rng=np.random.default_rng(0))
+    >>> len(train), len(test)
+    (4, 2)
+    """
     train, test = split_rows(truth, share, rng=rng, rounding=round)
     return train, test
 
@@ -204,7 +215,15 @@ def fit(
 
 
 def predict(network: MultiBranchMiT, stacks: Float, *, batch: int = 4) -> Float:
-    """Return the probability of class 1 for stacks (patients, views, planes, rows, columns): (patients,)."""
+    """Return the probability of class 1 of each patient, shape (patients,).
+
+    Parameters
+    ----------
+    stacks
+        (patients, views, planes, rows, columns), 0 to 1, with the views that the network was built for.
+    batch
+        Patients at a time; it changes memory and not the result.
+    """
     network.eval()
     logits = run_in_batches(network, _tensor(stacks, network.head.weight.device), batch=batch)
     return np.asarray(torch.softmax(logits, dim=1)[:, 1].cpu().numpy(), dtype=np.float64)

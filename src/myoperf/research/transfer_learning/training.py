@@ -148,7 +148,15 @@ class Fitted:
 
 
 def make_head(features: int, schedule: Schedule, seed: int) -> nn.Sequential:
-    """Make the paper's head: dense ReLU, dropout, dense 2; the softmax is in the loss."""
+    """Make the head of Hai et al. 2022 (doi:10.32604/cmc.2022.031027): dense with ReLU, dropout, dense with 2 outputs.
+
+    It returns logits (B, 2), as the loss holds the softmax.
+
+    Parameters
+    ----------
+    features
+        Length of the backbone's features.
+    """
     with seeded(seed):
         return nn.Sequential(
             nn.Linear(features, schedule.units), nn.ReLU(), nn.Dropout(schedule.dropout), nn.Linear(schedule.units, 2)

@@ -212,7 +212,13 @@ def _parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
 
 
 def cosine_schedule(first: float, last: float, steps: int, *, warmup: int = 0) -> Float:
-    """Return values that rise linearly from 0 to `first` over `warmup` steps, then go to `last` by half a cosine."""
+    """Return values (steps,): linear from 0 to `first` during `warmup`, then down to `last` by half a cosine.
+
+    Examples
+    --------
+    >>> cosine_schedule(1.0, 0.0, 4, warmup=2).round(3).tolist()
+    [0.0, 1.0, 1.0, 0.5]
+    """
     rest = np.arange(steps - warmup)
     curve = last + 0.5 * (first - last) * (1.0 + np.cos(np.pi * rest / max(len(rest), 1)))
     return np.concatenate([np.linspace(0.0, first, warmup), curve])
