@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -32,8 +31,7 @@ from myoperf.io.ct_writer import write_ct
 from myoperf.io.simulated_header import SimulatedHeader
 from myoperf.phantom.acquire import Protocol, acquire, attenuation_map, scanner_from_patient
 from myoperf.phantom.ct import CTOptions, simulate_ct
-from myoperf.phantom.population import draw_patient
-from myoperf.phantom.records import Grid, PatientModel, PopulationOptions
+from myoperf.phantom.records import Grid, PatientModel
 from myoperf.phantom.truth import defect_map, truth
 from myoperf.phantom.voxelise import label_volume
 from myoperf.polar import sample_polar_map
@@ -42,6 +40,7 @@ from myoperf.recon.alignment import moved
 from myoperf.recon.attenuation_map import on_emission_grid
 from myoperf.recon.outline import body_outline
 from myoperf.types import Projections, Volume
+from reconstruction_pairs import compare_maps, draw_case, is_normal, keep_arrays, share_above, stored_arrays
 
 ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "runs" / "attenuation"
@@ -70,9 +69,7 @@ def read_back(patient: PatientModel, options: CTOptions, rng: np.random.Generato
 
 def measure_case(index: int) -> dict[str, Any]:
     """Simulate one patient (even numbers) or normal (odd ones); return maps of every variant and what is true."""
-    rng, normal = np.random.default_rng([SEED, index]), index % 2 == 1
-    population = PopulationOptions(normal=True, male=0.5) if normal else PopulationOptions(male=0.5)
-    patient = draw_patient(rng, population)
+    (patient, rng), normal = draw_case(SEED, index), is_normal(index)
     views = acquire(patient, "stress", rng, PROTOCOL).projections
     shift, breath = rng.normal(0.0, SHIFT_MM, 3), float(rng.normal(0.0, BREATH_MM))
     options = CTOptions(length_mm=views.array.shape[2] * views.pixel_mm[0])
@@ -115,49 +112,17 @@ def measure_case(index: int) -> dict[str, Any]:
 
 def measure(count: int, minutes: float) -> None:
     """Measure the first `count` cases, those already there apart."""
-    RUNS.mkdir(parents=True, exist_ok=True)
-    start = time.monotonic()
-    for index in range(count):
-        path = RUNS / f"case-{index:04d}.npz"
-        if path.exists():
-            continue
-        if time.monotonic() - start > 60.0 * minutes:
-            print(f"stopped before {path.stem}; call again to go on", flush=True)
-            return
-        partial_path = path.with_suffix(".part")
-        with partial_path.open("wb") as file:
-            np.savez_compressed(file, **measure_case(index))
-        partial_path.rename(path)
-        print(path.stem, f"{time.monotonic() - start:.0f} s", flush=True)
-
-
-def stored_cases() -> dict[int, dict[str, Any]]:
-    """Return what `measure_case` returned, by the case's number."""
-    cases = {}
-    for path in sorted(RUNS.glob("case-????.npz")):
-        with np.load(path) as one:
-            cases[int(path.stem[-4:])] = dict(one)
-    return cases
-
-
-def relative_map(measured: Any, normals: list[Any]) -> Any:
-    """Return a map over the mean of normal maps, 1 where it is best perfused."""
-    mean = np.mean([one / one.mean() for one in normals], axis=0)
-    ratio = (measured / measured.mean()) / mean
-    return ratio / np.percentile(ratio, 98.0)
+    keep_arrays({RUNS / f"case-{index:04d}.npz": index for index in range(count)}, measure_case, minutes)
 
 
 def rows_of(cases: dict[int, dict[str, Any]], variant: str) -> list[dict[str, Any]]:
     """Return one row a scan of a variant."""
+    maps = {index: case[f"map {variant}"] for index, case in cases.items()}
+    compared = compare_maps(maps, {index: case["defect"] for index, case in cases.items()})
     rows = []
     for index, case in cases.items():
-        normals = [c[f"map {variant}"] for key, c in cases.items() if c["normal"] and key != index]
-        relative, true = relative_map(case[f"map {variant}"], normals), case["defect"]
-        row: dict[str, Any] = {"variant": variant, "scan": index, "normal": int(case["normal"])}
-        row["deficit"] = float(np.clip(1.0 - relative, 0.0, 1.0).mean())
-        row["deficit_true"] = float(np.clip(1.0 - true, 0.0, 1.0).mean())
-        row["map_r"] = np.nan if case["normal"] else float(np.corrcoef(relative.ravel(), true.ravel())[0, 1])
-        scaled = case[f"map {variant}"] / np.percentile(case[f"map {variant}"], 98.0)
+        row: dict[str, Any] = {"variant": variant, "scan": index, "normal": int(case["normal"]), **compared[index]}
+        scaled = maps[index] / np.percentile(maps[index], 98.0)
         row["uneven"] = float(scaled.std()) if case["normal"] else np.nan
         rows.append(row)
     return rows
@@ -180,11 +145,13 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
         low, high = interval(ill.map_r)
         gain = ill.map_r - plain
         gain_low, gain_high = interval(gain)
-        above = np.mean(np.subtract.outer(ill.deficit.to_numpy(), normal.deficit.to_numpy()) > 0)
         row: dict[str, Any] = {"variant": VARIANTS[str(variant)], "patients": len(ill), "normals": len(normal)}
         row |= {"map_r": ill.map_r.median(), "map_r_lo": low, "map_r_hi": high}
         row |= {"gain": gain.median(), "gain_lo": gain_low, "gain_hi": gain_high}
-        row |= {"deficit_r": ill.deficit.corr(ill.deficit_true), "patients_above_normals": float(above)}
+        row |= {
+            "deficit_r": ill.deficit.corr(ill.deficit_true),
+            "patients_above_normals": share_above(ill.deficit, normal.deficit),
+        }
         out.append(row | {"normal_map_sd": normal.uneven.mean()})
     return pd.DataFrame(out)
 
@@ -207,7 +174,7 @@ def alignment(cases: dict[int, dict[str, Any]]) -> pd.DataFrame:
 
 def table() -> None:
     """Write rows, summary and alignment."""
-    cases = stored_cases()
+    cases = stored_arrays(RUNS, "case")
     rows = pd.DataFrame([row for variant in VARIANTS for row in rows_of(cases, variant)])
     results = ROOT / "docs/results"
     rows.to_csv(results / "attenuation_cases.csv", index=False, float_format="%.4f")

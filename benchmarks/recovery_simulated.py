@@ -15,7 +15,6 @@ normal's own map left out for it), compares segments and total deficit with the 
 from __future__ import annotations
 
 import argparse
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,13 +25,12 @@ import pandas as pd
 from myoperf.errors import MyoPerfError
 from myoperf.gated import measure_function
 from myoperf.phantom.acquire import Protocol, acquire, scanner_from_patient
-from myoperf.phantom.population import draw_patient
-from myoperf.phantom.records import PopulationOptions
 from myoperf.phantom.truth import defect_map, truth
 from myoperf.pipeline import load_models
 from myoperf.polar import sample_polar_map
 from myoperf.recon import GE_LEHR, ReconOptions, reconstruct
 from myoperf.types import Projections
+from reconstruction_pairs import compare_maps, draw_case, is_normal, keep_arrays, share_above, stored_arrays
 
 ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "runs" / "recovery"
@@ -50,9 +48,7 @@ PROTOCOL = Protocol(views=32, gates=8, motion_probability=0.0, oversampling=1.5)
 
 def draw_scan(index: int) -> dict[str, Any]:
     """Simulate the scan of one patient (even numbers) or normal (odd ones), with its truth in the scanner's space."""
-    rng, normal = np.random.default_rng([SEED, index]), index % 2 == 1
-    population = PopulationOptions(normal=True, male=0.5) if normal else PopulationOptions(male=0.5)
-    patient = draw_patient(rng, population)
+    (patient, rng), normal = draw_case(SEED, index), is_normal(index)
     scan = acquire(patient, "stress", rng, replace(PROTOCOL, gates=1) if normal else PROTOCOL)
     views, known = scan.projections, truth(patient)
     move = scanner_from_patient(patient)[:3, 3]
@@ -70,20 +66,7 @@ def draw_scan(index: int) -> dict[str, Any]:
 
 def draw(count: int, minutes: float) -> None:
     """Simulate the first `count` scans, those already there apart."""
-    RUNS.mkdir(parents=True, exist_ok=True)
-    start = time.monotonic()
-    for index in range(count):
-        path = RUNS / f"scan-{index:04d}.npz"
-        if path.exists():
-            continue
-        if time.monotonic() - start > 60.0 * minutes:
-            print(f"stopped before {path.stem}; call again to go on", flush=True)
-            return
-        partial = path.with_suffix(".part")
-        with partial.open("wb") as file:
-            np.savez_compressed(file, **draw_scan(index))
-        partial.rename(path)
-        print(path.stem, f"{time.monotonic() - start:.0f} s", flush=True)
+    keep_arrays({RUNS / f"scan-{index:04d}.npz": index for index in range(count)}, draw_scan, minutes)
 
 
 def stored_scan(index: int) -> tuple[dict[str, Any], Projections]:
@@ -110,51 +93,36 @@ def measure_scan(views: Projections, options: ReconOptions) -> dict[str, Any]:
 
 def measure(minutes: float) -> None:
     """Measure every scan in every variant, those already there apart."""
-    start = time.monotonic()
-    for path in sorted(RUNS.glob("scan-????.npz")):
-        index = int(path.stem[-4:])
+
+    def work(job: tuple[int, str]) -> dict[str, Any]:
+        index, variant = job
         scan, views = stored_scan(index)
-        for variant, options in VARIANTS.items():
-            target = RUNS / f"{variant}-{index:04d}.npz"
-            if target.exists():
-                continue
-            if time.monotonic() - start > 60.0 * minutes:
-                print(f"stopped before {target.stem}; call again to go on", flush=True)
-                return
-            try:
-                measured = measure_scan(views, options)
-            except MyoPerfError as error:
-                measured = {"failed": str(error)}
-            partial = target.with_suffix(".part")
-            with partial.open("wb") as file:
-                np.savez_compressed(file, normal=scan["normal"], sex=scan["sex"], **measured)
-            partial.rename(target)
-            print(target.stem, f"{time.monotonic() - start:.0f} s", flush=True)
+        about = {"normal": scan["normal"], "sex": scan["sex"]}
+        try:
+            return about | measure_scan(views, VARIANTS[variant])
+        except MyoPerfError as error:
+            return about | {"failed": str(error)}
 
-
-def relative_map(measured: Any, normals: list[Any]) -> Any:
-    """Return a map over the mean of normal maps, 1 where it is best perfused."""
-    mean = np.mean([one / one.mean() for one in normals], axis=0)
-    ratio = (measured / measured.mean()) / mean
-    return ratio / np.percentile(ratio, 98.0)
+    scans = [int(path.stem[-4:]) for path in sorted(RUNS.glob("scan-????.npz"))]
+    keep_arrays(
+        {RUNS / f"{variant}-{index:04d}.npz": (index, variant) for index in scans for variant in VARIANTS},
+        work,
+        minutes,
+    )
 
 
 def rows_of(variant: str) -> list[dict[str, Any]]:
     """Return one row a scan of a variant."""
-    stored = {}
-    for path in sorted(RUNS.glob(f"{variant}-????.npz")):
-        with np.load(path) as one:
-            if "map" in one:
-                stored[int(path.stem[-4:])] = dict(one)
+    stored = {index: one for index, one in stored_arrays(RUNS, variant).items() if "map" in one}
+    scans = {index: stored_scan(index)[0] for index in stored}
+    compared = compare_maps(
+        {index: one["map"] for index, one in stored.items()}, {index: scan["defect"] for index, scan in scans.items()}
+    )
     rows = []
     for index, one in stored.items():
-        scan, _ = stored_scan(index)
-        normals = [other["map"] for key, other in stored.items() if other["normal"] and key != index]
-        relative, true = relative_map(one["map"], normals), scan["defect"]
+        scan = scans[index]
         row: dict[str, Any] = {"variant": variant, "scan": index, "normal": int(one["normal"]), "ill": int(scan["ill"])}
-        row |= {"deficit": float(np.clip(1.0 - relative, 0.0, 1.0).mean())}
-        row |= {"deficit_true": float(np.clip(1.0 - true, 0.0, 1.0).mean())}
-        row |= {"map_r": np.nan if one["normal"] else float(np.corrcoef(relative.ravel(), true.ravel())[0, 1])}
+        row |= compared[index]
         for name in VOLUMES:
             row |= {name: float(one.get(name, np.nan)), f"{name}_true": float(scan[name])}
         rows.append(row)
@@ -172,8 +140,7 @@ def table() -> None:
         ill, normal = each[each.normal == 0], each[each.normal == 1]
         row: dict[str, Any] = {"variant": variant, "patients": len(ill), "normals": len(normal)}
         row |= {"map_r": ill.map_r.median(), "deficit_r": ill.deficit.corr(ill.deficit_true)}
-        higher = np.mean(np.subtract.outer(ill.deficit.to_numpy(), normal.deficit.to_numpy()) > 0)
-        row |= {"patients_above_normals": float(higher)}
+        row |= {"patients_above_normals": share_above(ill.deficit, normal.deficit)}
         edv = 100.0 * (ill.edv_ml / ill.edv_ml_true - 1.0)
         ef = ill.lvef_percent - ill.lvef_percent_true
         row |= {"edv_bias": edv.mean(), "edv_sd": edv.std(), "edv_r": ill.edv_ml.corr(ill.edv_ml_true)}
