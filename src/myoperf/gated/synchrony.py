@@ -72,17 +72,7 @@ def measure_synchrony(
         When there are fewer than 4 gates, no counts, values that are not finite, a map of fewer than 4 rings x 6
         angles, or the shapes differ.
     """
-    values = np.asarray(thickness, dtype=np.float64)
-    if values.ndim != 3 or values.shape[0] < 4:
-        raise InputError(f"Phase needs (gates, rings, angles) with at least 4 gates; got shape {values.shape}.")
-    if values.shape[1] < 4 or values.shape[2] < 6:
-        raise InputError(f"Phase needs a map of 4 rings x 6 angles or more; got {values.shape[1]} x {values.shape[2]}.")
-    if not np.isfinite(values).all():
-        raise InputError("The gated polar map holds NaN or infinity, so it has no phase.")
-    if not (values.mean(axis=0).max() > 0):
-        raise InputError("The gated polar map holds no counts, so it has no phase.")
-    if motion_mm is not None and np.shape(motion_mm) != values.shape:
-        raise InputError(f"Motion and thickness need the same shape; got {np.shape(motion_mm)} and {values.shape}.")
+    values = _checked(thickness, motion_mm)
     values = values / values.mean()
     basis = delay_basis(*values.shape[1:])
     maps = _maps(values, motion_mm, level, _response(basis, response))
@@ -121,6 +111,22 @@ def measure_synchrony(
         phase_map_deg=whole,
         amplitude_map_percent=100.0 * np.abs(first) / np.maximum(mean, 1e-3 * mean.max()),
     )
+
+
+def _checked(thickness: Float, motion_mm: Float | None) -> Float:
+    """Return thickness as numbers from which a phase can be measured, or raise."""
+    values = np.asarray(thickness, dtype=np.float64)
+    if values.ndim != 3 or values.shape[0] < 4:
+        raise InputError(f"Phase needs (gates, rings, angles) with at least 4 gates; got shape {values.shape}.")
+    if values.shape[1] < 4 or values.shape[2] < 6:
+        raise InputError(f"Phase needs a map of 4 rings x 6 angles or more; got {values.shape[1]} x {values.shape[2]}.")
+    if not np.isfinite(values).all():
+        raise InputError("The gated polar map holds NaN or infinity, so it has no phase.")
+    if not (values.mean(axis=0).max() > 0):
+        raise InputError("The gated polar map holds no counts, so it has no phase.")
+    if motion_mm is not None and np.shape(motion_mm) != values.shape:
+        raise InputError(f"Motion and thickness need the same shape; got {np.shape(motion_mm)} and {values.shape}.")
+    return values
 
 
 def _response(basis: Basis, response: Float | None) -> Float:

@@ -337,26 +337,30 @@ def run(
         given=given,
         device=resolve_device(options.device),
     )
+    about = {"scale": scale, "data": DATA if own is None else OWN_DATA}
+    about |= {"pre_trained_start_from": start and f"UniMiSS weights, sha256 {start}"}
     jobs, until = trials.jobs(out / "jobs"), None if minutes is None else began + 60 * minutes
     outcome = run_jobs(jobs, trials.run, title="trainings", quiet=options.quiet, until=until)
-    files = sorted((out / "jobs").rglob("*.csv"))
-    if files:
-        manifest = {
-            "schema": "myoperf.study/1",
-            "study": "multi-branch-mit",
-            "scale": scale,
-            "seed": seed,
-            "myoperf": __version__,
-            "data": DATA if own is None else OWN_DATA,
-            "pre_trained_start_from": start and f"UniMiSS weights, sha256 {start}",
-            "trainings_done": len(files),
-            "trainings_in_all": len(jobs),
-            "size": asdict(recipe),
-            "patients": len(trials.truth),
-            "abnormal": int(trials.truth.sum()),
-        }
-        _write_tables(out, pd.concat([pd.read_csv(path) for path in files], ignore_index=True), manifest)
+    _write_results(out, trials, about | {"size": asdict(recipe), "trainings_in_all": len(jobs)})
     return None if outcome.left else out / "table.md"
+
+
+def _write_results(out: Path, trials: _Trials, about: Mapping[str, Any]) -> None:
+    """Write tables and manifest of the trainings that are done; nothing if none is."""
+    files = sorted((out / "jobs").rglob("*.csv"))
+    if not files:
+        return
+    manifest = {
+        "schema": "myoperf.study/1",
+        "study": "multi-branch-mit",
+        "seed": trials.seed,
+        "myoperf": __version__,
+        "trainings_done": len(files),
+        "patients": len(trials.truth),
+        "abnormal": int(trials.truth.sum()),
+        **about,
+    }
+    _write_tables(out, pd.concat([pd.read_csv(path) for path in files], ignore_index=True), manifest)
 
 
 def _write_tables(out: Path, predictions: pd.DataFrame, manifest: Mapping[str, Any]) -> None:
