@@ -337,7 +337,7 @@ def run(
         given=given,
         device=resolve_device(options.device),
     )
-    about = {"scale": scale, "data": DATA if own is None else OWN_DATA}
+    about: dict[str, Any] = {"scale": scale, "data": DATA if own is None else OWN_DATA}
     about |= {"pre_trained_start_from": start and f"UniMiSS weights, sha256 {start}"}
     jobs, until = trials.jobs(out / "jobs"), None if minutes is None else began + 60 * minutes
     outcome = run_jobs(jobs, trials.run, title="trainings", quiet=options.quiet, until=until)
