@@ -242,6 +242,53 @@ def test_invalid_requests_are_named_without_their_values(client):
     assert "Doe" not in answer.text
 
 
+def test_no_reader_is_called_as_the_machine_is(room):
+    client = client_of(room, reader=None)
+    assert client.post("/api/session", json={"reader": " Machine "}).status_code == 403
+
+
+@pytest.mark.parametrize("letter", ["\\ud800", "\\u0000", "\\u001b"])
+def test_what_is_no_letter_in_a_readers_words_is_left_out_and_the_study_stays_readable(room, client, letter):
+    study = ready_study(room)
+    body = f'{{"version": 1, "text": "Normal.{letter}"}}'.encode()
+    sent = client.post(f"/api/studies/{study}/impression", content=body, headers={"content-type": "application/json"})
+    assert sent.status_code == 200
+    assert client.get(f"/api/studies/{study}").json()["reading"]["impression"] == "Normal."
+    assert client.post(f"/api/studies/{study}/sign", json={"version": 2}).status_code == 200
+    addendum = f'{{"text": "More.{letter}"}}'.encode()
+    client.post(f"/api/studies/{study}/addenda", content=addendum, headers={"content-type": "application/json"})
+    assert client.get(f"/api/studies/{study}").json()["addenda"][0]["text"] == "More."
+
+
+@pytest.mark.parametrize(
+    "path", ["studies/{}", "studies/{}/files/1/scene", "studies/1/files/{}/scene", "studies?start={}", "trials/{}/next"]
+)
+def test_numbers_that_no_database_holds_are_refused(room, client, path):
+    ready_study(room)
+    assert client.get(f"/api/{path.format(10**30)}").status_code == 422
+    assert client.post("/api/studies/1/undo", json={"version": 10**30}).status_code == 422
+
+
+def test_the_list_of_an_upload_may_be_as_long_as_an_upload_may_be(client):
+    files = [{"name": f"folder/of/a/patient/IM{i:06}.dcm", "sha256": "0" * 64} for i in range(15_000)]
+    assert client.post("/api/uploads", json={"files": files}).status_code == 404, "the files are not there, that is all"
+
+
+def test_parts_of_files_and_broken_requests_do_no_harm(room, client):
+    ready_study(room)
+    ranges = "bytes=" + ",".join(f"{i}-{i + 1}" for i in range(0, 4000, 2))
+    assert client.get("/api/studies/1/files/1/scene", headers={"range": ranges}).status_code < 500
+    deep = client.post(
+        "/api/studies/1/impression", content=b"[" * 200_000, headers={"content-type": "application/json"}
+    )
+    assert 400 <= deep.status_code < 500
+    poses = (
+        b'{"version": 1, "poses": {"stress": {"apex_mm": [NaN, 0, 0], "base_mm": [1, 2, 3], "anterior": [0, 1, 0]}}}'
+    )
+    sent = client.post("/api/studies/1/correction", content=poses, headers={"content-type": "application/json"})
+    assert sent.status_code == 422
+
+
 def test_the_log_holds_who_did_what_without_a_patient(room, client):
     study = upload(client)
     work_all(room)

@@ -95,7 +95,7 @@ def test_times_are_those_of_the_page_but_no_longer_than_the_case_was_open(room):
 
 def test_the_tables_are_those_of_study_reader_and_evaluate(room, tmp_path):
     trial = a_trial(room, 12)
-    for reader in (READER, '=cmd|"Bo"'):
+    for reader in (READER, "=cmd|Bo"):
         read_all(room, trial, reader=reader)
     table = tmp_path / "readings.csv"
     table.write_text(trials.export_trial(room, trial, "readings.csv", reader=READER))
@@ -107,7 +107,7 @@ def test_the_tables_are_those_of_study_reader_and_evaluate(room, tmp_path):
     predictions.write_text(trials.export_trial(room, trial, "predictions.csv", reader=READER))
     head = predictions.read_text().splitlines()[0].split(",")
     assert head[:3] == ["patient", "vessel", "truth"]
-    named = {f"{who} {how}" for who in ("Dr Ada", "cmdBo") for how in ("alone", "with help")}
+    named = {f"{who} {how}" for who in ("Dr Ada", "'=cmd|Bo") for how in ("alone", "with help")}
     assert named <= {*head} <= {*named, "network", *head[:3]}, "nothing that a spreadsheet takes for a formula"
     assert run_command("evaluate", str(predictions), "-o", str(tmp_path / "out")).returncode == 0
     metrics = {row["model"]: row for row in csv.DictReader((tmp_path / "out" / "metrics.csv").read_text().splitlines())}

@@ -14,6 +14,7 @@ from myoperf.report.reader import ReaderPart
 from myoperf.types import Report
 from myoperf.web.analysis import PDF, ZIP, load_record
 from myoperf.web.room import Room
+from myoperf.web.security import MACHINE
 
 
 def reader_part(found: Mapping[str, Any]) -> ReaderPart | None:
@@ -22,7 +23,7 @@ def reader_part(found: Mapping[str, Any]) -> ReaderPart | None:
     stress, rest = reading["stress_scores"], reading["rest_scores"]
     if signature is None and not (reading["impression"] or stress or rest):
         return None
-    readers = [edit["reader"] for edit in found["history"] if edit["reader"] != "machine"]
+    readers = [edit["reader"] for edit in found["history"] if edit["reader"] != MACHINE]
     return ReaderPart(
         reader=signature["reader"] if signature else readers[-1],
         signed_at=signature["signed_at"].replace("T", " ").removesuffix("Z") if signature else "",

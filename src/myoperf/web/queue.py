@@ -10,8 +10,8 @@ from myoperf.web.database import add_row, analyses, analysis_files, edits, jobs,
 from myoperf.web.intake import add_study
 from myoperf.web.readings import Reading, latest
 from myoperf.web.room import Room
+from myoperf.web.security import MACHINE
 
-MACHINE = "machine"
 _MOST_ATTEMPTS = 3
 """A job that a worker died of this often is not tried again."""
 

@@ -7,6 +7,7 @@ decided is lost, and taking a change back is a change too. A signed study refuse
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -112,7 +113,22 @@ def set_scores(
 
 def set_impression(room: Room, study_id: int, version: int, *, reader: str, text: str) -> int:
     """Keep a reader's words (empty: the machine's summary stands), and return the new version."""
-    return _edit(room, study_id, version, reader, "impression", lambda reading: replace(reading, impression=text))
+    words = plain_words(text)
+    return _edit(room, study_id, version, reader, "impression", lambda reading: replace(reading, impression=words))
+
+
+def plain_words(text: str) -> str:
+    r"""Return a text without what is no letter: control characters but line ends and tabs, and halves of letters.
+
+    They come with text that is pasted. No file can hold half a letter (a surrogate), so that one alone would make the
+    study unreadable.
+
+    Examples
+    --------
+    >>> plain_words("Normal.\r\n\x00\ud800")
+    'Normal.\n'
+    """
+    return "".join(letter for letter in text if letter in "\n\t" or unicodedata.category(letter) not in ("Cc", "Cs"))
 
 
 def undo(room: Room, study_id: int, version: int, *, reader: str) -> int:
@@ -187,12 +203,13 @@ def add_addendum(room: Room, study_id: int, *, reader: str, text: str) -> None:
     ConflictError
         For a study that is not signed: it can still be changed itself.
     """
-    if not 0 < len(text.strip()) <= _LONGEST:
-        raise InputError(f"An addendum needs 1 to {_LONGEST} characters; got {len(text.strip())}.")
+    text = plain_words(text).strip()
+    if not 0 < len(text) <= _LONGEST:
+        raise InputError(f"An addendum needs 1 to {_LONGEST} characters; got {len(text)}.")
     with writing(room.engine) as connection:
         if _study(connection, study_id).signed_at is None:
             raise ConflictError("The study is not signed; change the study itself.")
-        row = {"study_id": study_id, "reader": reader, "made_at": now(), "text": text.strip()}
+        row = {"study_id": study_id, "reader": reader, "made_at": now(), "text": text}
         connection.execute(insert(addenda).values(row))
         record(connection, reader, "addendum", study_id)
 

@@ -5,7 +5,7 @@ import re
 import shutil
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
@@ -50,6 +50,9 @@ def _reader(request: Request) -> str:
     return str(request.state.reader)
 
 
+LARGEST = 2**31 - 1
+"""A number that every database holds."""
+Number = Annotated[int, Path(ge=0, le=LARGEST)]
 TheRoom = Annotated[Room, Depends(_room)]
 Reader = Annotated[str, Depends(_reader)]
 
@@ -57,7 +60,7 @@ Reader = Annotated[str, Depends(_reader)]
 class Change(BaseModel):
     """A change of a study: the version that the reader saw."""
 
-    version: int
+    version: int = Field(ge=0, le=LARGEST)
 
 
 class ScoresChange(Change):
@@ -131,8 +134,8 @@ def get_worklist(
     status: Annotated[str, Query(max_length=20)] = "",
     sort: Annotated[str, Query(max_length=30)] = "received_at",
     order: Literal["asc", "desc"] = "desc",
-    start: int = 0,
-    count: int = 50,
+    start: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
+    count: Annotated[int, Query(ge=1, le=LARGEST)] = 50,
 ) -> dict[str, Any]:
     """Return a page of the worklist."""
     page = Page(search=search, status=status, sort=sort, descending=order == "desc", start=start, count=count)
@@ -140,7 +143,7 @@ def get_worklist(
 
 
 @router.get("/studies/{study}")
-def get_study(study: int, room: TheRoom, response: Response) -> dict[str, Any]:
+def get_study(study: Number, room: TheRoom, response: Response) -> dict[str, Any]:
     """Return a study: reading, history, signature, jobs, and which files its analysis has."""
     found = study_of(room, study)
     response.headers["etag"] = f'"{found["study"]["version"]}"'
@@ -148,7 +151,7 @@ def get_study(study: int, room: TheRoom, response: Response) -> dict[str, Any]:
 
 
 @router.post("/studies/{study}/opened", status_code=204)
-def open_study(study: int, room: TheRoom, reader: Reader) -> None:
+def open_study(study: Number, room: TheRoom, reader: Reader) -> None:
     """Note who opened a study, and prepare for corrections of it."""
     found = study_of(room, study)
     with writing(room.engine) as connection:
@@ -158,7 +161,7 @@ def open_study(study: int, room: TheRoom, reader: Reader) -> None:
 
 
 @router.get("/studies/{study}/files/{number}/{role:path}")
-def get_file(study: int, number: int, role: str, room: TheRoom) -> FileResponse:
+def get_file(study: Number, number: Number, role: str, room: TheRoom) -> FileResponse:
     """Return a file of an analysis; it never changes, so the browser may keep it."""
     media_type, sha256 = file_of(room, study, number, role)
     headers = {"cache-control": "private, max-age=86400, immutable", "etag": f'"{sha256}"'}
@@ -168,13 +171,13 @@ def get_file(study: int, number: int, role: str, room: TheRoom) -> FileResponse:
 
 
 @router.get("/studies/{study}/priors")
-def get_priors(study: int, room: TheRoom) -> list[dict[str, Any]]:
+def get_priors(study: Number, room: TheRoom) -> list[dict[str, Any]]:
     """Return the other analysed studies of the patient."""
     return priors_of(room, study)
 
 
 @router.get("/studies/{study}/priors/{prior}")
-def compare(study: int, prior: int, room: TheRoom, reader: Reader) -> dict[str, Any]:
+def compare(study: Number, prior: Number, room: TheRoom, reader: Reader) -> dict[str, Any]:
     """Return how the numbers differ from those of another study of the patient."""
     compared = compare_studies(room, study, prior)
     with writing(room.engine) as connection:
@@ -183,20 +186,20 @@ def compare(study: int, prior: int, room: TheRoom, reader: Reader) -> dict[str, 
 
 
 @router.post("/studies/{study}/scores")
-def set_scores(study: int, change: ScoresChange, room: TheRoom, reader: Reader) -> dict[str, int]:
+def set_scores(study: Number, change: ScoresChange, room: TheRoom, reader: Reader) -> dict[str, int]:
     """Keep a reader's scores beside the machine's."""
     stress, rest = change.stress, change.rest
     return {"version": readings.set_scores(room, study, change.version, reader=reader, stress=stress, rest=rest)}
 
 
 @router.post("/studies/{study}/impression")
-def set_impression(study: int, change: TextChange, room: TheRoom, reader: Reader) -> dict[str, int]:
+def set_impression(study: Number, change: TextChange, room: TheRoom, reader: Reader) -> dict[str, int]:
     """Keep a reader's words beside the machine's."""
     return {"version": readings.set_impression(room, study, change.version, reader=reader, text=change.text)}
 
 
 @router.post("/studies/{study}/correction", status_code=202)
-def correct(study: int, change: Correction, room: TheRoom, reader: Reader) -> dict[str, int]:
+def correct(study: Number, change: Correction, room: TheRoom, reader: Reader) -> dict[str, int]:
     """Queue the measurement of scans in poses that the reader gave; scans corrected before keep theirs."""
     poses = {name: pose.model_dump() for name, pose in change.poses.items()}
     for pose in poses.values():
@@ -213,32 +216,32 @@ def correct(study: int, change: Correction, room: TheRoom, reader: Reader) -> di
 
 
 @router.post("/studies/{study}/undo")
-def undo(study: int, change: Change, room: TheRoom, reader: Reader) -> dict[str, int]:
+def undo(study: Number, change: Change, room: TheRoom, reader: Reader) -> dict[str, int]:
     """Take back the last change."""
     return {"version": readings.undo(room, study, change.version, reader=reader)}
 
 
 @router.post("/studies/{study}/sign")
-def sign(study: int, change: Change, room: TheRoom, reader: Reader) -> dict[str, str]:
+def sign(study: Number, change: Change, room: TheRoom, reader: Reader) -> dict[str, str]:
     """Sign the study as final."""
     return {"sha256": readings.sign(room, study, change.version, reader=reader)}
 
 
 @router.post("/studies/{study}/addenda", status_code=201)
-def add_addendum(study: int, addendum: Text, room: TheRoom, reader: Reader) -> dict[str, str]:
+def add_addendum(study: Number, addendum: Text, room: TheRoom, reader: Reader) -> dict[str, str]:
     """Amend a signed study."""
     readings.add_addendum(room, study, reader=reader, text=addendum.text)
     return {"status": "added"}
 
 
 @router.post("/studies/{study}/retry")
-def analyze_again(study: int, room: TheRoom, reader: Reader) -> dict[str, bool]:
+def analyze_again(study: Number, room: TheRoom, reader: Reader) -> dict[str, bool]:
     """Analyse a failed study again."""
     return {"queued": retry(room, study, reader=reader)}
 
 
 @router.get("/studies/{study}/export/{name}")
-def export(study: int, name: str, room: TheRoom, reader: Reader) -> Response:
+def export(study: Number, name: str, room: TheRoom, reader: Reader) -> Response:
     """Return the results that the reading rests on, for use elsewhere; ``reading.json`` is the reader's part."""
     found = study_of(room, study)
     with writing(room.engine) as connection:

@@ -30,10 +30,13 @@ Send = Callable[[Message], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 COOKIE = "myoperf_session"
+MACHINE = "machine"
+"""Stands where no reader did something; no reader may be called so."""
 LOCAL = ("127.0.0.1", "localhost", "[::1]")
 _SESSION_S = 12 * 3600
 _SAFE = ("GET", "HEAD", "OPTIONS")
-_BODY_BYTES = 1 << 20
+_BODY_BYTES, _LIST_BYTES = 1 << 20, 32 << 20
+"""Of a request, and of the list of an upload's files."""
 _HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
@@ -82,6 +85,8 @@ class Access:
         name = printable(reader)
         if not 0 < len(name) <= 60:
             raise RefusedError("Give your name (1 to 60 letters): it is kept with what you change and sign.")
+        if name.casefold() == MACHINE:
+            raise RefusedError(f"The name {MACHINE} stands for analyses without a reader; give your own.")
         body = f"{name.encode().hex()}.{int(time.time()) + _SESSION_S}"
         return f"{body}.{self._sign(body)}"
 
@@ -124,7 +129,8 @@ class Guard:
         except RoomError as error:
             await _refuse(error, send)
             return
-        limit = self._access.upload_bytes if scope["path"] == "/api/files" else _BODY_BYTES
+        limits = {"/api/files": self._access.upload_bytes, "/api/uploads": _LIST_BYTES}
+        limit = limits.get(scope["path"], _BODY_BYTES)
         await self._app(scope, _limited(receive, limit), _completed(send))
 
     def _check(self, scope: Scope, headers: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from myoperf.types import VESSELS
 from myoperf.web import trials
-from myoperf.web.routes import Reader, TheRoom
+from myoperf.web.routes import LARGEST, Number, Reader, TheRoom
 
 router = APIRouter(prefix="/api/trials")
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -18,7 +18,7 @@ Found = Annotated[int, Field(ge=0, le=1)] | None
 class CaseGiven(BaseModel):
     """A case, with angiography of its arteries where it is known."""
 
-    study: int
+    study: int = Field(ge=0, le=LARGEST)
     ica: tuple[Found, Found, Found] = (None, None, None)
 
 
@@ -52,33 +52,33 @@ def make_trial(given: TrialGiven, room: TheRoom, reader: Reader) -> dict[str, in
 
 
 @router.get("/{trial}/next")
-def get_next(trial: int, room: TheRoom, reader: Reader) -> dict[str, Any]:
+def get_next(trial: Number, room: TheRoom, reader: Reader) -> dict[str, Any]:
     """Return the place of the reader's next case; null when all are read."""
     return _place(trials.next_turn(room, trial, reader=reader))
 
 
 @router.get("/{trial}/cases/{turn}")
-def open_case(trial: int, turn: int, room: TheRoom, reader: Reader) -> dict[str, Any]:
+def open_case(trial: Number, turn: Number, room: TheRoom, reader: Reader) -> dict[str, Any]:
     """Return what the reader sees of their next case, and start its time."""
     return trials.open_turn(room, trial, turn, reader=reader)
 
 
 @router.get("/{trial}/cases/{turn}/files/{role:path}")
-def get_file(trial: int, turn: int, role: str, room: TheRoom, reader: Reader) -> FileResponse:
+def get_file(trial: Number, turn: Number, role: str, room: TheRoom, reader: Reader) -> FileResponse:
     """Return an array of the reader's next case."""
     media_type, sha256 = trials.file_of_turn(room, trial, turn, role, reader=reader)
     return FileResponse(room.blobs.path(sha256), media_type=media_type)
 
 
 @router.post("/{trial}/cases/{turn}")
-def answer(trial: int, turn: int, given: Answer, room: TheRoom, reader: Reader) -> dict[str, Any]:
+def answer(trial: Number, turn: Number, given: Answer, room: TheRoom, reader: Reader) -> dict[str, Any]:
     """Keep the reader's answer, and return the place of the next case."""
     called = {vessel: float(getattr(given, vessel)) for vessel in VESSELS}
     return _place(trials.answer(room, trial, turn, called, seconds=given.seconds, reader=reader))
 
 
 @router.get("/{trial}/export/{name}")
-def export(trial: int, name: str, room: TheRoom, reader: Reader) -> Response:
+def export(trial: Number, name: str, room: TheRoom, reader: Reader) -> Response:
     """Return a table of the reader study."""
     content = trials.export_trial(room, trial, name, reader=reader)
     headers = {"content-disposition": f'attachment; filename="reader-study-{trial}-{name}"'}

@@ -9,7 +9,6 @@ import csv
 import io
 import json
 import random
-import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select
 
 from myoperf.errors import InputError
+from myoperf.text import table_cell
 from myoperf.types import VESSELS
 from myoperf.web.database import (
     add_row,
@@ -224,7 +224,7 @@ def export_trial(room: Room, trial: int, name: str, *, reader: str) -> str:
     if name == "times.csv":
         head = ["patient", "reader", "helped", "turn", "seconds", "answered_at", *VESSELS]
         rows = [
-            [_patient(a.study_id), _plain(a.reader), int(a.helped), a.turn, a.seconds, a.answered_at, *a.called]
+            [_patient(a.study_id), a.reader, int(a.helped), a.turn, a.seconds, a.answered_at, *a.called]
             for a in answers
         ]
         return _csv(head, rows)
@@ -259,7 +259,7 @@ def _predictions(cases: list[Row[Any]], answers: Sequence[Row[Any]], network: Ma
             called = {case.study_id: mine.get((case.study_id, helped)) for case in cases}
             whole = {study: three for study, three in called.items() if three is not None}
             if len(whole) == len(cases):
-                columns[f"{_plain(reader)} {words}"] = whole
+                columns[f"{reader} {words}"] = whole
     if not columns:
         raise InputError("No reader has read all cases with angiography yet.")
     if all(network[case.study_id] is not None for case in cases):
@@ -329,14 +329,8 @@ def _patient(study_id: int) -> str:
     return f"study-{study_id}"
 
 
-def _plain(name: str) -> str:
-    """Return a reader's name as a table may hold it: nothing that a spreadsheet would take for a formula."""
-    return re.sub(r"[^\w .-]", "", name).strip(" .-") or "reader"
-
-
 def _csv(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(head)
-    table.writerows(rows)
+    table.writerows([table_cell(cell) for cell in row] for row in (head, *rows))
     return text.getvalue()
