@@ -10,6 +10,7 @@ from pydicom import dcmread
 from pydicom.sequence import Sequence
 
 from myoperf.dicom import code_item
+from myoperf.errors import InputError, UnsupportedInputError
 from myoperf.io import read_studies
 from myoperf.io.assemble.choice import Candidate, choose
 from myoperf.io.kinds import position_of
@@ -206,3 +207,35 @@ def test_a_scan_of_its_own_is_kept(other):
     plain |= {"orientation": "transaxial", "tracer": "Tc-99m"}
     groups = choose([Candidate(**plain), Candidate(**{**plain, "raw": False, **other})])
     assert sorted(map(len, groups)) == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Stress MIP", "Bull's eye", "BULLSEYE REST", "Polar Map", "Reprojection", "Rest difference", "PolarMap"],
+)
+def test_pictures_derived_from_a_scan_are_no_scan(save, name):
+    dataset = recon_nm(counts_of(1, 7, 8, 9))
+    dataset.SeriesDescription = name
+    with pytest.raises(UnsupportedInputError, match="derived from images"):
+        read_studies([save(dataset)])
+
+
+def test_reprojected_pet_is_no_scan(save, tmp_path):
+    for number, dataset in enumerate(pet_slices(counts_of(1, 7, 8, 9))):
+        dataset.SeriesType = ["STATIC", "REPROJECTION"]
+        save(dataset, f"{number}.dcm")
+    with pytest.raises(InputError, match="derived from images"):
+        read_studies([tmp_path])
+
+
+def test_links_to_folders_are_followed_once(save, tmp_path):
+    elsewhere, given = tmp_path / "elsewhere", tmp_path / "given"
+    save(recon_nm(counts_of(1, 7, 8, 9)), "x.dcm")
+    elsewhere.mkdir()
+    (tmp_path / "x.dcm").rename(elsewhere / "x.dcm")
+    given.mkdir()
+    (given / "link").symlink_to(elsewhere)
+    (elsewhere / "circle").symlink_to(given)
+    result = read_studies([given])
+    assert [scan.source for study in result.studies for scan in study.scans] == [("x.dcm",)]
+    assert result.skipped == ()

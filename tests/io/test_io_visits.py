@@ -249,3 +249,59 @@ def test_studies_are_called_by_what_tells_their_folders_apart(save, tmp_path):
         for name in ("a.dcm", "b.dcm"):
             archive.write(tmp_path / "apart" / "9.dcm", name)
     assert [s.name for s in read_studies([tmp_path / "ward" / "carl.zip"]).studies] == ["a"]
+
+
+OTHER = {"PatientID": "ID-4711", "PatientName": "Quist^Ebba", "PatientBirthDate": "19410203"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        OTHER,
+        OTHER | {"PatientName": "", "PatientBirthDate": ""},
+        OTHER | {"PatientID": "", "PatientBirthDate": ""},
+        OTHER | {"PatientID": "", "PatientName": ""},
+        {"PatientID": "", "PatientName": "", "PatientSex": "M"},
+    ],
+)
+def test_two_patients_under_one_study_uid_are_two_studies(save, tmp_path, other):
+    mine = {"PatientBirthDate": "19560910"}
+    save(named("STRESS", **mine), "a.dcm")
+    save(named("REST", 6, **mine | other), "b.dcm")
+    result = read_studies([tmp_path])
+    assert [[scan.state for scan in study.scans] for study in result.studies] == [["stress"], ["rest"]]
+    for study in result.studies:
+        assert ("study-uid-shared", "warning") in [(f.code, f.severity) for f in study.findings]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {},
+        {"PatientID": ""},
+        {"PatientName": ""},
+        {"PatientID": "0008812764"},  # another form of the same ID; name and birth date agree
+        {"PatientName": "ZACHARIAS^Q"},
+        {"PatientName": "Smith^Quentin"},  # a new name; the ID is the same
+        {"PatientID": "ANON7", "PatientName": "ANONYMOUS", "PatientBirthDate": "", "PatientSex": ""},
+    ],
+)
+def test_one_patient_written_in_two_ways_is_one_study(save, tmp_path, other):
+    mine = {"PatientBirthDate": "19560910"}
+    save(named("STRESS", **mine), "a.dcm")
+    save(named("REST", 6, **mine | other), "b.dcm")
+    (study,) = read_studies([tmp_path]).studies
+    assert {scan.state for scan in study.scans} == {"stress", "rest"}
+    assert "study-uid-shared" not in codes(study)
+
+
+def test_the_ct_of_another_patient_is_not_used_for_the_study_uid_alone(save, tmp_path):
+    save(named("STRESS"), "a.dcm")
+    for number, position in enumerate((0.0, 5.0, 10.0)):
+        ct = base(CT_STORAGE, "CT", counts_of(8, 9))
+        ct.SeriesInstanceUID, ct.ImageType, ct.PatientID = "1.2.77", ["ORIGINAL", "PRIMARY", "AXIAL"], "ID-4711"
+        ct.ImageOrientationPatient, ct.ImagePositionPatient = [1, 0, 0, 0, 1, 0], [0.0, 0.0, position]
+        save(ct, f"ct{number}.dcm")
+    result = read_studies([tmp_path])
+    assert result.studies[0].attenuation == ()
+    assert {skipped.file for skipped in result.skipped} == {"ct0.dcm", "ct1.dcm", "ct2.dcm"}

@@ -28,6 +28,11 @@ _SUPINE = re.compile(
     r"\b(?:sup(?:in[eoa])?|ruckenlage|decubit\w+ dorsal|boca arriba|rug ?lig\w*|rygg? ?(?:leie|lage|leje)|sirtustu"
     r"|na (?:plecach|zadech|chrbte|ledima)|на спине)\b|仰臥|仰卧|あお向け"
 )
+_DERIVED = re.compile(
+    r"\b(?:mips?|bulls? ?eyes?|bull s eyes?|polar ?(?:maps?|plots?)|reproj\w*|max\w* intensity|volume render\w*"
+    r"|cine loop|difference|subtraction|subtracted|phase (?:image|map)|amplitude (?:image|map)|lv mask)\b"
+)
+"""Names of what workstations derive from a scan and store in the class of images."""
 _NO_CORRECTION = {"no", "non", "none", "not", "off", "nil", "nac", "keine", "ohne", "aucune", "sans", "ninguna", "sin"}
 _NO_CORRECTION |= {"nessuna", "senza", "nenhuma", "sem", "geen"}
 _OTHER_NM = {
@@ -73,6 +78,11 @@ def kind_of(dataset: Dataset, name: str) -> Kind:
         raise UnsupportedInputError(f"{name}: {what}, not a perfusion image. {_EXPECTED}")
     if number(dataset, "SamplesPerPixel") not in (None, 1.0):
         raise UnsupportedInputError(f"{name}: a colour picture, not counts. {_EXPECTED}")
+    if _DERIVED.search(" ".join(image_words(dataset))) or "REPROJECTION" in text_of(dataset, "SeriesType").upper():
+        raise UnsupportedInputError(
+            f"{name}: derived from images (a projection, polar map or difference), not a perfusion image; give what it "
+            "was made from."
+        )
     if sop_class == uid.PositronEmissionTomographyImageStorage:
         return "map" if names_attenuation_map(image_name(dataset)) else "pt"
     return _nm_kind(dataset, name)

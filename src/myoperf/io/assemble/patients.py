@@ -84,15 +84,31 @@ def is_same_patient(one: Visit, other: Visit) -> bool:
 
     Against it: sexes or birth dates that differ, and names without a word in common.
     """
-    if one.sex and other.sex and one.sex != other.sex:
-        return False
-    if one.birth and other.birth and one.birth != other.birth:
-        return False
-    if one.names and other.names and not one.names & other.names:
+    if _contradict(one, other):
         return False
     if one.patient_id and one.patient_id == other.patient_id:
         return True
     return bool(one.names) and one.names == other.names and one.birth is not None and one.birth == other.birth
+
+
+def is_other_patient(one: Visit, other: Visit) -> bool:
+    """Whether two series of one Study Instance UID are of two patients all the same, as some de-identifiers leave them.
+
+    Different IDs say so, unless name and birth date agree; without two IDs, sexes, birth dates or names that contradict
+    each other do.
+    """
+    if one.patient_id and other.patient_id:
+        return one.patient_id != other.patient_id and not is_same_patient(one, other)
+    return _contradict(one, other)
+
+
+def _contradict(one: Visit, other: Visit) -> bool:
+    """Whether sexes or birth dates differ, or names have no word in common."""
+    return bool(
+        (one.sex and other.sex and one.sex != other.sex)
+        or (one.birth and other.birth and one.birth != other.birth)
+        or (one.names and other.names and not one.names & other.names)
+    )
 
 
 def why_apart(one: Visit, other: Visit) -> str | None:

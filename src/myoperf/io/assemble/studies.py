@@ -1,9 +1,9 @@
 """Files and folders to studies: list the files, sort them by header, choose scans, then read their pixels."""
 
+import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from pathlib import Path
 
 from pydicom.dataset import Dataset
@@ -11,8 +11,8 @@ from pydicom.dataset import Dataset
 from myoperf.dicom import quiet_pydicom
 from myoperf.errors import InputError, MyoPerfError
 from myoperf.io.assemble.choice import choose, in_order
+from myoperf.io.assemble.groups import Group, group_series
 from myoperf.io.assemble.names import names_of_studies
-from myoperf.io.assemble.patients import Pair, Visit, is_same_patient, pair_visits, visit_of, why_apart
 from myoperf.io.assemble.series import AttenuationSeries, Progress, Series, Skipped, Sorted, sort_files
 from myoperf.io.containers import contents
 from myoperf.io.files import name_disk_errors
@@ -28,19 +28,11 @@ class ReadResult:
     skipped: tuple[Skipped, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class _Group:
-    """The series of one study, with findings on how they came together."""
-
-    series: tuple[Series, ...]
-    findings: tuple[Finding, ...] = ()
-
-
 def find_files(paths: Iterable[Path]) -> tuple[Path, ...]:
     """Return the given files and those in the given folders, zip archives and DICOMDIRs, without hidden ones.
 
-    A file in an archive has the archive's path before its own. A device or a pipe in a folder is returned as well, so
-    that it is named when it is refused.
+    A file in an archive has the archive's path before its own. Links to folders are followed. A device or a pipe in a
+    folder is returned as well, so that it is named when it is refused.
 
     Raises
     ------
@@ -50,13 +42,25 @@ def find_files(paths: Iterable[Path]) -> tuple[Path, ...]:
     files: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if not any(x.startswith(".") for x in p.relative_to(path).parts))
-            files.update(dict.fromkeys(file for p in inside if not p.is_dir() for file in contents(p)))
+            files.update(dict.fromkeys(file for inside in sorted(_files_in(path)) for file in contents(inside)))
         elif path.exists():
             files.update(dict.fromkeys(contents(path)))
         else:
             raise InputError(f"{path.name}: no such file or folder.")
     return tuple(files)
+
+
+def _files_in(root: Path) -> Iterator[Path]:
+    """Yield the files of a folder and of those in it, each folder once, so that no circle of links is followed."""
+    entered: set[Path] = set()
+    for folder, inner, names in os.walk(root, followlinks=True):
+        real = Path(folder).resolve()
+        if real in entered:
+            inner.clear()
+            continue
+        entered.add(real)
+        inner[:] = sorted(name for name in inner if not name.startswith("."))
+        yield from (Path(folder, name) for name in names if not name.startswith("."))
 
 
 @quiet_pydicom()
@@ -107,10 +111,10 @@ def read_studies(
     alone = files == tuple(given) and len(given) == 1
     report = progress or (lambda done, total: None)
     found = sort_files(files, report, alone=alone)
-    groups = _groups(_chosen(found, series))
+    groups = group_series(_chosen(found, series))
     if not groups:
         raise InputError(_why_no_study(files, found, alone=alone))
-    read: list[tuple[_Group, Study]] = []
+    read: list[tuple[Group, Study]] = []
     for done, group in enumerate(groups):
         report(len(files) + done, len(files) + len(groups))
         study = _study(group, state, found.skipped, alone=alone, every_series=every_series)
@@ -160,67 +164,8 @@ def _chosen(found: Sorted, wanted: Sequence[str]) -> list[Series]:
     return chosen
 
 
-def _groups(series: Sequence[Series]) -> list[_Group]:
-    """Group series into studies: by their study's identifier, then stress and rest of one patient's two studies."""
-    by_study: dict[tuple[str, str], list[Series]] = {}
-    for one in series:
-        by_study.setdefault(one.study_key, []).append(one)
-    groups = [tuple(group) for group in by_study.values()]
-    visits = [_visit(group) for group in groups]
-    pairs = pair_visits(visits)
-    apart = _apart(visits, pairs)
-    partners = {pair.first: pair for pair in pairs}
-    seconds = {pair.second for pair in pairs}
-    out = []
-    for i, group in enumerate(groups):
-        if i in seconds:
-            continue
-        findings = list(apart.get(i, ()))
-        pair = partners.get(i)
-        if pair is not None:
-            group += groups[pair.second]
-            findings = [_paired(pair.days), *findings, *apart.get(pair.second, ())]
-        out.append(_Group(group, tuple(dict.fromkeys(findings))))
-    return out
-
-
-def _visit(group: Sequence[Series]) -> Visit | None:
-    """Return whose study it is and when it was made; None for NIfTI."""
-    header = next((one.headers[0] for one in group if one.headers), None)
-    if header is None:
-        return None
-    candidates = [one.candidate for one in group]
-    return visit_of(
-        header,
-        states={c.state for c in candidates},
-        modalities={c.modality for c in candidates},
-        isotopes={c.isotope for c in candidates},
-    )
-
-
-def _paired(days: int) -> Finding:
-    """Return the finding that two studies were read as one."""
-    when = "of the same day" if days == 0 else "1 day apart" if days == 1 else f"{days} days apart"
-    message = f"Stress and rest are two studies of the same patient, {when}; they were read as one."
-    return Finding("studies-paired", "info", message)
-
-
-def _apart(visits: Sequence[Visit | None], pairs: Sequence[Pair]) -> dict[int, list[Finding]]:
-    """Return findings on studies of one patient that were not paired, by the studies' positions."""
-    findings: dict[int, list[Finding]] = {}
-    together = {(pair.first, pair.second) for pair in pairs}
-    for (i, one), (j, other) in combinations(enumerate(visits), 2):
-        if one is None or other is None or (i, j) in together or not is_same_patient(one, other):
-            continue
-        reason = why_apart(one, other) or "a nearer study was taken"
-        message = f"Another study of the same patient was read and is analysed apart: {reason}."
-        for position in (i, j):
-            findings.setdefault(position, []).append(Finding("studies-apart", "info", message))
-    return findings
-
-
 def _study(
-    group: _Group, state: State | None, skipped: list[Skipped], *, alone: bool, every_series: bool
+    group: Group, state: State | None, skipped: list[Skipped], *, alone: bool, every_series: bool
 ) -> Study | None:
     """Choose and read a study's scans; None where none can be read."""
     series = _with_user_state(group.series, state)
@@ -304,7 +249,7 @@ def _with_sex(study: Study, sex: Sex | None) -> Study:
     return replace(study, sex=sex, findings=(*study.findings, finding))
 
 
-def _with_attenuation(read: Sequence[tuple[_Group, Study]], found: Sorted) -> list[Study]:
+def _with_attenuation(read: Sequence[tuple[Group, Study]], found: Sorted) -> list[Study]:
     """Return the studies with the CTs and maps that belong to them; those of no study are skipped."""
     images: dict[int, list[AttenuationSeries]] = {}
     for one in found.attenuation:
@@ -326,9 +271,14 @@ def _with_attenuation(read: Sequence[tuple[_Group, Study]], found: Sorted) -> li
     return out
 
 
-def _owner(one: AttenuationSeries, read: Sequence[tuple[_Group, Study]]) -> int | None:
+def _owner(one: AttenuationSeries, read: Sequence[tuple[Group, Study]]) -> int | None:
     """Return the position of the study that a CT or a map belongs to: of its study, else of its patient or folder."""
-    same_study = [i for i, (group, _) in enumerate(read) if any(s.study_key == one.study_key for s in group.series)]
+    same_study = [
+        i
+        for i, (group, study) in enumerate(read)
+        if any(s.study_key == one.study_key for s in group.series)
+        and (not one.patient_id or study.patient_id in (None, one.patient_id))
+    ]
     folder = one.image.files[0].parent
     same_patient = [i for i, (_, study) in enumerate(read) if one.patient_id and study.patient_id == one.patient_id]
     same_folder = [

@@ -280,4 +280,10 @@ WHICH_SCAN: Mapping[str, FindingKind] = {
         "Stress and rest are two studies of the same patient, at most 30 days apart, and were read as one.",
         "Check that they belong to the same examination.",
     ),
+    "study-uid-shared": FindingKind(
+        ("warning",),
+        "Files of several patients have the same Study Instance UID (some de-identifiers do that); the patients were "
+        "read apart.",
+        "Check which files belong to whom; have the UIDs corrected before results are stored.",
+    ),
 }
