@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from myoperf.errors import GeometryError, InputError
-from myoperf.io import read_nifti, read_studies
+from myoperf.io import read_nifti, read_studies, write_nifti
 from myoperf.types import Projections, Volume
 from support.command import run_command
 from support.dicom import PATIENT_ID, STUDY_UID, counts_of, pet_slices, raw_nm, recon_nm
@@ -130,6 +130,16 @@ def test_several_studies_get_a_folder_each(save, tmp_path):
     convert(tmp_path / "in", "-o", tmp_path / "out")
     studies = read_studies([tmp_path / "out"]).studies
     assert [study.name for study in studies] == ["anna", "bert"]
+
+
+@pytest.mark.parametrize("text", ['{"MyoPerf": {"schema"', "[" * 100_000, "\x00", '{"MyoPerf": ' + '{"a":' * 5000])
+def test_a_damaged_json_file_is_not_passed_over(save, tmp_path, text):
+    """It may say that the image is of the short axis, or made of views."""
+    path = tmp_path / "stress.nii.gz"
+    write_nifti(path, Volume(counts_of(1, 12, 11, 10).astype(np.float32), np.diag([6.0, 6.0, 6.0, 1.0])))
+    (tmp_path / "stress.json").write_text(text)
+    with pytest.raises(InputError, match="JSON file beside it is damaged"):
+        read_studies([path])
 
 
 def test_a_sidecar_that_does_not_fit_is_refused(save, tmp_path):

@@ -123,6 +123,14 @@ def test_missing_time_frames_are_said(save, tmp_path):
     ]
 
 
+def test_a_gap_between_time_frames_is_said(save, tmp_path):
+    slices = series()
+    scan = read(save, tmp_path, slices[:7] + slices[14:])
+    assert [f.message for f in scan.findings if f.code == "time-frames-missing"] == [
+        "Between time frames 1 and 2 of the dynamic series lie 5 s: frames may be missing."
+    ]
+
+
 def test_a_dynamic_series_is_kept_beside_the_static_one(save, tmp_path):
     for number, dataset in enumerate(series()):
         save(dataset, f"dynamic{number}.dcm", tmp_path)

@@ -207,3 +207,42 @@ def test_pet_frames_that_nothing_orders_are_refused(save, tmp_path):
         del dataset.FrameReferenceTime
     with pytest.raises(InputError, match="nothing to order"):
         read(saved_slices(save, tmp_path, slices))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"PixelSpacing": [3.0, 3.0]}, "differ in Pixel Spacing"),
+        ({"Units": "CNTS"}, "several units"),
+        ({"PatientID": "ID-4711"}, "several patients"),
+        ({"ImagePositionPatient": [-36.0, -60.0, 28.0]}, "shifted against each other"),
+        ({"SeriesDescription": "Rest perfusion"}, "some are missing"),
+    ],
+)
+def test_pet_slices_that_cannot_be_of_one_image_are_refused(save, tmp_path, changes, message):
+    for number, dataset in enumerate(pet_slices(counts_of(1, 7, 8, 9))):
+        dataset.Units = "BQML"
+        for keyword, value in changes.items() if number == 3 else ():
+            setattr(dataset, keyword, value)
+        save(dataset, f"{number}.dcm")
+    with pytest.raises(InputError, match=message):
+        read_studies([tmp_path])
+
+
+@pytest.mark.parametrize(
+    "changes", [{"SeriesDescription": "Rest perfusion"}, {"SeriesNumber": 7}, {"SeriesType": ["GATED", "IMAGE"]}]
+)
+def test_pet_series_that_share_their_uid_are_told_apart(save, tmp_path, changes):
+    values = counts_of(2, 7, 8, 9)
+    one, other = pet_slices(values[:1]), pet_slices(values[1:])
+    for dataset in other:
+        dataset.SeriesInstanceUID = one[0].SeriesInstanceUID
+        for keyword, value in changes.items():
+            setattr(dataset, keyword, value)
+    for number, dataset in enumerate([*one, *other]):
+        save(dataset, f"{number:02d}.dcm")
+    (study,) = read_studies([tmp_path]).studies
+    slope = 1.0 + 0.5 * np.arange(7)[:, None, None]
+    sums = sorted(float(scan.image.array.sum()) for scan in study.scans)
+    assert len(sums) == (1 if "SeriesType" in changes else 2)  # the static sum of a gated scan is set aside
+    assert sums == pytest.approx(sorted((value * slope).sum() for value in values[-len(sums) :]))

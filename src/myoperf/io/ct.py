@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from myoperf.errors import GeometryError, InputError
-from myoperf.io.header import camera_of, number, numbers, read_frames, read_header, text_of
+from myoperf.io.header import camera_of, number, read_frames, read_header, stated_numbers, text_of
 from myoperf.io.pet.slices import slice_grid
+from myoperf.io.planes import plane_axes
 from myoperf.io.scale import ValueScale, value_scale
 from myoperf.types import AttenuationImage, Float, Float32, Volume
 
-_MOST_DRIFT_MM = 1.0
-"""How far slices may step aside from the line along their normal: more is a tilted gantry."""
 _MOST_LEAN = np.cos(np.deg2rad(5.0))
 _NOT_MEASURED_HU = -1500.0
 """Below any matter: what scanners write outside the circle that they reconstruct."""
@@ -86,17 +85,12 @@ def read_ct_series(image: AttenuationImage) -> CTSeries:
     kvp = number(first, "KVP")
     if not kvp:
         raise InputError("its voltage (KVP) is missing, on which the conversion depends")
+    if abs(plane_axes(stated_numbers(first, "ImageOrientationPatient", name), name)[0, 2]) < _MOST_LEAN:
+        raise GeometryError("its slices are not axial")
     grid = slice_grid(headers, name)
     if grid.order.shape[0] != 1:
         raise InputError(f"it has {grid.order.shape[0]} images at each position (gated or repeated)")
-    axes = grid.lps_from_index[:3, :3] / np.linalg.norm(grid.lps_from_index[:3, :3], axis=0)
-    if abs(axes[2, 0]) < _MOST_LEAN:
-        raise GeometryError("its slices are not axial")
     order = grid.order[0]
-    positions = np.array([numbers(headers[i], "ImagePositionPatient") for i in order])
-    aside = positions - positions[0] - np.outer((positions - positions[0]) @ axes[:, 0], axes[:, 0])
-    if np.abs(aside).max() > _MOST_DRIFT_MM:
-        raise GeometryError("its gantry was tilted")
     rows, columns = (int(number(first, key) or 0) for key in ("Rows", "Columns"))
     return CTSeries(
         files=tuple(image.files[i] for i in order),

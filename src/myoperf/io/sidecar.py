@@ -100,13 +100,25 @@ def _plain(value: Any) -> Any:
 
 
 def read_sidecar(image: Path) -> Mapping[str, Any] | None:
-    """Return MyoPerf's part of the JSON file beside a NIfTI image; None where there is none."""
+    """Return MyoPerf's part of the JSON file beside a NIfTI image; None where there is none.
+
+    Raises
+    ------
+    InputError
+        When the JSON file cannot be read: it may say that the image is no transaxial volume.
+    """
     path = sidecar_path(image)
     try:
-        with open_file(path) as stream:
-            content = json.loads(stream.read())
-    except (InputError, OSError, ValueError):
+        stream = open_file(path)
+    except InputError:
         return None
+    try:
+        with stream:
+            content = json.loads(stream.read())
+    except (OSError, ValueError, RecursionError):
+        raise InputError(
+            f"{image.name}: the JSON file beside it is damaged; convert the study again, or remove that file."
+        ) from None
     block = content.get("MyoPerf") if isinstance(content, dict) else None
     return block if isinstance(block, dict) and block.get("schema") == SCHEMA else None
 

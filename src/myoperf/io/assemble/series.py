@@ -1,5 +1,6 @@
 """Files to series: every header read, copies left out, slices of one series together, attenuation images apart."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,8 +125,7 @@ def sort_files(files: Sequence[Path], progress: Progress, *, alone: bool) -> Sor
                     raise InputError(f"{path.name}: a copy of {original} (same SOP Instance UID).")
                 single = kind in ("pt", "ct") or (kind == "map" and text_of(header, "Modality") != "NM")
                 if single or (kind == "nm-volume" and is_single_slice(header)):
-                    key = (kind, text_of(header, "StudyInstanceUID"), text_of(header, "SeriesInstanceUID"))
-                    slices.setdefault(key, []).append((path, header))
+                    slices.setdefault((kind, *_series_key(header)), []).append((path, header))
                 elif kind == "map":
                     out.attenuation.append(_attenuation_series([(path, header)], "map"))
                 else:
@@ -143,6 +143,13 @@ def sort_files(files: Sequence[Path], progress: Progress, *, alone: bool) -> Sor
         out.series += _emission_series(group)
     out.repeated_uid = instances.repeated_uid
     return out
+
+
+def _series_key(header: Dataset) -> tuple[str, ...]:
+    """Return what all slices of one series share: its UIDs and, as some de-identifiers write one UID into all, more."""
+    keywords = ("StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber", "SeriesType")
+    description = re.sub(r"\d+", "", text_of(header, "SeriesDescription"))
+    return (*(text_of(header, keyword) for keyword in keywords), description)
 
 
 def _emission_series(files: Sequence[tuple[Path, Dataset]]) -> list[Series]:

@@ -44,6 +44,22 @@ def frame_starts_ms(headers: Sequence[Dataset], duration_ms: Float) -> Float | N
     return np.asarray(rising[int(np.argmin(misfit))])
 
 
+def check_gaps(start_ms: Float, duration_ms: Float) -> tuple[Finding, ...]:
+    """Return a warning where the time between two frames would hold one more.
+
+    Less than three quarters of the shorter neighbour is no gap: Frame Reference Time may be the moment of mean
+    activity, which lies before the middle of a frame.
+    """
+    gaps = start_ms[1:] - start_ms[:-1] - duration_ms[:-1]
+    wide = np.flatnonzero(gaps > 0.75 * np.minimum(duration_ms[1:], duration_ms[:-1]))
+    if not wide.size:
+        return ()
+    first = int(wide[0])
+    between = f"Between time frames {first + 1} and {first + 2} of the dynamic series"
+    text = f"{between} lie {gaps[first] / 1000:g} s: frames may be missing."
+    return (Finding("time-frames-missing", "warning", text),)
+
+
 def activity_factors(
     headers: Sequence[Dataset], start_ms: Float, duration_ms: Float
 ) -> tuple[Float, tuple[Finding, ...]]:

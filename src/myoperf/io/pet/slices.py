@@ -11,11 +11,14 @@ from myoperf.errors import GeometryError, InputError, UnsupportedInputError
 from myoperf.geometry import affine_from_axes
 from myoperf.io.beats import refuse_missing_gates
 from myoperf.io.header import number, numbers, stated_numbers, text_of
-from myoperf.io.pet.dynamic import acquisition_moments_ms, activity_factors, frame_starts_ms
+from myoperf.io.pet.dynamic import acquisition_moments_ms, activity_factors, check_gaps, frame_starts_ms
 from myoperf.io.planes import pixel_spacing_mm, plane_axes
 from myoperf.io.plausible import check_frames, check_position
 from myoperf.io.scale import value_scale
 from myoperf.types import Finding, Float, Framing, Volume
+
+_MOST_DRIFT_MM = 1.0
+"""Of a slice from the line along the first one's normal; more would shear the volume."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,15 +72,12 @@ def slice_grid(headers: Sequence[Dataset], name: str) -> SliceGrid:
     first = headers[0]
     axes = plane_axes(stated_numbers(first, "ImageOrientationPatient", name), name)
     spacing = pixel_spacing_mm(first, name)
-    for header in headers:
-        same = _same_orientation(header, first)
-        if not same or any(number(header, side) != number(first, side) for side in ("Rows", "Columns")):
-            raise GeometryError(f"{name}: the series' slices differ in orientation or size.")
-        if len(stated_numbers(header, "ImagePositionPatient", name)) != 3:
-            raise GeometryError(f"{name}: Image Position is missing in a slice; a position is never guessed.")
-        check_position("Image Position", numbers(header, "ImagePositionPatient"), name)
+    _refuse_different_slices(headers, name)
     positions = np.array([numbers(header, "ImagePositionPatient") for header in headers])
     depth = positions @ axes[0]
+    aside = positions - positions[0] - np.outer(depth - depth[0], axes[0])
+    if np.abs(aside).max() > _MOST_DRIFT_MM:
+        raise GeometryError(f"{name}: the slices are shifted against each other, as of a tilted gantry.")
     planes, plane = _levels(depth)
     if planes.size < 3:
         raise UnsupportedInputError(f"{name}: {planes.size} slice(s) do not form a volume; give the whole series.")
@@ -98,6 +98,23 @@ def slice_grid(headers: Sequence[Dataset], name: str) -> SliceGrid:
     return _with_timing(grid, leading) if framing == "dynamic" else grid
 
 
+def _refuse_different_slices(headers: Sequence[Dataset], name: str) -> None:
+    """Refuse slices that cannot be of one image: of other orientation, size, spacing, unit or patient, or nowhere."""
+    first = headers[0]
+    for header in headers:
+        same = _same_orientation(header, first)
+        if not same or any(number(header, side) != number(first, side) for side in ("Rows", "Columns")):
+            raise GeometryError(f"{name}: the series' slices differ in orientation or size.")
+        if not np.allclose(numbers(header, "PixelSpacing"), numbers(first, "PixelSpacing"), rtol=1e-3):
+            raise GeometryError(f"{name}: the series' slices differ in Pixel Spacing.")
+        if len(stated_numbers(header, "ImagePositionPatient", name)) != 3:
+            raise GeometryError(f"{name}: Image Position is missing in a slice; a position is never guessed.")
+        check_position("Image Position", numbers(header, "ImagePositionPatient"), name)
+    for keyword, what in (("Units", "have several units"), ("PatientID", "are of several patients")):
+        if len({text_of(header, keyword) for header in headers} - {""}) > 1:
+            raise InputError(f"{name}: the series' slices {what}; export the series again.")
+
+
 def _with_timing(grid: SliceGrid, leading: Sequence[Dataset]) -> SliceGrid:
     """Return the grid with what flow needs of time frames: their starts and factors. `leading` are first slices."""
     findings: tuple[Finding, ...] = ()
@@ -108,6 +125,7 @@ def _with_timing(grid: SliceGrid, leading: Sequence[Dataset]) -> SliceGrid:
     starts = None if grid.duration_ms is None else frame_starts_ms(leading, grid.duration_ms)
     if starts is None or grid.duration_ms is None:
         return replace(grid, findings=findings)
+    findings = findings or check_gaps(starts, grid.duration_ms)
     factors, factor_findings = activity_factors(leading, starts, grid.duration_ms)
     return replace(grid, start_ms=starts, factors=factors, findings=findings + factor_findings)
 

@@ -142,7 +142,8 @@ FILE: Mapping[str, FindingKind] = {
     ),
     "time-frames-missing": FindingKind(
         ("warning",),
-        "Dynamic PET: the series has fewer or more time frames than its header announces.",
+        "Dynamic PET: the series has fewer or more time frames than its header announces, or a gap between two "
+        "that would hold one more.",
         "Flow was not measured; send the complete series.",
     ),
 }
