@@ -139,6 +139,17 @@ def test_an_infarct_that_passes_its_cut_off_at_rest_alone_stays_one():
     assert [(d.state, d.kind) for d in verdict.defects] == [("rest", "fixed")]
 
 
+def test_what_rest_shows_alone_is_no_scar():
+    """A study with SSS 0 and SRS 1 was called "small moderate fixed mid and basal lateral and inferior defect"."""
+    verdict = decide(scores(wall((4,), 0.9), wall((4, 10, 15), 1.9), sss=0))
+    assert (verdict.category, verdict.defects) == ("normal", ())
+    assert verdict.headline == (
+        "No perfusion defect at stress. Reduced uptake at rest alone (inferior): an artefact or reverse redistribution."
+    )
+    only_rest = decide(scores(None, wall((4, 10, 15), 1.9)))
+    assert only_rest.headline == "Medium moderate inferior defect (RCA) at rest."
+
+
 def test_states_that_are_not_compared_have_no_kind():
     verdict = decide(scores(wall((4, 10, 15)), wall((4, 10, 15)), compared=False))
     assert verdict.defects[0].kind is None

@@ -9,7 +9,7 @@ for it is named (Berman et al., J Nucl Cardiol 2007;14:521, on left main disease
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from myoperf.perfusion.defects import find_defects, listed
+from myoperf.perfusion.defects import EDGE, find_defects, listed
 from myoperf.segments import TERRITORIES, Territories
 from myoperf.types import Float, Scores, State
 from myoperf.types.verdict import Category, Cutoffs, Defect, Verdict
@@ -32,6 +32,8 @@ _GRADES: Sequence[tuple[float, Category]] = ((9, "mildly abnormal"), (14, "moder
 _TPD_GRADES: Sequence[tuple[float, Category]] = ((10.0, "mildly abnormal"), (15.0, "moderately abnormal"))
 """Upper edges of TPD where the summed score lies lower: its severe edge of 10 % is that of one program, MyoPerf's own
 choice is what the scores' edges are in percent of 68 less what resolution hides."""
+SEEN_AT_STRESS = 0.5
+"""Share of a defect at rest that has to be reduced at stress too for it to be a scar. MyoPerf's own."""
 LOW_LVEF_PERCENT = 45.0
 FALL_LVEF = 10.0
 """Points by which the ejection fraction falls from rest to stress: above its repeatability (docs/repeatability.md)."""
@@ -113,7 +115,7 @@ def decide(
     beyond = [m for m in measured if m.total >= edges[m.state][0] or m.tpd_percent >= edges[m.state][1]]
     compared = scores.sds is not None
     defects: tuple[Defect, ...] = ()
-    if beyond:  # an infarct that passes the cut-off at rest alone is still there at stress
+    if beyond:
         defects = find_defects(
             beyond[0].severity,
             beyond[0].state,
@@ -121,6 +123,12 @@ def decide(
             at_stress=scores.stress_severity,
             territories=territories,
         )
+    at_rest_alone = ""
+    if compared and beyond and beyond[0].state == "rest":
+        scars = _seen_at_stress(defects, scores.stress_severity)
+        if not scars:
+            at_rest_alone, beyond, measured = _rest_alone(defects), [], measured[:1]
+        defects = scars
     warnings = _warnings(scores, evidence, cutoffs, measured[0].state, defects)
     category: Category = "extensive disease not excluded" if warnings else "normal"
     if beyond:
@@ -129,7 +137,7 @@ def decide(
     described = _describe(defects, states=states, beyond=beyond[0].state if beyond else None, compared=compared)
     return Verdict(
         category=category,
-        headline=" ".join(filter(None, (described, _warn(warnings)))),
+        headline=" ".join(filter(None, (described, at_rest_alone, _warn(warnings)))),
         defects=defects,
         warnings=warnings,
         cutoffs=cutoffs,
@@ -144,6 +152,17 @@ class _Measured:
     severity: Float
     total: int
     tpd_percent: float
+
+
+def _seen_at_stress(defects: tuple[Defect, ...], stress: Float | None) -> tuple[Defect, ...]:
+    """Return the defects at rest that stress shows too, though within its cut-off.
+
+    A scar takes up no tracer at rest nor at stress. What rest shows alone is an artefact, or tracer that washed out
+    faster (reverse redistribution), and no ground to call a study abnormal whose stress is normal.
+    """
+    if stress is None:
+        return ()
+    return tuple(d for d in defects if float((stress[d.region] > EDGE).mean()) >= SEEN_AT_STRESS)
 
 
 def _measured(scores: Scores) -> list[_Measured]:
@@ -218,6 +237,12 @@ def _affected_together(severity: Float | None, state: State, defects: Sequence[D
 def _warn(warnings: Sequence[str]) -> str:
     """Return the sentence on extensive or balanced disease."""
     return f"Extensive or balanced disease cannot be excluded: {'; '.join(warnings)}." if warnings else ""
+
+
+def _rest_alone(defects: Sequence[Defect]) -> str:
+    """Return the sentence on uptake that is reduced at rest and not at stress."""
+    site = f" ({'; '.join(defect.site for defect in defects)})" if defects else ""
+    return f"Reduced uptake at rest alone{site}: an artefact or reverse redistribution."
 
 
 def _describe(defects: tuple[Defect, ...], *, states: str, beyond: State | None, compared: bool) -> str:
