@@ -1,14 +1,17 @@
 """Several scans of a state: what they are called, which is scored, what is said of the others."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from myoperf.perfusion import NormalLimits
+from myoperf.pipeline import scoring
 from myoperf.pipeline.other_scans import score_other_scans
 from myoperf.pipeline.scan_names import scan_names
-from myoperf.pipeline.scoring import match_limits, score
+from myoperf.pipeline.scoring import in_scoring_order, match_limits, score
 from myoperf.segments import segment_map
-from myoperf.types import LVFrame, PolarMap, Scan, ScanResult, Study, Volume
+from myoperf.types import Finding, LVFrame, PolarMap, Scan, ScanResult, Study, Volume
 
 RINGS, ANGLES = 24, 72
 VOLUME = Volume(np.ones((4, 5, 6), np.float32), np.diag([4.0, 4.0, 4.0, 1.0]))
@@ -38,6 +41,14 @@ def scored(*results):
     study, available = Study(tuple(r.scan for r in results)), (limits("stress"), limits("rest"))
     scores = score(results, match_limits(study, results, available))
     return scores, score_other_scans(study, results, scores, available)
+
+
+def of_corrected(held, *, camera=None):
+    return replace(held, name="ac", corrected=True, camera=camera)
+
+
+def order(results, available):
+    return [one.name for one in in_scoring_order(results, available)]
 
 
 def messages(scores, code):
@@ -147,3 +158,44 @@ def test_only_scans_of_one_state_that_differ_in_one_thing_are_compared():
         assert [f.code for f in findings if f.code.startswith("defect")] == []
     healthy = scored(result("stress", scan("stress")), result("prone", scan("stress", **PRONE)))[1].findings
     assert [f.code for f in healthy if f.code.startswith("defect")] == []
+
+
+def pair_with_ct(**of_rest):
+    """Stress and rest of one study, each without and with correction."""
+    plain = [result("stress", scan("stress")), result("rest", scan("rest"))]
+    return [*plain, result("stress-ac", scan("stress", **AC)), result("rest-ac", scan("rest", **AC, **of_rest))]
+
+
+def test_corrected_scans_are_scored_where_there_are_limits_of_corrected_scans():
+    plain = [limits("stress"), limits("rest")]
+    both = [*plain, *map(of_corrected, plain)]
+    scans = pair_with_ct()
+    assert order(scans, plain) == ["stress", "rest", "stress-ac", "rest-ac"]
+    assert order(scans, both) == ["stress-ac", "rest-ac", "stress", "rest"]
+    assert order(scans, both[:3]) == ["stress", "rest", "stress-ac", "rest-ac"]  # at stress alone
+    assert order(scans[:3], both) == ["stress", "rest", "stress-ac"]  # rest has no corrected scan
+    assert order(pair_with_ct(**PRONE), both) == ["stress", "rest", "stress-ac", "rest-ac"]
+
+
+def test_a_map_in_doubt_or_limits_of_another_camera_leave_the_uncorrected_scan_first():
+    plain = [limits("stress"), limits("rest")]
+    both = [*plain, *map(of_corrected, plain)]
+    scans = pair_with_ct()
+    doubted = [*scans[:3], replace(scans[3], findings=(Finding("attenuation-doubt", "warning", "In the lung."),))]
+    assert order(doubted, both)[0] == "stress"
+    solid = [replace(one, camera="CZT") for one in plain]
+    seen = [replace(one, scan=replace(one.scan, camera="UFC")) for one in scans]
+    assert order(seen, [*solid, *map(of_corrected, plain)])[0] == "stress"
+    assert order(seen, [*solid, *(of_corrected(one, camera="CZT") for one in plain)])[0] == "stress-ac"
+
+
+def test_the_ratio_of_the_cavities_is_of_the_uncorrected_scans(monkeypatch):
+    """Its normal range is; a corrected scan has no function to take the wall from."""
+    measured = []
+    monkeypatch.setattr(scoring, "_cavity_ratio", lambda *pair: measured.append([one.name for one in pair]))
+    plain = [limits("stress"), limits("rest")]
+    both = [*plain, *map(of_corrected, plain)]
+    results = in_scoring_order(pair_with_ct(), both)
+    scores = score(results, match_limits(Study(tuple(r.scan for r in results)), results, both))
+    assert scores.scans == {"stress": "stress-ac", "rest": "rest-ac"}
+    assert measured == [["stress", "rest"]]

@@ -26,7 +26,7 @@ from myoperf.pipeline.scan import (
     unroll,
 )
 from myoperf.pipeline.scan_names import scan_names
-from myoperf.pipeline.scoring import match_limits, score
+from myoperf.pipeline.scoring import in_scoring_order, match_limits, score
 from myoperf.pipeline.stability import measure_stability
 from myoperf.pipeline.territories import territories_name
 from myoperf.pipeline.uncertainty import measure_intervals
@@ -130,7 +130,7 @@ def conclude(
         Of the study, from the stages before.
     """
     with clock.stage("quantify", "perfusion scores"):
-        usable = _with_possible_pose(results)
+        usable = in_scoring_order(_with_possible_pose(results), models.limits)
         limits = match_limits(study, usable, models.limits)
         scores = score(usable, limits, territories=options.territories)
         others = score_other_scans(study, usable, scores, models.limits, territories=options.territories)
@@ -139,7 +139,7 @@ def conclude(
     diagnosis = None
     if models.classify is not None and usable:
         with clock.stage("diagnose", "diagnosis"):
-            diagnosis = diagnose(study, usable, models, pretest=options.pretest)
+            diagnosis = diagnose(study, _with_possible_pose(results), models, pretest=options.pretest)
     stability = None
     if options.stability:
         with clock.stage("quantify", "stability"):

@@ -12,6 +12,7 @@ from myoperf.lv.labels import cut_at_rim
 from myoperf.perfusion import isotope_of
 from myoperf.pipeline.options import Models, Options
 from myoperf.pipeline.scan import LocatedScan, reconstruct_scan
+from myoperf.pipeline.scan_names import CORRECTED
 from myoperf.recon import Alignment, align_attenuation, attenuation_per_cm, hounsfield_line
 from myoperf.recon.alignment import moved
 from myoperf.recon.attenuation_map import covers, in_per_cm, on_emission_grid, share_in_lung
@@ -19,7 +20,6 @@ from myoperf.recon.outline import body_outline
 from myoperf.threads import in_threads
 from myoperf.types import MYOCARDIUM, AttenuationImage, Finding, Float32, Projections, Scan, ScanResult, Study, Volume
 
-SUFFIX = "-ac"
 _COARSE_MM = 4.0
 """A CT is averaged to about this: finer than any emission grid, and small in memory."""
 _MOST_IN_LUNG = 0.15
@@ -63,7 +63,7 @@ def without_repeated_findings(results: Mapping[str, ScanResult]) -> tuple[ScanRe
     """Return results in their order; a corrected scan does not repeat the findings of the uncorrected one."""
 
     def once(result: ScanResult) -> ScanResult:
-        other = results.get(result.name.removesuffix(SUFFIX))
+        other = results.get(result.name.removesuffix(CORRECTED))
         if other is None or other is result:
             return result
         return replace(result, findings=tuple(f for f in result.findings if f not in other.findings))
@@ -181,7 +181,7 @@ def _reconstructed(
         description=f"{scan.description}, corrected for attenuation",
         findings=tuple(findings),
     )
-    images = reconstruct_scan(corrected, options, name=located.name + SUFFIX)
+    images = reconstruct_scan(corrected, options, name=located.name + CORRECTED)
     labels, more = models.segment_lv(images.summed, located.fit.frame)
     rim = located.fit.rim_mm
     labels = labels if rim is None else cut_at_rim(labels, located.fit.frame, rim)
@@ -196,8 +196,8 @@ def _with_finding(located: LocatedScan, *findings: Finding) -> LocatedScan:
 
 def _done(source: str) -> Finding:
     message = (
-        f"Attenuation was corrected with {source}; its couch was kept, since it attenuates too. There may be no normal "
-        "limits for corrected scans, so the scan without correction is the one that is scored."
+        f"Attenuation was corrected with {source}; its couch was kept, since it attenuates too. The corrected "
+        "scan is scored first where there are normal limits of corrected scans."
     )
     return Finding("attenuation-corrected", "info", message)
 

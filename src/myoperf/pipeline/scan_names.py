@@ -5,6 +5,9 @@ from collections.abc import Sequence
 
 from myoperf.types import Scan
 
+CORRECTED = "-ac"
+"""End of the name of a scan corrected for attenuation, beside the one that is not."""
+
 
 def scan_names(scans: Sequence[Scan]) -> tuple[str, ...]:
     """Return a name for every scan, all different.
@@ -32,7 +35,7 @@ def scan_names(scans: Sequence[Scan]) -> tuple[str, ...]:
         if scan.position == "prone" and any(other.position != "prone" for other in same):
             name += "-prone"
         if scan.attenuation_corrected and not all(other.attenuation_corrected for other in same):
-            name += "-ac"
+            name += CORRECTED
         counted[name] += 1
         names.append(name if counted[name] == 1 else f"{name}-{counted[name]}")
     return tuple(names)

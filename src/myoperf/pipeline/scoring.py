@@ -21,6 +21,7 @@ from myoperf.perfusion import (
     with_verdict,
 )
 from myoperf.pipeline.flow import reserve_of_scans
+from myoperf.pipeline.scan_names import CORRECTED
 from myoperf.polar import register_polar
 from myoperf.segments import TERRITORIES, Territories
 from myoperf.types import Finding, PolarMap, ScanResult, Scores, State, Study
@@ -75,6 +76,56 @@ def match_limits(study: Study, results: Sequence[ScanResult], available: Sequenc
         if (chosen := by_state[state]) is not None:
             findings += (*_check_condition(result, chosen), *_check_cutoffs(chosen))
     return MatchedLimits(by_state, _each_once(findings), study.sex)
+
+
+def in_scoring_order(results: Sequence[ScanResult], available: Sequence[NormalLimits]) -> tuple[ScanResult, ...]:
+    """Return a study's scans with those in front that its scores are of.
+
+    The order is the study's own (`myoperf.io.assemble.choice`: uncorrected before corrected SPECT), unless limits of
+    corrected scans exist that fit as well, and every state has a corrected scan whose map is not in doubt: attenuation
+    hides more disease than noise does (docs/perfusion.md).
+    """
+    first = first_of_each_state(results)
+    better = {state: _corrected_twin(results, one, available) for state, one in first.items()}
+    twins = [twin for twin in better.values() if twin is not None]
+    if not first or len(twins) < len(first):
+        return tuple(results)
+    return (*twins, *(result for result in results if not any(result is twin for twin in twins)))
+
+
+def _corrected_twin(
+    results: Sequence[ScanResult], one: ScanResult, available: Sequence[NormalLimits]
+) -> ScanResult | None:
+    """Return the corrected scan to score in place of an uncorrected one; None where there is no better one."""
+    if one.scan.modality != "NM" or one.scan.attenuation_corrected:
+        return None
+    held = _limits_of(one, available)
+    for twin in results:
+        of_same = (twin.state, twin.scan.position, twin.scan.modality) == (one.state, one.scan.position, "NM")
+        if not of_same or not twin.scan.attenuation_corrected or any(f.code in _MAP_DOUBTS for f in twin.findings):
+            continue
+        limits = _limits_of(twin, available)
+        fits = limits is not None and not other_condition(limits, _condition(twin), "NM")
+        if fits and held is not None and limits is not None and limits.camera == held.camera:
+            return twin
+    return None
+
+
+_MAP_DOUBTS = frozenset({"attenuation-doubt"})
+"""Findings on a map of attenuation that does not fit the heart."""
+
+
+def _limits_of(result: ScanResult, available: Sequence[NormalLimits]) -> NormalLimits | None:
+    """Return the limits of a scan whose patient's sex does not matter."""
+    scan = result.scan
+    return choose_limits(
+        available,
+        state="rest" if result.state == "rest" else "stress",
+        tracer=scan.tracer,
+        camera=scan.camera,
+        modality=scan.modality,
+        condition=_condition(result),
+    )[0]
 
 
 def _condition(result: ScanResult) -> Condition:
@@ -139,7 +190,11 @@ def score(results: Sequence[ScanResult], limits: MatchedLimits, *, territories: 
         territories=territories,
         compare=not doubts,
     )
-    ratio = _cavity_ratio(stress, rest) if stress and rest and not doubts else None
+    ratio = (
+        _cavity_ratio(_uncorrected(results, stress), _uncorrected(results, rest))
+        if stress and rest and not doubts
+        else None
+    )
     findings = (*scores.findings, *limits.findings, *findings, *unlike, *_check_pair(scans))
     scores = replace(
         scores,
@@ -228,6 +283,11 @@ def _align_rest_to_stress(
         return rest.polar, ()
     text = f"For scoring, the rest map was rotated by {registered.shift_deg:+.0f} degrees to match stress."
     return registered.polar, (Finding("rest-turned", "info", text),)
+
+
+def _uncorrected(results: Sequence[ScanResult], one: ScanResult) -> ScanResult:
+    """Return the scan that a corrected one was made of, on which function is measured and TID has its limits."""
+    return next((r for r in results if r.name == one.name.removesuffix(CORRECTED)), one)
 
 
 def _cavity_ratio(stress: ScanResult, rest: ScanResult) -> float | None:

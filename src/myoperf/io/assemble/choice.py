@@ -2,7 +2,7 @@
 
 Scans of one state differ in the patient's position, in the correction for attenuation, in tracer or modality; all are
 kept. The first of a state is scored: PET before SPECT, perfusion before FDG, supine before prone, SPECT without and PET
-with correction for attenuation (as the normal limits are), images not already in short axis, raw projections before
+with correction for attenuation, images not already in short axis, raw projections before
 reconstructions (the same algorithm then reconstructs both states), gated before static before dynamic, then the lower
 series number and the file's name. A series that only repeats another is set aside with the reason: the reconstruction
 of raw projections that are there too, short-axis slices of a transaxial volume, the static sum of a gated scan.

@@ -1,0 +1,188 @@
+"""Perfusion of simulated patients by full physics, with a CT as DICOM, through ``myoperf analyze`` against the truth.
+
+    python benchmarks/perfusion_physics.py measure --set patients --seed 9701 --count 200
+    python benchmarks/perfusion_physics.py measure --set normals --seed 9703 --count 100
+    python benchmarks/perfusion_physics.py measure --set three-vessel --seed 9705 --count 10
+    python benchmarks/perfusion_physics.py table
+
+``measure`` simulates a patient as ``myoperf simulate 1 --gates 1 --ct`` does (stress and rest, raw views; the CT of
+each state is displaced by an SD of 4 mm along each axis and taken at another breath, SD 4 mm), reads the files back and
+analyses them. A study is scored without and with its CT. Maps and scores are kept in ``runs/perfusion-physics``; a call
+goes on where the last one stopped and ends by itself after ``--minutes``. ``table`` scores the maps against the limits
+that the package holds at that time, so that limits can be compared on the same maps, and writes a row a patient to
+``docs/results/perfusion_physics.csv``. `three-vessel` patients have disease of all three vessels and at least 60 %
+of the wall.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from myoperf.errors import MyoPerfError
+from myoperf.io import read_studies
+from myoperf.perfusion import Condition, choose_limits, cutoffs_of, decide, score_perfusion, shipped_limits
+from myoperf.perfusion.scores import FULL_DEFECT
+from myoperf.phantom.acquire import Protocol
+from myoperf.phantom.cohort import simulate_cohort
+from myoperf.phantom.cohort_scans import CohortOptions
+from myoperf.phantom.population import draw_patient
+from myoperf.phantom.records import PatientModel, PopulationOptions
+from myoperf.phantom.truth import defect_map, truth
+from myoperf.pipeline import Options, analyze, load_models
+from myoperf.types import VESSELS, PolarMap, State
+
+ROOT = Path(__file__).parents[1]
+RUNS = ROOT / "runs" / "perfusion-physics"
+TABLE = ROOT / "docs" / "results" / "perfusion_physics.csv"
+STATES: tuple[State, State] = ("stress", "rest")
+SHIFT_MM, BREATH_MM = 4.0, 4.0
+THREE = PopulationOptions(prevalence=dict.fromkeys(VESSELS, 1.0), patient_prevalence=1.0)
+SETS = {"patients": PopulationOptions(), "normals": PopulationOptions(normal=True, male=0.5), "three-vessel": THREE}
+WIDE_PERCENT = 60.0
+"""Extent from which disease of three vessels is called severe."""
+
+
+def options_of(name: str) -> CohortOptions:
+    """Return how the patients of a set are drawn and imaged."""
+    return CohortOptions(
+        ct=True,
+        misregistration_mm=SHIFT_MM,
+        breath_mismatch_mm=BREATH_MM,
+        population=SETS[name],
+        protocol=Protocol(gates=1),
+    )
+
+
+def patients_of(name: str, seed: int, count: int) -> list[tuple[int, PatientModel]]:
+    """Return the seeds of the patients of a set, and the patients: `three-vessel` leaves out the less ill."""
+    found: list[tuple[int, PatientModel]] = []
+    own = seed * 100_000
+    while len(found) < count:
+        patient = draw_patient(np.random.default_rng([own, 1]), SETS[name])
+        if name != "three-vessel" or truth(patient).defect_extent_percent["stress"] >= WIDE_PERCENT:
+            found.append((own, patient))
+        own += 1
+    return found
+
+
+def known_of(patient: PatientModel) -> dict[str, float]:
+    """Return what is true of a patient: TPD by the package's formula with a limit of 85 %, extent, stenoses."""
+    known, out = truth(patient), {}
+    for state in STATES:
+        defect = defect_map(patient, state, 24, 72)
+        out[f"known_tpd_{state}"] = float(100.0 * np.clip((0.85 - defect) / (FULL_DEFECT * 0.85), 0.0, 1.0).mean())
+        out[f"known_extent_{state}"] = float(known.defect_extent_percent[state])
+    out |= {f"ica_{vessel}": float(known.ica[vessel]) for vessel in VESSELS}
+    return out
+
+
+def measure_one(name: str, seed: int) -> dict[str, Any]:
+    """Simulate, read and analyse one patient; the scans' maps and findings, or what failed."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "cohort"
+        simulate_cohort(1, out, seed=seed, options=options_of(name))
+        try:
+            (study,) = read_studies([out / "patient-0001" / "dicom"]).studies
+            report = analyze(study, replace(load_models(), classify=None), Options(interval_draws=0))
+        except MyoPerfError as error:
+            return {"failed": type(error).__name__}
+    found: dict[str, Any] = {"sex": study.sex, "verdict": report.scores.category}
+    for result in report.results:
+        corrected = bool(result.scan.attenuation_corrected)
+        key = f"{result.state}_{'ct' if corrected else 'plain'}"
+        found[key] = result.polar.values.astype(np.float32)
+        found[f"{key}_findings"] = json.dumps(sorted(f.code for f in result.findings))
+    return found
+
+
+def measure(name: str, seed: int, count: int, minutes: float) -> None:
+    """Measure the patients of a set that are not there yet."""
+    RUNS.mkdir(parents=True, exist_ok=True)
+    start = time.monotonic()
+    for place, (own, patient) in enumerate(patients_of(name, seed, count)):
+        path = RUNS / f"{name}-{seed}-{place:04d}.npz"
+        if path.exists():
+            continue
+        if time.monotonic() - start > 60.0 * minutes:
+            print(f"stopped before {path.stem}; call again to go on")
+            return
+        partial = path.with_suffix(".part.npz")
+        np.savez_compressed(partial, **known_of(patient), **measure_one(name, own))
+        partial.rename(path)
+    print(f"{name} {seed}: {count} patients are there")
+
+
+def polar_of(values: Any) -> PolarMap:
+    """Wrap values as a polar map without geometry, which scoring does not use."""
+    return PolarMap(np.asarray(values, np.float64), np.zeros((*values.shape, 3)), np.ones(values.shape))
+
+
+def scores_of(stored: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Score a patient's maps without (`plain`) or with (`ct`) correction against the package's limits."""
+    sex, condition = str(stored["sex"]), Condition(corrected=kind == "ct", reconstruction="OSEM")
+    maps = {s: polar_of(stored[f"{s}_{kind}"]) if f"{s}_{kind}" in stored else None for s in STATES}
+    limits = {
+        s: choose_limits(
+            shipped_limits(), state=s, sex=sex, tracer="Tc-99m", camera=None, modality="NM", condition=condition
+        )[0]
+        for s in STATES
+    }
+    scores = score_perfusion(maps["stress"], maps["rest"], stress_limits=limits["stress"], rest_limits=limits["rest"])
+    verdict = decide(scores, cutoffs=cutoffs_of(limits["stress"], limits["rest"]))
+    row: dict[str, Any] = {f"tpd_stress_{kind}": scores.tpd_stress_percent, f"sss_{kind}": scores.sss}
+    row |= {f"tpd_rest_{kind}": scores.tpd_rest_percent, f"extent_stress_{kind}": scores.stress_extent_percent}
+    if verdict is not None:
+        row |= {f"category_{kind}": verdict.category, f"warned_{kind}": int(bool(verdict.warnings))}
+    for state in STATES:
+        limit = limits[state]
+        row[f"limits_{state}_{kind}"] = "" if limit is None else f"{limit.name} {limit.version}"
+    return row
+
+
+def tabulate() -> None:
+    """Score everybody, write the CSV."""
+    rows = []
+    for path in sorted(RUNS.glob("*-[0-9][0-9][0-9][0-9].npz")):
+        name, seed, place = path.stem.rsplit("-", 2)
+        with np.load(path, allow_pickle=False) as file:
+            stored = dict(file)
+        row: dict[str, Any] = {"set": name, "seed": int(seed), "patient": int(place)}
+        row |= {key: round(float(stored[key]), 4) for key in stored if key.startswith(("known_", "ica_"))}
+        if "failed" in stored:
+            rows.append(row | {"failed": str(stored["failed"])})
+            continue
+        row |= {"sex": str(stored["sex"]), "analysed": str(stored["verdict"])}
+        for kind in ("plain", "ct"):
+            row |= scores_of(stored, kind)
+            codes = json.loads(str(stored.get(f"stress_{kind}_findings", "[]")))
+            row[f"doubt_{kind}"] = int(any(c.startswith("lv-") or c == "check-orientation" for c in codes))
+        rows.append(row)
+    pd.DataFrame(rows).to_csv(TABLE, index=False, float_format="%.4g")
+    print(f"{len(rows)} patients in {TABLE.relative_to(ROOT)}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("step", choices=("measure", "table"))
+    parser.add_argument("--set", choices=SETS, default="patients")
+    parser.add_argument("--seed", type=int, default=9701)
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--minutes", type=float, default=600.0)
+    given = parser.parse_args()
+    if given.step == "measure":
+        measure(given.set, given.seed, given.count, given.minutes)
+    else:
+        tabulate()
+
+
+if __name__ == "__main__":
+    main()
