@@ -204,8 +204,7 @@ WHICH_SCAN: Mapping[str, FindingKind] = {
     ),
     "limits-other-condition": FindingKind(
         ("warning",),
-        "The scored scan is prone or corrected for attenuation, but the normal limits are of supine, uncorrected "
-        "scans.",
+        "The scan is prone or corrected for attenuation, and there are no normal limits of such scans.",
         "Inferior defects may be underestimated and anterior ones overestimated: read the images.",
     ),
     "pet-ct-misregistered": FindingKind(
