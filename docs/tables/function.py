@@ -296,16 +296,29 @@ def pet() -> str:
     return "\n".join([markdown(head, table), "", *notes])
 
 
-def resolution_prior() -> str:
-    """Return the errors of function with each prior of the wall's fit, mean and SD over patients."""
-    table, rows = read("resolution_prior"), []
-    for name, part in table.groupby("prior", sort=False):
+SETS = {"patients": "patients, full physics", "hearts": "independent hearts, true pose"}
+
+
+def wall_prior() -> str:
+    """Return the errors of function with each prior of the wall's fit, mean and SD over the cases of a set."""
+    table, rows = read("wall_prior"), []
+    for (which, name), part in table.groupby(["set", "prior"], sort=False):
         cells = []
         for column, unit in (("edv_error_percent", " %"), ("esv_error_percent", " %"), ("lvef_error_points", "")):
             cells.append(f"{part[column].mean():+.1f}{unit} (SD {part[column].std(ddof=1):.1f})")
         wall = f"{part.wall_ed_mm.mean():.1f} ({part.wall_mm_true.mean():.1f})"
-        rows.append([name, len(part), *cells, wall, f"{part.fitted_fwhm_mm.mean():.1f}"])
-    head = ("prior", "n", "EDV", "ESV", "ejection fraction, points", "wall, mm (truth)", "resolution fitted, mm")
-    measured = table.measured_fwhm_mm.drop_duplicates()
-    found = f"Measured resolution: {measured.min():.1f} to {measured.max():.1f} mm."
+        r = f"{np.corrcoef(part.edv_error_percent, part.wall_mm_true)[0, 1]:+.2f}"
+        rows.append([SETS[which], name, len(part), *cells, wall, r])
+    head = (
+        "simulated",
+        "prior",
+        "n",
+        "EDV",
+        "ESV",
+        "ejection fraction, points",
+        "wall, mm (truth)",
+        "r of EDV error, wall",
+    )
+    measured = table.measured_fwhm_mm.dropna().drop_duplicates()
+    found = f"Measured blur: {measured.min():.1f} to {measured.max():.1f} mm of full width at half maximum."
     return f"{markdown(head, rows)}\n\n{found}"

@@ -64,6 +64,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "czt": Recipe(kind="czt", tracer="Tc-99m", camera="CZT", seed=20262, spacing_mm=4.0, shape=(96, 110, 110)),
         "rb82": Recipe(kind="pet", tracer="Rb-82", camera=None, seed=20264, spacing_mm=4.0, shape=(64, 96, 96)),
+        "n13": Recipe(kind="pet", tracer="N-13", camera=None, seed=20266, spacing_mm=4.0, shape=(64, 96, 96)),
     }
 )
 
