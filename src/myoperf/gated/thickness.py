@@ -72,9 +72,9 @@ class WallBlur:
 
 
 SPECT_BLUR = WallBlur(thickness_mm=9.0, thickness_sd_mm=3.6, sigma_mm=6.5, sigma_sd_mm=1.5)
-"""What is known before a SPECT image is seen: walls of 4 to 20 mm in 19 of 20, and images of 9 to 22 mm of full width at
-half maximum (reconstruction, filter, breathing). By MRI walls have 5 to 6 mm at mid-cavity and 7 to 9 mm where they are
-thickest, without trabeculae (Kawel et al. 2012, PMC3412148), and 15 mm and more in hypertrophic cardiomyopathy. The
+"""What is known before a SPECT image is seen: walls of 4 to 20 mm in 19 of 20, and images of 9 to 22 mm of full width
+at half maximum (reconstruction, filter, breathing). By MRI walls have 5 to 6 mm at mid-cavity and 7 to 9 mm where they
+are thickest, without trabeculae (Kawel et al. 2012, PMC3412148), and 15 mm and more in hypertrophic cardiomyopathy. The
 middle lies above MRI's because filtered reconstructions, whose point spread dips below zero, show walls thinner than a
 Gaussian blur would: chosen on development hearts and patients (docs/function.md)."""
 PET_BLUR = WallBlur(thickness_mm=7.5, thickness_sd_mm=2.6, sigma_mm=3.6, sigma_sd_mm=1.2)
