@@ -61,7 +61,15 @@ class SliceStacks:
 
 
 def resize_stack(stack: Float, shape: tuple[int, ...]) -> Float32:
-    """Interpolate a stack (planes, rows, columns) or picture to another shape, linearly, outer edges aligned."""
+    """Interpolate a stack (planes, rows, columns) or a picture to another shape, linearly.
+
+    The outer edges of the first and last voxels stay in place, so that the field of view is the same.
+
+    Examples
+    --------
+    >>> resize_stack(np.array([[0.0, 4.0]]), (1, 4)).tolist()
+    [[0.0, 1.0, 3.0, 4.0]]
+    """
     scale = np.array(stack.shape) / np.array(shape)
     out = ndimage.affine_transform(
         np.asarray(stack, dtype=np.float32), scale, 0.5 * scale - 0.5, output_shape=shape, order=1, mode="nearest"

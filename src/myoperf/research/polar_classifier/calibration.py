@@ -24,7 +24,18 @@ _SURE = 0.01
 
 
 def log_loss(probability: Float, labels: NDArray[Any]) -> float:
-    """Mean negative log likelihood of labels 0 or 1, of any shape."""
+    """Return the mean negative log likelihood of labels 0 or 1.
+
+    Parameters
+    ----------
+    probability, labels
+        Of one shape; probabilities are kept 1e-6 away from 0 and 1, so that the loss is finite.
+
+    Examples
+    --------
+    >>> round(log_loss(np.array([0.5, 0.5]), np.array([0, 1])), 4)
+    0.6931
+    """
     p = np.clip(probability, 1e-6, 1 - 1e-6)
     return float(-(labels * np.log(p) + (1 - labels) * np.log1p(-p)).mean())
 

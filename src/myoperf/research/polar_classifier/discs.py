@@ -14,7 +14,25 @@ from myoperf.types import State
 
 
 def draw_discs(maps: NDArray[Any], side: int) -> NDArray[np.float32]:
-    """Draw polar maps (n, rings, angles), each by its own maximum, as discs (n, side, side); 0 outside the disc."""
+    """Draw polar maps as the round pictures that image networks take.
+
+    Parameters
+    ----------
+    maps
+        (n, rings, angles); each is scaled by its own maximum.
+    side
+        Pixels of the picture's side.
+
+    Returns
+    -------
+    (n, side, side), 0 to 1; 0 outside the disc, anterior up and septum left.
+
+    Examples
+    --------
+    >>> disc = draw_discs(np.ones((1, 4, 8)), 16)
+    >>> disc.shape, float(disc[0, 8, 8]), float(disc[0, 0, 0])
+    ((1, 16, 16), 1.0, 0.0)
+    """
     discs = [disc_image(values / values.max(), side) for values in maps]
     return np.nan_to_num(np.stack(discs)).astype(np.float32)
 

@@ -70,7 +70,17 @@ def limits_from(cases: PolarCases) -> dict[float, NormalLimits]:
 
 
 def score_maps(cases: PolarCases, limits: Mapping[float, NormalLimits]) -> dict[str, Float]:
-    """Measure TPD and SSS, per vessel (n, 3) and per patient (n,), of the stress maps."""
+    """Measure TPD and SSS of stress maps, which the classifier is compared with.
+
+    Parameters
+    ----------
+    limits
+        Normal limits by sex as the clinical rows code it.
+
+    Returns
+    -------
+    ``tpd`` (percent) and ``sss`` per patient (n,), ``tpd_vessel`` and ``sss_vessel`` (n, 3) for LAD, LCX, RCA.
+    """
     out: dict[str, list[Any]] = {"tpd": [], "sss": [], "tpd_vessel": [], "sss_vessel": []}
     for values, sex in zip(cases.stress, cases.clinical[:, 0], strict=True):
         perfusion = measure_perfusion(map_without_geometry(values), limits[float(sex)])

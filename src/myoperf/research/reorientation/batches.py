@@ -144,7 +144,12 @@ def _true_pose(case: Case, field: FieldOfView, turn: Tensor, centre: Tensor) -> 
 
 
 def true_pose(case: Case, field: FieldOfView) -> tuple[Tensor, Tensor]:
-    """Return rotation (3, 3) and translation (3,), in halves of the field, of a case as it is."""
+    """Return the pose of a case as it lies in its volume: what the localisers estimate.
+
+    Returns
+    -------
+    Rotation (3, 3) and translation (3,); a translation of 1 is half of the field's extent.
+    """
     return _true_pose(case, field, *_grid_pose(case, field, None, "cpu"))
 
 

@@ -52,17 +52,31 @@ class Stabilisation:
 
 
 def rotation_loss(estimate: Tensor, truth: Tensor) -> Tensor:
-    """Mean absolute wrapped difference of Euler angles (..., 3) in radians (equation 7)."""
+    """Return the mean absolute difference of Euler angles, equation 7 of Ni et al. 2023, 10.48550/arXiv.2310.10095.
+
+    Parameters
+    ----------
+    estimate, truth
+        (..., 3) in radians; a difference is taken the short way round.
+    """
     return wrap_angle(truth - estimate).abs().mean()
 
 
 def translation_loss(estimate: Tensor, truth: Tensor) -> Tensor:
-    """Mean absolute difference of translations (..., 3) (equation 8)."""
+    """Return the mean absolute difference of translations (..., 3): equation 8 of Ni et al. 2023."""
     return (truth - estimate).abs().mean()
 
 
 def segmentation_loss(probability: Tensor, labels: Tensor) -> Tensor:
-    """3 DL(myocardium) + DL(blood pool) + DL(background); probability (B, 3, ...), labels (B, ...) of 0, 1, 2."""
+    """Return 3 DL(myocardium) + DL(blood pool) + DL(background): equation 11 of Ni et al. 2023, with Dice losses DL.
+
+    Parameters
+    ----------
+    probability
+        (B, 3, ...): background, myocardium, blood pool.
+    labels
+        (B, ...): 0 background, 1 myocardium, 2 blood pool.
+    """
     return _weighted_dice(probability, [labels == k for k in range(3)])
 
 

@@ -37,7 +37,20 @@ def make_backbone(name: str, weights: str | Path | None, size: int, seed: int, d
 
 
 def to_range(discs: NDArray[np.float32], input_range: tuple[float, float]) -> Tensor:
-    """Bring discs to a network's range, (n, 3, H, W): grey ones repeated, (n, H, W, 3) in their colours."""
+    """Return discs as a network takes them, (n, 3, H, W).
+
+    Parameters
+    ----------
+    discs
+        Grey (n, H, W), which are repeated in the three channels, or coloured (n, H, W, 3); 0 to 1.
+    input_range
+        Values that stand for 0 and 1.
+
+    Examples
+    --------
+    >>> to_range(np.ones((1, 2, 2), np.float32), (-1.0, 1.0)).shape
+    torch.Size([1, 3, 2, 2])
+    """
     low, high = input_range
     if discs.ndim == 4:
         return torch.from_numpy(discs * (high - low) + low).permute(0, 3, 1, 2).contiguous().float()
