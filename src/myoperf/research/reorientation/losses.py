@@ -52,7 +52,7 @@ class Stabilisation:
 
 
 def rotation_loss(estimate: Tensor, truth: Tensor) -> Tensor:
-    """Return the mean absolute difference of Euler angles, equation 7 of Ni et al. 2023, 10.48550/arXiv.2310.10095.
+    """Return the mean absolute difference of Euler angles: equation 7 of Ni et al. (doi:10.48550/arXiv.2310.10095).
 
     Parameters
     ----------
