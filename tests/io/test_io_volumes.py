@@ -213,6 +213,7 @@ def test_pet_frames_that_nothing_orders_are_refused(save, tmp_path):
     ("changes", "message"),
     [
         ({"PixelSpacing": [3.0, 3.0]}, "differ in Pixel Spacing"),
+        ({"PixelSpacing": None}, "differ in Pixel Spacing"),
         ({"Units": "CNTS"}, "several units"),
         ({"PatientID": "ID-4711"}, "several patients"),
         ({"ImagePositionPatient": [-36.0, -60.0, 28.0]}, "shifted against each other"),

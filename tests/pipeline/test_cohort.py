@@ -235,6 +235,10 @@ def test_the_csv_file_says_path_state_and_sex(analyses, folder, tmp_path):
         ("path,sex\np1,woman\n", "line 2: sex is M, F or empty"),
         ("path,limits\np1,none\n", "line 2: limits is a folder"),
         ("path,study\np1,one\np2,one\n", "Two studies are named 'one'"),
+        (f"path\n{'a' * 5000}\n", "line 2: the path does not exist"),
+        (f"path,limits\np1,{'a' * 5000}\n", "line 2: limits is a folder"),
+        ("path,\x1b[2J\n", r"its columns are path, [^\x1b]*$"),
+        ("[" * 100_000, r"its columns are \[.{0,250}$"),
     ],
 )
 def test_rows_that_cannot_be_used_are_refused_before_the_work(folder, text, message):

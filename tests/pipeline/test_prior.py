@@ -77,6 +77,16 @@ def test_what_makes_a_comparison_doubtful_is_noted(full):
     assert "patient ID is missing" in notes
 
 
+@pytest.mark.parametrize("value", [10**400, float("nan"), float("inf"), True, [], {}, "1"])
+def test_values_that_are_no_numbers_are_not_compared(full, value):
+    other = earlier(full, sss=value)
+    other["scans"][0]["name"], other["intervals"] = value, {"scores": {"sss": {"sd": value}}}
+    assert "sss" not in changes(full, other)
+    assert not {name for name in changes(full, other) if name.startswith("stress.")}
+    other["scores"]["sss"] = 14
+    assert changes(full, other)["sss"].limit == changes(full, earlier(full))["sss"].limit
+
+
 def test_another_patient_and_files_that_are_no_results_are_refused(full, tmp_path):
     other = earlier(full)
     other["study"]["patient_id"] = "SOMEONE-ELSE"

@@ -27,14 +27,20 @@ from pydicom.tag import Tag
 
 from myoperf.dicom import quiet_pydicom, save_dataset
 from myoperf.errors import MyoPerfError, describe_error
-from myoperf.io import read_studies, write_nifti
+from myoperf.io import read_attenuation, read_studies, write_nifti
+from myoperf.io.convert import converted_name, write_converted
+from myoperf.io.ct_writer import write_ct
 from myoperf.io.nm.writer import write_volume
 from myoperf.io.simulated_header import SimulatedHeader
 from myoperf.perfusion import read_limits, shipped_limits, write_limits
 from myoperf.pipeline import check_free, read_territories
+from myoperf.pipeline.cohort import list_inputs
+from myoperf.pipeline.prior import compare_prior, read_prior
+from myoperf.report import results_json
 from myoperf.stats.predictions import read_factors, read_predictions
 from myoperf.types import Projections, Volume
 from support.dicom import counts_of, pet_slices, raw_nm, recon_nm
+from support.report import make_report
 
 Generator = np.random.Generator
 NASTY = (
@@ -182,6 +188,55 @@ def _nifti(folder: Path) -> None:
     write_nifti(folder / "stress.nii.gz", _shape_of_ventricle(gates=1))
 
 
+def _converted(make: Callable[[], Dataset]) -> Callable[[Path], None]:
+    """Return a writer of a scan as `myoperf convert` writes it: NIfTI, and a JSON file beside it."""
+
+    def write(folder: Path) -> None:
+        save_dataset(make(), folder / "scan.dcm")
+        scan = read_studies(folder).studies[0].scans[0]
+        (folder / "scan.dcm").unlink()
+        write_converted(folder / f"{converted_name('stress', scan)}.nii.gz", scan)
+
+    return write
+
+
+def _with_ct(folder: Path) -> None:
+    """Write a reconstruction and the CT that came with it."""
+    header = SimulatedHeader(patient_id="SIM-1", state="stress")
+    write_volume(folder / "nm.dcm", _shape_of_ventricle(gates=1), header)
+    values = counts_of(1, 7, 16, 16).astype(np.float32) - 1000.0
+    grid = np.array([[0, 0, 5.0, -40], [0, 5.0, 0, -40], [5.0, 0, 0, 20], [0, 0, 0, 1.0]])
+    write_ct(folder / "ct", Volume(values, grid), header, kvp=120.0)
+    for path in (folder / "ct").iterdir():
+        path.rename(folder / f"ct-{path.name}")
+    (folder / "ct").rmdir()
+
+
+def _read_with_ct(folder: Path) -> Any:
+    with quiet_pydicom():
+        images = [image for study in read_studies(folder).studies for image in study.attenuation]
+        return [(image.kind, _image(read_attenuation(image))) for image in images]
+
+
+def _cohort_table(folder: Path) -> None:
+    for name in ("one", "two"):
+        (folder / name).mkdir()
+    (folder / "studies.csv").write_text("path,study,state,sex\none,first,stress,F\ntwo,second,,M\n")
+
+
+def _read_cohort_table(folder: Path) -> Any:
+    return [(one.name, one.path.name, one.state, one.sex) for one in list_inputs(folder / "studies.csv")]
+
+
+def _prior(folder: Path) -> None:
+    (folder / "results.json").write_text(json.dumps(results_json(make_report()), indent=1))
+
+
+def _read_prior(folder: Path) -> Any:
+    changes = compare_prior(make_report(), read_prior(folder / "results.json")).changes
+    return [(change.name, change.before, change.exceeds) for change in changes]
+
+
 def _limits(folder: Path) -> None:
     write_limits(folder / "limits.npz", shipped_limits()[0])
 
@@ -228,6 +283,11 @@ TARGETS = (
     ),
     Target(name="zip archive", write=_archive, read=_studies),
     Target(name="NIfTI", write=_nifti, read=_studies),
+    Target(name="converted views", write=_converted(lambda: raw_nm(counts_of(2, 1, 6, 9, 10))), read=_studies),
+    Target(name="converted volume", write=_converted(lambda: recon_nm(counts_of(2, 9, 10, 11))), read=_studies),
+    Target(name="CT of a study", write=_with_ct, read=_read_with_ct, files="ct-*"),
+    Target(name="table of studies", write=_cohort_table, read=_read_cohort_table),
+    Target(name="earlier result", write=_prior, read=_read_prior),
     Target(name="normal limits", write=_limits, read=_read_limits),
     Target(name="results.json", write=_result, read=lambda folder: check_free(folder, overwrite=True)),
     Target(name="tables of predictions", write=_predictions, read=_read_predictions),

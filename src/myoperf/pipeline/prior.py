@@ -7,6 +7,7 @@ How much repeated scans of an unchanged patient differ was measured on simulated
 
 import csv
 import json
+import math
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -99,6 +100,17 @@ def _get(held: object, *keys: str) -> Any:
     return held
 
 
+def _finite(value: object) -> float | None:
+    """Return a number of JSON; None for anything else, also for one that no float holds."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
 def _score_changes(report: Report, prior: Mapping[str, Any]) -> list[Change]:
     """Compare the scores."""
     found = []
@@ -112,7 +124,7 @@ def _score_changes(report: Report, prior: Mapping[str, Any]) -> list[Change]:
 def _scan_changes(report: Report, prior: Mapping[str, Any]) -> list[Change]:
     """Compare the function of scans of the same name."""
     scans = _get(prior, "scans")
-    earlier = {_get(scan, "name"): scan for scan in (scans if isinstance(scans, list) else [])}
+    earlier = {str(_get(scan, "name")): scan for scan in (scans if isinstance(scans, list) else [])}
     found = []
     for result in report.results:
         for quantity in quantities("scan"):
@@ -126,21 +138,22 @@ def _change(
     report: Report, prior: Mapping[str, Any], quantity: Quantity, owner: str, before: object, after: object
 ) -> Change | None:
     """Compare one number; None where either is missing or its repeatability is not known."""
-    if not isinstance(before, int | float) or not isinstance(after, int | float | np.integer | np.floating):
+    earlier_value = _finite(before)
+    if earlier_value is None or not isinstance(after, int | float | np.integer | np.floating):
         return None
     of_scan = owner != "scores"
     coefficient = repeatability().get(f"stress.{quantity.name}" if of_scan else quantity.name)
     if coefficient is None:
         return None
     interval = report.intervals.get(owner, {}).get(quantity.name)
-    earlier = _get(prior, "intervals", owner, quantity.name, "sd")
-    now_sd, earlier_sd = interval.sd if interval else 0.0, float(earlier) if isinstance(earlier, int | float) else 0.0
+    earlier_sd = _finite(_get(prior, "intervals", owner, quantity.name, "sd")) or 0.0
+    now_sd = interval.sd if interval else 0.0
     return Change(
         name=f"{owner}.{quantity.name}" if of_scan else quantity.name,
         label=f"{owner.capitalize()} {quantity.label}" if of_scan else quantity.label,
         unit=quantity.unit,
         digits=quantity.digits,
-        before=float(before),
+        before=earlier_value,
         after=float(after),
         limit=max(coefficient, 1.96 * float(np.hypot(now_sd, earlier_sd))),
     )

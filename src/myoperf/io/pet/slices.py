@@ -105,7 +105,8 @@ def _refuse_different_slices(headers: Sequence[Dataset], name: str) -> None:
         same = _same_orientation(header, first)
         if not same or any(number(header, side) != number(first, side) for side in ("Rows", "Columns")):
             raise GeometryError(f"{name}: the series' slices differ in orientation or size.")
-        if not np.allclose(numbers(header, "PixelSpacing"), numbers(first, "PixelSpacing"), rtol=1e-3):
+        spacing = stated_numbers(header, "PixelSpacing", name)
+        if len(spacing) != 2 or not np.allclose(spacing, numbers(first, "PixelSpacing"), rtol=1e-3):
             raise GeometryError(f"{name}: the series' slices differ in Pixel Spacing.")
         if len(stated_numbers(header, "ImagePositionPatient", name)) != 3:
             raise GeometryError(f"{name}: Image Position is missing in a slice; a position is never guessed.")

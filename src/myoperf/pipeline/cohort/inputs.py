@@ -12,12 +12,15 @@ from typing import cast
 
 from myoperf.errors import InputError
 from myoperf.pipeline.normals import patient_folders
+from myoperf.text import printable
 from myoperf.types import Sex, State
 
 COLUMNS = ("path", "study", "state", "sex", "limits")
 """Columns of a cohort's CSV file; only ``path`` is required."""
 _FILES = (".dcm", ".nii", ".nii.gz", ".zip")
 _MAX_BYTES = 120
+_MOST_SHOWN = 200
+"""Characters of a table's header in a message: a file that is no table may be one long line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +105,7 @@ def _from_csv(source: Path) -> list[StudyInput]:
         raise InputError(f"{source.name} is no CSV file in UTF-8.") from None
     unknown = [column for column in columns if column not in COLUMNS]
     if "path" not in columns or unknown:
-        allowed, got = ", ".join(COLUMNS[1:]), ", ".join(columns) or "none"
+        allowed, got = ", ".join(COLUMNS[1:]), printable(", ".join(columns))[:_MOST_SHOWN] or "none"
         raise InputError(f"{source.name} needs a column path and may have {allowed}; its columns are {got}.")
     if not rows:
         raise InputError(f"{source.name} has no rows; expected one for each study.")
@@ -114,14 +117,14 @@ def _from_row(row: Mapping[str, str | None], source: Path, line: int) -> StudyIn
     cells = {column: (row.get(column) or "").strip() for column in COLUMNS}
     where = f"{source.name}, line {line}"
     path = source.parent / cells["path"]
-    if not cells["path"] or not path.exists():
+    if not cells["path"] or not _exists(path):
         raise InputError(f"{where}: the path does not exist; paths are relative to the CSV file.")
     if cells["state"] not in ("", "stress", "rest"):
         raise InputError(f"{where}: state is stress, rest or empty.")
     if cells["sex"] not in ("", "M", "F"):
         raise InputError(f"{where}: sex is M, F or empty.")
     limits = source.parent / cells["limits"] if cells["limits"] else None
-    if limits is not None and not limits.is_dir():
+    if limits is not None and not (_exists(limits) and limits.is_dir()):
         raise InputError(f"{where}: limits is a folder of normal limits, or empty; there is no such folder.")
     return StudyInput(
         name=cells["study"] or path.name,
@@ -130,6 +133,14 @@ def _from_row(row: Mapping[str, str | None], source: Path, line: int) -> StudyIn
         sex=cast(Sex, cells["sex"]) if cells["sex"] else None,
         limits=limits,
     )
+
+
+def _exists(path: Path) -> bool:
+    """Whether a path of a table exists; one that no system can hold does not."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _check_names(inputs: list[StudyInput]) -> None:
