@@ -13,7 +13,7 @@ export function showCine(view, body) {
     replace(body, element("p", { class: "hint" }, "No scan of this study is gated."));
     return null;
   }
-  const play = { on: true, gate: 0, rate: 16, last: 0, drawn: 0, since: performance.now() };
+  const play = { on: true, gate: 0, rate: 16, last: 0, drawn: 0, times: [], since: performance.now() };
   const size = Math.floor(Math.min((body.clientWidth - 46) / SHOWN.length, (innerHeight - 280) / scans.length - 24));
   const speed = element("output", {}, "");
   const rows = scans.map((scan) => rowOf(view, scan, play, size));
@@ -29,7 +29,9 @@ export function showCine(view, body) {
   }
 
   function draw() {
+    const start = performance.now();
     for (const row of rows) row.draw();
+    play.times.push(performance.now() - start);
     play.drawn += 1;
   }
 
@@ -43,7 +45,8 @@ export function showCine(view, body) {
     if (time - play.since > 1000) {
       speed.textContent = `${play.rate} gates/s set, ${Math.round((1000 * play.drawn) / (time - play.since))} shown`;
       speed.dataset.shown = String((1000 * play.drawn) / (time - play.since));
-      [play.since, play.drawn] = [time, 0];
+      speed.dataset.drawMs = String(play.times.sort((a, b) => a - b)[play.times.length >> 1] ?? "");
+      [play.since, play.drawn, play.times] = [time, 0, []];
     }
   }
 
