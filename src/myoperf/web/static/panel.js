@@ -156,7 +156,7 @@ function numbersOf(view) {
     return element("td", { title: range }, text);
   };
   return element("table", { class: "numbers" },
-    element("thead", {}, element("tr", {}, ["", ...columns.map(([, title]) => title), "", "range"].map((text) => element("th", {}, text)))),
+    element("thead", {}, element("tr", {}, ["", ...columns.map(([, title]) => title), ""].map((text) => element("th", {}, text)), element("th", { class: "normal" }, "range"))),
     element("tbody", {}, rows.map((row) => element("tr", { data: { number: row.label } },
       element("th", { title: row.label }, shortOf(row.label)), columns.map(([name]) => cell(row, name)), element("td", {}, row.unit), element("td", { class: "normal", title: row.normal && `Published for other programs: ${row.normal}` }, row.normal)))));
 }

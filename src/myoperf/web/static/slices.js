@@ -11,7 +11,7 @@ const COORDINATE = { sa: "along", vla: "side", hla: "front" };
 export function showSlices(view, body) {
   const scans = view.pair;
   const values = element("output", { class: "value", id: "value" });
-  const size = Math.floor(Math.min((body.clientWidth - 84) / COUNT, (innerHeight - 150) / (3 * scans.length) - 4));
+  const size = Math.floor(Math.min((body.clientWidth - 92) / COUNT, (innerHeight - 150) / (3 * scans.length) - 4));
   const rows = VIEWS.map(([name, title, way]) => {
     const cells = scans.map((scan) => rowOf(view, scan, name, size, values));
     return element("section", { class: "slices", data: { view: name } },
