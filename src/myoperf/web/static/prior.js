@@ -78,7 +78,7 @@ export function priorTable(view) {
   return element("section", { id: "prior-changes" },
     notes.map((text) => element("p", { class: "info" }, text)),
     element("table", { class: "numbers" },
-      element("thead", {}, element("tr", {}, ["", `study ${id}`, "now", "change", "repeatable within"].map((text) => element("th", {}, text)))),
+      element("thead", {}, element("tr", {}, ["", `study ${id}`, "now", "change"].map((text) => element("th", {}, text)), element("th", { title: "What 95 % of repeated scans of an unchanged patient differ by less than" }, "repeats"))),
       element("tbody", {}, sorted.map((one) => element("tr", { class: one.exceeds ? "changed" : "", data: { change: one.name } },
         element("th", { title: one.label }, one.label), cells(one))))));
 }
