@@ -8,6 +8,7 @@ import pytest
 
 from myoperf import perfusion
 from myoperf.errors import InputError
+from myoperf.perfusion import Condition
 from myoperf.segments import SEGMENTS20, assign_segments, segment_map
 from myoperf.types import PolarMap
 
@@ -279,12 +280,14 @@ def test_the_limits_in_the_package_are_said_to_be_simulated_and_rest_on_enough_p
     each = {(s, x) for s in ("stress", "rest") for x in ("F", "M", None)}
     assert {(one.state, one.sex) for one in held if one.camera is None and one.tracer == "Tc-99m"} == each
     assert {(one.state, one.sex) for one in held if one.camera == "CZT"} == each
+    assert {(one.state, one.sex) for one in held if one.corrected} == each
     for one in held:
         assert "simulated" in one.provenance
         assert one.n >= 40
         assert (one.lower < one.mean).all()
         camera = "Discovery NM 530c" if one.camera == "CZT" else "Infinia"
-        best, said = perfusion.choose_limits(held, state=one.state, sex=one.sex, tracer=one.tracer, camera=camera)
+        of = {"sex": one.sex, "tracer": one.tracer, "camera": camera, "condition": Condition(corrected=one.corrected)}
+        best, said = perfusion.choose_limits(held, state=one.state, **of)
         assert best.name == one.name
         assert {f.code for f in said} <= {"normal-limits-simulated", *(["normal-limits-nearest"] * (one.sex is None))}
         bare, _ = perfusion.choose_limits(held, state=one.state, sex=one.sex)
