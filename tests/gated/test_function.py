@@ -143,6 +143,7 @@ def test_volume_curve_of_a_known_beat():
     assert curve.esv_ml == pytest.approx(40, rel=1e-3)
     assert curve.pfr_edv_per_s == pytest.approx(40 * 2 * np.pi / 120, rel=1e-3)
     assert curve.ttpf_ms == pytest.approx(250.0, abs=4)
+    assert curve.mfr3_edv_per_s == pytest.approx(20.0 / (1 / 6) / 120, rel=0.02)  # 20 ml in a third of half a second
 
 
 def test_the_cavity_of_an_ungated_image_lies_between_the_extremes_and_grows_with_it():
