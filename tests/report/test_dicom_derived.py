@@ -9,6 +9,7 @@ import time
 import urllib.request
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -281,3 +282,44 @@ def test_orthanc_takes_lists_and_gives_back_every_object(archive, objects, pictu
         assert ask(f"{archive}/instances/{one['ID']}/file") == path.read_bytes()
     of_patient = [uid for uid, path in sent.items() if path in objects.values()]
     assert len(of_patient) == len(objects) == 12
+
+
+@pytest.fixture
+def receiver(tmp_path):
+    """Run dcmtk's storescp on this machine alone; yield its port and the folder that it fills."""
+    sender, folder = shutil.which("dcmsend"), tmp_path / "received"
+    if sender is None:
+        if os.environ.get("CI"):
+            pytest.fail("dcmsend is missing: install Debian's dcmtk (make tools does).")
+        pytest.skip("needs Debian's dcmtk")
+    folder.mkdir()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # +B: keep what comes as it comes; +xa: accept every transfer syntax
+    program = str(Path(sender).with_name("storescp"))  # pynetdicom brings another program of this name
+    words = [program, "+B", "+xa", "-aet", "ARCHIVE", "-od", str(folder), str(port)]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield port, folder
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.mark.slow
+def test_dcmtk_sends_and_takes_every_object(receiver, objects, pictures):
+    port, folder = receiver
+    paths = [*objects.values(), *pictures]
+    words = ["dcmsend", "-nh", "--no-uid-checks", "-aec", "ARCHIVE", "127.0.0.1", str(port), *map(str, paths)]
+    for _ in range(100):
+        sent = subprocess.run(words, capture_output=True, text=True, check=False)
+        if sent.returncode == 0:
+            break
+        time.sleep(0.2)
+    assert sent.returncode == 0, sent.stderr
+    received = {one.SOPInstanceUID: one for one in map(pydicom.dcmread, folder.iterdir())}
+    assert len(received) == len(paths)
+    for path in paths:
+        original = pydicom.dcmread(path)
+        assert received[original.SOPInstanceUID] == original
