@@ -115,3 +115,12 @@ def test_the_lock_holds_every_pin_with_hashes():
 def test_the_lock_names_no_other_source():
     text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     assert not re.search(r"^(--index-url|--extra-index-url|--find-links)|://|file:", text, re.MULTILINE)
+
+
+def test_the_audit_is_of_the_lock_and_fails_where_it_cannot_tell():
+    """``--strict`` fails on a distribution that cannot be audited, ``--require-hashes`` on one without a hash."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^\t.*pip-audit (?!==)(.*)$", makefile.split("\naudit:")[1], re.MULTILINE)
+    assert {"--strict", "--disable-pip", "--require-hashes"} <= set(command.split())
+    assert "-r requirements.lock" in command
+    assert not re.search(r"--ignore-vuln|\|\||; *true", command)
