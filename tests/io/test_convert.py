@@ -122,6 +122,13 @@ def test_what_is_there_stays_without_overwrite(save, tmp_path):
     assert nib.load(path).shape == (9, 8, 7)
 
 
+def test_a_file_in_the_folders_place_is_told_before_the_work(tmp_path):
+    (tmp_path / "out").write_text("mine")
+    done = run_command("convert", tmp_path / "nothing", "-o", tmp_path / "out", "--quiet")
+    assert (done.returncode, "out is a file; choose a folder" in done.stderr) == (2, True)
+    assert (tmp_path / "out").read_text() == "mine"
+
+
 def test_several_studies_get_a_folder_each(save, tmp_path):
     for n, name in enumerate(("anna", "bert")):
         dataset = recon_nm(counts_of(1, 7, 8, 9, seed=n))
