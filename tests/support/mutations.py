@@ -22,8 +22,10 @@ from typing import Any
 import numpy as np
 import pydicom
 from pydicom.dataelem import RawDataElement
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence
 from pydicom.tag import Tag
+from pydicom.uid import ExplicitVRLittleEndian, MediaStorageDirectoryStorage, generate_uid
 
 from myoperf.dicom import quiet_pydicom, save_dataset
 from myoperf.errors import MyoPerfError, describe_error
@@ -39,7 +41,7 @@ from myoperf.pipeline.prior import compare_prior, read_prior
 from myoperf.report import results_json
 from myoperf.stats.predictions import read_factors, read_predictions
 from myoperf.types import Projections, Volume
-from support.dicom import counts_of, pet_slices, raw_nm, recon_nm
+from support.dicom import counts_of, item, pet_slices, raw_nm, recon_nm
 from support.report import make_report
 
 Generator = np.random.Generator
@@ -174,6 +176,20 @@ def _archive(folder: Path) -> None:
     shutil.rmtree(inside)
 
 
+def _medium(folder: Path) -> None:
+    """Write a reconstruction and the index of a medium (DICOMDIR) that lists it."""
+    save_dataset(recon_nm(counts_of(1, 9, 10, 11)), folder / "IM0001")
+    index = Dataset()
+    index.FileSetID = "TEST"
+    record = item(DirectoryRecordType="IMAGE", ReferencedFileID=["IM0001"])
+    index.DirectoryRecordSequence = Sequence([record])
+    index.file_meta = FileMetaDataset()
+    index.file_meta.MediaStorageSOPClassUID = MediaStorageDirectoryStorage
+    index.file_meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=["medium"])
+    index.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    index.save_as(folder / "DICOMDIR", enforce_file_format=True)
+
+
 def _shape_of_ventricle(*, gates: int) -> Volume:
     values = counts_of(gates, 9, 12, 11).astype(np.float32)
     return Volume(values, np.array([[0, 0, 6.5, -30], [0, 6.5, 0, -40], [-6.5, 0, 0, 20], [0, 0, 0, 1.0]]))
@@ -282,6 +298,7 @@ TARGETS = (
         name="dynamic PET", write=_dicom(lambda: pet_slices(counts_of(5, 8, 16, 17), kind="DYNAMIC")), read=_studies
     ),
     Target(name="zip archive", write=_archive, read=_studies),
+    Target(name="DICOMDIR", write=_medium, read=lambda folder: _studies(folder / "DICOMDIR"), files="DICOMDIR"),
     Target(name="NIfTI", write=_nifti, read=_studies),
     Target(name="converted views", write=_converted(lambda: raw_nm(counts_of(2, 1, 6, 9, 10))), read=_studies),
     Target(name="converted volume", write=_converted(lambda: recon_nm(counts_of(2, 9, 10, 11))), read=_studies),
