@@ -83,6 +83,17 @@ def test_plain_blood_without_insertions_on_the_lateral_side_raises_doubt(uniform
     assert codes(volume, surface_of(uniform)) == ["orientation-doubt"]
 
 
+@pytest.mark.parametrize(("ratio", "raised"), [(1.3, []), (1.9, ["orientation-doubt"])])
+def test_activity_on_both_sides_raises_doubt_from_half_more_on_the_lateral_side(uniform, ratio, raised):
+    septal = beside(uniform, uniform.frame.septal, wall=25.0, blood=25.0)
+    lateral = beside(uniform, uniform.frame.lateral, wall=25.0 * ratio, blood=25.0 * ratio)
+    both = uniform.volume.with_array(septal.array + lateral.array - uniform.volume.array)
+    surface = surface_of(uniform)
+    assert polar.find_rv_insertions(both, surface) is None
+    assert polar.find_rv_insertions(both, surface, about_deg=270.0) is None
+    assert codes(both, surface) == raised
+
+
 def test_a_heart_alone_or_an_empty_image_raises_no_doubt(uniform):
     surface = surface_of(uniform)
     assert codes(uniform.volume, surface) == []
