@@ -10,6 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from myoperf.dicom import quiet_pydicom
 from myoperf.errors import AnalysisError, OutputExistsError
 from myoperf.report.dicom import Stamp
 from myoperf.types import Scan, Study, Volume
@@ -194,3 +195,22 @@ def test_refuses_a_sheared_grid_and_an_existing_file(tmp_path):
     with pytest.raises(OutputExistsError, match=r"s\.dcm"):
         write_seg(report.results[0], tmp_path / "s.dcm", study=report.study)
     assert (tmp_path / "s.dcm").read_bytes() == b"kept"
+
+
+@pytest.mark.parametrize("given", ["1..2", "1.2.3\\1.2.4", "x", "1." * 40])
+def test_a_frame_of_reference_that_breaks_the_rules_is_replaced(tmp_path, given):
+    """It stood in every derived object, which archives then refuse."""
+    result = gated_nm_result()
+    header = pydicom.dcmread(io.BytesIO(result.scan.source_headers[0]), force=True)
+    frames = set()
+    with quiet_pydicom():
+        header.FrameOfReferenceUID = given
+        buffer = io.BytesIO()
+        header.save_as(buffer)
+        result = replace(result, scan=replace(result.scan, source_headers=(buffer.getvalue(),)))
+        for name in ("one.dcm", "two.dcm"):
+            seg = pydicom.dcmread(write_seg(result, tmp_path / name, study=Study((result.scan,))))
+            frames.add(seg.FrameOfReferenceUID)
+    (frame,) = frames
+    assert frame.is_valid
+    assert frame != given

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import NuclearMedicineImageStorage
+from pydicom.uid import UID, NuclearMedicineImageStorage
 
-from myoperf.dicom import code_item, decimal_string, instance_reference, plane_geometry, plane_origins
+from myoperf.dicom import code_item, decimal_string, instance_reference, plane_geometry, plane_origins, uid_from
 from myoperf.errors import AnalysisError, GeometryError
 from myoperf.report.dicom.codes import BLOOD, LEFT_VENTRICLE, LV_MYOCARDIUM
 from myoperf.report.dicom.source import Headers, Reference, Stamp, image_references, plane_references, study_attributes
@@ -22,11 +22,14 @@ def frame_of_reference(result: ScanResult, headers: Headers, stamp: Stamp) -> st
     """Return the frame of reference of what is derived from a scan.
 
     It is the headers' only where the grid lies where they say: not if it was reconstructed about the axis of rotation,
-    or placed by the reader for want of a position.
+    or placed by the reader for want of a position. One that breaks DICOM's rules is replaced by one made from it, the
+    same for all scans that share it.
     """
     _, preserved = plane_references(result.scan, headers, result.labels)
-    given = headers[0].get("FrameOfReferenceUID") if preserved else None
-    return str(given or stamp.uid("frame of reference", result.name))
+    given = str(headers[0].get("FrameOfReferenceUID") or "") if preserved else ""
+    if not given:
+        return stamp.uid("frame of reference", result.name)
+    return given if UID(given).is_valid else uid_from("frame of reference", given)
 
 
 def build_seg(
