@@ -160,3 +160,39 @@ def test_a_sidecar_that_does_not_fit_is_refused(save, tmp_path):
         sidecar.write_text(json.dumps({"MyoPerf": block}))
         with pytest.raises(InputError, match="convert the study again"):
             read_studies(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tracer": 5},
+        {"state": "exercise"},
+        {"framing": "gate"},
+        {"modality": ["NM"]},
+        {"attenuation_corrected": "yes"},
+        {"description": None},
+        {"series_number": "four"},
+        {"orientation": ...},
+    ],
+)
+def test_a_sidecar_that_says_what_no_scan_is_is_refused(save, tmp_path, change):
+    """A tracer that is a number ended in a fault of the program."""
+    save(recon_nm(counts_of(1, 7, 8, 9)), "in/one.dcm")
+    convert(tmp_path / "in", "-o", tmp_path / "out")
+    (path,) = (tmp_path / "out").rglob("*.json")
+    content = json.loads(path.read_text())
+    block = content["MyoPerf"] | {key: value for key, value in change.items() if value is not ...}
+    content["MyoPerf"] = {key: value for key, value in block.items() if change.get(key) is not ...}
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="JSON file beside it is not complete"):
+        read_studies(tmp_path / "out")
+
+
+@pytest.mark.parametrize("shape", [(8, 7, 9, 2, 3), (2, 2, 2, 2, 2, 2)])
+def test_raw_views_of_more_axes_than_there_are_are_refused(save, tmp_path, shape):
+    save(raw()[0], "in/one.dcm")
+    convert(tmp_path / "in", "-o", tmp_path / "out")
+    (path,) = (tmp_path / "out").rglob("*.nii.gz")
+    nib.save(nib.Nifti1Image(np.ones(shape, np.int16), np.eye(4)), path)
+    with pytest.raises(InputError, match=f"got {len(shape)} axes"):
+        read_studies(tmp_path / "out")

@@ -298,7 +298,6 @@ TARGETS = (
         name="dynamic PET", write=_dicom(lambda: pet_slices(counts_of(5, 8, 16, 17), kind="DYNAMIC")), read=_studies
     ),
     Target(name="zip archive", write=_archive, read=_studies),
-    Target(name="DICOMDIR", write=_medium, read=lambda folder: _studies(folder / "DICOMDIR"), files="DICOMDIR"),
     Target(name="NIfTI", write=_nifti, read=_studies),
     Target(name="converted views", write=_converted(lambda: raw_nm(counts_of(2, 1, 6, 9, 10))), read=_studies),
     Target(name="converted volume", write=_converted(lambda: recon_nm(counts_of(2, 9, 10, 11))), read=_studies),
@@ -313,6 +312,7 @@ TARGETS = (
         write=_territories,
         read=lambda folder: sorted(read_territories(str(folder / "territories.json")).items()),
     ),
+    Target(name="DICOMDIR", write=_medium, read=lambda folder: _studies(folder / "DICOMDIR"), files="DICOMDIR"),
 )
 
 

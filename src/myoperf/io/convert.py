@@ -94,6 +94,8 @@ def read_converted(path: Path, block: Mapping[str, Any], state: State | None) ->
         array = np.asanyarray(load_nifti(path).dataobj)
     except Exception:  # nibabel, zlib and numpy raise many types on damaged bytes
         raise InputError(f"{path.name}: not a readable NIfTI file; it is damaged or incomplete.") from None
+    if not 1 <= array.ndim <= 4:
+        raise InputError(f"{path.name}: raw views have columns, rows, views and gates; got {array.ndim} axes.")
     array = array.reshape(array.shape + (1,) * (4 - array.ndim))
     views = projections_of_sidecar(np.ascontiguousarray(array.transpose(3, 2, 1, 0)), block, name=path.name)
     return scan_of_sidecar(views, block, state=state, name=path.name)

@@ -9,14 +9,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from types import NoneType
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from myoperf.errors import InputError
 from myoperf.io.files import open_file
 from myoperf.io.nifti import name_without_suffix
-from myoperf.types import Array, Finding, Projections, Scan, State, Volume
+from myoperf.types import Array, Finding, Framing, Modality, Orientation, Position, Projections, Scan, State, Volume
 from myoperf.version import __version__
 
 SCHEMA = "myoperf.image/1"
@@ -35,6 +36,20 @@ _SCAN = (
     "description",
 )
 """Fields of a scan that its sidecar holds."""
+_CHOICES: Mapping[str, tuple[Any, ...]] = {
+    "state": (*get_args(State), None),
+    "modality": get_args(Modality),
+    "framing": get_args(Framing),
+    "orientation": get_args(Orientation),
+    "position": (*get_args(Position), None),
+}
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "attenuation_corrected": bool,
+    "series_number": (int, NoneType),
+    "description": str,
+    **dict.fromkeys(("tracer", "camera"), (str, NoneType)),
+}
+"""Values, and kinds of values, that the fields may have; times are read with the scan."""
 
 
 def sidecar_path(image: Path) -> Path:
@@ -105,7 +120,7 @@ def read_sidecar(image: Path) -> Mapping[str, Any] | None:
     Raises
     ------
     InputError
-        When the JSON file cannot be read: it may say that the image is no transaxial volume.
+        When the JSON file cannot be read, or says what no scan is: it may say that the image is no transaxial volume.
     """
     path = sidecar_path(image)
     try:
@@ -120,7 +135,12 @@ def read_sidecar(image: Path) -> Mapping[str, Any] | None:
             f"{image.name}: the JSON file beside it is damaged; convert the study again, or remove that file."
         ) from None
     block = content.get("MyoPerf") if isinstance(content, dict) else None
-    return block if isinstance(block, dict) and block.get("schema") == SCHEMA else None
+    if not isinstance(block, dict) or block.get("schema") != SCHEMA:
+        return None
+    chosen = all(key in block and block[key] in choices for key, choices in _CHOICES.items())
+    if not chosen or not all(key in block and isinstance(block[key], kind) for key, kind in _KINDS.items()):
+        raise InputError(f"{image.name}: the JSON file beside it is not complete; convert the study again.")
+    return block
 
 
 def scan_of_sidecar(image: Projections | Volume, block: Mapping[str, Any], *, state: State | None, name: str) -> Scan:
@@ -142,7 +162,7 @@ def scan_of_sidecar(image: Projections | Volume, block: Mapping[str, Any], *, st
         values = {key: block[key] for key in _SCAN if key != "state"}
         for key in ("frame_duration_ms", "frame_start_ms"):
             values[key] = None if values[key] is None else np.asarray(values[key], dtype=np.float64)
-        findings = tuple(Finding(*finding) for finding in block["findings"])
+        findings = tuple(Finding(*map(str, finding)) for finding in block["findings"])
         return Scan(image, state=state, source=(name,), findings=findings, **values)
     except (InputError, KeyError, TypeError, ValueError):
         raise InputError(f"{name}: the JSON file beside it is not complete; convert the study again.") from None
