@@ -85,7 +85,7 @@ def test_a_cavity_that_no_ventricle_has_is_refused(torso, share):
     changed = np.where(pool, 0, labels.array) if share == 0.0 else np.full_like(labels.array, 2)
     found = check_pose(image, LVFit(HEART.frame, labels.with_array(changed), 0.9, ()))
     assert codes(found) == ["pose-implausible"]
-    assert "ml were expected" in found[0].message
+    assert "ml; expected were" in found[0].message
 
 
 def test_a_pose_where_nothing_stands_out_is_refused(torso):

@@ -58,7 +58,7 @@ def _perfusion(scores: Scores) -> Iterator[str]:
     if not verdict.reliable:
         yield verdict.headline
     elif not verdict.defects:
-        yield verdict.headline.split(". ")[0].rstrip(".") + "."
+        yield verdict.headline.split(" Extensive or balanced disease")[0]
     for defect in verdict.defects:
         text = defect.text
         yield (
