@@ -169,6 +169,16 @@ def test_a_dicomdir_does_not_lead_out_of_its_folder(save, tmp_path):
     assert [scan.source for study in result.studies for scan in study.scans] == [("im0001",)]
 
 
+@pytest.mark.parametrize(("tag", "to"), [(b"\x04\x00\x00\x15CS", b"\x04\x00\x00\x15QQ"), (b"IM0002", b"IM\x00002")])
+def test_a_damaged_record_of_a_dicomdir_leaves_the_others(save, tmp_path, tag, to):
+    """A kind of value that there is none of, and a name with a zero byte, ended in faults."""
+    path = medium(tmp_path, save, ("DICOM", "IM0001"), ("DICOM", "IM0002"))
+    data = path.read_bytes()
+    at = data.rindex(tag)
+    path.write_bytes(data[:at] + to + data[at + len(tag) :])
+    assert [scan.source for scan in read_studies([path]).studies[0].scans] == [("im0001",)]
+
+
 @pytest.mark.parametrize(
     "text",
     [

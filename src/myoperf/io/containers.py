@@ -5,6 +5,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
+from myoperf.dicom import element_value
 from myoperf.errors import InputError
 from myoperf.io.files import archive_members
 from myoperf.io.header import items, read_header
@@ -37,14 +38,14 @@ def _listed_files(index: Path) -> tuple[Path, ...]:
     files: dict[Path, None] = {}
     for record in items(read_header(index), "DirectoryRecordSequence"):
         parts = _file_id(record)
-        if parts and not any(part in ("", ".", "..") or "/" in part or "\\" in part for part in parts):
+        if parts and not any(part in ("", ".", "..") or set(part) & set("/\\\0") for part in parts):
             files[_existing(index.parent, parts)] = None
     return tuple(files)
 
 
 def _file_id(record: Dataset) -> list[str]:
     """Return Referenced File ID (0004,1500): the parts of a path."""
-    value = record.get("ReferencedFileID")
+    value = element_value(record, "ReferencedFileID")
     if value is None:
         return []
     return [str(part).strip() for part in value] if isinstance(value, MultiValue | list) else [str(value).strip()]
