@@ -173,6 +173,7 @@ def test_a_sidecar_that_does_not_fit_is_refused(save, tmp_path):
         {"description": None},
         {"series_number": "four"},
         {"orientation": ...},
+        {"findings": [["a-code", "fatal", "A message."]]},
     ],
 )
 def test_a_sidecar_that_says_what_no_scan_is_is_refused(save, tmp_path, change):

@@ -17,7 +17,19 @@ import numpy as np
 from myoperf.errors import InputError
 from myoperf.io.files import open_file
 from myoperf.io.nifti import name_without_suffix
-from myoperf.types import Array, Finding, Framing, Modality, Orientation, Position, Projections, Scan, State, Volume
+from myoperf.types import (
+    Array,
+    Finding,
+    Framing,
+    Modality,
+    Orientation,
+    Position,
+    Projections,
+    Scan,
+    Severity,
+    State,
+    Volume,
+)
 from myoperf.version import __version__
 
 SCHEMA = "myoperf.image/1"
@@ -162,10 +174,17 @@ def scan_of_sidecar(image: Projections | Volume, block: Mapping[str, Any], *, st
         values = {key: block[key] for key in _SCAN if key != "state"}
         for key in ("frame_duration_ms", "frame_start_ms"):
             values[key] = None if values[key] is None else np.asarray(values[key], dtype=np.float64)
-        findings = tuple(Finding(*map(str, finding)) for finding in block["findings"])
+        findings = tuple(_finding(*finding) for finding in block["findings"])
         return Scan(image, state=state, source=(name,), findings=findings, **values)
     except (InputError, KeyError, TypeError, ValueError):
         raise InputError(f"{name}: the JSON file beside it is not complete; convert the study again.") from None
+
+
+def _finding(code: Any, severity: Any, message: Any) -> Finding:
+    """Return a finding that a sidecar holds; ValueError where it is none."""
+    if severity not in get_args(Severity) or not isinstance(code, str) or not isinstance(message, str):
+        raise ValueError("a finding has a code, a severity and a message")
+    return Finding(code, severity, message)
 
 
 def projections_of_sidecar(counts: Array, block: Mapping[str, Any], *, name: str) -> Projections:
