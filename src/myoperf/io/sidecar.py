@@ -174,17 +174,17 @@ def scan_of_sidecar(image: Projections | Volume, block: Mapping[str, Any], *, st
         values = {key: block[key] for key in _SCAN if key != "state"}
         for key in ("frame_duration_ms", "frame_start_ms"):
             values[key] = None if values[key] is None else np.asarray(values[key], dtype=np.float64)
-        findings = tuple(_finding(*finding) for finding in block["findings"])
+        findings = tuple(Finding(*_fields_of_finding(*finding)) for finding in block["findings"])
         return Scan(image, state=state, source=(name,), findings=findings, **values)
     except (InputError, KeyError, TypeError, ValueError):
         raise InputError(f"{name}: the JSON file beside it is not complete; convert the study again.") from None
 
 
-def _finding(code: Any, severity: Any, message: Any) -> Finding:
-    """Return a finding that a sidecar holds; ValueError where it is none."""
+def _fields_of_finding(code: Any, severity: Any, message: Any) -> tuple[str, Severity, str]:
+    """Return the fields of a finding that a sidecar holds; ValueError where it is none."""
     if severity not in get_args(Severity) or not isinstance(code, str) or not isinstance(message, str):
         raise ValueError("a finding has a code, a severity and a message")
-    return Finding(code, severity, message)
+    return code, severity, message
 
 
 def projections_of_sidecar(counts: Array, block: Mapping[str, Any], *, name: str) -> Projections:
