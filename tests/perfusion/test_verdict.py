@@ -150,6 +150,12 @@ def test_what_rest_shows_alone_is_no_scar():
     assert only_rest.headline == "Medium moderate inferior defect (RCA) at rest."
 
 
+def test_a_scar_does_not_hide_what_rest_shows_alone():
+    verdict = decide(scores(wall((4, 10), 1.2), wall((4, 10, 15, 7), 1.9), sss=3))
+    assert [d.site for d in verdict.defects] == ["inferior"]
+    assert "Reduced uptake at rest alone (mid anterior)" in verdict.headline
+
+
 def test_states_that_are_not_compared_have_no_kind():
     verdict = decide(scores(wall((4, 10, 15)), wall((4, 10, 15)), compared=False))
     assert verdict.defects[0].kind is None

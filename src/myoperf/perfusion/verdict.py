@@ -126,8 +126,11 @@ def decide(
     at_rest_alone = ""
     if compared and beyond and beyond[0].state == "rest":
         scars = _seen_at_stress(defects, scores.stress_severity)
+        others = tuple(one for one in defects if not any(one is scar for scar in scars))
+        if others or not scars:
+            at_rest_alone = _rest_alone(others)
         if not scars:
-            at_rest_alone, beyond, measured = _rest_alone(defects), [], measured[:1]
+            beyond, measured = [], measured[:1]
         defects = scars
     warnings = _warnings(scores, evidence, cutoffs, measured[0].state, defects)
     category: Category = "extensive disease not excluded" if warnings else "normal"

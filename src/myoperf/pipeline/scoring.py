@@ -82,8 +82,7 @@ def in_scoring_order(results: Sequence[ScanResult], available: Sequence[NormalLi
     """Return a study's scans with those in front that its scores are of.
 
     The order is the study's own (`myoperf.io.assemble.choice`: uncorrected before corrected SPECT), unless limits of
-    corrected scans exist that fit as well, and every state has a corrected scan whose map is not in doubt: attenuation
-    hides more disease than noise does (docs/perfusion.md).
+    corrected scans exist that fit as well, and every state has a corrected scan whose map is not in doubt.
     """
     first = first_of_each_state(results)
     better = {state: _corrected_twin(results, one, available) for state, one in first.items()}
