@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 KINDS = ("dicom", "nifti", "arrays")
 MODALITIES = ("spect", "czt", "pet")
-PET_TRACERS = ("N-13", "Rb-82")
+TRACERS = ("Tc-99m", "Tl-201", "N-13", "Rb-82")
 DOSES = ("full", "half", "quarter")
 
 CohortFolder = Annotated[
@@ -34,7 +34,10 @@ WrittenAs = Annotated[
 Modality = Annotated[
     str, typer.Option(metavar="|".join(MODALITIES), help="spect: raw views; czt and pet: reconstructed volumes.")
 ]
-Tracer = Annotated[str, typer.Option(metavar="|".join(PET_TRACERS), help="Tracer of PET.")]
+Tracer = Annotated[
+    str | None,
+    typer.Option(metavar="|".join(TRACERS), help="Tracer; Tc-99m or, as raw views, Tl-201 for SPECT, others for PET."),
+]
 Fast = Annotated[bool, typer.Option("--fast", help="SPECT volumes by the fast model, without raw views.")]
 Reconstructed = Annotated[
     bool,
@@ -90,7 +93,7 @@ def simulate(
     seed: Seed = 0,
     as_: WrittenAs = "dicom",
     modality: Modality = "spect",
-    tracer: Tracer = "N-13",
+    tracer: Tracer = None,
     fast: Fast = False,
     reconstructed: Reconstructed = False,
     attenuation_map: AttenuationMap = False,
@@ -119,8 +122,8 @@ def simulate(
     from myoperf.phantom.cohort_scans import CohortOptions
     from myoperf.phantom.records import PopulationOptions
 
-    pet_tracer = one_of("--tracer", tracer, PET_TRACERS)
-    population = PopulationOptions(normal=normal, male=male, tracer=pet_tracer if modality == "pet" else "Tc-99m")
+    usual = "N-13" if modality == "pet" else "Tc-99m"
+    population = PopulationOptions(normal=normal, male=male, tracer=one_of("--tracer", tracer or usual, TRACERS))
     options = CohortOptions(
         as_=one_of("--as", as_, KINDS),
         modality=one_of("--modality", modality, MODALITIES),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from myoperf.errors import InputError
 from myoperf.phantom.anatomy import static_organs
 from myoperf.phantom.gating import BEAT_WINDOW, gate_beats, record_of
+from myoperf.phantom.photons import photons_of
 from myoperf.phantom.physics import LEHR_GE, LEHR_SIEMENS, Camera, Scatter, orbit_radius, project
 from myoperf.phantom.records import Grid, PatientModel
 from myoperf.phantom.surroundings import ARMS_REACH_MM, add_surroundings
@@ -19,10 +20,6 @@ from myoperf.types import Float, Projections, State, Volume
 
 DOSES: Mapping[str, float] = {"full": 1.0, "half": 0.5, "quarter": 0.25}
 """Share of the clinical counts."""
-
-_COUNTS: Mapping[State, float] = {"stress": 4.5e6, "rest": 2.2e6}
-"""Median counts of all views at full dose: a one-day protocol, low dose first. The public GE stress
-acquisition that the simulation is compared with holds 3.9e6 in its 30 views."""
 
 _CIRCLE_CLEARS_MM = 150.0
 """Largest distance between a circular orbit and the skin: it clears couch and arms (327 mm in the public GE file)."""
@@ -192,7 +189,8 @@ def acquire(
     """
     protocol = protocol or Protocol()
     expected, record = expected_views(patient, state, protocol, rng, threads=threads)
-    counts = _COUNTS[state] * DOSES[protocol.dose] * float(np.exp(rng.normal(0.0, 0.25))) * protocol.arc_deg / 180.0
+    median = photons_of(patient.tracer).counts[state] * DOSES[protocol.dose] * protocol.arc_deg / 180.0
+    counts = median * float(np.exp(rng.normal(0.0, 0.25)))
     counts *= record["beats_accepted_percent"] / 100.0
     scale = counts / float(expected.array.sum(dtype=np.float64))
     mean = expected.array * scale
@@ -273,14 +271,15 @@ def place_camera(
     first = int(rng.integers(1, protocol.views))
     shift = np.where(np.arange(protocol.views)[:, None] >= first, jump[None], 0.0)
     breath = float(rng.uniform(1.5, 4.5)) if protocol.breathing else 0.0
+    photons, collimator = photons_of(patient.tracer), LEHR_GE if protocol.vendor == "GE" else LEHR_SIEMENS
     camera = Camera(
         angles,
         radius,
         shape=(protocol.pixels, protocol.pixels),
         pixel_mm=protocol.pixel_mm,
         axis_lps_mm=axis,
-        collimator=LEHR_GE if protocol.vendor == "GE" else LEHR_SIEMENS,
-        scatter=Scatter(),
+        collimator=replace(collimator, intrinsic_fwhm_mm=collimator.intrinsic_fwhm_mm * photons.intrinsic),
+        scatter=Scatter(photons.scatter_share),
         shift_lps_mm=shift,
         axial_blur_mm=breath,
     )

@@ -9,7 +9,6 @@ water's density.
 
 from collections.abc import Mapping
 from itertools import pairwise
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,14 +17,14 @@ from numpy.typing import NDArray
 from myoperf.geometry import index_from_lps, transform_points
 from myoperf.kernels import kernel
 from myoperf.phantom.parts import EllipsoidShape, Torso, Tube
+from myoperf.phantom.photons import PHOTONS
 from myoperf.phantom.records import Grid, PatientModel
 from myoperf.types import Float, Float32
 
 STATIC_ORGANS = ("spine", "blood", "kidneys", "spleen", "gallbladder", "bowel", "stomach", "liver", "lungs", "body")
 """In the order of precedence; ``blood`` is the descending aorta here."""
 
-ATTENUATION_PER_MM: Mapping[str, float] = MappingProxyType({"soft": 0.0153, "lungs": 0.0042, "spine": 0.0205})
-"""Tissue -> linear attenuation coefficient at 140.5 keV (Tc-99m), 1/mm; "soft" is every organ not named."""
+ATTENUATION_PER_MM: Mapping[str, float] = PHOTONS["Tc-99m"].attenuation_per_mm
 
 
 def _unit_from_mm(shape: EllipsoidShape) -> Float:
@@ -228,10 +227,10 @@ def static_organs(patient: PatientModel, grid: Grid) -> dict[str, Float32]:
     return out
 
 
-def attenuation_of(occupancy: Mapping[str, Float32]) -> Float32:
-    """Return the linear attenuation at 140.5 keV (Tc-99m), 1/mm, of voxels shared by organs."""
+def attenuation_of(occupancy: Mapping[str, Float32], per_mm: Mapping[str, float] = ATTENUATION_PER_MM) -> Float32:
+    """Return the linear attenuation, 1/mm, of voxels shared by organs, from that of each tissue (default: Tc-99m)."""
     first = next(iter(occupancy.values()))
     mu = np.zeros(first.shape, dtype=np.float32)
     for organ, share in occupancy.items():
-        mu += share * np.float32(ATTENUATION_PER_MM.get(organ, ATTENUATION_PER_MM["soft"]))
+        mu += share * np.float32(per_mm.get(organ, per_mm["soft"]))
     return mu

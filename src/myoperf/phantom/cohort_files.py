@@ -22,7 +22,12 @@ from myoperf.phantom.truth import truth_polar
 from myoperf.phantom.voxelise import label_volume
 from myoperf.types import VESSELS, State, Volume
 
-TRACERS = {"Tc-99m": "Tc-99m sestamibi", "N-13": "N-13 ammonia", "Rb-82": "Rb-82 rubidium chloride"}
+TRACERS = {
+    "Tc-99m": "Tc-99m sestamibi",
+    "Tl-201": "Tl-201 thallous chloride",
+    "N-13": "N-13 ammonia",
+    "Rb-82": "Rb-82 rubidium chloride",
+}
 
 
 def truth_json(

@@ -12,6 +12,7 @@ from myoperf.phantom.acquire import DOSES, Protocol, acquire, attenuation_map, s
 from myoperf.phantom.ct import CTOptions, simulate_ct
 from myoperf.phantom.fast import czt_field, image_model, simulate_fast
 from myoperf.phantom.gating import gate_beats, record_of
+from myoperf.phantom.photons import PHOTONS
 from myoperf.phantom.records import Grid, PatientModel, PopulationOptions
 from myoperf.recon import reconstruct
 from myoperf.types import Projections, State, Volume
@@ -68,8 +69,11 @@ class CohortOptions:
             raise InputError(f"Cohorts are written as 'dicom', 'nifti' or 'arrays'; got {self.as_!r}.")
         if self.modality not in _FIELDS:
             raise InputError(f"The modality is one of {', '.join(_FIELDS)}; got {self.modality!r}.")
-        if (self.modality == "pet") != (self.population.tracer != "Tc-99m"):
-            raise InputError(f"{self.modality.upper()} cannot be simulated with {self.population.tracer}.")
+        tracer = self.population.tracer
+        if (self.modality == "pet") == (tracer in PHOTONS):
+            raise InputError(f"{self.modality.upper()} cannot be simulated with {tracer}.")
+        if tracer == "Tl-201" and (not self.has_views or self.protocol.scatter_windows):
+            raise InputError("Tl-201 is simulated as raw SPECT views without scatter windows.")
         if self.attenuation_map and not self.has_views:
             raise InputError(
                 "An attenuation map needs raw SPECT views: it cannot be simulated for fast, CZT or PET images."

@@ -6,8 +6,9 @@ Sources: territories as in Hajianfar et al. 2025 (`myoperf.segments.TERRITORIES`
 reserve against diameter stenosis after Gould et al., Am J Cardiol 1974;33:87 (falls from about half the
 diameter, exhausted near 90 %); extraction by the generalised Renkin-Crone form E = 1 - a exp(-b / F)
 with coefficients in common use for Tc-99m sestamibi, Rb-82 (Lortie et al., EJNMMI 2007;34:1765) and
-N-13 ammonia, not checked against the papers. Resting flow holds up to 85 % (Gould's dogs: 80-85 %, as Arch Intern
-Med 1984;144:1742 recounts).
+N-13 ammonia, not checked against the papers; Tl-201 by a = 1 and 88 % extracted at 1 ml/min/g (the figure of Weich
+et al., Circulation 1977;56:188, as reviews give it). Resting flow holds up to 85 % (Gould's dogs: 80-85 %, as Arch
+Intern Med 1984;144:1742 recounts).
 """
 
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ from myoperf.phantom.records import Tracer
 from myoperf.types import VESSELS, Float, State
 
 _EXTRACTION: Mapping[Tracer, tuple[float, float]] = MappingProxyType(
-    {"Tc-99m": (0.874, 0.443), "Rb-82": (0.77, 0.63), "N-13": (0.607, 1.25)}
+    {"Tc-99m": (0.874, 0.443), "Tl-201": (1.0, 2.1), "Rb-82": (0.77, 0.63), "N-13": (0.607, 1.25)}
 )
 
 PATCH_TERMS = 9

@@ -44,7 +44,7 @@ SIMULATOR_VERSION = 3
 and walls of magnetic resonance imaging, gates averaged over their time, beats of unequal length.
 """
 
-Tracer = Literal["Tc-99m", "N-13", "Rb-82"]
+Tracer = Literal["Tc-99m", "Tl-201", "N-13", "Rb-82"]
 
 ORGANS = (
     "myocardium",

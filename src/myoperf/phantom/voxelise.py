@@ -18,6 +18,7 @@ from myoperf.phantom.gating import Gating, gate_beats
 from myoperf.phantom.heart import Wall, end_of_wall, wall_at
 from myoperf.phantom.heart_kernels import add_instant
 from myoperf.phantom.motion import contraction, gate_times, moved_surfaces, pose_at
+from myoperf.phantom.photons import photons_of
 from myoperf.phantom.records import ORGANS, Grid, Organs, PatientModel
 from myoperf.types import BLOOD_POOL, MYOCARDIUM, Float, Float32, State
 
@@ -249,14 +250,15 @@ def voxelise_gates(
 
 
 def attenuation(patient: PatientModel, grid: Grid, *, organs: Organs | None = None) -> Float32:
-    """Return the linear attenuation of Tc-99m's photons in 1/mm, (planes, rows, columns), averaged over the beat.
+    """Return the linear attenuation of the tracer's photons in 1/mm, (planes, rows, columns), averaged over the beat.
 
     Parameters
     ----------
     organs
         The patient voxelised on this grid; default: voxelised here.
     """
-    return attenuation_of((organs or voxelise(patient, grid, state="rest", gates=4, supersample=2)).occupancy)
+    occupancy = (organs or voxelise(patient, grid, state="rest", gates=4, supersample=2)).occupancy
+    return attenuation_of(occupancy, photons_of(patient.tracer).attenuation_per_mm)
 
 
 def label_volume(patient: PatientModel, grid: Grid, state: State, *, gates: int = 8) -> NDArray[np.uint8]:
