@@ -119,7 +119,11 @@ def scanner_from_patient(patient: PatientModel) -> Float:
 
 
 def fine_grid(patient: PatientModel, protocol: Protocol) -> Grid:
-    """Lay the projector's grid: finer than the views, wide enough for the body, long as the field of view."""
+    """Return the grid, about the middle of the field of view, on which the patient is voxelised before projection.
+
+    Its voxels are `Protocol.oversampling` times finer than the views' pixels; it is wide enough for the body (with the
+    arms, where they are down) and as long as the field of view.
+    """
     spacing = protocol.pixel_mm / protocol.oversampling
     planes = 2 * int(np.ceil(0.5 * protocol.pixels * protocol.pixel_mm / spacing)) + 4
     torso, centre = patient.torso, patient.scan_centre_mm

@@ -170,13 +170,16 @@ def _trunk(torso: Torso) -> Float:
 
 
 def diaphragm_mm(torso: Torso, points_mm: Float) -> Float:
-    """Return the height (z) of the diaphragm at the place in the transaxial plane of points (n, 3), shape (n,)."""
+    """Return the height (LPS z, mm) of the diaphragm above or below LPS points (n, 3), shape (n,)."""
     trunk = _trunk(torso)
     return np.array([_dome(x, y, trunk) for x, y, _ in points_mm])
 
 
 def outside_cage_mm(torso: Torso, points_mm: Float) -> Float:
-    """Return how far points (n, 3) lie outside the rib cage, negative inside, first order, shape (n,)."""
+    """Return how far LPS points (n, 3) lie outside the rib cage, mm, shape (n,): negative inside.
+
+    Exact on the cage and to first order near it.
+    """
     trunk = _trunk(torso)
     return np.array([_outline(x, y, z, trunk, trunk[_CHEST_WALL]) for x, y, z in points_mm])
 
@@ -228,7 +231,15 @@ def static_organs(patient: PatientModel, grid: Grid) -> dict[str, Float32]:
 
 
 def attenuation_of(occupancy: Mapping[str, Float32], per_mm: Mapping[str, float] = ATTENUATION_PER_MM) -> Float32:
-    """Return the linear attenuation, 1/mm, of voxels shared by organs, from that of each tissue (default: Tc-99m)."""
+    """Return the linear attenuation, 1/mm, of voxels shared by organs.
+
+    Parameters
+    ----------
+    occupancy
+        Share of each voxel that an organ fills, by organ, all of one shape.
+    per_mm
+        Attenuation of each tissue, 1/mm (default: at 140.5 keV, Tc-99m); an organ that it lacks is soft tissue.
+    """
     first = next(iter(occupancy.values()))
     mu = np.zeros(first.shape, dtype=np.float32)
     for organ, share in occupancy.items():

@@ -33,7 +33,20 @@ TRACERS = {
 def truth_json(
     patient: PatientModel, known: Truth, *, seed: int, index: int, scans: Mapping[State, CohortScan]
 ) -> dict[str, Any]:
-    """Return the truth file's contents, schema ``myoperf.truth/1``; volumes and synchrony are those at rest."""
+    """Return the contents of ``truth.json``, schema ``myoperf.truth/1``.
+
+    The pose is in the scanner's space, like the files beside it; the patient's volumes and synchrony are those at rest,
+    and each state has its own.
+
+    Parameters
+    ----------
+    known
+        By `myoperf.phantom.truth.truth`.
+    seed, index
+        From which the patient was drawn.
+    scans
+        By state; their gates and acquisition are recorded.
+    """
 
     def perfusion(state: State) -> dict[str, Any]:
         return {
@@ -87,7 +100,11 @@ def write_dicom(
     scans: Mapping[State, CohortScan],
     options: CohortOptions,
 ) -> None:
-    """Write ``folder/dicom``: NM views (and reconstructions, if requested), NM images of CZT, PET slices."""
+    """Write ``folder/dicom``, which must not exist: a file or a folder a state, as a scanner would store them.
+
+    SPECT gives NM views (with a CT, and with reconstructions beside them, if requested), CZT cameras NM images, and PET
+    slices. All carry one Study Instance UID, which follows from `seed` and `name`.
+    """
     (folder / "dicom").mkdir()
     study = uid_from("simulated", seed, name)
     gates = options.protocol.gates
@@ -123,7 +140,10 @@ def write_dicom(
 
 
 def write_nifti_volumes(folder: Path, scans: Mapping[State, CohortScan]) -> None:
-    """Write ``stress_volume.nii.gz`` and ``rest_volume.nii.gz``: images, gates as the fourth axis, float32."""
+    """Write ``stress_volume.nii.gz`` and ``rest_volume.nii.gz`` into a folder: float32, gates as the fourth axis.
+
+    They hold the images as a scanner would give them, noise and all; `write_labels` writes the truth on the same grid.
+    """
     folder.mkdir(exist_ok=True)
     for state, scan in scans.items():
         volume = scan.volume()
@@ -166,7 +186,10 @@ def _share(volume: Volume, quiet: Volume) -> float:
 
 
 def write_labels(folder: Path, patient: PatientModel, scans: Mapping[State, CohortScan]) -> None:
-    """Write the true labels on the reconstruction's grid, and the attenuation map where there is one."""
+    """Write the true labels of each state on the images' grid, and the attenuation map (1/cm) where there is one.
+
+    Labels are 1 in the myocardium and 2 in the blood pool, averaged over the beat: see `label_volume`.
+    """
     for state, scan in scans.items():
         labels = Volume(label_volume(patient, scan.in_patient(patient), state), scan.grid.lps_from_index)
         path = folder / f"truth_{state}_labels.nii.gz"

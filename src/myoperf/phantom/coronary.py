@@ -1,6 +1,8 @@
 """Coronary arteries: the wall each feeds, the flow a stenosis leaves, the tracer uptake that follows.
 
-Fields live on the wall's material coordinates (fraction, angle_deg); see `myoperf.phantom.records`.
+Places on the wall are given as ``fraction``, the arc length of the mid-wall from 0 at the apex to 1 at the base, and
+``angle_deg``, 0 anterior, 90 septal, 180 inferior, 270 lateral. The two broadcast together, and what is returned has
+their shape; they move with the wall.
 
 Sources: territories as in Hajianfar et al. 2025 (`myoperf.segments.TERRITORIES`), borders moved by dominance; flow
 reserve against diameter stenosis after Gould et al., Am J Cardiol 1974;33:87 (falls from about half the
@@ -40,7 +42,7 @@ def _turn(angle_deg: Float, centre: Float | float) -> Float:
 
 
 def territory_weights(coronary: Coronary, fraction: ArrayLike, angle_deg: ArrayLike) -> Float:
-    """Return the share of each vessel (LAD, LCX, RCA) in feeding the wall.
+    """Return the share of each vessel (LAD, LCX, RCA) in feeding each place of the wall.
 
     Returns
     -------
@@ -117,39 +119,16 @@ def _smooth_field(terms: tuple[float, ...], fraction: Float, angle_deg: Float) -
 
 
 def healthy_pattern(coronary: Coronary, state: State, fraction: ArrayLike, angle_deg: ArrayLike) -> Float:
-    """Return the uptake of this patient's wall without disease: about 1, slightly uneven.
-
-    Parameters
-    ----------
-    fraction
-        Arc length of the mid-wall, from 0 at the apex to 1 at the base.
-    angle_deg
-        0 anterior, 90 septal, 180 inferior, 270 lateral; broadcast with `fraction`.
-
-    Returns
-    -------
-    Relative uptake, of the shape of the positions.
-    """
+    """Return the relative uptake of this patient's wall without disease: about 1, slightly uneven."""
     f, angle = np.broadcast_arrays(np.asarray(fraction, float), np.asarray(angle_deg, float))
     patch = coronary.patch_stress if state == "stress" else coronary.patch_rest
     return np.asarray(1.0 + _smooth_field(patch, f, angle))
 
 
 def scar(coronary: Coronary, fraction: ArrayLike, angle_deg: ArrayLike) -> tuple[Float, Float]:
-    """Return the share of dead wall at the endocardium and at the epicardium.
+    """Return the share of dead wall at the endocardium and at the epicardium, from 0 (alive) to 1 (all scar).
 
     Several infarcts multiply what each leaves alive.
-
-    Parameters
-    ----------
-    fraction
-        Arc length of the mid-wall, from 0 at the apex to 1 at the base.
-    angle_deg
-        0 anterior, 90 septal, 180 inferior, 270 lateral; broadcast with `fraction`.
-
-    Returns
-    -------
-    Two arrays of the shape of the positions: 0 (alive) to 1 (all scar).
     """
     f, angle = np.broadcast_arrays(np.asarray(fraction, float), np.asarray(angle_deg, float))
     alive_in, alive_out = np.ones(f.shape), np.ones(f.shape)
@@ -175,7 +154,7 @@ def myocardial_flow(
 
     Returns
     -------
-    Flow at the endocardium and at the epicardium, ml/min/g, and the flow of healthy wall in that state.
+    Flow at the endocardium and at the epicardium at each place, ml/min/g, and the flow of healthy wall in that state.
     """
     f, angle = np.broadcast_arrays(np.asarray(fraction, float), np.asarray(angle_deg, float))
     weights = territory_weights(coronary, f, angle)
@@ -193,7 +172,13 @@ def myocardial_flow(
 
 
 def tracer_uptake(flow: ArrayLike, tracer: Tracer) -> Float:
-    """Return the uptake rate K1 = F E(F), ml/min/g, at a flow in ml/min/g."""
+    """Return the uptake rate K1 = F E(F), ml/min/g, at a flow in ml/min/g; the head of this module gives E(F).
+
+    Raises
+    ------
+    InputError
+        If the extraction of the tracer is not known.
+    """
     if tracer not in _EXTRACTION:
         raise InputError(f"Unknown tracer {tracer!r}; known are {', '.join(_EXTRACTION)}.")
     a, b = _EXTRACTION[tracer]
@@ -206,18 +191,8 @@ def perfusion(
 ) -> tuple[Float, Float]:
     """Return relative uptake at the endocardium and at the epicardium; in between it is linear.
 
-    Flow, limited by the lesions, becomes uptake by the tracer's extraction; scar keeps 8 % of it.
-
-    Parameters
-    ----------
-    fraction
-        Arc length of the mid-wall, from 0 at the apex to 1 at the base.
-    angle_deg
-        0 anterior, 90 septal, 180 inferior, 270 lateral; broadcast with `fraction`.
-
-    Returns
-    -------
-    Two arrays of the shape of the positions; 1 is this patient's healthy wall in the same state.
+    Flow, limited by the lesions, becomes uptake by the tracer's extraction; scar keeps 8 % of it. 1 is this patient's
+    healthy wall in the same state.
     """
     f, angle = np.broadcast_arrays(np.asarray(fraction, float), np.asarray(angle_deg, float))
     inner, outer, normal = myocardial_flow(coronary, state, f, angle)
@@ -229,15 +204,7 @@ def perfusion(
 
 
 def ischaemia(coronary: Coronary, fraction: ArrayLike, angle_deg: ArrayLike) -> Float:
-    """Return the share of the flow reserve that lesions have taken: 0 (none) to 1 (all).
-
-    Parameters
-    ----------
-    fraction
-        Arc length of the mid-wall, from 0 at the apex to 1 at the base.
-    angle_deg
-        0 anterior, 90 septal, 180 inferior, 270 lateral; broadcast with `fraction`.
-    """
+    """Return the share of the flow reserve that lesions have taken at each place: 0 (none) to 1 (all)."""
     f, angle = np.broadcast_arrays(np.asarray(fraction, float), np.asarray(angle_deg, float))
     reserve, _ = _vessel_shares(coronary, f, angle)
     return np.asarray(1.0 - (territory_weights(coronary, f, angle) * reserve).sum(axis=0))

@@ -75,7 +75,13 @@ def _fitted(prevalence: tuple[float, ...], patient_prevalence: float) -> Mapping
 
 
 def draw_pattern(options: PopulationOptions, rank: float) -> Pattern:
-    """Return the diseased vessels at a rank of severity between 0 and 1 (uniform over patients)."""
+    """Return the diseased vessels of a patient at a rank of severity; an empty pattern is a patient without disease.
+
+    Parameters
+    ----------
+    rank
+        From 0 to 1, even over patients: so that patterns come as often as `options` asks.
+    """
     if options.normal:
         return ()
     total = 0.0

@@ -139,7 +139,12 @@ def volume_curve(patient: PatientModel, state: State, gates: int, *, window: flo
 
 
 def record_of(beats: Gating) -> dict[str, Any]:
-    """Return what the truth file says about the gates of an acquisition."""
+    """Return what the truth file says about the gates of an acquisition.
+
+    Returns
+    -------
+    ``beats_accepted_percent``, and ``gate_time_percent``: the share of the recorded time that each gate has.
+    """
     return {
         "beats_accepted_percent": round(100.0 * beats.accepted, 2),
         "gate_time_percent": [round(100.0 * float(share), 3) for share in beats.recorded],

@@ -97,7 +97,10 @@ def _around(ring: Float, angle: Float) -> Float:
 
 
 def end_of_wall(ventricle: Ventricle, angle_deg: ArrayLike) -> Float:
-    """Return the angle theta (radians) at which the wall meets the valve plane."""
+    """Return the angle theta (radians) from the apex, about the valve plane's centre, at which the wall ends.
+
+    It is a right angle for a valve plane across the long axis; a tilted plane ends the wall sooner on one side.
+    """
     return np.asarray(0.5 * np.pi - np.arctan(ventricle.valve_tilt * np.sin(np.deg2rad(angle_deg))))
 
 
@@ -219,7 +222,7 @@ def solid_angle_weights(ventricle: Ventricle, rings: int = 48, angles: int = 96)
 
 
 def myocardium_ml(ventricle: Ventricle) -> float:
-    """Integrate the wall's volume at end diastole."""
+    """Return the volume of the wall at end diastole, ml, integrated over its surfaces."""
     q, angle, weight = solid_angle_weights(ventricle)
     wall = wall_at(ventricle, q, angle)
     return float((weight * (wall.outer_mm**3 - wall.inner_mm**3)).sum() / 3000.0)

@@ -21,7 +21,7 @@ _LEFT_MAIN_PERCENT, _VESSEL_PERCENT, _TERRITORY_SCORE = 50.0, 70.0, 4
 
 
 def stenosis_percent(coronary: Coronary) -> dict[str, float]:
-    """Return the tightest diameter stenosis of LM, LAD, LCX and RCA, as angiography states it."""
+    """Return the tightest diameter stenosis of LM, LAD, LCX and RCA, per cent, as angiography states it; 0 if open."""
     out = {"LM": 0.0, "LAD": 0.0, "LCX": 0.0, "RCA": 0.0}
     for lesion in coronary.lesions:
         out[lesion.vessel] = max(out[lesion.vessel], lesion.percent)
@@ -33,7 +33,10 @@ def _with_patient(vessels: dict[str, int]) -> dict[str, int]:
 
 
 def ica_labels(coronary: Coronary) -> dict[str, int]:
-    """Return 0 or 1 for LAD, LCX, RCA and the patient."""
+    """Return disease by angiography (0 or 1) for LAD, LCX, RCA and ``patient``: stenoses of 70 %.
+
+    A left main artery narrowed by 50 % counts for LAD and LCX.
+    """
     percent = stenosis_percent(coronary)
     left_main = percent["LM"] >= _LEFT_MAIN_PERCENT
     return _with_patient(
@@ -73,6 +76,12 @@ def expert_scores(reader: Reader, state: State, relative: ArrayLike) -> tuple[in
 
 
 def expert_labels(stress_scores: Sequence[int]) -> dict[str, int]:
-    """Return 0 or 1 for LAD, LCX, RCA and the patient from 17 stress scores."""
+    """Return what the expert calls abnormal, 0 or 1, for LAD, LCX, RCA and ``patient``.
+
+    Parameters
+    ----------
+    stress_scores
+        17 scores from 0 to 4 in the AHA's order; a territory whose sum reaches 4 is abnormal.
+    """
     sums = {v: sum(stress_scores[s - 1] for s in TERRITORIES[v]) for v in VESSELS}
     return _with_patient({v: int(sums[v] >= _TERRITORY_SCORE) for v in VESSELS})

@@ -3,6 +3,8 @@
 Every place follows one smooth curve of contraction (0 at end diastole, 1 at end systole, five Fourier
 terms), scaled by the local ejection and shifted by the local phase; the phase's SD over the polar map is set
 exactly. Stress adds dilation and stunning.
+
+Places on the wall (``fraction``, ``angle_deg``) are those of `myoperf.phantom.coronary`.
 """
 
 from dataclasses import dataclass
@@ -58,7 +60,15 @@ def _series(time: Float, cos: Float, sin: Float) -> Float:
 
 
 def contraction(time: ArrayLike, systole: float) -> Float:
-    """Return contraction (0-1) at times in cycles after end diastole; periodic, smooth."""
+    """Return how far the wall has contracted at times in cycles after end diastole: 0 relaxed, 1 at end systole.
+
+    Periodic and smooth; the same curve for every place, which scales and shifts it.
+
+    Parameters
+    ----------
+    systole
+        Share of the beat from end diastole to end systole.
+    """
     return _series(np.asarray(time, dtype=np.float64), *_curve(systole))
 
 
@@ -93,16 +103,9 @@ def _phase_scale(function: Function) -> tuple[float, float]:
 
 
 def phase_deg(function: Function, fraction: ArrayLike, angle_deg: ArrayLike) -> Float:
-    """Return the delay of contraction in degrees of the cycle; positive contracts late.
+    """Return the delay of contraction at each place in degrees of the cycle; positive contracts late.
 
     Over a polar map its mean is 0 and its SD `Function.phase_sd_deg`.
-
-    Parameters
-    ----------
-    fraction
-        Arc length of the mid-wall, from 0 at the apex to 1 at the base.
-    angle_deg
-        0 anterior, 90 septal, 180 inferior, 270 lateral; broadcast with `fraction`.
     """
     mean, spread = _phase_scale(function)
     shape = _phase_shape(function, np.asarray(fraction, float), np.asarray(angle_deg, float))
@@ -112,18 +115,7 @@ def phase_deg(function: Function, fraction: ArrayLike, angle_deg: ArrayLike) -> 
 def reference_ejection(patient: PatientModel, state: State, fraction: ArrayLike, angle_deg: ArrayLike) -> Float:
     """Return the share of its cone of the cavity that each place of the wall ejects when it is most contracted.
 
-    Scar ejects nothing, an aneurysm bulges (down to -0.15), and ischaemic wall is stunned at stress.
-
-    Parameters
-    ----------
-    fraction
-        Arc length of the mid-wall, from 0 at the apex to 1 at the base.
-    angle_deg
-        0 anterior, 90 septal, 180 inferior, 270 lateral; broadcast with `fraction`.
-
-    Returns
-    -------
-    Shares of the shape of the positions, -0.15 to 0.92.
+    Scar ejects nothing, an aneurysm bulges (down to -0.15), and ischaemic wall is stunned at stress: -0.15 to 0.92.
     """
     f, angle = np.broadcast_arrays(np.asarray(fraction, float), np.asarray(angle_deg, float))
     fn = patient.function
@@ -144,8 +136,6 @@ def local_ejection(patient: PatientModel, state: State, time: float, fraction: A
     ----------
     time
         In cycles after end diastole.
-    fraction, angle
-        Position on the wall, as in `reference_ejection`.
     """
     delay = phase_deg(patient.function, fraction, angle) / 360.0
     curve = contraction(time - delay, patient.function.systole)

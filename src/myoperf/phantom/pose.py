@@ -44,7 +44,15 @@ _WIDE = 0.10
 
 
 def rotation(euler: ArrayLike) -> Float:
-    """Return R = Ry(alpha) Rx(beta) Rz(gamma), shape (3, 3), from three angles in radians."""
+    """Return R = Ry(alpha) Rx(beta) Rz(gamma), shape (3, 3): equation 1 of Ni et al. 2023.
+
+    Its columns are the short-axis frame's axes in LPS: septal to lateral, anterior to inferior, apex to base.
+
+    Parameters
+    ----------
+    euler
+        (alpha, beta, gamma) in radians.
+    """
     (ca, cb, cg), (sa, sb, sg) = np.cos(np.asarray(euler, float)), np.sin(np.asarray(euler, float))
     ry = np.array([[ca, 0, sa], [0, 1, 0], [-sa, 0, ca]])
     rx = np.array([[1, 0, 0], [0, cb, -sb], [0, sb, cb]])
@@ -91,7 +99,10 @@ def turned_euler(alpha: float, beta: float, turn_deg: float) -> Float:
 
 
 def draw_euler(rng: np.random.Generator) -> Float:
-    """Draw angles: mostly normal about the usual axis, one in ten even over the range; anterior near "up"."""
+    """Draw (alpha, beta, gamma) in radians, shape (3,): one patient in ten evenly over the range of Ni et al. 2023.
+
+    The others vary normally about the usual axis; the anterior direction lies near "up".
+    """
     alpha, beta, roll = _draw_table(rng)
     turn = TURN_MEAN_DEG + TURN_SD_DEG * (roll - EULER_MEAN[2]) / EULER_SD[2]
     return turned_euler(alpha + AXIS_SHIFT[0], beta + AXIS_SHIFT[1], float(turn))

@@ -17,7 +17,7 @@ from myoperf.types import Float, LVFrame, State
 
 
 def draw_torso(rng: np.random.Generator, clinical: Clinical) -> Torso:
-    """Draw the trunk without organs (see `place_heart`), its size from body mass and height."""
+    """Draw the trunk, its size from body mass and height; `place_heart` puts the organs into it."""
     excess, tall = clinical.bmi - 26.0, clinical.height_m - 1.70
     male = clinical.sex == "M"
     width = np.clip((172.0 if male else 160.0) + 3.6 * excess + 50.0 * tall + rng.normal(0.0, 6.0), 130.0, 235.0)

@@ -49,7 +49,13 @@ def defect_map(patient: PatientModel, state: State, rings: int = 40, angles: int
 
 
 def phase_bandwidth_deg(phase: Float) -> float:
-    """Return the shortest arc of phase, in degrees, that holds 95 % of the samples."""
+    """Return the shortest range of phase, in degrees, that holds 95 % of the samples.
+
+    Parameters
+    ----------
+    phase
+        Delays in degrees about 0, of any shape; they do not wrap round at 360.
+    """
     values = np.sort(np.asarray(phase).ravel())
     held = int(np.ceil(0.95 * values.size)) - 1
     return float((values[held:] - values[: values.size - held]).min())
@@ -79,7 +85,10 @@ def _thickening(patient: PatientModel, state: State) -> tuple[Float, Float]:
 
 
 def truth(patient: PatientModel) -> Truth:
-    """Return everything that is true of a patient."""
+    """Return everything that is true of a patient, at stress and at rest: what a report's numbers are compared with.
+
+    Volumes and motion are taken at 64 instants of the beat, maps on 40 rings x 72 angles.
+    """
     states: tuple[State, State] = ("stress", "rest")
     fraction, angle = _polar_places(_RINGS, _ANGLES)
     beat = {s: volumes(patient, s, np.arange(64) / 64.0) for s in states}

@@ -107,7 +107,10 @@ def _local_from_index(patient: PatientModel, grid: Grid) -> Float:
 
 
 def heart_window(patient: PatientModel, grid: Grid) -> tuple[slice, slice, slice]:
-    """Return the slices of a grid that hold the heart with its chambers at every instant."""
+    """Return the slices (planes, rows, columns) of a grid that hold the heart with its chambers at every instant.
+
+    They are cut to the grid; an axis that the heart misses gives an empty slice.
+    """
     v = patient.ventricle
     side = v.radius_mm * (1 + abs(v.ellipticity)) + max(v.wall_mm) + v.bulge_mm + 4.0
     chambers = _chambers(patient, 0.0)
@@ -157,7 +160,15 @@ def heart_boxes(
 
 
 def heart_box(patient: PatientModel, grid: Grid, *, state: State, times: Float, supersample: int = 3) -> HeartBox:
-    """Voxelise the heart alone, averaged over instants: `times` of shape (n,), in cycles after end diastole."""
+    """Voxelise the heart alone, averaged evenly over instants: `heart_boxes` for one average.
+
+    Parameters
+    ----------
+    times
+        Shape (n,), in cycles after end diastole.
+    supersample
+        Points per axis in voxels that hold an edge.
+    """
     even = np.full((1, np.size(times)), 1.0 / np.size(times))
     return heart_boxes(patient, grid, state=state, times=times, weights=even, supersample=supersample)[0]
 
@@ -274,6 +285,12 @@ def label_volume(patient: PatientModel, grid: Grid, state: State, *, gates: int 
 
 
 def ventricle_labels(wall: Float32, cavity: Float32) -> NDArray[np.uint8]:
-    """Label voxels at least half filled by wall and cavity together by the greater of the two, as `label_volume`."""
+    """Label voxels at least half filled by wall and cavity together by the greater of the two; 0 elsewhere.
+
+    Parameters
+    ----------
+    wall, cavity
+        Share of each voxel that they fill, of one shape.
+    """
     inside = np.where(wall >= cavity, MYOCARDIUM, BLOOD_POOL)
     return np.asarray(np.where(wall + cavity < 0.5, 0, inside), dtype=np.uint8)

@@ -207,7 +207,10 @@ def contraction(heart: Heart, time_cycles: Float) -> Float:
 
 
 def moments(heart: Heart, count: int) -> list[Surfaces]:
-    """Return both surfaces of the wall in the middles of `count` equal parts of the beat."""
+    """Return both surfaces of the wall in the middles of `count` equal parts of the beat, the first after the R wave.
+
+    Each place is between its relaxed and its contracted position, by its own delay; stiff patches stay relaxed.
+    """
     along, angle = grid()
     relaxed, contracted = _relaxed(heart), _contracted(heart)
     delay = heart.delay.cycles(along, angle)
@@ -219,7 +222,7 @@ def moments(heart: Heart, count: int) -> list[Surfaces]:
 
 
 def heart_truth(heart: Heart) -> HeartTruth:
-    """Return the true numbers of a heart."""
+    """Return the true volumes, mass, wall and synchrony of a heart, integrated over 200 instants of its beat."""
     beat = moments(heart, 200)
     volumes = np.array([moment.cavity_ml for moment in beat])
     full, empty = beat[int(volumes.argmax())], beat[int(volumes.argmin())]
