@@ -7,7 +7,13 @@ from torch.nn import functional as F
 
 
 def random_rotation(rng: np.random.Generator, sd_rad: float | tuple[float, float, float]) -> Tensor:
-    """Draw a rotation (3, 3) whose angle about each axis has the given standard deviation."""
+    """Draw a rotation matrix (3, 3).
+
+    Parameters
+    ----------
+    sd_rad
+        Standard deviation of the turn about each axis (x, y, z), in radians.
+    """
     x, y, z = rng.normal(0.0, sd_rad, 3)
     rotation: Tensor = torch.linalg.matrix_exp(torch.tensor([[0, -z, y], [z, 0, -x], [-y, x, 0]], dtype=torch.float32))
     return rotation
@@ -23,7 +29,11 @@ def _blob(side: int, rng: np.random.Generator, width: tuple[float, float]) -> Te
 
 
 def disturb_crop(crop: Tensor, rng: np.random.Generator) -> Tensor:
-    """Vary contrast, sharpness and noise of a normalised crop (1, D, H, W); darken or brighten places in it."""
+    """Return a normalised crop (1, D, H, W) as another camera and another patient might have given it.
+
+    Contrast, sharpness and noise vary; in three of ten a place loses counts (a defect), in three of ten a wide region
+    gains or loses them (attenuation), and in two of ten there is activity in the gut. The labels do not change.
+    """
     out = crop.clamp_min(1e-6) ** float(np.exp(rng.normal(0, 0.25))) * float(np.exp(rng.normal(0, 0.12)))
     side = crop.shape[-1]
     if rng.random() < 0.3:  # a perfusion defect

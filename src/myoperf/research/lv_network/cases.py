@@ -141,7 +141,7 @@ def folds(cases: Sequence[Case], count: int, seed: int) -> tuple[tuple[str, ...]
 
 
 def write_cases(path: Path, cases: Sequence[Case]) -> None:
-    """Write cases to one NumPy file, at the path as it is given."""
+    """Write cases to one NumPy file, at the path as it is given; its folder is made where it is missing."""
     arrays: dict[str, Any] = {}
     for i, case in enumerate(cases):
         arrays[f"{i}/image"] = case.image.array[0]
@@ -155,7 +155,7 @@ def write_cases(path: Path, cases: Sequence[Case]) -> None:
 
 
 def read_cases(path: Path) -> tuple[Case, ...]:
-    """Read what `write_cases` wrote."""
+    """Return the cases that `write_cases` wrote, in their order."""
     with np.load(path, allow_pickle=False) as file:
         count = sum(key.endswith("/image") for key in file.files)
         cases = []

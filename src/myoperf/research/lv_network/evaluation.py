@@ -125,7 +125,18 @@ def _spread(values: Float, means: Float) -> dict[str, Any] | None:
 
 
 def failure_detection(rows: Sequence[Row]) -> dict[str, Any]:
-    """Sensitivity and specificity of the warning for bad results, with Wilson intervals."""
+    """Return how well the warning tells bad results from good ones, with 95 % intervals by Wilson.
+
+    Parameters
+    ----------
+    rows
+        Of `evaluate_cases`; a row has whether its result is ``bad`` and whether it was ``flagged``.
+
+    Returns
+    -------
+    ``bad``: what counts as bad, in words; ``sensitivity`` and ``specificity``: each with ``n`` (volumes), ``value`` and
+    ``interval``, which are None where there is no such volume.
+    """
     bad = np.array([bool(row["bad"]) for row in rows])
     flagged = np.array([bool(row["flagged"]) for row in rows])
 

@@ -229,7 +229,17 @@ def _about(scale: str, recipe: Recipe, seed: int, with_real: bool) -> dict[str, 
 
 
 def write_model(out: Path, net: LVCompact, judged: Sequence[tuple[str, Row]], about: Mapping[str, Any]) -> None:
-    """Write weights, card and one row a volume; the figures of the card are computed from the rows."""
+    """Write ``model.safetensors``, ``card.json`` and ``judged.csv`` (one row a volume) into a folder.
+
+    The figures of the card are computed from the rows, over each set and over each kind of camera in it.
+
+    Parameters
+    ----------
+    judged
+        Name of the set and row of `evaluate_cases`, for every volume.
+    about
+        What the card says besides its figures.
+    """
     metrics: dict[str, Any] = {}
     for name in dict.fromkeys(name for name, _ in judged):
         rows = [row for other, row in judged if other == name]
@@ -243,7 +253,13 @@ def write_model(out: Path, net: LVCompact, judged: Sequence[tuple[str, Row]], ab
 
 
 def verdict(metrics: Mapping[str, Any]) -> str:
-    """Return the overlap of the wall on every set, all cameras together, in one line."""
+    """Return in one line the overlap of the wall on every set, all cameras together, with its interval.
+
+    Parameters
+    ----------
+    metrics
+        Figures by name of the set, as the card has them; a name that ends in a kind of camera is a part of a set.
+    """
     parts = []
     for name, figures in metrics.items():
         if name.endswith(tuple(KINDS)):

@@ -30,7 +30,13 @@ def middle_mm(volume: Volume) -> Tensor:
 
 
 def voxel_points(volume: Volume, box: tuple[slice, ...]) -> Tensor:
-    """Return the LPS points (D, H, W, 3) of the voxels in a box of a volume."""
+    """Return the LPS points (D, H, W, 3), mm, of the middles of the voxels in a box of a volume.
+
+    Parameters
+    ----------
+    box
+        Slices of planes, rows and columns, with both ends given.
+    """
     index = np.stack(np.meshgrid(*(np.arange(side.start, side.stop) for side in box), indexing="ij"), -1)
     return single(transform_points(volume.lps_from_index, index))
 
@@ -59,7 +65,21 @@ def coarse_points(centre_mm: Tensor) -> Tensor:
 
 
 def sample_at(image: Tensor, index_from_lps: Tensor, points_mm: Tensor) -> Tensor:
-    """Interpolate (C, P, R, K) linearly at LPS points (D, H, W, 3), zero outside -> (C, D, H, W)."""
+    """Interpolate an image linearly at points of the patient; what lies outside the image is 0.
+
+    Parameters
+    ----------
+    image
+        (C, planes, rows, columns).
+    index_from_lps
+        (4, 4).
+    points_mm
+        LPS, (D, H, W, 3).
+
+    Returns
+    -------
+    (C, D, H, W), with a gradient to the image and to the points.
+    """
     index = points_mm @ index_from_lps[:3, :3].T + index_from_lps[:3, 3]
     size = torch.tensor(image.shape[1:], dtype=torch.float32, device=image.device)
     grid = (2 * index / (size - 1) - 1).flip(-1)
@@ -69,7 +89,21 @@ def sample_at(image: Tensor, index_from_lps: Tensor, points_mm: Tensor) -> Tenso
 def logits_at(
     logits: Tensor, points_mm: Tensor, centre_mm: Tensor, rotation: Tensor, *, spacing_mm: float = CROP_MM
 ) -> Tensor:
-    """Interpolate the logits (C, CROP, CROP, CROP) of a turned grid at LPS points (D, H, W, 3); background outside."""
+    """Interpolate the logits of a turned grid at points of the patient; outside the grid all is background.
+
+    Parameters
+    ----------
+    logits
+        (C, CROP, CROP, CROP), background first.
+    points_mm
+        LPS, (D, H, W, 3).
+    centre_mm, rotation, spacing_mm
+        Of the grid, as for `crop_points`.
+
+    Returns
+    -------
+    (C, D, H, W).
+    """
     local = (points_mm - centre_mm) @ rotation / (spacing_mm * 0.5 * (CROP - 1))
     grid = local.flip(-1)
     moved = F.grid_sample(logits[None], grid[None], mode="bilinear", padding_mode="border", align_corners=True)[0]
@@ -80,7 +114,10 @@ def logits_at(
 
 
 def normalise(crop: Tensor) -> Tensor:
-    """Divide (1, D, H, W) by the 99th percentile of its middle ball, not of liver or gut at its rim; cut at 2.5."""
+    """Divide a crop (1, D, H, W) by the 99th percentile of the ball in its middle, and cut it at 0 and 2.5.
+
+    The ball, whose radius is a third of the side, holds the ventricle; a hot liver or gut at the rim sets no scale.
+    """
     side = crop.shape[-1]
     near = _centred(side).to(crop.device).norm(dim=-1) < 0.34 * side
     top = torch.quantile(crop[0][near], 0.99).clamp_min(1e-6)

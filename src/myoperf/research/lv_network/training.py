@@ -91,7 +91,10 @@ class PreparedCase:
 
 
 def prepare_case(case: Case) -> PreparedCase:
-    """Turn a case into tensors of single precision."""
+    """Return a case as tensors of single precision, with its labels in a box about its centre (`BOX` voxels a side).
+
+    What does not change from one training step to the next is computed here, once.
+    """
     inverse, frame = index_from_lps(case.image.lps_from_index), case.frame
     shape = np.array(case.image.grid_shape)
     centre = transform_points(inverse, frame.centre_mm)
@@ -110,7 +113,13 @@ def prepare_case(case: Case) -> PreparedCase:
 
 
 def dice_loss(probability: Tensor, truth: Tensor) -> Tensor:
-    """1 - Dice overlap of soft masks (B, ...), averaged over the batch; two empty masks cost nothing."""
+    """Return 1 - the Dice overlap of soft masks, averaged over the batch; two empty masks cost nothing.
+
+    Parameters
+    ----------
+    probability, truth
+        (B, ...) of one shape, from 0 to 1.
+    """
     p, t = probability.flatten(1), truth.flatten(1).to(probability.dtype)
     return (1 - (2 * (p * t).sum(1) + 1e-5) / (p.sum(1) + t.sum(1) + 1e-5)).mean()
 

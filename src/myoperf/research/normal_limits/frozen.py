@@ -55,7 +55,10 @@ def measure_frozen(patients: Mapping[str, int] = PATIENTS) -> Measured:
 
 
 def changes(frozen: Measured, measured: Measured) -> list[str]:
-    """Return a line for each patient who is gone, or whose TPD or segments moved by more than limits bear."""
+    """Return a line for each patient who is gone, or whose numbers moved by more than the limits bear.
+
+    `MOST_TPD` and `MOST_SEGMENT` say how much that is. Without a line, the limits still hold.
+    """
     lines = [f"{key}: not measured" for key in frozen if key not in measured]
     for key in (k for k in frozen if k in measured):
         moved = {name: abs(measured[key][name] - value) for name, value in frozen[key].items()}

@@ -86,7 +86,10 @@ class Normal:
 
 
 def map_without_geometry(values: Float) -> PolarMap:
-    """Wrap the values (rings, angles) of a simulated map; perfusion scores and limits do not need its geometry."""
+    """Return the values (rings, angles) of a simulated map as a `PolarMap` whose places are all 0.
+
+    Perfusion scores and limits read the values alone; nothing that needs the geometry may be given such a map.
+    """
     return PolarMap(values, np.zeros((*values.shape, 3)), np.ones(values.shape))
 
 
@@ -168,7 +171,10 @@ def draw_normals(
 
 
 def read_normals(folder: Path, name: str) -> tuple[Normal, ...]:
-    """Read the patients that `draw_normals` wrote, in order."""
+    """Return the patients that `draw_normals` wrote, in the order of their numbers.
+
+    One whose ventricle was found with doubt has no maps.
+    """
     normals = []
     for path in sorted(folder.glob(f"{name}-????.npz")):
         with np.load(path, allow_pickle=False) as stored:

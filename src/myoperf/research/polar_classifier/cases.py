@@ -199,7 +199,14 @@ def clinical_values(patient: PatientModel) -> tuple[float, float, float, float]:
 
 
 def collect_cases(rows: Sequence[tuple[PatientModel, tuple[int, int], Float, Float]]) -> PolarCases:
-    """Make a cohort of patients, the (seed, index) each was drawn from, and their stress and rest maps."""
+    """Return a cohort with the labels and clinical values of its patients.
+
+    Parameters
+    ----------
+    rows
+        For each patient: the patient, the (seed, index) it was drawn from, and its stress and rest map
+        (rings, angles).
+    """
     known = [truth(patient) for patient, *_ in rows]
     expert = [expert_labels(each.expert_scores["stress"]) for each in known]
     return PolarCases(
@@ -255,7 +262,15 @@ CHUNK = 20
 
 
 def draw_set(name: str, n: int, folder: Path, *, quiet: bool = True) -> PolarCases:
-    """Draw the first n patients of a set into files of `CHUNK` patients in a folder; existing files are kept."""
+    """Return the first n patients of a set, drawn into files of `CHUNK` patients; files that exist are not drawn again.
+
+    Parameters
+    ----------
+    name
+        A key of `SETS`.
+    folder
+        Of the files ``NAME-FIRST-COUNT.npz``.
+    """
     counts = {first: min(CHUNK, n - first) for first in range(0, n, CHUNK)}
     jobs = {folder / f"{name}-{first:05d}-{count}.npz": (first, count) for first, count in counts.items()}
 

@@ -53,7 +53,10 @@ def stress_limits() -> dict[float, NormalLimits]:
 
 
 def limits_from(cases: PolarCases) -> dict[float, NormalLimits]:
-    """Build stress limits for men (1) and women (0) from the patients of a cohort without disease."""
+    """Build stress limits for men (1) and women (0) from the patients of a cohort whose arteries are free of disease.
+
+    Use them where the shipped limits do not fit how the cohort was imaged.
+    """
     well, out = cases.ica.sum(axis=1) == 0, {}
     for sex, letter in ((1.0, "M"), (0.0, "F")):
         maps = [map_without_geometry(values) for values in cases.stress[well & (cases.clinical[:, 0] == sex)]]

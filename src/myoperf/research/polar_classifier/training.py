@@ -149,7 +149,15 @@ def _perfusion(key: NDArray[np.int64]) -> tuple[Float, Float]:
 
 
 def rows_of(clinical: Float, constants: Mapping[str, Float]) -> Float:
-    """Standardise known clinical values (n, 4) to rows (n, 8)."""
+    """Return the rows (n, 8) that the network reads: standardised values, and which of them are known (here all).
+
+    Parameters
+    ----------
+    clinical
+        (n, 4), see `clinical_values`.
+    constants
+        ``clinical_mean`` and ``clinical_sd``, (4,) each.
+    """
     mean, sd = constants["clinical_mean"], constants["clinical_sd"]
     return np.stack([clinical_row(tuple(row), mean, sd) for row in clinical.astype(np.float64)])
 
@@ -296,7 +304,15 @@ def fit_classifier(
 
 
 def read_cohort(classifier: Classifier, cases: PolarCases, *, rest: bool = True, clinical: bool = True) -> Reading:
-    """Read a cohort, with or without its rest maps (without, if one is missing) and its clinical values."""
+    """Return the classifier's reading of a cohort.
+
+    Parameters
+    ----------
+    rest
+        Show it the rest maps; it sees none if one patient lacks them.
+    clinical
+        Show it the clinical values.
+    """
     rows = rows_of(cases.clinical, classifier.constants) if clinical else np.zeros((len(cases), 8))
     both = rest and bool(cases.has_rest.all())
     return classifier.read(cases.stress, cases.rest if both else None, rows)

@@ -77,12 +77,15 @@ def scale_transform(
 
 
 def norm_layer(kind: str, channels: int) -> nn.Module:
-    """Instance norm with weights, or batch norm."""
+    """Return a norm of features (B, C, D, H, W): ``instance``, with weights, or else batch norm."""
     return nn.InstanceNorm3d(channels, affine=True) if kind == "instance" else nn.BatchNorm3d(channels)
 
 
 def double(inside: int, outside: int, norm: str, *, stride: int = 1, bias: bool = False) -> nn.Sequential:
-    """Return two convolutions, each with a norm and a leaky ReLU; the first has the stride."""
+    """Return two convolutions of 3 x 3 x 3, each with a norm and a leaky ReLU; the first has the stride.
+
+    (B, inside, D, H, W) -> (B, outside, D, H, W), the sides divided by the stride.
+    """
     layers: list[nn.Module] = []
     for first, step in ((inside, stride), (outside, 1)):
         layers.append(nn.Conv3d(first, outside, 3, step, 1, bias=bias))

@@ -104,7 +104,18 @@ def sample_images(
     *,
     device: torch.device | str = "cpu",
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Sample volumes (B, 1, N, N, N) without labels; return also their rotations and translations."""
+    """Sample volumes, without labels, in their patients' frame or after augmentations.
+
+    Parameters
+    ----------
+    augmentations
+        One a case; None: as they lie.
+
+    Returns
+    -------
+    Volumes (B, 1, N, N, N), and the true rotations (B, 3, 3) and translations (B, 3) in them; a translation of 1
+    is half of the field's extent.
+    """
     volumes, poses = [], []
     for k, case in enumerate(cases):
         turn, centre = _grid_pose(case, field, None if augmentations is None else augmentations[k], device)
@@ -115,7 +126,7 @@ def sample_images(
 
 
 def sample_volume(image: Volume, field: FieldOfView, *, device: torch.device | str = "cpu") -> Tensor:
-    """Sample one volume, of which nothing else is known, around its middle: (1, 1, N, N, N)."""
+    """Sample one volume around its middle, (1, 1, N, N, N): what a network sees of a patient without a known pose."""
     points = field.points(device) * field.half_mm + middle_mm(image).to(device)
     return _image_at(image, points)[None]
 
@@ -161,7 +172,10 @@ def _labels_at(case: Case, points_mm: Tensor) -> Tensor:
 
 
 def mean_pose(cases: Sequence[Case], field: FieldOfView) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean Euler angles (radians) and translation of cases: where the localisers start."""
+    """Return the mean Euler angles (radians) and translation (halves of the field) of cases: where localisers start.
+
+    The mean rotation is the one nearest to the mean of the matrices.
+    """
     poses = [true_pose(case, field) for case in cases]
     rotation = torch.stack([r for r, _ in poses]).mean(0)
     left, _, right = torch.linalg.svd(rotation)  # the rotation nearest to the mean matrix
@@ -182,7 +196,13 @@ def pose_range(cases: Sequence[Case], field: FieldOfView) -> Tensor:
 
 
 def pose_to(case: Case, field: FieldOfView, parameters: Tensor) -> Augmentation:
-    """Return the augmentation after which a case has given parameters (6,): the paper's inverse transformation."""
+    """Return the augmentation after which a case has a given pose: the inverse transformation of Ni et al. 2023.
+
+    Parameters
+    ----------
+    parameters
+        (6,): Euler angles in radians, translation in halves of the field.
+    """
     frame = case.frame
     axes = single(np.stack([frame.lateral, -np.asarray(frame.anterior), frame.axis], 1))
     turn = axes @ matrix_from_euler(parameters[:3]).T

@@ -44,7 +44,7 @@ class DenseUNetConfig:
 
 
 def unit(inside: int, outside: int, kernel: int, config: DenseUNetConfig) -> nn.Sequential:
-    """Return norm, ELU, convolution and dropout."""
+    """Return norm, ELU, convolution and dropout: (B, inside, D, H, W) -> (B, outside, D, H, W)."""
     convolution = nn.Conv3d(inside, outside, kernel, 1, kernel // 2, bias=False)
     return nn.Sequential(norm_layer(config.norm, inside), nn.ELU(), convolution, nn.Dropout3d(config.dropout))
 

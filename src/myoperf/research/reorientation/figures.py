@@ -12,7 +12,7 @@ PARAMETERS = ("alpha", "beta", "gamma", "tx", "ty", "tz")
 
 
 def r2(estimate: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
-    """Square of the correlation; NaN for fewer than three values or if one side does not vary."""
+    """Return the square of the correlation; NaN for fewer than three values, or where one side does not vary."""
     if len(estimate) < 3 or np.ptp(estimate) == 0 or np.ptp(truth) == 0:
         return float("nan")
     return float(np.corrcoef(estimate, truth)[0, 1] ** 2)
@@ -49,7 +49,13 @@ def draw_poses(
 def draw_volumes(
     shown: Sequence[tuple[str, pd.DataFrame]], kind: str, file: Path, *, patients: str = "simulated patients"
 ) -> None:
-    """Draw figure 6: the wall's volume, and its relative error against the mean."""
+    """Draw figure 6: the wall's volume against the true one, and its relative error against the mean of the two.
+
+    Parameters
+    ----------
+    shown
+        As for `draw_poses`.
+    """
     figure, axes = _axes(2, len(shown), (3.4 * len(shown), 6))
     for column, (name, part) in enumerate(shown):
         estimate, truth = part["wall_ml"].to_numpy(float), part["true_wall_ml"].to_numpy(float)

@@ -36,7 +36,10 @@ class LVLocaliserConfig:
 
 
 def heat_centre(heat: Tensor) -> Tensor:
-    """Mean position (B, 3), (x, y, z) in [-1, 1], of the softmax of a map (B, 1, D, H, W)."""
+    """Return the mean position (B, 3) of the softmax of a map (B, 1, D, H, W).
+
+    It is (x, y, z) from -1 to 1 between the outer faces of the grid, x along W; in single precision.
+    """
     weight = heat.float().flatten(1).softmax(1).view(len(heat), *heat.shape[2:])  # (B, D, H, W)
     centre = []
     for axis in (3, 2, 1):

@@ -128,7 +128,18 @@ def read_own_cases(path: Path) -> OwnCases:
 
 
 def read_volume_table(path: Path, *, labelled: bool) -> Table:
-    """Read the table, and check what it says of poses and modalities before any volume is opened."""
+    """Return the table of ``--data``, checked for poses and modalities before any volume is opened.
+
+    Parameters
+    ----------
+    labelled
+        Every row needs a ``mask`` beside its ``volume``.
+
+    Raises
+    ------
+    InputError
+        For a pose in part or given twice, or another modality than spect or pet.
+    """
     table = read_table(
         path, needs=("volume", "mask") if labelled else ("volume",), files=("volume", "mask"), once=False
     )
@@ -162,7 +173,15 @@ def given_pose(row: TableRow) -> tuple[str, Float] | None:
 
 
 def read_case(row: TableRow) -> tuple[Case, str]:
-    """Read a row's volume, mask and pose; return also whether the pose was given or derived."""
+    """Return a row's volume, mask and pose as a case, and whether the pose was ``given`` or ``derived from the mask``.
+
+    The mask may have a grid of its own; without a cavity (value 2) in it, what the wall encloses is the cavity.
+
+    Raises
+    ------
+    InputError
+        If the wall (value 1) is empty on the volume's grid.
+    """
     image = read_image(row.files["volume"])
     image = image.with_array(image.array[0].astype(np.float32))
     mask = read_nifti(row.files["mask"])
@@ -207,18 +226,21 @@ def _frame(pose: tuple[str, Float], image: Volume, wall: Volume) -> LVFrame:
 
 
 def image_middle(image: Volume) -> Float:
-    """Return the LPS point in the middle of a volume's grid."""
+    """Return the LPS point (3,), mm, in the middle of a volume's grid."""
     return transform_points(image.lps_from_index, 0.5 * (np.array(image.grid_shape) - 1))
 
 
 def half_extent(image: Volume) -> Float:
-    """Return half of a volume's extent along x, y and z, mm: what translations of Ni et al. 2023 are counted in."""
+    """Return half of a volume's extent along x, y and z, mm, (3,): the unit of translations in Ni et al. 2023."""
     across = np.abs(np.asarray(image.lps_from_index)[:3, :3] @ np.diag(image.grid_shape))
     return np.asarray(0.5 * across.max(axis=1))
 
 
 def parameters_of(frame: LVFrame, image: Volume) -> dict[str, float]:
-    """Return a pose as in Table 2 of Ni et al. 2023, see `PARAMETERS`."""
+    """Return a pose by the names in `PARAMETERS`: Euler angles in radians, translation in halves of the extent.
+
+    As in Table 2 of Ni et al. 2023: the translation is the one that brings the heart to the middle.
+    """
     axes = np.stack([frame.lateral, -np.asarray(frame.anterior), frame.axis], 1)
     euler = euler_from_matrix(torch.tensor(axes), near=torch.tensor(MEAN_EULER, dtype=torch.float64)).tolist()
     shift = ((image_middle(image) - frame.centre_mm) / half_extent(image)).tolist()

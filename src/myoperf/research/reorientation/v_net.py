@@ -55,7 +55,15 @@ class Stage(nn.Module):
 
 
 def change(convolution: nn.Module, channels: int, norm: str) -> nn.Sequential:
-    """Append norm and activation to a strided convolution."""
+    """Return a strided convolution followed by a norm and an activation.
+
+    Parameters
+    ----------
+    channels
+        That the convolution gives.
+    norm
+        As for `norm_layer`.
+    """
     return nn.Sequential(convolution, norm_layer(norm, channels), nn.PReLU(channels))
 
 
