@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
+from functools import cache
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -64,13 +65,15 @@ def build_sr(
         title=codes.DCM.ImagingMeasurementReport,
         imaging_measurements=groups,
     )
-    content[0].ContentSequence.extend(_texts(report, reader))
+    (root,) = content
+    parts = [*root.ContentSequence, *_texts(report, reader)]
+    root.ContentSequence = []  # highdicom would copy the whole tree, check it again and search it twice for images
     evidence = [image for images in sources for image in images] + [
         instance_of(seg) for seg in segmentations if seg is not None
     ]
     report_object: Dataset = hd.sr.Comprehensive3DSR(
         evidence=_with_attributes(evidence, attributes, stamp),
-        content=content,
+        content=root,
         series_instance_uid=stamp.uid("sr series"),
         series_number=_SERIES_NUMBER,
         sop_instance_uid=stamp.uid("sr"),
@@ -82,6 +85,7 @@ def build_sr(
         software_versions=__version__,
         series_description="RESEARCH MyoPerf measurements",
     )
+    report_object.ContentSequence = parts
     if not evidence:
         for name in ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence"):
             report_object.pop(name, None)
@@ -275,12 +279,28 @@ def _measurement(name: Code, value: float, unit: str, site: Code | None, interva
 
     unit_code = words.concept(UNIT_CODES[unit])
     return hd.sr.Measurement(
-        name=name,
+        name=_concept(*name),
         value=int(value) if unit_code.value == "{score}" and value == int(value) else round(float(value), 4),
         properties=around,
-        unit=unit_code,
-        finding_sites=[hd.sr.FindingSite(site)] if site is not None else None,
+        unit=_concept(*unit_code),
+        finding_sites=[_finding_site(*site)] if site is not None else None,
     )
+
+
+@cache
+def _concept(value: str, scheme: str, meaning: str, version: str | None) -> Any:
+    """Return highdicom's item of a code: one for all numbers, as making it takes longer than the rest of a number."""
+    import highdicom as hd
+
+    return hd.sr.CodedConcept(value, scheme, meaning, version)
+
+
+@cache
+def _finding_site(*code: str | None) -> Any:
+    """Return the content item of a site, one for all numbers measured there."""
+    import highdicom as hd
+
+    return hd.sr.FindingSite(Code(*code))
 
 
 def _algorithm() -> Any:
