@@ -47,6 +47,16 @@ def test_motion_alone_carries_the_phase_where_thickness_does_not():
     assert measure_synchrony(still, motion).phase_sd_deg == pytest.approx(20.0, rel=0.1)
 
 
+def test_motion_of_the_apex_and_of_the_rim_says_nothing():
+    """At the apex motion runs along the axis, at the rim it is the valve plane's."""
+    still = np.full((8, RINGS, ANGLES), 100.0) + beating(150.0, amplitude=1e-4) - 100
+    motion = 3.0 * (beating(sideways(20.0)) / 100 - 1) / 0.2
+    share, other = (np.arange(RINGS) + 0.5) / RINGS, motion.copy()
+    outside = (share < 0.25) | (share > 0.92)
+    other[:, outside] = np.roll(motion[:, outside], 2, axis=0)  # a quarter of the beat late
+    assert measure_synchrony(still, other).phase_sd_deg == pytest.approx(20.0, rel=0.02)
+
+
 def test_noise_does_not_widen_the_spread():
     rng = np.random.default_rng(3)
     truth, raw, found, noise, held = 12.0, [], [], [], 0

@@ -83,6 +83,11 @@ def test_plain_blood_without_insertions_on_the_lateral_side_raises_doubt(uniform
     assert codes(volume, surface_of(uniform)) == ["orientation-doubt"]
 
 
+def test_a_rim_a_few_percent_above_the_septum_is_no_insertion(uniform):
+    faint = beside(uniform, uniform.frame.septal, wall=35.0, blood=25.0)
+    assert polar.find_rv_insertions(faint, surface_of(uniform)) is None
+
+
 @pytest.mark.parametrize(("ratio", "raised"), [(1.3, []), (1.9, ["orientation-doubt"])])
 def test_activity_on_both_sides_raises_doubt_from_half_more_on_the_lateral_side(uniform, ratio, raised):
     septal = beside(uniform, uniform.frame.septal, wall=25.0, blood=25.0)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from myoperf.errors import AnalysisError
-from myoperf.types import Volume
+from myoperf.types import LVFrame, Volume
 from myoperf.ventricle import fit_surface
-from support.ventricle import make_phantom
+from support.ventricle import make_phantom, points_of
 
 
 def against_truth(surface, ventricle):
@@ -43,6 +43,18 @@ def test_a_hole_in_the_wall_is_closed_and_said(uniform):
     surface = fit_surface(Volume(array, labels.lps_from_index), frame)
     assert not surface.measured.all()
     distance, _ = against_truth(surface, uniform.ventricle)
+    assert np.abs(distance[~surface.measured]).max() < 3.0
+
+
+def test_the_pool_s_rim_closes_a_wall_of_which_half_is_missing(uniform):
+    """The frame lies beside the axis, so that the wall that is left does not tell where the other half is."""
+    labels, frame = uniform.labels, uniform.frame
+    beside = LVFrame(frame.apex_mm + 6 * frame.septal, frame.base_mm + 6 * frame.septal, frame.anterior)
+    septal = (points_of(labels.lps_from_index, labels.grid_shape) - frame.base_mm) @ frame.septal > 0
+    array = np.where(septal & (labels.array[0] == 1), 0, labels.array[0])
+    surface = fit_surface(labels.with_array(array), beside)
+    distance, _ = against_truth(surface, uniform.ventricle)
+    assert 0.3 < (~surface.measured).mean() < 0.7
     assert np.abs(distance[~surface.measured]).max() < 3.0
 
 

@@ -3,8 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from myoperf import polar
+from myoperf.errors import AnalysisError
 from myoperf.geometry import transform_points
 from myoperf.types import Volume
 from support.ventricle import make_phantom
@@ -34,3 +36,10 @@ def test_a_wall_cut_by_the_edge_of_the_volume():
     cut = [Volume(v.array[:, :last], v.lps_from_index) for v in (phantom.volume, phantom.labels)]
     phantom = replace(phantom, volume=cut[0], labels=cut[1])
     assert "wall-outside-volume" in codes(phantom.volume, phantom.labels, phantom.frame)
+
+
+def test_a_volume_that_lacks_a_third_of_the_wall_is_refused(uniform):
+    last = int(np.argwhere(uniform.labels.array[0] > 0)[:, 0].max()) - 8
+    volume, labels = (Volume(v.array[:, :last], v.lps_from_index) for v in (uniform.volume, uniform.labels))
+    with pytest.raises(AnalysisError, match=r"31 % of the left ventricle's wall lies outside the volume"):
+        polar.sample_polar_map(volume, labels, uniform.frame)

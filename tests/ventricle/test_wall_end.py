@@ -7,6 +7,7 @@ from scipy import ndimage
 from myoperf.geometry import transform_points
 from myoperf.types import LVFrame, Volume
 from myoperf.ventricle import find_wall_end
+from support.ventricle import points_of
 
 FRAME = LVFrame((0.0, 0.0, -40.0), (0.0, 0.0, 40.0), (1.0, 0.0, 0.0))
 SPACING, RADIUS, HALF_WALL = 3.0, 26.0, 5.0
@@ -71,6 +72,18 @@ def test_a_basal_defect_does_not_pull_the_end_towards_the_apex():
     array.reshape(-1)[hole] *= 0.15
     end = find_wall_end(image.with_array(array), labels, FRAME)
     assert np.abs(end.rim_mm - FRAME.length_mm).max() < 3.0
+
+
+def test_a_liver_that_continues_the_inferior_wall_does_not_pull_the_end_along():
+    """There the counts end 18 mm past the wall, far from the labels' end."""
+    image, labels = ventricle(end_mm=0.0)
+    offset = points_of(image.lps_from_index, image.grid_shape) - FRAME.base_mm
+    height, side, front = (offset @ direction for direction in (FRAME.axis, FRAME.septal, FRAME.anterior))
+    across, inferior = np.hypot(front, side), np.abs(np.arctan2(side, -front)) < np.pi / 4
+    liver = inferior & (across > 15) & (across < 40) & (height > -8) & (height < 18)
+    added = 0.9 * ndimage.gaussian_filter(liver.astype(np.float32), 2.0) * (1.0 - image.array[0])
+    end = find_wall_end(image.with_array(image.array[0] + added), labels, FRAME)
+    assert np.abs(end.rim_mm - FRAME.length_mm).max() < 7.0
 
 
 def test_an_image_without_an_end_is_not_trusted():
