@@ -7,7 +7,14 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from support.order import slow_files_first
 from support.real import real_folder
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take long, after the order was made random."""
+    items[:] = slow_files_first(items)
 
 
 @pytest.fixture(scope="session")

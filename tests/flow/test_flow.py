@@ -99,6 +99,7 @@ def test_blood_without_noise_or_without_a_tail_is_hardly_moved():
     np.testing.assert_array_equal(resample_blood(left[:12], rng, protocol=short), left[:12])
 
 
+@pytest.mark.slow
 def test_draws_of_the_blood_make_the_mean_of_all_segments_uncertain_enough():
     # Noise of the blood moves all segments alike: residuals of the segments alone do not show it.
     flows = np.linspace(0.8, 2.0, 17)

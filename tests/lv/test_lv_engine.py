@@ -39,6 +39,7 @@ def test_what_cannot_run_is_refused(monkeypatch):
 
 
 @pytest.mark.parametrize("name", LOW)
+@pytest.mark.slow
 def test_parts_of_a_batch_give_what_single_crops_give(net, name):
     batch = crops(3, 16)
     together = engine.build_runner(net, name, at_a_time=2)(batch)

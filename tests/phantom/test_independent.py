@@ -106,6 +106,7 @@ def test_a_defect_lies_on_the_side_it_is_put():
     assert offset @ frame.septal > 15
 
 
+@pytest.mark.slow
 def test_the_same_number_gives_the_same_heart_and_the_series_share_none():
     one, again, held = draw_heart(3), draw_heart(3), draw_heart(3, series="held")
     np.testing.assert_array_equal(one.study.scans[0].image.array, again.study.scans[0].image.array)

@@ -43,6 +43,7 @@ def _within(count: int, n: int, share: float) -> bool:
     return abs(count / n - share) < 4 * np.sqrt(share * (1 - share) / n)
 
 
+@pytest.mark.slow
 def test_prevalences_are_those_asked_for() -> None:
     labels = [ica_labels(p.coronary) for p in _cohort()]
     for name, share in {"LAD": 0.57, "LCX": 0.42, "RCA": 0.39, "patient": 0.66}.items():

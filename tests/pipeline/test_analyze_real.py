@@ -44,6 +44,7 @@ def without_intervals(monkeypatch):
     monkeypatch.setattr(pipeline, "Options", partial(pipeline.Options, interval_draws=0))
 
 
+@pytest.mark.slow
 def test_every_file_of_the_contract_is_there(ge):
     names = {str(p.relative_to(ge)) for p in ge.rglob("*") if p.is_file()}
     assert {

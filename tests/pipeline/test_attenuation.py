@@ -113,6 +113,7 @@ def test_the_ct_says_what_the_true_map_says(case, tmp_path):
 
 
 @pytest.mark.parametrize("shift", [(18.0, -14.0, 0.0), (-12.0, 0.0, 18.0)])
+@pytest.mark.slow
 def test_a_misplaced_ct_is_moved_back_and_the_shift_is_reported(case, tmp_path, shift):
     scans = case.corrected(case.ct(tmp_path / "ct", shift_lps_mm=shift))
     fixed = scans["stress-ac"]

@@ -99,6 +99,7 @@ def test_every_number_of_flow_has_an_interval(report):
     assert found.low < found.value < found.high
 
 
+@pytest.mark.slow
 def test_flow_stands_in_results_and_report(report, tmp_path):
     write_report(report, tmp_path / "out", formats=("html", "json", "pdf", "dicom"))
     assert len(list((tmp_path / "out" / "dicom").iterdir())) >= 3

@@ -7,6 +7,7 @@ import signal
 import time
 
 import numpy as np
+import pytest
 from sqlalchemy import func, select
 
 from myoperf.web import readings
@@ -43,6 +44,7 @@ def run_and_kill(folder, seconds):
     return process.exitcode != 0
 
 
+@pytest.mark.slow
 def test_twenty_kills_lose_nothing_and_repeat_nothing(tmp_path):
     closed_form_arrays()
     start = time.perf_counter()

@@ -147,6 +147,7 @@ def probabilities(folder):
     return found
 
 
+@pytest.mark.slow
 def test_a_smoke_run_writes_its_tables_and_goes_on(tmp_path, monkeypatch, drawn):
     rows = run("smoke", tmp_path, 0)
     assert len(rows) == 28
@@ -168,6 +169,7 @@ def test_a_smoke_run_writes_its_tables_and_goes_on(tmp_path, monkeypatch, drawn)
     assert len(kept) == 28
 
 
+@pytest.mark.slow
 def test_another_process_trains_the_same_network(tmp_path, monkeypatch, drawn):
     few = replace(RECIPES["smoke"], inputs=("stress",), augmented=(True,))
     monkeypatch.setattr(label_strategies, "RECIPES", {"smoke": few})

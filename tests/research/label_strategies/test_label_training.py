@@ -65,6 +65,7 @@ def test_the_rate_falls_to_a_tenth_after_ten_epochs_without_better_accuracy_and_
 
 
 @pytest.mark.parametrize("augmented", [False, True])
+@pytest.mark.slow
 def test_it_learns_which_vessel_and_keeps_the_best_epoch(augmented):
     data, labels = _cohort(120)
     train, held = _parts(labels, 90)

@@ -70,6 +70,7 @@ def losses(net, cases):
     return np.array([float(step) for step in steps])
 
 
+@pytest.mark.slow
 def test_a_short_training_locates_and_segments_patients_it_was_not_trained_on_better(small, tmp_path):
     """Untrained: 73 mm off, losses 2.58 and 1.84. After 20 steps: 21 mm, 1.66 and 1.46."""
     trained_on, others = ([draw_case(seed, index, "spect") for index in range(3)] for seed in (1, 2))
@@ -146,6 +147,7 @@ def smoke(tmp_path_factory):
     return folder, learned
 
 
+@pytest.mark.slow
 def test_the_recipe_trains_judges_and_writes_a_card(small, smoke):
     folder, _ = smoke
     card = json.loads((folder / "card.json").read_text())

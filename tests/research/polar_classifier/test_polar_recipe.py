@@ -185,6 +185,7 @@ def test_a_trained_network_is_kept_and_read(tmp_path, monkeypatch):
         fit_classifier(training, cases, schedule, 1, keep=tmp_path)
 
 
+@pytest.mark.slow
 def test_the_smoke_recipe_writes_a_classifier_and_a_card_of_its_own(tmp_path, monkeypatch):
     """Of patients that are not imaged, which takes longest: tests of the sets image theirs."""
     monkeypatch.setattr(

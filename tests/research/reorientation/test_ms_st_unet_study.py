@@ -94,6 +94,7 @@ def test_training_does_not_depend_on_what_memory_held_before():
     assert torch.equal(*weights)
 
 
+@pytest.mark.slow
 def test_the_study_runs_keeps_its_jobs_and_writes_its_tables(tmp_path, monkeypatch):
     torch.set_num_threads(1)
     monkeypatch.setattr(tables, "bootstrap_statistic", partial(bootstrap_statistic, resamples=50))

@@ -82,6 +82,7 @@ def test_a_pose_by_points_and_by_the_papers_parameters_is_the_same(own, tmp_path
         assert two.frame.length_mm < np.linalg.norm(np.ptp(wall, axis=0))
 
 
+@pytest.mark.slow
 def test_own_volumes_train_a_network_that_labels_others(own, tmp_path):
     words = ("train", "reorientation", "--data", own, "--scale", "smoke", "--epochs", "2", "-q")
     done = run_command(*words, "-o", tmp_path / "model")
@@ -144,6 +145,7 @@ def test_ten_poses_of_a_volume_lie_in_the_range_of_the_training_volumes(own):
     assert torch.allclose(sample_batch(cases[:1], field).rotation[0], still[0], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_ends_with_the_same_weights(own, tmp_path, monkeypatch):
     cases, field = read_own_cases(own).cases[:2], FieldOfView(side=32, voxel_mm=6.0)
     monkeypatch.setattr("myoperf.research.reorientation.training.KEEP_EVERY", 1)

@@ -68,6 +68,7 @@ def test_questions_are_answered_with_paired_intervals(predictions):
     assert answer_questions(alike, 0).iloc[0]["answer"] == "not shown"
 
 
+@pytest.mark.slow
 def test_smoke_study_stops_and_goes_on(tmp_path, monkeypatch, few_images):
     monkeypatch.setattr(tables, "RESAMPLES", 100)
 

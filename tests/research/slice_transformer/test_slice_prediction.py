@@ -38,6 +38,7 @@ def _write(path, rows, names=("patient", "picture", "label", "split")):
         csv.writer(file).writerows([names, *rows])
 
 
+@pytest.mark.slow
 def test_own_pages_train_a_model_that_predicts_other_pages(table, tmp_path):
     model, out = tmp_path / "model", tmp_path / "predictions"
     train("slices", out=model, scale="smoke", seed=0, data=table, weights=None, resume=False, quiet=True)

@@ -132,6 +132,7 @@ def test_branches_start_from_the_student(tmp_path):
         assert torch.equal(branch.stages[3].blocks[0].fc1.weight, student.encoder.stages[3].blocks[0].fc1.weight)
 
 
+@pytest.mark.slow
 def test_recipe_slices_writes_weights_card_and_the_comparison(tmp_path, few_images):
     out = tmp_path / "slices"
     train("slices", out, scale="smoke", seed=3, data=None, resume=False, quiet=True)
@@ -159,6 +160,7 @@ def test_real_volumes_give_stacks_of_three_views(real, tmp_path):
     assert all(stack.min() >= 0.0 and 0.5 < stack.max() <= 1.0 for stack in images.volumes)
 
 
+@pytest.mark.slow
 def test_recipe_unimiss_writes_weights_that_start_a_classifier(tmp_path, few_images):
     out = tmp_path / "unimiss"
     train("unimiss", out, scale="smoke", seed=3, data=None, resume=False, quiet=True)

@@ -1,7 +1,6 @@
 """UniMiSS: its losses, schedules and running mean against their formulas; a small training that learns."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -175,6 +174,7 @@ def test_weaker_views_never_mirror():
     assert min(np.corrcoef(view.ravel(), volume.ravel())[0, 1] for view in mirrored) < 0
 
 
+@pytest.mark.slow
 def test_a_stopped_training_goes_on_to_the_same_numbers(tmp_path):
     rng = np.random.default_rng(0)
     images = image_set([rng.random((16, 32, 32), dtype=np.float32) for _ in range(2)])
@@ -219,7 +219,7 @@ def test_refusals():
 
 
 @pytest.mark.slow
-def test_learns_without_collapse():
+def test_learns_without_collapse(monkeypatch):
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:40, :40] / 20 - 1
     volumes = []
@@ -242,9 +242,8 @@ def test_learns_without_collapse():
     )
     result = pretrain(images, config=TINY, options=chosen, seed=0)
     # A student that does not learn meets the same views; the moving centre alone raises its loss over the steps.
-    still = pretrain(
-        images, config=TINY, options=replace(chosen, learning_rate=1e-9, final_learning_rate=1e-12), seed=0
-    )
+    monkeypatch.setattr(torch.Tensor, "backward", lambda loss: None)
+    still = pretrain(images, config=TINY, options=chosen, seed=0)
     for kind in ("2D", "3D"):
         learned, unlearned = ([step.loss for step in run.steps if step.kind == kind] for run in (result, still))
         assert len(learned) == 12

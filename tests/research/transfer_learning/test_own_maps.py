@@ -80,6 +80,7 @@ def test_the_model_read_again_is_the_one_that_was_measured(trained):
     assert held_out["two-stage"].to_numpy() == pytest.approx(again, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_study_on_a_table_keeps_the_tables_split_and_goes_on_with_another_strategy(trained, tmp_path):
     words = ("study", "two-stage", "--data", trained / "table.csv", "-o", tmp_path / "out", "--epochs", "1", "-q")
     done = run_command(*words, "--strategies", "4")

@@ -68,6 +68,7 @@ def test_a_patient_is_in_one_part_only():
 
 
 @pytest.mark.parametrize("graph", [False, True])
+@pytest.mark.slow
 def test_features_once_give_the_same_head_as_features_every_epoch(discs, backbone, graph):
     schedule = Schedule(warm_epochs=4, batch=4, dropout=0.3)
     features = Examples((backbone_features(backbone, discs.inputs[0], graph=graph),), discs.labels)

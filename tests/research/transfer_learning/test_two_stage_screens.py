@@ -124,6 +124,7 @@ def test_pictures_of_a_patient_are_judged_together():
     assert data.tested == ("test",)
 
 
+@pytest.mark.slow
 def test_the_study_says_what_it_was_run_on(painted, done):
     table = pd.read_csv(done / "two_stage.csv")
     assert table[["part", "n", "strategy"]].to_numpy().tolist() == [["test", 6, 4], ["test", 6, 6]]
