@@ -3,6 +3,8 @@
     python benchmarks/perfusion_physics.py measure --set patients --seed 9701 --count 200
     python benchmarks/perfusion_physics.py measure --set normals --seed 9703 --count 100
     python benchmarks/perfusion_physics.py measure --set three-vessel --seed 9705 --count 10
+    python benchmarks/perfusion_physics.py measure --set thallium --seed 9707 --count 60
+    python benchmarks/perfusion_physics.py measure --set half-dose --seed 9709 --count 60
     python benchmarks/perfusion_physics.py table
 
 ``measure`` simulates a patient as ``myoperf simulate 1 --gates 1 --ct`` does (stress and rest, raw views; the CT of
@@ -11,7 +13,7 @@ analyses them. A study is scored without and with its CT. Maps and scores are ke
 goes on where the last one stopped and ends by itself after ``--minutes``. ``table`` scores the maps against the limits
 that the package holds at that time, so that limits can be compared on the same maps, and writes a row a patient to
 ``docs/results/perfusion_physics.csv``. `three-vessel` patients have disease of all three vessels and at least 60 %
-of the wall.
+of the wall. `thallium` and `half-dose` are normal patients without a CT, with Tl-201 or half the counts.
 """
 
 from __future__ import annotations
@@ -46,20 +48,27 @@ TABLE = ROOT / "docs" / "results" / "perfusion_physics.csv"
 STATES: tuple[State, State] = ("stress", "rest")
 SHIFT_MM, BREATH_MM = 4.0, 4.0
 THREE = PopulationOptions(prevalence=dict.fromkeys(VESSELS, 1.0), patient_prevalence=1.0)
-SETS = {"patients": PopulationOptions(), "normals": PopulationOptions(normal=True, male=0.5), "three-vessel": THREE}
+NORMAL = PopulationOptions(normal=True, male=0.5)
+SETS = {
+    "patients": PopulationOptions(),
+    "normals": NORMAL,
+    "three-vessel": THREE,
+    "thallium": replace(NORMAL, tracer="Tl-201"),
+    "half-dose": NORMAL,
+}
+WITHOUT_CT = ("thallium", "half-dose")
 WIDE_PERCENT = 60.0
 """Extent from which disease of three vessels is called severe."""
 
 
 def options_of(name: str) -> CohortOptions:
     """Return how the patients of a set are drawn and imaged."""
-    return CohortOptions(
-        ct=True,
-        misregistration_mm=SHIFT_MM,
-        breath_mismatch_mm=BREATH_MM,
-        population=SETS[name],
-        protocol=Protocol(gates=1),
+    alone = CohortOptions(
+        population=SETS[name], protocol=Protocol(gates=1, dose="half" if name == "half-dose" else "full")
     )
+    if name in WITHOUT_CT:
+        return alone
+    return replace(alone, ct=True, misregistration_mm=SHIFT_MM, breath_mismatch_mm=BREATH_MM)
 
 
 def patients_of(name: str, seed: int, count: int) -> list[tuple[int, PatientModel]]:
@@ -126,13 +135,13 @@ def polar_of(values: Any) -> PolarMap:
     return PolarMap(np.asarray(values, np.float64), np.zeros((*values.shape, 3)), np.ones(values.shape))
 
 
-def scores_of(stored: dict[str, Any], kind: str) -> dict[str, Any]:
+def scores_of(stored: dict[str, Any], kind: str, tracer: str) -> dict[str, Any]:
     """Score a patient's maps without (`plain`) or with (`ct`) correction against the package's limits."""
     sex, condition = str(stored["sex"]), Condition(corrected=kind == "ct", reconstruction="OSEM")
     maps = {s: polar_of(stored[f"{s}_{kind}"]) if f"{s}_{kind}" in stored else None for s in STATES}
     limits = {
         s: choose_limits(
-            shipped_limits(), state=s, sex=sex, tracer="Tc-99m", camera=None, modality="NM", condition=condition
+            shipped_limits(), state=s, sex=sex, tracer=tracer, camera=None, modality="NM", condition=condition
         )[0]
         for s in STATES
     }
@@ -161,8 +170,8 @@ def tabulate() -> None:
             rows.append(row | {"failed": str(stored["failed"])})
             continue
         row |= {"sex": str(stored["sex"]), "analysed": str(stored["verdict"])}
-        for kind in ("plain", "ct"):
-            row |= scores_of(stored, kind)
+        for kind in ("plain",) if name in WITHOUT_CT else ("plain", "ct"):
+            row |= scores_of(stored, kind, SETS[name].tracer)
             codes = json.loads(str(stored.get(f"stress_{kind}_findings", "[]")))
             row[f"doubt_{kind}"] = int(any(c.startswith("lv-") or c == "check-orientation" for c in codes))
         rows.append(row)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from myoperf.perfusion import shipped_limits
 from myoperf.stats import delong_table, wilson_interval
 from myoperf.types import VESSELS
 from tables.layout import RESULTS, interval, markdown, read
@@ -149,19 +148,34 @@ def _gain(ill: pd.DataFrame, draws: int = 2000) -> str:
 
 
 def normal_limits() -> str:
-    """Return how many new normals are abnormal by their own protocol's limits and by those of SPECT."""
-    table, rows = read("normal_limits"), []
-    for protocol, part in table.groupby("protocol", sort=False):
-        new = [one for one in shipped_limits() if one.name.startswith(f"simulated-{protocol}-")]
-        for state in STATES:
-            n = {one.sex: one.n for one in new if one.state == state}
-            cells = []
-            for limits in ("new", "spect"):
-                tpd = part[f"tpd_{state}_{limits}"].dropna()
-                cells.append(f"{share(tpd >= ABNORMAL_TPD_PERCENT)}; mean {tpd.mean():.1f} %")
-            rows.append([PROTOCOLS[str(protocol)], state, f"{n['M']} men, {n['F']} women", *cells])
-    own = "new normals with TPD >= 5 %, own limits"
-    return markdown(("protocol", "state", "limits from", own, "the same with SPECT's limits"), rows)
+    """Return how many new patients of each protocol are called abnormal by its own limits and by those of SPECT."""
+    rows, called = [], []
+    for name, (kind, part) in _protocols().items():
+        normal, three = (part[part["set"] == of] for of in ("normals", "three-vessel"))
+        abnormal = normal[f"category_{kind}"].dropna().str.endswith("abnormal")
+        called.append(abnormal)
+        warned = share(normal[f"warned_{kind}"].dropna() > 0)
+        missed = share(three[f"category_{kind}"] == "normal") if len(three) else ""
+        elsewhere = share(normal["category_spect"].dropna().str.endswith("abnormal")) if kind == "own" else ""
+        rows.append([name, share(abnormal), warned, elsewhere, missed])
+    rows.append(["all", share(pd.concat(called)), "", "", ""])
+    head = ("normals called abnormal", "warned of", "abnormal by SPECT's limits", "three-vessel disease called normal")
+    return markdown(("protocol", *head), rows)
+
+
+def _protocols() -> dict[str, tuple[str, pd.DataFrame]]:
+    """Return the patients of each protocol, and how the columns with its own limits end."""
+    out: dict[str, tuple[str, pd.DataFrame]] = {}
+    if (RESULTS / "perfusion_physics.csv").is_file():
+        full = read("perfusion_physics")
+        of = full[full["set"].isin(("normals", "three-vessel"))]
+        out |= {"Tc-99m, full physics": ("plain", of), "the same with a CT": ("ct", of)}
+        for name, title in (("half-dose", "the same, half the dose"), ("thallium", "Tl-201, full physics")):
+            if (part := full[full["set"] == name].assign(set="normals")).size:
+                out[title] = ("plain", part)
+    for protocol, part in read("normal_limits").groupby("protocol", sort=False):
+        out[PROTOCOLS[str(protocol)]] = ("own", part)
+    return out
 
 
 PROTOCOLS = {"czt": "Tc-99m, CZT", "rb82": "Rb-82", "n13": "N-13"}

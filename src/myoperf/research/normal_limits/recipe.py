@@ -21,7 +21,7 @@ from myoperf.lv import LVFit
 from myoperf.perfusion import NormalLimits, write_limits
 from myoperf.phantom.fast import Kind, czt_field, image_model, simulate_fast
 from myoperf.phantom.population import draw_patient
-from myoperf.phantom.records import SIMULATOR_VERSION, Grid, PopulationOptions, Tracer
+from myoperf.phantom.records import SIMULATOR_VERSION, Grid, PatientModel, PopulationOptions, Tracer
 from myoperf.pipeline import load_models
 from myoperf.pipeline.anterior import turn_to_septum
 from myoperf.pipeline.jobs import JobsOutcome, run_jobs
@@ -71,7 +71,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
 
 @dataclass(frozen=True, eq=False)
 class Normal:
-    """A normal patient's maps; a state whose ventricle is in doubt has none.
+    """A patient's maps, as a rule a normal one's; a state whose ventricle is in doubt has none.
 
     Parameters
     ----------
@@ -114,6 +114,18 @@ def image_normal(
     """
     rng = np.random.default_rng([recipe.seed if seed is None else seed, index])
     patient = draw_patient(rng, PopulationOptions(normal=True, male=float(index % 2 == 0), tracer=recipe.tracer))
+    return image_patient(recipe, patient, rng, find_lv=find_lv, states=states)
+
+
+def image_patient(
+    recipe: Recipe,
+    patient: PatientModel,
+    rng: np.random.Generator,
+    *,
+    find_lv: Callable[[Volume], LVFit],
+    states: Sequence[State] = STATES,
+) -> Normal:
+    """Image any patient as `image_normal` does a normal one."""
     model = image_model(recipe.kind, rng, tracer=recipe.tracer)
     grid = Grid.centred(recipe.shape, recipe.spacing_mm, patient.scan_centre_mm)
     found: dict[State, tuple[Volume, LVFit]] = {}
@@ -161,17 +173,21 @@ def draw_normals(
     jobs = {folder / f"{name}-{index:04d}.npz": index for index in range(count or recipe.patients)}
 
     def image(index: int, path: Path) -> None:
-        normal = image_normal(recipe, index, find_lv=find_lv, seed=seed)
-        arrays: dict[str, Any] = {"sex": normal.sex}
-        arrays.update({str(state): values for state, values in normal.maps.items()})
-        with path.open("wb") as file:
-            np.savez_compressed(file, **arrays)
+        write_normal(path, image_normal(recipe, index, find_lv=find_lv, seed=seed))
 
     return run_jobs(jobs, image, title=f"normals ({name})", quiet=quiet, until=until)
 
 
+def write_normal(path: Path, normal: Normal) -> None:
+    """Write a patient's maps for `read_normals`."""
+    arrays: dict[str, Any] = {"sex": normal.sex}
+    arrays.update({str(state): values for state, values in normal.maps.items()})
+    with path.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
 def read_normals(folder: Path, name: str) -> tuple[Normal, ...]:
-    """Return the patients that `draw_normals` wrote, in the order of their numbers.
+    """Return the patients that `write_normal` wrote under ``NAME-0000.npz`` and on, in the order of their numbers.
 
     One whose ventricle was found with doubt has no maps.
     """
