@@ -50,6 +50,16 @@ def test_files_of_the_nm_530c_are_scored_with_the_limits_of_its_kind():
         assert "normal-limits-nearest" not in {f.code for f in findings}
 
 
+@pytest.mark.parametrize(("tracer", "expected"), [("13N ammonia", "N-13"), ("Rubidium Rb 82", "Rb-82")])
+def test_pet_of_either_tracer_is_scored_with_limits_of_its_own(tracer, expected):
+    for state in ("stress", "rest"):
+        best, findings = choose_limits(
+            perfusion.shipped_limits(), state=state, sex="F", tracer=tracer, camera="Biograph", modality="PT"
+        )
+        assert best.tracer == expected
+        assert "normal-limits-nearest" not in {f.code for f in findings}
+
+
 def test_limits_of_a_kind_hold_for_its_models_and_another_kind_is_warned_of():
     parallel = limits(name="parallel", camera="parallel-hole")
     assert chosen([parallel], camera="Tandem_870_DR")[1] == {}
