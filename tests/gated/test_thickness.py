@@ -7,8 +7,9 @@ import pytest
 from scipy import ndimage
 
 from myoperf.gated import PET_BLUR, SPECT_BLUR, measure_function
-from myoperf.gated.thickness import WallBlur, thickness_over_beat
-from myoperf.types import Volume
+from myoperf.gated.thickness import WallBlur, apex_pattern, thickness_over_beat
+from myoperf.types import LVFrame, Volume
+from myoperf.ventricle.rays import lay_rays, mid_wall_area_mm2
 from support.ventricle import grid_about, half_ellipsoid_ml, make_ventricle, points_of, subvoxels
 
 AXIS, SHAPE = (-0.64, 0.6, 0.48), (36,) * 3
@@ -116,6 +117,17 @@ def test_a_wall_of_constant_volume_thickens_as_its_area_shrinks_but_for_a_loss()
     assert thick[0] == 1.0
     assert thick[2] == pytest.approx(0.95 * 100 / 60)
     assert thick[3] == pytest.approx((1 - 0.05 * 0.4) * 100 / 90)
+
+
+def test_the_apex_is_a_quarter_thinner_than_the_rest_and_the_mean_stays():
+    """A half sphere with a tube of its radius: cos^2 over the half sphere has a mean of 1/3."""
+    radius, rim = 30.0, 45.0
+    rays = lay_rays(LVFrame((0.0, 0.0, -75.0), (0.0, 0.0, 0.0), (1.0, 0.0, 0.0)))
+    middle = np.full((rays.height_mm.size, rays.angles), radius)
+    area = mid_wall_area_mm2(rays, middle[None], np.full((1, rays.angles), rim))[0]
+    pattern = apex_pattern(rays, middle, float(area))
+    assert pattern[0, 0] / pattern[-1, 0] == pytest.approx(0.75, abs=0.01)
+    assert pattern[-1, 0] == pytest.approx(1 / (1 - 0.25 / 3 / (1 + rim / radius)), rel=3e-3)
 
 
 def test_pet_is_sharper_than_spect():
