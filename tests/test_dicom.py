@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
 
@@ -12,6 +13,7 @@ from pydicom.dataset import Dataset
 
 from myoperf.dicom import (
     decimal_string,
+    encode_dataset,
     faulty_values,
     plane_geometry,
     plane_origins,
@@ -69,6 +71,21 @@ def test_a_sheared_grid_has_no_dicom_geometry():
     sheared[0, 1] = 0.4
     with pytest.raises(GeometryError, match="right angles"):
         plane_geometry(Volume(np.ones((2, 3, 4)), sheared))
+
+
+def test_a_dataset_is_written_as_pydicom_writes_it():
+    deep, item, dataset = Dataset(), Dataset(), Dataset()
+    deep.CodeValue, deep.CodeMeaning, deep.ReferencedFrameNumber = "7", "Größe", [1, 2]
+    item.ConceptNameCodeSequence, item.TextValue, item.NumericValue = [deep, Dataset()], "", ["1.5", "2"]
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    dataset.SOPClassUID, dataset.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.88.34", "2.25.7"
+    dataset.PatientName, dataset.ImageType, dataset.StudyDate = "Ä^B", ["DERIVED", "PRIMARY"], "20200102"
+    dataset.ContentSequence, dataset.PerformedProcedureCodeSequence = [item, item], []
+    dataset.PixelRepresentation, dataset.SmallestImagePixelValue = 1, -3  # its kind depends on the representation
+    dataset.BitsAllocated, dataset.PixelData = 16, b"\0\1"
+    encoded, expected = encode_dataset(dataset), io.BytesIO()
+    dataset.save_as(expected, enforce_file_format=True)
+    assert encoded == expected.getvalue()
 
 
 def test_a_file_is_saved_whole_or_not_at_all(tmp_path, monkeypatch):

@@ -10,16 +10,22 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
+from struct import pack
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.config import RAISE
 from pydicom.datadict import dictionary_VM, dictionary_VR
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import correct_ambiguous_vr, write_data_element
 from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag
 from pydicom.uid import UID, ExplicitVRLittleEndian
 from pydicom.valuerep import validate_value
 
@@ -54,8 +60,50 @@ def encode_dataset(dataset: Dataset) -> bytes:
         dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         dataset.file_meta.ImplementationClassUID = _IMPLEMENTATION
         dataset.file_meta.ImplementationVersionName = "MYOPERF"
-    buffer = BytesIO()
-    dataset.save_as(buffer, enforce_file_format=True)
+    head, buffer = Dataset(), BytesIO()
+    head.file_meta = dataset.file_meta
+    head.save_as(buffer, enforce_file_format=True)
+    correct_ambiguous_vr(dataset, True)
+    return buffer.getvalue() + _encode_elements(dataset, ())
+
+
+def _encode_elements(dataset: Dataset, charset: tuple[str, ...]) -> bytes:
+    """Return a dataset's elements in explicit VR little endian; pydicom, which writes the values, is slow in sequences.
+
+    Parameters
+    ----------
+    charset
+        Specific Character Set of the dataset around it, unless it has its own.
+    """
+    own = dataset.get("SpecificCharacterSet", charset)
+    charset = (own,) if isinstance(own, str) else tuple(own)
+    parts = []
+    for element in dataset:
+        if element.VR == "SQ":
+            items = [_encode_elements(item, charset) for item in element.value]
+            value = b"".join(_ITEM + pack("<L", len(item)) + item for item in items)
+            parts += [pack("<HH4sL", element.tag.group, element.tag.element, b"SQ", len(value)), value]
+        elif isinstance(element.value, str):
+            parts.append(_encode_text(element.tag, element.VR, element.value, charset))
+        else:
+            parts.append(_encode_element(element, charset))
+    return b"".join(parts)
+
+
+_ITEM = pack("<HH", 0xFFFE, 0xE000)
+"""The tag that begins an item (PS3.5 7.5)."""
+
+
+@lru_cache(maxsize=4096)
+def _encode_text(tag: BaseTag, kind: str, text: str, charset: tuple[str, ...]) -> bytes:
+    """Return an element that holds text; a report repeats its codes and their meanings hundreds of times."""
+    return _encode_element(DataElement(tag, kind, text, already_converted=True), charset)
+
+
+def _encode_element(element: DataElement, charset: tuple[str, ...]) -> bytes:
+    buffer = DicomBytesIO()
+    buffer.is_implicit_VR, buffer.is_little_endian = False, True
+    write_data_element(buffer, element, list(charset))
     return buffer.getvalue()
 
 

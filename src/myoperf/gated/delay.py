@@ -235,9 +235,9 @@ def posterior_spread(data: DelayData, basis: Basis) -> Spread:
         mean = left * seen
         logs.append(0.5 * (np.log(left / spreads2) + mean * seen).sum(axis=1) + prior_of_spread)
         unknown.append(left @ np.diag(shape))
-        squares.append(np.einsum("si,ij,sj->s", mean, shape, mean) + unknown[-1])
         cross = mean @ shape
-        variances.append(2.0 * np.einsum("si,ij,sj->s", left, shape**2, left) + 4.0 * (cross**2 * left).sum(axis=1))
+        squares.append((cross * mean).sum(axis=1) + unknown[-1])
+        variances.append(((2.0 * left @ shape**2 + 4.0 * cross**2) * left).sum(axis=1))
         terms.append(mean @ turned.T)
     log = np.concatenate(logs)
     share = np.exp(log - log.max())

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from myoperf.geometry import sample
+from myoperf.geometry import sample_each
 from myoperf.types import Float, Volume
 from myoperf.ventricle.rays import Rays, slant
 
@@ -147,11 +147,8 @@ class Across:
         """Return the counts (gates, offsets, chosen rays) about the peaks."""
         directions = self.rays.direction[self.chosen]
         origins = np.broadcast_to(self.rays.origin_mm, self.rays.direction.shape)[self.chosen]
-        lines = []
-        for frame, middle in zip(volume.array, self.middle_mm, strict=True):
-            place = np.maximum(middle[self.chosen] + offsets_mm[:, None], 0.0)
-            lines.append(sample(volume.with_array(frame), origins + place[..., None] * directions)[0])
-        return np.stack(lines).astype(np.float64)
+        place = np.maximum(self.middle_mm[:, None, self.chosen] + offsets_mm[:, None], 0.0)
+        return sample_each(volume, origins + place[..., None] * directions).astype(np.float64)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -27,7 +27,7 @@ from myoperf.gated.thickness import (
     refine_blur,
     thickness_over_beat,
 )
-from myoperf.geometry import index_from_lps, sample, transform_points
+from myoperf.geometry import index_from_lps, sample_each, transform_points
 from myoperf.types import Float, LVFrame, PolarMap, Volume
 from myoperf.ventricle.fit import WallSeries, beat_basis
 from myoperf.ventricle.profiles import find_refined_peaks
@@ -269,10 +269,7 @@ def _through_wall(volume: Volume, rays: Rays, middle_mm: Float) -> Float:
     depth = np.maximum(middle_mm[:, None] + _THROUGH_MM[:, None, None], 0.0)
     index = transform_points(index_from_lps(volume.lps_from_index), rays.points(depth))
     nearest = transform_points(volume.lps_from_index, np.clip(index, 0.0, np.array(volume.grid_shape) - 1.0))
-    gates = zip(volume.array, nearest, strict=True)
-    return np.stack(
-        [sample(volume.with_array(image), points)[0].mean(axis=0, dtype=np.float64) for image, points in gates]
-    )
+    return np.asarray(sample_each(volume, nearest).mean(axis=1, dtype=np.float64))
 
 
 def _hold_at_end(rays: Rays, uptake: Float, rim_mm: Float) -> Float:

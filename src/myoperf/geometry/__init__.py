@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from myoperf.errors import GeometryError
-from myoperf.types import Float, LVFrame, Volume
+from myoperf.types import Float, Float32, LVFrame, Volume
 
 __all__ = [
     "affine_from_axes",
@@ -232,6 +232,36 @@ def sample(volume: Volume, points_mm: ArrayLike, *, order: int = 1, outside: flo
     for frame, values in zip(volume.array, out, strict=True):
         ndimage.map_coordinates(frame, index, output=values, order=order, mode="grid-constant", cval=outside)
     return out
+
+
+def sample_each(volume: Volume, points_mm: ArrayLike, *, outside: float = 0.0) -> Float32:
+    """Interpolate every frame of a volume linearly at LPS points of its own, as on a wall that moves.
+
+    Parameters
+    ----------
+    points_mm
+        Shape (frames, ..., 3).
+    outside
+        Value beyond the grid.
+
+    Returns
+    -------
+    Shape (frames, ...).
+
+    Examples
+    --------
+    >>> gates = Volume(np.array([1.0, 2.0], np.float32).reshape(2, 1, 1, 1) * np.ones((3, 3, 3), np.float32), np.eye(4))
+    >>> sample_each(gates, [[[1, 1, 1]], [[1, 2, 1]]]).tolist()
+    [[1.0], [2.0]]
+    """
+    from myoperf.geometry.kernels import sample_points
+
+    points = np.ascontiguousarray(points_mm, dtype=np.float64)
+    image, matrix = np.ascontiguousarray(volume.array, dtype=np.float32), index_from_lps(volume.lps_from_index)
+    flat, places = np.empty((volume.frames, 1, points[0].size // 3), np.float32), points.reshape(len(points), -1, 3)
+    for frame, place, out in zip(image, places, flat, strict=True):
+        sample_points(frame[None], matrix, place, float(outside), out)
+    return flat.reshape(points.shape[:-1])
 
 
 def reslice(volume: Volume, lps_from_index: ArrayLike, shape: tuple[int, int, int], *, order: int = 1) -> Volume:

@@ -109,9 +109,9 @@ def shell_image(rays: Rays, shell: Shell, grid: Volume, *, sigma_mm: float) -> V
     spread_points(index, counts * float(factor.prod()), image)
     # Each axis is blurred, and only the grid's own samples are kept, by one matrix product.
     planes, rows, columns = (
-        ndimage.gaussian_filter1d(np.eye(size), width, axis=0, mode="constant", truncate=3.0)[::every]
+        ndimage.gaussian_filter1d(np.eye(size, dtype=np.float32), width, axis=0, mode="constant", truncate=3.0)[::every]
         for size, width, every in zip(shape, sigma, factor, strict=True)
     )
-    image = rows @ (image @ columns.T)
-    image = planes @ image.reshape(*image.shape[:2], -1)
-    return grid.with_array(image.reshape(len(points), *grid.grid_shape).astype(np.float32))
+    blurred = rows @ (image.astype(np.float32) @ columns.T)
+    blurred = planes @ blurred.reshape(*blurred.shape[:2], -1)
+    return grid.with_array(blurred.reshape(len(points), *grid.grid_shape))
