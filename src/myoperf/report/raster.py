@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -40,10 +41,26 @@ def to_rgb(drawing: Canvas, *, dpi: int = 160) -> Bytes:
     return np.asarray(_drawn(drawing, dpi))
 
 
+def to_rgb_frames(still: Canvas, frames: Sequence[Canvas], *, dpi: int) -> Bytes:
+    """Return frames drawn over what stands still, on white, as pixels: shape (frames, rows, columns, 3)."""
+    ground = _with_marks(_sheet(still, dpi), still, dpi)
+    images = (_with_marks(ground.copy(), frame, dpi).reduce(_FINER) for frame in frames)
+    return np.stack([np.asarray(image) for image in images])
+
+
 def _drawn(drawing: Canvas, dpi: int) -> Image.Image:
-    scale = _FINER * dpi / 25.4
+    return _with_marks(_sheet(drawing, dpi), drawing, dpi).reduce(_FINER)
+
+
+def _sheet(drawing: Canvas, dpi: int) -> Image.Image:
+    """Return a white sheet as large as a drawing, `_FINER` times finer."""
     size = tuple(_FINER * math.ceil(side * dpi / 25.4) for side in (drawing.width, drawing.height))
-    image = Image.new("RGB", (size[0], size[1]), "white")
+    return Image.new("RGB", (size[0], size[1]), "white")
+
+
+def _with_marks(image: Image.Image, drawing: Canvas, dpi: int) -> Image.Image:
+    """Draw a drawing's marks on a sheet and return it."""
+    scale = _FINER * dpi / 25.4
     for mark in drawing.marks:
         if isinstance(mark, Shape):
             _draw_shape(ImageDraw.Draw(image), mark, scale)
@@ -51,7 +68,7 @@ def _drawn(drawing: Canvas, dpi: int) -> Image.Image:
             _draw_text(image, mark, scale)
         else:
             _draw_picture(image, mark, scale)
-    return image.reduce(_FINER)
+    return image
 
 
 def _draw_shape(draw: ImageDraw.ImageDraw, shape: Shape, scale: float) -> None:

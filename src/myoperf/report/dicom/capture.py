@@ -3,7 +3,6 @@
 PS3.3 A.8.1 (Secondary Capture Image) and A.8.5 (Multi-frame True Color Secondary Capture Image).
 """
 
-import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import MultiFrameTrueColorSecondaryCaptureImageStorage, SecondaryCaptureImageStorage
 
@@ -12,7 +11,7 @@ from myoperf.report.canvas import Canvas
 from myoperf.report.cine import Cine
 from myoperf.report.colours import Bytes
 from myoperf.report.dicom.source import Headers, Stamp, study_attributes
-from myoperf.report.raster import to_rgb
+from myoperf.report.raster import to_rgb, to_rgb_frames
 from myoperf.types import Study
 from myoperf.version import __version__
 
@@ -47,7 +46,7 @@ def build_cine(
     dataset = _start(study, headers, stamp, f"cine {name}", _SERIES_NUMBER + number)
     dataset.SOPClassUID = MultiFrameTrueColorSecondaryCaptureImageStorage
     dataset.SeriesDescription = f"RESEARCH gated slices {name}"[:64]
-    frames = np.stack([to_rgb(_together(cine.still, frame), dpi=_CINE_DPI) for frame in cine.frames])
+    frames = to_rgb_frames(cine.still, cine.frames, dpi=_CINE_DPI)
     dataset.NumberOfFrames = len(frames)
     if gate_ms is None:
         dataset.FrameIncrementPointer = 0x00182001
@@ -58,13 +57,6 @@ def build_cine(
     dataset.RecommendedDisplayFrameRate = _GATES_A_SECOND
     _add_pixels(dataset, frames)
     return dataset
-
-
-def _together(still: Canvas, frame: Canvas) -> Canvas:
-    drawing = Canvas(still.width, still.height)
-    drawing.place(still, 0.0, 0.0)
-    drawing.place(frame, 0.0, 0.0)
-    return drawing
 
 
 def _start(study: Study, headers: Headers, stamp: Stamp, what: str, series_number: int) -> Dataset:
