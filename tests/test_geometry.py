@@ -143,6 +143,16 @@ def test_linear_reslicing_agrees_with_scipy(euler):
     assert 0.2 < (found != 0).mean() < 0.9
 
 
+def test_every_frame_is_sampled_at_its_own_points():
+    rng = np.random.default_rng(3)
+    volume = Volume(rng.random((3, 7, 8, 9), dtype=np.float32), np.diag([2.0, 3.0, 4.0, 1.0]))
+    points = rng.uniform(-4.0, 30.0, (3, 5, 2, 3))  # some beyond the grid
+    each = geometry.sample_each(volume, points, outside=0.5)
+    alone = [geometry.sample(volume, points[k], outside=0.5)[k] for k in range(3)]
+    assert np.array_equal(each, alone)
+    assert (each == 0.5).any()
+
+
 def test_numba_is_not_loaded_before_something_is_resampled():
     code = "import sys, myoperf.geometry, myoperf.cli.main; sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

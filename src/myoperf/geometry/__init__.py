@@ -24,6 +24,7 @@ __all__ = [
     "reslice",
     "rotate_frame",
     "sample",
+    "sample_each",
     "short_axis",
     "short_axis_grid",
     "transaxial",
