@@ -289,6 +289,18 @@ def test_a_place_that_cannot_be_written_to_is_told_before(tmp_path, monkeypatch)
         check_destination(tmp_path / "new")
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="the system has no /proc")
+def test_a_view_of_the_system_is_not_called_full():
+    with pytest.raises(OSError, match="keeps no files here"):
+        check_destination(Path("/proc/out"))
+
+
+def test_a_disk_whose_driver_does_not_count_can_be_written_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: files.shutil._ntuple_diskusage(0, 0, 0))
+    check_destination(tmp_path / "new" / "out")
+    assert names(tmp_path) == set()
+
+
 def test_only_small_regular_files_are_read_whole(tmp_path):
     path, pipe = tmp_path / "a", tmp_path / "pipe"
     path.write_bytes(b"12345")

@@ -114,12 +114,12 @@ def make_private(folder: Path) -> None:
 def check_destination(path: Path) -> None:
     """Raise unless a file or folder can be written at `path`: its nearest existing folder is writable and has space.
 
-    Nothing is created.
+    Nothing is left there.
 
     Raises
     ------
     OSError
-        With the reason and the path: not a folder, not writable, no space left.
+        With the reason and the path: not a folder, not writable, no space left, no place for files.
     """
     place = Path(os.path.realpath(path))
     while not place.exists():
@@ -131,8 +131,19 @@ def check_destination(path: Path) -> None:
     if not os.access(place, os.W_OK | os.X_OK):
         reason = errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES
         raise OSError(reason, os.strerror(reason), str(place))
-    if shutil.disk_usage(place).free < _LEAST_FREE_BYTES:
+    size = shutil.disk_usage(place)
+    if not size.total:  # no disk but a view of the system, such as /proc; or one whose driver does not count
+        _try_to_write(place)
+    elif size.free < _LEAST_FREE_BYTES:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(place))
+
+
+def _try_to_write(place: Path) -> None:
+    """Raise unless a folder can be made in `place`."""
+    try:
+        Path(tempfile.mkdtemp(prefix=_MARK, dir=place)).rmdir()
+    except OSError as error:
+        raise OSError(error.errno, "The system keeps no files here; choose another folder", str(place)) from None
 
 
 @contextmanager

@@ -68,6 +68,20 @@ def test_an_empty_argument_is_not_the_present_folder(tmp_path, monkeypatch, word
     assert "An argument is empty" in done.stderr
 
 
+def test_a_working_folder_that_was_removed_is_the_cause(tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = subprocess.run(
+        ["sh", "-c", 'rmdir "$PWD"; exec "$@"', "sh", sys.executable, "-m", "myoperf", "convert", "a", "-o", "out"],
+        cwd=gone,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "no longer exists" in done.stderr
+
+
 def test_an_existing_folder_is_never_overwritten(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "keep.txt").write_text("mine")

@@ -64,7 +64,7 @@ BAD = {
     "odd": (lambda: planar("ODD"), "Image Type value 3 is ODD"),
     "capture": (capture, "screen capture"),
     "mu": (transmission, "attenuation map"),
-    "one slice": (lambda: pet_slices(counts_of(1, 1, 8, 9))[0], "do not form a volume"),
+    "one slice": (lambda: pet_slices(counts_of(1, 1, 8, 9))[0], "a single slice is not a volume"),
     "empty": (lambda: raw_nm(np.zeros((1, 1, 9, 7, 8), dtype=int)), "no counts"),
 }
 

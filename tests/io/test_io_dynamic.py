@@ -127,7 +127,7 @@ def test_a_gap_between_time_frames_is_said(save, tmp_path):
     slices = series()
     scan = read(save, tmp_path, slices[:7] + slices[14:])
     assert [f.message for f in scan.findings if f.code == "time-frames-missing"] == [
-        "Between time frames 1 and 2 of the dynamic series lie 5 s: frames may be missing."
+        "There is a gap of 5 s between time frames 1 and 2 of the dynamic series; frames may be missing."
     ]
 
 

@@ -24,6 +24,17 @@ def test_frames_of_a_nifti_that_nothing_explains(tmp_path, name, said):
     assert ("framing-assumed" in codes(tmp_path / name)) is said
 
 
+@pytest.mark.parametrize(("stated", "said"), [(7, False), (1, False), (9, True)])
+def test_fewer_slices_than_the_file_states_are_said(save, stated, said):
+    dataset = recon_nm(counts_of(1, 7, 8, 9))
+    dataset.NumberOfSlices = stated
+    assert ("slices-missing" in codes(save(dataset))) is said
+    slices = pet_slices(counts_of(1, 7, 8, 9))
+    for one in slices:
+        one.NumberOfSlices = stated
+    assert ("slices-missing" in codes(*[save(one, f"{n}.dcm") for n, one in enumerate(slices)])) is said
+
+
 def test_gates_without_a_length(save):
     assert "gate-duration-missing" in codes(save(recon_nm(counts_of(8, 7, 8, 9))))
 

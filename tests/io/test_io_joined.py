@@ -89,7 +89,7 @@ def test_single_frame_slices_keep_their_own_scale(save, tmp_path):
 
 def test_a_single_slice_is_no_volume(save, tmp_path):
     path = save(single_slices(counts_of(1, 7, 8, 9))[0])
-    with pytest.raises(InputError, match="do not form a volume; give the whole series"):
+    with pytest.raises(InputError, match="a single slice is not a volume; give the whole series"):
         read_studies([path])
 
 
@@ -139,6 +139,20 @@ def test_gates_split_over_files_are_one_scan(save, tmp_path, mark, raw):
     sources = [dcmread(BytesIO(header)) for header in scan.source_headers]
     assert [source.SOPInstanceUID for source in sources] == [dcmread(tmp_path / f).SOPInstanceUID for f in scan.source]
     assert {int(source.NumberOfFrames) for source in sources} == {9 if raw else 7}  # the files' own headers
+
+
+@pytest.mark.parametrize(("gates", "joined"), [(8, True), (2, False)])
+def test_gates_are_known_by_their_names_where_image_type_says_nothing(save, tmp_path, gates, joined):
+    values = counts_of(gates, 7, 8, 9)
+    for gate in reversed(range(gates)):
+        dataset = recon_nm(values[gate : gate + 1])
+        dataset.SOPInstanceUID, dataset.SeriesInstanceUID = generate_uid(), generate_uid()
+        dataset.ImageID = f"STRESS Gate {gate + 1}"
+        save(dataset, f"{9 - gate}.dcm")
+    scans = read_studies([tmp_path]).studies[0].scans
+    assert [scan.framing for scan in scans] == (["gated"] if joined else ["static"] * gates)
+    if joined:
+        assert_array_equal(scans[0].image.array, values)
 
 
 def test_gates_of_two_scans_that_letters_name_stay_two_scans(save, tmp_path):

@@ -82,6 +82,69 @@ def test_volume_without_affine_is_refused(tmp_path):
         read_nifti(tmp_path / "bare.nii")
 
 
+def written_with(tmp_path, change):
+    """Return the path of a NIfTI file whose header was changed after it was written."""
+    write_nifti(tmp_path / "stress.nii", oblique())
+    image = nib.load(tmp_path / "stress.nii")
+    change(image)
+    nib.save(image, tmp_path / "changed_stress.nii")
+    return tmp_path / "changed_stress.nii"
+
+
+@pytest.mark.parametrize(("shift_mm", "said"), [(0.0, False), (0.5, False), (2.0, True)])
+def test_two_affines_that_differ_are_said(tmp_path, shift_mm, said):
+    def shift_qform(image):
+        affine = image.affine.copy()
+        affine[0, 3] += shift_mm
+        image.set_qform(affine, code=1)
+
+    (scan,) = read_studies([written_with(tmp_path, shift_qform)]).studies[0].scans
+    assert ("affines-differ" in [f.code for f in scan.findings]) is said
+    np.testing.assert_allclose(scan.image.lps_from_index, oblique().lps_from_index, atol=1e-4)  # sform's
+
+
+def test_two_affines_that_mirror_each_other_are_refused(tmp_path):
+    def mirror_qform(image):
+        affine = image.affine.copy()
+        affine[:3, 0] *= -1
+        image.set_qform(affine, code=1)
+
+    with pytest.raises(GeometryError, match="left and right are opposite"):
+        read_nifti(written_with(tmp_path, mirror_qform))
+
+
+@pytest.mark.parametrize(("name", "said"), [("a.nii.gz", "must end in .nii$"), ("b.nii", "must end in .nii.gz")])
+def test_a_name_that_contradicts_the_compression_is_the_cause(tmp_path, name, said):
+    write_nifti(tmp_path / ("a.nii" if name == "a.nii.gz" else "b.nii.gz"), oblique())
+    next(tmp_path.iterdir()).rename(tmp_path / name)
+    with pytest.raises(InputError, match=said.replace("$", r"\.$")):
+        read_nifti(tmp_path / name)
+
+
+def test_a_ct_is_no_scan(tmp_path):
+    values = np.full((1, 7, 8, 9), -1000.0, dtype=np.float32)
+    values[0, 2:5, 2:6, 2:7] = 40.0
+    write_nifti(tmp_path / "stress.nii", oblique().with_array(values))
+    with pytest.raises(UnsupportedInputError, match="Hounsfield"):
+        read_studies([tmp_path / "stress.nii"])
+
+
+def test_values_beyond_single_precision_are_refused_with_the_limit(tmp_path):
+    write_nifti(tmp_path / "a.nii", oblique().with_array(oblique().array * np.float64(1e35)))
+    with pytest.raises(InputError, match=r"values up to .*e\+38; at most 1e\+30"):
+        read_nifti(tmp_path / "a.nii")
+
+
+def test_a_spacing_of_nearly_nothing_is_named(tmp_path):
+    path = written_with(tmp_path, lambda image: None)
+    raw = bytearray(path.read_bytes())
+    raw[280:328] = np.diag([1e-4, 1e-4, 1e-4, 1])[:3].astype("<f4").tobytes()  # sform
+    raw[252:254] = bytes(2)  # no qform
+    path.write_bytes(raw)
+    with pytest.raises(GeometryError, match=r"the distance between voxels is 0\.0001 mm"):
+        read_nifti(path)
+
+
 def test_truncated_file_is_refused(tmp_path):
     write_nifti(tmp_path / "a.nii", oblique())
     (tmp_path / "b.nii").write_bytes((tmp_path / "a.nii").read_bytes()[:900])

@@ -27,6 +27,14 @@ IMPLAUSIBLE = {
         lambda d: setattr(d, "AngularViewVector", [0, *range(1, 9)]),
         "values from 0 to 8; whole numbers from 1",
     ),
+    "start": (
+        lambda d: setattr(d.RotationInformationSequence[0], "StartAngle", "1e30"),
+        r"Start Angle is 1e\+30 degrees; -720 to 720",
+    ),
+    "step": (
+        lambda d: setattr(d.RotationInformationSequence[0], "AngularStep", "721"),
+        "Angular Step is 721 degrees; -720 to 720",
+    ),
     "vector high": (lambda d: setattr(d, "TimeSlotVector", [1] * 8 + [900]), "values from 1 to 900"),
 }
 
@@ -48,6 +56,22 @@ def test_implausible_raw_views_are_refused(save, case):
     dataset = raw_nm(counts_of(1, 1, 9, 7, 8))
     change(dataset)
     refused([save(dataset)], match)
+
+
+def test_three_views_are_no_tomography(save):
+    refused([save(raw_nm(counts_of(1, 1, 3, 7, 8)))], "3 raw views; at least 4 are needed")
+
+
+def test_a_missing_number_of_frames_is_named(save):
+    dataset = recon_nm(counts_of(1, 7, 8, 9))
+    del dataset.NumberOfFrames
+    refused([save(dataset)], "504 pixels decoded; Number of Frames, Rows and Columns announce 72")
+
+
+def test_no_rows_are_named(save):
+    dataset = recon_nm(counts_of(1, 7, 8, 9))
+    dataset.Rows = 0
+    refused([save(dataset)], "7 images of 0 x 9 pixels")
 
 
 @pytest.mark.parametrize("step", ["0.0001", "1e308", "-30"])

@@ -37,6 +37,14 @@ def test_projections_are_counts_not_stored_values(save, attribute):
     assert_allclose(read(save(dataset)).image.array[0], COUNTS[0, 0])
 
 
+@pytest.mark.parametrize("values", [("1e300", "0"), ("1", "-1e30")])
+def test_a_scale_beyond_single_precision_is_refused_by_its_name(save, values):
+    dataset = recon_nm(COUNTS[0])
+    dataset.RescaleSlope, dataset.RescaleIntercept = values
+    with pytest.raises(InputError, match=r"Correct Rescale Slope and Intercept"):
+        read(save(dataset))
+
+
 def test_negative_counts_are_judged_after_the_scale(save):
     dataset = raw_nm(COUNTS)
     dataset.RescaleSlope, dataset.RescaleIntercept = "1", str(-int(COUNTS.max()))

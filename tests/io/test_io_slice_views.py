@@ -17,8 +17,10 @@ SHORT = ["Short Ax", "SA", "SAX", "STRESS_SAX", "ShortAxis", "short axis gated",
 LONG = [
     *("H Long Ax", "V Long Ax", "HLA", "VLA", "Horizontal Long Axis", "Vertical Long Axis", "HORIZ LONG", "VERT LONG"),
     *("Stress_HLA", "LongAxis", "VLAX", "Grand axe", "HL Axis"),
+    *("довга вісь", "по довгій осі", "дълга ос", "дуга оса", "장축", "부하 장축"),
 ]
 SHORT += [
+    *("коротка вісь", "къса ос", "кратка оса", "단축", "부하 단축"),
     "Kısa Aks",
     "krátká osa",
     "oś krótka",

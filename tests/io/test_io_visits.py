@@ -158,6 +158,16 @@ def test_paired_all_the_same(save, tmp_path, second):
     assert len(read_studies([tmp_path]).studies) == 1
 
 
+@pytest.mark.parametrize(("day", "said"), [("20200201", None), ("20200202", "31 days"), ("20210102", "366 days")])
+def test_states_of_one_study_uid_that_are_weeks_apart_are_said(save, tmp_path, day, said):
+    two_days(save, second={"StudyInstanceUID": "1.2.3.1", "AcquisitionDate": day, "StudyDate": "20200102"})
+    (study,) = read_studies([tmp_path]).studies
+    assert [scan.state for scan in study.scans] == ["stress", "rest"]
+    messages = [f.message for f in study.findings if (f.code, f.severity) == ("states-days-apart", "warning")]
+    assert len(messages) == (said is not None)
+    assert said is None or said in messages[0]
+
+
 @pytest.mark.parametrize(
     ("second", "said"),
     [

@@ -105,7 +105,7 @@ def test_a_member_that_lies_about_its_size_is_not_unpacked_beyond_it(save, tmp_p
         archive.writestr("IM1", bytes(2**20))
     data = path.read_bytes().replace(struct.pack("<I", 2**20), struct.pack("<I", 2000))
     path.write_bytes(data)
-    with pytest.raises(InputError, match="cannot be unpacked"):
+    with pytest.raises(InputError, match="damaged in the archive"):
         read_studies([path])
 
 
@@ -127,6 +127,41 @@ def test_names_that_begin_with_the_archives_own_folder_are_read(save, tmp_path):
         archive.writestr("./here/./IM1", path.read_bytes())
     (study,) = read_studies([tmp_path / "dot.zip"]).studies
     assert study.scans[0].source == ("IM1",)
+
+
+@pytest.mark.parametrize("member", ["study.zip", "IM1"])
+def test_an_archive_in_an_archive_is_named_as_such(save, tmp_path, member):
+    inner = BytesIO()
+    with zipfile.ZipFile(inner, "w") as archive:
+        archive.write(save(recon_nm(VALUES)), "IM1")
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w") as archive:
+        archive.writestr(member, inner.getvalue())
+    with pytest.raises(InputError, match=r"^The archive's only file .* a zip archive inside another"):
+        read_studies([tmp_path / "outer.zip"])
+
+
+def test_an_encrypted_member_is_said_to_be_encrypted(save, tmp_path):
+    with zipfile.ZipFile(tmp_path / "study.zip", "w") as archive:
+        archive.write(save(recon_nm(VALUES)), "IM1")
+    raw = bytearray((tmp_path / "study.zip").read_bytes())
+    raw[6] |= 1
+    raw[raw.rfind(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "study.zip").write_bytes(raw)
+    with pytest.raises(InputError, match="encrypted; unpack the archive with its password"):
+        read_studies([tmp_path / "study.zip"])
+
+
+def test_an_empty_archive_is_said_to_be_empty(tmp_path):
+    with zipfile.ZipFile(tmp_path / "study.zip", "w"):
+        pass
+    with pytest.raises(InputError, match="an empty zip archive"):
+        read_studies([tmp_path / "study.zip"])
+
+
+def test_a_header_that_ends_early_is_not_called_another_format(save, tmp_path):
+    (tmp_path / "cut.dcm").write_bytes(save(recon_nm(VALUES)).read_bytes()[:300])
+    with pytest.raises(InputError, match="begins as DICOM, but no SOP Class UID can be read"):
+        read_studies([tmp_path / "cut.dcm"])
 
 
 def test_a_damaged_archive_is_named(tmp_path):

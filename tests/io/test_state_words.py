@@ -12,7 +12,8 @@ SGATE|STRESS_IRAC|Stress Gated Tomo|MIBI post-stress|Exercise tomo|TMT Tomo|BRUC
 Bicycle ergometry SPECT|Ergometrie
 Adenosine|ADENO SPECT|Regadenoson gated|Lexiscan|Rapiscan MIBI|Dipyridamol|PERSANTIN|Dobutamine PET
 Stress 1h pi|Stress 60 min|Stress 1 hour|Stress 10h15|Stress 3 heads|Stress 4 head|Stress 16 min|S.T.R.E.S.S.
-Pharm. Tomo|DOBU|Dipirydamol|Arbejde|fietsergometrie
+Pharm. Tomo|DOBU|Yüklenme|YÜKLENME GATED|arbeid|Regadenozon|ergometrisk belastning|cykelprov|Fahrradergometer|нагр. МИБИ
+GATEDSTRESS|farmakologisk|Dipirydamol|Arbejde|fietsergometrie
 Belastung|Belastungs-SPECT|Belast. Tomo|MIBI Belastungsuntersuchung|Effort|Épreuve d'effort|Esfuerzo
 ESFORÇO|Estrés
 Sforzo|Inspanning|inspanningsonderzoek|Belasting gated|EFOR|Efor sonrası|Kalp stres|Egzersiz
@@ -31,6 +32,7 @@ RGATE|ReconRest|REST_IRNC|Resting|Baseline PET|Basal|Basale|Redistribution|Reinj
 4h redistribution|Redistribution 24h|Rest 4h|RST 3 HR|Basal gated|Basal AC|Estudio basal
 Ruhe|RUHE SPECT|Ruheaufnahme|Repos|Reposo|REPOUSO|Riposo|Rust|rustopname|İstirahat|ISTIRAHAT|istirahatte
 Dinlenme|hvileundersøgelse|hvileopptak|hvilestudie
+vilande|kľud|у мировању|u miru|GATEDREST|redystrybucja|Redistribuce Tl
 Spoczynek|spoczynkowe|W spoczynku|Klid|klidová|v klidu|Vila|Vilobild|Hvile|HVILE|Lepo|Nyugalmi|Repaus
 Покой|ПОКОЙ|в покое|Спокій|Ηρεμία|静息|静息心肌显像|靜息|安静|安静時|再分布|レスト|휴식
 """.replace("\n", "|")

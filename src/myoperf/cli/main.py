@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Annotated, Never
 
 import typer
@@ -85,6 +86,7 @@ def run() -> None:
     sys.argv = [word for word in sys.argv if word != "--debug"]
     with _private_files(), _ended_by_signals(), nullcontext() if debug else silent_libraries():
         try:
+            _require_working_folder()
             if not all(word.strip() for word in sys.argv[1:]):  # Path("") would be the folder that the shell is in
                 raise InputError("An argument is empty; was a variable of the shell not set?")
             app()
@@ -92,6 +94,14 @@ def run() -> None:
             if debug:
                 traceback.print_exc()
             _end(describe_error(error), _FAILED)
+
+
+def _require_working_folder() -> None:
+    """Raise where the folder that the shell is in has been removed: every relative path would fail without a name."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise InputError("The folder that the shell is in no longer exists; change to another.") from None
 
 
 @contextmanager

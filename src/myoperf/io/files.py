@@ -31,13 +31,13 @@ _INTERFILE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _OUTSIDE = "(outside)"
+_ENCRYPTED = 1
+"""The bit of a member's flags that says so (PKWARE's APPNOTE 4.4.4)."""
 _ZIP = b"PK\x03\x04"
 _AS_NIFTI = "convert it to NIfTI with its affine, or export the study as DICOM"
 _FORMATS = (
-    (
-        b"PK",
-        "a zip archive that is damaged, inside another or in a form that cannot be read; unpack it, give the folder",
-    ),
+    (b"PK\x05\x06", "an empty zip archive; pack or export the study again"),
+    (b"PK", "a zip archive that is damaged or in a form that cannot be read; unpack it and give the folder"),
     (b"\x1f\x8b", "a file compressed by gzip; unpack it first (gunzip)"),
     (b"\x28\xb5\x2f\xfd", "a file compressed by zstd; unpack it first (zstd -d)"),
     (b"7z\xbc\xaf", "a 7-Zip archive; unpack it and give the folder"),
@@ -98,6 +98,11 @@ def name_disk_errors(name: str) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise InputError(f"{name}: cannot be read from its medium ({reason}); copy it again.") from error
+
+
+def is_in_archive(path: Path) -> bool:
+    """Whether a path leads through a zip archive."""
+    return _archive_of(path) is not None
 
 
 def archive_members(path: Path) -> tuple[Path, ...]:
@@ -193,6 +198,8 @@ def _unpacked(archive: Path, member: str, name: str) -> bytes:
             status = archive.stat()
         packed, by_name = _opened(archive, status.st_ino, status.st_mtime_ns, status.st_size)
         info = by_name[member]
+        if info.flag_bits & _ENCRYPTED:
+            raise InputError(f"{name}: encrypted; unpack the archive with its password and give the folder.")
         ratio = info.file_size / max(info.compress_size, 1)
         if info.file_size > LARGEST_FILE or (info.file_size > _SMALL_MEMBER and ratio > LARGEST_RATIO):
             raise InputError(
@@ -205,7 +212,7 @@ def _unpacked(archive: Path, member: str, name: str) -> bytes:
     except InputError:
         raise
     except Exception:  # zipfile, zlib, bz2 and lzma raise many types on damaged or encrypted members
-        raise InputError(f"{name}: cannot be unpacked (damaged or encrypted); unpack it and give the folder.") from None
+        raise InputError(f"{name}: damaged in the archive; unpack it and give the folder.") from None
 
 
 @lru_cache(maxsize=2)

@@ -27,7 +27,7 @@ from pydicom.uid import (
 
 from myoperf.dicom import element_value, faulty_values, quiet_pydicom, valid_text
 from myoperf.errors import InputError
-from myoperf.io.files import START, archive_members, inflate, open_file, what_else
+from myoperf.io.files import START, archive_members, inflate, is_in_archive, open_file, what_else
 from myoperf.io.plausible import check_image_size
 from myoperf.io.quirks import height_in_metres
 from myoperf.text import printable
@@ -61,7 +61,14 @@ def read_header(path: Path) -> Dataset:
             looks_dicom = False
     if not looks_dicom:
         archive_members(path)  # says what is wrong with an archive that is not read
+        if start[128:132] == b"DICM":
+            raise InputError(
+                f"{path.name}: begins as DICOM, but no SOP Class UID can be read: the header ends early or is damaged; "
+                "copy or export the file again."
+            )
         what = what_else(start)
+        if start.startswith(b"PK\x03\x04") and is_in_archive(path):
+            what = "a zip archive inside another; unpack the outer one and give the folder"
         hint = f" but {what}" if what else "; give the files as the camera exported them"
         raise InputError(f"{path.name}: neither DICOM nor NIfTI{hint}.")
     return dataset
@@ -101,13 +108,13 @@ def read_frames(path: Path) -> NDArray[Any]:
             raise InputError(_why_undecodable(Dataset(), path.name, error)) from None
     if not any(keyword in dataset for keyword in _PIXEL_KEYWORDS):
         raise InputError(f"{path.name}: no pixel data; the file is truncated or contains no image.")
-    frames, rows, columns = (
-        int(stated_number(dataset, key, path.name) or 1) for key in ("NumberOfFrames", "Rows", "Columns")
-    )
+    frames = int(stated_number(dataset, "NumberOfFrames", path.name) or 1)
+    rows, columns = (int(stated_number(dataset, key, path.name) or 0) for key in ("Rows", "Columns"))
     check_image_size(frames, rows, columns, path.name)
     try:
         with quiet_pydicom():
             _complete_meta(dataset, path.name)
+            _refuse_bits_beyond_stored(dataset, path.name)
             array = dataset.pixel_array
     except InputError:
         raise
@@ -115,7 +122,8 @@ def read_frames(path: Path) -> NDArray[Any]:
         raise InputError(_why_undecodable(dataset, path.name, error)) from None
     if array.size != frames * rows * columns:
         raise InputError(
-            f"{path.name}: {array.size} pixels decoded, {frames * rows * columns} declared; export the file again."
+            f"{path.name}: {array.size} pixels decoded; Number of Frames, Rows and Columns announce "
+            f"{frames * rows * columns}. Export the file again."
         )
     return cast("NDArray[Any]", array.reshape(frames, rows, columns))
 
@@ -137,6 +145,38 @@ def _complete_meta(dataset: Dataset, name: str) -> None:
     dataset.file_meta = meta or FileMetaDataset()
     syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
     dataset.file_meta.TransferSyntaxUID = syntax
+
+
+def _refuse_bits_beyond_stored(dataset: Dataset, name: str) -> None:
+    """Refuse uncompressed values that use bits above those that Bits Stored says, which a decoder would cut off.
+
+    Then the brightest pixels would become dark ones. An overlay may stand in these bits, as in files before 2004.
+
+    Raises
+    ------
+    InputError
+    """
+    stored, allocated = (int(number(dataset, keyword) or 0) for keyword in ("BitsStored", "BitsAllocated"))
+    syntax = UID(dataset.file_meta.TransferSyntaxUID)
+    if syntax.is_compressed or not 0 < stored < allocated or allocated not in (8, 16, 32) or _has_overlay_bits(dataset):
+        return
+    size = allocated // 8
+    data = dataset.PixelData[: len(dataset.PixelData) // size * size]
+    words = np.frombuffer(data, dtype=f"{'<' if syntax.is_little_endian else '>'}u{size}")
+    above = words >> stored
+    if number(dataset, "PixelRepresentation"):  # a negative value may have its sign in all bits above
+        above = above[above != ((1 << (allocated - stored)) - 1) * ((words >> (stored - 1)) & 1)]
+    if above.any():
+        raise InputError(
+            f"{name}: its pixels have more than the {stored} bits that Bits Stored (0028,0101) says; export the file "
+            "again or correct the attribute."
+        )
+
+
+def _has_overlay_bits(dataset: Dataset) -> bool:
+    """Whether an overlay stands in unused bits of the pixels: Overlay Bit Position (60xx,0102)."""
+    groups = {tag.group for tag in dataset.keys() if 0x6000 <= tag.group <= 0x601E}  # noqa: SIM118
+    return any(dataset[group, 0x0102].value for group in groups if (group, 0x0102) in dataset)
 
 
 def _why_undecodable(dataset: Dataset, name: str, error: Exception) -> str:
@@ -251,7 +291,7 @@ def stated_numbers(dataset: Dataset, keyword: str, name: str) -> tuple[float, ..
     expected = _COUNTS.get(keyword, len(values))
     if values and len(values) != expected:
         raise InputError(
-            f"{name}: {dictionary_description(keyword)} has {len(values)} numbers; {expected} are expected. Export the "
+            f"{name}: {dictionary_description(keyword)} holds {len(values)} of {expected} numbers. Export the "
             "file again or correct the attribute."
         )
     return values
@@ -329,6 +369,8 @@ def _check_values(dataset: Dataset) -> tuple[Finding, ...]:
     if not faulty:
         return ()
     names = ", ".join(dictionary_description(keyword) for keyword in faulty)
-    text = f"Values in the file that break DICOM's rules stand in valid form, or empty, in the DICOM results: {names}."
+    text = (
+        f"Some values in the file break DICOM's rules; in the DICOM results they are corrected or left empty: {names}."
+    )
     keys = {"PatientName", "PatientID", "StudyInstanceUID"}
     return (Finding("dicom-values", "warning" if keys & set(faulty) else "info", text),)

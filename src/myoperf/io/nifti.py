@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from myoperf.errors import GeometryError, InputError, UnsupportedInputError
+from myoperf.errors import GeometryError, InputError, UnsupportedInputError, silent_libraries
 from myoperf.geometry import lps_from_ras
 from myoperf.io.files import LARGEST_FILE, open_file
-from myoperf.io.plausible import MOST_VALUES
-from myoperf.types import Volume
+from myoperf.io.plausible import MOST_VALUES, check_spacing
+from myoperf.types import Finding, Float, Volume
 
 _NIFTI2_HEADER = 540
+_GZIP = b"\x1f\x8b"
+_LARGEST_VALUE = 1e30
+"""Far above any count, and far enough below the largest single-precision number to be summed."""
+_AFFINES_APART_MM = 1.0
 _SCALE = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
 
 
@@ -56,20 +60,26 @@ def read_nifti(path: str | Path) -> Volume:
     UnsupportedInputError
         When it is a 2D picture or has more than four axes.
     GeometryError
-        When neither sform nor qform gives an affine.
+        When neither sform nor qform gives an affine, or one is the mirror image of the other.
     """
+    return read_nifti_with_findings(path)[0]
+
+
+def read_nifti_with_findings(path: str | Path) -> tuple[Volume, tuple[Finding, ...]]:
+    """Read a NIfTI file as `read_nifti`, with a finding where its two affines differ."""
     path = Path(path)
     try:
-        image = load_nifti(path)
-        _check_size(image.shape, path.name)
-        array = np.asanyarray(image.dataobj)
-        header = image.header
-        coded = int(header["sform_code"]) > 0 or int(header["qform_code"]) > 0
-        unit = header.get_xyzt_units()[0]
+        with silent_libraries():  # nibabel prints what it mends in a header
+            image = load_nifti(path)
+            _check_size(image.shape, path.name)
+            array = np.asanyarray(image.dataobj)
+            header = image.header
+            coded = [form for form in (header.get_sform(coded=True), header.get_qform(coded=True)) if form[1]]
+            unit = header.get_xyzt_units()[0]
     except InputError:
         raise
     except Exception:  # nibabel, zlib and numpy raise many types on damaged bytes
-        raise InputError(f"{path.name}: not a readable NIfTI file; it is damaged or incomplete.") from None
+        raise InputError(f"{path.name}: not a readable NIfTI file; {_why_unreadable(path)}.") from None
     while array.ndim > 3 and array.shape[-1] == 1:
         array = array[..., 0]
     if array.ndim not in (3, 4) or min(array.shape[:3]) < 2:
@@ -80,13 +90,49 @@ def read_nifti(path: str | Path) -> Volume:
         raise GeometryError(f"{path.name}: neither sform nor qform is set; an affine is never invented.")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InputError(f"{path.name}: the volume contains NaN or infinite values.")
-    affine = np.asarray(image.affine, dtype=np.float64).copy()
+    if max(abs(float(array.max())), abs(float(array.min()))) > _LARGEST_VALUE:
+        raise InputError(f"{path.name}: values up to {np.abs(array).max():g}; at most {_LARGEST_VALUE:g} is expected.")
+    affine, *others = [np.asarray(form[0], dtype=np.float64) for form in coded]
     affine[:3] *= _SCALE.get(unit, 1.0)
+    for other in others:
+        other[:3] *= _SCALE.get(unit, 1.0)
+    if not np.isfinite(affine).all():
+        raise GeometryError(f"{path.name}: its affine holds values that are not finite; export the file again.")
     frames = array[None] if array.ndim == 3 else np.moveaxis(array, 3, 0)
     try:
-        return Volume(np.ascontiguousarray(frames.transpose(0, 3, 2, 1)), _reversed(lps_from_ras(affine)))
+        volume = Volume(np.ascontiguousarray(frames.transpose(0, 3, 2, 1)), _reversed(lps_from_ras(affine)))
     except GeometryError as error:
+        check_spacing("the distance between voxels", np.linalg.norm(affine[:3, :3], axis=0).tolist(), path.name)
         raise GeometryError(f"{path.name}: {error}") from None
+    return volume, _compare_affines(affine, others, array.shape[:3], path.name)
+
+
+def _compare_affines(sform: Float, others: list[Float], shape: tuple[int, ...], name: str) -> tuple[Finding, ...]:
+    """Return a finding where qform puts a corner of the volume elsewhere than sform; refuse a mirror image."""
+    corners = np.stack(np.meshgrid(*[(0, side - 1) for side in shape], [1], indexing="ij"), axis=-1).reshape(-1, 4)
+    for qform in others:
+        if np.linalg.det(sform[:3, :3]) * np.linalg.det(qform[:3, :3]) < 0:
+            raise GeometryError(
+                f"{name}: by sform and by qform, left and right are opposite; set the one that is wrong to code 0, or "
+                "convert the file again."
+            )
+        apart = float(np.linalg.norm((corners @ (sform - qform).T)[:, :3], axis=1).max())
+        if not apart <= _AFFINES_APART_MM:
+            message = f"The file's two affines, sform and qform, differ by up to {apart:.0f} mm; sform was used."
+            return (Finding("affines-differ", "warning", message),)
+    return ()
+
+
+def _why_unreadable(path: Path) -> str:
+    """Return why a file cannot be read as what its name says."""
+    named_gzip = path.name.lower().endswith(".gz")
+    with open_file(path) as stream:
+        packed = stream.read(2) == _GZIP
+    if packed and not named_gzip:
+        return "it is compressed by gzip, so its name must end in .nii.gz"
+    if named_gzip and not packed:
+        return "it is not compressed by gzip, so its name must end in .nii"
+    return "it is damaged or incomplete"
 
 
 def load_nifti(path: Path) -> Any:

@@ -5,9 +5,9 @@ from numpy.typing import ArrayLike
 from pydicom.dataset import Dataset
 
 from myoperf.errors import GeometryError
-from myoperf.io.header import stated_numbers
+from myoperf.io.header import number, stated_numbers
 from myoperf.io.plausible import check_spacing
-from myoperf.types import Float
+from myoperf.types import Finding, Float
 
 
 def plane_axes(cosines: ArrayLike, name: str) -> Float:
@@ -51,6 +51,15 @@ def pixel_spacing_mm(dataset: Dataset, name: str) -> tuple[float, float]:
         raise GeometryError(f"{name}: Pixel Spacing is missing or not positive; export the file with its geometry.")
     check_spacing("Pixel Spacing", values, name)
     return values[0], values[1]
+
+
+def check_slices(header: Dataset, slices: int) -> tuple[Finding, ...]:
+    """Return a warning where an image has fewer slices than Number of Slices (0054,0081) says."""
+    stated = number(header, "NumberOfSlices") or 0
+    if slices >= stated:
+        return ()
+    message = f"The file states {stated:.0f} slices, the image has {slices}: part of the heart may be missing."
+    return (Finding("slices-missing", "warning", message),)
 
 
 _NEARLY_PARALLEL = np.cos(np.deg2rad(15.0))

@@ -16,6 +16,8 @@ FARTHEST_MM = 10_000.0
 MOST_FRAMES = 64
 MOST_IMAGES = 8192
 MOST_VALUES = 2**29
+FEWEST_VIEWS = 4
+LARGEST_ANGLE_DEG = 720.0
 """Pixels of one file, or values of one volume: 1 GiB of 16 bits."""
 
 
@@ -50,6 +52,20 @@ def check_position(label: str, position_mm: Sequence[float], name: str) -> None:
             )
 
 
+def check_angle(label: str, angle_deg: float, name: str) -> None:
+    """Refuse an angle beyond `LARGEST_ANGLE_DEG`, two full turns.
+
+    Raises
+    ------
+    GeometryError
+    """
+    if not abs(angle_deg) <= LARGEST_ANGLE_DEG:
+        raise GeometryError(
+            f"{name}: {label} is {angle_deg:g} degrees; {-LARGEST_ANGLE_DEG:g} to {LARGEST_ANGLE_DEG:g} degrees are "
+            "expected. Correct the attribute or export the file again."
+        )
+
+
 def check_image_size(frames: int, rows: int, columns: int, name: str) -> None:
     """Refuse a file whose decoded pixels would be too many or none, before they are unpacked.
 
@@ -78,12 +94,18 @@ def check_volume(volume: Volume, name: str) -> None:
 
 
 def check_projections(projections: Projections, name: str) -> None:
-    """Refuse raw views whose pixels, field of view or number of gates cannot be those of a heart study.
+    """Refuse raw views whose number, pixels, field of view or number of gates cannot be those of a heart study.
 
     Raises
     ------
     GeometryError, InputError
     """
+    views = projections.array.shape[1]
+    if views < FEWEST_VIEWS:
+        raise InputError(
+            f"{name}: {views} raw {'view' if views == 1 else 'views'}; at least {FEWEST_VIEWS} are needed for a "
+            "reconstruction. Give all views."
+        )
     _check_grid(projections.pixel_mm, projections.array.shape[2:], name)
     check_position("the height of the views", projections.axis_lps_mm, name)
     check_frames(projections.frames, name)

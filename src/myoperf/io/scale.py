@@ -10,6 +10,8 @@ from myoperf.errors import InputError
 from myoperf.io.header import items, stated_number, text_of
 
 PHILIPS_GROUP, _PHILIPS_CREATOR = 0x7053, "Philips PET Private Group"
+_LARGEST_SCALE = 1e20
+"""Far above the factors of any scanner; beyond it, counts would not fit into single precision."""
 _ACTIVITY_FACTOR, _SUV_FACTOR = 0x09, 0x00
 
 
@@ -36,7 +38,7 @@ def value_scale(dataset: Dataset, name: str) -> ValueScale:
     Raises
     ------
     InputError
-        When a slope is negative, or a value is there but cannot be understood.
+        When a slope is negative, slope or intercept is implausibly large, or a value is there but cannot be understood.
     """
     slope, intercept = _rescale(dataset, name)
     if (slope, intercept) == (1.0, 0.0):
@@ -44,7 +46,13 @@ def value_scale(dataset: Dataset, name: str) -> ValueScale:
     if slope < 0:
         raise InputError(f"{name}: the slope from stored values to counts is negative; export the file again.")
     factor = philips_factor(dataset, name) or 1.0
-    return ValueScale(slope * factor, intercept * factor)
+    scale = ValueScale(slope * factor, intercept * factor)
+    if max(scale.slope, abs(scale.intercept)) > _LARGEST_SCALE:
+        raise InputError(
+            f"{name}: stored values become counts by a slope of {scale.slope:g} and an intercept of "
+            f"{scale.intercept:g}; at most {_LARGEST_SCALE:g} is expected. Correct Rescale Slope and Intercept."
+        )
+    return scale
 
 
 def philips_factor(dataset: Dataset, name: str) -> float | None:

@@ -21,14 +21,16 @@ _SHORT_AXIS = re.compile(
     r"|s ax|s a|shax|sh ?ax|short ?ax(?:is|es)?|petit axe|eje (?:corto|menor)|asse corto|eixo (?:curto|menor)"
     r"|kurze? ?achs\w*|kort\w* ?(?:as|ax\w*|aks\w*)|kisa (?:aks|eksen)\w*|kratk\w* os\w?|os krotk\w*|krotk\w* os\w?"
     r"|lyhyt ?akseli\w*|rovid ?tengely\w*|ax\w* scurt\w*|коротк\w* ос\w*"
-    r"|ос\w* коротк\w*|кратк\w* ос\w?|μικρ\w* αξον\w*)\b|短軸|短轴"
+    r"|ос\w* коротк\w*|кратк\w* ос\w?|къс\w* ос\w?|коротк\w* віс\w*|μικρ\w* αξον\w*)\b|短軸|短轴|" + fold("단축")
 )
 _LONG_AXIS = re.compile(
     r"\b(?:(?:stress|str|rest|rst|gated|gate|[grs]|ac|nac)*(?:[hv]lax?|lax)(?:ac|nac|gated)?|[hv]l ax(?:is)?"
     r"|(?:h|v|hor[a-z]*|ver[a-z]*) ?(?:long ?(?:ax(?:is)?)?|la)|(?:long|la) (?:hor|ver)[a-z]*|long ?ax(?:is|es)?"
     r"|l ax|grand axe|axe long|eje (?:largo|mayor)|asse lungo|eixo (?:longo|maior)|lang\w* ?(?:as|ax\w*|aks\w*|achs\w*)"
     r"|uzun (?:aks|eksen)\w*|dl(?:ouh|h|ug)\w* (?:\w+ )?os\w?|os dlug\w*|duga os|pitka ?akseli\w*|hosszu ?tengely\w*"
-    r"|ax\w* lung\w*|длинн\w* (?:\w+ )?ос\w*|ос\w* длинн\w*|μακρ\w* αξον\w*)\b|長軸|长轴"
+    r"|ax\w* lung\w*|длинн\w* (?:\w+ )?ос\w*|ос\w* длинн\w*|дълг\w* ос\w?|дуг\w* ос\w?|довг\w* (?:\w+ )?(?:віс|ос)\w*"
+    r"|μακρ\w* αξον\w*)\b"
+    r"|長軸|长轴|" + fold("장축")
 )
 _LONG_AXIS_ALONE = re.compile(
     r"(?:(?:stress|str|strs|rest|rst|s|r|g|gated|gate|sgate|rgate|recon|tomo|spect|mibi|ac|nac|nc|irac|irnc) ?)*\bla\b"

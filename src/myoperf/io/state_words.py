@@ -24,13 +24,13 @@ _LATIN: Mapping[str, _Words] = {
         "rest rst resting rgate rgated rgat baseline redistribution redist redistrib reinjection reinj",
     ),
     "drugs, in any language": _Words(
-        "adenosine adenosin adeno adenosina adenozin adenozyna adenoscan regadenoson regad rega rapiscan lexiscan lexi "
-        "dipyridamole dipyridamol dipiridamol dipiridamolo dipy dipyr dipirydamol* persantine persantin persant "
-        "dobutamine dobutamin dobutamina dobutamini dobu",
+        "adenosine adenosin adeno adenosina adenozin adenozyna adenoscan regadenoson regadenozon* regad rega rapiscan "
+        "lexiscan lexi dipyridamole dipyridamol dipiridamol dipiridamolo dipy dipyr dipirydamol* persantine "
+        "persantin persant dobutamine dobutamin dobutamina dobutamini dobu",
         "",
     ),
     "German": _Words(
-        "belast* anstrengung* ergometrie* fahrradergometrie pharmakologisch*",
+        "belast* anstrengung* ergometrie* fahrradergomet* pharmakologisch*",
         "ruhe ruheaufnahme* ruhebild* ruheuntersuchung* ruheszinti* ruhespect ruhestudie",
     ),
     "French": _Words("effort exercice pharmacologique", "repos basale redistribution reinjection"),
@@ -40,24 +40,30 @@ _LATIN: Mapping[str, _Words] = {
     "Dutch": _Words(
         "inspanning* belasting* fietsergometrie farmacologisch*", "rust rustonderzoek rustopname* ruststudie rustbeeld*"
     ),
-    "Turkish": _Words("efor eforlu stres egzersiz farmakolojik", "istirahat* dinlenme dinlenim redistribusyon"),
-    "Polish": _Words("wysilek wysilk* powysilk* obciazen* farmakologiczn*", "spoczynek spoczynk*"),
-    "Czech and Slovak": _Words("zatez* zataz* namaha namahov* farmakologick*", "klid klidu klidov* kludu kludov*"),
-    "Swedish": _Words("arbete arbetsprov belastning* anstrangning*", "vila vilo vilobild* vilostudie"),
+    "Turkish": _Words(
+        "efor eforlu stres egzersiz yuklenme* farmakolojik", "istirahat* dinlenme dinlenim redistribusyon"
+    ),
+    "Polish": _Words("wysilek wysilk* powysilk* obciazen* farmakologiczn*", "spoczynek spoczynk* redystrybucj*"),
+    "Czech and Slovak": _Words(
+        "zatez* zataz* namaha namahov* farmakologick*", "klid klidu klidov* klud kludu kludov* redistribuc*"
+    ),
+    "Swedish": _Words(
+        "arbete arbetsprov belastning* anstrangning* cykel* farmakologisk*", "vila vilo vilande vilobild* vilostudie"
+    ),
     "Danish and Norwegian": _Words(
-        "belastning* arbejde arbejdsbelastning anstrengelse* arbeidsbelastning",
+        "belastning* arbejde arbejdsbelastning anstrengelse* arbeid arbeidsbelastning ergometrisk* farmakologisk*",
         "hvile hvilebild* hvilestudie hvileundersog* hvileopptak*",
     ),
     "Finnish": _Words("rasitus* rasituksessa kuormitus*", "lepo levossa lepokuvaus lepotutkimus"),
     "Hungarian": _Words("terheles*", "nyugalmi nyugalom nyugalomban"),
     "Romanian": _Words("efort", "repaus odihna"),
-    "Croatian, Serbian, Slovene": _Words("opterecenj* obremenit*", "mirovanj*"),
+    "Croatian, Serbian, Slovene": _Words("opterecenj* obremenit*", "mirovanj* miru"),
 }
 _OTHER_SCRIPTS: Mapping[str, _Words] = {
     "Russian, Ukrainian, Bulgarian": _Words(
-        "стресс стрес нагрузк* нагрузочн* физнагрузк* велоэргометр* эргометр* навантажен* натоварван* "
+        "стресс стрес нагр нагрузк* нагрузочн* физнагрузк* велоэргометр* эргометр* навантажен* натоварван* оптерећењ* "
         "аденозин* регаденозон* дипиридамол* добутамин*",
-        "покой покоя покое покою покоем спокою спокій перераспределен*",
+        "покой покоя покое покою покоем спокою спокій перераспределен* мировањ*",
     ),
     "Greek": _Words("κοπωση κοπωσης φορτιση φορτισης", "ηρεμια ηρεμιας αναπαυση"),
 }
@@ -80,13 +86,14 @@ _HOURS = re.compile(
 )
 """Two hours or more: Tl-201 has redistributed; the state of another tracer stays that of its injection."""
 _NEGATIONS = (
-    "no non not nao nicht kein keine keiner niet geen nie ne ikke inte ingen ei nem не aucun aucune nessun nessuno "
-    "ningun degil without pre before prior vor ohne sans avant sin antes senza prima sem zonder voor bez przed pred "
-    "utan uden uten fore for ilman ennen inainte fara до без"
+    "no non not sine nao nicht kein keine keiner niet geen nie ne ikke inte ingen ei nem не aucun aucune nessun "
+    "nessuno ningun degil without pre before prior vor ohne sans avant sin antes senza prima sem zonder voor bez przed "
+    "pred utan uden uten fore for ilman ennen inainte fara до без"
 )
 """Before a state's word, articles between them left out, these deny it."""
+_WITHOUT = re.compile(r"(?<!\w)w/o(?!\w)", re.IGNORECASE)
 _NEGATIONS_AFTER = "less free of oncesi elott nelkul degil yok"
-_ARTICLES = "l d de del della dello di do da dem der die the to"
+_ARTICLES = "at in l d de del della dello di do da dem der die the to"
 _ANATOMY = (
     "apex apical apicale base mid medial medio distal apico ventricle septum septal slice slices section sections wall "
     "plane planes cut cuts corte cortes coupe coupes third tercio terzo level region segment segments segmento "
@@ -95,7 +102,7 @@ _ANATOMY = (
 """Beside these, "basal" is the base of the heart, not the state before stress, or may be."""
 _UNSPACED_NEGATIONS = "(?:非|无|無|未|不)(?:{words})|(?:{words})(?:前|なし|无|無)"
 
-_BEFORE = r"(?:irac|irnc|ac|nac|nc|g|recon|post|mibi|tl|tc)?"
+_BEFORE = r"(?:irac|irnc|ac|nac|nc|g|gat|gate|gated|recon|post|mibi|tl|tc)?"
 _AFTER = (
     r"(?:gate|gated|gat|gtd|g|tomo|raw|recon|ac|nac|nc|irac|irnc|sa|sax|supine|sup|prone|pron"
     r"|mibi|spect|pet|myo|test|post)*"
@@ -115,6 +122,7 @@ def state_in_text(text: str, *, thallium: bool = False) -> State | None:
     >>> [state_in_text(t) for t in ("SGATE", "ReconRest", "AC_STRESS", "forest", "Rest/Stress 1 day", "安静時")]
     ['stress', 'rest', 'stress', None, None, 'rest']
     """
+    text = _WITHOUT.sub("without", text)
     words, plain = words_of(text), fold(text)
     if _denied(words, plain):
         return None

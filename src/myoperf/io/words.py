@@ -13,7 +13,7 @@ _WORD = re.compile(
     r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+"  # Latin, split before a capital after a small letter
     r"|[\u0400-\u04ff]+"  # Cyrillic
     r"|[\u0370-\u03ff]+"  # Greek
-    r"|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+"  # Japanese, Chinese, Korean: not separated by blanks
+    r"|[\u3040-\u30ff\u3400-\u9fff\u1100-\u11ff\uac00-\ud7af]+"  # Japanese, Chinese, Korean: not separated by blanks
 )
 
 

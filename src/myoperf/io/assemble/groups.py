@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from myoperf.io.assemble.patients import (
+    MOST_DAYS,
     Pair,
     Visit,
     is_other_patient,
@@ -46,7 +47,7 @@ def group_series(series: Sequence[Series]) -> list[Group]:
     for i, group in enumerate(groups):
         if i in seconds:
             continue
-        findings = [*shared[i], *apart.get(i, ())]
+        findings = [*shared[i], *_days_between_states(group), *apart.get(i, ())]
         pair = partners.get(i)
         if pair is not None:
             group += groups[pair.second]
@@ -90,8 +91,22 @@ def _visit(group: Sequence[Series]) -> Visit | None:
 
 def _shared_uid() -> Finding:
     """Return the finding that one Study Instance UID stands in files of several patients."""
-    message = "Files of several patients have the same Study Instance UID; the patients were read apart."
+    message = "Files of several patients have the same Study Instance UID; each patient was read as a separate study."
     return Finding("study-uid-shared", "warning", message)
+
+
+def _days_between_states(group: Sequence[Series]) -> list[Finding]:
+    """Return the finding that stress and rest of one Study Instance UID are too far apart for one question."""
+    visits = [visit for one in group if (visit := _visit([one])) is not None and visit.day is not None]
+    stress, rest = ({v.day for v in visits if v.states == {state}} for state in ("stress", "rest"))
+    days = min((abs((one - other).days) for one in stress for other in rest if one and other), default=0)
+    if days <= MOST_DAYS:
+        return []
+    message = (
+        f"Stress and rest have the same Study Instance UID but were acquired {days} days apart, more than {MOST_DAYS}; "
+        "they were compared nevertheless. If they are two visits, read them separately (--series)."
+    )
+    return [Finding("states-days-apart", "warning", message)]
 
 
 def _paired(days: int) -> Finding:
@@ -109,7 +124,7 @@ def _apart(visits: Sequence[Visit | None], pairs: Sequence[Pair]) -> dict[int, l
         if one is None or other is None or (i, j) in together or not is_same_patient(one, other):
             continue
         reason = why_apart(one, other) or "a nearer study was taken"
-        message = f"Another study of the same patient was read and is analysed apart: {reason}."
+        message = f"Another study of the same patient was read and is analysed separately: {reason}."
         for position in (i, j):
             findings.setdefault(position, []).append(Finding("studies-apart", "info", message))
     return findings

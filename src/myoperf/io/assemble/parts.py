@@ -8,11 +8,13 @@ from pydicom.dataset import Dataset
 
 from myoperf.io.header import number, numbers, text_of
 from myoperf.io.kinds import image_name, is_attenuation_corrected, is_gated, position_of
-from myoperf.io.nm.joined import gate_numbers, has_one_gate, name_of_all_gates
+from myoperf.io.nm.joined import gate_numbers, has_one_gate, name_of_all_gates, names_gate
 from myoperf.io.state import detect_state
 
 Files = Sequence[tuple[Path, Dataset]]
 Key = tuple[object, ...]
+_FEWEST_UNMARKED = 3
+"""Fewer scans named "gate 1", "gate 2" that Image Type does not call gated may be repeated ones."""
 
 
 def is_single_slice(header: Dataset) -> bool:
@@ -44,7 +46,9 @@ def with_gates_joined(scans: Iterable[Files]) -> list[list[tuple[Path, Dataset]]
 
 def _are_gates(scans: Sequence[Files]) -> bool:
     """Whether scans that may be gates of one are told apart as such."""
-    return len(scans) > 1 and gate_numbers([files[0][1] for files in scans]) is not None
+    headers = [files[0][1] for files in scans]
+    fewest = 2 if all(text_of(h, "SeriesType") or is_gated(h) for h in headers) else _FEWEST_UNMARKED
+    return len(scans) >= fewest and gate_numbers(headers) is not None
 
 
 def _gate_key(files: Files, name_of_scan: Callable[[str], str]) -> Key | None:
@@ -55,7 +59,8 @@ def _gate_key(files: Files, name_of_scan: Callable[[str], str]) -> Key | None:
         one_gate = "GATED" in pet and len({number(h, "TriggerTime") for _, h in files}) == 1
         place: Key = tuple(sorted(numbers(h, "ImagePositionPatient") for _, h in files))
     else:
-        one_gate, place = len(files) == 1 and is_gated(header) and has_one_gate(header), ()
+        one_gate = len(files) == 1 and (is_gated(header) or names_gate(header)) and has_one_gate(header)
+        place = ()
     if not one_gate:
         return None
     size = tuple(number(header, keyword) for keyword in ("NumberOfFrames", "Rows", "Columns"))

@@ -8,10 +8,11 @@ from pydicom.dataset import Dataset
 
 from myoperf.errors import InputError, UnsupportedInputError
 from myoperf.io.beats import check_beats
+from myoperf.io.characters import check_character_set
 from myoperf.io.convert import read_converted
 from myoperf.io.header import camera_of, encode_header, number, read_frames, text_of
 from myoperf.io.kinds import correction_conflicts, is_attenuation_corrected, is_gated, kind_of, modality_of, position_of
-from myoperf.io.nifti import name_without_suffix, read_nifti
+from myoperf.io.nifti import name_without_suffix, read_nifti_with_findings
 from myoperf.io.nm.frames import gate_duration_ms
 from myoperf.io.nm.joined import JoinedImage, join_gates, join_slices
 from myoperf.io.nm.projections import projections_from
@@ -26,6 +27,9 @@ from myoperf.io.tracers import tracer_of
 from myoperf.io.words import words_of
 from myoperf.text import printable
 from myoperf.types import Finding, Framing, Orientation, Projections, Scan, State, Volume
+
+_AIR_HU, _LEAST_AIR = -900, 0.1
+"""A tenth of the voxels so low is the air around a patient in a CT; no reconstruction of counts undershoots so far."""
 
 
 def nm_scan(path: Path, header: Dataset, state: State | None = None) -> Scan:
@@ -147,12 +151,14 @@ def nifti_scan(path: Path, state: State | None = None) -> Scan:
             check_volume(scan.image, path.name)
             _refuse_no_counts(scan.image, path.name)
         return scan
-    volume, stem = read_nifti(path), name_without_suffix(path)
+    (volume, affine_findings), stem = read_nifti_with_findings(path), name_without_suffix(path)
     check_volume(volume, path.name)
     _refuse_no_counts(volume, path.name)
     values = volume.array
     if values.max() <= 3 and np.array_equal(values, np.round(values)):
         raise UnsupportedInputError(f"{path.name}: a mask of labels, not counts; give the image.")
+    if np.mean(values <= _AIR_HU) > _LEAST_AIR:
+        raise UnsupportedInputError(f"{path.name}: values of a CT (Hounsfield units), not counts; give the image.")
     view = slice_view_in_text(stem)
     if view == "long_axis":
         raise UnsupportedInputError(f"{path.name}: long-axis slices; give the transaxial or the short-axis volume.")
@@ -172,7 +178,7 @@ def nifti_scan(path: Path, state: State | None = None) -> Scan:
         orientation="short_axis" if view == "short_axis" else "transaxial",
         description=f"{framing} NIfTI volume",
         source=(printable(path.name),),
-        findings=findings + (() if state else _unknown_state()),
+        findings=affine_findings + findings + (() if state else _unknown_state()),
     )
 
 
@@ -211,6 +217,7 @@ def _common_findings(header: Dataset, state: State | None) -> tuple[Finding, ...
     elif in_file != state:
         message = f"The user gave the state as {state}; the file says {in_file}."
         findings = (Finding("state-overridden", "warning", message),)
+    findings += check_character_set(header)
     if position_of(header) == "prone":
         findings += (Finding("prone", "info", "The patient lay prone."),)
     if correction_conflicts(header):

@@ -12,6 +12,7 @@ from myoperf.io.assemble.choice import Candidate
 from myoperf.io.assemble.instances import Instances
 from myoperf.io.assemble.parts import is_single_slice, with_gates_joined
 from myoperf.io.assemble.scans import joined_nm_scan, nifti_scan, nm_scan, pt_scan, series_number
+from myoperf.io.characters import repair_character_set
 from myoperf.io.files import name_disk_errors
 from myoperf.io.header import number, numbers, read_header, text_of
 from myoperf.io.kinds import (
@@ -119,6 +120,7 @@ def sort_files(files: Sequence[Path], progress: Progress, *, alone: bool) -> Sor
                     continue
                 refuse_zstd(path)
                 header = read_header(path)
+                repair_character_set(header)
                 kind = kind_of(header, path.name)
                 original = instances.original_of(path, header)
                 if original is not None:

@@ -113,7 +113,7 @@ def read_studies(
     found = sort_files(files, report, alone=alone)
     groups = group_series(_chosen(found, series))
     if not groups:
-        raise InputError(_why_no_study(files, found, alone=alone))
+        raise InputError(_why_no_study(given, files, found, alone=alone))
     read: list[tuple[Group, Study]] = []
     for done, group in enumerate(groups):
         report(len(files) + done, len(files) + len(groups))
@@ -122,7 +122,7 @@ def read_studies(
             read.append((group, _with_sex(study, sex)))
     report(len(files) + len(groups), len(files) + len(groups))
     if not read:
-        raise InputError(_why_no_study(files, found, alone=alone))
+        raise InputError(_why_no_study(given, files, found, alone=alone))
     studies = _with_attenuation(read, found)
     names = names_of_studies([[path for one in group.series for path in one.paths] for group, _ in read], given)
     return ReadResult(
@@ -130,7 +130,7 @@ def read_studies(
     )
 
 
-def _why_no_study(files: Sequence[Path], found: Sorted, *, alone: bool) -> str:
+def _why_no_study(given: Sequence[Path], files: Sequence[Path], found: Sorted, *, alone: bool) -> str:
     """Return in one line that no file was usable, and the most common reason."""
     if not files:
         return "The folder holds no files; give the folder with the files of the camera or the workstation."
@@ -140,12 +140,13 @@ def _why_no_study(files: Sequence[Path], found: Sorted, *, alone: bool) -> str:
         rest if first in names else item.reason for item in skipped for first, _, rest in [item.reason.partition(": ")]
     )
     if not reasons:
-        return f"None of {len(files)} file(s) is a perfusion study."
+        return f"None of the {len(files)} files is a perfusion study."
     reason, count = reasons.most_common(1)[0]
     if alone:
         return f"{files[0].name}: {reason}"
     if len(files) == 1:
-        return f"The folder's only file is not a usable perfusion study: {reason}"
+        whole = "folder" if given[0].is_dir() else "archive"
+        return f"The {whole}'s only file is not a usable perfusion study: {reason}"
     return f"None of {len(files)} files is a usable perfusion study; {count} of them: {reason}"
 
 

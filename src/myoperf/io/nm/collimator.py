@@ -14,13 +14,13 @@ from myoperf.io.header import items, stated_number, text_of
 from myoperf.types import Finding
 
 _OTHER_TYPES = {  # Collimator Type (0018,1181), PS3.3 C.8.4.11
-    "PINH": "pinhole",
-    "FANB": "fan-beam",
-    "CONE": "cone-beam",
-    "SLNT": "slant-hole",
-    "ASTG": "astigmatic",
-    "DIVG": "diverging",
-    "NONE": "no",
+    "PINH": "through pinhole collimators",
+    "FANB": "through fan-beam collimators",
+    "CONE": "through cone-beam collimators",
+    "SLNT": "through slant-hole collimators",
+    "ASTG": "through astigmatic collimators",
+    "DIVG": "through diverging collimators",
+    "NONE": "without a collimator",
 }
 _OTHER_NAMES = re.compile(
     r"\bmph|\bpinh\b|pin\W?hole|\bfan\b|fan\W?beam|cone\W?beam|slant|\bslat\b|smart\W?zoom|\biq\W?spect"
@@ -50,9 +50,9 @@ def refuse_other_collimators(dataset: Dataset, name: str) -> tuple[Finding, ...]
         named = _OTHER_NAMES.search(f"{kind} {text_of(detector, 'CollimatorGridName')}".replace("_", " "))
         known = known or kind.startswith("PARA")
         if kind in _OTHER_TYPES or named:
-            what = _OTHER_TYPES.get(kind, "other than parallel-hole")
+            what = _OTHER_TYPES.get(kind, "through other than parallel-hole collimators")
             raise UnsupportedInputError(
-                f"{name}: raw views through {what} collimators; MyoPerf reconstructs parallel holes only. Give the "
+                f"{name}: raw views {what}; MyoPerf reconstructs parallel holes only. Give the "
                 "camera's own reconstruction."
             )
         has_focus = (stated_number(detector, "FocalDistance", name) or 0.0) > 0.0

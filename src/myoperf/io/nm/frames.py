@@ -229,7 +229,8 @@ def stack_frames(
     filled = np.zeros((gates.size, int(position.max()) + 1), dtype=np.int64)
     np.add.at(filled, (gate, position), 1)
     if (filled != 1).any():
-        counts = f"{int((filled == 0).sum())} {things} are missing and {int((filled > 1).sum())} appear more than once"
+        words = {"missing": int((filled == 0).sum()), "there more than once": int((filled > 1).sum())}
+        counts = " and ".join(f"{count} {things} are {what}" for what, count in words.items() if count)
         raise InputError(f"{name}: going by the frame vectors, {counts}; export the file again.")
     array = np.empty((*filled.shape, *pixels.shape[1:]), dtype=np.float32)
     array[gate, position] = pixels

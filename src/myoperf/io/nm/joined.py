@@ -87,6 +87,12 @@ def name_of_all_gates(text: str, *, letters: bool) -> str:
     return _COUNT.sub("", _GATE_NAME.sub("", text)) if letters else re.sub(r"\d+(?:\.\d+)?", "", text)
 
 
+def names_gate(header: Dataset) -> bool:
+    """Whether Image ID or the description names one gate ("gate 3", "bin 3"), whatever Image Type says."""
+    match = _gate_match(header)
+    return match is not None and match[0].lower().startswith(("gate", "bin"))
+
+
 def has_one_gate(header: Dataset) -> bool:
     """Whether all frames of a file belong to one time slot."""
     return len(set(numbers(header, "TimeSlotVector"))) <= 1

@@ -12,7 +12,7 @@ from myoperf.io.nm.collimator import axis_offset_findings, axis_offset_mm, refus
 from myoperf.io.nm.frames import FrameTable, frame_table, select_frames, stack_frames
 from myoperf.io.nm.windows import photopeak_kev, windows_beside
 from myoperf.io.planes import pixel_spacing_mm
-from myoperf.io.plausible import check_position, check_projections
+from myoperf.io.plausible import check_angle, check_position, check_projections
 from myoperf.io.quirks import first_start_angle, orbit_radii, rotation_sign, view_ranks
 from myoperf.io.scale import value_scale
 from myoperf.types import Finding, Projections
@@ -156,6 +156,8 @@ def _views_of(
     other_heads = [key for key in labels if key[0] == rotation_number and key[1] != detector_number]
     if of_detector is None and any(set(labels[head]) & set(views) for head in other_heads):
         raise GeometryError(f"{name}: detector {detector_number} has no Start Angle; export the file with its angles.")
+    check_angle("Start Angle", start, name)
+    check_angle("Angular Step", step, name)
     _check_arc(number(rotation, "ScanArc"), abs(step), len(views), total, name)
     ranks = view_ranks(views, own_start=of_detector is not None or not other_heads)
     angles = start + sign * abs(step) * np.asarray(ranks, dtype=np.float64)

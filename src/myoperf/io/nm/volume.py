@@ -11,6 +11,7 @@ from myoperf.io.kinds import is_short_axis
 from myoperf.io.nm.frames import frame_table, select_frames, stack_frames
 from myoperf.io.planes import (
     NOMINAL_SHORT_AXIS,
+    check_slices,
     cuts_across_heart,
     is_coronal_or_sagittal,
     is_transaxial,
@@ -61,6 +62,7 @@ def volume_from(
     array = value_scale(dataset, name).apply(array)
     affine, orientation, geometry_findings = _geometry(dataset, array.shape[1:], name)
     findings = table_findings + frame_findings + geometry_findings + stretched_counts(float(pixels.max()))
+    findings += check_slices(dataset, planes.size)
     volume = Volume(array, affine)
     check_volume(volume, name)
     return (transaxial(volume) if orientation == "transaxial" else volume), orientation, findings

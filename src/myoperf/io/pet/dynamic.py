@@ -55,8 +55,8 @@ def check_gaps(start_ms: Float, duration_ms: Float) -> tuple[Finding, ...]:
     if not wide.size:
         return ()
     first = int(wide[0])
-    between = f"Between time frames {first + 1} and {first + 2} of the dynamic series"
-    text = f"{between} lie {gaps[first] / 1000:g} s: frames may be missing."
+    between = f"between time frames {first + 1} and {first + 2} of the dynamic series"
+    text = f"There is a gap of {gaps[first] / 1000:g} s {between}; frames may be missing."
     return (Finding("time-frames-missing", "warning", text),)
 
 

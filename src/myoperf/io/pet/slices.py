@@ -12,7 +12,7 @@ from myoperf.geometry import affine_from_axes
 from myoperf.io.beats import refuse_missing_gates
 from myoperf.io.header import number, numbers, stated_numbers, text_of
 from myoperf.io.pet.dynamic import acquisition_moments_ms, activity_factors, check_gaps, frame_starts_ms
-from myoperf.io.planes import pixel_spacing_mm, plane_axes
+from myoperf.io.planes import check_slices, pixel_spacing_mm, plane_axes
 from myoperf.io.plausible import check_frames, check_position
 from myoperf.io.scale import value_scale
 from myoperf.types import Finding, Float, Framing, Volume
@@ -77,10 +77,11 @@ def slice_grid(headers: Sequence[Dataset], name: str) -> SliceGrid:
     depth = positions @ axes[0]
     aside = positions - positions[0] - np.outer(depth - depth[0], axes[0])
     if np.abs(aside).max() > _MOST_DRIFT_MM:
-        raise GeometryError(f"{name}: the slices are shifted against each other, as of a tilted gantry.")
+        raise GeometryError(f"{name}: the slices are shifted against each other, as with a tilted gantry.")
     planes, plane = _levels(depth)
     if planes.size < 3:
-        raise UnsupportedInputError(f"{name}: {planes.size} slice(s) do not form a volume; give the whole series.")
+        what = "a single slice is" if planes.size == 1 else f"{planes.size} slices are"
+        raise UnsupportedInputError(f"{name}: {what} not a volume; give the whole series.")
     steps = np.diff(planes)
     if np.ptp(steps) > 0.05 * np.median(steps) + 0.02:
         raise GeometryError(f"{name}: slices {steps.min():.2f} to {steps.max():.2f} mm apart; some are missing.")
@@ -94,7 +95,8 @@ def slice_grid(headers: Sequence[Dataset], name: str) -> SliceGrid:
     leading = [headers[i] for i in order[:, 0]]
     if framing == "gated" and number(first, "NumberOfRRIntervals") in (None, 1.0):
         refuse_missing_gates(first, frames, name, gated=True)
-    grid = SliceGrid(order, affine, framing, _durations(leading, framing))
+    findings = check_slices(first, planes.size)
+    grid = SliceGrid(order, affine, framing, _durations(leading, framing), findings=findings)
     return _with_timing(grid, leading) if framing == "dynamic" else grid
 
 
@@ -125,10 +127,10 @@ def _with_timing(grid: SliceGrid, leading: Sequence[Dataset]) -> SliceGrid:
         findings = (Finding("time-frames-missing", "warning", text),)
     starts = None if grid.duration_ms is None else frame_starts_ms(leading, grid.duration_ms)
     if starts is None or grid.duration_ms is None:
-        return replace(grid, findings=findings)
+        return replace(grid, findings=grid.findings + findings)
     findings = findings or check_gaps(starts, grid.duration_ms)
     factors, factor_findings = activity_factors(leading, starts, grid.duration_ms)
-    return replace(grid, start_ms=starts, factors=factors, findings=findings + factor_findings)
+    return replace(grid, start_ms=starts, factors=factors, findings=grid.findings + findings + factor_findings)
 
 
 def volume_from_slices(
@@ -172,7 +174,8 @@ def _frame_times(
     """Return each slice's frame, by the first attribute that sorts them into complete frames, and the framing."""
     at_position = np.bincount(plane)
     if np.ptp(at_position):
-        usual = int(np.median(at_position))
+        stated = number(headers[0], "NumberOfTimeSlices") or number(headers[0], "NumberOfTimeSlots")
+        usual = int(stated if stated in at_position else np.median(at_position))
         kinds = {"missing": int((at_position < usual).sum()), "there more than once": int((at_position > usual).sum())}
         what = " and ".join(f"at {count} of them slices are {words}" for words, count in kinds.items() if count)
         raise InputError(

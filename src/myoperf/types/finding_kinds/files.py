@@ -5,6 +5,16 @@ from collections.abc import Mapping
 from myoperf.types.finding_kinds.kind import FindingKind
 
 FILE: Mapping[str, FindingKind] = {
+    "affines-differ": FindingKind(
+        ("warning",),
+        "NIfTI: the file's two affines, sform and qform, put the volume in different places; sform was used.",
+        "Check that left and right, and stress and rest, agree with the pictures; convert the study again.",
+    ),
+    "character-set": FindingKind(
+        ("info",),
+        "The scan's name has letters beyond ASCII, but the file states no character set for them.",
+        "Check state, position and correction; set the state with `--state`.",
+    ),
     "collimator-assumed": FindingKind(
         ("info",),
         "Raw views: the file does not give the type of collimator; parallel holes were assumed.",
@@ -123,6 +133,11 @@ FILE: Mapping[str, FindingKind] = {
         ("warning",),
         "Short-axis slices: Slice Progression Direction contradicts the position and orientation, which were used.",
         "Check on the report's slices that the apex is where it is labelled.",
+    ),
+    "slices-missing": FindingKind(
+        ("warning",),
+        "The image has fewer slices than its file states: part of the heart may be missing.",
+        "Copy or export the whole series again.",
     ),
     "slice-step": FindingKind(
         ("warning",),
@@ -269,6 +284,12 @@ WHICH_SCAN: Mapping[str, FindingKind] = {
         ("warning",),
         "The file does not state whether this is stress or rest. Nothing that depends on it was scored.",
         "Set it with `--state`.",
+    ),
+    "states-days-apart": FindingKind(
+        ("warning",),
+        "Stress and rest have the same Study Instance UID but were acquired more than 30 days apart; they were "
+        "compared nevertheless.",
+        "Check the dates in the files. If they are two visits, read them one by one with `--series`.",
     ),
     "studies-apart": FindingKind(
         ("info",),
