@@ -2,7 +2,6 @@
 
 import re
 
-from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from myoperf.dicom import quiet_pydicom
@@ -24,13 +23,13 @@ def repair_character_set(header: Dataset) -> None:
     """
     if not _ONE_BYTE.fullmatch(text_of(header, "SpecificCharacterSet")):
         return
-    raw = (header.get_item(keyword) for keyword in (*_TEXTS, "PatientName"))
-    texts = [e.value for e in raw if isinstance(e, RawDataElement) and isinstance(e.value, bytes)]
-    beyond_ascii = [text for text in texts if not text.isascii()]
+    raw = (getattr(header.get_item(keyword), "value", None) for keyword in (*_TEXTS, "PatientName"))
+    beyond_ascii = [text for text in raw if isinstance(text, bytes) and not text.isascii()]  # not decoded yet
     if beyond_ascii and all(_is_utf8(text) for text in beyond_ascii):
         with quiet_pydicom():
             header.SpecificCharacterSet = "ISO_IR 192"
-            header.set_original_encoding(*header.original_encoding, "utf8")  # of the elements not decoded yet
+            implicit, little = header.original_encoding
+            header.set_original_encoding(implicit, little, "utf8")  # by which elements are decoded
 
 
 def _is_utf8(text: bytes) -> bool:

@@ -3,6 +3,7 @@
 import gzip
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def read_nifti_with_findings(path: str | Path) -> tuple[Volume, tuple[Finding, .
     return volume, _compare_affines(affine, others, array.shape[:3], path.name)
 
 
-def _compare_affines(sform: Float, others: list[Float], shape: tuple[int, ...], name: str) -> tuple[Finding, ...]:
+def _compare_affines(sform: Float, others: Sequence[Float], shape: tuple[int, ...], name: str) -> tuple[Finding, ...]:
     """Return a finding where qform puts a corner of the volume elsewhere than sform; refuse a mirror image."""
     corners = np.stack(np.meshgrid(*[(0, side - 1) for side in shape], [1], indexing="ij"), axis=-1).reshape(-1, 4)
     for qform in others:

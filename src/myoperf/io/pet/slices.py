@@ -175,7 +175,7 @@ def _frame_times(
     at_position = np.bincount(plane)
     if np.ptp(at_position):
         stated = number(headers[0], "NumberOfTimeSlices") or number(headers[0], "NumberOfTimeSlots")
-        usual = int(stated if stated in at_position else np.median(at_position))
+        usual = int(stated) if stated and stated in at_position else int(np.median(at_position))
         kinds = {"missing": int((at_position < usual).sum()), "there more than once": int((at_position > usual).sum())}
         what = " and ".join(f"at {count} of them slices are {words}" for words, count in kinds.items() if count)
         raise InputError(
