@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from myoperf.errors import InputError
 from myoperf.kernels import kernel
@@ -151,10 +152,9 @@ class _Block:
 
     def __call__(self, image: Float32) -> Float32:
         """Return the features (D, H, W, out) of an image (D, H, W, in)."""
-        hidden = _rectified(_normalised(self.first(image), *self.norm))
-        out = _normalised(self.second(hidden), *self.again)
-        out += image[:: self.stride, :: self.stride, :: self.stride] @ self.skip
-        return _rectified(out)
+        hidden = _activated(self.first(image), *self.norm, None)
+        skipped = image[:: self.stride, :: self.stride, :: self.stride] @ self.skip
+        return _activated(self.second(hidden), *self.again, skipped)
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,27 +176,27 @@ class _Convolution:
         if self.tiled:
             return convolve(image, self.filters)
         padded = np.pad(image, ((1, 1), (1, 1), (1, 1), (0, 0)))
-        stride, sides = self.stride, [-(-side // self.stride) for side in image.shape[:3]]
-        near = np.empty((27, *sides, image.shape[3]), dtype=np.float32)
-        for tap, (i, j, k) in enumerate(np.ndindex(3, 3, 3)):
-            ends = [first + stride * (side - 1) + 1 for first, side in zip((i, j, k), sides, strict=True)]
-            near[tap] = padded[i : ends[0] : stride, j : ends[1] : stride, k : ends[2] : stride]
-        taps = near.reshape(27, -1, image.shape[3])
-        if image.shape[3] == 1:
-            out = taps[..., 0].T @ self.filters
+        stride = self.stride
+        windows = sliding_window_view(padded, (3, 3, 3), axis=(0, 1, 2))[::stride, ::stride, ::stride]
+        sides = windows.shape[:3]  # of (planes, rows, columns, in, 3, 3, 3)
+        if image.shape[3] == 1:  # long lines are copied then, not three neighbours at a time
+            taps = windows.transpose(4, 5, 6, 3, 0, 1, 2).reshape(27, -1).T
         else:
-            out = (taps @ self.filters.reshape(27, image.shape[3], -1)).sum(axis=0)
-        return out.reshape(*sides, out.shape[-1])
+            taps = windows.transpose(0, 1, 2, 4, 5, 6, 3).reshape(-1, len(self.filters))
+        return (taps @ self.filters).reshape(*sides, -1)
 
 
-def _normalised(features: Float32, scale: Float32, offset: Float32) -> Float32:
-    """Give every channel mean 0 and variance 1 over the volume, then scale and offset it; in place."""
-    _normalise(features.reshape(-1, features.shape[-1]), scale, offset, _NORM_EPSILON)
+def _activated(features: Float32, scale: Float32, offset: Float32, added: Float32 | None) -> Float32:
+    """Give every channel mean 0 and variance 1 over the volume, scale and offset it, add, and rectify; in place."""
+    flat = features.reshape(-1, features.shape[-1])
+    factor, plus = _normalisation(flat, scale, offset, _NORM_EPSILON)
+    _activate(flat, factor, plus, flat[:0] if added is None else added.reshape(flat.shape), np.float32(_SLOPE))
     return features
 
 
 @kernel(nogil=True)
-def _normalise(features: Float32, scale: Float32, offset: Float32, epsilon: float) -> None:
+def _normalisation(features: Float32, scale: Float32, offset: Float32, epsilon: float) -> tuple[Float32, Float32]:
+    """Return what to multiply each channel with, and then to add to it."""
     places, channels = features.shape
     total, squares = np.zeros(channels), np.zeros(channels)
     for n in range(places):
@@ -205,24 +205,45 @@ def _normalise(features: Float32, scale: Float32, offset: Float32, epsilon: floa
             squares[c] += features[n, c] * features[n, c]
     mean = total / places
     factor = scale / np.sqrt(squares / places - mean * mean + epsilon)
-    by, plus = factor.astype(np.float32), (offset - mean * factor).astype(np.float32)
+    return factor.astype(np.float32), (offset - mean * factor).astype(np.float32)
+
+
+@kernel(nogil=True)
+def _activate(features: Float32, factor: Float32, plus: Float32, added: Float32, slope: float) -> None:
+    """Normalise, add where there is something to add, and multiply negative values by the slope; in place."""
+    places, channels = features.shape
     for n in range(places):
+        line = features[n]
         for c in range(channels):
-            features[n, c] = by[c] * features[n, c] + plus[c]
-
-
-def _rectified(features: Float32) -> Float32:
-    """Multiply negative values by 0.01; in place."""
-    np.maximum(features, np.float32(_SLOPE) * features, out=features)
-    return features
+            line[c] = factor[c] * line[c] + plus[c]
+        if added.size:
+            for c in range(channels):
+                line[c] += added[n, c]
+        for c in range(channels):
+            line[c] = max(line[c], slope * line[c])
 
 
 def _doubled(features: Float32) -> Float32:
     """Double all three sides by linear interpolation between the voxels' centres; edges are repeated."""
     for axis in range(3):
-        moved = np.moveaxis(features, axis, 0)
-        around = np.concatenate([moved[:1], moved, moved[-1:]]) * np.float32(0.25)
-        middle = moved * np.float32(0.75)
-        doubled = np.stack([around[:-2] + middle, middle + around[2:]], axis=1)
-        features = np.moveaxis(doubled.reshape(-1, *moved.shape[1:]), 0, axis)
-    return np.ascontiguousarray(features)
+        shape = features.shape
+        out = np.empty((*shape[:axis], 2 * shape[axis], *shape[axis + 1 :]), dtype=np.float32)
+        before = int(np.prod(shape[:axis]))
+        _double(features.reshape(before, shape[axis], -1), out.reshape(before, 2 * shape[axis], -1))
+        features = out
+    return features
+
+
+@kernel(nogil=True)
+def _double(source: Float32, out: Float32) -> None:
+    """Double the middle axis: each value gives two, a quarter of a step before and after it."""
+    near, far = np.float32(0.75), np.float32(0.25)
+    outer, size, inner = source.shape
+    for o in range(outer):
+        for k in range(size):
+            value, before, after = source[o, k], source[o, max(k - 1, 0)], source[o, min(k + 1, size - 1)]
+            first, second = out[o, 2 * k], out[o, 2 * k + 1]
+            for n in range(inner):
+                first[n] = far * before[n] + near * value[n]
+            for n in range(inner):
+                second[n] = near * value[n] + far * after[n]

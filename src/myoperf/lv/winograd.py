@@ -178,5 +178,7 @@ def _convolve(padded: Float32, filters: Float32, band: int, out: Float32) -> Non
             for part in range(8):
                 i, j, k = part // 4, part // 2 % 2, part % 2
                 for h in range(band):
+                    line_out = out[2 * p + i, 2 * (r + h) + j]
                     for w in range(width):
-                        out[2 * p + i, 2 * (r + h) + j, 2 * w + k] = parts[part, h * width + w]
+                        for c in range(outside):  # a slice of so few values takes longer than the values
+                            line_out[2 * w + k, c] = parts[part, h * width + w, c]
