@@ -82,7 +82,7 @@ def compare_with_polar(folder: Path) -> None:
     if not (out / "card.json").exists():
         options = RunOptions(resume=True, quiet=True)
         slices_recipe.run("small", share_patients(folder, out), SEED, options=options)
-    copy(out, {"held_out.csv": "mit_held_out.csv", "versus_polar.csv": "mit_versus_polar.csv"})
+    copy(out, {"held_out_metrics.csv": "mit_held_out.csv", "versus_polar.csv": "mit_versus_polar.csv"})
 
 
 def main() -> None:

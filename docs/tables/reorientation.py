@@ -82,7 +82,7 @@ def conditions(recipe: dict[str, Any]) -> str:
             f"(throughout where trained apart); cross-entropy of weight {steadied['entropy']:g} beside the overlap, "
             "for every network."
         )
-    own = "with" if recipe.get("nn_unet_own") else "without"
+    own = "with" if (recipe.get("peers_own") or recipe.get("nn_unet_own")) else "without"
     return f"{said} nnU-Net {own} its own augmentation, loss and mirroring."
 
 

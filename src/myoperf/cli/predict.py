@@ -8,26 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from myoperf.cli.app import Device, Out, app
-from myoperf.cli.console import destination, one_of
+from myoperf.cli.console import destination
+from myoperf.cli.train import ColourScale, Order, read_colour_scale, read_order
 from myoperf.errors import InputError
 
 if TYPE_CHECKING:
     from myoperf.research.screenshots.colour_scales import Anchors
     from myoperf.research.training.predictions import Predicted
-
-Order = Annotated[
-    str | None,
-    typer.Option(
-        metavar="hla-vla|vla-hla",
-        help="For slices: order of the long axes on report pages, if it is not recognised.",
-    ),
-]
-ColourScale = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME|FILE", help="For slices: colour scale of the pages, by name or as a file of lines red,green,blue."
-    ),
-]
 
 
 @app.command()
@@ -65,8 +52,10 @@ def _apply(model: Path, table: Path, *, order: tuple[str, str] | None, scale: An
     from myoperf.research.training.weights import read_model
 
     name, chosen = read_model(model)[1]["name"], resolve_device(device).type
-    if name != "multi-branch-mit" and (order or scale):
-        raise InputError("--order and --colour-scale are for models of train slices.")
+    if name != "multi-branch-mit" and order:
+        raise InputError("--order is for models of train slices.")
+    if name == "ms-st-unet" and scale:
+        raise InputError("--colour-scale is for models that read pictures; those of train reorientation read volumes.")
     if name == "multi-branch-mit":
         from myoperf.research.slice_transformer.prediction import predict_pages
 
@@ -74,11 +63,11 @@ def _apply(model: Path, table: Path, *, order: tuple[str, str] | None, scale: An
     if name == "two-stage":
         from myoperf.research.transfer_learning.prediction import predict_maps
 
-        return predict_maps(model, table, device=chosen)
+        return predict_maps(model, table, scale=scale, device=chosen)
     if name == "label-strategies":
         from myoperf.research.label_strategies.prediction import predict_patients
 
-        return predict_patients(model, table, device=chosen)
+        return predict_patients(model, table, scale=scale, device=chosen)
     if name == "ms-st-unet":
         from myoperf.research.reorientation.prediction import predict_volumes
 
@@ -87,18 +76,3 @@ def _apply(model: Path, table: Path, *, order: tuple[str, str] | None, scale: An
         f"{model.name} is a model named {name}; predict applies those of reorientation, transfer, "
         "label-strategies and slices."
     )
-
-
-def read_order(order: str | None) -> tuple[str, str] | None:
-    """Return the order of the long axes that an option names."""
-    if order is None:
-        return None
-    first, second = one_of("--order", order, ("hla-vla", "vla-hla")).split("-")
-    return first, second
-
-
-def read_colour_scale(name: str | None) -> Anchors | None:
-    """Return the colour scale that an option names."""
-    from myoperf.research.screenshots.colour_scales import read_scale
-
-    return None if name is None else read_scale(name)

@@ -13,11 +13,14 @@ from myoperf.cli.app import Device, Quiet, app
 from myoperf.cli.console import check_new, one_of
 from myoperf.cli.train import (
     SCALES,
+    ColourScale,
     Epochs,
     GivenOptions,
     Inputs,
     KeepColours,
     Networks,
+    Order,
+    Positions,
     Strategies,
     check_data,
     refuse_strange,
@@ -38,10 +41,22 @@ STUDIES: Mapping[str, str] = MappingProxyType(
 
 _OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "two-stage": ("weights", "choose_on", "networks", "strategies", "keep_colours", "epochs", "device"),
-        "label-strategies": ("workers", "networks", "strategies", "inputs", "epochs", "device"),
-        "ms-st-unet": ("networks", "as_written", "epochs", "device"),
-        "multi-branch-mit": ("weights", "networks", "epochs", "device"),
+        "two-stage": (
+            "weights",
+            "choose_on",
+            "networks",
+            "strategies",
+            "keep_colours",
+            "colour_scale",
+            "epochs",
+            "device",
+        ),
+        "label-strategies": ("workers", "networks", "strategies", "inputs", "colour_scale", "epochs", "device"),
+        "ms-st-unet": ("networks", "as_written", "own_training", "epochs", "device"),
+        "multi-branch-mit": (
+            *("weights", "baseline_weights", "positions", "order", "colour_scale"),
+            *("networks", "epochs", "device"),
+        ),
         "reader": (),
     }
 )
@@ -65,6 +80,16 @@ def study(
             help="For multi-branch-mit: a UniMiSS checkpoint. For two-stage: none, imagenet or a folder of NETWORK.h5.",
         ),
     ] = None,
+    baseline_weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="none|imagenet|FOLDER",
+            help="For multi-branch-mit: what the convolutional networks start from; a folder holds NETWORK.h5.",
+        ),
+    ] = None,
+    positions: Positions = None,
+    order: Order = None,
+    colour_scale: ColourScale = None,
     choose_on: Annotated[
         str | None,
         typer.Option(
@@ -99,6 +124,13 @@ def study(
             help="For ms-st-unet: the paper's field of view and ten poses per volume, without stabilisation.",
         ),
     ] = False,
+    own_training: Annotated[
+        bool,
+        typer.Option(
+            "--own-training",
+            help="For ms-st-unet: nnU-Net and V-Net trained as their authors do, not like the other networks.",
+        ),
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted study in the folder.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -112,13 +144,22 @@ def study(
         _list_backbones(name, as_json=as_json)
         return
     scale, name = one_of("--scale", scale, SCALES), one_of("The study", name, tuple(STUDIES))
-    own = {"choose_on": _choice(choose_on), "workers": workers, "as_written": as_written or None}
+    own = {
+        "choose_on": _choice(choose_on),
+        "workers": workers,
+        "as_written": as_written or None,
+        "own_training": own_training or None,
+    }
     given = GivenOptions(
         networks=networks,
         strategies=strategies,
         inputs=inputs,
         epochs=epochs,
         weights=weights,
+        baseline_weights=baseline_weights,
+        positions=positions,
+        order=order,
+        colour_scale=colour_scale,
         keep_colours=keep_colours or None,
         device=None if device == "auto" else device,
     )

@@ -13,6 +13,7 @@ from myoperf.cli.console import check_new, one_of
 from myoperf.errors import InputError
 
 if TYPE_CHECKING:
+    from myoperf.research.screenshots.colour_scales import Anchors
     from myoperf.research.training.options import RunOptions
 
 RECIPES: Mapping[str, str] = MappingProxyType(
@@ -31,9 +32,9 @@ the papers' models ``run(scale, out, seed, *, options)``."""
 OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "reorientation": ("device", "networks", "epochs"),
-        "transfer": ("device", "networks", "strategies", "epochs", "weights", "keep_colours"),
-        "label-strategies": ("device", "networks", "strategies", "inputs", "epochs"),
-        "slices": ("device", "epochs", "weights"),
+        "transfer": ("device", "networks", "strategies", "epochs", "weights", "keep_colours", "colour_scale"),
+        "label-strategies": ("device", "networks", "strategies", "inputs", "epochs", "colour_scale"),
+        "slices": ("device", "networks", "epochs", "weights", "positions", "order", "colour_scale"),
         "unimiss": ("device", "epochs"),
     }
 )
@@ -67,6 +68,31 @@ Epochs = Annotated[
 ]
 
 
+Positions = Annotated[
+    str | None,
+    typer.Option(
+        metavar="grid|flat",
+        help="For slices and multi-branch-mit: resize the positions of --weights along each axis, or as one flat "
+        "list, as UniMiSS's authors do.",
+    ),
+]
+Order = Annotated[
+    str | None,
+    typer.Option(
+        metavar="hla-vla|vla-hla",
+        help="For slices and multi-branch-mit: order of the long axes on report pages, if it is not recognised.",
+    ),
+]
+ColourScale = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE",
+        help="Colour scale of your report pages or screens, if it is not recognised: its name, or a file of lines "
+        "red,green,blue.",
+    ),
+]
+
+
 class GivenOptions(TypedDict):
     """Options of `train` and ``study`` that only some recipes and studies take, as the user gave them; None: not."""
 
@@ -75,6 +101,10 @@ class GivenOptions(TypedDict):
     inputs: str | None
     epochs: int | None
     weights: str | None
+    baseline_weights: str | None
+    positions: str | None
+    order: str | None
+    colour_scale: str | None
     keep_colours: bool | None
     device: str | None
 
@@ -104,6 +134,9 @@ def train(
             "folder of NETWORK.h5.",
         ),
     ] = None,
+    positions: Positions = None,
+    order: Order = None,
+    colour_scale: ColourScale = None,
     networks: Networks = None,
     strategies: Strategies = None,
     inputs: Inputs = None,
@@ -126,6 +159,10 @@ def train(
         inputs=inputs,
         epochs=epochs,
         weights=weights,
+        baseline_weights=None,
+        positions=positions,
+        order=order,
+        colour_scale=colour_scale,
         keep_colours=keep_colours or None,
         device=None if device == "auto" else device,
     )
@@ -146,6 +183,7 @@ def run_options(given: GivenOptions, *, data: Path | None, resume: bool, quiet: 
     """Return the choices of a run as the recipes and studies of the papers take them."""
     from myoperf.research.training.options import RunOptions
 
+    flat = given["positions"] is not None and one_of("--positions", given["positions"], ("grid", "flat")) == "flat"
     return RunOptions(
         data=data,
         device=given["device"] or "auto",
@@ -154,10 +192,29 @@ def run_options(given: GivenOptions, *, data: Path | None, resume: bool, quiet: 
         inputs=split_names(given["inputs"]),
         epochs=given["epochs"],
         weights=given["weights"],
+        baseline_weights=given["baseline_weights"],
+        positions="flat" if flat else "grid",
+        order=read_order(given["order"]),
+        colour_scale=read_colour_scale(given["colour_scale"]),
         colours=bool(given["keep_colours"]),
         resume=resume,
         quiet=quiet,
     )
+
+
+def read_order(order: str | None) -> tuple[str, str] | None:
+    """Return the order of the long axes that an option names."""
+    if order is None:
+        return None
+    first, second = one_of("--order", order, ("hla-vla", "vla-hla")).split("-")
+    return first, second
+
+
+def read_colour_scale(name: str | None) -> "Anchors | None":
+    """Return the colour scale that an option names."""
+    from myoperf.research.screenshots.colour_scales import read_scale
+
+    return None if name is None else read_scale(name)
 
 
 def check_data(path: Path | None) -> None:

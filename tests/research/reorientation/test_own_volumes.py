@@ -15,9 +15,11 @@ from myoperf.io.nifti import read_nifti, write_nifti
 from myoperf.research.reorientation import evaluation, prediction, tables
 from myoperf.research.reorientation.batches import FieldOfView, pose_range, pose_to, sample_batch, true_pose
 from myoperf.research.reorientation.networks import build_lv_network
+from myoperf.research.reorientation.nn_unet import NNUNet
 from myoperf.research.reorientation.own_cases import PARAMETERS, POINTS, parameters_of, read_own_cases
 from myoperf.research.reorientation.pose import euler_from_matrix
-from myoperf.research.reorientation.training import Schedule, train_network
+from myoperf.research.reorientation.training import OWN_OPTIMISERS, Schedule, train_network
+from myoperf.research.reorientation.v_net import VNet
 from myoperf.stats import bootstrap_statistic
 from myoperf.types import LVFrame, Volume
 from support.command import run_command
@@ -168,6 +170,42 @@ def test_an_interrupted_training_ends_with_the_same_weights(own, tmp_path, monke
         train_network(net, cases, field, Schedule(iterations=4, poses="sets"), seed=0, checkpoint=state)
         weights.append(torch.cat([p.detach().flatten() for p in net.parameters()]))
     assert torch.allclose(*weights, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "first", "last"),
+    [
+        ("nn-unet", torch.optim.SGD, 1e-2, 0.0),
+        ("v-net", torch.optim.SGD, 1e-4, 1e-4),
+        ("omega-net", torch.optim.Adam, 2e-3, 0.0),
+    ],
+)
+def test_peers_have_their_own_optimisers_where_that_is_asked_for(own, monkeypatch, name, kind, first, last):
+    made = []
+
+    def note(net, optimiser, loss):
+        made.append((type(optimiser), optimiser.param_groups[0]["lr"]))
+
+    monkeypatch.setattr("myoperf.research.reorientation.training._update", note)
+    monkeypatch.setattr("myoperf.research.reorientation.training._learn_pose", lambda *given: None)
+    cases, field = read_own_cases(own).cases[:1], FieldOfView(side=32, voxel_mm=6.0)
+    for peers_own in (True, False):
+        schedule = Schedule(iterations=2, batch=1, rate=2e-3, peers_own=peers_own)
+        train_network(build_lv_network(name), cases, field, schedule, seed=0)
+    assert [optimiser for optimiser, _ in made] == [kind, kind, torch.optim.Adam, torch.optim.Adam]
+    assert made[0][1] == first
+    assert made[1][1] == pytest.approx(last or first * 0.5**0.9)
+    assert made[2][1] == 2e-3
+
+
+def test_v_nets_rate_falls_to_a_tenth_every_25_000_steps_and_nn_unets_to_nothing():
+    v_net, nn_unet = OWN_OPTIMISERS[VNet], OWN_OPTIMISERS[NNUNet]
+    assert [v_net.rate_at(step, 60_000) for step in (0, 24_999, 25_000, 50_000)] == pytest.approx(
+        [1e-4, 1e-4, 1e-5, 1e-6]
+    )
+    assert nn_unet.rate_at(100, 100) == 0.0
+    (group,) = nn_unet.make(torch.nn.Linear(1, 1)).param_groups
+    assert (group["momentum"], group["nesterov"], group["weight_decay"]) == (0.99, True, 3e-5)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from myoperf.errors import InputError, MissingWeightsError
 from myoperf.research.slice_transformer.mit import (
@@ -27,6 +28,7 @@ from myoperf.research.slice_transformer.mit_weights import (
     map_mit_key,
     map_mit_state,
     read_checkpoint,
+    stretch_positions,
 )
 
 ORIGINAL = np.load(Path(__file__).with_name("mit_original.npz"))
@@ -178,6 +180,26 @@ def test_resized_positions_keep_a_ramp():
     assert profile.std(dim=(1, 2)).max() < 1e-5
     np.testing.assert_allclose(profile[1:-1, 0, 0], np.arange(1, 7) / 2 - 0.25, atol=0.1)
     assert interpolate_position(position, (4, 6, 6), (4, 6, 6)) is position
+
+
+def test_flat_positions_are_resized_as_the_authors_fine_tuning_code_resizes_them():
+    position = torch.randn(1, 1 + 8 * 6 * 6, 5, generator=torch.manual_seed(0))
+    count = 1 + 16 * 6 * 6
+    theirs = ndimage.zoom(position[0].numpy(), (count / position.shape[1], 1), order=1)
+    np.testing.assert_allclose(stretch_positions(position, count)[0], theirs, atol=1e-5)
+
+
+def test_positions_of_a_deeper_volume_are_resized_flat_when_that_is_asked_for():
+    config = MiTConfig(size="tiny", norm="batch", activation="relu", volume_shape=(32, 96, 96), modes=("3D",))
+    grid, flat = MiTEncoder(config), MiTEncoder(config)
+    weights = MiTWeights(authors_state("tiny"))
+    load_mit_encoder(grid, weights)
+    load_mit_encoder(flat, weights, positions="flat")
+    name, shape = "transformer.pos_embed3D1", (1, 1 + 8 * 24 * 24, 48)
+    expected = stretch_positions(authors_value(name, shape), 1 + 16 * 24 * 24)
+    assert torch.equal(flat.stages[0].position["3D"], expected)
+    assert not torch.allclose(flat.stages[0].position["3D"], grid.stages[0].position["3D"])
+    assert torch.equal(flat.stages[0].blocks[0].fc1.weight, grid.stages[0].blocks[0].fc1.weight)
 
 
 @pytest.mark.parametrize("mode", ["2D", "3D"])

@@ -6,12 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from myoperf.errors import InputError
+from myoperf.errors import InputError, MissingWeightsError
 from myoperf.research.slice_transformer import study, tables
+from myoperf.research.slice_transformer.arms import ARMS, key_of
 from myoperf.research.slice_transformer.baselines import BASELINES, keras_baselines, montage
-from myoperf.research.slice_transformer.study import ARMS, default_baselines, run
+from myoperf.research.slice_transformer.study import default_baselines, run
 from myoperf.research.slice_transformer.tables import answer_questions, measure_models
+from myoperf.research.training.options import RunOptions
 from myoperf.stats import delong_table
+from myoperf.stats.predictions import read_predictions
 
 
 def test_montage_places_every_plane():
@@ -87,8 +90,13 @@ def test_smoke_study_stops_and_goes_on(tmp_path, monkeypatch, few_images):
     assert set(table.index) == models | {"all called abnormal"}
     with monkeypatch.context() as patch:  # a training that is done is not done again
         patch.setattr(study, "fit", None)
-        patch.setattr(study, "_write_tables", lambda out, again, manifest: None)
+        patch.setattr(study, "write_results", lambda out, about: None)
         assert run("smoke", folder, 0, baselines={"mean brightness": None}) == path
+    for_evaluate = read_predictions(folder / "evaluate-0.csv")
+    assert set(for_evaluate.models) == {key_of(name) for name in models}
+    one = predictions[predictions["model"] == "SA only"].set_index("patient")["probability"]
+    row = for_evaluate.models.index("SA-only")
+    assert for_evaluate.probability[row].tolist() == pytest.approx(one[for_evaluate.patient.astype(int)].tolist())
     assert all((folder / name).stat().st_size > 5000 for name in ("roc.png", "confusion.png"))
     answers = pd.read_csv(folder / "answers.csv")
     assert "fusion beats convolutional networks" in set(answers["question"])
@@ -97,6 +105,17 @@ def test_smoke_study_stops_and_goes_on(tmp_path, monkeypatch, few_images):
     assert "simulated patients" in path.read_text()
     with pytest.raises(InputError, match="results of other settings"):
         run("smoke", folder, 1)
+
+    def without(pictures, truth, test, seed):
+        raise MissingWeightsError("ImageNet weights of VGG16 could not be loaded.")
+
+    options = RunOptions(baseline_weights="imagenet", networks=("VGG16", "SA-only"), quiet=True)
+    assert run("smoke", folder, 0, options=options, baselines={"VGG16": without}) == path
+    assert "ImageNet weights of VGG16" in (folder / "missing.csv").read_text()
+    assert json.loads((folder / "manifest.json").read_text())["convolutional_networks_start_from"] == "imagenet"
+    run("smoke", folder, 0, options=options, baselines={"VGG16": brightness})
+    assert "VGG16, ImageNet" in set(pd.read_csv(folder / "table.csv")["model"])
+    assert not (folder / "missing.csv").exists()
 
 
 @pytest.mark.slow

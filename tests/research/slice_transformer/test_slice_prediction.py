@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from myoperf.cli.predict import predict
 from myoperf.cli.train import train
 from myoperf.errors import InputError
 from myoperf.research.slice_transformer import own_cases, prediction
@@ -47,11 +46,16 @@ def test_own_pages_train_a_model_that_predicts_other_pages(table, tmp_path):
     assert card["data_sha256"] == read_case_table(table, labelled=True).sha256
     assert card["patients"] == {"training": 2, "held_out": 2}
     assert card["class_balance"] == {"training": 0.5, "held_out": 0.5}
-    predict(model, table, out=out, order=None, colour_scale=None)
+    assert run_command("predict", model, table, "-o", out).returncode == 0
     rows = pd.read_csv(out / "predictions.csv")
     assert list(rows.columns) == ["patient", "truth", "multi-branch-mit"]
     assert len(rows) == 4
     assert rows["multi-branch-mit"].between(0, 1).all()
+    held_out = pd.read_csv(model / "held_out.csv").merge(rows, on=["patient", "truth"])
+    assert held_out["patient"].tolist() == ["P2", "P3"]
+    assert held_out["multi-branch-mit_x"].to_numpy() == pytest.approx(held_out["multi-branch-mit_y"].to_numpy())
+    done = run_command("evaluate", out / "predictions.csv", "-o", tmp_path / "evaluation", "--resamples", "20")
+    assert done.returncode == 0, done.stderr
     card["name"] = "another"
     (model / "card.json").write_text(json.dumps(card))
     with pytest.raises(InputError, match="not a model that can be used here"):
@@ -98,9 +102,32 @@ def test_a_study_on_own_pages_keeps_their_split(table, tmp_path):
     assert done.returncode == 0, done.stderr
     predictions = pd.read_csv(tmp_path / "out" / "predictions.csv")
     assert set(predictions["model"]) == {"SA only", "fusion, average"}
-    assert set(predictions["patient"]) == {2, 3}
+    assert set(predictions["patient"]) == {"P2", "P3"}
+    assert list(pd.read_csv(tmp_path / "out" / "evaluate-0.csv")) == ["patient", "truth", "fusion_average", "SA-only"]
     assert set(pd.read_csv(tmp_path / "out" / "table.csv")["scale"]) == {"smoke"}
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["data"] == "patients given with --data"
+
+
+def test_a_model_of_one_axis_is_trained_and_applied(table, tmp_path):
+    words = ("train", "slices", "--data", table, "--scale", "smoke", "--epochs", "1", "-o", tmp_path / "model", "-q")
+    done = run_command(*words, "--networks", "vla-only,sa-only")
+    assert done.returncode == 0, done.stderr
+    card = json.loads((tmp_path / "model" / "card.json").read_text())
+    assert (card["views"], card["fusion"]) == (["vla"], "average")
+    network = prediction.load_slices_model(tmp_path / "model")
+    assert network.config.views == ("vla",)
+    told = prediction.predict_pages(tmp_path / "model", table).predictions.set_index("patient")
+    held_out = pd.read_csv(tmp_path / "model" / "held_out.csv").set_index("patient")["multi-branch-mit"]
+    assert told.loc[held_out.index, "multi-branch-mit"].to_numpy() == pytest.approx(held_out.to_numpy(), abs=1e-6)
+    other = run_command(*words, "--networks", "SA-only", "--resume")
+    assert (other.returncode, "other settings (network)" in other.stderr) == (2, True)
+
+
+def test_the_colour_scale_of_the_command_is_that_of_the_pages(table, tmp_path):
+    words = ("study", "multi-branch-mit", "--data", table, "-q", "--colour-scale", "ge", "-o", tmp_path / "out")
+    done = run_command(*words)
+    assert (done.returncode, "class" in done.stderr) == (2, True)  # three of the four pages have another scale
+    assert pd.read_csv(tmp_path / "out" / "refused.csv")["line"].tolist() == [2, 4, 5]
 
 
 def test_a_study_in_the_table_is_analysed_and_a_failure_listed(table, tmp_path, monkeypatch):

@@ -119,6 +119,9 @@ def test_weights_are_refused_before_anything_is_simulated(tmp_path):
         write_checkpoint(tmp_path / "other.pt", other, other)
         with pytest.raises(InputError, match=r"lacks|has not"):
             run(tmp_path / "other.pt")
+    for command, name in ((train, "slices"), (study, "multi-branch-mit")):
+        with pytest.raises(InputError, match="give a checkpoint too"):
+            command(name, tmp_path / "out", scale="smoke", seed=0, positions="flat")
     assert not (tmp_path / "out").exists()
 
 

@@ -18,7 +18,12 @@ from myoperf.research.slice_transformer.unimiss.pretraining import (
     pretrain,
     update_teacher,
 )
-from myoperf.research.slice_transformer.unimiss.views import ViewOptions, picture_views, volume_views
+from myoperf.research.slice_transformer.unimiss.views import (
+    ViewOptions,
+    draw_about_one,
+    picture_views,
+    volume_views,
+)
 
 TINY = MiTConfig(size="tiny", norm="batch", activation="relu", picture_shape=(32, 32), volume_shape=(16, 32, 32))
 
@@ -163,7 +168,9 @@ def test_weaker_views_never_mirror():
     _, x = np.mgrid[:32, :32] / 32
     ramp = 0.2 + 0.6 * x
     volume = np.stack([(0.1 + 0.05 * k) * ramp for k in range(16)])
-    weak = ViewOptions(picture_area=0.8, picture_mirror=0.0, volume_mirror=0.0, blur_px=0.5, noise=0.02)
+    weak = ViewOptions(
+        picture_area=0.8, picture_mirror=0.0, volume_mirror=0.0, blur_px=0.5, noise=0.02, planewise=False
+    )
     rng = np.random.default_rng(0)
     for _ in range(20):
         picture = picture_views(ramp, 32, rng, options=weak)[0][0]
@@ -172,6 +179,32 @@ def test_weaker_views_never_mirror():
         assert np.corrcoef(view.ravel(), volume.ravel())[0, 1] > 0.8
     mirrored = [volume_views(volume, (16, 32, 32), rng)[0][0] for _ in range(20)]
     assert min(np.corrcoef(view.ravel(), volume.ravel())[0, 1] for view in mirrored) < 0
+
+
+def test_the_authors_views_change_each_plane_on_its_own():
+    """Their transforms take planes for channels; a volume of equal planes shows which of both happened."""
+    volume = np.repeat(np.linspace(0.2, 0.8, 32 * 32).reshape(1, 32, 32), 16, axis=0)
+    rng = np.random.default_rng(5)
+    for planewise in (True, False):
+        quiet = ViewOptions(volume_mirror=0.0, noise=0.0, planewise=planewise)
+        for view in volume_views(volume, (16, 32, 32), rng, options=quiet):
+            apart = np.ptp(view[0].mean(axis=(1, 2)))
+            assert (apart > 0.1) == planewise
+            assert planewise or apart < 1e-5
+
+
+def test_the_brightness_of_a_picture_without_contrast_stays_within_its_range():
+    rng = np.random.default_rng(0)
+    levels = np.array([view.mean() for _ in range(60) for view in picture_views(np.full((40, 40), 0.5), 32, rng)])
+    assert 0.3 <= levels.min() < 0.36
+    assert 0.64 < levels.max() <= 0.7
+
+
+def test_half_of_the_factors_are_below_one():
+    rng = np.random.default_rng(0)
+    drawn = np.array([draw_about_one(rng, 0.7, 1.5) for _ in range(600)])
+    assert 0.7 <= drawn.min() < drawn.max() <= 1.5
+    assert 0.44 < (drawn < 1).mean() < 0.56  # uniform over the whole range it is 0.375
 
 
 @pytest.mark.slow
@@ -229,7 +262,9 @@ def test_learns_without_collapse(monkeypatch):
         volumes.append(np.stack([ring * np.sin((k + 1) / 17 * np.pi) for k in range(16)]).astype(np.float32))
     images = image_set(volumes)
     # The authors' views are for far more images and steps.
-    quiet = ViewOptions(picture_area=0.8, picture_mirror=0.0, volume_mirror=0.0, blur_px=0.5, noise=0.0, shift=0.0)
+    quiet = ViewOptions(
+        picture_area=0.8, picture_mirror=0.0, volume_mirror=0.0, blur_px=0.5, noise=0.0, shift=0.0, planewise=False
+    )
     chosen = options(
         epochs=12,
         interval=2,

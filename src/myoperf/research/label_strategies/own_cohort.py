@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from myoperf.errors import InputError
 from myoperf.research.label_strategies.cohort import CohortSize, StudyCohort
 from myoperf.research.label_strategies.roles import Roles, assign_roles
+from myoperf.research.screenshots.colour_scales import Anchors
 from myoperf.research.screenshots.polar_files import read_polar_disc
 from myoperf.research.training.case_table import TableRow, read_table
 from myoperf.research.training.splits import given_split
@@ -68,7 +69,7 @@ class OwnCohort:
         return roles
 
 
-def read_own_cohort(path: Path, *, side: int, labelled: bool = True) -> OwnCohort:
+def read_own_cohort(path: Path, *, side: int, labelled: bool = True, scale: Anchors | None = None) -> OwnCohort:
     """Read a table of patients, their maps as discs.
 
     Parameters
@@ -82,6 +83,8 @@ def read_own_cohort(path: Path, *, side: int, labelled: bool = True) -> OwnCohor
         Rows and columns of the discs.
     labelled
         Whether every patient needs labels by angiography or an expert.
+    scale
+        Colours of pictures, where they are not recognised.
 
     Raises
     ------
@@ -96,7 +99,7 @@ def read_own_cohort(path: Path, *, side: int, labelled: bool = True) -> OwnCohor
     kept = []
     for index, row in enumerate(table.rows):
         try:
-            maps.append([read_polar_disc(row.files[state], size=side, state=state) for state in states])
+            maps.append([read_polar_disc(row.files[s], size=side, state=s, scale=scale) for s in states])
         except InputError as error:
             refused.append((row.line, str(error)))
             continue

@@ -16,6 +16,7 @@ from myoperf.research.label_strategies.own_cohort import read_own_cohort
 from myoperf.research.label_strategies.polar_fusion import PolarFusion, build_polar_fusion
 from myoperf.research.label_strategies.study import frozen_network
 from myoperf.research.label_strategies.training import Inputs, apply_clinical, frozen_features, predict_polar
+from myoperf.research.screenshots.colour_scales import Anchors
 from myoperf.research.training.predictions import Predicted
 from myoperf.research.training.weights import read_model
 from myoperf.types import VESSELS
@@ -62,7 +63,7 @@ def _load(folder: Path, device: str) -> tuple[PolarFusion, Mapping[str, Any]]:
     return net.eval(), card
 
 
-def predict_patients(folder: Path, table: Path, *, device: str = "cpu") -> Predicted:
+def predict_patients(folder: Path, table: Path, *, scale: Anchors | None = None, device: str = "cpu") -> Predicted:
     """Return each patient's probability of disease per artery, and the patients refused.
 
     Parameters
@@ -71,6 +72,8 @@ def predict_patients(folder: Path, table: Path, *, device: str = "cpu") -> Predi
         Of a model that ``myoperf train label-strategies`` wrote.
     table
         As in `read_own_cohort`; labels may be unknown.
+    scale
+        Colours of pictures, where they are not recognised.
 
     Raises
     ------
@@ -79,7 +82,7 @@ def predict_patients(folder: Path, table: Path, *, device: str = "cpu") -> Predi
     """
     net, card = _load(folder, device)
     build = card["build"]
-    own = read_own_cohort(table, side=build["read_side"], labelled=False)
+    own = read_own_cohort(table, side=build["read_side"], labelled=False, scale=scale)
     if own.cohort.rest is None and build["fusion"] != "stress":
         raise InputError(f"This model reads rest maps too ({build['fusion']}): every row needs one in the column rest.")
     pictures = own.cohort.pictures(build["side"]).to(device)

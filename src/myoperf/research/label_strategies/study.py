@@ -228,9 +228,10 @@ class Patients:
 def find_patients(recipe: Recipe, out: Path, seed: int, options: RunOptions) -> Patients:
     """Read the user's own patients, or draw the recipe's."""
     if options.data is not None:
-        own = read_own_cohort(options.data, side=recipe.read_side)
+        own = read_own_cohort(options.data, side=recipe.read_side, scale=options.colour_scale)
         about = {"data": "patients given with --data", "data_sha256": own.sha256, "refused": len(own.refused)}
-        settings = {"data_sha256": own.sha256}
+        settings: dict[str, Any] = {"data_sha256": own.sha256}
+        settings |= {} if options.colour_scale is None else {"colour_scale": options.colour_scale}
         roles = own.roles(seed)
         out.mkdir(parents=True, exist_ok=True)
         own.refused.to_csv(out / "refused.csv", index=False)

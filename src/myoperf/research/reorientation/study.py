@@ -95,19 +95,21 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             field=FieldOfView(side=128, voxel_mm=2.5),
             training={"spect": 2000, "pet": 2000},
             testing=_PAPER_TESTING,
-            schedule=Schedule(iterations=20_000, nn_unet_own=True),
+            schedule=Schedule(iterations=20_000),
         ),
     }
 )
 
 
-def choose_recipe(scale: str, options: RunOptions, *, as_written: bool = False) -> Recipe:
+def choose_recipe(scale: str, options: RunOptions, *, as_written: bool = False, own_training: bool = False) -> Recipe:
     """Return the recipe of a scale with the number of iterations that the user chose.
 
     Parameters
     ----------
     as_written
         The paper's field of view, its ten poses a volume, and no stabilisation.
+    own_training
+        Peers as their own authors train them, see `Schedule.peers_own`; in the paper all are trained alike.
     """
     recipe = pick_recipe(RECIPES, scale)
     schedule = recipe.schedule
@@ -115,8 +117,7 @@ def choose_recipe(scale: str, options: RunOptions, *, as_written: bool = False) 
         schedule = replace(schedule, stabilisation=None, poses="sets")
         fields = {kind: replace(recipe.field, voxel_mm=mm / recipe.field.side) for kind, mm in PAPER_FIELD_MM.items()}
         recipe = replace(recipe, fields=fields)
-    if options.epochs is not None:
-        schedule = replace(schedule, iterations=options.epochs)
+    schedule = replace(schedule, peers_own=own_training, iterations=options.epochs or schedule.iterations)
     return replace(recipe, schedule=schedule)
 
 
@@ -175,7 +176,15 @@ def _own_volumes(own: OwnCases, out: Path, seed: int) -> Volumes:
     return Volumes(kinds=tuple(dict.fromkeys(own.kinds)), of=lambda part, kind: cases[part, kind], settings=settings)
 
 
-def run(scale: str, out: Path, seed: int = 0, *, options: RunOptions | None = None, as_written: bool = False) -> None:
+def run(
+    scale: str,
+    out: Path,
+    seed: int = 0,
+    *,
+    options: RunOptions | None = None,
+    as_written: bool = False,
+    own_training: bool = False,
+) -> None:
     """Train and test every network, one job for each network and modality; finished jobs in `out` are kept.
 
     Parameters
@@ -189,7 +198,7 @@ def run(scale: str, out: Path, seed: int = 0, *, options: RunOptions | None = No
     options
         `data`: see `read_own_cases`. `networks`: see `LV_NETWORKS`; a folder may get further ones later. `epochs`:
         iterations.
-    as_written
+    as_written, own_training
         See `choose_recipe`.
 
     Raises
@@ -198,7 +207,7 @@ def run(scale: str, out: Path, seed: int = 0, *, options: RunOptions | None = No
         For another scale or network, or if `out` holds jobs of other settings.
     """
     options = options or RunOptions()
-    recipe = choose_recipe(scale, options, as_written=as_written)
+    recipe = choose_recipe(scale, options, as_written=as_written, own_training=own_training)
     names = choose_names("--networks", options.networks, LV_NETWORKS, LV_NETWORKS)
     resolve_device(options.device)  # refused before anything is simulated
     volumes = find_volumes(recipe, out, seed, options)
@@ -215,7 +224,7 @@ def run(scale: str, out: Path, seed: int = 0, *, options: RunOptions | None = No
             name, volumes.of("train", kind), recipe, kind=kind, seed=seed, options=options, checkpoint=state
         )
         save_weights(out / "jobs" / f"{kind}-{name}.safetensors", net)
-        own = recipe.schedule.nn_unet_own and name == "nn-unet"
+        own = recipe.schedule.peers_own and name == "nn-unet"
         tables = []
         for other, given in _tests(kind, name, volumes.kinds):
             rows = evaluate_network(net, volumes.of("test", other), field, given_pose=given, mirrored=own)

@@ -1,9 +1,10 @@
 """Training of MS-ST-UNet, its ablations and its peers, all alike (Ni et al. 2023, section 3)."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, Self, TypeGuard
 
 import numpy as np
@@ -29,6 +30,7 @@ from myoperf.research.reorientation.ms_st_unet import MSSTUNet, PoseNetwork
 from myoperf.research.reorientation.nn_unet import NNUNet, compound_loss
 from myoperf.research.reorientation.nn_unet_augmentation import augment_as_nn_unet
 from myoperf.research.reorientation.omega_net import OmegaNet
+from myoperf.research.reorientation.v_net import VNet
 from myoperf.research.training.weights import HasState, resume_checkpoint, save_checkpoint
 
 KEEP_EVERY = 200
@@ -57,9 +59,10 @@ class Schedule:
         volume as it is and in 10 poses drawn once within the range of the training volumes' own.
     given_pose
         Train in the true pose: MSUNet alone.
-    nn_unet_own
-        Train nnU-Net, and no other, with its own augmentation (`augment_as_nn_unet`) and loss, and test it with
-        mirroring; otherwise it is trained as the others are. It keeps Adam and the rate of all.
+    peers_own
+        Train the peers that have an optimiser of their own by it, at its rate (`OWN_OPTIMISERS`), and nnU-Net also with
+        its own augmentation (`augment_as_nn_unet`) and loss, tested with mirroring; otherwise, as in the paper, all
+        networks are trained alike.
     """
 
     iterations: int
@@ -70,7 +73,49 @@ class Schedule:
     stabilisation: Stabilisation | None = None
     poses: Literal["around", "sets"] = "around"
     given_pose: bool = False
-    nn_unet_own: bool = False
+    peers_own: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnOptimiser:
+    """Stochastic gradient descent as the authors of a network published it.
+
+    Parameters
+    ----------
+    rate, momentum, nesterov, weight_decay
+        Of the descent.
+    every
+        Steps after which the rate falls to a tenth; None: it falls as (1 - t / iterations)^0.9.
+    """
+
+    rate: float
+    momentum: float = 0.99
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    every: int | None = None
+
+    def make(self, net: nn.Module) -> torch.optim.Optimizer:
+        """Make the optimiser for a network."""
+        groups = [{"params": list(net.parameters()), "share": 1.0}]
+        return torch.optim.SGD(
+            groups, lr=self.rate, momentum=self.momentum, nesterov=self.nesterov, weight_decay=self.weight_decay
+        )
+
+    def rate_at(self, step: int, iterations: int) -> float:
+        """Return the learning rate of a step."""
+        if self.every is not None:
+            return self.rate * 0.1 ** (step // self.every)
+        return self.rate * (1 - step / iterations) ** 0.9
+
+
+OWN_OPTIMISERS: Mapping[type[nn.Module], OwnOptimiser] = MappingProxyType(
+    {
+        NNUNet: OwnOptimiser(rate=1e-2, nesterov=True, weight_decay=3e-5),
+        VNet: OwnOptimiser(rate=1e-4, every=25_000),
+    }
+)
+"""nnU-Net's: Isensee et al. 2021, doi:10.1038/s41592-020-01008-z; V-Net's: Milletari et al. 2016,
+doi:10.1109/3DV.2016.79. Dense-U-Net and Omega-Net keep Adam."""
 
 
 def low_precision_is_safe(net: nn.Module, field: FieldOfView) -> bool:
@@ -214,7 +259,9 @@ def train_network(
     name: str | None = None,
     checkpoint: Path | None = None,
 ) -> nn.Module:
-    """Train by Adam in random poses, on the device that the network is on; a seed gives every network the same batches.
+    """Train in random poses, on the device that the network is on; a seed gives every network the same batches.
+
+    The optimiser is Adam, unless the schedule lets a peer have its own.
 
     Parameters
     ----------
@@ -225,7 +272,9 @@ def train_network(
     """
     device = next(net.parameters()).device
     net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    optimiser, volumes = _optimiser(net, schedule), _Volumes.of(cases, field, schedule, seed)
+    peer = OWN_OPTIMISERS.get(type(net)) if schedule.peers_own else None
+    optimiser = _optimiser(net, schedule) if peer is None else peer.make(net)
+    volumes = _Volumes.of(cases, field, schedule, seed)
     net.train()
     low = _trains_in_bfloat16(net, field, device)
     state: dict[str, HasState] = {"network": net, "optimiser": optimiser}
@@ -239,11 +288,13 @@ def train_network(
             save_checkpoint(checkpoint, state, settings=settings, step=step)
         rng = np.random.default_rng([seed, step])
         torch.manual_seed(step)  # dropout: the same whether or not the training was interrupted
+        total = schedule.iterations
+        rate = schedule.rate * (1 - step / total) ** 0.9 if peer is None else peer.rate_at(step, total)
         for group in optimiser.param_groups:
-            group["lr"] = group["share"] * schedule.rate * (1 - step / schedule.iterations) ** 0.9
+            group["lr"] = group["share"] * rate
         drawn, poses = volumes.draw(schedule.batch, rng)
         batch = sample_batch(drawn, field, poses, device=device)
-        own = schedule.nn_unet_own and isinstance(net, NNUNet)
+        own = peer is not None and isinstance(net, NNUNet)
         if own:
             volume, labels = augment_as_nn_unet(batch.volume, batch.labels, rng)
             batch = replace(batch, volume=volume, labels=labels)

@@ -8,6 +8,7 @@ import numpy as np
 
 from myoperf.errors import InputError
 from myoperf.geometry.disc import disc_image
+from myoperf.research.screenshots.colour_scales import Anchors
 from myoperf.research.screenshots.pictures import SUFFIXES
 from myoperf.research.screenshots.screens import read_screen
 from myoperf.types import Float, Float32, State
@@ -16,7 +17,7 @@ MAP_SUFFIXES = (".npy", ".npz", ".json")
 """NumPy arrays (rings, angles), ``NAME_polar.npz`` and ``results.json`` as ``myoperf analyze`` writes them."""
 
 
-def read_polar_disc(path: Path, *, size: int, state: State, place: int = 1) -> Float32:
+def read_polar_disc(path: Path, *, size: int, state: State, place: int = 1, scale: Anchors | None = None) -> Float32:
     """Return a polar map as a disc (size, size), by its own maximum, 0 outside.
 
     Parameters
@@ -28,6 +29,8 @@ def read_polar_disc(path: Path, *, size: int, state: State, place: int = 1) -> F
         Which scan of ``results.json``.
     place
         Which polar map of a picture, in reading order from 1.
+    scale
+        Colours of a picture, where they are not recognised.
 
     Raises
     ------
@@ -35,7 +38,7 @@ def read_polar_disc(path: Path, *, size: int, state: State, place: int = 1) -> F
         When the file holds no such map.
     """
     if path.suffix.lower() in SUFFIXES:
-        maps = read_screen(path, size=size)
+        maps = read_screen(path, size=size, scale=scale)
         if place > len(maps):
             raise InputError(f"The page has no polar map {place}; it shows {len(maps)}.")
         return maps[place - 1].disc

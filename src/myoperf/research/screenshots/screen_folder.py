@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from myoperf.errors import InputError
+from myoperf.research.screenshots.colour_scales import Anchors
 from myoperf.research.screenshots.polar_files import MAP_SUFFIXES, read_polar_disc
 from myoperf.research.screenshots.screens import read_screen
 
@@ -168,6 +169,7 @@ def read_screens(
     *,
     size: int = 224,
     colours: bool = False,
+    scale: Anchors | None = None,
     report: Callable[[int, int], None] | None = None,
 ) -> ReadScreens:
     """Read every file and clean the map that the table names; of ``results.json`` the stress map.
@@ -179,6 +181,8 @@ def read_screens(
     colours
         Keep the maps as they were painted, text removed, as the networks of Hai et al. 2022 saw them; files without a
         picture are then refused.
+    scale
+        Colours of the screens, where they are not recognised.
     report
         Called with (pictures done, pictures in all).
     """
@@ -196,7 +200,7 @@ def read_screens(
                     raise InputError(f"{path.name} holds counts, not colours; give a picture, or leave colours out.")
                 maps = (read_polar_disc(path, size=size, state="stress"),)
             else:
-                read = read_screen(path, size=size)
+                read = read_screen(path, size=size, scale=scale)
                 maps = tuple((m.colours / 255.0).astype(np.float32) if colours else m.disc for m in read)
         except InputError as error:
             reason = str(error)

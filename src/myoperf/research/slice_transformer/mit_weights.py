@@ -16,11 +16,13 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from myoperf.errors import InputError, MissingWeightsError
 from myoperf.pipeline.jobs import write_whole
 from myoperf.research.slice_transformer.mit import MiT, MiTConfig, MiTEncoder, interpolate_position
 
+Positions = Literal["grid", "flat"]
 PUBLISHED = MiTConfig()
 """What the authors' files were trained for: 224 x 224 pictures and 16 x 96 x 96 volumes."""
 
@@ -159,7 +161,19 @@ def write_checkpoint(path: Path, student: MiT, teacher: MiT) -> None:
         torch.save(content, part)
 
 
-def _load(network: MiT | MiTEncoder, tensors: Mapping[str, Tensor], source: MiTConfig) -> None:
+def stretch_positions(position: Tensor, count: int) -> Tensor:
+    """Resize learned positions (1, N, C) to `count`, linearly along the list that they are, class token included.
+
+    This is what the UniMiSS authors' fine-tuning code does (`scipy.ndimage.zoom` of order 1). Neighbours in the list
+    are neighbours in a row only, so rows and columns mix.
+    """
+    listed = position.transpose(1, 2)  # (1, C, N)
+    return F.interpolate(listed, size=count, mode="linear", align_corners=True).transpose(1, 2)
+
+
+def _load(
+    network: MiT | MiTEncoder, tensors: Mapping[str, Tensor], source: MiTConfig, positions: Positions = "grid"
+) -> None:
     """Check keys and shapes and load, with positions resized where the grid differs from the checkpoint's."""
     unused = {"2D", "3D"} - set(network.config.modes)  # a checkpoint serves pictures and volumes, a network maybe one
     state = {key: value for key, value in tensors.items() if not unused & set(key.split("."))}
@@ -186,7 +200,10 @@ def _load(network: MiT | MiTEncoder, tensors: Mapping[str, Tensor], source: MiTC
             grid = source.grid("2D" if key.endswith("2D") else "3D", level)
             if value.shape[1] != 1 + int(np.prod(grid)):
                 raise InputError(f"{key!r} has {value.shape[1]} positions; {1 + int(np.prod(grid))} were expected.")
-            value = interpolate_position(value.float(), grid, grids[key])
+            if positions == "grid":
+                value = interpolate_position(value.float(), grid, grids[key])
+            else:
+                value = stretch_positions(value.float(), expected[key].shape[1])
         if value.shape != expected[key].shape:
             raise InputError(f"{key!r} has shape {tuple(value.shape)}; this MiT needs {tuple(expected[key].shape)}.")
         fitted[key] = value
@@ -211,8 +228,14 @@ def load_mit(network: MiT, weights: MiTWeights) -> None:
     _load(network, map_mit_state(weights.tensors), weights.config)
 
 
-def load_mit_encoder(encoder: MiTEncoder, weights: MiTWeights) -> None:
-    """Load pre-trained weights into an encoder alone, without the checkpoint's decoder; as strict as `load_mit`."""
+def load_mit_encoder(encoder: MiTEncoder, weights: MiTWeights, *, positions: Positions = "grid") -> None:
+    """Load pre-trained weights into an encoder alone, without the checkpoint's decoder; as strict as `load_mit`.
+
+    Parameters
+    ----------
+    positions
+        Resize the learned positions along each axis of their grid, or as one flat list (`stretch_positions`).
+    """
     mapped = map_mit_state(weights.tensors)
     inner = {key.removeprefix("encoder."): value for key, value in mapped.items() if key.startswith("encoder.")}
-    _load(encoder, inner, weights.config)
+    _load(encoder, inner, weights.config, positions)

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from myoperf.errors import InputError
 from myoperf.research.slice_stacks import VIEWS
 from myoperf.research.slice_transformer.mit import WIDTHS, Features, Grid, MiTConfig, MiTEncoder
-from myoperf.research.slice_transformer.mit_weights import MiTWeights, load_mit_encoder
+from myoperf.research.slice_transformer.mit_weights import MiTWeights, Positions, load_mit_encoder
 from myoperf.research.training.seeds import seeded
 
 Fusion = Literal["average", "concatenation", "learnable"]
@@ -134,7 +134,7 @@ def build_multi_branch(config: MultiBranchConfig | None = None, *, seed: int = 0
         return MultiBranchMiT(config)
 
 
-def load_branches(network: MultiBranchMiT, weights: MiTWeights) -> None:
+def load_branches(network: MultiBranchMiT, weights: MiTWeights, *, positions: Positions = "grid") -> None:
     """Start every branch from the same pre-trained weights, as Zhao et al. do; see `mit_weights.load_mit_encoder`.
 
     Raises
@@ -145,7 +145,7 @@ def load_branches(network: MultiBranchMiT, weights: MiTWeights) -> None:
     for branch in network.branches.values():
         assert isinstance(branch, MiTEncoder)
         try:
-            load_mit_encoder(branch, weights)
+            load_mit_encoder(branch, weights, positions=positions)
         except InputError as error:
             encoder = network.config.encoder
             raise InputError(f"The weights must fit an MiT {encoder.size} with {encoder.norm} norm. {error}") from error

@@ -15,7 +15,7 @@ from myoperf.pipeline import Models, Options, analyze, load_models
 from myoperf.research.screenshots.colour_scales import Anchors
 from myoperf.research.screenshots.report_pictures import read_report_picture
 from myoperf.research.slice_stacks import stacks_from_results
-from myoperf.research.slice_transformer.spect_mpi import find_spect_mpi, read_spect_mpi
+from myoperf.research.slice_transformer.spect_mpi import ORDER, find_spect_mpi, read_spect_mpi
 from myoperf.research.training.case_table import PARTS, Table, TableRow, read_table
 from myoperf.types import Float32
 
@@ -82,7 +82,7 @@ def read_own_cases(
         For a table that cannot be used, or when no case can be read.
     """
     if not data.is_file():
-        return _public_cases(data, shape)
+        return _public_cases(data, shape, order=order, scale=scale)
     table = _read_table(data, labelled=labelled)
     cut = _stack_cutter(shape)
     stacks, read, refused = [], list[TableRow](), list[tuple[int, str]]()
@@ -142,10 +142,10 @@ def _stack_cutter(shape: Shape) -> Callable[[Path], Float32]:
     return cut
 
 
-def _public_cases(data: Path, shape: Shape) -> OwnCases:
+def _public_cases(data: Path, shape: Shape, *, order: tuple[str, str] | None, scale: Anchors | None) -> OwnCases:
     """Read the SPECT-MPI set; pictures that cannot be read are left out."""
     public = find_spect_mpi(data)
-    pictures, refused = read_spect_mpi(public, shape=shape)
+    pictures, refused = read_spect_mpi(public, shape=shape, order=order or ORDER, scale=scale)
     if not pictures:
         raise InputError(f"None of {len(refused)} pictures could be read; myoperf data fetch spect-mpi gives reasons.")
     mark = hashlib.sha256(b"".join(hashlib.sha256(public.pictures[p].read_bytes()).digest() for p in pictures))

@@ -8,6 +8,7 @@ import pandas as pd
 from safetensors.torch import load
 
 from myoperf.research.screenshots.colour_scales import Anchors
+from myoperf.research.slice_stacks import VIEWS
 from myoperf.research.slice_transformer.mit import MiTConfig
 from myoperf.research.slice_transformer.multi_branch import MultiBranchConfig, MultiBranchMiT, build_multi_branch
 from myoperf.research.slice_transformer.own_cases import read_own_cases
@@ -31,7 +32,12 @@ def load_slices_model(folder: Path) -> MultiBranchMiT:
     config: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in encoder.items()
     }
-    network = build_multi_branch(MultiBranchConfig(encoder=MiTConfig(**config)))
+    structure = MultiBranchConfig(
+        views=tuple(card.get("views", VIEWS)),  # older cards are all of the fused network
+        fusion=card.get("fusion", "average"),
+        encoder=MiTConfig(**config),
+    )
+    network = build_multi_branch(structure)
     network.load_state_dict(load(data), strict=True)
     return network.eval()
 
@@ -55,7 +61,8 @@ def predict_pages(
     """
     network = load_slices_model(folder).to(device)
     cases = read_own_cases(data, network.config.encoder.volume_shape, labelled=False, order=order, scale=scale)
+    stacks = cases.stacks[:, [VIEWS.index(view) for view in network.config.views]]
     truth = pd.array(cases.labels, dtype="Int64")
     truth[cases.labels < 0] = pd.NA
-    table = pd.DataFrame({"patient": cases.patients, "truth": truth, NAME: predict(network, cases.stacks)})
+    table = pd.DataFrame({"patient": cases.patients, "truth": truth, NAME: predict(network, stacks)})
     return Predicted(predictions=table, refused=cases.refused)

@@ -1,10 +1,16 @@
 """What the user of every study and training may choose, besides its scale, folder and seed."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from myoperf.errors import InputError
+
+if TYPE_CHECKING:
+    from myoperf.research.screenshots.colour_scales import Anchors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +29,13 @@ class RunOptions:
         In place of the recipe's, in every phase of a training; None: the recipe's.
     weights
         ``none``, ``imagenet`` or a path, as the study explains; None: the recipe's.
+    baseline_weights
+        Of the convolutional networks that a study compares with: ``none``, ``imagenet`` or a folder; None: the scale's.
+    positions
+        How learned positions of `weights` are brought to another size: along each axis of their ``grid``, or as one
+        ``flat`` list, as the UniMiSS authors' fine-tuning code does.
+    order, colour_scale
+        Of report pages, where they are not recognised: the two long axes from top to bottom, and the scale's colours.
     colours
         Pictures are seen as they were painted, not turned into counts.
     resume
@@ -38,6 +51,10 @@ class RunOptions:
     inputs: tuple[str, ...] = ()
     epochs: int | None = None
     weights: str | None = None
+    baseline_weights: str | None = None
+    positions: Literal["grid", "flat"] = "grid"
+    order: tuple[str, str] | None = None
+    colour_scale: Anchors | None = None
     colours: bool = False
     resume: bool = False
     quiet: bool = False

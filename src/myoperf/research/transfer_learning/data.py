@@ -20,6 +20,7 @@ from myoperf.research.polar_classifier.cases import image_state
 from myoperf.research.polar_classifier.discs import blurred_map, draw_discs
 from myoperf.research.screenshots.screen_folder import LabelledScreen, ScreenFolder, read_screens
 from myoperf.research.training.arrays import load_arrays, save_arrays
+from myoperf.research.training.options import RunOptions
 from myoperf.research.training.splits import given_split, split_rows
 
 SIMULATED, GIVEN = "simulated patients", "pictures given with --data"
@@ -167,9 +168,11 @@ def simulated_discs(size: CohortSize, *, side: int, seed: int, folder: Path) -> 
 
 
 def discs_from_screens(
-    folder: ScreenFolder, *, side: int, seed: int, out: Path, colours: bool = False, quiet: bool = True
+    folder: ScreenFolder, *, side: int, seed: int, out: Path, options: RunOptions | None = None
 ) -> Discs:
     """Read the screens of a folder, or the discs that an interrupted run kept; split them by patient.
+
+    Of the options, `colours`, `colour_scale` and `quiet` are used.
 
     Pictures that show no polar map are left out and listed with the reason in ``refused.csv`` of the study's folder.
 
@@ -178,14 +181,16 @@ def discs_from_screens(
     InputError
         When fewer than `LEAST_PATIENTS` of a class remain.
     """
+    options = options or RunOptions(quiet=True)
 
     def read_all(part: Path) -> None:
-        with Progress(console=Console(stderr=True), disable=quiet) as bar:
+        with Progress(console=Console(stderr=True), disable=options.quiet) as bar:
             task = bar.add_task("reading screens", total=None)
             read = read_screens(
                 folder,
                 size=side,
-                colours=colours,
+                colours=options.colours,
+                scale=options.colour_scale,
                 report=lambda done, total: bar.update(task, completed=done, total=total),
             )
         refused = [(screen.patient, screen.file, screen.place, reason) for screen, reason in read.refused.items()]
@@ -195,7 +200,7 @@ def discs_from_screens(
         place = {screen: row for row, screen in enumerate(folder.screens)}
         save_arrays(part, {"discs": read.discs, "rows": np.asarray([place[screen] for screen in read.screens])})
 
-    path = out / "jobs" / f"discs-{side}{'-colours' if colours else ''}.npz"
+    path = out / "jobs" / f"discs-{side}{'-colours' if options.colours else ''}.npz"
     make_once(path, read_all)
     kept = load_arrays(path)
     screens = [folder.screens[row] for row in kept["rows"]]

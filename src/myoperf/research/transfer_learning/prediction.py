@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from myoperf.errors import InputError
+from myoperf.research.screenshots.colour_scales import Anchors
 from myoperf.research.screenshots.labelled_maps import find_maps
 from myoperf.research.screenshots.screen_folder import read_screens
 from myoperf.research.training.predictions import Predicted
@@ -13,7 +14,7 @@ from myoperf.research.transfer_learning.networks import NAME, load_classifier, s
 from myoperf.research.transfer_learning.training import predict
 
 
-def predict_maps(folder: Path, data: Path, *, device: str = "cpu") -> Predicted:
+def predict_maps(folder: Path, data: Path, *, scale: Anchors | None = None, device: str = "cpu") -> Predicted:
     """Return each patient's probability of disease, the mean over the patient's maps, and the maps refused.
 
     Parameters
@@ -22,6 +23,8 @@ def predict_maps(folder: Path, data: Path, *, device: str = "cpu") -> Predicted:
         Of a model that ``myoperf train transfer`` wrote.
     data
         As in `find_maps`; a table's labels may be unknown.
+    scale
+        Colours of the screens, where they are not recognised.
 
     Raises
     ------
@@ -30,7 +33,7 @@ def predict_maps(folder: Path, data: Path, *, device: str = "cpu") -> Predicted:
     """
     trained = load_classifier(folder, device)
     maps = find_maps(data, labelled=False)
-    read = read_screens(maps, size=trained.size, colours=trained.colours)
+    read = read_screens(maps, size=trained.size, colours=trained.colours, scale=scale)
     refused = pd.DataFrame([(s.file, why) for s, why in read.refused.items()], columns=["file", "reason"])
     if not read.screens:
         raise InputError(f"None of {len(maps.screens)} maps could be read; the first: {refused['reason'][0]}")

@@ -44,7 +44,7 @@ def run(scale: str, out: Path, seed: int, *, options: RunOptions) -> None:
     recipe = replace(recipe, runs=(replace(first, strategies=(number,)),))
     trainings, maps = make_trainings(recipe, out, seed, options)
     settings = {"train": "transfer", "myoperf": __version__, "scale": scale, "seed": seed}
-    claim_folder(out / "jobs", settings | settings_of(recipe, maps) | ({"colours": True} if options.colours else {}))
+    claim_folder(out / "jobs", settings | settings_of(recipe, maps, options))
     trainings.tune_heads(quiet=options.quiet)
     model, fitted = trainings.fit(first, number)
     held_out = _predict_held_out(trainings, first.network, model)

@@ -216,19 +216,21 @@ def make_trainings(
     @cache
     def discs(side: int) -> Discs:
         if maps is not None:
-            return discs_from_screens(maps, side=side, seed=seed, out=out, colours=options.colours, quiet=options.quiet)
+            return discs_from_screens(maps, side=side, seed=seed, out=out, options=options)
         return simulated_discs(recipe.patients, side=side, seed=seed, folder=out / "jobs")
 
     device = resolve_device(options.device).type
     return Trainings(recipe, discs, out / "jobs", chooser, seed, device), maps
 
 
-def settings_of(recipe: Recipe, maps: ScreenFolder | None) -> dict[str, Any]:
+def settings_of(recipe: Recipe, maps: ScreenFolder | None, options: RunOptions) -> dict[str, Any]:
     """Return the settings that must match for a run to resume in a folder; networks may be added to it."""
+    seen = {"colours": True} if options.colours else {}
+    seen |= {} if options.colour_scale is None else {"colour_scale": options.colour_scale}
     plan = json.loads(json.dumps(asdict(recipe), default=lambda file: file.name))
     del plan["runs"]
     patients = plan.pop("patients")
-    return {"plan": plan | patients} if maps is None else {"plan": plan, "data_sha256": maps.fingerprint}
+    return seen | ({"plan": plan | patients} if maps is None else {"plan": plan, "data_sha256": maps.fingerprint})
 
 
 def _write_row(job: Callable[[], dict[str, Any]], path: Path) -> None:
@@ -277,7 +279,7 @@ def run(
     chooser = "validation" if choose_on == "validation" else "test"
     trainings, maps = make_trainings(recipe, out, seed, options, chooser=chooser)
     how = {"myoperf": __version__, "study": "two-stage", "scale": scale, "seed": seed, "choose_on": choose_on}
-    claim_folder(out / "jobs", how | settings_of(recipe, maps) | ({"colours": True} if options.colours else {}))
+    claim_folder(out / "jobs", how | settings_of(recipe, maps, options))
     about: Mapping[str, Any] = {"data": SIMULATED}
     patients = None
     if maps is not None:

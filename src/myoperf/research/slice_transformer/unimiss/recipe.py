@@ -80,7 +80,13 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                 bottleneck=128,
                 head_norm=True,
                 views=ViewOptions(
-                    picture_area=0.6, picture_mirror=0.0, volume_mirror=0.0, blur_px=0.7, noise=0.03, shift=0.1
+                    picture_area=0.6,
+                    picture_mirror=0.0,
+                    volume_mirror=0.0,
+                    blur_px=0.7,
+                    noise=0.03,
+                    shift=0.1,
+                    planewise=False,
                 ),
             ),
         ),

@@ -2,11 +2,14 @@
 
 Order, probabilities and strengths are those of the UniMiSS authors' code, which differ between the two views: pictures
 are cropped to 14-100 % of their area, volumes in plane at 0.8-1.2 of the view's size out of one larger crop, and
-mirrored along every axis with probability 0.8. Colour (saturation, hue, the random loss of colour) is left out: our
-pictures are grey. On small grids and stacks of stress and rest, such views lose what distinguishes patients:
-`ViewOptions` makes them weaker.
+mirrored along every axis with probability 0.8. Their transforms take the planes of a volume for channels, so that each
+plane has a blur, brightness, shift, contrast and gamma of its own. Two things differ: colour (saturation, hue, the
+random loss of colour) is left out, as our pictures are grey, and pictures are resized linearly instead of bicubically.
+On small grids and stacks of stress and rest, such views lose what distinguishes patients: `ViewOptions` makes them
+weaker.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +37,9 @@ class ViewOptions:
     noise
         Largest SD of the noise of a volume.
     shift
-        SD of what is added to all of a volume.
+        SD of what is added to a volume, or to each of its planes.
+    planewise
+        Whether intensities change in each plane of a volume on its own, or in the whole volume alike.
     """
 
     picture_area: float = 0.14
@@ -43,6 +48,7 @@ class ViewOptions:
     blur_px: float = 2.0
     noise: float = 0.1
     shift: float = 0.4
+    planewise: bool = True
 
 
 AUTHORS_VIEWS = ViewOptions()
@@ -71,7 +77,7 @@ def _picture_view(
     if rng.random() < options.picture_mirror:
         view = view[:, ::-1]
     if rng.random() < 0.8:
-        view = _brightness(view, rng, 0.4)
+        view = _jitter(view, rng, 0.4)
     if rng.random() < blurred:
         view = ndimage.gaussian_filter(view, rng.uniform(0.1, options.blur_px))
     return np.ascontiguousarray(np.broadcast_to(view, (3, side, side)), dtype=np.float32)
@@ -79,17 +85,21 @@ def _picture_view(
 
 @dataclass(frozen=True, kw_only=True)
 class _Strength:
-    """Probabilities that differ between the two views of a volume, as in the authors' code."""
+    """Probabilities that differ between the two views of a volume, as in the authors' code.
 
-    blur: float
+    `brightness`, `shift` and `gamma` are those of changing a view at all; of a view that is blurred, `blurred_planes`
+    is the share of its planes.
+    """
+
+    blurred_planes: float
     brightness: float
     shift: float
     gamma: float
 
 
 _STRENGTHS = (
-    _Strength(blur=0.64, brightness=0.8, shift=0.64, gamma=0.8),
-    _Strength(blur=0.4, brightness=1.0, shift=0.4, gamma=1.0),
+    _Strength(blurred_planes=0.8, brightness=0.8, shift=0.8, gamma=0.8),
+    _Strength(blurred_planes=0.5, brightness=1.0, shift=0.5, gamma=1.0),
 )
 
 
@@ -129,28 +139,43 @@ def _volume_view(
             view = np.flip(view, axis)
     view = resize_stack(view, shape)
     view = view + rng.normal(0.0, rng.uniform(0.0, options.noise), view.shape)
-    if rng.random() < strength.blur:
-        view = ndimage.gaussian_filter(view, rng.uniform(0.1, options.blur_px))
-    if rng.random() < strength.brightness:
-        view = view * rng.uniform(0.75, 1.25)
-    if rng.random() < strength.shift:
-        view = view + rng.normal(0.0, options.shift)
-    low, high, mean = float(view.min()), float(view.max()), float(view.mean())
-    view = np.clip(mean + rng.uniform(0.75, 1.25) * (view - mean), low, high)  # contrast, within the view's range
-    if rng.random() < strength.gamma:
-        view = _gamma(view, rng.uniform(0.7, 1.5))
+    parts = view if options.planewise else view[None]
+
+    def change(of_views: float, of_parts: float, changed: Callable[[Float], Float]) -> None:
+        if rng.random() < of_views:
+            for part in parts:
+                if rng.random() < of_parts:
+                    part[...] = changed(part)
+
+    change(0.8, strength.blurred_planes, lambda p: ndimage.gaussian_filter(p, rng.uniform(0.1, options.blur_px)))
+    change(strength.brightness, 1.0, lambda p: p * rng.uniform(0.75, 1.25))
+    change(strength.shift, 0.8, lambda p: p + rng.normal(0.0, options.shift))
+    change(1.0, 1.0, lambda p: _contrast(p, draw_about_one(rng, 0.75, 1.25)))
+    change(strength.gamma, 1.0, lambda p: _gamma(p, draw_about_one(rng, 0.7, 1.5)))
     return np.ascontiguousarray(view[None], dtype=np.float32)
 
 
-def _gamma(view: NDArray[Any], power: float) -> NDArray[Any]:
+def draw_about_one(rng: np.random.Generator, low: float, high: float) -> float:
+    """Draw a factor that is below 1 half of the time, uniform on either side."""
+    return float(rng.uniform(low, 1.0) if rng.random() < 0.5 else rng.uniform(1.0, high))
+
+
+def _contrast(view: Float, factor: float) -> Float:
+    """Scale the distance of the values from their mean, within the range that they have."""
+    mean = float(view.mean())
+    return np.clip(mean + factor * (view - mean), float(view.min()), float(view.max()))
+
+
+def _gamma(view: Float, power: float) -> Float:
     """Raise the values, brought to 0 to 1, to a power; mean and SD stay."""
     low, high, mean, spread = float(view.min()), float(view.max()), float(view.mean()), float(view.std())
     changed = ((view - low) / max(high - low, 1e-7)) ** power
-    restored: NDArray[Any] = mean + spread * (changed - changed.mean()) / max(float(changed.std()), 1e-7)
+    restored: Float = mean + spread * (changed - changed.mean()) / max(float(changed.std()), 1e-7)
     return restored
 
 
-def _brightness(view: NDArray[Any], rng: np.random.Generator, amount: float) -> NDArray[Any]:
-    """Scale the values and their distance from the mean."""
-    mean = float(view.mean())
-    return mean + rng.uniform(1 - amount, 1 + amount) * (view * rng.uniform(1 - amount, 1 + amount) - mean)
+def _jitter(picture: NDArray[Any], rng: np.random.Generator, amount: float) -> NDArray[Any]:
+    """Scale the values and their distance from the mean, clipped to 0 to 1 as the authors' pictures of 8 bits are."""
+    brightness, contrast = rng.uniform(1 - amount, 1 + amount, 2)
+    mean = float(picture.mean())
+    return np.clip(brightness * (mean + contrast * (picture - mean)), 0.0, 1.0)
