@@ -30,8 +30,8 @@ def predict(
 
     MODEL is a folder that ``myoperf train reorientation``, ``transfer``, ``label-strategies`` or ``slices`` wrote
     (model.safetensors, card.json). TABLE is the table of the training, in which labels, masks and poses may be
-    unknown. Writes predictions.csv, which ``myoperf evaluate`` reads (reorientation: masks, poses.csv and, where the
-    table has masks, scores.csv), and refused.csv.
+    unknown. Writes predictions.csv, which ``myoperf evaluate`` reads (known.csv where some labels are unknown;
+    reorientation: masks, poses.csv and, where the table has masks, scores.csv), and refused.csv.
     """
     from myoperf.files import whole_folder
 
@@ -43,6 +43,8 @@ def predict(
             predicted.write(folder)
     if len(predicted.refused):
         typer.echo(f"note: {len(predicted.refused)} cases could not be read; refused.csv says why.", err=True)
+    if predicted.predictions is not None and 0 < predicted.unknown < len(predicted.predictions):
+        typer.echo(f"note: the truth of {predicted.unknown} rows is not known; known.csv has the others.", err=True)
     typer.echo(str(out if predicted.predictions is None else out / "predictions.csv"))
 
 

@@ -106,7 +106,8 @@ def _check_columns(path: Path, columns: Mapping[str, tuple[str, ...]]) -> Predic
         )
     for name in _NOT_MODELS:
         if "" in columns.get(name, ()):
-            raise InputError(f"{path.name} has empty cells in column '{name}'.")
+            advice = "; leave those rows out (myoperf predict writes known.csv), or see --unverified"
+            raise InputError(f"{path.name} has empty cells in column '{name}'{advice if name == 'truth' else ''}.")
     truth = _numbers(path, "truth", columns["truth"])
     if not np.isin(truth, (0, 1)).all() or np.unique(truth).size < 2:
         raise InputError(f"{path.name}: truth must be 0 or 1, with both present.")

@@ -61,8 +61,10 @@ def test_own_patients_train_a_model_that_predicts_others_and_is_evaluated(traine
     told = pd.read_csv(tmp_path / "predictions" / "predictions.csv")
     assert list(told.columns) == ["patient", "vessel", "truth", "label-strategies"]
     assert (len(told), told["truth"].isna().sum()) == (24, 6)
-    told.dropna().astype({"truth": int}).to_csv(tmp_path / "known.csv", index=False)
-    done = run_command("evaluate", tmp_path / "known.csv", "-o", tmp_path / "evaluation")
+    assert "the truth of 6 rows is not known" in done.stderr
+    done = run_command("evaluate", tmp_path / "predictions" / "predictions.csv", "-o", tmp_path / "evaluation")
+    assert (done.returncode, "myoperf predict writes known.csv" in done.stderr) == (2, True)
+    done = run_command("evaluate", tmp_path / "predictions" / "known.csv", "-o", tmp_path / "evaluation")
     assert done.returncode == 0, done.stderr
 
 

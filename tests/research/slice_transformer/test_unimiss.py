@@ -12,6 +12,7 @@ from myoperf.research.slice_transformer.unimiss.images import ImageSet
 from myoperf.research.slice_transformer.unimiss.losses import CrossEntropy, ProjectionHead, loss_2d, loss_3d
 from myoperf.research.slice_transformer.unimiss.options import UniMissOptions
 from myoperf.research.slice_transformer.unimiss.pretraining import (
+    Learner,
     choose_batch,
     cosine_schedule,
     effective_rank,
@@ -198,6 +199,13 @@ def test_the_brightness_of_a_picture_without_contrast_stays_within_its_range():
     levels = np.array([view.mean() for _ in range(60) for view in picture_views(np.full((40, 40), 0.5), 32, rng)])
     assert 0.3 <= levels.min() < 0.36
     assert 0.64 < levels.max() <= 0.7
+
+
+def test_the_student_has_no_stochastic_depth():
+    """The authors' code asks for .1, but its constructors do not pass it on: nothing is dropped in their student."""
+    learner = Learner(TINY, options(), seed=0).train()
+    images = torch.rand(2, 1, 16, 32, 32, generator=torch.manual_seed(0))
+    assert torch.equal(learner(images), learner(images))
 
 
 def test_half_of_the_factors_are_below_one():

@@ -40,11 +40,21 @@ class Predicted:
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     write_files: Callable[[Path], None] = lambda folder: None
 
+    @property
+    def unknown(self) -> int:
+        """Number of rows whose truth is not known."""
+        return 0 if self.predictions is None else int(self.predictions["truth"].isna().sum())
+
     def write(self, folder: Path) -> None:
-        """Write ``predictions.csv``, ``refused.csv``, the other tables and files into a folder."""
+        """Write ``predictions.csv``, ``refused.csv``, the other tables and files into a folder.
+
+        Where the truth of some rows is not known, ``known.csv`` has the others, which ``myoperf evaluate`` measures.
+        """
         named = {**self.tables, "refused": self.refused}
         if self.predictions is not None:
             named["predictions"] = self.predictions
+            if 0 < self.unknown < len(self.predictions):
+                named["known"] = self.predictions[self.predictions["truth"].notna()]
         for name, table in named.items():
             table.to_csv(folder / f"{name}.csv", index=False)
         self.write_files(folder)
