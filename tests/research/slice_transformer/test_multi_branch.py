@@ -125,7 +125,7 @@ def test_splits_and_balance():
 
 def test_augmentation_repeats_with_its_seed_and_keeps_stacks_alike(toy):
     first, second = Augmentation(3), Augmentation(3)
-    stacks = toy[0][0]
+    stacks = torch.from_numpy(toy[0][0])
     seen = [first(stacks) for _ in range(4)]
     for picture in seen:
         assert picture.shape == stacks.shape

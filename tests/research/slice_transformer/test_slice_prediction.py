@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from myoperf.cli.train import train
@@ -91,7 +92,7 @@ def test_augmentation_leaves_stress_and_rest_apart():
     stacks[:, :4] = 1.0  # stress bright, rest empty
     augment = Augmentation(0, side=32)
     for _ in range(40):
-        changed = augment(stacks)
+        changed = augment(torch.from_numpy(stacks)).numpy()
         assert changed[:, 4:].max() < 0.4  # noise alone
         assert np.ptp(changed[:, :4].mean(axis=(2, 3)), axis=1).max() < 0.05
 

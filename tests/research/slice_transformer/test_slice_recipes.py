@@ -85,7 +85,7 @@ def test_shifts_of_the_augmentation_follow_the_grid():
     blob[:, :, 14:18, 14:18] = 1.0
     augment, moved = Augmentation(0, side=32), []
     for _ in range(40):
-        made = augment(blob).clip(0.2, None) - 0.2
+        made = augment(torch.from_numpy(blob)).numpy().clip(0.2, None) - 0.2
         places = np.argwhere(made[0].sum(axis=0) > 0.5 * made[0].sum(axis=0).max())
         moved.append(np.abs(places.mean(axis=0) - 15.5).max())
     assert max(moved) < 2.5  # one of 32 pixels and what rotation and scaling add

@@ -62,9 +62,11 @@ class Augmentation:
         Same seed, same changes.
     side
         Rows and columns of the stacks.
+    device
+        That the stacks are on.
     """
 
-    def __init__(self, seed: int, *, side: int = 96) -> None:
+    def __init__(self, seed: int, *, side: int = 96, device: torch.device | None = None) -> None:
         from monai.transforms.compose import Compose  # MONAI is slow to import
         from monai.transforms.intensity.array import RandAdjustContrast, RandGaussianNoise, RandScaleIntensity
         from monai.transforms.spatial.array import RandAffine, RandFlip, RandSimulateLowResolution
@@ -75,6 +77,7 @@ class Augmentation:
             scale_range=(0.1, 0.1),
             translate_range=(side / 32, side / 32),
             padding_mode="zeros",
+            device=device,
         )
         transforms = [
             spatial,
@@ -89,10 +92,10 @@ class Augmentation:
         self._chain.set_random_state(seed=seed)
         self._generators: list[np.random.RandomState] = [t.R for t in (spatial.rand_affine_grid, *transforms)]
 
-    def __call__(self, stacks: Float) -> Float:
-        """Return a changed copy of one patient's stacks."""
-        planes = torch.from_numpy(np.asarray(stacks, dtype=np.float32)).flatten(0, 1)  # pictures of many channels
-        return np.asarray(self._chain(planes), dtype=np.float32).reshape(np.shape(stacks))
+    def __call__(self, stacks: Tensor) -> Tensor:
+        """Return a changed copy of one patient's stacks, on the device that they are on."""
+        planes = stacks.flatten(0, 1)  # pictures of many channels
+        return torch.as_tensor(self._chain(planes)).as_subclass(Tensor).reshape(stacks.shape)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of the random numbers, for a checkpoint."""
@@ -173,10 +176,13 @@ def fit(
             f"Training needs a label 0 or 1 for each patient, both present; got {len(labels)} labels for {len(stacks)}."
         )
     rng, device = np.random.default_rng(seed), network.head.weight.device
-    augment = Augmentation(seed, side=stacks.shape[-1]) if options.augment and not options.frozen else None
+    augment = None
+    if options.augment and not options.frozen:
+        augment = Augmentation(seed, side=stacks.shape[-1], device=device)
     if options.frozen:
         network.freeze_branches()
-    features = _pooled(network, stacks) if options.frozen else None
+    features, whole = _pooled(network, stacks) if options.frozen else None, _tensor(stacks, device)
+    targets = torch.from_numpy(labels.astype(np.int64)).to(device)
     trained = [p for p in network.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=options.learning_rate, weight_decay=options.weight_decay)
     steps = options.epochs * -(-len(balanced_order(labels, np.random.default_rng(0))) // options.batch)
@@ -197,9 +203,8 @@ def fit(
             if features is not None:
                 logits = network.classify(features[chosen])
             else:
-                picked = [stacks[i] if augment is None else augment(stacks[i]) for i in chosen]
-                logits = network(_tensor(np.stack(picked), device))
-            loss = F.cross_entropy(logits, torch.from_numpy(labels[chosen].astype(np.int64)).to(device))
+                logits = network(torch.stack([whole[i] if augment is None else augment(whole[i]) for i in chosen]))
+            loss = F.cross_entropy(logits, targets[chosen])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
