@@ -1,7 +1,7 @@
 """The papers' networks at their own size on a GPU, in a given number of minutes: one command.
 
     python benchmarks/papers_gpu.py OUT [--minutes 12] [--device cuda]
-    python benchmarks/papers_gpu.py OUT --tiny --minutes 1 --device cpu    (a test of the code: its figures mean nothing)
+    python benchmarks/papers_gpu.py OUT --tiny --minutes 1 --device cpu  (a test of the code: its figures mean nothing)
 
 First the multi-branch Medical Transformer (small encoder, 32 x 96 x 96, batch 16), then MS-ST-UNet and Seg Op1 (128^3,
 batch 2, the same iterations for both). Ten steps of each are timed, and as many as fit in its share of the minutes are
@@ -42,7 +42,7 @@ from myoperf.types import Float
 
 SEED, TIMED_STEPS = 9090, 10
 SHARE = 0.4
-"""Of the minutes, for the multi-branch network; the two others share as much, and simulating patients takes the rest."""
+"""Of the minutes, for the multi-branch network; the two others share as much, and simulating takes the rest."""
 
 
 @dataclass(frozen=True, kw_only=True)
