@@ -75,6 +75,13 @@ def test_spect_mpi_folders_that_cannot_be_used(tmp_path):
         find_spect_mpi(tmp_path)
     Image.new("RGB", (8, 8)).save(tmp_path / "TrainSet" / "1.jpg")
     assert find_spect_mpi(tmp_path).truth == {"1": 0}
+    for word, part in (("Training", "train"), (" validation ", "validation"), ("TEST", "test")):
+        table.write_text(f"# Patients,Evaluation,Set Distribution\n1,Normal,{word}\n")
+        assert find_spect_mpi(tmp_path).part == {"1": part}
+    table.write_text("# Patients,Evaluation,Set Distribution\n1,Normal,A\n")
+    with pytest.raises(InputError, match="holds Train, Validation or Test; got 'A'"):
+        find_spect_mpi(tmp_path)
+    table.write_text("# Patients,Evaluation,Set Distribution\n1,Normal,Train\n")
     Image.new("RGB", (8, 8)).save(tmp_path / "TestSet" / "1.jpeg")
     with pytest.raises(InputError, match="in both folders"):
         find_spect_mpi(tmp_path)

@@ -77,7 +77,17 @@ def find_spect_mpi(folder: Path) -> SpectMpi:
     return SpectMpi(
         {key: pictures[key] for key in order},
         {key: int(rows[key][_LABEL].strip().lower() != "normal") for key in order},
-        {key: rows[key][_PART].strip().lower() for key in order},
+        {key: _part(rows[key][_PART]) for key in order},
+    )
+
+
+def _part(word: str) -> str:
+    """Return which part of the official split a word of the table means (Train, Training, Validation, Test ...)."""
+    for start, part in (("train", "train"), ("val", "validation"), ("test", "test")):
+        if word.strip().lower().startswith(start):
+            return part
+    raise InputError(
+        f"The column {_PART} of the table of labels holds Train, Validation or Test; got {word.strip()!r}."
     )
 
 
