@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import gaussian_filter
 
-from myoperf.errors import InputError
+from myoperf.errors import InputError, UnsupportedInputError
 from myoperf.geometry.disc import disc_image
 from myoperf.research.screenshots.colour_scales import SCALES, colours_of
 from myoperf.research.screenshots.screens import clean_screen, read_screen
@@ -103,6 +103,8 @@ def test_a_light_background_and_a_given_scale():
     (found,) = clean_screen(picture, size=96, scale=SCALES["cool"])
     assert found.scale == "given"
     assert _error(found, made) < 0.04
+    with pytest.raises(UnsupportedInputError, match="do not lie on the colour scale that was given"):
+        clean_screen(picture, size=96, scale=SCALES["hot"])
 
 
 def _not_screens():

@@ -122,6 +122,8 @@ def test_weights_are_refused_before_anything_is_simulated(tmp_path):
     for command, name in ((train, "slices"), (study, "multi-branch-mit")):
         with pytest.raises(InputError, match="give a checkpoint too"):
             command(name, tmp_path / "out", scale="smoke", seed=0, positions="flat")
+    with pytest.raises(InputError, match="smoke trains no convolutional network"):
+        study("multi-branch-mit", tmp_path / "out", scale="smoke", seed=0, baseline_weights="imagenet")
     assert not (tmp_path / "out").exists()
 
 

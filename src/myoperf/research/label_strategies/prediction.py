@@ -89,8 +89,8 @@ def predict_patients(folder: Path, table: Path, *, scale: Anchors | None = None,
     versions = pictures[None]
     if build["frozen"]:
         versions = frozen_features(frozen_network(build["fusion"], build["side"]).to(device), pictures)
-    scale = np.stack([build["clinical_mean"], build["clinical_sd"]])
-    data = Inputs(versions, apply_clinical(own.cohort.clinical, scale).to(device))
+    learned = np.stack([build["clinical_mean"], build["clinical_sd"]])
+    data = Inputs(versions, apply_clinical(own.cohort.clinical, learned).to(device))
     probability = predict_polar(net, data, np.arange(len(own.cohort)))
     truth = own.cohort.expert if card["strategy"] == "task 1" else own.cohort.ica
     return Predicted(predictions=vessel_rows(own.cohort.names, truth, probability), refused=own.refused)

@@ -19,7 +19,7 @@ from myoperf.errors import UnsupportedInputError
 from myoperf.research.screenshots.colour_scales import Anchors, intensity_of
 from myoperf.research.screenshots.pictures import open_picture, page_of
 from myoperf.research.screenshots.report_views import recognise_views
-from myoperf.research.screenshots.scale_choice import ScaleFit, bar_scale, choose_scale
+from myoperf.research.screenshots.scale_choice import ScaleFit, bar_scale, check_scale, choose_scale
 from myoperf.research.slice_stacks import SliceStacks, resize_stack
 from myoperf.types import Float, State
 
@@ -105,15 +105,17 @@ def read_report_picture(
         When the picture is not such a report; the message gives the reason.
     """
     picture = open_picture(path)
-    name, anchors = ("given", scale) if scale is not None else _known_scale(picture, order)
+    name, anchors = _choose_scale(picture, scale, order)
     intensity = _intensity(picture, anchors)
     grid = find_grid(intensity, order=order)
     values = np.stack([[_without_numbers(block) for block in row] for row in _blocks(intensity, grid)])
     return _collect(values, grid, states=states, shape=shape, scale=name)
 
 
-def _known_scale(picture: NDArray[np.uint8], order: tuple[str, str] | None) -> tuple[str, Anchors]:
-    """Return the scale of the picture's colour bar, or the known one that fits; refuse a picture that none fits.
+def _choose_scale(
+    picture: NDArray[np.uint8], given: Anchors | None, order: tuple[str, str] | None
+) -> tuple[str, Anchors]:
+    """Return the scale that is given, that of the picture's colour bar, or the known one that fits; refuse others.
 
     Of scales that contradict each other the one counts in which the picture is a report: in the other, walls are
     darker than what lies around them.
@@ -121,6 +123,9 @@ def _known_scale(picture: NDArray[np.uint8], order: tuple[str, str] | None) -> t
     painted = picture[picture.max(axis=2) > 40]
     if len(painted) < 0.02 * picture[..., 0].size:
         raise UnsupportedInputError("The picture is nearly black; expected a report of slices.")
+    if given is not None:
+        check_scale(painted, given, farthest=_COLOUR_LIMIT, most_off=_OFF_LIMIT)
+        return "given", given
 
     def is_report(fit: ScaleFit) -> bool:
         try:

@@ -111,6 +111,17 @@ def choose_scale(
     return possible[0]
 
 
+def check_scale(colours: NDArray[Any], anchors: Anchors, *, farthest: float, most_off: float) -> None:
+    """Raise UnsupportedInputError where pixels do not lie on the scale that the user gave, see `choose_scale`."""
+    (fit,) = fit_scales(colours, {"given": anchors})
+    if fit.distance > farthest or fit.off > most_off:
+        raise UnsupportedInputError(
+            f"The picture's colours do not lie on the colour scale that was given (distance {fit.distance:.0f}, "
+            f"expected at most {farthest:.0f}; off the scale {100 * fit.off:.0f} %, expected at most "
+            f"{100 * most_off:.0f} %); {ADVICE}, or none, to have it recognised."
+        )
+
+
 def bar_scale(
     picture: NDArray[Any],
     colours: NDArray[Any],

@@ -18,7 +18,7 @@ from scipy import ndimage, spatial
 from myoperf.errors import InputError, UnsupportedInputError
 from myoperf.research.screenshots.colour_scales import Anchors, intensity_of
 from myoperf.research.screenshots.pictures import open_picture, page_colour
-from myoperf.research.screenshots.scale_choice import ADVICE, ScaleFit, bar_scale, choose_scale
+from myoperf.research.screenshots.scale_choice import ADVICE, ScaleFit, bar_scale, check_scale, choose_scale
 from myoperf.types import Float32
 
 _LEAST_RADIUS = 24.0
@@ -99,7 +99,7 @@ def clean_screen(pixels: NDArray[Any], *, size: int = 224, scale: Anchors | None
         raise InputError(
             "The picture shows no polar map: it has no evenly round, filled disc; give a screen with a complete one."
         )
-    name, anchors = _known_scale(picture, circles) if scale is None else ("given", scale)
+    name, anchors = _choose_scale(picture, circles, scale)
     return tuple(_clean(picture, circle, anchors, name, size) for circle in _reading_order(circles))
 
 
@@ -110,13 +110,16 @@ class _Circle:
     radius: float
 
 
-def _known_scale(picture: NDArray[Any], circles: Sequence[_Circle]) -> tuple[str, Anchors]:
-    """Return the scale of the page's colour bar, or the known one that fits the discs.
+def _choose_scale(picture: NDArray[Any], circles: Sequence[_Circle], given: Anchors | None) -> tuple[str, Anchors]:
+    """Return the scale that is given, that of the page's colour bar, or the known one that fits the discs.
 
     Of scales that contradict each other the one counts in which the discs are rather bright, as polar maps are. Discs
     that are dark almost everywhere on the only scale that fits are refused: they may be painted in its reverse.
     """
     inside = np.concatenate([picture[_within(picture.shape[:2], c, 0.95)] for c in circles])
+    if given is not None:
+        check_scale(inside, given, farthest=_FARTHEST_COLOUR, most_off=_MOST_OFF)
+        return "given", given
 
     def is_bright(fit: ScaleFit) -> bool:
         return float(np.median(fit.values)) > _BRIGHT

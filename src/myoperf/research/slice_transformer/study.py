@@ -318,6 +318,8 @@ def run(
     start = BaselineStart.of(options.baseline_weights or ("imagenet" if scale == "full" else "none"))
     device = resolve_device(options.device)
     chosen = default_baselines(scale, recipe, start=start, device=device.type) if baselines is None else baselines
+    if options.baseline_weights is not None and not chosen:
+        raise InputError(f"Scale {scale} trains no convolutional network; --baseline-weights is for small and full.")
     known = [arm.key for arm in ARMS] + list(chosen)
     names = choose_names("--networks", options.networks, known, known)
     patients = _find_patients(recipe, out, seed, options)

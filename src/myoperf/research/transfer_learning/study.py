@@ -225,7 +225,7 @@ def make_trainings(
 
 def settings_of(recipe: Recipe, maps: ScreenFolder | None, options: RunOptions) -> dict[str, Any]:
     """Return the settings that must match for a run to resume in a folder; networks may be added to it."""
-    seen = {"colours": True} if options.colours else {}
+    seen: dict[str, Any] = {"colours": True} if options.colours else {}
     seen |= {} if options.colour_scale is None else {"colour_scale": options.colour_scale}
     plan = json.loads(json.dumps(asdict(recipe), default=lambda file: file.name))
     del plan["runs"]

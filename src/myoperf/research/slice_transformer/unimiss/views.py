@@ -163,7 +163,8 @@ def draw_about_one(rng: np.random.Generator, low: float, high: float) -> float:
 def _contrast(view: Float, factor: float) -> Float:
     """Scale the distance of the values from their mean, within the range that they have."""
     mean = float(view.mean())
-    return np.clip(mean + factor * (view - mean), float(view.min()), float(view.max()))
+    changed: Float = np.clip(mean + factor * (view - mean), float(view.min()), float(view.max()))
+    return changed
 
 
 def _gamma(view: Float, power: float) -> Float:
@@ -178,4 +179,5 @@ def _jitter(picture: NDArray[Any], rng: np.random.Generator, amount: float) -> N
     """Scale the values and their distance from the mean, clipped to 0 to 1 as the authors' pictures of 8 bits are."""
     brightness, contrast = rng.uniform(1 - amount, 1 + amount, 2)
     mean = float(picture.mean())
-    return np.clip(brightness * (mean + contrast * (picture - mean)), 0.0, 1.0)
+    changed: NDArray[Any] = np.clip(brightness * (mean + contrast * (picture - mean)), 0.0, 1.0)
+    return changed
