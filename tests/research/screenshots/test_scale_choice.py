@@ -67,6 +67,9 @@ def test_a_grey_map_that_may_be_inverted_is_refused_unless_its_bar_or_the_user_s
     with pytest.raises(UnsupportedInputError, match=r"grey and .*contradict each other.*--colour-scale"):
         clean_screen(_page(disc, grey))
     assert _correlation(clean_screen(_page(disc, grey), size=SIDE, scale=grey)[0], disc) > 0.99
+    foreign = ((0.0, (0, 0, 0)), (1.0, (0, 255, 0)))  # a scale of no colour of the page, nor of any other known one
+    with pytest.raises(UnsupportedInputError, match=r"rather than|do not lie on the colour scale that was given"):
+        clean_screen(_page(disc, grey), size=SIDE, scale=foreign)
     (found,) = clean_screen(_page(disc, grey, bar=grey), size=SIDE)
     assert found.scale == "colour bar"
     assert _correlation(found, disc) > 0.99

@@ -96,8 +96,7 @@ def choose_scale(
             f"{nearest.distance:.0f}, expected at most {farthest:.0f}; off the scale {100 * nearest.off:.0f} %, "
             f"expected at most {100 * most_off:.0f} %); {ADVICE}."
         )
-    limit = max(_AS_GOOD[0] * nearest.mean, nearest.mean + _AS_GOOD[1])
-    explaining = [fit for fit in fits if fit.mean <= limit]
+    explaining = [fit for fit in fits if fit.mean <= _as_good_as(nearest)]
     if not _contradicting(explaining):
         return nearest
     possible = [fit for fit in explaining if plausible(fit)]
@@ -112,8 +111,16 @@ def choose_scale(
 
 
 def check_scale(colours: NDArray[Any], anchors: Anchors, *, farthest: float, most_off: float) -> None:
-    """Raise UnsupportedInputError where pixels do not lie on the scale that the user gave, see `choose_scale`."""
-    (fit,) = fit_scales(colours, {"given": anchors})
+    """Raise UnsupportedInputError where pixels do not lie on the scale that the user gave, see `choose_scale`.
+
+    Nor may a known scale explain them far better and give them other values.
+    """
+    (fit,), nearest = fit_scales(colours, {"given": anchors}), fit_scales(colours)[0]
+    if fit.mean > _as_good_as(nearest) and _contradicting([nearest, fit]):
+        raise UnsupportedInputError(
+            f"The picture's colours lie on the scale {nearest.name} rather than on the one that was given; {ADVICE}, "
+            "or none, to have it recognised."
+        )
     if fit.distance > farthest or fit.off > most_off:
         raise UnsupportedInputError(
             f"The picture's colours do not lie on the colour scale that was given (distance {fit.distance:.0f}, "
@@ -146,6 +153,11 @@ def bar_scale(
     if not plausible(fit):
         raise UnsupportedInputError(f"By its colour bar the picture would be upside down or no report; {ADVICE}.")
     return fit
+
+
+def _as_good_as(nearest: ScaleFit) -> float:
+    """Return the mean distance up to which a scale explains a picture as well as the nearest one."""
+    return max(_AS_GOOD[0] * nearest.mean, nearest.mean + _AS_GOOD[1])
 
 
 def _contradicting(fits: Sequence[ScaleFit]) -> list[ScaleFit]:

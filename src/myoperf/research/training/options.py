@@ -1,16 +1,14 @@
 """What the user of every study and training may choose, besides its scale, folder and seed."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from myoperf.errors import InputError
 
-if TYPE_CHECKING:
-    from myoperf.research.screenshots.colour_scales import Anchors
+Anchors = tuple[tuple[float, tuple[int, int, int]], ...]
+"""A colour scale, as `myoperf.research.screenshots.colour_scales` has it: (position from 0 to 1, colour) of each."""
 
 
 @dataclass(frozen=True, kw_only=True)
