@@ -46,6 +46,6 @@ def test_it_is_short_and_its_picture_is_committed_and_shown(example):
     assert f"examples/{example.stem}.py" in page
 
 
-def test_there_are_eleven_and_no_picture_without_an_example():
-    assert len(EXAMPLES) == 11
+def test_there_are_ten_and_no_picture_without_an_example():
+    assert len(EXAMPLES) == 10
     assert {path.stem for path in PICTURES.glob("*.png")} == {path.stem for path in EXAMPLES}
