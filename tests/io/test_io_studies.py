@@ -106,6 +106,9 @@ def test_scans_of_unknown_state_are_all_kept(save, tmp_path):
         "na brzuchu",
         "腹臥位 負荷",
         "на животе",
+        "STRESSPRONE",
+        "bugleje",
+        "복와위",
     ],
 )
 def test_prone_in_other_languages(name):

@@ -130,6 +130,14 @@ def test_empty_slices_of_one_identifier_are_no_copies(save, tmp_path):
     assert scan.image.array.shape == (1, 7, 8, 9)
 
 
+def test_the_reason_of_a_series_does_not_repeat_the_files_name(save, tmp_path):
+    save(named("STRESS"), "a.dcm")
+    cut = save(named("REST", 6), "b.dcm")
+    cut.write_bytes(cut.read_bytes()[:-20])
+    (skipped,) = read_studies([tmp_path]).skipped
+    assert (skipped.file, skipped.reason[:14]) == ("b.dcm", "the pixel data")
+
+
 def two_days(save, first=None, second=None):
     """Save stress and rest of one patient as two studies, with changed attributes."""
     changed = {"StudyInstanceUID": "1.2.3.1", "StudyDate": "20200102", "PatientBirthDate": "19570101"}

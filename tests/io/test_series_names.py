@@ -18,6 +18,7 @@ CORRECTED += [
     *("Belastung mit Schwächungskorrektur", "schwächungskorrigiert", "corrigé de l'atténuation", "attenuatiecorrectie"),
     *("Corrección de atenuación", "com correção de atenuação", "corretto per attenuazione", "korekcja atenuacji"),
     *("atenüasyon düzeltmeli", "с коррекцией аттенуации", "衰减校正", "減弱補正 負荷", "AC No. 2", "avec CA"),
+    *("감쇠보정", "부하 감쇠 보정"),
     *("AC w/ RR", "AC non gated", "S_AC", "schwaechungskorrigiert", "FLASH3DAC", "ACSTRESS", "SAXAC", "REST_ACGATED"),
 ]
 UNCORRECTED = (
@@ -29,6 +30,7 @@ not attenuation corrected|Non attenuation-corrected|stressNAC|NONAC|NACSC|no att
     .split("|")
 )
 UNCORRECTED += [
+    "감쇠보정 없음",
     *("ohne Schwächungskorrektur", "sans correction d'atténuation", "sin corrección de atenuación", "sans CA"),
     *("无衰减校正", "減弱補正なし", "без коррекции аттенуации", "bez korekcji atenuacji", "unkorrigiert"),
     *("AC=No", "AC not applied", "N-AC", "AC-", "NO_CT_AC", "STRESS | AC off"),

@@ -11,7 +11,7 @@ from myoperf.io.header import items, number, text_of
 from myoperf.io.series_names import attenuation_correction_named, names_attenuation_map
 from myoperf.io.slice_views import slice_view_of
 from myoperf.io.tracers import is_single_photon
-from myoperf.io.words import words_of
+from myoperf.io.words import fold, words_of
 from myoperf.types import Modality, Position
 
 Kind = Literal["nm-raw", "nm-volume", "pt", "ct", "map"]
@@ -20,13 +20,14 @@ _ENHANCED_PET = (uid.EnhancedPETImageStorage, uid.LegacyConvertedEnhancedPETImag
 _EXPECTED = "MyoPerf reads NM tomography, PET slices and NIfTI volumes."
 _RETIRED_NM = "1.2.840.10008.5.1.4.1.1.5"
 _PRONE = re.compile(
-    r"\b(?:pron[eoa]?|prn|bauch(?:lage)?|procubitus|decubit\w+ ventral|boca abajo|buik ?lig\w*|buk ?(?:leie|lage|leje)"
-    r"|mag\w* ?lage|yuzustu|yuzukoyun|na (?:brzuchu|brise|bruchu|trbuhu)|hason|vatsa\w*|на животе)\b"
-    r"|腹臥|腹卧|俯臥|俯卧|伏臥|うつ伏せ"
+    r"\b(?:(?:stress|str|rest|rst|gated)?pron[eoa]?|prn|bauch(?:lage)?|procubitus|decubit\w+ ventral|boca abajo"
+    r"|buik ?lig\w*|bu[kg] ?(?:leie|lage|leje)"
+    r"|mag\w* ?(?:lage|leie)|yuzustu|yuzukoyun|na (?:brzuchu|brise|bruchu|trbuhu)|hason|vatsa\w*|на животе)\b"
+    r"|腹臥|腹卧|俯臥|俯卧|伏臥|うつ伏せ|" + fold("복와위|엎드")
 )
 _SUPINE = re.compile(
     r"\b(?:sup(?:in[eoa])?|ruckenlage|decubit\w+ dorsal|boca arriba|rug ?lig\w*|rygg? ?(?:leie|lage|leje)|sirtustu"
-    r"|na (?:plecach|zadech|chrbte|ledima)|на спине)\b|仰臥|仰卧|あお向け"
+    r"|na (?:plecach|zadech|chrbte|ledima)|на спине)\b|仰臥|仰卧|あお向け|" + fold("앙와위")
 )
 _DERIVED = re.compile(
     r"\b(?:mips?|bulls? ?eyes?|bull s eyes?|polar ?(?:maps?|plots?)|reproj\w*|max\w* intensity|volume render\w*"

@@ -39,9 +39,11 @@ _PHRASE = re.compile(
     r"|\bкорр?екц\w* (?:\w+ )?(?:ат+енуац|ослаблен|поглощен|затухан)\w*"  # Russian, Ukrainian
     r"|\b(?:avec|con|com) ca\b|\bmit (?:ak|ac)\b"
 )
-_UNSPACED = re.compile(r"(?:衰减|衰減|减弱|減弱|吸収)(?:校正|補正|矯正|修正)")
+_UNSPACED = re.compile(fold(r"(?:衰减|衰減|减弱|減弱|吸収|감쇠) ?(?:校正|補正|矯正|修正|보정|교정)"))
 _UNSPACED_DENIED = re.compile(
-    rf"(?:非|无|無|未|不)(?:{_UNSPACED.pattern})|(?:{_UNSPACED.pattern})[ :=]*(?:前|なし|無し|无|無|off|オフ|关|關|否)"
+    rf"(?:非|无|無|未|不)(?:{_UNSPACED.pattern})|(?:{_UNSPACED.pattern})[ :=]*(?:前|なし|無し|无|無|off|オフ|关|關|否|"
+    + fold("없음|안|전")
+    + ")"
 )
 _DENIED = re.compile(
     r"\bw o(?:ut)? (?:ac|ctac|att)|\b(?:w out|wout) (?:ac|ctac)\b|\b(?:sans|sin|sem) ca\b|\bohne (?:ak|ac)\b"

@@ -158,7 +158,7 @@ def nifti_scan(path: Path, state: State | None = None) -> Scan:
     if values.max() <= 3 and np.array_equal(values, np.round(values)):
         raise UnsupportedInputError(f"{path.name}: a mask of labels, not counts; give the image.")
     if np.mean(values <= _AIR_HU) > _LEAST_AIR:
-        raise UnsupportedInputError(f"{path.name}: values of a CT (Hounsfield units), not counts; give the image.")
+        raise UnsupportedInputError(f"{path.name}: a CT (Hounsfield units), not counts; give the SPECT or PET image.")
     view = slice_view_in_text(stem)
     if view == "long_axis":
         raise UnsupportedInputError(f"{path.name}: long-axis slices; give the transaxial or the short-axis volume.")

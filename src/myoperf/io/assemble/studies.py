@@ -183,7 +183,7 @@ def _study(
             except MyoPerfError as error:
                 if alone:
                     raise
-                skipped.extend(Skipped(path.name, str(error)) for path in one.paths)
+                skipped.extend(_skipped(path, error) for path in one.paths)
         findings += _set_aside(one, [series[position] for position in order], skipped)
     if not scans:
         return None
@@ -193,6 +193,11 @@ def _study(
     uids = (text_of(one.headers[0], "StudyInstanceUID") for one, _ in scans if one.headers)
     different = tuple(dict.fromkeys(uid for uid in uids if uid))
     return replace(study, study_uids=different if len(different) > 1 else ())
+
+
+def _skipped(path: Path, error: MyoPerfError) -> Skipped:
+    """Return a file that could not be read and why; the reason of a series begins with its first file."""
+    return Skipped(path.name, str(error).removeprefix(f"{path.name}: "))
 
 
 def _set_aside(used: Series, others: Sequence[Series], skipped: list[Skipped]) -> list[Finding]:

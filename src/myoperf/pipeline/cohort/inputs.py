@@ -100,22 +100,26 @@ def _from_csv(source: Path) -> list[StudyInput]:
     try:
         with source.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
-            columns, rows = reader.fieldnames or (), list(reader)
+            columns, rows = reader.fieldnames or (), [(reader.line_num, row) for row in reader]
     except (UnicodeDecodeError, csv.Error):
         raise InputError(f"{source.name} is no CSV file in UTF-8.") from None
     unknown = [column for column in columns if column not in COLUMNS]
     if "path" not in columns or unknown:
         allowed, got = ", ".join(COLUMNS[1:]), printable(", ".join(columns))[:_MOST_SHOWN] or "none"
-        raise InputError(f"{source.name} needs a column path and may have {allowed}; its columns are {got}.")
+        raise InputError(
+            f"{source.name} needs a column path and may have {allowed}, separated by commas; its columns are {got}."
+        )
     if not rows:
         raise InputError(f"{source.name} has no rows; expected one for each study.")
-    return [_from_row(row, source, line) for line, row in enumerate(rows, start=2)]
+    return [_from_row(row, source, line) for line, row in rows]
 
 
-def _from_row(row: Mapping[str, str | None], source: Path, line: int) -> StudyInput:
+def _from_row(row: Mapping[str | None, str | None], source: Path, line: int) -> StudyInput:
     """Check one row of a CSV file."""
     cells = {column: (row.get(column) or "").strip() for column in COLUMNS}
     where = f"{source.name}, line {line}"
+    if None in row:  # where csv puts the cells that have no column
+        raise InputError(f"{where}: more cells than columns; put a path or name that holds a comma between quotes.")
     path = source.parent / cells["path"]
     if not cells["path"] or not _exists(path):
         raise InputError(f"{where}: the path does not exist; paths are relative to the CSV file.")
