@@ -163,12 +163,13 @@ def run(scale: str, out: Path, seed: int, *, data: Path | None, resume: bool, qu
         judge("simulated only, real volumes", _finder(first), real)
     judge("simulated only, simulated volumes", _finder(first), testing)
     if real:
+        walls = _at_levels(real, recipe.levels)
         for k, held_out in enumerate(folds(real, recipe.folds, 0)):
-            learned = _at_levels([c for c in real if c.patient not in held_out], recipe.levels)
+            learned = [c for c in walls if c.patient not in held_out]
             model = train(f"fold{k}", replace(recipe.onward, seed=k + 1), [*learned, *training], start)
             tested = [c for c in real if c.patient in held_out]
             judge("real and simulated, real volumes not seen", _finder(model), tested, f"fold {k}")
-        last = train("all", replace(recipe.final, seed=9), [*_at_levels(real, recipe.levels), *training], start)
+        last = train("all", replace(recipe.final, seed=9), [*walls, *training], start)
         judge("shipped, simulated volumes", _finder(last), testing)
         judge("classical method, real volumes", _find_classically, real)
     judge("classical method, simulated volumes", _find_classically, testing)
