@@ -131,7 +131,15 @@ def draw_cohort(size: CohortSize, seed: int, folder: Path, *, quiet: bool = True
 
 
 def draw_blurred(n: int, plan: CaseSet, seed: int) -> PolarCases:
-    """Draw patients without imaging them."""
+    """Draw patients whose maps are those of their true uptake, blurred and noisy: quick, for scale smoke.
+
+    Parameters
+    ----------
+    plan
+        Which population; a patient is the same whatever `n` is.
+    seed
+        Added to the set's own.
+    """
     rows = []
     for index in range(n):
         key = (plan.seed + seed, index)
@@ -142,6 +150,12 @@ def draw_blurred(n: int, plan: CaseSet, seed: int) -> PolarCases:
 
 
 def prevalence(labels: NDArray[Any]) -> dict[str, float]:
-    """Return the share of diseased vessels and patients, in percent, from labels (n, 3)."""
+    """Return the share of diseased vessels and of patients with any, in percent, by name.
+
+    Parameters
+    ----------
+    labels
+        (n, 3): 1 for disease of LAD, LCX, RCA.
+    """
     share = {vessel: 100.0 * float(labels[:, i].mean()) for i, vessel in enumerate(VESSELS)}
     return share | {"patient": 100.0 * float(labels.max(axis=1).mean())}

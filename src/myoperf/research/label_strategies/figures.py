@@ -13,7 +13,14 @@ LEVELS = ("vessel", "patient")
 
 
 def heat_map(table: pd.DataFrame) -> Figure:
-    """Draw areas by strategy (columns) and network, input, augmentation (rows), as the paper's supplement does."""
+    """Draw areas by strategy (columns) and network, input, augmentation (rows), as the paper's supplement does.
+
+    Parameters
+    ----------
+    table
+        A row a model: ``network``, ``input``, ``augmentation``, ``strategy``, ``auc_vessel``, ``auc_patient``. A model
+        that is missing leaves its field empty.
+    """
     with house_style():
         names = [f"{r.network}, {r.input}, {r.augmentation}" for r in table.itertuples()]
         rows, columns = list(dict.fromkeys(names)), list(dict.fromkeys(table["strategy"]))

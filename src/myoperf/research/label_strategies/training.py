@@ -274,7 +274,7 @@ def _predict(net: PolarFusion, data: Inputs, rows: NDArray[np.int64]) -> Tensor:
 
 
 def predict_polar(net: PolarFusion, data: Inputs, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the probability of disease in each vessel, (rows, 3)."""
+    """Return the probability of disease in each vessel, (rows, 3), for pictures as they are, without augmentation."""
     probability: NDArray[np.float32] = torch.sigmoid(_predict(net, data, rows)).cpu().numpy()
     return probability
 

@@ -15,6 +15,6 @@ def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Read the arrays that `save_arrays` wrote."""
+    """Return the arrays that `save_arrays` wrote, by name; a file with pickles is refused."""
     with np.load(path, allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}

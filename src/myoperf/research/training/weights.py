@@ -33,7 +33,7 @@ HasState = StateDict | np.random.Generator
 
 
 def save_weights(path: Path, weights: nn.Module | Mapping[str, Tensor]) -> None:
-    """Write a network's weights, or tensors by name, as safetensors."""
+    """Write a network's weights, or tensors by name, as safetensors: whole or not at all."""
     tensors = weights.state_dict() if isinstance(weights, nn.Module) else weights
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_whole(path) as part:
@@ -41,7 +41,13 @@ def save_weights(path: Path, weights: nn.Module | Mapping[str, Tensor]) -> None:
 
 
 def load_weights(path: Path, network: nn.Module) -> None:
-    """Read weights written by `save_weights` into a network of the same structure; nothing may be left over."""
+    """Read weights of `save_weights` into a network of the same structure, in place.
+
+    Raises
+    ------
+    RuntimeError
+        If a name or a shape differs, or one is left over: PyTorch's own message.
+    """
     network.load_state_dict(load_file(path), strict=True)
 
 

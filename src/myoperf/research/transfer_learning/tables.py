@@ -194,7 +194,13 @@ def _curves(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def draw_curves(curves: pd.DataFrame) -> Figure:
-    """Draw accuracy and loss over the epochs, a line a model."""
+    """Draw accuracy and loss on the choosing pictures over the epochs of both stages, a line a model.
+
+    Parameters
+    ----------
+    curves
+        A row a model and epoch: ``network``, ``weights``, ``strategy``, ``epoch``, ``accuracy``, ``loss``.
+    """
     from myoperf.research.training.plots import house_style
 
     with house_style():

@@ -351,7 +351,7 @@ def _run_once(trunk: Callable[[Tensor], tuple[Tensor, ...]], images: Tensor, bat
 
 
 def predict(network: Classifier, images: Tensor) -> Tensor:
-    """Return the probability of disease, (n,)."""
+    """Return the probability of disease, (n,), for pictures as the backbone takes them; without a gradient."""
     with torch.no_grad():
         logits: Tensor = network.head(backbone_features(network.backbone, images))
     return torch.softmax(logits, dim=1)[:, 1]
