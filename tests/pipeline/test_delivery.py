@@ -109,7 +109,13 @@ def test_an_unknown_format_is_refused_before_anything_is_written(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "formats"),
-    [("all", FORMATS_ALL), ("json", ("json",)), ("PDF, html,", ("html", "pdf")), ("html,all", FORMATS_ALL)],
+    [
+        ("all", FORMATS_ALL),
+        ("json", ("json",)),
+        ("PDF, html,", ("html", "pdf")),
+        ("html,all", FORMATS_ALL),
+        ("fhir,Seg-Gated,json", ("json", "seg-gated", "fhir")),
+    ],
 )
 def test_formats_are_read(text, formats):
     assert read_formats(text) == formats

@@ -18,13 +18,15 @@ import pytest
 from myoperf.dicom import PATIENT_STATE, save_dataset
 from myoperf.io import read_studies
 from myoperf.io.header import encode_header
+from myoperf.pipeline import write_report
 from myoperf.report import draw_report
 from myoperf.report.cine import cine_drawing
-from myoperf.report.dicom import Stamp, write_dicom_results
+from myoperf.report.dicom import Stamp, build_dicom_results, write_dicom_results
 from myoperf.report.dicom.capture import build_cine, build_page
 from myoperf.report.dicom.codes import PRIVATE_UID
 from myoperf.report.dicom.nm import build_volume, derived_volumes
 from myoperf.report.dicom.source import read_headers
+from myoperf.report.dicom.sr import build_sr
 from myoperf.report.pdf import pdf_pages
 from myoperf.types import Finding, Interval, Projections, Scan, Volume
 from support.dicom import dciodvfy_errors, oblique_affine
@@ -49,7 +51,9 @@ def raw_result(name="stress", state="stress", *, shape=SHAPE):
     )
     values = np.random.default_rng(3).random((GATES, *shape)).astype(np.float32)
     gated = Volume(values, oblique_affine())
-    return replace(make_result(name, scan, volume=gated, function=function()), gated_volume=gated)
+    result = make_result(name, scan, volume=gated, function=function())
+    labels = np.stack([np.roll(result.labels.array[0], gate, axis=2) for gate in range(GATES)])
+    return replace(result, gated_volume=gated, gate_labels=Volume(labels, gated.lps_from_index))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +68,10 @@ def raw():
 @pytest.fixture(scope="module")
 def objects(raw, tmp_path_factory):
     folder = tmp_path_factory.mktemp("dicom")
-    paths = write_dicom_results(raw, folder, PDF, stamp=Stamp("key", datetime(2026, 1, 2, 3, 4, 5)))
+    stamp = Stamp("key", datetime(2026, 1, 2, 3, 4, 5))
+    built, faults = build_dicom_results(raw, stamp=stamp, gates=True)
+    assert faults == ()
+    paths = write_dicom_results(raw, folder, PDF, stamp=stamp, built=built)
     return {path.name: path for path in paths}
 
 
@@ -118,6 +125,47 @@ def test_the_segmentation_lies_on_the_derived_volume_frame_by_frame(raw, objects
     assert [float(v) for v in spacing] == pytest.approx([float(v) for v in volume.PixelSpacing])
 
 
+@pytest.mark.parametrize("gate", range(1, GATES + 1))
+def test_the_segmentation_of_a_gate_lies_on_that_gate_frame_by_frame(raw, objects, gate):
+    """Each frame names that of its gate and place in the gated reconstruction, and holds that gate's labels."""
+    seg, volume = (pydicom.dcmread(objects[f"stress_{name}.dcm"]) for name in (f"seg_gate-{gate:02d}", "recon_gated"))
+    assert seg.FrameOfReferenceUID == volume.FrameOfReferenceUID
+    assert (seg.InstanceNumber, seg.ContentLabel) == (gate, f"LV_GATE_{gate:02d}")
+    assert f"gate {gate} of {GATES}" in seg.ContentDescription
+    labels, where = raw.results[0].gate_labels, places(volume)
+    origins = labels.lps_from_index[:3, 3] + np.arange(SHAPE[0])[:, None] * labels.lps_from_index[:3, 0]
+    named = set()
+    for item, pixels in zip(seg.PerFrameFunctionalGroupsSequence, seg.pixel_array, strict=True):
+        (source,) = item.DerivationImageSequence[0].SourceImageSequence
+        assert source.ReferencedSOPInstanceUID == volume.SOPInstanceUID
+        frame = int(source.ReferencedFrameNumber) - 1
+        assert volume.TimeSlotVector[frame] == gate
+        position = np.array(item.PlanePositionSequence[0].ImagePositionPatient, float)
+        assert where[frame] == pytest.approx(position, abs=1e-3)
+        plane = int(np.linalg.norm(origins - position, axis=1).argmin())
+        segment = item.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        assert (pixels.astype(bool) == (labels.array[gate - 1, plane] == segment)).all()
+        named.add((frame, segment))
+    assert len(named) == 2 * SHAPE[0]
+
+
+def test_the_gates_segmentations_are_one_series_and_track_the_same_wall(objects):
+    segs = [pydicom.dcmread(path) for name, path in objects.items() if name.startswith("stress_seg_gate")]
+    summed = pydicom.dcmread(objects["stress_seg.dcm"])
+    assert len({seg.SOPInstanceUID for seg in segs}) == GATES
+    assert len({seg.SeriesInstanceUID for seg in segs}) == 1
+    assert segs[0].SeriesInstanceUID != summed.SeriesInstanceUID
+    assert len({seg.SegmentSequence[0].TrackingUID for seg in (*segs, summed)}) == 1
+
+
+@pytest.mark.parametrize(("formats", "gates"), [(("dicom",), 0), (("seg-gated",), GATES)])
+def test_the_gates_are_segmented_only_where_they_are_asked_for(raw, tmp_path, formats, gates):
+    write_report(replace(raw, results=raw.results[:1]), tmp_path / "out", formats=formats)
+    names = {path.name for path in (tmp_path / "out" / "dicom").iterdir()}
+    assert len([name for name in names if "_seg_gate-" in name]) == gates
+    assert {"stress_seg.dcm", "stress_recon_gated.dcm", "sr.dcm"} < names
+
+
 def test_a_derived_volume_is_read_again_as_what_it_is(tmp_path):
     large = raw_result(shape=(24, 26, 28))
     (one,) = (derived for derived in derived_volumes(large) if derived.name == "short_axis")
@@ -139,17 +187,19 @@ def test_without_the_length_of_a_gate_no_gated_volume_is_made(raw, tmp_path):
     assert not any("gated" in name for name in names)
 
 
+def walk(item):
+    """Yield every content item below one, in the order of the report."""
+    for child in item.get("ContentSequence", ()):
+        yield child
+        yield from walk(child)
+
+
 def texts(dataset):
-    found = []
-
-    def walk(item):
-        for child in item.get("ContentSequence", ()):
-            if child.ValueType == "TEXT":
-                found.append((child.ConceptNameCodeSequence[0].CodeMeaning, child.TextValue))
-            walk(child)
-
-    walk(dataset)
-    return found
+    return [
+        (child.ConceptNameCodeSequence[0].CodeMeaning, child.TextValue)
+        for child in walk(dataset)
+        if child.ValueType == "TEXT"
+    ]
 
 
 def test_texts_are_whole_and_the_device_has_its_own_identity(raw, objects):
@@ -165,25 +215,45 @@ def test_texts_are_whole_and_the_device_has_its_own_identity(raw, objects):
     assert uid != PRIVATE_UID
 
 
+@pytest.mark.parametrize(
+    ("stressors", "expected"),
+    [
+        ((), []),
+        (("exercise",), [("Stress Protocol", "165079009")]),
+        (("regadenoson",), [("Stress Protocol", "424064009"), ("Drug administered", "432062000")]),
+        (("exercise", "adenosine"), [("Stress Protocol", "428813002"), ("Drug administered", "108502004")]),
+    ],
+)
+def test_the_stressor_stands_in_the_structured_report(raw, stressors, expected):
+    """By codes, and in words: regadenoson has the code of its class."""
+    stress = replace(raw.results[0], scan=replace(raw.results[0].scan, stressors=stressors))
+    sr = build_sr(replace(raw, results=(stress,)), [read_headers(stress.scan)], stamp=Stamp("key"))
+    coded = [
+        (child.ConceptNameCodeSequence[0].CodeMeaning, child.ConceptCodeSequence[0].CodeValue)
+        for child in walk(sr)
+        if child.ValueType == "CODE" and child.ConceptNameCodeSequence[0].CodeValue in ("109056", "122083")
+    ]
+    assert coded == expected
+    ((_, procedure),) = [entry for entry in texts(sr) if entry[0] == "Procedure Description"]
+    assert all(stressor in procedure for stressor in stressors)
+    assert ("stress by" in procedure) == bool(stressors)
+
+
 def test_intervals_and_tracer_stand_in_the_structured_report(objects):
     sr = pydicom.dcmread(objects["sr.dcm"])
     evaluations, numbers = [], {}
 
-    def walk(item):
-        for child in item.get("ContentSequence", ()):
-            name = child.ConceptNameCodeSequence[0].CodeMeaning if "ConceptNameCodeSequence" in child else ""
-            if child.ValueType == "CODE":
-                evaluations.append((name, child.ConceptCodeSequence[0].CodeMeaning))
-            if child.ValueType == "NUM" and name == "Summed stress score":
-                around = [
-                    float(part.MeasuredValueSequence[0].NumericValue)
-                    for part in child.get("ContentSequence", ())
-                    if part.ValueType == "NUM"
-                ]
-                numbers.setdefault(float(child.MeasuredValueSequence[0].NumericValue), around)
-            walk(child)
-
-    walk(sr)
+    for child in walk(sr):
+        name = child.ConceptNameCodeSequence[0].CodeMeaning if "ConceptNameCodeSequence" in child else ""
+        if child.ValueType == "CODE":
+            evaluations.append((name, child.ConceptCodeSequence[0].CodeMeaning))
+        if child.ValueType == "NUM" and name == "Summed stress score":
+            around = [
+                float(part.MeasuredValueSequence[0].NumericValue)
+                for part in child.get("ContentSequence", ())
+                if part.ValueType == "NUM"
+            ]
+            numbers.setdefault(float(child.MeasuredValueSequence[0].NumericValue), around)
     assert ("Radiopharmaceutical", "Technetium Tc^99m^Tetrofosmin") in evaluations
     assert sorted(numbers[14.0]) == [3.0, 4.5], "18.5 above and 11 below"
 
@@ -281,7 +351,7 @@ def test_orthanc_takes_lists_and_gives_back_every_object(archive, objects, pictu
         path = sent[one["MainDicomTags"]["SOPInstanceUID"]]
         assert ask(f"{archive}/instances/{one['ID']}/file") == path.read_bytes()
     of_patient = [uid for uid, path in sent.items() if path in objects.values()]
-    assert len(of_patient) == len(objects) == 12
+    assert len(of_patient) == len(objects) == 12 + 2 * GATES
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ import pytest
 from myoperf.dicom import quiet_pydicom
 from myoperf.errors import AnalysisError, OutputExistsError
 from myoperf.report.dicom import Stamp
+from myoperf.report.dicom.seg import build_seg
+from myoperf.report.dicom.source import read_headers
 from myoperf.types import Scan, Study, Volume
 from support.dicom import nm_affine, oblique_affine
 from support.dicom_report import (
@@ -160,6 +162,29 @@ def test_every_gate_of_a_plane_is_referred_to(tmp_path):
         assert frames == [gate * planes + plane + 1 for gate in range(3)]
         (derivation,) = item.DerivationImageSequence[0].DerivationCodeSequence
         assert (derivation.CodeValue, derivation.CodingSchemeDesignator) == ("113076", "DCM")  # PS3.16, CID 7203
+
+
+@pytest.mark.parametrize(("slots", "gates"), [(True, [2]), (False, [1, 2, 3])])
+def test_the_segmentation_of_a_gate_refers_to_its_own_time_slot(slots, gates):
+    """A file without time slots does not tell which frame is whose: all at the place are named."""
+    result = gated_nm_result(frames=3)
+    labels = Volume(np.repeat(result.labels.array, 3, axis=0), result.labels.lps_from_index)
+    header = read_headers(result.scan)[0]
+    if not slots:
+        del header.TimeSlotVector
+    study = Study((result.scan,))
+    seg = build_seg(replace(result, gate_labels=labels), (header,), study=study, stamp=Stamp(), gate=2)
+    planes = labels.grid_shape[0]
+    for item in seg.PerFrameFunctionalGroupsSequence:
+        frames = [image.ReferencedFrameNumber for image in item.DerivationImageSequence[0].SourceImageSequence]
+        assert [(frame - 1) // planes + 1 for frame in frames] == gates
+        assert len({(frame - 1) % planes for frame in frames}) == 1
+
+
+def test_gates_that_are_not_labelled_have_no_segmentation():
+    result = gated_nm_result()
+    with pytest.raises(AnalysisError, match="not labelled"):
+        build_seg(result, (), study=Study((result.scan,)), stamp=Stamp(), gate=1)
 
 
 def test_pet_slices_are_matched_by_place_not_by_order(tmp_path):

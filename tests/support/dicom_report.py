@@ -207,6 +207,7 @@ def gated_nm_result(frames=3, shape=(7, 8, 9)):
     dataset.SpacingBetweenSlices, dataset.PixelSpacing = "-4.5", ["3", "3.5"]
     dataset.NumberOfFrames = planes * frames
     dataset.SliceVector = [int(i) for i in np.tile(np.arange(1, planes + 1), frames)]
+    dataset.TimeSlotVector = [int(i) for i in np.repeat(np.arange(1, frames + 1), planes)]
     volume = Volume(np.ones((frames, *shape), np.float32), nm_affine(dataset))
     scan = Scan(volume, state="rest", framing="gated", source_headers=(encode_header(dataset, "source"),))
     return make_result("rest", scan, function=function())

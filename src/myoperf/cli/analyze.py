@@ -29,7 +29,7 @@ from myoperf.errors import InputError, describe_error
 from myoperf.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from myoperf.pipeline import Models, Options, StageClock
     from myoperf.pipeline.options import Attenuation, Motion
@@ -46,6 +46,14 @@ Frame = Annotated[
         metavar="APEX;BASE;ANTERIOR",
         help="Pose of the left ventricle, used as given: 'x,y,z;x,y,z;x,y,z', in mm towards the patient's left, "
         "back and head (DICOM's axes); ANTERIOR is a direction.",
+    ),
+]
+StressedBy = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME,...",
+        help="What made the heart work, if the files do not state it: exercise, adenosine, regadenoson, dipyridamole "
+        "or dobutamine; exercise with a drug: both, separated by a comma.",
     ),
 ]
 PatientMotion = Annotated[
@@ -100,6 +108,7 @@ def analyze(
     out: Out = Path("myoperf-report"),
     state: GivenState = None,
     sex: GivenSex = None,
+    stressor: StressedBy = None,
     series: Series = None,
     formats: Formats = "all",
     frame: Frame = None,
@@ -132,7 +141,7 @@ def analyze(
     options = pipeline.Options(
         frame=_frame(frame) if frame else None,
         territories=pipeline.read_territories(territories),
-        gate_labels="nifti" in wanted,
+        gate_labels=pipeline.needs_gate_labels(wanted),
         motion=cast("Motion", one_of("--motion", motion, MOTIONS)),
         pretest=pretest,
         prior=None if prior is None else pipeline.read_prior(prior),
@@ -153,6 +162,8 @@ def analyze(
                 sex=cast("Sex | None", sex and one_of("--sex", sex, ("M", "F"))),
                 series=series or (),
             )
+        if stressor is not None:
+            read = replace(read, studies=(_stressed_by(stressor, read.studies),))
         for skipped in read.skipped:
             typer.echo(printable(f"skipped {skipped.file}: {skipped.reason}"), err=True)
         folders = [out] if len(read.studies) == 1 else [out / study.name for study in read.studies]
@@ -171,6 +182,17 @@ def analyze(
         typer.echo(str(folder / ("report.html" if "html" in wanted else "results.json")))
     if len(folders) < len(read.studies):
         raise typer.Exit(1)
+
+
+def _stressed_by(text: str, studies: Sequence[Study]) -> Study:
+    """Return the study under the stressors that ``--stressor`` names; one option cannot hold for several studies."""
+    from myoperf.io import with_stressors
+    from myoperf.types import STRESSORS
+
+    names = [one_of("--stressor", part.strip(), STRESSORS) for part in text.split(",")]
+    if len(studies) != 1:
+        raise InputError(f"--stressor holds for one study; the files hold {len(studies)}. Analyse them one by one.")
+    return with_stressors(studies[0], names)
 
 
 def _analysis(

@@ -25,8 +25,8 @@ Formats = Annotated[
     str,
     typer.Option(
         metavar="FORMAT,...",
-        help="What to write for each study, separated by commas: html, pdf, json, nifti, polar, dicom, fhir; all: "
-        "all of these but fhir.",
+        help="What to write for each study, separated by commas: html, pdf, json, nifti, polar, dicom, "
+        "seg-gated (dicom with a segmentation of each gate), fhir; all: all of these but seg-gated and fhir.",
     ),
 ]
 GivenState = Annotated[

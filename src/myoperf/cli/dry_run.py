@@ -42,6 +42,8 @@ def _scan(scan: Scan) -> str:
     if scan.position:
         parts.append(scan.position)
     parts.append("corrected for attenuation" if scan.attenuation_corrected else "not corrected for attenuation")
+    if scan.stressors:
+        parts.append(f"stress by {' and '.join(scan.stressors)}")
     parts += [text for text in (scan.tracer, scan.camera) if text]
     if scan.series_number is not None:
         parts.append(f"series {scan.series_number}")

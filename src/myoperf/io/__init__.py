@@ -9,6 +9,7 @@ from myoperf.io.assemble.studies import ReadResult, find_files, read_studies
 from myoperf.io.attenuation import find_attenuation, read_attenuation
 from myoperf.io.convert import converted_name, write_converted
 from myoperf.io.nifti import read_nifti, write_nifti
+from myoperf.io.stressor import with_stressors
 
 __all__ = [
     "ReadResult",
@@ -19,6 +20,7 @@ __all__ = [
     "read_attenuation",
     "read_nifti",
     "read_studies",
+    "with_stressors",
     "write_converted",
     "write_nifti",
 ]

@@ -138,6 +138,11 @@ def state_in_text(text: str, *, thallium: bool = False) -> State | None:
     return "stress" if stress else "rest"
 
 
+def denies_state(text: str) -> bool:
+    """Whether a description denies a state or a stressor that it names: "non-stress", "before exercise"."""
+    return _denied(words_of(text), fold(text))
+
+
 def _is_late(words: list[str], plain: str) -> bool:
     """Whether a description says that the image was made hours after the injection."""
     named = set(words) & set(_THALLIUM_REST.split()) or re.search(fold(_LATE_ANYWHERE), plain)

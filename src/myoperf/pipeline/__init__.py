@@ -2,7 +2,14 @@
 
 from myoperf.pipeline.analyze import analyze
 from myoperf.pipeline.clock import StageClock
-from myoperf.pipeline.delivery import FORMATS, check_formats, check_free, read_formats, write_report
+from myoperf.pipeline.delivery import (
+    FORMATS,
+    check_formats,
+    check_free,
+    needs_gate_labels,
+    read_formats,
+    write_report,
+)
 from myoperf.pipeline.models import load_models
 from myoperf.pipeline.options import Models, Options
 from myoperf.pipeline.prior import read_prior
@@ -18,6 +25,7 @@ __all__ = [
     "check_formats",
     "check_free",
     "load_models",
+    "needs_gate_labels",
     "read_formats",
     "read_prior",
     "read_territories",

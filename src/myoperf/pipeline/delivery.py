@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from myoperf.report.drawings import Drawings
 
 FORMATS = ("html", "pdf", "json", "nifti", "polar", "dicom")
-_NAMED_ONLY = ("fhir",)
+_NAMED_ONLY = ("seg-gated", "fhir")
 """Formats that are written where they are named, and not among all."""
 _SCHEMA = "myoperf.report/"
 
@@ -49,8 +49,8 @@ def write_report(
     folder
         Must be absent or empty, or hold an earlier result when `overwrite` is true.
     formats
-        Any of `FORMATS`, or ``fhir`` for ``report.fhir.json``; ``json`` is always written, as it marks a folder as a
-        result.
+        Any of `FORMATS`, ``seg-gated`` for ``dicom`` with a Segmentation of each gate that is labelled, or ``fhir``
+        for ``report.fhir.json``; ``json`` is always written, as it marks a folder as a result.
     clock
         Goes on counting; its figures enter the written report's provenance.
     attach
@@ -85,7 +85,7 @@ def write_report(
 
 
 def check_formats(formats: Collection[str]) -> None:
-    """Raise unless every format is one of `FORMATS` or ``fhir``."""
+    """Raise unless every format is one of `FORMATS`, ``seg-gated`` or ``fhir``."""
     unknown, known = set(formats) - {*FORMATS, *_NAMED_ONLY}, ", ".join((*FORMATS, *_NAMED_ONLY))
     if unknown:
         raise InputError(f"Unknown format {printable(', '.join(sorted(unknown)))}; choose from {known}.")
@@ -111,6 +111,11 @@ def read_formats(text: str) -> tuple[str, ...]:
     if not named:
         raise InputError(f"No format is named; choose from {', '.join(FORMATS)}, or all.")
     return tuple(name for name in (*FORMATS, *_NAMED_ONLY) if name in named)
+
+
+def needs_gate_labels(formats: Collection[str]) -> bool:
+    """Return whether a format shows the labels of every gate, which `Options.gate_labels` asks for."""
+    return bool({"nifti", "seg-gated"} & set(formats))
 
 
 def check_free(folder: Path, *, overwrite: bool) -> None:
@@ -158,7 +163,7 @@ def _write_all(report: Report, folder: Path, formats: Collection[str], clock: St
             if "polar" in formats:
                 clock.announce(f"{result.name}: polar map")
                 output.write_polar(result, folder, territories=report.scores.territory_segments or TERRITORIES)
-        if "dicom" in formats:
+        if {"dicom", "seg-gated"} & set(formats):
             report = _write_dicom_and_pages(report, folder, formats, clock)
         else:
             report, _ = _write_pages(report, folder, formats, clock)
@@ -194,7 +199,7 @@ def _write_dicom_and_pages(report: Report, folder: Path, formats: Collection[str
 
     clock.announce("DICOM objects")
     stamp = dicom.Stamp()
-    built, not_made = dicom.build_dicom_results(report, stamp=stamp)
+    built, not_made = dicom.build_dicom_results(report, stamp=stamp, gates="seg-gated" in formats)
     report, drawings = _write_pages(_with_findings(report, not_made), folder, {*formats, "pdf"}, clock)
     pdf = folder / "report.pdf"
     pages = pdf_pages(report, drawings) if drawings is not None else ()

@@ -63,7 +63,7 @@ def patient_facts(report: Report) -> tuple[Fact, ...]:
 
 
 def acquisition_facts(results: tuple[ScanResult, ...]) -> tuple[Fact, ...]:
-    """Describe each scan in one line: modality, framing, tracer, camera, reconstruction."""
+    """Describe each scan in one line: modality, framing, stressor, tracer, camera, reconstruction."""
     return tuple(Fact(state_title(r), _acquisition(r)) for r in results)
 
 
@@ -73,7 +73,8 @@ def _acquisition(result: ScanResult) -> str:
     frames = result.gated_volume.frames if result.gated_volume is not None else scan.image.frames
     kinds = {"gated": f"gated, {frames} frames", "dynamic": f"dynamic, {frames} time frames"}
     framing = kinds.get(scan.framing, scan.framing)
-    parts = [f"{kind}, {framing}", scan.tracer, scan.camera, scan.description, reconstruction_text(result)]
+    stress = f"stress by {' and '.join(scan.stressors)}" if scan.stressors else ""
+    parts = [f"{kind}, {framing}", stress, scan.tracer, scan.camera, scan.description, reconstruction_text(result)]
     if result.state is None:
         parts.insert(0, "state unknown")
     return "; ".join(text for text in parts if text)

@@ -112,6 +112,7 @@ def _scan(result: ScanResult, scores: Scores | None) -> dict[str, Any]:
         "framing": scan.framing,
         **({} if scan.position is None else {"position": scan.position}),
         **({"attenuation_corrected": True} if scan.attenuation_corrected else {}),
+        **({"stressors": list(scan.stressors)} if scan.stressors else {}),
         "source": list(scan.source),
         "reconstruction": None if result.reconstruction is None else plain(asdict(result.reconstruction)),
         "lv_frame": {

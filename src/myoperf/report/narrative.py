@@ -40,7 +40,9 @@ def _procedure(report: Report) -> Iterator[str]:
     """Say what was acquired, and what of the stress test no file tells."""
     for fact in acquisition_facts(report.results):
         yield f"{fact.label}: {fact.text}."
-    yield "Type and adequacy of stress, heart rate, blood pressure, symptoms and ECG are not in the files."
+    stress_is_known = any(result.scan.stressors for result in report.results)
+    missing = "Adequacy of stress" if stress_is_known else "Type and adequacy of stress"
+    yield f"{missing}, heart rate, blood pressure, symptoms and ECG are not in the files."
 
 
 def _quality(report: Report) -> Iterator[str]:

@@ -10,6 +10,7 @@ from myoperf.types.basics import (
     BACKGROUND,
     BLOOD_POOL,
     MYOCARDIUM,
+    STRESSORS,
     VESSELS,
     Array,
     Finding,
@@ -23,6 +24,7 @@ from myoperf.types.basics import (
     Position,
     Sex,
     State,
+    Stressor,
 )
 from myoperf.types.finding_kinds import Severity
 from myoperf.types.image import Projections, ScatterWindow, Volume
@@ -59,6 +61,7 @@ __all__ = [
     "BACKGROUND",
     "BLOOD_POOL",
     "MYOCARDIUM",
+    "STRESSORS",
     "VESSELS",
     "Array",
     "AttenuationImage",
@@ -98,6 +101,7 @@ __all__ = [
     "Severity",
     "Sex",
     "State",
+    "Stressor",
     "Study",
     "Synchrony",
     "TerritoryScores",

@@ -1,7 +1,7 @@
 """Names, labels, findings and intervals."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ Framing = Literal["static", "gated", "dynamic"]
 Orientation = Literal["transaxial", "short_axis"]
 Sex = Literal["M", "F"]
 Position = Literal["supine", "prone"]
+Stressor = Literal["exercise", "adenosine", "regadenoson", "dipyridamole", "dobutamine"]
+STRESSORS: tuple[Stressor, ...] = get_args(Stressor)
 
 BACKGROUND, MYOCARDIUM, BLOOD_POOL = 0, 1, 2
 VESSELS = ("LAD", "LCX", "RCA")

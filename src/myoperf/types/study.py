@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from myoperf.errors import InputError
-from myoperf.types.basics import Finding, Float, Framing, Modality, Orientation, Position, State
+from myoperf.types.basics import Finding, Float, Framing, Modality, Orientation, Position, State, Stressor
 from myoperf.types.image import Projections, Volume
 
 
@@ -29,6 +29,8 @@ class Scan:
         How the patient lay; None where the file does not say.
     attenuation_corrected
         Whether the image is marked as corrected for attenuation.
+    stressors
+        What made the heart work, of a stress scan: exercise, a drug, or both; empty where nothing tells.
     tracer, camera
         As the file names them, in the field's words ("Tc-99m sestamibi"); None when absent.
     frame_duration_ms
@@ -57,6 +59,7 @@ class Scan:
     orientation: Orientation = "transaxial"
     position: Position | None = None
     attenuation_corrected: bool = False
+    stressors: tuple[Stressor, ...] = ()
     tracer: str | None = None
     camera: str | None = None
     frame_duration_ms: Float | None = None

@@ -23,6 +23,7 @@ from myoperf.io.sidecar import read_sidecar
 from myoperf.io.slice_views import slice_view_in_text
 from myoperf.io.state import detect_state
 from myoperf.io.state_words import state_in_text
+from myoperf.io.stressor import stressors_of
 from myoperf.io.tracers import tracer_of
 from myoperf.io.words import words_of
 from myoperf.text import printable
@@ -76,6 +77,7 @@ def _nm_scan(joined: JoinedImage, paths: Sequence[Path], headers: Sequence[Datas
         orientation=orientation,
         position=position_of(header),
         attenuation_corrected=is_attenuation_corrected(header),
+        stressors=stressors_of(header) if state == "stress" else (),
         tracer=tracer_of(header),
         camera=camera_of(header),
         frame_duration_ms=duration,
@@ -121,6 +123,7 @@ def pt_scan(paths: Sequence[Path], headers: Sequence[Dataset], state: State | No
         framing=grid.framing,
         position=position_of(headers[0]),
         attenuation_corrected=is_attenuation_corrected(headers[0]),
+        stressors=stressors_of(headers[0]) if state == "stress" else (),
         tracer=tracer_of(headers[0]),
         camera=camera_of(headers[0]),
         frame_duration_ms=grid.duration_ms,

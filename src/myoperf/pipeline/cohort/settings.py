@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from myoperf.perfusion import read_limits_folder
-from myoperf.pipeline.delivery import check_formats
+from myoperf.pipeline.delivery import check_formats, needs_gate_labels
 from myoperf.pipeline.options import Options
 from myoperf.pipeline.territories import read_territories
 from myoperf.version import __version__
@@ -41,7 +41,7 @@ class CohortSettings:
         return Options(
             territories=read_territories(self.territories),
             interval_draws=Options().interval_draws if self.intervals else 0,
-            gate_labels="nifti" in self.formats,
+            gate_labels=needs_gate_labels(self.formats),
             command=self.command,
         )
 

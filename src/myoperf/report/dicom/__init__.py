@@ -27,11 +27,12 @@ __all__ = ["Stamp", "build_dicom_results", "not_made", "write_dicom_results"]
 
 
 def build_dicom_results(
-    report: Report, *, stamp: Stamp | None = None, reader: ReaderPart | None = None
+    report: Report, *, stamp: Stamp | None = None, reader: ReaderPart | None = None, gates: bool = False
 ) -> tuple[Mapping[str, bytes], tuple[Finding, ...]]:
     """Return a report's volumes, Segmentations and Structured Report, by name; what cannot be made is a finding.
 
     Use it before the pages are written, so that they show the findings, and pass the objects to `write_dicom_results`.
+    With `gates`, each gate that is labelled has a Segmentation of its own, ``NAME_seg_gate-01.dcm`` and so on.
     """
     stamp = stamp or Stamp()
     headers = [read_headers(result.scan) for result in report.results]
@@ -55,9 +56,13 @@ def build_dicom_results(
             (one, attempt(f"{result.name}_{one.name}.dcm", partial(build, one, 10 * number + i)))
             for i, one in enumerate(derived_volumes(result))
         ]
-        drawn_on = next((dataset for one, dataset in made if one.name == "recon"), None)
-        seg = partial(build_seg, result, some, study=report.study, stamp=stamp, number=number, drawn_on=drawn_on)
-        segs.append(attempt(f"{result.name}_seg.dcm", seg))
+        drawn_on = {one.name: dataset for one, dataset in made}
+        seg = partial(build_seg, result, some, study=report.study, stamp=stamp, number=number)
+        segs.append(attempt(f"{result.name}_seg.dcm", partial(seg, drawn_on=drawn_on.get("recon"))))
+        labelled = result.gate_labels.frames if gates and result.gate_labels is not None else 0
+        for gate in range(1, labelled + 1):
+            of_gate = partial(seg, drawn_on=drawn_on.get("recon_gated"), gate=gate)
+            attempt(f"{result.name}_seg_gate-{gate:02d}.dcm", of_gate)
     attempt("sr.dcm", partial(build_sr, report, headers, segmentations=segs, stamp=stamp, reader=reader))
     return objects, tuple(findings)
 

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from pydicom.sr.coding import Code
 
 from myoperf import dicom, quantities
-from myoperf.types import Category
+from myoperf.types import Category, Stressor
 
 PRIVATE_SCHEME = "99MYOPERF"
 PRIVATE_UID = "2.25.203176490913540152734918806374420516213"
@@ -66,8 +66,22 @@ TRACERS: Mapping[str, Code] = MappingProxyType(
     }
 )
 """Part of a tracer's name, in small letters -> its code (PS3.16 CID 25, CID 4021)."""
+STRESS_PROTOCOL, DRUG = Code("109056", "DCM", "Stress Protocol"), Code("122083", "DCM", "Drug administered")
+EXERCISE_TEST = Code("165079009", "SCT", "Exercise stress test")
+DRUG_TEST = Code("424064009", "SCT", "Pharmacologic stress test")
+DRUG_AND_EXERCISE_TEST = Code("428813002", "SCT", "Pharmacologic and exercise stress test")
+STRESS_AGENTS: Mapping[Stressor, Code] = MappingProxyType(
+    {
+        "adenosine": Code("108502004", "SCT", "Adenosine"),
+        "regadenoson": Code("432062000", "SCT", "Adenosine A2 receptor agonist"),
+        "dipyridamole": Code("66859009", "SCT", "Dipyridamole"),
+        "dobutamine": Code("26523005", "SCT", "Dobutamine"),
+    }
+)
+"""Drug -> its code (PS3.16 CID 3204, which has regadenoson under its class). Kinds of test: CID 3200."""
 RADIOPHARMACEUTICAL = Code("123001", "DCM", "Radiopharmaceutical")
 IMPRESSION = Code("121073", "DCM", "Impression")
+PROCEDURE = Code("121065", "DCM", "Procedure Description")
 CONCLUSION, COMMENT = Code("121077", "DCM", "Conclusion"), Code("121106", "DCM", "Comment")
 DEVICE_UID = dicom.uid_from("myoperf", "device")
 """Identifies MyoPerf as an observer; codes are identified by `PRIVATE_UID`."""

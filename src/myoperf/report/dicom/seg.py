@@ -1,6 +1,11 @@
-"""DICOM Segmentation of the left ventricle: BINARY, on the grid of the analysed volume (PS3.3 A.51)."""
+"""DICOM Segmentation of the left ventricle: BINARY, on the grid of the analysed volume (PS3.3 A.51).
+
+One of the summed volume; those of the gates are objects of their own in one series, since few viewers show a
+segmentation that changes with time.
+"""
 
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +20,7 @@ from myoperf.report.dicom.source import Headers, Reference, Stamp, image_referen
 from myoperf.types import BLOOD_POOL, MYOCARDIUM, ScanResult, Study, Volume
 from myoperf.version import __version__
 
-_SERIES_NUMBER = 9001
+_SERIES_NUMBER, _GATES_SERIES_NUMBER = 9001, 9501
 
 
 def frame_of_reference(result: ScanResult, headers: Headers, stamp: Stamp) -> str:
@@ -40,8 +45,9 @@ def build_seg(
     stamp: Stamp,
     number: int = 1,
     drawn_on: Dataset | None = None,
+    gate: int | None = None,
 ) -> Dataset:
-    """Return the labels of a scan as a DICOM Segmentation.
+    """Return the labels of a scan, or of one of its gates, as a DICOM Segmentation.
 
     Parameters
     ----------
@@ -56,7 +62,9 @@ def build_seg(
         Counts the scans of a report, from 1, for the series number.
     drawn_on
         The reconstruction that was made of raw views, as `build_volume` returns it: every frame then refers to its
-        frame there.
+        frame there. For a gate, the gated reconstruction.
+    gate
+        From 1: the frame of the result's `gate_labels` that is written; None for its `labels`.
 
     Raises
     ------
@@ -65,10 +73,10 @@ def build_seg(
     """
     import highdicom as hd
 
-    labels = result.labels
-    references, preserved = plane_references(result.scan, headers, labels)
+    labels, names = _labels(result, gate)
+    references, preserved = plane_references(result.scan, headers, labels, gate=gate)
     if drawn_on is not None:
-        references, preserved = image_references((drawn_on,), labels)
+        references, preserved = image_references((drawn_on,), labels, gate=gate)
     attributes = study_attributes(study, headers, stamp)
     reference_uid = frame_of_reference(result, headers, stamp)
     carrier = _carrier(labels, attributes, reference_uid, stamp)
@@ -83,18 +91,18 @@ def build_seg(
         grid,
         "BINARY",
         _segments(stamp, result.name),
-        series_instance_uid=stamp.uid("seg series", result.name),
-        series_number=_SERIES_NUMBER + number - 1,
-        sop_instance_uid=stamp.uid("seg", result.name),
-        instance_number=1,
+        series_instance_uid=stamp.uid(names.series, result.name),
+        series_number=names.series_number + number - 1,
+        sop_instance_uid=stamp.uid(names.instance, result.name),
+        instance_number=gate or 1,
         manufacturer="MyoPerf",
         manufacturer_model_name="MyoPerf",
         software_versions=__version__,
         device_serial_number="none",
-        content_label="LV",
-        content_description="RESEARCH left ventricle: myocardium and blood pool",
+        content_label=names.label,
+        content_description=names.description,
         content_creator_name="MyoPerf^Software",
-        series_description=f"RESEARCH LV segmentation {result.name}"[:64],
+        series_description=f"RESEARCH {names.title} {result.name}"[:64],
         omit_empty_frames=False,
     )
     stamp.mark(seg)
@@ -105,6 +113,42 @@ def build_seg(
     seg.BodyPartExamined = "HEART"
     _refer(seg, references, labels, preserved=preserved)
     return seg
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Names:
+    """How the Segmentation of a sum or of a gate is called in its header, and what its UIDs are made of."""
+
+    label: str
+    title: str
+    description: str
+    instance: str
+    series: str
+    series_number: int
+
+
+def _labels(result: ScanResult, gate: int | None) -> tuple[Volume, _Names]:
+    """Return the labels of the sum, or of a gate, and the names of their object."""
+    parts = "myocardium and blood pool"
+    if gate is None:
+        return result.labels, _Names(
+            label="LV",
+            title="LV segmentation",
+            description=f"RESEARCH left ventricle: {parts}",
+            instance="seg",
+            series="seg series",
+            series_number=_SERIES_NUMBER,
+        )
+    if result.gate_labels is None:
+        raise AnalysisError(f"The gates of {result.name} are not labelled.")
+    return result.gate_labels.with_array(result.gate_labels.array[gate - 1]), _Names(
+        label=f"LV_GATE_{gate:02d}",
+        title="LV segmentation by gate",
+        description=f"RESEARCH LV, gate {gate} of {result.gate_labels.frames}: {parts}",
+        instance=f"seg gate {gate}",
+        series="seg gates series",
+        series_number=_GATES_SERIES_NUMBER,
+    )
 
 
 def _segments(stamp: Stamp, name: str) -> list[Any]:

@@ -122,8 +122,10 @@ def instance_of(header: Dataset) -> Dataset:
     return instance
 
 
-def plane_references(scan: Scan, headers: Headers, volume: Volume) -> tuple[list[list[Reference]], bool]:
-    """Return, for every plane of `volume`, the source images and frames at the same position.
+def plane_references(
+    scan: Scan, headers: Headers, volume: Volume, *, gate: int | None = None
+) -> tuple[list[list[Reference]], bool]:
+    """Return, for every plane of `volume`, the source images and frames at the same position (of one gate, from 1).
 
     Returns
     -------
@@ -134,11 +136,16 @@ def plane_references(scan: Scan, headers: Headers, volume: Volume) -> tuple[list
     """
     if scan.is_raw:
         return [[Reference(header) for header in headers] for _ in range(volume.grid_shape[0])], False
-    return image_references(headers, volume)
+    return image_references(headers, volume, gate=gate)
 
 
-def image_references(headers: Headers, volume: Volume) -> tuple[list[list[Reference]], bool]:
-    """Return what `plane_references` does, for images of planes."""
+def image_references(
+    headers: Headers, volume: Volume, *, gate: int | None = None
+) -> tuple[list[list[Reference]], bool]:
+    """Return what `plane_references` does, for images of planes.
+
+    With a gate (from 1), only frames of its time slot are referred to; all at the place where no header tells slots.
+    """
     planes = volume.grid_shape[0]
     whole = [[Reference(header) for header in headers] for _ in range(planes)]
     if not headers:
@@ -154,10 +161,19 @@ def image_references(headers: Headers, volume: Volume) -> tuple[list[list[Refere
         nearest = distance.argmin(axis=1)
         if (distance.min(axis=1) > 0.05 * step).any():
             return whole, False
-        for plane in np.unique(nearest):
-            chosen = tuple(int(f) for f in frames[nearest == plane] if f > 0)
+        kept = _of_gate(header, len(frames), gate)
+        for plane in np.unique(nearest[kept]):
+            chosen = tuple(int(f) for f in frames[kept & (nearest == plane)] if f > 0)
             matched[int(plane)].append(Reference(header, chosen))
     return (matched, True) if all(matched) else (whole, False)
+
+
+def _of_gate(header: Dataset, frames: int, gate: int | None) -> NDArray[np.bool_]:
+    """Return which frames show a gate: all, without one or where the header has no Time Slot Vector of this length."""
+    slots = np.atleast_1d(np.array(header.get("TimeSlotVector") or (), dtype=int))
+    if gate is None or slots.size != frames:
+        return np.ones(frames, dtype=bool)
+    return np.asarray(slots == gate)
 
 
 def _slices(header: Dataset) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -18,7 +18,7 @@ from myoperf.report.dicom import codes as words
 from myoperf.report.dicom.source import Headers, Stamp, instance_of, study_attributes
 from myoperf.report.narrative import report_text
 from myoperf.report.reader import ReaderPart
-from myoperf.types import Finding, Interval, Report, ScanResult
+from myoperf.types import Finding, Interval, Report, ScanResult, Stressor
 from myoperf.version import __version__
 
 _SERIES_NUMBER = 9101
@@ -96,15 +96,15 @@ def build_sr(
 
 
 def _texts(report: Report, reader: ReaderPart | None) -> list[Any]:
-    """Write the reader's part, the conclusion, and every finding whole: a code's meaning holds 64 characters."""
+    """Write the procedure, the reader's part, the conclusion and every finding, each whole."""
     import highdicom as hd
 
-    conclusion = next(part for part in report_text(report) if part.key == "conclusion")
-    lines = [(words.CONCLUSION, " ".join(conclusion.sentences))]
+    sections = {part.key: " ".join(part.sentences) for part in report_text(report)}
+    lines = [(words.PROCEDURE, sections["procedure"]), (words.CONCLUSION, sections["conclusion"])]
     if reader is not None:
         sums = reader.sums(report.scores.stress_scores, report.scores.rest_scores)
         own = [reader.impression, sums and f"Reader's scores: {sums}.", f"{reader.signature}.", *reader.addenda]
-        lines.insert(0, (words.IMPRESSION, " ".join(text for text in own if text)))
+        lines.insert(1, (words.IMPRESSION, " ".join(text for text in own if text)))
     lines += [(words.COMMENT, f"{scope}: {finding.message}") for scope, finding in all_findings(report)]
     return [hd.sr.TextContentItem(name, text, hd.sr.RelationshipTypeValues.CONTAINS) for name, text in lines if text]
 
@@ -113,6 +113,16 @@ def _tracer(tracer: str | None) -> list[Any]:
     """Encode a radiopharmaceutical whose code is known; nothing for another."""
     code = next((code for part, code in words.TRACERS.items() if part in (tracer or "").lower()), None)
     return [] if code is None else [_evaluation(words.RADIOPHARMACEUTICAL, code)]
+
+
+def _stress(stressors: Sequence[Stressor]) -> list[Any]:
+    """Encode the kind of stress test and the drug; nothing where the stressor is not known."""
+    drugs = [words.STRESS_AGENTS[stressor] for stressor in stressors if stressor in words.STRESS_AGENTS]
+    if not stressors:
+        return []
+    with_drug = words.DRUG_AND_EXERCISE_TEST if "exercise" in stressors else words.DRUG_TEST
+    protocol = _evaluation(words.STRESS_PROTOCOL, with_drug if drugs else words.EXERCISE_TEST)
+    return [protocol, *(_evaluation(words.DRUG, drug) for drug in drugs)]
 
 
 def _scheme() -> Dataset:
@@ -147,6 +157,7 @@ def _scan_group(report: Report, result: ScanResult, images: list[Dataset], stamp
         if not q.per and (with_volumes or q.name not in _VOLUMES):
             numbers += _measurements(q, result, _VOLUMES.get(q.name), known=known)
     evaluations = [_evaluation(words.PATIENT_STATE, words.STATES[result.state])] if result.state else []
+    evaluations += _stress(result.scan.stressors)
     evaluations += _tracer(result.scan.tracer)
     evaluations += _findings((*result.scan.findings, *result.findings))
     return _group(f"{result.name} perfusion", numbers, evaluations, stamp, site=[words.LEFT_VENTRICLE], images=images)
