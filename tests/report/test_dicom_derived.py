@@ -24,7 +24,8 @@ from myoperf.report.cine import cine_drawing
 from myoperf.report.dicom import Stamp, build_dicom_results, write_dicom_results
 from myoperf.report.dicom.capture import build_cine, build_page
 from myoperf.report.dicom.codes import PRIVATE_UID
-from myoperf.report.dicom.nm import build_volume, derived_volumes
+from myoperf.report.dicom.derived import derived_volumes
+from myoperf.report.dicom.nm import build_volume
 from myoperf.report.dicom.source import read_headers
 from myoperf.report.dicom.sr import build_sr
 from myoperf.report.pdf import pdf_pages

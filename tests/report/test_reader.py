@@ -2,16 +2,19 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pydicom
 import pytest
 
 from myoperf.report import draw_report, write_pdf
+from myoperf.report.canvas import Text
 from myoperf.report.dicom import Stamp
 from myoperf.report.dicom.source import read_headers
 from myoperf.report.dicom.sr import build_sr
 from myoperf.report.pdf import pdf_pages
 from myoperf.report.reader import ReaderPart
+from myoperf.types import Scores
 from support.dicom_report import full_scores, gated_nm_result
 from support.dicom_report import make_report as dicom_report
 from support.report import make_report
@@ -46,6 +49,19 @@ def test_words_scores_and_signature_stand_on_the_first_page_and_whole_on_the_sec
     assert sums[sums.index("Sum") + 1 :][:2] == ["7", str(sum(report.scores.stress_scores))]
 
 
+def test_no_word_of_a_reader_is_cut_on_paper(report):
+    """A long impression ended in dots, and the addenda behind it ran off the page."""
+    numbered = " ".join(f"word{i}" for i in range(2500))
+    part = replace(PART, impression=numbered, addenda=("An addendum. " * 200, "The last addendum."))
+    drawings = draw_report(report)
+    pages = pdf_pages(report, drawings, reader=part)[1:]
+    pages = pages[: -len(pdf_pages(report, drawings)) + 1]
+    words = [word for page in pages for text in page.texts for word in text.split()]
+    assert [word for word in words if word.startswith("word")] == numbered.split()
+    assert words.count("addendum.") == 201
+    assert all(0 < mark.y < page.height for page in pages for mark in page.marks if isinstance(mark, Text))
+
+
 def test_without_a_reader_the_page_is_to_be_signed_and_nothing_else_changes(report):
     drawings = draw_report(report)
     alone, read = (pdf_pages(report, drawings, reader=part) for part in (None, PART))
@@ -53,6 +69,12 @@ def test_without_a_reader_the_page_is_to_be_signed_and_nothing_else_changes(repo
     assert "Name, signature" in alone[0].texts
     assert "Name, signature" not in read[0].texts
     assert [page.texts[5:] for page in read[2:]] == [page.texts[5:] for page in alone[1:]]
+
+
+def test_a_reader_s_scores_have_no_difference_where_stress_and_rest_were_not_compared():
+    machine = Scores(stress_scores=(1,) * 17, rest_scores=(0,) * 17)
+    assert PART.sums(machine) == "SSS 7, SRS 0"
+    assert PART.sums(replace(machine, sds=17)) == "SSS 7, SRS 0, SDS 7"
 
 
 def test_who_has_not_signed_is_not_said_to_have():

@@ -4,19 +4,23 @@ import os
 import shutil
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 import uvicorn
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from myoperf.types import Finding
 from myoperf.web.app import create_app
 from myoperf.web.security import Access
-from myoperf.web.worker import work
+from myoperf.web.worker import work, work_once
 from myoperf.web.worklist import study_of
+from support import room as room_of_tests
 from support.room import ALL, analyse, make_room
 
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -196,6 +200,87 @@ def test_another_readers_change_is_shown_and_not_overwritten(browser, address, r
     find(browser, "#impression")
     readings.set_impression(room, 1, study_of(room, 1)["study"]["version"], reader="Dr Bo", text="Normal.")
     until(browser, lambda: find(browser, "#impression").get_attribute("value") == "Normal.")
+
+
+def show_instead(monkeypatch, **changes):
+    """Let every analysis give a report with these changes."""
+    report = replace(room_of_tests.closed_form(), **changes)
+    monkeypatch.setattr(room_of_tests, "closed_form", lambda: report)
+
+
+def test_ventricles_that_cannot_be_one_heart_s_are_shown_and_not_compared(browser, address, room, monkeypatch):
+    scores = room_of_tests.closed_form().scores
+    why = "The ventricle is 74 mm long under stress and 41 mm at rest."
+    show_instead(
+        monkeypatch,
+        scores=replace(scores, sds=None, tpd_ischemic_percent=None, tid_ratio=None),
+        findings=(Finding("ventricles-differ", "warning", why),),
+    )
+    room_of_tests.put_study(room)
+    enter(browser, address)
+    press(browser, 'tr[data-study="1"][data-status="ready"]')
+    until(browser, lambda: why in text(browser, "#apart"))
+    assert "ventricles differ" in text(browser, ".doubts")
+    eyes = [figure.text for figure in browser.find_elements(By.CSS_SELECTOR, ".eyes figcaption")]
+    assert eyes == ["Stress, %", "Rest, %"], "no map of their difference"
+    assert text(browser, "#sums").startswith("SSS 14  SRS 4  SDS –")
+    rows = browser.find_elements(By.CSS_SELECTOR, '[data-view="sa"] .row')
+    assert len(rows) == 2, "both are there to be looked at"
+    press(browser, "#kind-scores")
+    find(browser, ".eyes canvas").click()
+    until(browser, lambda: "reader's" in text(browser, "#sums"))
+    assert "SDS –" in text(browser, "#sums"), "nor are a reader's scores"
+
+
+@pytest.fixture
+def four_patients(room):
+    """Analyse four patients of unlike burden before anyone serves the room."""
+    burden = {1: ("P-MILD", 4.2), 2: ("P-WORST", 38.6), 3: ("P-NONE", None), 4: ("P-SOME", 17.0)}
+    analysed = room_of_tests.analyse
+
+    def analyse_with_burden(given, job, announce):
+        outcome = analysed(given, job, announce)
+        patient, tpd = burden[job.study_id]
+        return replace(outcome, row={**outcome.row, "patient_id": patient, "tpd_stress_percent": tpd})
+
+    for content in (b"a", b"b", b"c", b"d"):
+        room_of_tests.put_study(room, content)
+    while work_once(room, ALL, analyse_with_burden):
+        pass
+
+
+def test_the_worst_patient_is_found_by_sorting_the_worklist(four_patients, browser, address):
+    """A task for a new user, by what the page says alone: the column's title, then the first row."""
+    enter(browser, address)
+    until(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, 'tr[data-status="ready"]')) == 4)
+    header = next(b for b in browser.find_elements(By.CSS_SELECTOR, "th button") if b.text.startswith("TPD stress"))
+    header.click()
+    shown = lambda: [row.text.split()[1] for row in browser.find_elements(By.CSS_SELECTOR, "tr[data-study]")]  # noqa: E731
+    until(browser, lambda: shown() == ["P-WORST", "P-SOME", "P-MILD", "P-NONE"])
+    browser.find_elements(By.CSS_SELECTOR, "tr[data-study]")[0].send_keys(Keys.ENTER)
+    until(browser, lambda: "P-WORST" in text(browser, "header h1"))
+    find(browser, "body").send_keys(Keys.PAGE_DOWN)
+    until(browser, lambda: "P-SOME" in text(browser, "header h1"))
+
+
+def test_a_wrong_base_is_corrected_by_dragging_it(browser, address, room):
+    """A task for a new user: the blue mark on the long axis is dragged to the end of the wall; the numbers change."""
+    room_of_tests.put_study(room)
+    enter(browser, address)
+    press(browser, 'tr[data-study="1"][data-status="ready"]')
+    press(browser, "#part-correct")
+    canvas = find(browser, "#correct-hla")
+    until(browser, lambda: not find(browser, "#apply").get_attribute("disabled"))
+    tpd = number(browser, "Total perfusion deficit (TPD)", 0)
+    pixels_a_mm = canvas.size["width"] / 190
+    length = room_of_tests.closed_form().results[0].frame.length_mm
+    mark = length / 2 * pixels_a_mm
+    drag = ActionChains(browser).move_to_element_with_offset(canvas, 0, round(mark)).click_and_hold()
+    drag.move_by_offset(0, round(-12 * pixels_a_mm)).release().perform()
+    until(browser, lambda: text(browser, "#pose").startswith(f"axis {length - 12:.0f} mm (−12)"))
+    press(browser, "#apply")
+    until(browser, lambda: text(browser, "#outcome"))
+    assert number(browser, "Total perfusion deficit (TPD)", 0) == pytest.approx(tpd - 1.2, abs=0.15)
 
 
 def test_an_earlier_study_of_the_patient_stands_beside(browser, address, room):

@@ -1,7 +1,9 @@
 """``report.pdf``: A4 landscape, vector text, the first page laid out like a workstation's summary screen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 from myoperf.report import content, narrative, numbers
 from myoperf.report.canvas import MM_PER_PT, Align, Canvas, Font
@@ -20,6 +22,8 @@ PAGE_MM = (297.0, 210.0)
 _MARGIN = 9.0
 _FULL = PAGE_MM[0] - 2 * _MARGIN
 """Width between the margins."""
+_TOP_MM, _READER_MM = 23.0, 150.0
+"""Where a page's contents begin; width of what a reader wrote."""
 _GATED_A_PAGE = 3
 _NUMBERS_PT = 6.8
 _CHECK = (
@@ -91,7 +95,9 @@ def pdf_pages(report: Report, drawings: Drawings, *, reader: ReaderPart | None =
     first, *further = drawings.plates
     draws: list[tuple[Plate, Callable[[_Sheet], None]]] = [(first, lambda s: _summary_page(s, report, first, reader))]
     if reader is not None:
-        draws.append((first, lambda s: _reader_page(s, report, reader)))
+        for i, lines in enumerate(_reader_lines(reader)):
+            scored = report if i == 0 else None
+            draws.append((first, lambda s, lines=lines, scored=scored: _reader_page(s, lines, reader, scored)))  # type: ignore[misc]
     for plate in further:
         draws.append((plate, lambda s, plate=plate: _further_page(s, report, plate)))  # type: ignore[misc]
     draws.append((first, lambda s: _detail_page(s, report, first)))
@@ -234,7 +240,7 @@ def _reader_box(sheet: _Sheet, report: Report, reader: ReaderPart, corner: tuple
     """Write what the reader made of the report as far as it fits, and the signature."""
     x, y = corner[0], sheet.heading(*corner, width, "Reader")
     bottom, scores = PAGE_MM[1] - 9.0, report.scores
-    sums = reader.sums(scores.stress_scores, scores.rest_scores)
+    sums = reader.sums(scores)
     told = (reader.impression or "The impression above stands.", sums and f"Reader's scores: {sums}")
     for text in filter(None, told):
         room_for = max(int((bottom - 8.0 - y) / 3.5), 1)
@@ -245,21 +251,51 @@ def _reader_box(sheet: _Sheet, report: Report, reader: ReaderPart, corner: tuple
     sheet.text(x, bottom - 0.8, reader.signature, Font(6.5, bold=True))
 
 
-def _reader_page(sheet: _Sheet, report: Report, reader: ReaderPart) -> None:
-    """Draw the page of the reader: words whole, scores beside the machine's, signature and addenda."""
-    left, x, right = 150.0, _MARGIN + 158.0, _FULL - 158.0
-    y = sheet.heading(_MARGIN, 23.0, left, "Impression of the reader")
-    for paragraph in (reader.impression or "The machine's impression stands.").splitlines():
-        for line in wrap(paragraph, width_mm=left, size_pt=8.0, lines=40):
-            sheet.text(_MARGIN, y + 3.2, line, Font(8.0))
-            y += 4.0
-    sheet.text(_MARGIN, y + 6.0, reader.signature, Font(8.0, bold=True))
-    y += 10.0
-    for text in reader.addenda:
-        y = sheet.heading(_MARGIN, y, left, "Addendum")
-        for line in wrap(text, width_mm=left, size_pt=8.0, lines=20):
-            sheet.text(_MARGIN, y + 3.2, line, Font(8.0))
-            y += 4.0
+class _Line(NamedTuple):
+    """A line of the reader's pages, and how far below the top of the page it begins."""
+
+    kind: Literal["heading", "text", "signature"]
+    text: str
+    y: float
+
+
+def _reader_lines(reader: ReaderPart) -> list[list[_Line]]:
+    """Lay out what a reader wrote, page by page, to the last word: it is what was signed."""
+    heights = {"heading": 7.0, "text": 4.0, "signature": 9.0}
+
+    def written(title: str, text: str) -> Iterator[tuple[Literal["heading", "text", "signature"], str]]:
+        yield "heading", title
+        for paragraph in text.splitlines():
+            for line in wrap(paragraph, width_mm=_READER_MM, size_pt=8.0, lines=len(text)):
+                yield "text", line
+
+    impression = written("Impression of the reader", reader.impression or "The machine's impression stands.")
+    addenda = (line for text in reader.addenda for line in written("Addendum", text))
+    pages: list[list[_Line]] = [[]]
+    y = _TOP_MM
+    for kind, text in chain(impression, [("signature", reader.signature)], addenda):
+        if y + heights[kind] > PAGE_MM[1] - _MARGIN:
+            pages.append([])
+            y = _TOP_MM
+        pages[-1].append(_Line(kind, text, y))  # type: ignore[arg-type]
+        y += heights[kind]
+    return pages
+
+
+def _reader_page(sheet: _Sheet, lines: Sequence[_Line], reader: ReaderPart, scored: Report | None) -> None:
+    """Draw a page of the reader's words, signature and addenda; beside the first of them the scores."""
+    for kind, text, y in lines:
+        if kind == "heading":
+            sheet.heading(_MARGIN, y, _READER_MM, text)
+        else:
+            sheet.text(_MARGIN, y + (6.0 if kind == "signature" else 3.2), text, Font(8.0, bold=kind == "signature"))
+    if scored is not None:
+        _reader_scores(sheet, scored, reader)
+
+
+def _reader_scores(sheet: _Sheet, report: Report, reader: ReaderPart) -> None:
+    """Write the reader's scores of the 17 segments beside the machine's."""
+    x, right = _MARGIN + _READER_MM + 8.0, _FULL - _READER_MM - 8.0
     columns = [
         (title, scores)
         for title, scores in (
@@ -275,7 +311,7 @@ def _reader_page(sheet: _Sheet, report: Report, reader: ReaderPart) -> None:
         rows = [(name, *(str(scores[i]) for _, scores in columns)) for i, name in enumerate(names)]
         rows.append(("Sum", *(str(sum(scores)) for _, scores in columns)))
         table = Table(("Segment", *(title for title, _ in columns)), tuple(rows))
-        y = sheet.heading(x, 23.0, right, "Scores, 0 normal to 4 absent")
+        y = sheet.heading(x, _TOP_MM, right, "Scores, 0 normal to 4 absent")
         sheet.table(x, y, [40.0, *([(right - 40.0) / len(columns)] * len(columns))], table)
 
 

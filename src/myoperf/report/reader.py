@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from myoperf.types import Scores
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReaderPart:
@@ -33,19 +35,22 @@ class ReaderPart:
         """Say who signed, and when; or that nobody did."""
         return f"Signed by {self.reader}, {self.signed_at} UTC" if self.signed_at else f"{self.reader}, not signed"
 
-    def sums(self, machine_stress: tuple[int, ...] | None, machine_rest: tuple[int, ...] | None) -> str:
+    def sums(self, machine: Scores) -> str:
         """Give the summed scores of the reader, the machine's where a state was left to it; empty if all were.
+
+        Without SDS where the machine did not compare stress and rest: they may not show one heart.
 
         Examples
         --------
-        >>> ReaderPart(reader="Dr Ada", stress_scores=(2,) + (0,) * 16).sums((0,) * 17, (1,) + (0,) * 16)
+        >>> machine = Scores(stress_scores=(0,) * 17, rest_scores=(1,) + (0,) * 16, sds=0)
+        >>> ReaderPart(reader="Dr Ada", stress_scores=(2,) + (0,) * 16).sums(machine)
         'SSS 2, SRS 1, SDS 1'
         """
         if self.stress_scores is None and self.rest_scores is None:
             return ""
-        stress = self.stress_scores if self.stress_scores is not None else machine_stress
-        rest = self.rest_scores if self.rest_scores is not None else machine_rest
+        stress = self.stress_scores if self.stress_scores is not None else machine.stress_scores
+        rest = self.rest_scores if self.rest_scores is not None else machine.rest_scores
         parts = [f"{name} {sum(scores)}" for name, scores in (("SSS", stress), ("SRS", rest)) if scores is not None]
-        if stress is not None and rest is not None:
+        if stress is not None and rest is not None and machine.sds is not None:
             parts.append(f"SDS {sum(max(a - b, 0) for a, b in zip(stress, rest, strict=True))}")
         return ", ".join(parts)

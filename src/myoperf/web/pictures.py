@@ -85,6 +85,7 @@ def scene_of(report: Report) -> dict[str, Any]:
             "rest": _whole_numbers(scores.rest_scores),
             "summary": scores.summary,
             "category": scores.category,
+            "compared": scores.sds is not None,
             "limits": None if scores.normal_limits is None else plain(vars(scores.normal_limits)),
         },
         "segments": [

@@ -15,8 +15,10 @@ from myoperf.files import whole_file
 from myoperf.report.canvas import Canvas
 from myoperf.report.cine import cine_drawing
 from myoperf.report.dicom.capture import build_cine, build_page
-from myoperf.report.dicom.nm import Derived, build_volume, derived_volumes, gate_ms
+from myoperf.report.dicom.derived import Derived, derived_volumes, gate_ms
+from myoperf.report.dicom.nm import build_volume
 from myoperf.report.dicom.pdf import build_pdf_object
+from myoperf.report.dicom.pet import build_slices
 from myoperf.report.dicom.seg import build_seg, frame_of_reference
 from myoperf.report.dicom.source import Headers, Stamp, read_headers
 from myoperf.report.dicom.sr import build_sr
@@ -39,40 +41,47 @@ def build_dicom_results(
     objects: dict[str, bytes] = {}
     findings: list[Finding] = []
 
-    def attempt(name: str, build: Callable[[], Dataset]) -> Dataset | None:
+    def attempt(name: str, build: Callable[[], Dataset | Headers]) -> Headers:
         try:
             with quiet_pydicom():
-                dataset = build()
-                objects[name] = encode_dataset(dataset)
+                made = build()
+                files = {f"{name}.dcm": made} if isinstance(made, Dataset) else _numbered(name, made)
+                objects.update({file: encode_dataset(dataset) for file, dataset in files.items()})
         except Exception as error:  # whatever a header makes pydicom or highdicom raise, the report goes on
-            findings.append(not_made(name, error))
-            return None
-        return dataset
+            findings.append(not_made(f"{name}.dcm", error))
+            return ()
+        return tuple(files.values())
 
     segs = []
     for number, (result, some) in enumerate(zip(report.results, headers, strict=True), start=1):
         build = partial(_build_volume, report.study, result, some, stamp)
-        made = [
-            (one, attempt(f"{result.name}_{one.name}.dcm", partial(build, one, 10 * number + i)))
+        made = {
+            one.name: attempt(f"{result.name}_{one.name}", partial(build, one, 10 * number + i))
             for i, one in enumerate(derived_volumes(result))
-        ]
-        drawn_on = {one.name: dataset for one, dataset in made}
+        }
         seg = partial(build_seg, result, some, study=report.study, stamp=stamp, number=number)
-        segs.append(attempt(f"{result.name}_seg.dcm", partial(seg, drawn_on=drawn_on.get("recon"))))
+        drawn_on = made.get("recon") or made.get("late") or ()
+        segs.append(next(iter(attempt(f"{result.name}_seg", partial(seg, drawn_on=drawn_on))), None))
         labelled = result.gate_labels.frames if gates and result.gate_labels is not None else 0
         for gate in range(1, labelled + 1):
-            of_gate = partial(seg, drawn_on=drawn_on.get("recon_gated"), gate=gate)
-            attempt(f"{result.name}_seg_gate-{gate:02d}.dcm", of_gate)
-    attempt("sr.dcm", partial(build_sr, report, headers, segmentations=segs, stamp=stamp, reader=reader))
+            of_gate = partial(seg, drawn_on=made.get("recon_gated") or (), gate=gate)
+            attempt(f"{result.name}_seg_gate-{gate:02d}", of_gate)
+    attempt("sr", partial(build_sr, report, headers, segmentations=segs, stamp=stamp, reader=reader))
     return objects, tuple(findings)
 
 
 def _build_volume(
     study: Study, result: ScanResult, headers: Headers, stamp: Stamp, derived: Derived, number: int
-) -> Dataset:
-    """Build a derived volume in the frame of reference of its scan's Segmentation."""
+) -> Dataset | Headers:
+    """Build a derived volume, as its modality has it, in the frame of reference of its scan's Segmentation."""
     shared = frame_of_reference(result, headers, stamp)
-    return build_volume(result, derived, headers, study=study, stamp=stamp, number=number, shared=shared)
+    build = build_volume if result.scan.modality == "NM" else build_slices
+    return build(result, derived, headers, study=study, stamp=stamp, number=number, shared=shared)
+
+
+def _numbered(name: str, slices: Headers) -> dict[str, Dataset]:
+    """Return the slices of a volume by the names of their files."""
+    return {f"{name}_{number:03d}.dcm": dataset for number, dataset in enumerate(slices, start=1)}
 
 
 def write_dicom_results(

@@ -44,7 +44,7 @@ def build_seg(
     study: Study,
     stamp: Stamp,
     number: int = 1,
-    drawn_on: Dataset | None = None,
+    drawn_on: Headers = (),
     gate: int | None = None,
 ) -> Dataset:
     """Return the labels of a scan, or of one of its gates, as a DICOM Segmentation.
@@ -61,8 +61,8 @@ def build_seg(
     number
         Counts the scans of a report, from 1, for the series number.
     drawn_on
-        The reconstruction that was made of raw views, as `build_volume` returns it: every frame then refers to its
-        frame there. For a gate, the gated reconstruction.
+        The volume that was made for the analysis and labelled (`derived_volumes`), as it is written: every frame then
+        refers to its place there. For a gate, the gated reconstruction.
     gate
         From 1: the frame of the result's `gate_labels` that is written; None for its `labels`.
 
@@ -75,8 +75,8 @@ def build_seg(
 
     labels, names = _labels(result, gate)
     references, preserved = plane_references(result.scan, headers, labels, gate=gate)
-    if drawn_on is not None:
-        references, preserved = image_references((drawn_on,), labels, gate=gate)
+    if drawn_on:
+        references, preserved = image_references(drawn_on, labels, gate=gate)
     attributes = study_attributes(study, headers, stamp)
     reference_uid = frame_of_reference(result, headers, stamp)
     carrier = _carrier(labels, attributes, reference_uid, stamp)

@@ -102,7 +102,7 @@ def _texts(report: Report, reader: ReaderPart | None) -> list[Any]:
     sections = {part.key: " ".join(part.sentences) for part in report_text(report)}
     lines = [(words.PROCEDURE, sections["procedure"]), (words.CONCLUSION, sections["conclusion"])]
     if reader is not None:
-        sums = reader.sums(report.scores.stress_scores, report.scores.rest_scores)
+        sums = reader.sums(report.scores)
         own = [reader.impression, sums and f"Reader's scores: {sums}.", f"{reader.signature}.", *reader.addenda]
         lines.insert(1, (words.IMPRESSION, " ".join(text for text in own if text)))
     lines += [(words.COMMENT, f"{scope}: {finding.message}") for scope, finding in all_findings(report)]

@@ -5,7 +5,7 @@ import { onPlane, Picture } from "/static/picture.js";
 import { add, BODY, dot, planeOf, poseOf, unit } from "/static/space.js";
 
 const FIELD_MM = 190;
-const HANDLES = { apex: "#ff6b6b", base: "#4dd2ff", anterior: "#ffd54d" };
+const HANDLES = { apex: "#ff3b5c", base: "#4dd2ff", anterior: "#ffd54d" };
 
 export function showCorrection(view, body) {
   const names = view.scans.map((scan) => scan.name);
@@ -76,16 +76,19 @@ function outcome(view) {
   if (!view.awaited || view.awaited.before === view.number) return null;
   const [before, after] = [view.awaited.numbers, headline(view)];
   view.awaited.seconds ??= (performance.now() - view.awaited.started) / 1000;
-  const changed = Object.keys(after).map((name) => `${name} ${before[name] ?? "–"} → ${after[name]}`);
-  return element("p", { id: "outcome" }, `After ${view.awaited.seconds.toFixed(1)} s: ${changed.join(", ")}`);
+  const row = (name) => element("tr", { class: before[name] === after[name] ? "" : "changed" },
+    [name, before[name] ?? "–", "→", after[name] ?? "–"].map((text, i) => element(i ? "td" : "th", {}, text)));
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+  return element("section", { id: "outcome" }, element("h2", {}, `Measured in ${view.awaited.seconds.toFixed(1)} s`),
+    element("table", { class: "numbers" }, element("tbody", {}, names.map(row))));
 }
 
 function headline(view) {
-  const wanted = { "Total perfusion deficit (TPD)": "TPD %", "Summed score (SSS, SRS, SDS)": "score" };
+  const wanted = { "Total perfusion deficit (TPD)": "TPD, %", "Summed score (SSS, SRS, SDS)": "Summed score" };
   const out = {};
   for (const row of view.scene.numbers) {
     for (const [column, entry] of Object.entries(wanted[row.label] ? row.values : {})) {
-      out[`${wanted[row.label]} ${column || "difference"}`] = entry.value.toFixed(row.digits);
+      if (entry.value !== null) out[`${wanted[row.label]} ${column || "difference"}`] = entry.value.toFixed(row.digits);
     }
   }
   return out;

@@ -22,7 +22,7 @@ export function showPanel(view, aside) {
     const kinds = element("nav", { class: "kinds" }, KINDS.map(([label, of], i) => (of === priorDiscs && !view.prior) ? null :
       element("button", { id: `kind-${label.toLowerCase()}`, "aria-pressed": String(i === state.kind), onclick: () => ((state.kind = i), draw()) }, label)));
     const figures = element("div", { class: "eyes" }, eyes.map((eye) => eye.figure));
-    replace(aside, doubts(), priorChooser(view, compared), kinds, figures, discs.length ? hovered : element("p", { class: "hint" }, "Not measured."), isPrior ? priorTable(view) : null, sums(), words(), numbersOf(view), findings(), history());
+    replace(aside, doubts(), apart(view), priorChooser(view, compared), kinds, figures, discs.length ? hovered : element("p", { class: "hint" }, "Not measured."), isPrior ? priorTable(view) : null, sums(), words(), numbersOf(view), findings(), history());
     eyes.forEach((eye) => eye.draw());
     view.redraws.delete(view.panelRedraw);
     view.panelRedraw = () => eyes.forEach((eye) => eye.draw());
@@ -41,7 +41,7 @@ export function showPanel(view, aside) {
     const all = [...view.scene.findings, ...view.scans.flatMap((scan) => scan.findings)].filter((f) => f.severity !== "info");
     if (!all.length) return null;
     const show = () => aside.querySelector("#findings").scrollIntoView();
-    return element("button", { class: "doubts", onclick: show }, `${all.length} warning${all.length > 1 ? "s" : ""}: ${[...new Set(all.map((f) => f.code))].join(", ")}`);
+    return element("button", { class: "doubts", onclick: show }, `${all.length} warning${all.length > 1 ? "s" : ""}: ${[...new Set(all.map((f) => f.code.replaceAll("-", " ")))].join(", ")}`);
   }
 
   // The scores that stand: the reader's where there are any.
@@ -136,14 +136,26 @@ export function showPanel(view, aside) {
   return draw;
 }
 
-// Whether stress and rest were not compared, as their ventricles cannot be one heart's.
-const isApart = (view) => view.scene.findings.some((finding) => finding.code === "ventricles-differ");
+// Whether stress and rest were both scored but not compared: their ventricles cannot be one heart's, or a pose is in doubt.
+const isApart = (view) => {
+  const { stress, rest, compared } = view.scene.scores;
+  return Boolean(stress && rest && !compared);
+};
+
+// Why they were not compared, and what a reader can do.
+function apart(view) {
+  if (!isApart(view)) return null;
+  const differ = view.scene.findings.find((finding) => finding.code === "ventricles-differ");
+  const why = differ ? differ.message : "The pose of one of them is in doubt.";
+  return element("p", { class: "warning", id: "apart" }, `Stress and rest were not compared: no SDS, no map of their difference. ${why} Check both poses under Correct.`);
+}
 
 // The abbreviation that readers know, where the name has one: "Total perfusion deficit (TPD)" is TPD.
 const shortOf = (label) => label.match(/\(([A-Z][A-Z, ]+)\)/)?.[1] ?? label;
 
 function numbersOf(view) {
-  const columns = [...view.scans.map((scan) => [scan.name, scan.title]), ["", "S – R"]];
+  const difference = view.scene.numbers.some((row) => row.values[""]) ? [["", "S vs R"]] : [];
+  const columns = [...view.scans.map((scan) => [scan.name, scan.title]), ...difference];
   const before = new Map((view.isComplete ? [] : view.completeNumbers ?? []).map((row) => [row.label, row]));
   const isAwaited = (row, name) => name && before.get(row.label)?.values[name] !== undefined;
   const rows = [...view.scene.numbers];
@@ -156,9 +168,9 @@ function numbersOf(view) {
     return element("td", { title: range }, text);
   };
   return element("table", { class: "numbers" },
-    element("thead", {}, element("tr", {}, ["", ...columns.map(([, title]) => title), ""].map((text) => element("th", {}, text)), element("th", { class: "normal" }, "range"))),
+    element("thead", {}, element("tr", {}, ["", ...columns.map(([, title]) => title)].map((text) => element("th", {}, text)), element("th", { class: "normal" }, "normal"))),
     element("tbody", {}, rows.map((row) => element("tr", { data: { number: row.label } },
-      element("th", { title: row.label }, shortOf(row.label)), columns.map(([name]) => cell(row, name)), element("td", {}, row.unit), element("td", { class: "normal", title: row.normal && `Published for other programs: ${row.normal}` }, row.normal)))));
+      element("th", { title: row.label }, shortOf(row.label), element("small", {}, row.unit && ` ${row.unit}`)), columns.map(([name]) => cell(row, name)), element("td", { class: "normal", title: row.normal && `Published for other programs: ${row.normal}` }, row.normal)))));
 }
 
 // --- what the bull's eyes show --------------------------------------------------------------------

@@ -65,11 +65,13 @@ export class Picture {
     const context = this.canvas.getContext("2d");
     const scale = this.canvas.width / field;
     const middle = this.canvas.width / 2;
-    context.strokeStyle = colour;
-    context.lineWidth = 2;
-    context.beginPath();
-    context.arc(middle + at[0] * scale, middle + at[1] * scale, radius, 0, 2 * Math.PI);
-    context.stroke();
+    for (const [style, width] of [["#000000c0", 5], [colour, 2.5]]) { // dark around, so that it stands out on a bright wall
+      context.strokeStyle = style;
+      context.lineWidth = width;
+      context.beginPath();
+      context.arc(middle + at[0] * scale, middle + at[1] * scale, radius, 0, 2 * Math.PI);
+      context.stroke();
+    }
   }
 
   // The LPS point under a mouse event.
