@@ -1,6 +1,7 @@
 """Measure the reading room in a browser, on a simulated patient, and take the pictures of its page.
 
     python benchmarks/reading_room.py [--study FOLDER]        (5 minutes; needs Debian's chromium and chromium-driver)
+    python benchmarks/reading_room.py --pictures              the pictures alone; the table stays as it is
 
 Runs ``myoperf serve``, uploads the patient (by default one that it simulates), waits for the analysis. Then: from the
 click on the worklist to the first picture, pictures of the cine a second, from the button to the numbers of a corrected
@@ -229,29 +230,51 @@ def peaks_mb(server: int) -> tuple[float, float]:
     return peak(server), max(peak(int(child)) for child in children)
 
 
+def simulated(folder: Path) -> Path:
+    """Simulate the patient of the pictures and return the folder."""
+    words = [sys.executable, "-m", "myoperf", "simulate", "1", "--seed", "11", "-o", str(folder), "-q"]
+    subprocess.run(words, check=True)
+    return folder
+
+
+def take_pictures(driver: WebDriver, address: str, files: list[Path]) -> None:
+    """Upload a patient and take a picture of each part of the page, the last after the valve plane was moved."""
+    upload(driver, address, files)
+    picture(driver, "worklist")
+    first_picture_ms(driver, address)
+    picture(driver, "slices")
+    for part, shown in (("cine", "[data-cine]"), ("raw", "#play")):
+        find(driver, f"#part-{part}").click()
+        find(driver, shown)
+        time.sleep(2.0)
+        picture(driver, part)
+    correct_once(driver, 6)
+    picture(driver, "correct")
+
+
+def correct_once(driver: WebDriver, mm: int) -> None:
+    """Move the valve plane of the stress scan and wait for every number that follows."""
+    find(driver, "#part-correct").click()
+    find(driver, "#valve")
+    driver.execute_script(_SET, "#valve", str(mm))
+    WebDriverWait(driver, 600, 0.2).until(lambda _: not find(driver, "#apply").get_attribute("disabled"))
+    driver.execute_script("document.querySelector('#apply').click()")
+    WebDriverWait(driver, 600, 0.2).until(lambda _: text(driver, "#outcome") and text(driver, "#state") == "ready")
+
+
 def main() -> None:
     """Measure everything and write the table and the pictures."""
     options = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     options.add_argument("--study", type=Path, help="folder of one patient's DICOM files; simulated when not given")
-    given = options.parse_args().study
+    options.add_argument("--pictures", action="store_true", help="take the pictures and measure nothing")
+    given = options.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        if given is None:
-            words = [
-                sys.executable,
-                "-m",
-                "myoperf",
-                "simulate",
-                "1",
-                "--seed",
-                "11",
-                "-o",
-                str(folder / "patient"),
-                "-q",
-            ]
-            subprocess.run(words, check=True)
-            given = folder / "patient"
-        files = sorted(given.rglob("*.dcm"))
+        files = sorted((given.study or simulated(folder / "patient")).rglob("*.dcm"))
+        if given.pictures:
+            with served(folder / "room") as (address, _), browser() as driver:
+                take_pictures(driver, address, files)
+            return
         with served(folder / "room") as (address, server), browser() as driver:
             ready = upload(driver, address, files)
             opened = first_picture_ms(driver, address)

@@ -2,6 +2,7 @@
 
     python benchmarks/real_studies.py [FOLDER]               # default ../shared/real
     python benchmarks/real_studies.py [FOLDER] --raw         # the raw study alone
+    python benchmarks/real_studies.py [FOLDER] --picture     # the picture of its report alone; no table changes
 
 Writes docs/results/real_studies.csv (a row a file), real_studies_stages.csv (time and memory of the raw study)
 and the first page of its report, docs/images/report_raw_study.png (by pdftoppm). Files are named, patients are not.
@@ -49,12 +50,7 @@ def measure_raw(file: Path, scratch: Path) -> dict[str, object]:
     """Analyse the raw study twice; write time and memory of the second run and its picture, and return its row."""
     run(file, scratch / "warm", formats=("json",))
     row = run(file, scratch / "raw", formats=("html", "pdf", "json", "nifti", "polar", "dicom"))
-    picture = ROOT / "docs" / "images" / "report_raw_study"
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(
-        ["pdftoppm", "-r", "80", "-png", "-f", "1", "-l", "1", "-singlefile", scratch / "raw" / "report.pdf", picture],
-        check=True,
-    )
+    take_picture(scratch / "raw" / "report.pdf")
     how = json.loads((scratch / "raw" / "results.json").read_text(encoding="utf-8"))["provenance"]
     stages = [(name, how["timings_s"][name], how["peak_memory_mb"].get(name)) for name in STAGES]
     columns = ["stage", "seconds", "peak_memory_mb"]
@@ -62,14 +58,27 @@ def measure_raw(file: Path, scratch: Path) -> dict[str, object]:
     return row
 
 
+def take_picture(report: Path) -> None:
+    """Keep the first page of a report."""
+    picture = ROOT / "docs" / "images" / "report_raw_study"
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    command = ["pdftoppm", "-r", "110", "-png", "-f", "1", "-l", "1", "-singlefile", report, picture]
+    subprocess.run(command, check=True)
+
+
 def main() -> None:
     """Run all, or the raw study alone."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / ".." / "shared" / "real")
     parser.add_argument("--raw", action="store_true", help="the raw study alone; real_studies.csv is left as it is")
+    parser.add_argument("--picture", action="store_true", help="the picture of the raw study's report alone")
     given = parser.parse_args()
     files = sorted((given.folder / "physionet_mps" / "dicom").glob("*.dcm"))
     with tempfile.TemporaryDirectory() as scratch:
+        if given.picture:
+            run(given.folder / RAW, Path(scratch) / "raw", formats=("pdf", "json"))
+            take_picture(Path(scratch) / "raw" / "report.pdf")
+            return
         rows = [measure_raw(given.folder / RAW, Path(scratch))]
         if given.raw:
             return

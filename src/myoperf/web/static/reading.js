@@ -14,6 +14,7 @@ const PARTS = [["Slices", showSlices], ["Cine", showCine], ["Raw", showRaw], ["C
 export async function showStudy(room, id, reader) {
   const view = new StudyView(id, reader);
   await view.load();
+  sessionStorage.setItem("opened", String(id)); // where the worklist goes on
   post(`/api/studies/${id}/opened`).catch((error) => notice(error.message, true));
   return view.show(room);
 }

@@ -27,14 +27,17 @@ export function showWorklist(room, reader) {
   const count = element("span", { class: "count" });
   const progress = element("div", { class: "uploads", id: "uploads" });
   let timer = null;
+  let wasShown = false;
 
   async function load() {
     clearTimeout(timer);
     try {
       const query = new URLSearchParams({ ...shown, count: SIZE });
       const told = await get(`/api/studies?${query}`);
-      drawHead();
-      replace(table, told.studies.map(row));
+      keepFocus(head, "button", drawHead);
+      keepFocus(table, "tr", () => replace(table, told.studies.map(row)));
+      if (!wasShown && document.activeElement === document.body) lastOpened()?.focus();
+      wasShown = true;
       sessionStorage.setItem("worklist", JSON.stringify(told.studies.map((study) => study.id)));
       const last = Math.min(shown.start + SIZE, told.total);
       count.textContent = told.total ? `${shown.start + 1} to ${last} of ${told.total}` : "no studies";
@@ -59,7 +62,13 @@ export function showWorklist(room, reader) {
 
   function row(study) {
     const open = () => (location.hash = `#/study/${study.id}`);
-    const keys = (event) => event.key === "Enter" && open();
+    const keys = (event) => {
+      const next = { ArrowDown: made.nextElementSibling, ArrowUp: made.previousElementSibling ?? search }[event.key];
+      if (event.key === "Enter") open();
+      else if (next) next.focus();
+      else return;
+      event.preventDefault();
+    };
     const made = element(
       "tr",
       { tabIndex: 0, onclick: open, onkeydown: keys, data: { study: study.id, status: study.status } },
@@ -67,6 +76,11 @@ export function showWorklist(room, reader) {
     );
     made.title = study.note;
     return made;
+  }
+
+  // The row of the study that was read last, or the first: from there the keyboard goes on.
+  function lastOpened() {
+    return table.querySelector(`tr[data-study="${sessionStorage.getItem("opened") ?? 0}"]`) ?? table.firstElementChild;
   }
 
   function change(wanted) {
@@ -96,6 +110,7 @@ export function showWorklist(room, reader) {
   const search = element("input", {
     type: "search", id: "search", placeholder: "Patient ID or study number",
     oninput: (event) => change({ search: event.target.value.trim(), start: 0 }),
+    onkeydown: (event) => event.key === "ArrowDown" && table.firstElementChild?.focus(),
   });
   const status = element(
     "select",
@@ -117,7 +132,7 @@ export function showWorklist(room, reader) {
       element("span", { class: "reader" }, reader)),
     progress,
     element("table", { class: "worklist" }, element("thead", {}, head), table),
-    element("p", { class: "hint" }, "Drop files, folders or zip files anywhere here. Research use only."),
+    element("p", { class: "hint" }, "Drop files, folders or zip files anywhere here. Arrows and Enter open a study. Research use only."),
   );
   room.ondragover = (event) => event.preventDefault();
   room.ondrop = async (event) => {
@@ -131,6 +146,17 @@ export function showWorklist(room, reader) {
     clearTimeout(timer);
     room.ondragover = room.ondrop = null;
   };
+}
+
+// Draw elements anew; the one of the same place or study has the focus again.
+function keepFocus(parent, selector, draw) {
+  const before = document.activeElement;
+  const place = [...parent.querySelectorAll(selector)].indexOf(before);
+  draw();
+  if (place < 0) return;
+  const study = before.dataset.study;
+  const after = study ? parent.querySelector(`[data-study="${study}"]`) : parent.querySelectorAll(selector)[place];
+  after?.focus();
 }
 
 // All files of a dropped file or folder, with their paths in it.
