@@ -93,7 +93,7 @@ def picture(browser, selector):
 
 
 def number(browser, label, column):
-    return float(text(browser, f'tr[data-number="{label}"] td:nth-of-type({column + 1})'))
+    return float(text(browser, f'tr[data-number="{label}"] td:nth-of-type({column + 1})').rstrip(" ↑↓"))
 
 
 def text(browser, selector):

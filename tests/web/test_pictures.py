@@ -1,11 +1,13 @@
 """What the page gets: arrays that come back as they were, in places that agree with the report."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from myoperf.geometry import index_from_lps, transform_points
+from myoperf.types import FlowReserve
 from myoperf.web.pictures import arrays_of, pack, row_of, scene_of, unpack
 from support.report import HALF_WALL, VENTRICLE, bare_report, make_report
 
@@ -72,6 +74,17 @@ def test_the_scene_is_json_and_names_the_reports_numbers(report):
     assert tpd[""]["value"] == report.scores.tpd_ischemic_percent
     assert rows["Ejection fraction (LVEF)"]["values"]["stress"]["value"] == report.results[0].function.lvef_percent
     assert scene["scores"]["stress"] == list(report.scores.stress_scores)
+    assert rows["Total perfusion deficit (TPD)"]["normal"] == "< 5.0"
+    assert tpd["stress"]["flag"] == "high"
+    lvef = rows["Ejection fraction (LVEF)"]
+    assert (lvef["normal"], "flag" in lvef["values"]["stress"]) == ("≥ 59", False)
+
+
+def test_blood_flow_stands_among_the_numbers(report):
+    reserve = FlowReserve(segments=np.full(17, 1.6), territories={"global": 1.6})
+    scene = scene_of(replace(report, scores=replace(report.scores, flow_reserve=reserve)))
+    rows = {row["label"]: row for row in scene["numbers"]}
+    assert rows["Myocardial flow reserve (MFR)"]["values"][""] == {"value": 1.6, "flag": "low"}
 
 
 def test_a_scan_of_unknown_state_without_scores_is_shown_too():

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -40,6 +41,8 @@ _SCORES = ("sss", "tpd_stress_percent", "combined_tpd_percent", "stress_extent_p
 _OF_SCANS = ("lung_heart_ratio", "edv_ml", "esv_ml", "lvef_percent", "stroke_volume_ml", "mass_g")
 _FIRST_PAGE = (*_SCORES, *_OF_SCANS, "phase_sd_deg", "phase_bandwidth_deg")
 """Numbers whose rows stand on the first page."""
+NORMAL_RESERVE = 2.0
+"""Myocardial flow reserve from which on it is normal."""
 FLAGS = {"low": "↓", "high": "↑"}
 """Marks behind a number that lies outside of the normal range."""
 
@@ -72,8 +75,10 @@ def _flow_rows(report: Report, columns: tuple[str, ...]) -> list[tuple[str, ...]
         value = reserve.territories.get("global")
         own = dict.fromkeys(columns, "") | {columns[0]: "Myocardial flow reserve (MFR)", "Unit": "ratio"}
         own[_COMPARED] = with_interval(report, "scores", "flow_reserve.global", value, 2)
-        own[_COMPARED] += "" if value is None or value >= 2.0 else f" {FLAGS['low']}"
-        rows.append(tuple((own | ({"Normal": "≥ 2.0"} if "Normal" in columns else {}))[name] for name in columns))
+        own[_COMPARED] += "" if value is None or value >= NORMAL_RESERVE else f" {FLAGS['low']}"
+        if "Normal" in columns:
+            own["Normal"] = f"≥ {NORMAL_RESERVE:.1f}"
+        rows.append(tuple(own[name] for name in columns))
     return rows
 
 
@@ -111,12 +116,18 @@ def normal_limits(report: Report) -> Mapping[str, tuple[float, float]]:
     return limits
 
 
-def _flagged(report: Report, name: str, value: Value, text: str) -> str:
-    """Add the mark of a number outside of the normal range to its text."""
+def outside(report: Report, name: str, value: Value) -> Literal["low", "high", ""]:
+    """Return on which side of the normal range a number lies; empty inside of it, or where none is known."""
     low, high = normal_limits(report).get(name, (-math.inf, math.inf))
     if not isinstance(value, int | float | np.number) or low <= value < high or math.isnan(value):
-        return text
-    return f"{text} {FLAGS['low' if value < low else 'high']}"
+        return ""
+    return "low" if value < low else "high"
+
+
+def _flagged(report: Report, name: str, value: Value, text: str) -> str:
+    """Add the mark of a number outside of the normal range to its text."""
+    side = outside(report, name, value)
+    return f"{text} {FLAGS[side]}" if side else text
 
 
 def normal_range(report: Report, label: str) -> str:

@@ -20,6 +20,7 @@ from myoperf.report.cine import gated_maximum
 from myoperf.report.content import scored_scan, scores_of
 from myoperf.report.contract import STATES, plain
 from myoperf.report.figures import percent_map
+from myoperf.report.numbers import NORMAL_RESERVE, normal_range, outside
 from myoperf.report.study_findings import findings_of_study
 from myoperf.report.tables import state_title
 from myoperf.report.tiles import lv_maximum
@@ -223,33 +224,55 @@ def _scored(report: Report) -> dict[str, str]:
 
 
 def _numbers(report: Report) -> Iterator[Mapping[str, Any]]:
-    """Yield the numbers that a reader looks for, each with its values by column, interval and published range."""
+    """Yield the numbers that a reader looks for, each with its values by column, intervals and where normal ends."""
     rows: dict[str, dict[str, Any]] = {}
     scored = _scored(report)
     for quantity in quantities("study", page="numbers"):
         value = quantity.read(report.scores)
         if value is not None:
             column = scored.get(quantity.state, "")
-            row = rows.setdefault(quantity.row, _number_row(quantity.row, quantity.unit, quantity.digits))
-            row["values"][column] = {"value": plain(value), **_interval(report, "scores", quantity.name)}
-            row["normal"] = row["normal"] or quantity.normal
+            row = rows.setdefault(quantity.row, _number_row(report, quantity.row, quantity.unit, quantity.digits))
+            row["values"][column] = _number(report, "scores", quantity.name, value)
+            row["published"] = row["published"] or quantity.normal
     for quantity in quantities("scan", page="numbers"):
         for result in report.results:
             value = quantity.read(result)
             if value is not None and not quantity.per:
-                row = rows.setdefault(quantity.label, _number_row(quantity.label, quantity.unit, quantity.digits))
-                row["values"][result.name] = {"value": plain(value), **_interval(report, result.name, quantity.name)}
-                row["normal"] = quantity.normal
+                row = rows.setdefault(
+                    quantity.label, _number_row(report, quantity.row, quantity.unit, quantity.digits, quantity.label)
+                )
+                row["values"][result.name] = _number(report, result.name, quantity.name, value)
+                row["published"] = quantity.normal
     yield from rows.values()
+    yield from _flow_numbers(report)
 
 
-def _number_row(label: str, unit: str, digits: int) -> dict[str, Any]:
-    return {"label": label, "unit": unit, "digits": digits, "normal": "", "values": {}}
+def _flow_numbers(report: Report) -> Iterator[Mapping[str, Any]]:
+    """Yield the blood flow of the whole ventricle and its reserve, where they were measured."""
+    flows = {r.name: r.flow.territories_ml_min_g.get("global") for r in report.results if r.flow is not None}
+    if flows:
+        row = _number_row(report, "Blood flow, whole ventricle (MBF)", "ml/min/g", 2)
+        row["values"] = {name: _number(report, name, "flow.global", value) for name, value in flows.items()}
+        yield row
+    reserve = report.scores.flow_reserve
+    if reserve is not None and (value := reserve.territories.get("global")) is not None:
+        row = _number_row(report, "Myocardial flow reserve (MFR)", "ratio", 2) | {"normal": f"≥ {NORMAL_RESERVE:.1f}"}
+        low = {"flag": "low"} if value < NORMAL_RESERVE else {}
+        row["values"] = {"": _number(report, "scores", "flow_reserve.global", value) | low}
+        yield row
 
 
-def _interval(report: Report, owner: str, name: str) -> dict[str, Any]:
-    interval = report.intervals.get(owner, {}).get(name)
-    return {} if interval is None else {"low": plain(interval.low), "high": plain(interval.high)}
+def _number_row(report: Report, row: str, unit: str, digits: int, label: str = "") -> dict[str, Any]:
+    """Return a row of the numbers, still without values; `row` is its name in the report's table."""
+    normal = normal_range(report, row)
+    return {"label": label or row, "unit": unit, "digits": digits, "normal": normal, "published": "", "values": {}}
+
+
+def _number(report: Report, owner: str, name: str, value: Any) -> dict[str, Any]:
+    """Return a number with its interval, and on which side of normal it lies."""
+    interval, side = report.intervals.get(owner, {}).get(name), outside(report, name, value)
+    around = {} if interval is None else {"low": plain(interval.low), "high": plain(interval.high)}
+    return {"value": plain(value), **around, **({"flag": side} if side else {})}
 
 
 def _whole_numbers(scores: tuple[int, ...] | None) -> list[int] | None:

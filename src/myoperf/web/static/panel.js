@@ -163,14 +163,14 @@ function numbersOf(view) {
   const cell = (row, name) => {
     const entry = row.values[name];
     if (!entry) return isAwaited(row, name) ? element("td", { class: "awaited", title: "being worked out" }, "…") : element("td");
-    const text = entry.value === null ? "–" : entry.value.toFixed(row.digits);
+    const text = entry.value === null ? "–" : `${entry.value.toFixed(row.digits)}${{ low: " ↓", high: " ↑" }[entry.flag] ?? ""}`;
     const range = entry.low === undefined ? (view.isComplete ? "" : "The interval is being worked out.") : `95 % interval ${entry.low.toFixed(row.digits)} to ${entry.high.toFixed(row.digits)}`;
-    return element("td", { title: range }, text);
+    return element("td", { title: range, class: entry.flag ? "outside" : "" }, text);
   };
   return element("table", { class: "numbers" },
     element("thead", {}, element("tr", {}, ["", ...columns.map(([, title]) => title)].map((text) => element("th", {}, text)), element("th", { class: "normal" }, "normal"))),
     element("tbody", {}, rows.map((row) => element("tr", { data: { number: row.label } },
-      element("th", { title: row.label }, shortOf(row.label), element("small", {}, row.unit && ` ${row.unit}`)), columns.map(([name]) => cell(row, name)), element("td", { class: "normal", title: row.normal && `Published for other programs: ${row.normal}` }, row.normal)))));
+      element("th", { title: row.label }, shortOf(row.label), element("small", {}, row.unit && ` ${row.unit}`)), columns.map(([name]) => cell(row, name)), element("td", { class: "normal", title: row.published && `Published for other programs: ${row.published}` }, row.normal)))));
 }
 
 // --- what the bull's eyes show --------------------------------------------------------------------
