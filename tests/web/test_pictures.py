@@ -80,6 +80,16 @@ def test_the_scene_is_json_and_names_the_reports_numbers(report):
     assert (lvef["normal"], "flag" in lvef["values"]["stress"]) == ("≥ 59", False)
 
 
+def test_a_further_scan_has_its_own_scores(report):
+    stress = report.results[0]
+    corrected = replace(stress, name="stress-ac")
+    own = replace(report.scores, sss=3)
+    further = replace(report, results=(*report.results, corrected), scan_scores={"stress-ac": own})
+    rows = {row["label"]: row["values"] for row in scene_of(further)["numbers"]}
+    sums = rows["Summed score (SSS, SRS, SDS)"]
+    assert (sums["stress"]["value"], sums["stress-ac"]["value"], sums["rest"]["value"]) == (14, 3, 4)
+
+
 def test_blood_flow_stands_among_the_numbers(report):
     reserve = FlowReserve(segments=np.full(17, 1.6), territories={"global": 1.6})
     scene = scene_of(replace(report, scores=replace(report.scores, flow_reserve=reserve)))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from myoperf.geometry import short_axis
-from myoperf.quantities import quantities
+from myoperf.quantities import Quantity, quantities
 from myoperf.report.bullseye import segment_centre
 from myoperf.report.cine import gated_maximum
 from myoperf.report.content import scored_scan, scores_of
@@ -234,6 +234,7 @@ def _numbers(report: Report) -> Iterator[Mapping[str, Any]]:
             row = rows.setdefault(quantity.row, _number_row(report, quantity.row, quantity.unit, quantity.digits))
             row["values"][column] = _number(report, "scores", quantity.name, value)
             row["published"] = row["published"] or quantity.normal
+            row["values"].update(_own_scores(report, quantity))
     for quantity in quantities("scan", page="numbers"):
         for result in report.results:
             value = quantity.read(result)
@@ -245,6 +246,15 @@ def _numbers(report: Report) -> Iterator[Mapping[str, Any]]:
                 row["published"] = quantity.normal
     yield from rows.values()
     yield from _flow_numbers(report)
+
+
+def _own_scores(report: Report, quantity: Quantity) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield a score of each further scan of its state (prone, corrected for attenuation), by the scan's name."""
+    for result in report.results:
+        own = report.scan_scores.get(result.name)
+        value = None if own is None or result.state != quantity.state else quantity.read(own)
+        if value is not None:
+            yield result.name, _number(report, result.name, quantity.name, value)
 
 
 def _flow_numbers(report: Report) -> Iterator[Mapping[str, Any]]:

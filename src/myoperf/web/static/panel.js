@@ -154,8 +154,10 @@ function apart(view) {
 const shortOf = (label) => label.match(/\(([A-Z][A-Z, ]+)\)/)?.[1] ?? label;
 
 function numbersOf(view) {
-  const difference = view.scene.numbers.some((row) => row.values[""]) ? [["", "S vs R"]] : [];
-  const columns = [...view.scans.map((scan) => [scan.name, scan.title]), ...difference];
+  const shown = view.scans.length > 2 ? view.scans.filter((scan) => view.pair.includes(scan)) : view.scans; // the panel is narrow
+  const isScored = shown.every((scan) => Object.values(view.scene.scored).includes(scan.name));
+  const difference = isScored && view.scene.numbers.some((row) => row.values[""]) ? [["", "S vs R"]] : [];
+  const columns = [...shown.map((scan) => [scan.name, scan.title]), ...difference];
   const before = new Map((view.isComplete ? [] : view.completeNumbers ?? []).map((row) => [row.label, row]));
   const isAwaited = (row, name) => name && before.get(row.label)?.values[name] !== undefined;
   const rows = [...view.scene.numbers];
@@ -169,7 +171,7 @@ function numbersOf(view) {
   };
   return element("table", { class: "numbers" },
     element("thead", {}, element("tr", {}, ["", ...columns.map(([, title]) => title)].map((text) => element("th", {}, text)), element("th", { class: "normal" }, "normal"))),
-    element("tbody", {}, rows.map((row) => element("tr", { data: { number: row.label } },
+    element("tbody", {}, rows.filter((row) => columns.some(([name]) => row.values[name] || isAwaited(row, name))).map((row) => element("tr", { data: { number: row.label } },
       element("th", { title: row.label }, shortOf(row.label), element("small", {}, row.unit && ` ${row.unit}`)), columns.map(([name]) => cell(row, name)), element("td", { class: "normal", title: row.published && `Published for other programs: ${row.published}` }, row.normal)))));
 }
 

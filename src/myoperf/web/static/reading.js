@@ -134,7 +134,9 @@ class StudyView extends ImageView {
       this.panel = showPanel(this, this.aside);
       this.showPart(0);
     } else {
-      replace(this.body, element("p", { class: "hint" }, this.told.study.note || "The study is not analysed yet."));
+      const hasFailed = this.told.study.status === "failed";
+      replace(this.body, element("p", { class: hasFailed ? "failure" : "hint", id: "why" }, this.told.study.note || "The study is not analysed yet."),
+        hasFailed ? element("p", {}, "Add the right files to the worklist; they become a study of their own.") : null);
     }
     const keys = (event) => this.press(event);
     addEventListener("keydown", keys);

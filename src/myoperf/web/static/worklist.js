@@ -13,7 +13,7 @@ const COLUMNS = [
   ["SDS", "sds", (s) => s.sds ?? "–"],
   ["TPD stress %", "tpd_stress_percent", (s) => fixed(s.tpd_stress_percent, 1)],
   ["LVEF %", "lvef_percent", (s) => fixed(s.lvef_percent, 0)],
-  ["Perfusion", null, (s) => s.category ?? ""],
+  ["Perfusion", null, (s) => (s.status === "failed" ? s.note : s.category ?? "")],
   ["Warnings", null, (s) => s.warnings ?? ""],
   ["Received", "received_at", (s) => s.received_at.replace("T", " ").replace("Z", "")],
 ];
