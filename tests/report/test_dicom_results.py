@@ -37,6 +37,7 @@ from support.dicom_report import (
     write_sr,
 )
 
+KINDS = {"NM": "NMImage", "PT": "PETImage"}
 SCHEME = "99MYOPERF"
 LAD = "59438005"
 
@@ -355,7 +356,7 @@ def test_other_programs_find_no_error(tmp_path, make):
     assert "(RESEARCH_ONLY,99MYOPERF" in text
     for path in paths:
         iod = {"sr.dcm": "Comprehensive3DSR", "report_pdf.dcm": "EncapsulatedPDF"}.get(
-            path.name, "Segmentation" if "seg" in path.name else "NMImage"
+            path.name, "Segmentation" if "seg" in path.name else KINDS[pydicom.dcmread(path).Modality]
         )
         assert (path.name, dciodvfy_errors(path, iod)) == (path.name, [])
 
