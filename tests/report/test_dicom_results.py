@@ -356,7 +356,7 @@ def test_other_programs_find_no_error(tmp_path, make):
     assert "(RESEARCH_ONLY,99MYOPERF" in text
     for path in paths:
         iod = {"sr.dcm": "Comprehensive3DSR", "report_pdf.dcm": "EncapsulatedPDF"}.get(
-            path.name, "Segmentation" if "seg" in path.name else KINDS[pydicom.dcmread(path).Modality]
+            path.name, "Segmentation" if "seg" in path.name else KINDS.get(pydicom.dcmread(path).Modality, "")
         )
         assert (path.name, dciodvfy_errors(path, iod)) == (path.name, [])
 
