@@ -307,11 +307,11 @@ def _concept(value: str, scheme: str, meaning: str, version: str | None) -> Any:
 
 
 @cache
-def _finding_site(*code: str | None) -> Any:
+def _finding_site(value: str, scheme: str, meaning: str, version: str | None) -> Any:
     """Return the content item of a site, one for all numbers measured there."""
     import highdicom as hd
 
-    return hd.sr.FindingSite(Code(*code))
+    return hd.sr.FindingSite(Code(value, scheme, meaning, version))
 
 
 def _algorithm() -> Any:
