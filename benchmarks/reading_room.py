@@ -240,7 +240,6 @@ def simulated(folder: Path) -> Path:
 def take_pictures(driver: WebDriver, address: str, files: list[Path]) -> None:
     """Upload a patient and take a picture of each part of the page, the last after the valve plane was moved."""
     upload(driver, address, files)
-    picture(driver, "worklist")
     first_picture_ms(driver, address)
     picture(driver, "slices")
     for part, shown in (("cine", "[data-cine]"), ("raw", "#play")):
