@@ -85,6 +85,15 @@ class Rays:
         tilt = self.tilt_rad[:, None, None]
         return np.asarray(np.sin(tilt) * self.spokes - np.cos(tilt) * self.axis)
 
+    @cached_property
+    def derivative(self) -> Float:
+        """Shape (rings, rings): the matrix that derives values by the tilt in the cap, by the height in the tube."""
+        cap, rings = self.cap_rings, self.tilt_rad.size
+        matrix = np.zeros((rings, rings))
+        matrix[:cap, :cap] = np.gradient(np.eye(cap), self.tilt_rad[:cap], axis=0)
+        matrix[cap:, cap:] = np.gradient(np.eye(rings - cap), self.tube_step_mm, axis=0)
+        return matrix
+
     @property
     def cap_solid_angle(self) -> Float:
         """Shape (cap rings, 1): solid angle (sr) that each ray of the cap stands for."""
@@ -283,12 +292,9 @@ def mid_wall_area_mm2(rays: Rays, middle_mm: Float, rim_mm: Float) -> Float:
 
 def slant(rays: Rays, distance_mm: Float) -> Float:
     """Return 1 / cosine of the angle between ray and surface normal, shape as `distance_mm` (..., rings, angles)."""
-    cap = rays.cap_rings
     around = (np.roll(distance_mm, -1, axis=-1) - np.roll(distance_mm, 1, axis=-1)) / (4.0 * np.pi / rays.angles)
-    along = np.empty_like(distance_mm)
-    along[..., :cap, :] = np.gradient(distance_mm[..., :cap, :], rays.tilt_rad[:cap], axis=-2)
-    along[..., :cap, :] /= distance_mm[..., :cap, :]
-    along[..., cap:, :] = np.gradient(distance_mm[..., cap:, :], rays.tube_step_mm, axis=-2)
+    along = rays.derivative @ distance_mm
+    along[..., : rays.cap_rings, :] /= distance_mm[..., : rays.cap_rings, :]
     # Near the pole a ring shrinks to a point: its girth is held and the slope round it limited to 45 degrees.
     girth = distance_mm * np.maximum(np.sin(rays.tilt_rad), 0.05)[:, None]
     return np.asarray(np.sqrt(1.0 + along**2 + np.clip(around / girth, -1.0, 1.0) ** 2))
