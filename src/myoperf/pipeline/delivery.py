@@ -205,8 +205,9 @@ def _write_dicom_and_pages(report: Report, folder: Path, formats: Collection[str
     pages = pdf_pages(report, drawings) if drawings is not None else ()
     for pictured, name in ((pages, "report_page.dcm"), ((), "report_pdf.dcm")):  # no picture costs the other objects
         try:
+            cines = drawings.cines if pictured and drawings is not None else None
             dicom.write_dicom_results(
-                report, folder / "dicom", pdf.read_bytes(), pages=pictured, stamp=stamp, built=built
+                report, folder / "dicom", pdf.read_bytes(), pages=pictured, cines=cines, stamp=stamp, built=built
             )
             break
         except OSError:

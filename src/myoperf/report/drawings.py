@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from myoperf.report.bullseye import BullEye
 from myoperf.report.canvas import Canvas
 from myoperf.report.charts import function_drawings
+from myoperf.report.cine import Cine, cine_drawing
 from myoperf.report.colours import Bytes
 from myoperf.report.content import display_groups, scores_of
 from myoperf.report.diagnosis_figures import diagnosis_drawing
@@ -37,6 +39,12 @@ class Drawings:
     function: tuple[Canvas, ...]
     flow: Canvas | None
     diagnosis: Canvas | None
+
+    @cached_property
+    def cines(self) -> Mapping[str, Cine]:
+        """The moving slices of each gated scan, by its name; drawn when first used."""
+        drawn = {result.name: cine_drawing(result) for plate in self.plates for result in plate.results}
+        return {name: cine for name, cine in drawn.items() if cine is not None}
 
 
 def draw_report(report: Report) -> Drawings:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -11,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from myoperf.report import content, narrative, numbers
 from myoperf.report.canvas import Canvas
-from myoperf.report.cine import cine_drawing
+from myoperf.report.cine import Cine
 from myoperf.report.colours import PALETTE_NAMES, PERFUSION, palette
 from myoperf.report.drawings import Drawings, Plate, draw_report
 from myoperf.report.figures import MAPS, bull_eyes_drawing
@@ -70,7 +71,7 @@ def render_html(report: Report, drawings: Drawings) -> str:
             scales=_scales(report),
             script=(script := _script()),
             policy=f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src {_hash(script)}",
-            groups=[_group(report, plate) for plate in drawings.plates],
+            groups=[_group(report, plate, drawings.cines) for plate in drawings.plates],
             numbers=numbers.first_page_numbers(report),
             further=numbers.further_numbers(report),
             technical=numbers.numbers_table(report, "technical"),
@@ -118,7 +119,7 @@ def _figure(drawing: Canvas | None, label: str) -> str:
     return "" if drawing is None else to_svg(drawing, label)
 
 
-def _group(report: Report, plate: Plate) -> dict[str, str]:
+def _group(report: Report, plate: Plate, cines: Mapping[str, Cine]) -> dict[str, str]:
     """Return the pictures of scans shown together, in colour and in grey."""
     title, slices = " and ".join(state_title(r) for r in plate.results), slices_drawing(plate.results, plate.slices)
     height = _BULL_EYES_MM * 62.0 / 38.0 * slices.height / slices.width
@@ -128,14 +129,13 @@ def _group(report: Report, plate: Plate) -> dict[str, str]:
     return {
         "title": title,
         "slices": _figure(with_bars(slices, plate.results), f"{title}: {words}"),
-        "cines": "".join(_cine(result) for result in plate.results),
+        "cines": "".join(_cine(result, cines.get(result.name)) for result in plate.results),
         "bull_eyes": _figure(discs, f"{title}: polar maps with 17 segments, anterior on top, septum on the left"),
     }
 
 
-def _cine(result: ScanResult) -> str:
+def _cine(result: ScanResult, cine: Cine | None) -> str:
     """Return a gated scan's slices as a drawing whose frames the page's script shows in turn; empty without gates."""
-    cine = cine_drawing(result)
     label = f"{state_title(result)}: slices of every gate with the surfaces of the wall, and the volume"
     return "" if cine is None else to_moving_svg(cine.still, cine.frames, label)
 

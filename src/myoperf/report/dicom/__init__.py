@@ -13,7 +13,7 @@ from myoperf.dicom import encode_dataset, quiet_pydicom
 from myoperf.errors import AnalysisError, OutputExistsError, describe_error
 from myoperf.files import whole_file
 from myoperf.report.canvas import Canvas
-from myoperf.report.cine import cine_drawing
+from myoperf.report.cine import Cine, cine_drawing
 from myoperf.report.dicom.capture import build_cine, build_page
 from myoperf.report.dicom.derived import Derived, derived_volumes, gate_ms
 from myoperf.report.dicom.nm import build_volume
@@ -90,6 +90,7 @@ def write_dicom_results(
     pdf: bytes,
     *,
     pages: Sequence[Canvas] = (),
+    cines: Mapping[str, Cine] | None = None,
     stamp: Stamp | None = None,
     built: Mapping[str, bytes] | None = None,
 ) -> tuple[Path, ...]:
@@ -104,6 +105,8 @@ def write_dicom_results(
     pages
         The drawn pages of the report, of which the first is kept as a picture; with them also the cine of each gated
         scan. No pictures where there are none.
+    cines
+        The moving slices by name of the scan, where they are drawn already (`Drawings.cines`).
     stamp
         UIDs and time of the set; by default new ones.
     built
@@ -125,7 +128,7 @@ def write_dicom_results(
     headers = tuple(header for result in report.results for header in read_headers(result.scan))
     with quiet_pydicom():
         pdf_object = encode_dataset(build_pdf_object(report.study, pdf, headers, stamp=stamp))
-        pictures = _pictures(report, pages, headers, stamp) if pages else {}
+        pictures = _pictures(report, pages, cines, headers, stamp) if pages else {}
     objects = {**built, "report_pdf.dcm": pdf_object, **pictures}
     present = [name for name in objects if (folder / name).exists()]
     if present:
@@ -137,11 +140,13 @@ def write_dicom_results(
     return tuple(folder / name for name in objects)
 
 
-def _pictures(report: Report, pages: Sequence[Canvas], headers: Headers, stamp: Stamp) -> dict[str, bytes]:
+def _pictures(
+    report: Report, pages: Sequence[Canvas], cines: Mapping[str, Cine] | None, headers: Headers, stamp: Stamp
+) -> dict[str, bytes]:
     """Return the first page and the cine of each gated scan, by the names of their files."""
     objects = {"report_page.dcm": encode_dataset(build_page(pages[0], report.study, headers, stamp=stamp))}
     for number, result in enumerate(report.results, start=1):
-        cine = cine_drawing(result)
+        cine = cine_drawing(result) if cines is None else cines.get(result.name)
         if cine is not None:
             own = read_headers(result.scan)
             dataset = build_cine(
