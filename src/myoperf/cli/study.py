@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -15,7 +15,6 @@ from myoperf.cli.train import (
     SCALES,
     ColourScale,
     Epochs,
-    GivenOptions,
     Inputs,
     KeepColours,
     Networks,
@@ -23,6 +22,8 @@ from myoperf.cli.train import (
     Positions,
     Strategies,
     check_data,
+    given_of,
+    given_options,
     refuse_strange,
     run_options,
 )
@@ -61,6 +62,47 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """Options that only some studies take."""
+_OWN_OPTIONS = ("choose_on", "workers", "as_written", "own_training")
+"""Options that `train` does not have: each is an argument of the study that takes it."""
+
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        metavar="none|imagenet|PATH",
+        help="For multi-branch-mit: a UniMiSS checkpoint. For two-stage: none, imagenet or a folder of NETWORK.h5.",
+    ),
+]
+BaselineWeights = Annotated[
+    str | None,
+    typer.Option(
+        metavar="none|imagenet|FOLDER",
+        help="For multi-branch-mit: what the convolutional networks start from; a folder holds NETWORK.h5.",
+    ),
+]
+ChooseOn = Annotated[
+    str | None,
+    typer.Option(
+        metavar="validation|test", help="For two-stage: patients on which the epoch is chosen; the paper used test."
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="For label-strategies: networks trained at the same time, one thread each."),
+]
+AsWritten = Annotated[
+    bool,
+    typer.Option(
+        "--as-written",
+        help="For ms-st-unet: the paper's field of view and ten poses per volume, without stabilisation.",
+    ),
+]
+OwnTraining = Annotated[
+    bool,
+    typer.Option(
+        "--own-training",
+        help="For ms-st-unet: nnU-Net and V-Net trained as their authors do, not like the other networks.",
+    ),
+]
 
 
 @app.command()
@@ -73,30 +115,12 @@ def study(
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed gives the same patients.")] = 0,
     list_: Annotated[bool, typer.Option("--list", help="For two-stage: list the backbones and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --list: as JSON.")] = False,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            metavar="none|imagenet|PATH",
-            help="For multi-branch-mit: a UniMiSS checkpoint. For two-stage: none, imagenet or a folder of NETWORK.h5.",
-        ),
-    ] = None,
-    baseline_weights: Annotated[
-        str | None,
-        typer.Option(
-            metavar="none|imagenet|FOLDER",
-            help="For multi-branch-mit: what the convolutional networks start from; a folder holds NETWORK.h5.",
-        ),
-    ] = None,
+    weights: Weights = None,
+    baseline_weights: BaselineWeights = None,
     positions: Positions = None,
     order: Order = None,
     colour_scale: ColourScale = None,
-    choose_on: Annotated[
-        str | None,
-        typer.Option(
-            metavar="validation|test",
-            help="For two-stage: patients on which the epoch is chosen; the paper used test.",
-        ),
-    ] = None,
+    choose_on: ChooseOn = None,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -111,26 +135,9 @@ def study(
     keep_colours: KeepColours = False,
     epochs: Epochs = None,
     device: Device = "auto",
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="N", help="For label-strategies: networks trained at the same time, one thread each."
-        ),
-    ] = None,
-    as_written: Annotated[
-        bool,
-        typer.Option(
-            "--as-written",
-            help="For ms-st-unet: the paper's field of view and ten poses per volume, without stabilisation.",
-        ),
-    ] = False,
-    own_training: Annotated[
-        bool,
-        typer.Option(
-            "--own-training",
-            help="For ms-st-unet: nnU-Net and V-Net trained as their authors do, not like the other networks.",
-        ),
-    ] = False,
+    workers: Workers = None,
+    as_written: AsWritten = False,
+    own_training: OwnTraining = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted study in the folder.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -140,35 +147,19 @@ def study(
     ms-st-unet (Ni et al. 2023) or multi-branch-mit (Zhao et al.). The patients are simulated, unless --data gives
     your own. Tables are CSV and Markdown.
     """
+    parameters = locals()
     if list_:
         _list_backbones(name, as_json=as_json)
         return
     scale, name = one_of("--scale", scale, SCALES), one_of("The study", name, tuple(STUDIES))
-    own = {
-        "choose_on": _choice(choose_on),
-        "workers": workers,
-        "as_written": as_written or None,
-        "own_training": own_training or None,
-    }
-    given = GivenOptions(
-        networks=networks,
-        strategies=strategies,
-        inputs=inputs,
-        epochs=epochs,
-        weights=weights,
-        baseline_weights=baseline_weights,
-        positions=positions,
-        order=order,
-        colour_scale=colour_scale,
-        keep_colours=keep_colours or None,
-        device=None if device == "auto" else device,
-    )
-    refuse_strange(name, {**own, **given}, _OPTIONS[name])
+    given, own = given_options(parameters), given_of(parameters, _OWN_OPTIONS)
+    if choose_on is not None:
+        own["choose_on"] = _choice(choose_on)
+    refuse_strange(name, (*own, *given), _OPTIONS[name])
     check_data(data)
     _check_folder(out, resume=resume)
     options = run_options(given, data=data, resume=resume, quiet=quiet)
-    chosen: dict[str, Any] = {option: value for option, value in own.items() if value is not None}
-    import_module(STUDIES[name]).run(scale, out, seed, options=options, **chosen)
+    import_module(STUDIES[name]).run(scale, out, seed, options=options, **own)
     typer.echo(str(out))
 
 
@@ -179,9 +170,9 @@ def _check_folder(out: Path, *, resume: bool) -> None:
         check_new(out, advice="choose another with -o" + (", or --resume" if begun else ""))
 
 
-def _choice(word: str | None) -> str | None:
+def _choice(word: str) -> str:
     """Return what the study calls the way to choose the epoch."""
-    if word is None or word == "test as in the paper":
+    if word == "test as in the paper":
         return word
     chosen = one_of("--choose-on", word, ("validation", "test"))
     return "test as in the paper" if chosen == "test" else "validation"

@@ -1,10 +1,10 @@
 """``myoperf train``: the recipes behind the models."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from typing import TYPE_CHECKING, Annotated, Literal, TypedDict, cast
 
 import typer
 
@@ -93,20 +93,20 @@ ColourScale = Annotated[
 ]
 
 
-class GivenOptions(TypedDict):
-    """Options of `train` and ``study`` that only some recipes and studies take, as the user gave them; None: not."""
+class GivenOptions(TypedDict, total=False):
+    """Options of `train` and ``study`` that only some recipes and studies take, as far as the user gave them."""
 
-    networks: str | None
-    strategies: str | None
-    inputs: str | None
-    epochs: int | None
-    weights: str | None
-    baseline_weights: str | None
-    positions: str | None
-    order: str | None
-    colour_scale: str | None
-    keep_colours: bool | None
-    device: str | None
+    networks: str
+    strategies: str
+    inputs: str
+    epochs: int
+    weights: str
+    baseline_weights: str
+    positions: str
+    order: str
+    colour_scale: str
+    keep_colours: bool
+    device: str
 
 
 @app.command()
@@ -152,20 +152,8 @@ def train(
     papers' models: reorientation (Ni et al.), transfer (Hai et al.), label-strategies (Hajianfar et al.), slices (Zhao
     et al.) or unimiss (its pre-training). myoperf predict applies a paper's model to other patients.
     """
+    given = given_options(locals())
     recipe, scale = one_of("The recipe", recipe, tuple(RECIPES)), one_of("--scale", scale, SCALES)
-    given = GivenOptions(
-        networks=networks,
-        strategies=strategies,
-        inputs=inputs,
-        epochs=epochs,
-        weights=weights,
-        baseline_weights=None,
-        positions=positions,
-        order=order,
-        colour_scale=colour_scale,
-        keep_colours=keep_colours or None,
-        device=None if device == "auto" else device,
-    )
     refuse_strange(recipe, given, OPTIONS.get(recipe, ()))
     check_data(data)
     if not resume:
@@ -179,24 +167,36 @@ def train(
     typer.echo(str(out))
 
 
+def given_options(parameters: Mapping[str, object]) -> GivenOptions:
+    """Return which `GivenOptions` are among a command's parameters, by name, leaving out those that were not given."""
+    return cast("GivenOptions", given_of(parameters, GivenOptions.__annotations__))
+
+
+def given_of(parameters: Mapping[str, object], names: Iterable[str]) -> dict[str, object]:
+    """Return the named parameters of a command that the user gave: those that differ from their defaults."""
+    return {name: parameters[name] for name in names if parameters.get(name) not in (None, False, "auto")}
+
+
 def run_options(given: GivenOptions, *, data: Path | None, resume: bool, quiet: bool) -> "RunOptions":
     """Return the choices of a run as the recipes and studies of the papers take them."""
     from myoperf.research.training.options import RunOptions
 
-    flat = given["positions"] is not None and one_of("--positions", given["positions"], ("grid", "flat")) == "flat"
+    positions: Literal["grid", "flat"] = "grid"
+    if "positions" in given and one_of("--positions", given["positions"], ("grid", "flat")) == "flat":
+        positions = "flat"
     return RunOptions(
         data=data,
-        device=given["device"] or "auto",
-        networks=split_names(given["networks"]),
-        strategies=split_names(given["strategies"]),
-        inputs=split_names(given["inputs"]),
-        epochs=given["epochs"],
-        weights=given["weights"],
-        baseline_weights=given["baseline_weights"],
-        positions="flat" if flat else "grid",
-        order=read_order(given["order"]),
-        colour_scale=read_colour_scale(given["colour_scale"]),
-        colours=bool(given["keep_colours"]),
+        device=given.get("device", "auto"),
+        networks=split_names(given.get("networks")),
+        strategies=split_names(given.get("strategies")),
+        inputs=split_names(given.get("inputs")),
+        epochs=given.get("epochs"),
+        weights=given.get("weights"),
+        baseline_weights=given.get("baseline_weights"),
+        positions=positions,
+        order=read_order(given.get("order")),
+        colour_scale=read_colour_scale(given.get("colour_scale")),
+        colours=given.get("keep_colours", False),
         resume=resume,
         quiet=quiet,
     )
@@ -228,8 +228,8 @@ def split_names(text: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in (text or "").split(",") if name.strip())
 
 
-def refuse_strange(name: str, given: Mapping[str, object], allowed: tuple[str, ...]) -> None:
+def refuse_strange(name: str, given: Iterable[str], allowed: tuple[str, ...]) -> None:
     """Raise InputError for an option that is given but not for this recipe or study."""
-    strange = [option for option, value in given.items() if value is not None and option not in allowed]
+    strange = set(given) - set(allowed)
     if strange:
         raise InputError(f"--{min(strange).replace('_', '-')} is not for {name}.")
