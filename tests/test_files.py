@@ -16,6 +16,7 @@ from myoperf.errors import OutputExistsError
 from myoperf.files import (
     add_to_folder,
     check_destination,
+    check_folder,
     lock_destination,
     read_bytes,
     sweep,
@@ -287,6 +288,17 @@ def test_a_place_that_cannot_be_written_to_is_told_before(tmp_path, monkeypatch)
     monkeypatch.setattr(files.os, "access", lambda *_: False)
     with pytest.raises(OSError, match="Permission denied"):
         check_destination(tmp_path / "new")
+
+
+def test_files_need_a_folder_that_is_writable_itself(tmp_path, monkeypatch):
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    monkeypatch.setattr(files.os, "access", lambda path, _: Path(path) != closed)  # root may write anywhere
+    check_destination(closed)  # an empty folder is replaced by a rename
+    with pytest.raises(PermissionError):
+        check_folder(closed)
+    check_folder(tmp_path / "new" / "deeper")
+    assert names(tmp_path) == {"closed"}
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="the system has no /proc")

@@ -138,6 +138,14 @@ def check_destination(path: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(place))
 
 
+def check_folder(folder: Path) -> None:
+    """Raise unless files can be added to `folder`, as `check_destination`; it need not exist yet.
+
+    `check_destination` is for what replaces an empty folder: then only the folder around it must be writable.
+    """
+    check_destination(folder / "file")
+
+
 def _try_to_write(place: Path) -> None:
     """Raise unless a folder can be made in `place`."""
     try:

@@ -14,7 +14,7 @@ import typer
 from myoperf.cli.app import Device, Diagnosis, Finder, Formats, Limits, NetworkEngine, Quiet, Territories, app
 from myoperf.cli.console import command_line, one_of
 from myoperf.errors import InputError
-from myoperf.files import check_destination
+from myoperf.files import check_folder
 from myoperf.text import printable
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def cohort(
         raise InputError(
             f"The results cannot lie in the folder of the studies; choose a folder outside {sources[0].name}."
         )
-    check_destination(out)
+    check_folder(out)
     inputs = list_inputs(sources[0])
     if dry_run:
         _describe(inputs, out, settings)
@@ -150,7 +150,7 @@ def _merge(sources: Sequence[Path], out: Path) -> None:
 
     if len(sources) < 2:
         raise InputError("--merge needs two cohorts or more.")
-    check_destination(out)
+    check_folder(out)
     taken, left_out = merge_cohorts(sources, out)
     typer.echo(f"{taken} studies; {left_out} were in several cohorts and are taken once", err=True)
     raise typer.Exit(_finish(out))

@@ -10,7 +10,7 @@ import typer
 from myoperf.cli.app import GivenState, Quiet, Series, app
 from myoperf.cli.console import counting, destination, one_of
 from myoperf.errors import OutputExistsError
-from myoperf.files import check_destination
+from myoperf.files import check_folder
 from myoperf.text import printable
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def convert(
 
     if out.exists() and not out.is_dir():
         raise OutputExistsError(f"{out.name} is a file; choose a folder for the files.")
-    check_destination(out)
+    check_folder(out)
     with counting("reading", quiet=quiet) as progress:
         given = cast("State | None", state and one_of("--state", state, ("stress", "rest")))
         read = read_studies(paths, state=given, series=series or (), every_series=True, progress=progress)

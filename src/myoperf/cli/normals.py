@@ -56,7 +56,7 @@ def build(
     FOLDER has one sub-folder of files for each patient with a low likelihood of disease; with --mixed, for each patient
     of a department. Their polar maps are pooled to mean and spread, with the cut-offs that 5 % of them pass.
     """
-    from myoperf.files import add_to_folder
+    from myoperf.files import add_to_folder, check_folder
     from myoperf.perfusion import write_limits
     from myoperf.perfusion.normal_limits import MIN_MAPS
     from myoperf.pipeline.normals import measure_normals, patient_folders, pool_normals
@@ -65,6 +65,7 @@ def build(
         raise InputError(f"--name starts the files' names: letters, digits, '.', '_' and '-' only; got {name!r}.")
     if out.exists() and not out.is_dir():
         raise InputError(f"-o is a folder for the limits; {out.name} is a file.")
+    check_folder(out)
     folders = patient_folders(folder)
     if len(folders) < MIN_MAPS:
         raise InputError(f"Normal limits need {MIN_MAPS} patients or more; {folder.name} has {len(folders)}.")
