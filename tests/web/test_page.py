@@ -186,6 +186,10 @@ def test_a_reader_reads_a_study_from_the_upload_to_the_signature(browser, addres
     until(browser, lambda: "no wall" in text(browser, "#notice"))
     assert number(browser, "Total perfusion deficit (TPD)", 0) == tpd
 
+    # defects in black, with the scores
+    press(browser, "#kind-defects")
+    until(browser, lambda: texts(browser, ".eyes figcaption") == ["Stress: defects", "Rest: defects"])
+
     # scores, words, undo, signature
     press(browser, "#kind-scores")
     sums = text(browser, "#sums")

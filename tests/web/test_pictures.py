@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from myoperf.geometry import index_from_lps, transform_points
-from myoperf.types import FlowReserve
+from myoperf.types import FlowReserve, Projections, Volume
 from myoperf.web.pictures import arrays_of, pack, row_of, scene_of, unpack
 from support.report import HALF_WALL, VENTRICLE, bare_report, make_report
 
@@ -53,6 +53,20 @@ def test_counts_survive_to_a_thousandth_of_the_highest(report, arrays):
     assert np.allclose(header["lps_from_index"], volume.lps_from_index)
 
 
+def test_the_lines_on_raw_views_lie_round_the_ventricle(report):
+    stress = report.results[0]
+    rows, columns = stress.volume.grid_shape[0], 40
+    views = Projections(np.ones((1, 6, rows, columns)), np.arange(6) * 60.0, (4.5, 4.5))
+    raw = replace(stress, scan=replace(stress.scan, image=views, framing="static"))
+    header, _ = unpack(dict(arrays_of(replace(report, results=(raw,))))["raw/stress"])
+    volume = stress.volume
+    inside = np.unique(np.argwhere(stress.labels.array[0] == 1)[:, 0])
+    assert header["heart"] == pytest.approx([(inside.min() + 0.5) / rows, (inside.max() + 0.5) / rows], abs=2.0 / rows)
+    coarse = replace(raw, volume=Volume(volume.array[:, ::2], volume.lps_from_index))
+    header, _ = unpack(dict(arrays_of(replace(report, results=(coarse,))))["raw/stress"])
+    assert header["heart"] is None
+
+
 def test_surfaces_lie_half_a_wall_off_the_mid_wall(arrays):
     surfaces = arrays["surface/stress"][1]
     inner, outer = (VENTRICLE.distance_mm(surfaces[0, i, 2:20].astype(float)) for i in (0, 1))
@@ -78,6 +92,24 @@ def test_the_scene_is_json_and_names_the_reports_numbers(report):
     assert tpd["stress"]["flag"] == "high"
     lvef = rows["Ejection fraction (LVEF)"]
     assert (lvef["normal"], "flag" in lvef["values"]["stress"]) == ("≥ 59", False)
+
+
+def test_defects_are_black_where_the_verdict_names_them(report, arrays):
+    _, below = arrays["polar-below/stress"]
+    uptake, severity = arrays["polar-uptake/stress"][1], report.scores.stress_severity
+    region = np.any([defect.region for defect in report.scores.verdict.defects], axis=0) & (severity > 0)
+    assert region.any()
+    assert not region.all()
+    assert (below[region] == 0).all()
+    assert np.array_equal(below[~region], uptake[~region])
+
+
+def test_the_rest_map_is_sent_as_it_was_compared_with_stress(report):
+    turned = np.roll(report.results[1].polar.values, 5, axis=1)
+    scores = replace(report.scores, compared_rest=turned)
+    sent = dict(arrays_of(replace(report, scores=scores)))
+    assert "polar-compared/stress" not in sent
+    assert unpack(sent["polar-compared/rest"])[1] == pytest.approx(100.0 * turned / turned.max(), abs=1e-3)
 
 
 def test_a_further_scan_has_its_own_scores(report):

@@ -21,10 +21,10 @@ _BARS_MM, _TITLE_MM = 9.0, 4.5
 
 def percent_map(result: ScanResult) -> Float:
     """Return the polar map (rings, angles) in percent of its maximum."""
-    return _percent(result.polar.values)
+    return in_percent(result.polar.values)
 
 
-def _percent(values: Float) -> Float:
+def in_percent(values: Float) -> Float:
     """Return a map in percent of its maximum, gates averaged."""
     values = np.asarray(values, dtype=np.float64)
     values = values.mean(axis=0) if values.ndim == 3 else values
@@ -47,7 +47,7 @@ def _below_limits(result: ScanResult, uptake: BullEye, scores: Scores) -> BullEy
     severity, segments = held.get(result.state or "", (None, None))
     if severity is None or scores.verdict is None:
         return None
-    below = disc_image(_named(severity, scores.verdict).astype(float)) > 0.5
+    below = disc_image(defect_mask(severity, scores.verdict).astype(float)) > 0.5
     return BullEye(
         picture=np.where(below, 0.0, uptake.picture),
         title=f"{state_title(result)}: {_BLACK.get(scores.verdict.category, 'defects black')}",
@@ -62,8 +62,8 @@ _BLACK = {"normal": "within limits", "extensive disease not excluded": "within l
 """What a map without black says, by the category of the verdict."""
 
 
-def _named(severity: Float, verdict: Verdict) -> NDArray[np.bool_]:
-    """Return where a map is to be black: below the limits, inside of a defect that the verdict names."""
+def defect_mask(severity: Float, verdict: Verdict) -> NDArray[np.bool_]:
+    """Return where a polar map is to be black: below the limits, inside of a defect that the verdict names."""
     inside = np.zeros(severity.shape, dtype=bool)
     for defect in verdict.defects:
         inside |= defect.region
@@ -74,7 +74,7 @@ def _difference(results: tuple[ScanResult, ...], scores: Scores) -> BullEye:
     """Show rest minus stress, of the rest map that the scores compare: turned where the two poses differ."""
     stress, rest = (percent_map(result) for result in results)
     if scores.compared_rest is not None:
-        rest = _percent(scores.compared_rest)
+        rest = in_percent(scores.compared_rest)
     difference = segment_means(rest) - segment_means(stress)
     return BullEye(
         picture=disc_image(rest, 256) - disc_image(stress, 256),

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from myoperf.geometry import short_axis
+from myoperf.geometry import index_from_lps, short_axis, transform_points
 from myoperf.quantities import Quantity, quantities
 from myoperf.report.bullseye import segment_centre
 from myoperf.report.cine import gated_maximum
 from myoperf.report.content import scored_scan, scores_of
 from myoperf.report.contract import STATES, plain
-from myoperf.report.figures import percent_map
+from myoperf.report.figures import defect_mask, in_percent, percent_map
 from myoperf.report.numbers import NORMAL_RESERVE, normal_range, outside
 from myoperf.report.study_findings import findings_of_study
 from myoperf.report.tables import state_title
@@ -150,8 +150,16 @@ def _raw_views(result: ScanResult) -> Iterator[tuple[str, bytes]]:
         counts = np.maximum(views.summed().array[0].astype(np.float32), 0.0)
         step = float(counts.max()) / _STEPS or 1.0
         numbers = np.rint(counts / step).astype(np.uint16)
-        spacing = [float(length) for length in views.pixel_mm]
-        yield f"raw/{result.name}", pack(numbers, step=step, angles_deg=views.angles_deg.tolist(), pixel_mm=spacing)
+        about = {"angles_deg": views.angles_deg.tolist(), "heart": _heart_rows(result, counts.shape[1])}
+        yield f"raw/{result.name}", pack(numbers, step=step, **about)
+
+
+def _heart_rows(result: ScanResult, rows: int) -> list[float] | None:
+    """Return the shares of the views' height between which the ventricle lies; None where planes are not rows."""
+    if result.volume.grid_shape[0] != rows:
+        return None
+    planes = transform_points(index_from_lps(result.volume.lps_from_index), result.polar.mid_wall_mm.reshape(-1, 3))
+    return [float((edge + 0.5) / rows) for edge in (planes[:, 0].min(), planes[:, 0].max())]
 
 
 def _surfaces(result: ScanResult) -> Iterator[tuple[str, bytes]]:
@@ -187,6 +195,11 @@ def _maps(result: ScanResult, report: Report) -> Iterator[tuple[str, bytes]]:
     severity = {"stress": scores.stress_severity, "rest": scores.rest_severity}.get(result.state or "")
     if severity is not None:
         yield packed("severity", severity, "of 4", 0.0, 4.0)
+        if scores.verdict is not None:
+            black = np.where(defect_mask(severity, scores.verdict), 0.0, percent_map(result))
+            yield packed("below", black, "%", 0.0, 100.0)
+    if result.name == _scored(report).get("rest") and report.scores.compared_rest is not None:
+        yield packed("compared", in_percent(report.scores.compared_rest), "%", 0.0, 100.0)
     function = result.function
     if function is not None and function.synchrony is not None:
         yield packed("phase", function.synchrony.phase_map_deg, "°", 0.0, 360.0)

@@ -135,6 +135,19 @@ function sectorOf(segment) {
   return [EDGES[level - 1], EDGES[level], middle - width / 2, middle + width / 2];
 }
 
+// Means of a polar map over the 17 segments.
+export function segmentMeans({ shape: [rings, angles], values }) {
+  const [sums, counts] = [new Array(17).fill(0), new Array(17).fill(0)];
+  for (let ring = 0; ring < rings; ring++) {
+    for (let angle = 0; angle < angles; angle++) {
+      const segment = segmentOf((ring + 0.5) / rings, (angle * 360) / angles) - 1;
+      sums[segment] += values[ring * angles + angle];
+      counts[segment] += 1;
+    }
+  }
+  return sums.map((sum, i) => sum / Math.max(1, counts[i]));
+}
+
 export const middleOf = (segment) => {
   const [low, high, start, end] = sectorOf(segment);
   return [segment === 17 ? 0.02 : (low + high) / 2, ((start + end) / 2 + 360) % 360];

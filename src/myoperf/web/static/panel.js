@@ -1,11 +1,11 @@
 // Bull's eyes, scores, numbers, findings, words and signature: everything beside the images.
 
-import { BullsEye, middleOf } from "/static/bullseye.js";
+import { BullsEye, middleOf, segmentMeans } from "/static/bullseye.js";
 import { post } from "/static/api.js";
 import { element, notice, replace } from "/static/dom.js";
 import { differenceOf, ofUptake, priorChooser, priorDiscs, priorTable } from "/static/prior.js";
 
-const KINDS = [["Uptake", uptake], ["Severity", severity], ["Scores", scores], ["Phase", phase], ["Thickening", thickening], ["Motion", motion], ["Prior", priorDiscs]];
+const KINDS = [["Uptake", uptake], ["Defects", defects], ["Severity", severity], ["Scores", scores], ["Phase", phase], ["Thickening", thickening], ["Motion", motion], ["Prior", priorDiscs]];
 
 export function showPanel(view, aside) {
   const state = { kind: 0, draft: null };
@@ -183,8 +183,22 @@ function uptake(view) {
   if (!second || first === second) return discs;
   if (first.state === second.state) return [...discs, differenceOf(first, second, "Difference, %")];
   const [stress, rest] = ["stress", "rest"].map((state) => view.pair.find((scan) => scan.state === state));
-  if (stress && rest && !isApart(view)) discs.push(differenceOf(rest, stress, "Rest – stress, %"));
+  if (stress && rest && !isApart(view)) discs.push(differenceOf(asCompared(rest), stress, "Rest – stress, %"));
   return discs;
+}
+
+// A rest scan with its map as it was compared with stress: turned about the long axis where the two poses differ.
+function asCompared(rest) {
+  const { compared } = rest.maps;
+  return compared ? { ...rest, maps: { uptake: compared }, segments_percent: segmentMeans(compared) } : rest;
+}
+
+// Uptake with what lies below the normal limits in black, inside of the defects that the impression names, and the scores.
+function defects(view, edited) {
+  return view.pair.filter((scan) => scan.maps.below).map((scan) => ({
+    ...ofUptake(view, scan), title: `${scan.title}: defects`, map: scan.maps.below,
+    labels: scan.name === view.scene.scored[scan.state] ? edited[scan.state]?.map(String) : undefined,
+  }));
 }
 
 const ofMap = (kind, title, palette, window, label) => (view) => view.scans.filter((scan) => scan.maps[kind]).map((scan) => ({

@@ -15,7 +15,7 @@ export function showRaw(view, body) {
   const button = element("button", { id: "play", onclick: () => ((play.on = !play.on), (button.textContent = play.on ? "Pause" : "Play")) }, "Pause");
   const rate = element("input", { type: "range", min: "2", max: "30", value: "10", "aria-label": "Views a second", oninput: (e) => (play.rate = Number(e.target.value)) });
   replace(body, element("div", { class: "windows" }, button, rate,
-    element("span", { class: "hint" }, "Drag the lines over the heart: it must not leave them. The sinogram is of the middle between them.")),
+    element("span", { class: "hint" }, "The heart must stay between the lines; drag them. The sinogram is of the middle between them.")),
     element("div", { class: "row" }, columns.map((column) => column.element)));
   const draw = () => columns.forEach((column) => column.draw());
   const redraw = (all) => all && draw();
@@ -33,8 +33,8 @@ export function showRaw(view, body) {
 }
 
 function columnOf(view, scan, play, size) {
-  const { shape: [views, rows, columns], values, angles_deg: angles, step } = scan.rawViews;
-  const lines = [0.4, 0.62]; // of the height
+  const { shape: [views, rows, columns], values, angles_deg: angles, step, heart } = scan.rawViews;
+  const lines = heart ? [...heart] : [0.3, 0.55]; // of the height
   const [picture, sinogram, linogram] = [canvasOf(size, Math.round((size * rows) / columns)), canvasOf(size, 110), canvasOf(size, 110)];
   const caption = element("figcaption");
   const limits = [0, highest(values)];
