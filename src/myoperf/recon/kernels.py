@@ -44,6 +44,26 @@ def multiply(starts: Any, columns: Any, values: Float32, source: Float32, target
                 out[n] += low + (v4 * s4[n] + v5 * s5[n] + v6 * s6[n] + v7 * s7[n])
 
 
+@kernel(nogil=True)
+def divide_counts(measured: Float32, expected: Float32, floor: float) -> None:
+    """Write measured over expected counts, at least `floor`, in place of the expected ones; both contiguous."""
+    above, below = measured.reshape(-1), expected.reshape(-1)
+    for n in range(below.size):
+        below[n] = above[n] / max(below[n], floor)
+
+
+@kernel(nogil=True)
+def multiply_activity(activity: Float32, update: Float32, scale: Float32) -> None:
+    """Multiply activity (voxels, frames, planes) by an update and by a scale (voxels, 1, planes), in place."""
+    voxels, frames, planes = activity.shape
+    for v in range(voxels):
+        factor = scale[v, 0]
+        for f in range(frames):
+            line, step = activity[v, f], update[v, f]
+            for p in range(planes):
+                line[p] *= step[p] * factor[p]
+
+
 @kernel(nogil=True, fastmath={"contract"})
 def _filter(source: Float32, step: int, taps: Float32, margin: int, target: Float32) -> None:
     """Filter a flat image symmetrically along neighbours `step` places apart, two of each side at a time.

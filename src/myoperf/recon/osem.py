@@ -59,6 +59,8 @@ def osem(
     -------
     Activity (voxels, frames, planes), including the planes beyond the detector.
     """
+    from myoperf.recon.kernels import divide_counts, multiply_activity
+
     first = projectors[0]
     measured = [np.ascontiguousarray(counts[list(p.views)], dtype=np.float32) for p in projectors]
     inverse = [_inverse_sensitivity(p) for p in projectors]
@@ -71,11 +73,8 @@ def osem(
             expected = projector.forward(activity)
             if scattered is not None:
                 expected += scattered[list(projector.views)]
-            np.maximum(expected, floor, out=expected)
-            np.divide(subset_counts, expected, out=expected)
-            update = projector.back(expected)
-            update *= scale
-            activity *= update
+            divide_counts(subset_counts, expected, floor)
+            multiply_activity(activity, projector.back(expected), scale)
     return activity
 
 
