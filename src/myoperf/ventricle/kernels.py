@@ -59,12 +59,20 @@ def _sample_spline(coefficients: Any, flat: Any, place: Any, weights: Any, line:
 
 @kernel(nogil=True)
 def _highest(profile: Any, first: int, end: int, expected: float, window: float) -> tuple[int, float]:
-    """Return the sample in [first, end) with the most counts, weighed around the expected place, and that value."""
+    """Return the sample in [first, end) with the most counts, weighed around the expected place, and that value.
+
+    The Gaussian weights follow from one another: each is the last times a ratio, which falls by the same factor.
+    """
     best, most = first, -np.inf
+    away = first - expected
+    weight, ratio = np.exp(-0.5 * (away / window) ** 2), np.exp(-(away + 0.5) / window**2)
+    falling = np.exp(-1.0 / window**2)
     for sample in range(first, end):
-        value = profile[sample] * np.exp(-0.5 * ((sample - expected) / window) ** 2)
+        value = profile[sample] * weight
         if value > most:
             best, most = sample, value
+        weight *= ratio
+        ratio *= falling
     return best, most
 
 
