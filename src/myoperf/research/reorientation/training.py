@@ -104,7 +104,7 @@ class OwnOptimiser:
     def rate_at(self, step: int, iterations: int) -> float:
         """Return the learning rate of a step."""
         if self.every is not None:
-            return self.rate * 10.0 ** -(step // self.every)
+            return float(self.rate * 10.0 ** -(step // self.every))
         return self.rate * (1 - step / iterations) ** 0.9
 
 

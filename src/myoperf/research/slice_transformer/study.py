@@ -257,17 +257,20 @@ def _load_start(options: RunOptions, recipe: Recipe) -> tuple[MiTWeights | None,
     return loaded, hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _find_patients(recipe: Recipe, out: Path, seed: int, options: RunOptions) -> _Patients:
-    """Read one's own patients, or draw the recipe's; what cannot be read is listed in ``refused.csv``."""
-    shape = recipe.encoder.volume_shape
-    if options.data is None:
-        cases = collect_cases(out / "cohort", recipe.patients, seed, shape=shape, quiet=options.quiet)
-        stacks = cases.stacks.astype(np.float32)
-        return _Patients(stacks=stacks, truth=cases.expert, names=np.arange(len(stacks)), given=None, sha256=None)
-    own = read_own_cases(options.data, shape, order=options.order, scale=options.colour_scale)
+def _read_patients(data: Path, recipe: Recipe, out: Path, options: RunOptions) -> _Patients:
+    """Read one's own patients; what cannot be read is listed in ``refused.csv``."""
+    own = read_own_cases(data, recipe.encoder.volume_shape, order=options.order, scale=options.colour_scale)
     out.mkdir(parents=True, exist_ok=True)
     own.refused.to_csv(out / "refused.csv", index=False)
     return _Patients(stacks=own.stacks, truth=own.labels, names=own.patients, given=own.split(), sha256=own.sha256)
+
+
+def _draw_patients(recipe: Recipe, out: Path, seed: int, *, quiet: bool) -> _Patients:
+    """Simulate the recipe's patients, whose label is the simulated reader's."""
+    shape = recipe.encoder.volume_shape
+    cases = collect_cases(out / "cohort", recipe.patients, seed, shape=shape, quiet=quiet)
+    stacks = cases.stacks.astype(np.float32)
+    return _Patients(stacks=stacks, truth=cases.expert, names=np.arange(len(stacks)), given=None, sha256=None)
 
 
 def run(
@@ -322,10 +325,11 @@ def run(
         raise InputError(f"Scale {scale} trains no convolutional network; --baseline-weights is for small and full.")
     known = [arm.key for arm in ARMS] + list(chosen)
     names = choose_names("--networks", options.networks, known, known)
-    patients = _find_patients(recipe, out, seed, options)
+    own = None if options.data is None else _read_patients(options.data, recipe, out, options)
     settings = {"scale": scale, "seed": seed, "size": asdict(recipe)}
-    settings |= {} if patients.sha256 is None else {"data_sha256": patients.sha256}
+    settings |= {} if own is None else {"data_sha256": own.sha256}
     _claim_folders(out / "jobs", settings, checkpoint=checkpoint, positions=options.positions, start=start)
+    patients = own or _draw_patients(recipe, out, seed, quiet=options.quiet)
     trials = _Trials(
         recipe=recipe if patients.given is None else replace(recipe, splits=1),
         seed=seed,
