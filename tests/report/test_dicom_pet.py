@@ -113,3 +113,12 @@ def test_the_segmentation_of_a_dynamic_scan_lies_on_the_mean_of_its_late_frames(
         assert source.SpatialLocationsPreserved == "YES"
     sources = {len(one.SourceImageSequence) for one in late.values()}
     assert sources == {3}, "the three time frames at the place"
+
+
+def test_turned_slices_name_their_sources_where_these_are_few(tmp_path, monkeypatch):
+    """A dynamic scan of 1,000 images would be named in every slice anew."""
+    few = written(static(), tmp_path / "few")
+    assert len(pydicom.dcmread(few["stress_short_axis_001.dcm"]).SourceImageSequence) == SHAPE[0]
+    monkeypatch.setattr("myoperf.report.dicom.pet._MOST_SOURCES", SHAPE[0] ** 2 - 1)
+    many = written(static(), tmp_path / "many")
+    assert "SourceImageSequence" not in pydicom.dcmread(many["stress_short_axis_001.dcm"])

@@ -14,8 +14,8 @@ from myoperf.types import ScanResult, Study
 
 _LARGEST = 32767
 """The largest value of a signed pixel of 16 bits, which classic PET images have."""
-_MOST_SOURCES = 200
-"""Images that a slice names as its sources; a slice across more of them names none."""
+_MOST_SOURCES = 5000
+"""References to sources that all slices of a turned series hold together; where it would be more, none does."""
 _DECAY = ("START", "ADMIN")
 
 
@@ -85,5 +85,6 @@ def _sources(result: ScanResult, derived: Derived, headers: Headers) -> list[lis
         references, placed = plane_references(result.scan, headers, derived.volume)
         if placed:
             return references
-    few = headers if len(headers) <= _MOST_SOURCES else ()
-    return [[Reference(header) for header in few]] * derived.volume.grid_shape[0]
+    frames, planes = derived.volume.array.shape[:2]
+    few = headers if len(headers) * frames * planes <= _MOST_SOURCES else ()
+    return [[Reference(header) for header in few]] * planes
