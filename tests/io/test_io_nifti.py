@@ -103,6 +103,18 @@ def test_two_affines_that_differ_are_said(tmp_path, shift_mm, said):
     np.testing.assert_allclose(scan.image.lps_from_index, oblique().lps_from_index, atol=1e-4)  # sform's
 
 
+def test_a_damaged_qform_does_not_cost_a_file_whose_sform_holds(tmp_path):
+    path = written_with(tmp_path, lambda image: None)
+    raw = bytearray(path.read_bytes())
+    raw[256:268] = np.full(3, 5.0, dtype="<f4").tobytes()  # no quaternion
+    path.write_bytes(raw)
+    np.testing.assert_allclose(read_nifti(path).lps_from_index, oblique().lps_from_index, atol=1e-4)
+    raw[254:256] = bytes(2)  # no sform
+    path.write_bytes(raw)
+    with pytest.raises(InputError, match="damaged"):
+        read_nifti(path)
+
+
 def test_two_affines_that_mirror_each_other_are_refused(tmp_path):
     def mirror_qform(image):
         affine = image.affine.copy()

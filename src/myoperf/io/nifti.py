@@ -75,7 +75,7 @@ def read_nifti_with_findings(path: str | Path) -> tuple[Volume, tuple[Finding, .
             _check_size(image.shape, path.name)
             array = np.asanyarray(image.dataobj)
             header = image.header
-            coded = [form for form in (header.get_sform(coded=True), header.get_qform(coded=True)) if form[1]]
+            coded = _affines(header)
             unit = header.get_xyzt_units()[0]
     except InputError:
         raise
@@ -93,7 +93,7 @@ def read_nifti_with_findings(path: str | Path) -> tuple[Volume, tuple[Finding, .
         raise InputError(f"{path.name}: the volume contains NaN or infinite values.")
     if max(abs(float(array.max())), abs(float(array.min()))) > _LARGEST_VALUE:
         raise InputError(f"{path.name}: values up to {np.abs(array).max():g}; at most {_LARGEST_VALUE:g} is expected.")
-    affine, *others = [np.asarray(form[0], dtype=np.float64) for form in coded]
+    affine, *others = coded
     affine[:3] *= _SCALE.get(unit, 1.0)
     for other in others:
         other[:3] *= _SCALE.get(unit, 1.0)
@@ -106,6 +106,19 @@ def read_nifti_with_findings(path: str | Path) -> tuple[Volume, tuple[Finding, .
         check_spacing("the distance between voxels", np.linalg.norm(affine[:3, :3], axis=0).tolist(), path.name)
         raise GeometryError(f"{path.name}: {error}") from None
     return volume, _compare_affines(affine, others, array.shape[:3], path.name)
+
+
+def _affines(header: Any) -> list[Float]:
+    """Return sform and qform, those of them whose code says that they hold; a damaged qform is left out after sform."""
+    sform, code = header.get_sform(coded=True)
+    found: list[Float] = [np.array(sform, dtype=np.float64)] if code else []
+    try:
+        qform, code = header.get_qform(coded=True)
+    except Exception:  # nibabel's quaternions and header raise several types
+        if not found:
+            raise
+        return found
+    return [*found, np.array(qform, dtype=np.float64)] if code else found
 
 
 def _compare_affines(sform: Float, others: Sequence[Float], shape: tuple[int, ...], name: str) -> tuple[Finding, ...]:
