@@ -25,21 +25,18 @@ independent ones; and motion for delays along the axis, of which it shows a fift
 since that depends on how base and apex move. Rounded slopes over both (``benchmarks/phase_response.py``)."""
 
 
-def unroll(rays: Rays, values: Float, middle_mm: Float, rim_mm: Float) -> Float:
-    """Resample a field on the rays of one gate at equal steps of the mid-wall's arc from apex to valve.
-
-    Parameters
-    ----------
-    values, middle_mm
-        Shape (rings, angles) on the rays.
-    rim_mm
-        Shape (angles,).
+def _polar_rings(wall: Tracking) -> list[Float]:
+    """Return where the rings of a polar map, at equal steps of the mid-wall's arc from apex to valve, meet the rays.
 
     Returns
     -------
-    Shape (24, angles), as a polar map.
+    For each gate fractional indices (24, angles) among the rays' rings, as `at_rings` takes them.
     """
-    return at_rings(values, equal_arc_rings(rays, middle_mm, rings=_RINGS, rim_mm=rim_mm))
+    shell = wall.shell
+    return [
+        equal_arc_rings(wall.rays, middle, rings=_RINGS, rim_mm=rim)
+        for middle, rim in zip(shell.middle_mm, shell.rim_mm, strict=True)
+    ]
 
 
 def moving_wall(wall: Tracking) -> tuple[Float, Float, Float]:
@@ -55,18 +52,14 @@ def moving_wall(wall: Tracking) -> tuple[Float, Float, Float]:
     level
         (24, angles): counts of the wall, mean over the beat.
     """
-    shell = wall.shell
+    shell, rings = wall.shell, _polar_rings(wall)
     thickness, level = (
-        np.stack(
-            [
-                unroll(wall.rays, field, middle, rim)
-                for field, middle, rim in zip(fields, shell.middle_mm, shell.rim_mm, strict=True)
-            ]
-        )
+        np.stack([at_rings(field, places) for field, places in zip(fields, rings, strict=True)])
         for fields in (wall.local_mm, wall.peak)
     )
     mean, rim = shell.middle_mm.mean(axis=0), shell.rim_mm.mean(axis=0)
-    motion = np.stack([unroll(wall.rays, mean - middle, mean, rim) for middle in shell.middle_mm])
+    places = equal_arc_rings(wall.rays, mean, rings=_RINGS, rim_mm=rim)
+    motion = np.stack([at_rings(mean - middle, places) for middle in shell.middle_mm])
     return thickness, motion, level.mean(axis=0)
 
 
@@ -90,14 +83,16 @@ def regional(wall: Tracking, ed_cycles: float, es_cycles: float) -> tuple[Float,
     displacement that is at right angles to it, positive inwards.
     """
     shell, times = wall.shell, np.array([ed_cycles, es_cycles])
-    surfaces = list(zip(shell.middle_mm, shell.rim_mm, strict=True))
-    inner = shell.inner_mm(wall.rays)
-    endocardium = np.stack([_tissue(wall.rays, one, *at) for one, at in zip(inner, surfaces, strict=True)])
+    rings, inner = _polar_rings(wall), shell.inner_mm(wall.rays)
+    endocardium, mid_wall = (
+        np.stack([_tissue(wall.rays, one, places) for one, places in zip(surface, rings, strict=True)])
+        for surface in (inner, shell.middle_mm)
+    )
     before, after = beat_at(endocardium, times)
     motion = segment_means(((after - before) * _inwards(before)).sum(axis=-1))
-    by_area = 1.0 / np.stack([segment_means(_areas(_tissue(wall.rays, one, one, rim))) for one, rim in surfaces])
+    by_area = 1.0 / np.stack([segment_means(_areas(one)) for one in mid_wall])
     by_counts = np.stack(
-        [segment_means(unroll(wall.rays, one, *at)) for one, at in zip(wall.local_mm, surfaces, strict=True)]
+        [segment_means(at_rings(one, places)) for one, places in zip(wall.local_mm, rings, strict=True)]
     )
     both = []
     for thick in (by_area, by_counts):
@@ -109,24 +104,21 @@ def regional(wall: Tracking, ed_cycles: float, es_cycles: float) -> tuple[Float,
 
 def wall_surfaces(wall: Tracking) -> WallSurfaces:
     """Return the endocardium and the mid-wall of every gate in the patient's space, for display."""
-    rays, shell = wall.rays, wall.shell
-    out = []
-    for distances in (shell.inner_mm(rays), shell.middle_mm):
-        gates = [
-            at_rings(rays.points(distance), equal_arc_rings(rays, middle, rings=_RINGS, rim_mm=rim))
-            for distance, middle, rim in zip(distances, shell.middle_mm, shell.rim_mm, strict=True)
-        ]
-        out.append(np.stack(gates))
-    return WallSurfaces(endocardium_mm=out[0], mid_wall_mm=out[1])
+    rays, shell, rings = wall.rays, wall.shell, _polar_rings(wall)
+    endocardium, mid_wall = (
+        np.stack([at_rings(rays.points(distance), places) for distance, places in zip(surface, rings, strict=True)])
+        for surface in (shell.inner_mm(rays), shell.middle_mm)
+    )
+    return WallSurfaces(endocardium_mm=endocardium, mid_wall_mm=mid_wall)
 
 
-def _tissue(rays: Rays, distance_mm: Float, middle_mm: Float, rim_mm: Float) -> Float:
-    """Return a surface at the places of the mid-wall's tissue: (24, angles, 3) along the axis, anterior and septal."""
+def _tissue(rays: Rays, distance_mm: Float, rings: Float) -> Float:
+    """Return a surface at the rings of a polar map: (24, angles, 3) along the axis, anterior and septal."""
     tilt = rays.tilt_rad[:, None]
     across = distance_mm * np.sin(tilt)
     along = rays.height_mm[:, None] - distance_mm * np.cos(tilt)
     points = np.stack([along, across * np.cos(rays.angle_rad), across * np.sin(rays.angle_rad)], axis=-1)
-    return at_rings(points, equal_arc_rings(rays, middle_mm, rings=_RINGS, rim_mm=rim_mm))
+    return at_rings(points, rings)
 
 
 def _normals(points_mm: Float) -> Float:
