@@ -8,6 +8,7 @@ from myoperf.dicom import code_item, save_dataset
 from myoperf.errors import InputError
 from myoperf.io import read_studies, with_stressors
 from myoperf.io.stressor import stressors_of
+from support.command import run_command
 from support.dicom import counts_of, item, recon_nm
 
 
@@ -95,3 +96,27 @@ def test_a_stressor_needs_a_stress_scan(study):
     rest = replace(study, scans=tuple(scan for scan in study.scans if scan.state == "rest"))
     with pytest.raises(InputError, match="no stress scan"):
         with_stressors(rest, ["adenosine"])
+
+
+@pytest.mark.parametrize(
+    ("stressor", "code", "told"),
+    [
+        ("Adenosine, exercise", 0, "stress by exercise and adenosine"),
+        ("caffeine", 2, "--stressor is exercise"),
+        ("adenosine,dobutamine", 2, "One drug may be named"),
+    ],
+)
+def test_the_command_takes_the_operator_s_stressor(study, tmp_path, stressor, code, told):
+    done = run_command("analyze", tmp_path, "-o", tmp_path / "out", "--dry-run", "--stressor", stressor, "--quiet")
+    assert done.returncode == code
+    assert told in done.stdout + done.stderr
+
+
+def test_a_stressor_cannot_hold_for_two_patients(study, tmp_path):
+    other = recon_nm(counts_of(1, 7, 8, 9, seed=6))
+    other.PatientID, other.StudyInstanceUID, other.ImageID = "another", "1.2.3.4", "Stress"
+    (tmp_path / "other").mkdir()
+    save_dataset(other, tmp_path / "other" / "one.dcm")
+    done = run_command("analyze", tmp_path, "-o", tmp_path / "out", "--dry-run", "--stressor", "exercise", "--quiet")
+    assert done.returncode == 2
+    assert "holds for one study" in done.stderr
