@@ -196,6 +196,12 @@ def test_a_dicomdir_is_followed_and_missing_files_are_named(save, tmp_path, whol
     assert [(s.file, "does not exist" in s.reason) for s in result.skipped] == [("IM0002", True)]
 
 
+def test_the_only_file_of_a_dicomdir_is_the_subject_of_its_reason(save, tmp_path):
+    path = medium(tmp_path, save, ("DICOM", "IM0002"))
+    with pytest.raises(InputError, match=r"^The DICOMDIR's only file .* does not exist"):
+        read_studies([path])
+
+
 @pytest.mark.filterwarnings("ignore:Invalid value for VR CS")
 def test_a_dicomdir_does_not_lead_out_of_its_folder(save, tmp_path):
     secret = save(recon_nm(counts_of(1, 7, 8, 9, seed=9)), "secret.dcm")

@@ -145,7 +145,8 @@ def _why_no_study(given: Sequence[Path], files: Sequence[Path], found: Sorted, *
     if alone:
         return f"{files[0].name}: {reason}"
     if len(files) == 1:
-        whole = "folder" if given[0].is_dir() else "archive"
+        is_index = given[0].name.upper() == "DICOMDIR"
+        whole = "folder" if given[0].is_dir() else "DICOMDIR" if is_index else "archive"
         return f"The {whole}'s only file is not a usable perfusion study: {reason}"
     return f"None of {len(files)} files is a usable perfusion study; {count} of them: {reason}"
 
