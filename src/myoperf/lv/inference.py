@@ -209,7 +209,7 @@ def _normalisation(features: Float32, scale: Float32, offset: Float32, epsilon: 
 
 
 @kernel(nogil=True)
-def _activate(features: Float32, factor: Float32, plus: Float32, added: Float32, slope: float) -> None:
+def _activate(features: Float32, factor: Float32, plus: Float32, added: Float32, slope: np.float32) -> None:
     """Normalise, add where there is something to add, and multiply negative values by the slope; in place."""
     places, channels = features.shape
     for n in range(places):
