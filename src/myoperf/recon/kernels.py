@@ -45,7 +45,7 @@ def multiply(starts: Any, columns: Any, values: Float32, source: Float32, target
 
 
 @kernel(nogil=True)
-def divide_counts(measured: Float32, expected: Float32, floor: float) -> None:
+def divide_counts(measured: Float32, expected: Float32, floor: np.float32) -> None:
     """Write measured over expected counts, at least `floor`, in place of the expected ones; both contiguous."""
     above, below = measured.reshape(-1), expected.reshape(-1)
     for n in range(below.size):

@@ -105,7 +105,7 @@ class OwnOptimiser:
         """Return the learning rate of a step."""
         if self.every is not None:
             return float(self.rate * 10.0 ** -(step // self.every))
-        return self.rate * (1 - step / iterations) ** 0.9
+        return float(self.rate * (1 - step / iterations) ** 0.9)
 
 
 OWN_OPTIMISERS: Mapping[type[nn.Module], OwnOptimiser] = MappingProxyType(
