@@ -60,7 +60,8 @@ def address(room):
 
 
 @pytest.fixture
-def browser(tmp_path):
+def browser(address, tmp_path):
+    """Open a browser, which is closed before the server stops: a page that still asks would log an error."""
     options = webdriver.ChromeOptions()
     options.binary_location = BROWSER or "chromium"
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1366,768"):
