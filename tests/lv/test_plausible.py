@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from myoperf.geometry import angle_deg
-from myoperf.lv import LVFit, check_pose, pose_refused
+from myoperf.geometry import angle_deg, transform_points
+from myoperf.lv import LVFit, check_pose, plausible, pose_refused
 from myoperf.lv.apex import search_apex, surroundings
 from myoperf.lv.detect import prepare
 from myoperf.lv.plausible import expected_radius_mm
@@ -111,3 +111,32 @@ def test_a_greatly_dilated_ventricle_is_not_refused():
     image, labels = make(dilated, liver=0.6, spacing=6.0, shape=(52, 56, 60), fwhm=14.0, noise=0.5)
     assert labels.label_ml(2) > 450.0
     assert check_pose(image, LVFit(dilated.frame, labels, 0.9, ())) == ()
+
+
+def test_faint_activity_all_over_the_chest_does_not_turn_the_body_round(torso):
+    """Lungs of Tl-201, brighter than the abdomen where little attenuates them, withheld the numbers of normal hearts."""
+    image = prepare(torso[0])
+    z = transform_points(image.lps_from_index, np.moveaxis(np.indices(image.grid_shape), 0, -1).reshape(-1, 3))[:, 2]
+    above = (z > HEART.frame.centre_mm[2]).reshape(image.grid_shape)
+    empty = np.where(above, 25.0, 0.0)[None].astype(np.float32)
+    direction = surroundings(image.with_array(empty), HEART.frame.centre_mm, 100.0, from_mm=60.0, to_mm=110.0)
+    assert np.allclose(direction, 0.0)
+    hot = surroundings(image.with_array(2.0 * empty), HEART.frame.centre_mm, 100.0, from_mm=60.0, to_mm=110.0)
+    assert hot[2] > 0.3
+
+
+@pytest.mark.parametrize(
+    ("of_apex", "of_body", "code"),
+    [
+        ((0.6, 0.8, 0.10), (0.0, 0.1, -0.05), None),
+        ((0.6, 0.8, 0.10), (0.0, 0.1, -0.30), "orientation-doubt"),
+        ((0.6, 0.8, 0.10), (0.0, 0.1, -0.45), "orientation-implausible"),
+        ((0.6, 0.8, -0.10), (0.0, 0.1, 0.07), "orientation-doubt"),
+        ((0.6, 0.8, -0.10), (0.0, 0.1, 0.04), "orientation-implausible"),
+    ],
+)
+def test_the_body_alone_withholds_numbers_only_when_it_speaks_clearly(of_apex, of_body, code):
+    found = plausible._check_axes(np.array(of_apex), np.array(of_body), certain=True)
+    assert codes(found) == ([] if code is None else [code])
+    doubted = plausible._check_axes(np.array(of_apex), np.array(of_body), certain=False)
+    assert codes(doubted) == ([] if code is None else ["orientation-doubt"])

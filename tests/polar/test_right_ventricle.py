@@ -78,25 +78,26 @@ def test_a_frame_turned_upside_down_raises_doubt(uniform):
     assert codes(volume, surface_of(uniform, polar.turn_anterior(uniform.frame, 180.0))) == ["orientation-doubt"]
 
 
-def test_plain_blood_without_insertions_on_the_lateral_side_raises_doubt(uniform):
+def test_activity_beside_the_lateral_wall_without_insertions_raises_nothing(uniform):
+    """The lung's raised doubt in every normal scan of Tl-201, and withheld the verdict."""
     volume = beside(uniform, uniform.frame.lateral, wall=25.0, blood=25.0)
-    assert codes(volume, surface_of(uniform)) == ["orientation-doubt"]
+    assert polar.find_rv_insertions(volume, surface_of(uniform), about_deg=270.0) is None
+    assert codes(volume, surface_of(uniform)) == []
+
+
+def test_insertions_on_the_lateral_side_count_only_with_more_activity_there(uniform):
+    lateral = beside(uniform, uniform.frame.lateral)
+    for blood, raised in ((10.0, ["orientation-doubt"]), (120.0, [])):
+        septal = beside(uniform, uniform.frame.septal, wall=blood, blood=blood)
+        both = uniform.volume.with_array(septal.array + lateral.array - uniform.volume.array)
+        assert polar.find_rv_insertions(both, surface_of(uniform)) is None
+        assert polar.find_rv_insertions(both, surface_of(uniform), about_deg=270.0) is not None
+        assert codes(both, surface_of(uniform)) == raised
 
 
 def test_a_rim_a_few_percent_above_the_septum_is_no_insertion(uniform):
     faint = beside(uniform, uniform.frame.septal, wall=35.0, blood=25.0)
     assert polar.find_rv_insertions(faint, surface_of(uniform)) is None
-
-
-@pytest.mark.parametrize(("ratio", "raised"), [(1.3, []), (1.9, ["orientation-doubt"])])
-def test_activity_on_both_sides_raises_doubt_from_half_more_on_the_lateral_side(uniform, ratio, raised):
-    septal = beside(uniform, uniform.frame.septal, wall=25.0, blood=25.0)
-    lateral = beside(uniform, uniform.frame.lateral, wall=25.0 * ratio, blood=25.0 * ratio)
-    both = uniform.volume.with_array(septal.array + lateral.array - uniform.volume.array)
-    surface = surface_of(uniform)
-    assert polar.find_rv_insertions(both, surface) is None
-    assert polar.find_rv_insertions(both, surface, about_deg=270.0) is None
-    assert codes(both, surface) == raised
 
 
 def test_a_heart_alone_or_an_empty_image_raises_no_doubt(uniform):

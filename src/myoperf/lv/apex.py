@@ -20,6 +20,9 @@ SIZES, SHIFTS_MM = (0.85, 1.15), (-8.0, 8.0)
 """Radii over the expected one, and places along the axis, that are tried in every direction."""
 APART_DEG = 60.0
 """Directions that differ by more than this are refined each for itself."""
+FAINT, FEW = 0.3, 0.005
+"""Share of the wall's counts from which activity is an organ's, and the mean over the shell of what exceeds it, as a
+share of the wall's counts, from which its direction is believed by half."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -103,18 +106,20 @@ def surroundings(image: Volume, centre_mm: Float, level: float, *, from_mm: floa
     Parameters
     ----------
     level
-        Counts of the wall; hotter activity counts no more than this.
+        Counts of the wall. Hotter activity counts no more than this, and activity below three tenths of it (lungs,
+        muscle, noise) not at all: what lies on one side of the heart is liver, spleen and gut.
     from_mm, to_mm
         Radii of the shell.
 
     Returns
     -------
-    (3,) LPS: the mean direction, weighted by counts; 0 where they lie evenly, at most 1 long.
+    (3,) LPS: the mean direction, weighted by counts; near 0 where they lie evenly or hardly anything is hot, at most 1
+    long.
     """
     index = np.indices(image.grid_shape).reshape(3, -1).T
     offset = transform_points(image.lps_from_index, index) - centre_mm
     distance = np.linalg.norm(offset, axis=1)
     shell = (distance > from_mm) & (distance <= to_mm)
-    counts = np.clip(image.array[0].reshape(-1)[shell] / level, 0.0, 1.0)
-    total = float(counts.sum())
-    return np.asarray((offset[shell] / distance[shell, None] * counts[:, None]).sum(axis=0) / max(total, 1e-9))
+    hot = np.clip(image.array[0].reshape(-1)[shell] / level - FAINT, 0.0, 1.0 - FAINT)
+    enough = float(hot.sum()) + FEW * max(hot.size, 1)
+    return np.asarray((offset[shell] / distance[shell, None] * hot[:, None]).sum(axis=0) / enough)

@@ -25,8 +25,9 @@ USUAL_SIGN = np.array([1.0, -1.0, -1.0])
 """Of the direction to the apex along the patient's LPS axes: to the left, forward and down."""
 BODY_WEIGHT = np.array([0.0, 0.4, 0.9])
 """What the mean direction of the activity 90 to 150 mm away counts beside the apex: it lies behind and below."""
-CERTAIN = 0.05
-"""Evidence against an axis from which the numbers are withheld."""
+CERTAIN, BODY_ALONE = 0.05, 0.3
+"""Evidence against an axis from which the numbers are withheld: where the apex points the wrong way too, and where the
+body alone speaks against it, as in a level heart."""
 AXES = ("left and right", "front and back", "head and feet")
 _WITHHELD = "Scores and function are withheld. Check the volume, or give the pose with --frame."
 REFUSED = ("pose-implausible", "orientation-implausible")
@@ -78,7 +79,7 @@ def check_pose(volume: Volume, fit: LVFit, *, transaxial: bool = True) -> tuple[
     if transaxial:
         level = float(np.percentile(volume.summed().array[0][labels == MYOCARDIUM], 75))
         body = surroundings(image, centre, level, from_mm=90.0, to_mm=150.0)
-        turned = _check_axes(axis_evidence(apex.direction, body), certain=_is_certain(apex))
+        turned = _check_axes(*axis_evidence(apex.direction, body), certain=_is_certain(apex))
         if turned:
             return turned
     return _check_direction(angle_deg(-fit.frame.axis, apex.direction), certain=_is_certain(apex))
@@ -92,19 +93,21 @@ def expected_radius_mm(labels: Volume) -> float:
     return float(np.clip(0.8 * outer, 14.0, 44.0))
 
 
-def axis_evidence(apexward: Float, body: Float) -> Float:
-    """Return how far apex and body agree with each of the patient's axes: shape (3,), negative where they contradict.
+def axis_evidence(apexward: Float, body: Float) -> tuple[Float, Float]:
+    """Return how far apex and body agree with each of the patient's axes: two of shape (3,), negative where not.
 
-    An axis that is turned round turns the sign of its evidence, so that 0 is where both directions are as likely.
+    An axis that is turned round turns the sign of its evidence, so that a sum of 0 is where both directions are as
+    likely.
 
     Examples
     --------
     A heart that lies level, with liver and abdomen below it, in a volume that is upside down:
 
-    >>> axis_evidence(np.array([0.6, -0.8, 0.0]), np.array([-0.2, 0.1, 0.3])).round(2).tolist()
+    >>> apex, below = axis_evidence(np.array([0.6, -0.8, 0.0]), np.array([-0.2, 0.1, 0.3]))
+    >>> (apex + below).round(2).tolist()
     [0.6, 0.84, -0.27]
     """
-    return np.asarray(USUAL_SIGN * apexward + BODY_WEIGHT * np.array([-1.0, 1.0, -1.0]) * body)
+    return np.asarray(USUAL_SIGN * apexward), np.asarray(BODY_WEIGHT * np.array([-1.0, 1.0, -1.0]) * body)
 
 
 def _is_certain(apex: ApexSearch) -> bool:
@@ -122,7 +125,9 @@ def _check_size(fit: LVFit) -> tuple[Finding, ...]:
     return (Finding("pose-implausible", "failure", message),)
 
 
-def _check_axes(evidence: Float, *, certain: bool) -> tuple[Finding, ...]:
+def _check_axes(of_apex: Float, of_body: Float, *, certain: bool) -> tuple[Finding, ...]:
+    """Judge the evidence for each axis, of the apex's direction and of the body's activity."""
+    evidence = of_apex + of_body
     against = [name for name, value in zip(AXES, evidence, strict=True) if value < 0.0]
     if not against:
         return ()
@@ -130,7 +135,7 @@ def _check_axes(evidence: Float, *, certain: bool) -> tuple[Finding, ...]:
     causes = f"either the file's orientation is wrong ({listed} exchanged), or the heart lies unusually"
     if AXES[0] in against:
         causes += " (dextrocardia, situs inversus)"
-    if certain and float(evidence.min()) < -CERTAIN:
+    if certain and (evidence < -np.where(of_apex < 0.0, CERTAIN, BODY_ALONE)).any():
         message = (
             f"Heart and body contradict the volume's {listed}: {causes}. Scores and function are withheld. Check the "
             "orientation; if it is right, give the pose with --frame."

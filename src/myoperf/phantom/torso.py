@@ -190,9 +190,9 @@ _RANGES: dict[Tracer, dict[str, tuple[float, float]]] = {
         "kidneys": (0.5, 1.1), "spine": (0.04, 0.11), "body": (0.021, 0.073),
     },
     "Tl-201": {
-        "blood": (0.04, 0.10), "right_ventricle": (0.15, 0.55), "lungs": (0.05, 0.18), "liver": (0.12, 0.55),
+        "blood": (0.04, 0.10), "right_ventricle": (0.15, 0.55), "lungs": (0.025, 0.09), "liver": (0.12, 0.55),
         "gallbladder": (0.08, 0.25), "stomach": (0.08, 0.4), "bowel": (0.1, 0.5), "spleen": (0.2, 0.6),
-        "kidneys": (0.6, 1.3), "spine": (0.06, 0.16), "body": (0.04, 0.11),
+        "kidneys": (0.6, 1.3), "spine": (0.06, 0.14), "body": (0.03, 0.09),
     },
     "N-13": {
         "blood": (0.03, 0.10), "right_ventricle": (0.4, 0.65), "lungs": (0.05, 0.14), "liver": (0.4, 0.85),
