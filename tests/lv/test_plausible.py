@@ -114,7 +114,7 @@ def test_a_greatly_dilated_ventricle_is_not_refused():
 
 
 def test_faint_activity_all_over_the_chest_does_not_turn_the_body_round(torso):
-    """Lungs of Tl-201, brighter than the abdomen where little attenuates them, withheld the numbers of normal hearts."""
+    """Lungs of Tl-201, brighter than the abdomen where little attenuates them, withheld numbers of normal hearts."""
     image = prepare(torso[0])
     z = transform_points(image.lps_from_index, np.moveaxis(np.indices(image.grid_shape), 0, -1).reshape(-1, 3))[:, 2]
     above = (z > HEART.frame.centre_mm[2]).reshape(image.grid_shape)
