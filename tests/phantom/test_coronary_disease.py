@@ -95,7 +95,7 @@ def test_sestamibi_rolls_off_more_than_ammonia() -> None:
     ratio = {t: tracer_uptake(3.0, t) / tracer_uptake(1.0, t) for t in ("Tc-99m", "Rb-82", "N-13")}
     assert ratio["Tc-99m"] < ratio["Rb-82"] < ratio["N-13"] < 3.0
     with pytest.raises(InputError, match="Unknown tracer"):
-        tracer_uptake(1.0, "Tl-201")  # type: ignore[arg-type]
+        tracer_uptake(1.0, "I-123")  # type: ignore[arg-type]
 
 
 def test_an_infarct_is_dark_in_both_states_with_a_smooth_edge() -> None:
