@@ -20,7 +20,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from myoperf.perfusion import NormalLimits, choose_limits, cutoffs_of, decide, score_perfusion, shipped_limits
+from myoperf.perfusion import (
+    Evidence,
+    NormalLimits,
+    choose_limits,
+    cutoffs_of,
+    decide,
+    diffuse_loss,
+    score_perfusion,
+    shipped_limits,
+)
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import PatientModel, PopulationOptions
 from myoperf.phantom.truth import truth
@@ -78,7 +87,10 @@ def row_of(normal: Normal, recipe: Recipe, limits: tuple[NormalLimits, ...], whi
     }
     maps = {state: map_without_geometry(normal.maps[state]) if state in normal.maps else None for state in STATES}
     scores = score_perfusion(maps["stress"], maps["rest"], stress_limits=chosen["stress"], rest_limits=chosen["rest"])
-    verdict = decide(scores, cutoffs=cutoffs_of(chosen["stress"], chosen["rest"]))
+    held, map_of_stress = chosen["stress"], maps["stress"]
+    loss = None if held is None or map_of_stress is None else diffuse_loss(map_of_stress, held)
+    evidence = Evidence(sex=normal.sex, diffuse_loss_percent=loss)
+    verdict = decide(scores, evidence, cutoffs=cutoffs_of(held, chosen["rest"]))
     row: dict[str, Any] = {
         f"tpd_stress_{which}": scores.tpd_stress_percent,
         f"tpd_rest_{which}": scores.tpd_rest_percent,

@@ -31,7 +31,16 @@ import pandas as pd
 
 from myoperf.errors import MyoPerfError
 from myoperf.io import read_studies
-from myoperf.perfusion import Condition, choose_limits, cutoffs_of, decide, score_perfusion, shipped_limits
+from myoperf.perfusion import (
+    Condition,
+    Evidence,
+    choose_limits,
+    cutoffs_of,
+    decide,
+    diffuse_loss,
+    score_perfusion,
+    shipped_limits,
+)
 from myoperf.perfusion.scores import FULL_DEFECT
 from myoperf.phantom.acquire import Protocol
 from myoperf.phantom.cohort import simulate_cohort
@@ -146,7 +155,10 @@ def scores_of(stored: dict[str, Any], kind: str, tracer: str) -> dict[str, Any]:
         for s in STATES
     }
     scores = score_perfusion(maps["stress"], maps["rest"], stress_limits=limits["stress"], rest_limits=limits["rest"])
-    verdict = decide(scores, cutoffs=cutoffs_of(limits["stress"], limits["rest"]))
+    held, map_of_stress = limits["stress"], maps["stress"]
+    loss = None if held is None or map_of_stress is None else diffuse_loss(map_of_stress, held)
+    evidence = Evidence(sex=sex, diffuse_loss_percent=loss)
+    verdict = decide(scores, evidence, cutoffs=cutoffs_of(held, limits["rest"]))
     row: dict[str, Any] = {f"tpd_stress_{kind}": scores.tpd_stress_percent, f"sss_{kind}": scores.sss}
     row |= {f"tpd_rest_{kind}": scores.tpd_rest_percent, f"extent_stress_{kind}": scores.stress_extent_percent}
     if verdict is not None:
