@@ -20,16 +20,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from myoperf.perfusion import (
-    Evidence,
-    NormalLimits,
-    choose_limits,
-    cutoffs_of,
-    decide,
-    diffuse_loss,
-    score_perfusion,
-    shipped_limits,
-)
+from called_maps import WIDE_PERCENT, call_maps
+from myoperf.perfusion import NormalLimits, choose_limits, shipped_limits
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import PatientModel, PopulationOptions
 from myoperf.phantom.truth import truth
@@ -53,8 +45,6 @@ TABLE = ROOT / "docs/results/normal_limits.csv"
 MAPS = ROOT / "runs" / "limits"
 SEED_OF_CHECKS = 7000
 """Added to a recipe's seed."""
-WIDE_PERCENT = 60.0
-"""Extent from which disease of three vessels is called severe."""
 
 
 def severe(recipe: Recipe, index: int) -> tuple[PatientModel, np.random.Generator]:
@@ -86,18 +76,9 @@ def row_of(normal: Normal, recipe: Recipe, limits: tuple[NormalLimits, ...], whi
         for state in STATES
     }
     maps = {state: map_without_geometry(normal.maps[state]) if state in normal.maps else None for state in STATES}
-    scores = score_perfusion(maps["stress"], maps["rest"], stress_limits=chosen["stress"], rest_limits=chosen["rest"])
-    held, map_of_stress = chosen["stress"], maps["stress"]
-    loss = None if held is None or map_of_stress is None else diffuse_loss(map_of_stress, held)
-    evidence = Evidence(sex=normal.sex, diffuse_loss_percent=loss)
-    verdict = decide(scores, evidence, cutoffs=cutoffs_of(held, chosen["rest"]))
-    row: dict[str, Any] = {
-        f"tpd_stress_{which}": scores.tpd_stress_percent,
-        f"tpd_rest_{which}": scores.tpd_rest_percent,
-    }
-    if verdict is not None:
-        row |= {f"category_{which}": verdict.category, f"warned_{which}": int(bool(verdict.warnings))}
-    return row
+    scores, called = call_maps(maps, chosen, normal.sex)
+    row = {"tpd_stress": scores.tpd_stress_percent, "tpd_rest": scores.tpd_rest_percent} | called
+    return {f"{name}_{which}": value for name, value in row.items()}
 
 
 def table() -> None:

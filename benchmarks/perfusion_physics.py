@@ -29,18 +29,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from called_maps import WIDE_PERCENT, call_maps
 from myoperf.errors import MyoPerfError
 from myoperf.io import read_studies
-from myoperf.perfusion import (
-    Condition,
-    Evidence,
-    choose_limits,
-    cutoffs_of,
-    decide,
-    diffuse_loss,
-    score_perfusion,
-    shipped_limits,
-)
+from myoperf.perfusion import Condition, choose_limits, shipped_limits
 from myoperf.perfusion.scores import FULL_DEFECT
 from myoperf.phantom.acquire import Protocol
 from myoperf.phantom.cohort import simulate_cohort
@@ -49,7 +41,8 @@ from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import PatientModel, PopulationOptions
 from myoperf.phantom.truth import defect_map, truth
 from myoperf.pipeline import Options, analyze, load_models
-from myoperf.types import VESSELS, PolarMap, State
+from myoperf.research.normal_limits.recipe import map_without_geometry
+from myoperf.types import VESSELS, State
 
 ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "runs" / "perfusion-physics"
@@ -66,8 +59,6 @@ SETS = {
     "half-dose": NORMAL,
 }
 WITHOUT_CT = ("thallium", "half-dose")
-WIDE_PERCENT = 60.0
-"""Extent from which disease of three vessels is called severe."""
 
 
 def options_of(name: str) -> CohortOptions:
@@ -134,35 +125,29 @@ def measure(name: str, seed: int, count: int, minutes: float) -> None:
             print(f"stopped before {path.stem}; call again to go on")
             return
         partial = path.with_suffix(".part.npz")
-        np.savez_compressed(partial, **known_of(patient), **measure_one(name, own))
+        kept: dict[str, Any] = known_of(patient) | measure_one(name, own)
+        np.savez_compressed(partial, **kept)
         partial.rename(path)
     print(f"{name} {seed}: {count} patients are there")
-
-
-def polar_of(values: Any) -> PolarMap:
-    """Wrap values as a polar map without geometry, which scoring does not use."""
-    return PolarMap(np.asarray(values, np.float64), np.zeros((*values.shape, 3)), np.ones(values.shape))
 
 
 def scores_of(stored: dict[str, Any], kind: str, tracer: str) -> dict[str, Any]:
     """Score a patient's maps without (`plain`) or with (`ct`) correction against the package's limits."""
     sex, condition = str(stored["sex"]), Condition(corrected=kind == "ct", reconstruction="OSEM")
-    maps = {s: polar_of(stored[f"{s}_{kind}"]) if f"{s}_{kind}" in stored else None for s in STATES}
+    maps = {
+        s: map_without_geometry(stored[f"{s}_{kind}"].astype(np.float64)) if f"{s}_{kind}" in stored else None
+        for s in STATES
+    }
     limits = {
         s: choose_limits(
             shipped_limits(), state=s, sex=sex, tracer=tracer, camera=None, modality="NM", condition=condition
         )[0]
         for s in STATES
     }
-    scores = score_perfusion(maps["stress"], maps["rest"], stress_limits=limits["stress"], rest_limits=limits["rest"])
-    held, map_of_stress = limits["stress"], maps["stress"]
-    loss = None if held is None or map_of_stress is None else diffuse_loss(map_of_stress, held)
-    evidence = Evidence(sex=sex, diffuse_loss_percent=loss)
-    verdict = decide(scores, evidence, cutoffs=cutoffs_of(held, limits["rest"]))
+    scores, called = call_maps(maps, limits, sex)
     row: dict[str, Any] = {f"tpd_stress_{kind}": scores.tpd_stress_percent, f"sss_{kind}": scores.sss}
     row |= {f"tpd_rest_{kind}": scores.tpd_rest_percent, f"extent_stress_{kind}": scores.stress_extent_percent}
-    if verdict is not None:
-        row |= {f"category_{kind}": verdict.category, f"warned_{kind}": int(bool(verdict.warnings))}
+    row |= {f"{name}_{kind}": value for name, value in called.items()}
     for state in STATES:
         limit = limits[state]
         row[f"limits_{state}_{kind}"] = "" if limit is None else f"{limit.name} {limit.version}"

@@ -46,7 +46,7 @@ def diffuse_loss(polar: PolarMap, limits: NormalLimits) -> float:
 
 
 def _groups(count: int, most: int) -> Iterator[np.ndarray]:
-    """Yield the numbers of each group that is left out in turn: single ones, or of every so-manieth."""
+    """Yield the numbers of each group that is left out in turn: single ones, or every n-th one."""
     for first in range(min(count, most)):
         yield np.arange(first, count, min(count, most))
 
