@@ -5,6 +5,7 @@
     python benchmarks/perfusion_physics.py measure --set three-vessel --seed 9705 --count 10
     python benchmarks/perfusion_physics.py measure --set thallium --seed 9707 --count 60
     python benchmarks/perfusion_physics.py measure --set half-dose --seed 9709 --count 60
+    python benchmarks/perfusion_physics.py cohort --folder normals-ct
     python benchmarks/perfusion_physics.py table
 
 ``measure`` simulates a patient as ``myoperf simulate 1 --gates 1 --ct`` does (stress and rest, raw views; the CT of
@@ -13,7 +14,8 @@ analyses them. A study is scored without and with its CT. Maps and scores are ke
 goes on where the last one stopped and ends by itself after ``--minutes``. ``table`` scores the maps against the limits
 that the package holds at that time, so that limits can be compared on the same maps, and writes a row a patient to
 ``docs/results/perfusion_physics.csv``. `three-vessel` patients have disease of all three vessels and at least 60 %
-of the wall. `thallium` and `half-dose` are normal patients without a CT, with Tl-201 or half the counts.
+of the wall. `thallium` and `half-dose` are normal patients without a CT, with Tl-201 or half the counts. ``cohort``
+measures the normal patients that the limits of corrected scans were made from, for `benchmarks/without_ct.py`.
 """
 
 from __future__ import annotations
@@ -22,12 +24,14 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from called_maps import WIDE_PERCENT, call_maps
 from myoperf.errors import MyoPerfError
@@ -41,11 +45,13 @@ from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import PatientModel, PopulationOptions
 from myoperf.phantom.truth import defect_map, truth
 from myoperf.pipeline import Options, analyze, load_models
+from myoperf.recon.outline import body_outline
 from myoperf.research.normal_limits.recipe import map_without_geometry
-from myoperf.types import VESSELS, State
+from myoperf.types import VESSELS, Projections, ScanResult, State
 
 ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "runs" / "perfusion-physics"
+LEARNING = ROOT / "runs" / "perfusion-learning"
 TABLE = ROOT / "docs" / "results" / "perfusion_physics.csv"
 STATES: tuple[State, State] = ("stress", "rest")
 SHIFT_MM, BREATH_MM = 4.0, 4.0
@@ -99,36 +105,67 @@ def measure_one(name: str, seed: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "cohort"
         simulate_cohort(1, out, seed=seed, options=options_of(name))
-        try:
-            (study,) = read_studies([out / "patient-0001" / "dicom"]).studies
-            report = analyze(study, replace(load_models(), classify=None), Options(interval_draws=0))
-        except MyoPerfError as error:
-            return {"failed": type(error).__name__}
+        return measure_files(out / "patient-0001" / "dicom")
+
+
+def measure_files(folder: Path) -> dict[str, Any]:
+    """Read and analyse the one study of a folder; the scans' maps and findings, or what failed."""
+    try:
+        (study,) = read_studies([folder]).studies
+        report = analyze(study, replace(load_models(), classify=None), Options(interval_draws=0))
+    except MyoPerfError as error:
+        return {"failed": type(error).__name__}
     found: dict[str, Any] = {"sex": study.sex, "verdict": report.scores.category}
     for result in report.results:
         corrected = bool(result.scan.attenuation_corrected)
         key = f"{result.state}_{'ct' if corrected else 'plain'}"
         found[key] = result.polar.values.astype(np.float32)
         found[f"{key}_findings"] = json.dumps(sorted(f.code for f in result.findings))
+        found |= body_of(result, key)
     return found
+
+
+def body_of(result: ScanResult, key: str) -> dict[str, NDArray[Any]]:
+    """Return the image, the body's outline and the pose, or the map: corrections without CT may be judged on them."""
+    views, pose = result.scan.image, result.frame
+    assert isinstance(views, Projections)
+    if views.attenuation is not None:
+        return {f"{key}_attenuation": views.attenuation.array.astype(np.float16)}
+    return {
+        f"{key}_image": (result.volume.array / result.volume.array.max()).astype(np.float16),
+        f"{key}_affine": result.volume.lps_from_index,
+        f"{key}_outline": np.packbits(body_outline(views).array.astype(bool), axis=-1),
+        f"{key}_pose": np.stack([pose.apex_mm, pose.base_mm, pose.anterior]),
+    }
+
+
+def keep(path: Path, measured: Callable[[], dict[str, Any]]) -> None:
+    """Measure a patient who is not there yet, and keep what was found."""
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part.npz")
+    np.savez_compressed(partial, **measured())
+    partial.rename(path)
 
 
 def measure(name: str, seed: int, count: int, minutes: float) -> None:
     """Measure the patients of a set that are not there yet."""
-    RUNS.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     for place, (own, patient) in enumerate(patients_of(name, seed, count)):
-        path = RUNS / f"{name}-{seed}-{place:04d}.npz"
-        if path.exists():
-            continue
         if time.monotonic() - start > 60.0 * minutes:
-            print(f"stopped before {path.stem}; call again to go on")
+            print(f"stopped before patient {place} of {name} {seed}; call again to go on")
             return
-        partial = path.with_suffix(".part.npz")
-        kept: dict[str, Any] = known_of(patient) | measure_one(name, own)
-        np.savez_compressed(partial, **kept)
-        partial.rename(path)
+        known = known_of(patient)
+        keep(RUNS / f"{name}-{seed}-{place:04d}.npz", lambda k=known, n=own: k | measure_one(name, n))
     print(f"{name} {seed}: {count} patients are there")
+
+
+def measure_cohort(folder: Path) -> None:
+    """Measure the patients of a cohort that ``myoperf simulate`` wrote."""
+    for dicom in sorted(folder.rglob("dicom")):
+        name = f"{dicom.parents[1].name}-{dicom.parent.name}"
+        keep(LEARNING / f"{name}.npz", lambda d=dicom: measure_files(d))
 
 
 def scores_of(stored: dict[str, Any], kind: str, tracer: str) -> dict[str, Any]:
@@ -178,7 +215,8 @@ def tabulate() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=("measure", "table"))
+    parser.add_argument("step", choices=("measure", "cohort", "table"))
+    parser.add_argument("--folder", type=Path, help="of `cohort`: patients that `myoperf simulate` wrote")
     parser.add_argument("--set", choices=SETS, default="patients")
     parser.add_argument("--seed", type=int, default=9701)
     parser.add_argument("--count", type=int, default=200)
@@ -186,6 +224,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.step == "measure":
         measure(given.set, given.seed, given.count, given.minutes)
+    elif given.step == "cohort":
+        measure_cohort(given.folder)
     else:
         tabulate()
 

@@ -119,6 +119,16 @@ def test_a_map_does_not_change_the_views(tmp_path):
         assert first == second
 
 
+def test_prone_patients_are_read_as_prone_and_imaged_otherwise(tmp_path):
+    views = {}
+    for position in ("supine", "prone"):
+        patient = made(tmp_path / position, protocol=replace(SMALL, position=position, motion_probability=0.0))
+        (study,) = read_studies([patient / "dicom"]).studies
+        assert {scan.position for scan in study.scans} == {position}
+        views[position] = study.scans[0].image.array.astype(float)
+    assert np.abs(views["prone"] - views["supine"]).sum() > 0.05 * views["supine"].sum()
+
+
 def test_lower_dose_is_noisier(tmp_path):
     rough = {}
     for dose in ("full", "quarter"):
@@ -135,6 +145,8 @@ def test_lower_dose_is_noisier(tmp_path):
         ({"population": PET}, "cannot be simulated with N-13"),
         ({"population": THALLIUM, "fast": True}, "Tl-201 is simulated as raw SPECT views"),
         ({"population": THALLIUM, "protocol": Protocol(scatter_windows=True)}, "without scatter windows"),
+        ({"fast": True, "protocol": Protocol(position="prone")}, "Prone patients are simulated as raw SPECT views"),
+        ({"ct": True, "protocol": Protocol(position="prone")}, "Prone patients are simulated as raw SPECT views"),
         ({"modality": "mri"}, "spect, czt, pet"),
         ({"fast": True, "attenuation_map": True}, "raw SPECT views"),
         ({"misregistration_mm": 3.0}, "needs the attenuation map"),

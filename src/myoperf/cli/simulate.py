@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 KINDS = ("dicom", "nifti", "arrays")
 MODALITIES = ("spect", "czt", "pet")
 TRACERS = ("Tc-99m", "Tl-201", "N-13", "Rb-82")
+POSITIONS = ("supine", "prone")
 DOSES = ("full", "half", "quarter")
 
 CohortFolder = Annotated[
@@ -65,6 +66,10 @@ ArmsDown = Annotated[
 ScatterWindows = Annotated[
     bool, typer.Option("--scatter-windows", help="Add the two energy windows on either side of the photopeak.")
 ]
+PatientPosition = Annotated[
+    str,
+    typer.Option("--position", metavar="|".join(POSITIONS), help="How patients lie; prone with raw SPECT views only."),
+]
 NormalOnly = Annotated[bool, typer.Option("--normal", help="Only patients without coronary disease.")]
 Male = Annotated[float, typer.Option(min=0, max=1, metavar="SHARE", help="Share of men.")]
 Gates = Annotated[int, typer.Option(min=1, metavar="N", help="Gates of raw studies, such as 8 or 16; 1: not gated.")]
@@ -102,6 +107,7 @@ def simulate(
     breath_mismatch: BreathMismatch = 0.0,
     arms_down: ArmsDown = False,
     scatter_windows: ScatterWindows = False,
+    position: PatientPosition = "supine",
     normal: NormalOnly = False,
     male: Male = 0.75,
     gates: Gates = 8,
@@ -142,6 +148,8 @@ def simulate(
             dose=one_of("--dose", dose, DOSES),
             arms_down=arms_down,
             scatter_windows=scatter_windows,
+            couch=position == "prone",
+            position=one_of("--position", position, POSITIONS),
         ),
     )
     with destination(out), counting("simulating", quiet=quiet, total=n) as progress:

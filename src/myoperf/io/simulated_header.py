@@ -3,6 +3,7 @@
 Nothing comes from a clock or a random source: the same header and image give the same bytes.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +12,13 @@ from pydicom.dataset import Dataset
 from myoperf.dicom import PATIENT_STATE, STATE_CODES, age_string, code_item, decimal_string, uid_from
 from myoperf.errors import InputError
 from myoperf.io.tracers import AGENTS, NUCLIDES
-from myoperf.types import Projections, State, Volume
+from myoperf.types import Position, Projections, State, Volume
+
+_POSITIONS: Mapping[Position, tuple[str, str, str]] = {
+    "supine": ("40199007", "SCT", "Supine"),
+    "prone": ("1240000", "SCT", "Prone"),
+}
+"""Codes of the orientation's modifier (CID 20)."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,8 @@ class SimulatedHeader:
         simulation's seed here.
     study_date, acquisition_time
         DICOM DA and TM. Never taken from the clock.
+    position
+        How the patient lay.
     tracer
         Nuclide and agent: ``"Tc-99m sestamibi"``, ``"Tc-99m tetrofosmin"``, ``"Tl-201 chloride"``,
         ``"N-13 ammonia"`` or ``"Rb-82 rubidium chloride"``.
@@ -43,6 +52,7 @@ class SimulatedHeader:
     height_m: float | None = None
     weight_kg: float | None = None
     state: State | None = None
+    position: Position = "supine"
     study_uid: str | None = None
     uid_key: str = "myoperf"
     study_date: str = "20260101"
@@ -98,7 +108,7 @@ def start_dataset(header: SimulatedHeader, sop_class: str, *kind: str) -> Datase
 
 
 def _add_patient(dataset: Dataset, header: SimulatedHeader) -> None:
-    """Write who the patient is, supine and head first, and the state as acquisition context (CID 3101)."""
+    """Write who the patient is, how the patient lay, head first, and the state as acquisition context (CID 3101)."""
     dataset.PatientName, dataset.PatientID = header.patient_name, header.patient_id
     dataset.PatientBirthDate = ""
     dataset.PatientSex = header.sex or ""
@@ -110,7 +120,7 @@ def _add_patient(dataset: Dataset, header: SimulatedHeader) -> None:
         dataset.PatientWeight = decimal_string(header.weight_kg)
     dataset.PatientComments = "Simulated by MyoPerf; not a real patient."
     recumbent = code_item("102538003", "SCT", "Recumbent")
-    recumbent.PatientOrientationModifierCodeSequence = [code_item("40199007", "SCT", "Supine")]
+    recumbent.PatientOrientationModifierCodeSequence = [code_item(*_POSITIONS[header.position])]
     dataset.PatientOrientationCodeSequence = [recumbent]
     dataset.PatientGantryRelationshipCodeSequence = [code_item("102540008", "SCT", "Headfirst")]
     if header.state is not None:

@@ -16,7 +16,7 @@ from myoperf.phantom.records import Grid, PatientModel
 from myoperf.phantom.surroundings import ARMS_REACH_MM, add_surroundings
 from myoperf.phantom.voxelise import attenuation, heart_boxes, heart_window, place_heart_box
 from myoperf.phantom.windows import WINDOW_KEV, scatter_windows
-from myoperf.types import Float, Projections, State, Volume
+from myoperf.types import Float, Position, Projections, State, Volume
 
 DOSES: Mapping[str, float] = {"full": 1.0, "half": 0.5, "quarter": 0.25}
 """Share of the clinical counts."""
@@ -55,6 +55,8 @@ class Protocol:
         Fine voxels across a detector pixel.
     couch, arms_down
         Whether the couch below the patient, and arms beside the trunk, attenuate.
+    position
+        How the patient lies; ``"prone"``: on the belly, the couch before the heart (`myoperf.phantom.prone`).
     scatter_windows
         Whether the two windows beside the photopeak's are acquired too (triple energy window).
     """
@@ -75,6 +77,7 @@ class Protocol:
     couch: bool = False
     arms_down: bool = False
     scatter_windows: bool = False
+    position: Position = "supine"
 
     def __post_init__(self) -> None:
         if self.views < 2 or self.pixels < 8 or not 2.0 <= self.pixel_mm <= 12.0:
@@ -157,7 +160,9 @@ def expected_views(
     )
     averaged = place_heart_box(patient, grid, replace(mean, window=window), state=state, static=static)
     mu = attenuation(patient, grid, organs=averaged)
-    mu = add_surroundings(mu, patient.torso, grid, couch=protocol.couch, arms_down=protocol.arms_down)
+    mu = add_surroundings(
+        mu, patient.torso, grid, couch=protocol.couch, arms_down=protocol.arms_down, position=protocol.position
+    )
     outside = averaged.total()
     outside[window] = 0.0
     sources = [outside]
@@ -209,6 +214,7 @@ def acquire(
         "gates": protocol.gates,
         "pixel_mm": protocol.pixel_mm,
         "dose": protocol.dose,
+        "position": protocol.position,
         "collimator": f"{protocol.vendor} LEHR",
         "orbit": "circular" if protocol.circular else "contour",
         "expected_counts": round(counts),

@@ -118,6 +118,7 @@ def write_dicom(
             height_m=patient.clinical.height_m,
             weight_kg=patient.clinical.weight_kg,
             state=state,
+            position=options.protocol.position,
             study_uid=study,
             uid_key=str(seed),
             series_description=f"Simulated {state} {what}",

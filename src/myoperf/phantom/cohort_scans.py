@@ -13,6 +13,7 @@ from myoperf.phantom.ct import CTOptions, simulate_ct
 from myoperf.phantom.fast import czt_field, image_model, simulate_fast
 from myoperf.phantom.gating import gate_beats, record_of
 from myoperf.phantom.photons import PHOTONS
+from myoperf.phantom.prone import lay_prone
 from myoperf.phantom.records import Grid, PatientModel, PopulationOptions
 from myoperf.recon import reconstruct
 from myoperf.types import Projections, State, Volume
@@ -84,6 +85,8 @@ class CohortOptions:
             raise InputError("A misregistration must be 0 mm or more and needs the attenuation map or the CT.")
         if self.breath_mismatch_mm < 0 or (self.breath_mismatch_mm > 0 and not self.ct):
             raise InputError("A mismatch of breath must be 0 mm or more and needs the CT.")
+        if self.protocol.position == "prone" and (not self.has_views or self.ct or self.attenuation_map):
+            raise InputError("Prone patients are simulated as raw SPECT views, without a CT or an attenuation map.")
         if self.ct:
             object.__setattr__(self, "protocol", replace(self.protocol, couch=True))
 
@@ -160,6 +163,8 @@ def scan_patient(
     """
     if not options.has_views:
         return {state: _fast_scan(patient, state, rng, options) for state in states}
+    if options.protocol.position == "prone":
+        patient = lay_prone(patient, rng.spawn(1)[0])
     scans = {state: acquire(patient, state, rng, options.protocol) for state in states}
     out: dict[State, CohortScan] = {}
     for state, scan in scans.items():

@@ -4,12 +4,12 @@ import numpy as np
 
 from myoperf.phantom.parts import Torso
 from myoperf.phantom.records import Grid
-from myoperf.types import Float32
+from myoperf.types import Float32, Position
 
 _COUCH_PER_MM = 0.0018
 """Carbon skins over foam, averaged: 3.6 % of the photons that cross 20 mm of it."""
 _COUCH_MM = (2.0, 22.0, 210.0)
-"""Top and bottom of the couch below the back, and half its width."""
+"""Distance of the couch's top and bottom from the back, or from the front of who lies prone, and half its width."""
 _ARM_PER_MM = 0.0158
 """Muscle with the share of bone that an upper arm has."""
 _ARM_RADIUS_MM, _ARM_GAP_MM = 42.0, 6.0
@@ -18,9 +18,15 @@ ARMS_REACH_MM = 2.0 * _ARM_RADIUS_MM + _ARM_GAP_MM
 
 
 def add_surroundings(
-    mu_per_mm: Float32, torso: Torso, grid: Grid, *, couch: bool = False, arms_down: bool = False
+    mu_per_mm: Float32,
+    torso: Torso,
+    grid: Grid,
+    *,
+    couch: bool = False,
+    arms_down: bool = False,
+    position: Position = "supine",
 ) -> Float32:
-    """Return the attenuation of a trunk with the couch below it and the arms beside it.
+    """Return the attenuation of a trunk with the couch it lies on and the arms beside it.
 
     Parameters
     ----------
@@ -36,7 +42,7 @@ def add_surroundings(
     plane = np.zeros((rows, columns), dtype=np.float32)
     if couch:
         top, bottom, half = _COUCH_MM
-        below = y - torso.half_depth_mm
+        below = (y if position == "supine" else -y) - torso.half_depth_mm
         plane[(below >= top) & (below <= bottom) & (np.abs(x) <= half)] = _COUCH_PER_MM
     if arms_down:
         centre = torso.half_width_mm + _ARM_RADIUS_MM + _ARM_GAP_MM
