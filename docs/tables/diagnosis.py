@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from tables.layout import RESULTS, markdown, p_value, read
+from tables.layout import RESULTS, corrected, markdown, p_value, read
 
 CARD = RESULTS.parents[1] / "src/myoperf/weights/polar-classifier/card.json"
 COHORTS = {
@@ -58,21 +58,28 @@ def share(part: Mapping[str, Any]) -> str:
 WHOLE = ("test", "test_stress_only", "judged")
 
 
+def compared() -> pd.DataFrame:
+    """Return the comparisons of all patients, their p values corrected together."""
+    rows = read("polar_classifier")
+    rows[["p_tpd", "p_sss"]] = corrected(rows[["p_tpd", "p_sss"]], "benjamini-hochberg")
+    return rows
+
+
 def cohorts() -> str:
     """Return areas on the test patients."""
-    rows = read("polar_classifier")
+    rows = compared()
     return area_table(rows[~rows["level"].isin(("group", "without abstained")) & rows["cohort"].isin(WHOLE)])
 
 
 def shifts() -> str:
     """Return areas under other conditions than those of training."""
-    rows = read("polar_classifier")
+    rows = compared()
     return area_table(rows[~rows["level"].isin(("group", "without abstained")) & ~rows["cohort"].isin(WHOLE)])
 
 
 def groups() -> str:
     """Return areas in groups of the test patients."""
-    rows = read("polar_classifier")
+    rows = compared()
     return area_table(rows[rows["level"] == "group"], level=False)
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
+
+from myoperf.stats.compare import adjust_p
 
 RESULTS = Path(__file__).parents[1] / "results"
 
@@ -49,6 +51,13 @@ def short_interval(row: Mapping[str, Any], name: str) -> str:
     if pd.isna(row[name]):
         return "-"
     return f"{row[name]:.3f} ({row[f'{name}_lo']:.2f}-{row[f'{name}_hi']:.2f})"
+
+
+def corrected(p: pd.DataFrame, method: Literal["holm", "benjamini-hochberg"]) -> pd.DataFrame:
+    """Return p values after correction for as many tests as the whole frame holds."""
+    return pd.DataFrame(
+        adjust_p(p.to_numpy().ravel(), method=method).reshape(p.shape), index=p.index, columns=p.columns
+    )
 
 
 def p_value(p: float) -> str:

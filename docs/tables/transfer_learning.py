@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from myoperf.research.transfer_learning.tables import TABLE_3, TABLE_4
-from tables.layout import markdown, p_value, read, read_json, short_interval, transcribed
+from tables.layout import corrected, markdown, p_value, read, read_json, short_interval, transcribed
 
 METRICS = ("accuracy", "auc", "precision", "sensitivity", "specificity", "f1")
 WARM_UP_GOAL = 150
@@ -46,12 +46,13 @@ def strategies() -> str:
 
 def transfer() -> str:
     """Return the gain in AUC by ImageNet weights over random ones, by strategy, on fresh patients."""
-    tests, rows = read("two_stage_delong").query("part == 'fresh'"), []
+    tests, rows = read("two_stage_delong").query("part == 'fresh'").copy(), []
+    tests[["p"]] = corrected(tests[["p"]], "holm")
     for strategy in (4, 5, 6):
         names = [f"EfficientNetLite0 {weights} strategy {strategy}" for weights in ("imagenet", "random")]
         for row in tests[tests["a"].eq(names[0]) & tests["b"].eq(names[1])].to_dict("records"):
             rows.append([strategy, f"{row['difference']:+.3f}", p_value(row["p"])])
-    return markdown(("strategy", "AUC, ImageNet less random weights", "p, DeLong, paired"), rows)
+    return markdown(("strategy", "AUC, ImageNet less random weights", "p, DeLong, paired, after Holm"), rows)
 
 
 def hyperband() -> str:
