@@ -12,8 +12,9 @@ from fastapi.testclient import TestClient
 from myoperf.errors import AnalysisError
 from myoperf.report.contract import results_json
 from myoperf.types import LVFrame, Report
-from myoperf.web.analysis import RECORD, read_pose
+from myoperf.web.analysis import RECORD
 from myoperf.web.app import create_app
+from myoperf.web.corrections import read_correction
 from myoperf.web.intake import ReceivedFile, receive
 from myoperf.web.pictures import SCENE, arrays_of, row_of, scene_of
 from myoperf.web.queue import Job, Outcome, StoredFile
@@ -49,14 +50,16 @@ def closed_form_arrays() -> tuple[tuple[str, bytes], ...]:
 
 
 def analyse(room: Room, job: Job, announce: Callable[[str], None]) -> Outcome:
-    """Return the report of the closed-form ventricle instead of an analysis; a correction moves its pose."""
+    """Return the report of the closed-form ventricle instead of an analysis; a correction moves pose and TPD."""
     announce("closed form")
     report = closed_form()
-    poses = {name: read_pose(pose) for name, pose in job.correction.items()}
+    corrected = {name: read_correction(stored) for name, stored in job.correction.items()}
+    poses = {name: one.frame for name, one in corrected.items() if one.frame is not None}
+    shifts = [one.wall_shift for one in corrected.values() if one.wall_shift is not None]
     if any(lengthening(pose) > 25.0 for pose in poses.values()):
         raise AnalysisError("There is no wall round the axis.")
     results = tuple(replace(r, frame=poses.get(r.name, r.frame)) for r in report.results)
-    moved = sum(0.1 * lengthening(pose) for pose in poses.values())
+    moved = sum(0.1 * lengthening(pose) for pose in poses.values()) + sum(0.2 * one.farthest_mm for one in shifts)
     scores = replace(report.scores, tpd_stress_percent=report.scores.tpd_stress_percent + moved)
     report = replace(report, results=results, scores=scores)
     contents = dict(closed_form_arrays())

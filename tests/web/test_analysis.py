@@ -9,9 +9,10 @@ from myoperf import CohortOptions, Options, Protocol, analyze, read_studies
 from myoperf.errors import AnalysisError
 from myoperf.phantom.cohort import simulate_cohort
 from myoperf.pipeline import Models
-from myoperf.pipeline.correction import correct_poses
+from myoperf.pipeline.correction import correct_scans
 from myoperf.web import analysis
-from myoperf.web.analysis import Analyst, read_pose
+from myoperf.web.analysis import Analyst
+from myoperf.web.corrections import read_pose
 from myoperf.web.database import writing
 from myoperf.web.intake import ReceivedFile, receive
 from myoperf.web.pictures import SCENE
@@ -60,7 +61,7 @@ def move_base(room, study, mm):
     pose = {"apex_mm": frame.apex_mm.tolist(), "base_mm": base, "anterior": frame.anterior.tolist()}
     with writing(room.engine) as connection:
         advance(connection, study, study_of(room, study)["study"]["version"])
-        add_correction(connection, study, based_on=1, reader=READER, poses={scan["name"]: pose})
+        add_correction(connection, study, based_on=1, reader=READER, corrections={scan["name"]: pose})
     return read_pose(pose)
 
 
@@ -98,9 +99,9 @@ def test_what_a_correction_needs_is_loaded_and_run_once_before_anyone_waits(tmp_
 
     def counting(report, poses, *rest, **options):
         measured.append(sorted(poses))
-        return correct_poses(report, poses, *rest, **options)
+        return correct_scans(report, poses, *rest, **options)
 
-    monkeypatch.setattr(analysis, "correct_poses", counting)
+    monkeypatch.setattr(analysis, "correct_scans", counting)
     for _ in range(2):
         prepare(room, study, reader=READER)
         assert work_once(room, CORRECTIONS, analyst)

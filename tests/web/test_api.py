@@ -110,6 +110,47 @@ def test_a_second_correction_keeps_the_pose_of_the_other_scan(room, client):
     }
 
 
+def moved_limits(mm, rows=12):
+    return {"inner_mm": [[0.0] * 24] * rows, "outer_mm": [[mm] * 24] * rows}
+
+
+def test_limits_of_the_wall_are_kept_beside_the_pose_and_given_back_to_the_machine(room, client):
+    """The machine's version stays the first analysis; each reader's is an analysis with who and when."""
+    study = ready_study(room)
+
+    def correct(**corrected):
+        version = client.get(f"/api/studies/{study}").json()["study"]["version"]
+        sent = client.post(f"/api/studies/{study}/correction", json={"version": version, **corrected})
+        work_all(room)
+        return sent.status_code
+
+    assert correct(poses={"stress": longer(6.0)}) == 202
+    assert correct(limits={"stress": moved_limits(2.0), "rest": moved_limits(-1.0)}) == 202
+    told = client.get(f"/api/studies/{study}").json()
+    made = [one for one in told["analyses"] if one["number"] == told["reading"]["analysis"]][0]
+    assert made["correction"]["stress"] == {**longer(6.0), "limits": moved_limits(2.0)}
+    assert made["correction"]["rest"] == {"limits": moved_limits(-1.0)}
+    assert (made["reader"], made["made_at"][:2]) == ("Dr Ada", "20")
+    first = told["analyses"][0]
+    assert (first["reader"], first["correction"]) == ("machine", None)
+
+    assert correct(limits={"stress": None}) == 202
+    told = client.get(f"/api/studies/{study}").json()
+    assert told["analyses"][-1]["correction"] == {"stress": longer(6.0), "rest": {"limits": moved_limits(-1.0)}}
+    assert client.post(f"/api/studies/{study}/undo", json={"version": told["study"]["version"]}).status_code == 200
+    back = client.get(f"/api/studies/{study}").json()
+    assert back["reading"]["analysis"] == made["number"]
+
+
+@pytest.mark.parametrize("limits", [moved_limits(2.0, rows=3), moved_limits(21.0), {"inner_mm": [[0.0] * 24] * 12}])
+def test_limits_that_no_wall_can_have_are_refused_before_anything_is_queued(room, client, limits):
+    study = ready_study(room)
+    answer = client.post(f"/api/studies/{study}/correction", json={"version": 1, "limits": {"stress": limits}})
+    assert answer.status_code == 422
+    assert client.post(f"/api/studies/{study}/correction", json={"version": 1}).status_code == 422
+    assert client.get(f"/api/studies/{study}").json()["study"]["version"] == 1
+
+
 def test_an_impossible_pose_is_refused_before_anything_is_queued(room, client):
     study = ready_study(room)
     for pose in ({**POSE, "base_mm": POSE["apex_mm"]}, {**POSE, "anterior": [0.0, 0.0]}):

@@ -331,6 +331,40 @@ def test_a_wrong_base_is_corrected_by_dragging_it(browser, address, room):
     assert number(browser, "Total perfusion deficit (TPD)", 0) == pytest.approx(tpd + 0.1 * moved, abs=0.15)
 
 
+def test_a_limit_of_the_wall_is_dragged_measured_and_given_back(browser, address, room):
+    """The outer limit of the middle short-axis slice is drawn outwards; its surroundings follow, the rest stays."""
+    room_of_tests.put_study(room)
+    enter(browser, address)
+    press(browser, 'tr[data-study="1"][data-status="ready"]')
+    press(browser, "#part-correct")
+    press(browser, "#mode-wall")
+    canvas = find(browser, "#limits-1")
+    until(browser, lambda: not find(browser, "#apply").get_attribute("disabled"))
+    tpd = number(browser, "Total perfusion deficit (TPD)", 0)
+    assert text(browser, "#pose") == "limits as the machine has them"
+    shown = picture(browser, "#limits-1")
+    drag = ActionChains(browser).move_to_element_with_offset(canvas, round(0.28 * canvas.size["width"]), 0)
+    drag.click_and_hold().move_by_offset(8, 0).move_by_offset(8, 0).release().perform()
+    until(browser, lambda: text(browser, "#pose").startswith("limits moved by up to"))
+    assert picture(browser, "#limits-1") != shown
+    moved = float(text(browser, "#pose").removeprefix("limits moved by up to ").split()[0])
+    assert moved > 3.0
+    press(browser, "#apply")
+    until(browser, lambda: text(browser, "#outcome"))
+    assert number(browser, "Total perfusion deficit (TPD)", 0) == pytest.approx(tpd + 0.2 * moved, abs=0.15)
+    until(browser, lambda: "ready" in text(browser, "#state"))
+    told = study_of(room, 1)["analyses"][-1]
+    limits = told["correction"]["stress"]["limits"]
+    assert "apex_mm" not in told["correction"]["stress"], "the pose stays"
+    assert max(map(max, limits["outer_mm"])) == pytest.approx(moved, abs=0.1)
+    assert max(map(max, limits["inner_mm"])) == 0.0
+    assert min(map(min, limits["outer_mm"])) == 0.0, "the other side stays"
+    press(browser, "#machine-limits")
+    press(browser, "#apply")
+    until(browser, lambda: study_of(room, 1)["analyses"][-1]["correction"] == {"stress": {}})
+    until(browser, lambda: number(browser, "Total perfusion deficit (TPD)", 0) == tpd)
+
+
 def test_an_earlier_study_of_the_patient_stands_beside(browser, address, room):
     from support.room import put_study
 

@@ -42,7 +42,7 @@ def correct(room, study, mm=5.0):
     with writing(room.engine) as connection:
         readings.advance(connection, study, study_of(room, study)["study"]["version"])
         number = readings.latest(connection, study).analysis
-        add_correction(connection, study, based_on=number, reader=READER, poses={"stress": pose})
+        add_correction(connection, study, based_on=number, reader=READER, corrections={"stress": pose})
 
 
 def test_the_second_of_two_readers_is_told_and_overwrites_nothing(room, study):

@@ -10,7 +10,7 @@ from myoperf.lv.detect import candidates, prepare
 from myoperf.lv.labels import paint_labels
 from myoperf.lv.quality import check_wall, rate
 from myoperf.lv.refine import fit_bullet, refine, score_bullets
-from myoperf.types import Finding, Float, LVFrame, Volume
+from myoperf.types import Finding, Float, LVFrame, Volume, WallShift
 from myoperf.ventricle.bullet import Bullet
 from myoperf.ventricle.tracing import TracedWall, trace_wall
 
@@ -37,6 +37,8 @@ class LVFit:
     rim_mm
         Shape (angles,), evenly spaced from anterior through the septum: how far past the mitral plane the wall ends
         round the axis (negative: before it). None: at the plane all round.
+    wall_shift
+        How a reader moved the limits of the wall that the labels show; None where nobody did.
     """
 
     frame: LVFrame
@@ -44,6 +46,7 @@ class LVFit:
     confidence: float
     findings: tuple[Finding, ...]
     rim_mm: Float | None = None
+    wall_shift: WallShift | None = None
 
 
 def find_lv(volume: Volume) -> LVFit:

@@ -1,11 +1,14 @@
 """From surfaces to label volumes on the image's grid."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy import ndimage
 
 from myoperf.geometry import index_from_lps, transform_points
 from myoperf.types import BLOOD_POOL, MYOCARDIUM, Float, LVFrame, Volume
-from myoperf.ventricle.rays import Rays
+from myoperf.ventricle.rays import Rays, lay_rays, mid_wall_on_rays
+from myoperf.ventricle.surface import WallSurface
 
 
 def _over_wall(values: Float, ring: Float, angle: Float) -> Float:
@@ -65,3 +68,33 @@ def paint_labels(grid: Volume, rays: Rays, *, inner_mm: Float, outer_mm: Float, 
     value = np.where(inside, np.where(distance < inner, BLOOD_POOL, MYOCARDIUM), 0).astype(np.uint8)
     labels[tuple(slice(a, b) for a, b in zip(low, high, strict=True))] = value.reshape(box.shape[:3])
     return grid.with_array(labels)
+
+
+def follow_limits(
+    labels: Volume, frame: LVFrame, before: WallSurface, after: WallSurface, *, rim_mm: Float | None = None
+) -> Volume:
+    """Return labels that follow the limits of the wall from one surface to another; all other voxels stay.
+
+    Parameters
+    ----------
+    labels
+        Wall and cavity, one frame.
+    before, after
+        The surface that was fitted to them, and the same with its limits moved.
+    rim_mm
+        Shape (n,), as for `cut_at_rim`; the mitral plane when None.
+    """
+    rays = lay_rays(frame)
+    rim = np.zeros(1) if rim_mm is None else rim_mm
+    turn = np.arange(rays.angles) * (len(rim) / rays.angles)
+    end = rays.base_mm + np.interp(turn, np.arange(len(rim) + 1), np.append(rim, rim[0]))
+
+    def painted(surface: WallSurface) -> Volume:
+        half = 0.5 * surface.thickness_mm[..., None] * surface.normal
+        inner, outer = (
+            mid_wall_on_rays(rays, replace(surface, mid_wall_mm=surface.mid_wall_mm + side * half)) for side in (-1, 1)
+        )
+        return paint_labels(labels, rays, inner_mm=inner, outer_mm=outer, rim_mm=end)
+
+    old, new = painted(before).array[0], painted(after).array[0]
+    return labels.with_array(np.where(old == new, labels.array[0], new).astype(labels.array.dtype))

@@ -15,9 +15,10 @@ from myoperf.errors import AnalysisError, MyoPerfError
 from myoperf.gated import PET_BLUR, SPECT_BLUR, measure_function
 from myoperf.geometry import short_axis
 from myoperf.lv import LVFit, check_pose, find_lv_like, pose_refused
+from myoperf.lv.labels import follow_limits
 from myoperf.pipeline.flow import flow_of_scan, summed_volume
 from myoperf.pipeline.options import Models, Options
-from myoperf.polar import PolarPair, check_rv_side, sample_polar_map, segments_percent
+from myoperf.polar import PolarPair, check_rv_side, sample_polar_map, sample_surface, segments_percent
 from myoperf.quality import check_quality, check_volume_curve, check_wall, lung_heart_ratio
 from myoperf.recon import reconstruct
 from myoperf.types import (
@@ -33,6 +34,7 @@ from myoperf.types import (
     State,
     Volume,
 )
+from myoperf.ventricle import fit_surface, move_limits
 
 _UNCERTAIN = ("check-orientation", "pose-implausible")
 """Findings of a pose that is taken from the patient's other scan where that has none."""
@@ -201,8 +203,14 @@ def orient_scan(located: LocatedScan, models: Models, options: Options) -> Orien
 
 
 def unroll(oriented: OrientedScan, options: Options) -> UnrolledScan:
-    """Unroll the labelled wall of a scan to polar maps."""
+    """Unroll the labelled wall of a scan to polar maps; labels follow limits of the wall that a reader moved."""
     fit = oriented.fit
+    if fit.wall_shift is not None:
+        rim = fit.rim_mm
+        before = fit_surface(fit.labels, fit.frame, rings=options.rings, angles=options.angles, rim_mm=rim)
+        after = move_limits(before, fit.wall_shift)
+        moved = replace(fit, labels=follow_limits(fit.labels, fit.frame, before, after, rim_mm=rim))
+        return UnrolledScan(**{**vars(oriented), "fit": moved}, maps=sample_surface(oriented.summed, after))
     maps = sample_polar_map(
         oriented.summed, fit.labels, fit.frame, rings=options.rings, angles=options.angles, rim_mm=fit.rim_mm
     )
@@ -251,6 +259,7 @@ def measure_scan(
         volume=scan.summed,
         frame=frame,
         rim_mm=scan.fit.rim_mm,
+        wall_shift=scan.fit.wall_shift,
         labels=labels,
         short_axis=scan.short_axis,
         polar=maximum,

@@ -215,7 +215,11 @@ def measure_draw(draw: Draw, frames: Volume, summed: Volume, labels: Volume, opt
 
 
 def _ending_as(original: ScanResult, fit: LVFit) -> LVFit:
-    """Let a drawn ventricle end round its axis as the original does, at the plane of its own pose."""
+    """Let a drawn ventricle end round its axis as the original does, at the plane of its own pose.
+
+    Limits that a reader moved lie as far from the labels of each draw as from those of the original.
+    """
+    fit = replace(fit, wall_shift=original.wall_shift)
     if original.rim_mm is None:
         return fit
     return replace(fit, labels=cut_at_rim(fit.labels, fit.frame, original.rim_mm), rim_mm=original.rim_mm)

@@ -54,7 +54,7 @@ from myoperf.types.results import (
     WallSurfaces,
 )
 from myoperf.types.study import AttenuationImage, Scan, Study
-from myoperf.types.ventricle import LVFrame, PolarMap
+from myoperf.types.ventricle import LVFrame, PolarMap, WallShift
 from myoperf.types.verdict import Category, Cutoffs, Defect, Kind, Verdict
 
 __all__ = [
@@ -109,6 +109,7 @@ __all__ = [
     "Volume",
     "VolumeCurve",
     "WallFunction",
+    "WallShift",
     "WallSurfaces",
     "WeightsInfo",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from myoperf.types.basics import Finding, Float, State
 from myoperf.types.image import Volume
 from myoperf.types.study import Scan
-from myoperf.types.ventricle import LVFrame, PolarMap
+from myoperf.types.ventricle import LVFrame, PolarMap, WallShift
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -371,6 +371,8 @@ class ScanResult:
     rim_mm
         Shape (angles,), evenly spaced from anterior through the septum: how far past the mitral plane of `frame` the
         wall ends round the axis (negative: before it). None: at the plane all round.
+    wall_shift
+        How a reader moved the limits of the wall; None where they are as measured.
     """
 
     name: str
@@ -392,6 +394,7 @@ class ScanResult:
     flow: FlowResult | None = None
     lung_heart_ratio: float | None = None
     rim_mm: Float | None = None
+    wall_shift: WallShift | None = None
     findings: tuple[Finding, ...] = ()
     timings_s: Mapping[str, float] = field(default_factory=dict)
     peak_memory_mb: Mapping[str, float] = field(default_factory=dict)

@@ -82,6 +82,63 @@ class LVFrame:
         return 0.5 * (self.apex_mm + self.base_mm)
 
 
+SHIFT_SHAPE = (12, 24)
+"""Rows from apex to base and columns round the axis on which a reader's limits of the wall are kept."""
+MOST_SHIFT_MM = 20.0
+"""By how much a limit of the wall can be moved."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WallShift:
+    """By how much a reader moved the limits of the wall, in mm along its outward normal.
+
+    Parameters
+    ----------
+    inner_mm, outer_mm
+        Shape (12, 24), outwards positive: of the endocardial and of the epicardial limit. Row i stands for the fraction
+        (i + 0.5) / 12 of the arc from apex to mitral plane, column j for 15 j degrees from anterior through the septum.
+
+    Raises
+    ------
+    InputError
+        When a shape is another, or a value is no number or beyond 20 mm.
+    """
+
+    inner_mm: Float
+    outer_mm: Float
+
+    def __post_init__(self) -> None:
+        for name in ("inner_mm", "outer_mm"):
+            try:
+                values = np.array(getattr(self, name), dtype=np.float64)
+            except (TypeError, ValueError):
+                raise InputError(f"Limits of the wall need numbers in mm; {name} holds something else.") from None
+            if values.shape != SHIFT_SHAPE:
+                raise InputError(f"Limits of the wall need {SHIFT_SHAPE} values; {name} has shape {values.shape}.")
+            if not (np.abs(values) <= MOST_SHIFT_MM).all():
+                raise InputError(f"Limits of the wall can move by up to {MOST_SHIFT_MM:.0f} mm; {name} goes beyond.")
+            object.__setattr__(self, name, values)
+
+    @property
+    def farthest_mm(self) -> float:
+        """Largest distance that a limit was moved by."""
+        return float(max(np.abs(self.inner_mm).max(), np.abs(self.outer_mm).max()))
+
+    def on_map(self, rings: int, angles: int) -> tuple[Float, Float]:
+        """Return both shifts on the grid of a polar map (rings, angles), interpolated linearly."""
+        rows, columns = SHIFT_SHAPE
+        row = np.clip((np.arange(rings) + 0.5) / rings * rows - 0.5, 0.0, rows - 1.0)
+        column = np.arange(angles) * (columns / angles)
+        low, left = np.minimum(row.astype(int), rows - 2), column.astype(int)
+        down, right = (row - low)[:, None], column - left
+
+        def interpolated(values: Float) -> Float:
+            along = values[low] * (1.0 - down) + values[low + 1] * down
+            return np.asarray(along[:, left] * (1.0 - right) + along[:, (left + 1) % columns] * right)
+
+        return interpolated(self.inner_mm), interpolated(self.outer_mm)
+
+
 @dataclass(frozen=True, eq=False)
 class PolarMap:
     """Values on the unrolled mid-wall of the left ventricle.

@@ -5,7 +5,7 @@
 and `synthesis` simulates the image of a wall.
 """
 
-from myoperf.ventricle.surface import WallSurface, fit_surface
+from myoperf.ventricle.surface import WallSurface, fit_surface, move_limits
 from myoperf.ventricle.wall_end import WallEnd, find_wall_end
 
-__all__ = ["WallEnd", "WallSurface", "find_wall_end", "fit_surface"]
+__all__ = ["WallEnd", "WallSurface", "find_wall_end", "fit_surface", "move_limits"]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from myoperf import geometry
 from myoperf.errors import AnalysisError, InputError
-from myoperf.types import BLOOD_POOL, MYOCARDIUM, Float, LVFrame, Volume
+from myoperf.types import BLOOD_POOL, MYOCARDIUM, Float, LVFrame, Volume, WallShift
 from myoperf.ventricle.fit import WallSeries
 from myoperf.ventricle.rays import Rays, at_rings, equal_arc_rings, lay_rays
 
@@ -86,6 +86,23 @@ def fit_surface(
     radius_terms = series.fit(radius, weight, robust=True)
     thickness_terms = series.fit(thickness, np.where(weight > 0.5, weight, 0.0), robust=True)
     return _resample(frame, radius_terms, thickness_terms, weight, rings=rings, rim_mm=rim - rim.max())
+
+
+def move_limits(surface: WallSurface, shift: WallShift) -> WallSurface:
+    """Return a surface whose wall lies between limits that a reader moved; it stays 2 mm thick where they would cross.
+
+    Examples
+    --------
+    >>> up = np.tile([0.0, 0.0, 1.0], (24, 72, 1))
+    >>> flat = WallSurface(np.zeros((24, 72, 3)), up, np.full((24, 72), 10.0), np.ones((24, 72), bool))
+    >>> thicker = move_limits(flat, WallShift(inner_mm=np.zeros((12, 24)), outer_mm=np.full((12, 24), 4.0)))
+    >>> float(thicker.thickness_mm[5, 7]), thicker.mid_wall_mm[5, 7].tolist()
+    (14.0, [0.0, 0.0, 2.0])
+    """
+    inner, outer = shift.on_map(*surface.thickness_mm.shape)
+    thickness = np.maximum(surface.thickness_mm + outer - inner, _MIN_WALL_MM)
+    middle = surface.mid_wall_mm + (0.5 * (inner + outer))[..., None] * surface.normal
+    return replace(surface, mid_wall_mm=middle, thickness_mm=thickness)
 
 
 def _turn_to(values: Float, angles: int) -> Float:

@@ -8,7 +8,7 @@ import json
 import pickle
 import tempfile
 import zipfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,13 +16,14 @@ from sqlalchemy import select
 
 from myoperf.errors import InputError
 from myoperf.pipeline import Models, Options, StageClock, analyze, load_models, write_report
-from myoperf.pipeline.correction import correct_poses
-from myoperf.types import LVFrame, Report
+from myoperf.pipeline.correction import ScanCorrection, correct_scans
+from myoperf.types import Report
 from myoperf.version import __version__
+from myoperf.web.corrections import has_same_pose, read_correction
 from myoperf.web.database import analyses, analysis_files, reading
 from myoperf.web.errors import NotThereError
 from myoperf.web.intake import unpack
-from myoperf.web.pictures import PICTURES, SCENE, arrays_of, row_of, scene_of
+from myoperf.web.pictures import OF_IMAGE, OF_POSE, OF_WALL, SCENE, arrays_of, row_of, scene_of
 from myoperf.web.queue import Job, Outcome, StoredFile
 from myoperf.web.room import Room
 
@@ -63,9 +64,9 @@ class Analyst:
             report, parts = self._analyze(room, job, clock)
             return Outcome(files=tuple(_store(room, report, clock)), row=row_of(report), parts=parts)
         complete = job.kind == "complete"
-        report = correct_poses(
+        report = correct_scans(
             self._report_of(room, job, clock),
-            {name: read_pose(pose) for name, pose in job.correction.items()},
+            {name: read_correction(stored) for name, stored in job.correction.items()},
             self._models,
             self.options,
             perfusion_only=not complete,
@@ -74,9 +75,8 @@ class Analyst:
         if complete:
             return Outcome(files=tuple(_store(room, report, clock)), row=row_of(report))
         kept = _pictures_to_keep(room, job)
-        stored = _store_pictures(room, report, measured=set(job.correction) - kept.keys())
-        of_kept = [file for files in kept.values() for file in files]
-        return Outcome(files=(*stored, *of_kept), row=row_of(report))
+        stored = _store_pictures(room, report, without=kept.keys())
+        return Outcome(files=(*stored, *kept.values()), row=row_of(report))
 
     def prepare(self, room: Room, job: Job) -> None:
         """Load what a correction of a study starts from, before anyone waits for it.
@@ -89,8 +89,8 @@ class Analyst:
         report = self._report_of(room, job, StageClock())
         if not self._ran:
             self._ran = True
-            poses = {result.name: result.frame for result in report.results}
-            again = correct_poses(report, poses, self._models, self.options, perfusion_only=True)
+            poses = {result.name: ScanCorrection(frame=result.frame) for result in report.results}
+            again = correct_scans(report, poses, self._models, self.options, perfusion_only=True)
             collections.deque(arrays_of(again), maxlen=0)
 
     def _analyze(self, room: Room, job: Job, clock: StageClock) -> tuple[Report, int]:
@@ -120,40 +120,31 @@ class Analyst:
         return report
 
 
-def read_pose(pose: Mapping[str, list[float]]) -> LVFrame:
-    """Return the pose of results.json's ``lv_frame``.
+def _pictures_to_keep(room: Room, job: Job) -> dict[str, StoredFile]:
+    """Return the pictures that a correction leaves as the analysis has them that it is based on, by their role.
 
-    Raises
-    ------
-    InputError
-        When a key is missing or is not three numbers.
-    """
-    try:
-        apex, base, anterior = (pose[name] for name in ("apex_mm", "base_mm", "anterior"))
-    except KeyError as missing:
-        raise InputError(f"A pose needs apex_mm, base_mm and anterior, in LPS mm; {missing} is missing.") from None
-    return LVFrame(apex, base, anterior)  # type: ignore[arg-type]  # checked and converted there
-
-
-def _pictures_to_keep(room: Room, job: Job) -> dict[str, list[StoredFile]]:
-    """Return the pictures of scans that stay in the pose of the analysis that a job corrects, by the scan's name.
-
-    Polar maps are not among them: they are made again for every scan.
+    The image and the raw views stay in any pose, the turned stacks while the pose stays, the surfaces while the limits
+    of the wall stay too. Polar maps are made again for every scan: its scores may have changed.
     """
     of_base = (analyses.c.study_id == job.study_id, analyses.c.number == job.based_on)
-    kept: dict[str, list[StoredFile]] = {}
+    kept: dict[str, StoredFile] = {}
     with reading(room.engine) as connection:
         before = connection.execute(select(analyses.c.correction).where(*of_base)).scalar_one() or {}
         for file in connection.execute(select(analysis_files).join(analyses).where(*of_base)):
             kind, _, scan = file.role.partition("/")
-            if kind in PICTURES and before.get(scan) == job.correction.get(scan):
-                kept.setdefault(scan, []).append(StoredFile(role=file.role, media_type=BINARY, sha256=file.sha256))
+            was, now = before.get(scan), job.correction.get(scan)
+            if (
+                kind in OF_IMAGE
+                or (kind in OF_POSE and has_same_pose(was, now))
+                or (kind in OF_WALL and (was or {}) == (now or {}))
+            ):
+                kept[file.role] = StoredFile(role=file.role, media_type=BINARY, sha256=file.sha256)
     return kept
 
 
-def _store_pictures(room: Room, report: Report, *, measured: Collection[str] | None = None) -> Iterator[StoredFile]:
-    """Put what the page shows among the files; of scans that were not measured only the polar maps."""
-    for role, data in arrays_of(report, measured=measured):
+def _store_pictures(room: Room, report: Report, *, without: Collection[str] = ()) -> Iterator[StoredFile]:
+    """Put what the page shows among the files, without the roles that are there."""
+    for role, data in arrays_of(report, without=without):
         yield StoredFile(role=role, media_type=BINARY, sha256=room.blobs.put([data]))
     scene = json.dumps(scene_of(report), allow_nan=False).encode()
     yield StoredFile(role=SCENE, media_type=JSON, sha256=room.blobs.put([scene]))

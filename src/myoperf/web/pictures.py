@@ -7,7 +7,7 @@ numbers in the machine's common order (little-endian, C order). The page draws a
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -31,8 +31,10 @@ _HEART_MM, _GATED_MM = 3.0, 4.0
 _STEPS = 65535
 """Counts are sent as 16-bit numbers, a fraction of the stack's highest value."""
 
-PICTURES = ("heart", "volume", "gated", "raw", "surface", "gated-surface")
-"""What stands before the scan's name in the roles of arrays that depend on the scan and its pose alone."""
+OF_IMAGE, OF_POSE, OF_WALL = ("volume", "raw"), ("heart", "gated"), ("surface", "gated-surface")
+"""What stands before the scan's name in the roles of arrays that depend on the scan alone, on its pose too, and on the
+limits of its wall too. Polar maps depend on the whole study.
+"""
 SCENE = "scene"
 """Role of the JSON that describes an analysis to the page."""
 
@@ -58,20 +60,20 @@ def unpack(data: bytes) -> tuple[dict[str, Any], NDArray[Any]]:
     return header, np.frombuffer(data[4 + length :], dtype=header["dtype"]).reshape(header["shape"])
 
 
-def arrays_of(report: Report, *, measured: Collection[str] | None = None) -> Iterator[tuple[str, bytes]]:
+def arrays_of(report: Report, *, without: Collection[str] = ()) -> Iterator[tuple[str, bytes]]:
     """Yield the arrays that the page shows of an analysis, packed, by their role such as ``"heart/stress"``.
 
     Parameters
     ----------
-    measured
-        Names of the scans that were measured; of others only the polar maps are made, which their scores may change.
-        All by default.
+    without
+        Roles that are not made.
     """
     for result in report.results:
-        if measured is None or result.name in measured:
-            yield from _stacks(result)
-            yield from _raw_views(result)
-            yield from _surfaces(result)
+        for kind, make in _PICTURES.items():
+            role = f"{kind}/{result.name}"
+            array = None if role in without else make(result)
+            if array is not None:
+                yield role, array
         yield from _maps(result, report)
 
 
@@ -134,24 +136,31 @@ def _stack(volume: Volume, **header: Any) -> bytes:
     return pack(numbers, step=step, lps_from_index=volume.lps_from_index.tolist(), **header)
 
 
-def _stacks(result: ScanResult) -> Iterator[tuple[str, bytes]]:
-    """Yield the heart alone, smoothly interpolated, of gated scans also gate by gate, and the whole volume as it is."""
-    heart = short_axis(result.volume, result.frame, spacing_mm=_HEART_MM, order=3)
-    yield f"heart/{result.name}", _stack(heart)
-    yield f"volume/{result.name}", _stack(result.volume)
-    if result.gated_volume is not None:
-        yield f"gated/{result.name}", _stack(short_axis(result.gated_volume, result.frame, spacing_mm=_GATED_MM))
+def _heart(result: ScanResult) -> bytes:
+    """Return the heart alone, smoothly interpolated."""
+    return _stack(short_axis(result.volume, result.frame, spacing_mm=_HEART_MM, order=3))
 
 
-def _raw_views(result: ScanResult) -> Iterator[tuple[str, bytes]]:
-    """Raw views summed over gates, row 0 nearest the head, as they were analysed."""
+def _volume(result: ScanResult) -> bytes:
+    """Return the whole volume as it is."""
+    return _stack(result.volume)
+
+
+def _gated(result: ScanResult) -> bytes | None:
+    """Return the heart of a gated scan gate by gate."""
+    gated = result.gated_volume
+    return None if gated is None else _stack(short_axis(gated, result.frame, spacing_mm=_GATED_MM))
+
+
+def _raw_views(result: ScanResult) -> bytes | None:
+    """Return raw views summed over gates, row 0 nearest the head, as they were analysed."""
     views = result.scan.image
-    if isinstance(views, Projections):
-        counts = np.maximum(views.summed().array[0].astype(np.float32), 0.0)
-        step = float(counts.max()) / _STEPS or 1.0
-        numbers = np.rint(counts / step).astype(np.uint16)
-        about = {"angles_deg": views.angles_deg.tolist(), "heart": _heart_rows(result, counts.shape[1])}
-        yield f"raw/{result.name}", pack(numbers, step=step, **about)
+    if not isinstance(views, Projections):
+        return None
+    counts = np.maximum(views.summed().array[0].astype(np.float32), 0.0)
+    step = float(counts.max()) / _STEPS or 1.0
+    numbers = np.rint(counts / step).astype(np.uint16)
+    return pack(numbers, step=step, angles_deg=views.angles_deg.tolist(), heart=_heart_rows(result, counts.shape[1]))
 
 
 def _heart_rows(result: ScanResult, rows: int) -> list[float] | None:
@@ -162,16 +171,31 @@ def _heart_rows(result: ScanResult, rows: int) -> list[float] | None:
     return [float((edge + 0.5) / rows) for edge in (planes[:, 0].min(), planes[:, 0].max())]
 
 
-def _surfaces(result: ScanResult) -> Iterator[tuple[str, bytes]]:
-    """Inner and outer surface of the wall: shape (gates, 2, rings, angles, 3), LPS; one "gate" of the sum."""
+def _surface(result: ScanResult) -> bytes:
+    """Return inner and outer surface of the wall: shape (1, 2, rings, angles, 3), LPS."""
     polar = result.polar
     half = 0.5 * polar.thickness_mm[..., None] * _outwards(polar.mid_wall_mm)
     both = np.stack([polar.mid_wall_mm - half, polar.mid_wall_mm + half])[None]
-    yield f"surface/{result.name}", pack(both.astype(np.float32))
-    if result.function is not None and result.function.surfaces is not None:
-        inner, middle = result.function.surfaces.endocardium_mm, result.function.surfaces.mid_wall_mm
-        gates = np.stack([inner, 2.0 * middle - inner], axis=1)
-        yield f"gated-surface/{result.name}", pack(gates.astype(np.float32))
+    return pack(both.astype(np.float32))
+
+
+def _gated_surface(result: ScanResult) -> bytes | None:
+    """Return the surfaces of every gate: shape (gates, 2, rings, angles, 3)."""
+    if result.function is None or result.function.surfaces is None:
+        return None
+    inner, middle = result.function.surfaces.endocardium_mm, result.function.surfaces.mid_wall_mm
+    return pack(np.stack([inner, 2.0 * middle - inner], axis=1).astype(np.float32))
+
+
+_PICTURES: Mapping[str, Callable[[ScanResult], bytes | None]] = {
+    "heart": _heart,
+    "volume": _volume,
+    "gated": _gated,
+    "raw": _raw_views,
+    "surface": _surface,
+    "gated-surface": _gated_surface,
+}
+"""How each picture of a scan is made; None where the scan has none."""
 
 
 def _outwards(points: Float) -> Float:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from myoperf.web.corrections import Stored
 from myoperf.web.database import add_row, analyses, analysis_files, edits, jobs, now, reading, record, studies, writing
 from myoperf.web.intake import add_study
 from myoperf.web.readings import Reading, latest
@@ -23,17 +24,17 @@ class Job:
     Attributes
     ----------
     kind
-        ``"analyze"`` (a study as it came), ``"correct"`` (perfusion in poses that a reader gave, at once),
-        ``"complete"`` (everything else in these poses) or ``"prepare"`` (load what a correction starts from).
+        ``"analyze"`` (a study as it came), ``"correct"`` (perfusion as a reader corrected the scans, at once),
+        ``"complete"`` (everything else as corrected) or ``"prepare"`` (load what a correction starts from).
     correction
-        Name of a scan -> its pose as in results.json (``apex_mm``, ``base_mm``, ``anterior``).
+        Name of a scan -> what was corrected of it, see `myoperf.web.corrections`.
     """
 
     id: int
     study_id: int
     kind: str
     reader: str
-    correction: Mapping[str, Mapping[str, list[float]]]
+    correction: Mapping[str, Stored]
     based_on: int | None
 
 
@@ -168,15 +169,15 @@ def unfinished(connection: Connection, study_id: int, kinds: Collection[str]) ->
 
 
 def add_correction(
-    connection: Connection, study_id: int, *, based_on: int, reader: str, poses: Mapping[str, Mapping[str, list[float]]]
+    connection: Connection, study_id: int, *, based_on: int, reader: str, corrections: Mapping[str, Stored]
 ) -> int:
-    """Queue the measurement of a study in poses that a reader gave; return the job's number."""
+    """Queue the measurement of a study as a reader corrected it; return the job's number."""
     row = {
         "study_id": study_id,
         "kind": "correct",
         "state": "queued",
         "reader": reader,
-        "correction": dict(poses),
+        "correction": dict(corrections),
         "based_on": based_on,
         "queued_at": now(),
     }

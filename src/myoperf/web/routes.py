@@ -10,11 +10,12 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
+from myoperf.errors import InputError
 from myoperf.report.colours import PALETTE_NAMES, palette
 from myoperf.version import __version__
 from myoperf.web import readings
-from myoperf.web.analysis import read_pose
 from myoperf.web.blobs import Incoming
+from myoperf.web.corrections import merge_corrections, read_correction
 from myoperf.web.database import record, writing
 from myoperf.web.delivery import reader_part, readers_file
 from myoperf.web.errors import ConflictError, NotThereError, TooLargeError
@@ -84,10 +85,18 @@ class Pose(BaseModel):
     anterior: list[float] = Field(min_length=3, max_length=3)
 
 
-class Correction(Change):
-    """Poses by the name of a scan."""
+class Limits(BaseModel):
+    """By how much the limits of the wall were moved, see `myoperf.types.WallShift`."""
 
-    poses: dict[str, Pose]
+    inner_mm: list[list[float]]
+    outer_mm: list[list[float]]
+
+
+class Correction(Change):
+    """Poses and limits of the wall by the name of a scan; limits of null are the machine's again."""
+
+    poses: dict[str, Pose] = {}
+    limits: dict[str, Limits | None] = {}
 
 
 class Text(BaseModel):
@@ -200,18 +209,22 @@ def set_impression(study: Number, change: TextChange, room: TheRoom, reader: Rea
 
 @router.post("/studies/{study}/correction", status_code=202)
 def correct(study: Number, change: Correction, room: TheRoom, reader: Reader) -> dict[str, int]:
-    """Queue the measurement of scans in poses that the reader gave; scans corrected before keep theirs."""
-    poses = {name: pose.model_dump() for name, pose in change.poses.items()}
-    for pose in poses.values():
-        read_pose(pose)
+    """Queue the measurement of scans as the reader corrected them; what was corrected before stays."""
+    corrected = change.model_dump(include={"poses", "limits"})
+    if not (change.poses or change.limits):
+        raise InputError("A correction needs a pose or limits of the wall of at least one scan.")
+    for one in merge_corrections({}, **corrected).values():
+        read_correction(one)
     with writing(room.engine) as connection:
         version = advance(connection, study, change.version)
         number = latest(connection, study).analysis
         if number == 0 or unfinished(connection, study, ("analyze", "correct")):
             raise ConflictError("The study is being measured; correct it when that is done.")
         earlier = _correction_of(study_of(room, study), number)
-        job = add_correction(connection, study, based_on=number, reader=reader, poses={**earlier, **poses})
-        record(connection, reader, "correct", study, f"version {version}, scans {len(poses)}")
+        merged = merge_corrections(earlier, **corrected)
+        job = add_correction(connection, study, based_on=number, reader=reader, corrections=merged)
+        count = len({*change.poses, *change.limits})
+        record(connection, reader, "correct", study, f"version {version}, scans {count}")
     return {"version": version, "job": job}
 
 
@@ -268,7 +281,7 @@ def get_palettes(response: Response) -> dict[str, Any]:
 
 
 def _correction_of(found: dict[str, Any], number: int) -> dict[str, Any]:
-    """Return the poses that an analysis of a study was made in, by the name of the scan."""
+    """Return what readers corrected in an analysis of a study, by the name of the scan."""
     made = next(analysis for analysis in found["analyses"] if analysis["number"] == number)
     return dict(made["correction"] or {})
 

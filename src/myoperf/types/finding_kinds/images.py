@@ -90,6 +90,12 @@ VENTRICLE: Mapping[str, FindingKind] = {
         "The operator gave the pose; it was not estimated.",
         "Nothing.",
     ),
+    "limits-given": FindingKind(
+        ("info",),
+        "The operator moved the limits of the wall; polar map, perfusion and the labels of wall and cavity follow. "
+        "The surfaces of the gates, and with them volumes and ejection fraction, are still fitted to the images.",
+        "Nothing.",
+    ),
     "gate-labels-failed": FindingKind(
         ("warning",),
         "The gates could not be labelled one by one. Volumes and ejection fraction do not depend on these labels.",

@@ -1,36 +1,73 @@
-// Correction of the pose: drag apex, base and the anterior direction; the numbers are measured again.
+// Correction of the pose (apex, base, anterior direction) and of the wall's limits, by dragging; then measured again.
 
 import { element, replace } from "/static/dom.js";
+import { differenceOf, everywhere, farthest, limitPictures, movedSurface, noShift, shiftOf, storedOf, sumOf } from "/static/limits.js";
 import { onPlane, Picture } from "/static/picture.js";
 import { add, BODY, dot, planeOf, poseOf, unit } from "/static/space.js";
 
 const FIELD_MM = 190;
 const HANDLES = { apex: "#ff3b5c", base: "#4dd2ff", anterior: "#ffd54d" };
+const HINTS = {
+  pose: "Drag the red apex or the blue base, and with them the axis; on the short axis the yellow anterior mark (roll) or the middle.",
+  wall: "Drag the blue inner or the orange outer limit; its surroundings follow. The pose stays.",
+};
 
 export function showCorrection(view, body) {
-  const names = view.scans.map((scan) => scan.name);
-  const edit = { scan: view.scans[0], also: false, pose: null, shown: null };
+  const edit = { mode: view.correctedMode ?? "pose", also: false, both: false };
   const size = Math.floor(Math.min((body.clientWidth - 30) / 3, (innerHeight - 130) / 2));
-  const pictures = ["sa", "hla", "vla", "transaxial", "coronal"].map((name) => pictureOf(view, edit, name, size, changed));
+  const ofPose = ["sa", "hla", "vla", "transaxial", "coronal"].map((name) => pictureOf(view, edit, name, size, changed));
+  const pictures = { pose: ofPose, wall: limitPictures(view, edit, size, limitsChanged) };
   const said = element("output", { class: "value", id: "pose" });
-  const apply = element("button", { id: "apply", class: "main", onclick: send }, "Measure in this pose");
+  const hint = element("p");
+  const place = element("div", { class: "correct" });
+  const aside = element("div", { class: "aside" }, said, outcome(view), hint);
+  const apply = element("button", { id: "apply", class: "main", onclick: send }, "Measure");
   const choose = element("select", { id: "scan", onchange: (event) => start(event.target.value) },
     view.scans.map((scan) => element("option", { value: scan.name }, scan.title)));
-  const also = element("label", {}, element("input", {
-    type: "checkbox", id: "also", onchange: (event) => ((edit.also = event.target.checked), draw()) }), "move the other scan alike");
-  const length = element("input", {
-    type: "range", id: "valve", min: "-30", max: "30", step: "1", value: "0", "aria-label": "Valve plane along the axis, mm",
-    oninput: (event) => moveValve(Number(event.target.value)) });
+  const check = (name, label) => element("label", {}, element("input", {
+    type: "checkbox", id: name, title: name === "both" ? "Move both limits together" : "Move the other scan alike", onchange: (event) => (edit[name] = event.target.checked) }), label);
+  const slider = (id, title, most, moved) => element("input", {
+    type: "range", id, min: String(-most), max: String(most), step: "1", value: "0", "aria-label": title,
+    oninput: (event) => moved(Number(event.target.value)) });
+  const valve = slider("valve", "Valve plane along the axis, mm", 30, moveValve);
+  const allRound = [0, 1].map((which) => slider(["inner", "outer"][which], `${["Inner", "Outer"][which]} limit all round, mm`, 10, (mm) => moveAllRound(which, mm)));
+  const modes = ["pose", "wall"].map((mode) => element("button", { id: `mode-${mode}`, onclick: () => show(mode) }, mode === "pose" ? "Pose" : "Wall limits"));
+  const controls = {
+    pose: [element("span", {}, "Valve plane "), valve],
+    wall: [element("span", {}, "Inner "), allRound[0], element("span", {}, "Outer "), allRound[1], check("both", "both"),
+      element("button", { id: "machine-limits", onclick: asMeasured }, "Machine's limits")],
+  };
+  const bar = element("div", { class: "windows" });
+
+  function show(mode) {
+    edit.mode = view.correctedMode = mode;
+    modes.forEach((button) => button.setAttribute("aria-pressed", String(button.id === `mode-${mode}`)));
+    replace(bar, choose, element("nav", {}, modes), controls[mode], view.scans.length > 1 ? also : null,
+      element("button", { onclick: () => start(edit.scan.name) }, "Reset"), apply);
+    replace(place, pictures[mode].map((picture) => picture.figure), aside);
+    hint.textContent = HINTS[mode];
+    draw();
+  }
 
   function start(name) {
     edit.scan = view.scans.find((scan) => scan.name === name);
     edit.pose = edit.shown = edit.scan.pose;
-    length.value = "0";
-    draw();
+    edit.surface = edit.scan.surface;
+    edit.before = limitsOf(view, name); // the surfaces are those with these limits
+    edit.shift = edit.dragged = edit.before;
+    edit.round = [0, 0];
+    for (const input of [valve, ...allRound]) input.value = "0";
+    choose.value = name;
+    show(edit.mode);
   }
 
   function changed(settled) {
     if (settled) edit.shown = edit.pose;
+    draw();
+  }
+
+  function limitsChanged() {
+    edit.surface = movedSurface(edit.scan.surface, differenceOf(edit.shift, edit.before));
     draw();
   }
 
@@ -41,34 +78,55 @@ export function showCorrection(view, body) {
     draw();
   }
 
+  function moveAllRound(which, mm) {
+    edit.shift = everywhere(edit.shift, which, mm - edit.round[which]);
+    edit.round[which] = mm;
+    limitsChanged();
+  }
+
+  function asMeasured() {
+    edit.shift = noShift();
+    limitsChanged();
+  }
+
   function draw() {
-    for (const picture of pictures) picture.draw();
+    for (const picture of pictures[edit.mode]) picture.draw();
     const [before, now] = [edit.scan.pose, edit.pose];
     const turn = (Math.acos(Math.min(1, dot(before.axis, now.axis))) * 180) / Math.PI;
-    said.textContent = `axis ${now.length.toFixed(0)} mm (${signed(now.length - before.length)}), turned by ${turn.toFixed(0)}°`;
+    const limits = farthest(edit.shift);
+    said.textContent = edit.mode === "pose" ? `axis ${now.length.toFixed(0)} mm (${signed(now.length - before.length)}), turned by ${turn.toFixed(0)}°`
+      : limits ? `limits moved by up to ${limits.toFixed(1)} mm` : "limits as the machine has them";
     apply.disabled = view.isSigned || view.isBusy;
   }
 
   async function send() {
-    const poses = { [edit.scan.name]: frameOf(edit.pose) };
-    if (edit.also) {
-      for (const other of view.scans.filter((scan) => scan !== edit.scan)) poses[other.name] = movedAlike(edit.scan.pose, edit.pose, other.pose);
+    const [name, change] = [edit.scan.name, differenceOf(edit.shift, edit.before)];
+    const others = edit.also ? view.scans.filter((scan) => scan !== edit.scan) : [];
+    const [poses, limits] = [{}, {}];
+    if (farthest(change) > 0) {
+      limits[name] = storedOf(edit.shift);
+      for (const other of others) limits[other.name] = storedOf(sumOf(limitsOf(view, other.name), change));
+    }
+    if (edit.pose !== edit.scan.pose || farthest(change) === 0) {
+      poses[name] = frameOf(edit.pose);
+      for (const other of others) poses[other.name] = movedAlike(edit.scan.pose, edit.pose, other.pose);
     }
     view.awaited = { started: performance.now(), before: view.number, numbers: headline(view) };
-    if (await view.change("correction", { poses })) view.watch();
+    if (await view.change("correction", { poses, limits })) view.watch();
   }
 
-  replace(body,
-    element("div", { class: "windows" }, choose, names.length > 1 ? also : null,
-      element("span", {}, "Valve plane "), length,
-      element("button", { onclick: () => start(edit.scan.name) }, "Reset"), apply),
-    element("div", { class: "correct" }, pictures.map((picture) => picture.figure), element("div", { class: "aside" }, said, outcome(view),
-      element("p", {}, "Drag the red apex or the blue base, and with them the axis; on the short axis the yellow anterior mark (roll) or the middle."))));
+  const also = check("also", "other scan too");
+  replace(body, bar, place);
   const redraw = (all) => all && draw();
   view.redraws.add(redraw);
-  start(view.correctedScan ?? names[0]);
-  if (view.correctedScan) choose.value = view.correctedScan;
+  start(view.correctedScan ?? view.scans[0].name);
   return () => (view.correctedScan = edit.scan.name);
+}
+
+// The limits that a reader gave a scan in the analysis that is shown.
+function limitsOf(view, name) {
+  const { correction } = view.told.analyses.find((one) => one.number === view.number);
+  return shiftOf(correction?.[name]?.limits);
 }
 
 // What the last correction changed.

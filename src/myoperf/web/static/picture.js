@@ -22,7 +22,7 @@ export class Picture {
     const told = this.source();
     const pixels = this.canvas.width;
     const { plane, field, frame = 0 } = told;
-    const key = [plane.origin, plane.right, plane.down, field, frame, told.gate, told.version].join();
+    const key = [plane.origin, plane.right, plane.down, field, frame, told.gate].join();
     let cut = this.cuts.get(key);
     if (!cut) {
       if (this.cuts.size >= MOST_CUTS) this.cuts.clear();
@@ -34,8 +34,8 @@ export class Picture {
     const shown = told.mask ? (cut.masked ??= masked(cut.values, told, pixels)) : cut.values;
     paint(context, shown, pixels, pixels, told.window, paletteOf(told.palette));
     if (told.outlines) {
-      cut.lines ??= this.outlinesOf(told);
-      cut.lines.forEach((lines, i) => this.stroke(lines, OUTLINE[i], field));
+      if (cut.surfaces !== told.surfaces) [cut.surfaces, cut.lines] = [told.surfaces, this.outlinesOf(told)];
+      cut.lines?.forEach((lines, i) => this.stroke(lines, OUTLINE[i], field));
     }
     for (const line of told.lines ?? []) this.stroke([line.points], line.colour, field, line.dash);
     for (const mark of told.marks ?? []) this.mark(mark, field);
