@@ -356,3 +356,18 @@ def test_limits_that_unpack_to_much_are_refused_from_their_header(tmp_path):
         archive.writestr("mean.npy", bytes(2**25))
     with pytest.raises(InputError, match="unpacked"):
         perfusion.read_limits(tmp_path / "l.npz")
+
+
+def test_deviations_are_counted_in_standard_deviations_of_the_normals():
+    normal = limits()
+    low = normal.mean - 2.5 * normal.sd
+    assert perfusion.deviation_map(low, normal) == pytest.approx(np.full(low.shape, -2.5))
+    still = replace(normal, sd=np.zeros_like(normal.sd))
+    risen = perfusion.deviation_map(1.02 * normal.mean, still)
+    assert risen == pytest.approx(np.full(low.shape, 2.0)), "of 1 % of the mean at least"
+    ill = with_defect((4, 10), 0.5)
+    scores = perfusion.score_perfusion(ill, None, stress_limits=normal)
+    inside = np.isin(segment_map(RINGS, ANGLES), (4, 10))
+    assert scores.stress_deviation[inside].mean() < -8.0
+    assert abs(np.median(scores.stress_deviation[~inside])) < 2.0
+    assert scores.rest_deviation is None

@@ -175,6 +175,8 @@ def make_scores(*, both: bool = True) -> Scores:
         rest_scores=(0, 0, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0) if both else None,
         stress_severity=severity,
         rest_severity=0.3 * severity if both else None,
+        stress_deviation=0.4 - 1.5 * severity,
+        rest_deviation=-0.5 * severity if both else None,
     )
     return with_verdict(scores, decide(scores))
 

@@ -127,7 +127,7 @@ def test_limits_of_the_wall_are_kept_beside_the_pose_and_given_back_to_the_machi
     assert correct(poses={"stress": longer(6.0)}) == 202
     assert correct(limits={"stress": moved_limits(2.0), "rest": moved_limits(-1.0)}) == 202
     told = client.get(f"/api/studies/{study}").json()
-    made = [one for one in told["analyses"] if one["number"] == told["reading"]["analysis"]][0]
+    made = next(one for one in told["analyses"] if one["number"] == told["reading"]["analysis"])
     assert made["correction"]["stress"] == {**longer(6.0), "limits": moved_limits(2.0)}
     assert made["correction"]["rest"] == {"limits": moved_limits(-1.0)}
     assert (made["reader"], made["made_at"][:2]) == ("Dr Ada", "20")

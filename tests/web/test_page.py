@@ -191,6 +191,12 @@ def test_a_reader_reads_a_study_from_the_upload_to_the_signature(browser, addres
     press(browser, "#kind-defects")
     until(browser, lambda: texts(browser, ".eyes figcaption") == ["Stress: defects", "Rest: defects"])
 
+    # standard deviations of normal patients, with the mean of each segment, and its value under the mouse
+    press(browser, "#kind-sds")
+    until(browser, lambda: texts(browser, ".eyes figcaption") == ["Stress: SDs from normal", "Rest: SDs from normal"])
+    ActionChains(browser).move_to_element_with_offset(find(browser, ".eyes canvas"), 0, 45).perform()
+    until(browser, lambda: "basal inferior (4): -3." in text(browser, "#hovered"))
+
     # scores, words, undo, signature
     press(browser, "#kind-scores")
     sums = text(browser, "#sums")
@@ -380,6 +386,12 @@ def test_an_earlier_study_of_the_patient_stands_beside(browser, address, room):
         *("Rest, %", "Rest, study 2, %", "Rest: change, %"),
     ]
     assert "TPD" in text(browser, "#prior-changes")
+    press(browser, "#part-cine")
+    for scan in ("stress", "study 2: stress"):
+        shown, frames = f'[data-cine="{scan}"]', set()
+        find(browser, shown)
+        until(browser, lambda shown=shown, frames=frames: frames.add(picture(browser, shown)) or len(frames) > 2)
+    press(browser, "#part-slices")
     Select(find(browser, "#row-0")).select_by_value("rest")
     until(browser, lambda: text(browser, '[data-view="sa"] .row:nth-of-type(1)') == "Rest")
     Select(find(browser, "#prior")).select_by_value("0")

@@ -104,6 +104,14 @@ def test_defects_are_black_where_the_verdict_names_them(report, arrays):
     assert np.array_equal(below[~region], uptake[~region])
 
 
+def test_the_map_of_standard_deviations_is_sent_where_limits_applied(report, arrays):
+    header, deviation = arrays["polar-deviation/stress"]
+    assert np.array_equal(deviation, report.scores.stress_deviation.astype(np.float32))
+    assert (header["unit"], header["low"]) == ("SD", -5.0)
+    without = dict(arrays_of(bare_report()))
+    assert not any(role.startswith("polar-deviation") for role in without)
+
+
 def test_the_rest_map_is_sent_as_it_was_compared_with_stress(report):
     turned = np.roll(report.results[1].polar.values, 5, axis=1)
     scores = replace(report.scores, compared_rest=turned)

@@ -23,6 +23,7 @@ from myoperf.perfusion.normal_limits import LimitsLabel, NormalCutoffs, NormalLi
 from myoperf.perfusion.scores import (
     Perfusion,
     combined_tpd,
+    deviation_map,
     measure_perfusion,
     score_perfusion,
     score_segments,
@@ -47,6 +48,7 @@ __all__ = [
     "database_sd_percent",
     "decide",
     "detector_of",
+    "deviation_map",
     "diffuse_loss",
     "find_defects",
     "isotope_of",

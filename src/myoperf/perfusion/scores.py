@@ -51,6 +51,8 @@ class Perfusion:
     ----------
     severity
         Shape (rings, angles), 0-4; None without limits.
+    deviation
+        Shape (rings, angles), from `deviation_map`; None without limits.
     scores
         Shape (17,), 0-4.
     tpd_percent, extent_percent, mean_severity
@@ -63,6 +65,7 @@ class Perfusion:
     tpd_percent: float | None = None
     extent_percent: float | None = None
     mean_severity: float | None = None
+    deviation: Float | None = None
 
     def territory_tpd(self, vessel: str, territories: Territories = TERRITORIES) -> float | None:
         """Part of the TPD that lies in a territory, in percent of the whole ventricle."""
@@ -111,7 +114,8 @@ def measure_perfusion(polar: PolarMap, limits: NormalLimits | None) -> Perfusion
     if limits is None:
         scores = np.digitize(-np.round(percent, _DIGITS), [-edge for edge in _UPTAKE_EDGES])
         return Perfusion(scores=scores, segments_percent=percent)
-    severity = severity_map(scale_map(polar.values, limits), limits)
+    scaled = scale_map(polar.values, limits)
+    severity = severity_map(scaled, limits)
     abnormal = severity > 0
     return Perfusion(
         scores=score_segments(severity),
@@ -120,6 +124,7 @@ def measure_perfusion(polar: PolarMap, limits: NormalLimits | None) -> Perfusion
         tpd_percent=float(100.0 * severity.sum() / (4.0 * severity.size)),
         extent_percent=float(100.0 * abnormal.mean()),
         mean_severity=float(severity[abnormal].mean()) if abnormal.any() else 0.0,
+        deviation=deviation_map(scaled, limits),
     )
 
 
@@ -163,6 +168,21 @@ def severity_map(scaled: Float, limits: NormalLimits) -> Float:
     """
     limit = limits.lower
     return np.asarray(np.clip(4.0 * (limit - scaled) / (FULL_DEFECT * limit), 0.0, 4.0))
+
+
+def deviation_map(scaled: Float, limits: NormalLimits) -> Float:
+    """Return how many standard deviations of normal patients a scaled map lies above their mean (negative: below).
+
+    For the reader's eye; nothing is decided by it. A standard deviation below 1 % of the mean counts as 1 %.
+
+    Parameters
+    ----------
+    scaled
+        Shape (rings, angles), from `scale_map`.
+    limits
+        The limits it was scaled to.
+    """
+    return np.asarray((scaled - limits.mean) / np.maximum(limits.sd, 0.01 * limits.mean))
 
 
 def combined_tpd(one: Float, other: Float) -> float:
@@ -291,6 +311,7 @@ def _with_extents(scores: Scores, stress: Perfusion | None, rest: Perfusion | No
             scores,
             rest_percent_myocardium=_percent_myocardium(scores.srs),
             rest_severity=rest.severity,
+            rest_deviation=rest.deviation,
             rest_extent_percent=rest.extent_percent,
             rest_mean_severity=rest.mean_severity,
             srs_20=rest.sum_20,
@@ -305,6 +326,7 @@ def _with_extents(scores: Scores, stress: Perfusion | None, rest: Perfusion | No
         tpd_category=_category(stress.tpd_percent or 0.0, _TPD_CATEGORIES) if limited else None,
         stress_percent_myocardium=_percent_myocardium(scores.sss),
         stress_severity=stress.severity,
+        stress_deviation=stress.deviation,
         stress_extent_percent=stress.extent_percent,
         stress_mean_severity=stress.mean_severity,
         sss_20=stress.sum_20,

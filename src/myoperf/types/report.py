@@ -97,6 +97,8 @@ class Scores:
         Shape (rings, angles): the rest map as it was compared with stress, turned about the long axis to match it.
     stress_severity, rest_severity
         Shape (rings, angles), 0 (at the normal limit or above) to 4.
+    stress_deviation, rest_deviation
+        Shape (rings, angles): standard deviations of normal patients above their mean; negative below.
     tpd_stress_database_sd_percent, tpd_rest_database_sd_percent
         Standard deviation of the TPD from the number of normal patients behind its limits.
     flow_reserve
@@ -136,6 +138,8 @@ class Scores:
     srs_20: int | None = None
     stress_severity: Float | None = None
     rest_severity: Float | None = None
+    stress_deviation: Float | None = None
+    rest_deviation: Float | None = None
     compared_rest: Float | None = None
     flow_reserve: FlowReserve | None = None
     territory_segments: Mapping[str, tuple[int, ...]] = field(default_factory=dict)

@@ -217,6 +217,9 @@ def _maps(result: ScanResult, report: Report) -> Iterator[tuple[str, bytes]]:
     yield packed("uptake", percent_map(result), "%", 0.0, 100.0)
     scores = scores_of(report, result)
     severity = {"stress": scores.stress_severity, "rest": scores.rest_severity}.get(result.state or "")
+    deviation = {"stress": scores.stress_deviation, "rest": scores.rest_deviation}.get(result.state or "")
+    if deviation is not None:
+        yield packed("deviation", deviation, "SD", -5.0, 5.0)
     if severity is not None:
         yield packed("severity", severity, "of 4", 0.0, 4.0)
         if scores.verdict is not None:

@@ -2,21 +2,25 @@
 
 import { canvasOf, element, replace } from "/static/dom.js";
 import { Picture } from "/static/picture.js";
-import { windowControls } from "/static/slices.js";
+import { chooser, windowControls } from "/static/slices.js";
 import { planeOf } from "/static/space.js";
 
 const SHOWN = [["sa", -0.28, "apical"], ["sa", 0, "mid"], ["sa", 0.28, "basal"], ["hla", 0, "HLA"], ["vla", 0, "VLA"]];
 
 export function showCine(view, body) {
-  const scans = view.scans.filter((scan) => scan.gatedStack);
+  const isChosen = view.comparable.length > 2; // of many scans two are read against each other, as in the slices
+  const pair = isChosen ? view.pair : view.scans;
+  const choosers = isChosen ? pair.map((_, i) => chooser(view, pair, i)) : [];
+  const scans = pair.filter((scan) => scan.gatedStack);
+  const gates = Math.max(...scans.map((scan) => scan.gates));
   if (!scans.length) {
-    replace(body, element("p", { class: "hint" }, "No scan of this study is gated."));
+    replace(body, element("div", { class: "windows" }, choosers), element("p", { class: "hint" }, isChosen ? "Neither of these scans is gated." : "No scan of this study is gated."));
     return null;
   }
   const play = { on: true, gate: 0, rate: 16, last: 0, drawn: 0, times: [], since: performance.now() };
   const size = Math.floor(Math.min((body.clientWidth - 46) / SHOWN.length, (innerHeight - 280) / scans.length - 24));
   const speed = element("output", {}, "");
-  const rows = scans.map((scan) => rowOf(view, scan, play, size));
+  const rows = scans.map((scan) => rowOf(view, scan, play, gates, size));
   const button = element("button", { id: "play", title: "Space", onclick: toggle }, "Pause");
   const rate = element("input", {
     type: "range", min: "2", max: "30", value: String(play.rate), id: "rate", "aria-label": "Gates a second",
@@ -60,7 +64,9 @@ export function showCine(view, body) {
     }
   }
 
-  replace(body, windowControls(view, scans, null),
+  const controls = windowControls(view, scans, null);
+  controls.prepend(...choosers);
+  replace(body, controls,
     element("div", { class: "windows" }, button, rate, speed, element("span", { class: "hint" }, "Space: pause; , and . : one gate")),
     rows.map((row) => row.element), element("div", { class: "row cine" }, rows.map((row) => row.curve)));
   const redraw = (all) => all && draw();
@@ -73,8 +79,9 @@ export function showCine(view, body) {
   };
 }
 
-function rowOf(view, scan, play, size) {
-  const gateOf = () => ((play.gate % scan.gates) + scan.gates) % scan.gates;
+// `most` is the number of gates of the scan with most: scans of fewer gates beat as fast.
+function rowOf(view, scan, play, most, size) {
+  const gateOf = () => Math.floor(((((play.gate % most) + most) % most) * scan.gates) / most);
   const pictures = SHOWN.map(([name, share]) => {
     const plane = planeOf(scan.pose, name, share * scan.pose.length);
     return new Picture(size, () => ({

@@ -5,7 +5,7 @@ import { post } from "/static/api.js";
 import { element, notice, replace } from "/static/dom.js";
 import { differenceOf, ofUptake, priorChooser, priorDiscs, priorTable } from "/static/prior.js";
 
-const KINDS = [["Uptake", uptake], ["Defects", defects], ["Severity", severity], ["Scores", scores], ["Phase", phase], ["Thickening", thickening], ["Motion", motion], ["Prior", priorDiscs]];
+const KINDS = [["Uptake", uptake], ["Defects", defects], ["Severity", severity], ["SDs", deviations], ["Scores", scores], ["Phase", phase], ["Thickening", thickening], ["Motion", motion], ["Prior", priorDiscs]];
 
 export function showPanel(view, aside) {
   const state = { kind: 0, draft: null };
@@ -202,11 +202,16 @@ function defects(view, edited) {
 }
 
 const ofMap = (kind, title, palette, window, label) => (view) => view.scans.filter((scan) => scan.maps[kind]).map((scan) => ({
-  title: `${scan.title}: ${title}`, map: scan.maps[kind], window, palette, unit: scan.maps[kind].unit, digits: kind === "severity" ? 1 : 0, labels: label?.(scan),
+  title: `${scan.title}: ${title}`, map: scan.maps[kind], window, palette, unit: scan.maps[kind].unit, digits: ["severity", "deviation"].includes(kind) ? 1 : 0, labels: label?.(scan),
 }));
 
 function severity(view) {
   return ofMap("severity", "severity", "inferno", [0, 4])(view);
+}
+
+// Standard deviations of normal patients above or below their mean; the number of a segment is its mean.
+function deviations(view) {
+  return ofMap("deviation", "SDs from normal", "difference", [-5, 5], (scan) => segmentMeans(scan.maps.deviation).map((v) => v.toFixed(1)))(view);
 }
 
 function phase(view) {

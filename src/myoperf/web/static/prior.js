@@ -2,7 +2,7 @@
 
 import { get, getArray } from "/static/api.js";
 import { element, notice, replace } from "/static/dom.js";
-import { loadScans } from "/static/scans.js";
+import { loadRest, loadScans } from "/static/scans.js";
 
 // The list of the patient's other studies; it appears where there are any.
 export function priorChooser(view, onchange) {
@@ -32,8 +32,11 @@ async function comparePrior(view, id) {
   const told = await get(`/api/studies/${id}`);
   const path = `/api/studies/${id}/files/${told.reading.analysis}`;
   const scene = await get(`${path}/scene`);
-  const found = await loadScans(scene, (role) => (told.files[role] ? getArray(`${path}/${role}`) : null));
+  const fetched = (role) => (told.files[role] ? getArray(`${path}/${role}`) : null);
+  const found = await loadScans(scene, fetched);
   const scans = found.map((scan) => ({ ...scan, name: `study ${id}: ${scan.name}`, title: `${scan.title}, study ${id}` }));
+  const rest = loadRest(found, fetched).then(() => scans.forEach((scan, i) => Object.assign(scan, { ...found[i], name: scan.name, title: scan.title })));
+  view.rest = Promise.all([view.rest, rest]);
   for (const scan of scans) view.windows[scan.name] ??= [0, 100];
   const scored = Object.fromEntries(Object.entries(scene.scored).map(([state, name]) => [state, scans.find((scan) => scan.name === `study ${id}: ${name}`)]));
   const changes = await get(`/api/studies/${view.id}/priors/${id}`).catch((error) => ({ changes: [], notes: [error.message] }));

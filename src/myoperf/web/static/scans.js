@@ -2,7 +2,7 @@
 
 import { add, dot, norm, poseOf, Stack } from "/static/space.js";
 
-const MAPS = ["uptake", "below", "compared", "severity", "phase", "thickening", "motion"];
+const MAPS = ["uptake", "below", "compared", "severity", "deviation", "phase", "thickening", "motion"];
 
 // What the first picture needs; `fetched(role)` gives an array of the analysis, or null where it has none.
 export function loadScans(scene, fetched) {

@@ -28,11 +28,11 @@ export function showSlices(view, body) {
 }
 
 // Which scan stands in a row: prone, corrected for attenuation, repeated or earlier ones can be read beside the scored ones.
-function chooser(view, scans, i) {
+export function chooser(view, scans, i) {
   const change = (event) => {
     view.chosen = scans.map((scan, j) => (j === i ? event.target.value : scan.name));
-    view.panel();
-    view.showPart(0);
+    view.panel?.();
+    view.showPart(view.part);
   };
   return element("select", { id: `row-${i}`, "aria-label": `Scan of row ${i + 1}`, onchange: change },
     view.comparable.map((scan) => element("option", { value: scan.name, selected: scan === scans[i] }, scan.title)));
