@@ -13,6 +13,7 @@ from myoperf.cli.app import Device, Quiet, app
 from myoperf.cli.console import check_new, one_of
 from myoperf.cli.train import (
     SCALES,
+    AsWritten,
     ColourScale,
     Epochs,
     Inputs,
@@ -62,7 +63,7 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """Options that only some studies take."""
-_OWN_OPTIONS = ("choose_on", "workers", "as_written", "own_training")
+_OWN_OPTIONS = ("choose_on", "workers", "own_training")
 """Options that `train` does not have: each is an argument of the study that takes it."""
 
 Weights = Annotated[
@@ -88,13 +89,6 @@ ChooseOn = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="For label-strategies: networks trained at the same time, one thread each."),
-]
-AsWritten = Annotated[
-    bool,
-    typer.Option(
-        "--as-written",
-        help="For ms-st-unet: the paper's field of view and ten poses per volume, without stabilisation.",
-    ),
 ]
 OwnTraining = Annotated[
     bool,

@@ -31,7 +31,7 @@ RECIPES: Mapping[str, str] = MappingProxyType(
 the papers' models ``run(scale, out, seed, *, options)``."""
 OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "reorientation": ("device", "networks", "epochs"),
+        "reorientation": ("device", "networks", "as_written", "epochs"),
         "transfer": ("device", "networks", "strategies", "epochs", "weights", "keep_colours", "colour_scale"),
         "label-strategies": ("device", "networks", "strategies", "inputs", "epochs", "colour_scale"),
         "slices": ("device", "networks", "epochs", "weights", "positions", "order", "colour_scale"),
@@ -76,6 +76,14 @@ Positions = Annotated[
         "list, as UniMiSS's authors do.",
     ),
 ]
+AsWritten = Annotated[
+    bool,
+    typer.Option(
+        "--as-written",
+        help="For reorientation and ms-st-unet: the paper's field of view and ten poses per volume, without "
+        "stabilisation.",
+    ),
+]
 Order = Annotated[
     str | None,
     typer.Option(
@@ -106,6 +114,7 @@ class GivenOptions(TypedDict, total=False):
     order: str
     colour_scale: str
     keep_colours: bool
+    as_written: bool
     device: str
 
 
@@ -141,6 +150,7 @@ def train(
     strategies: Strategies = None,
     inputs: Inputs = None,
     keep_colours: KeepColours = False,
+    as_written: AsWritten = False,
     epochs: Epochs = None,
     device: Device = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted training in the folder.")] = False,
@@ -197,6 +207,7 @@ def run_options(given: GivenOptions, *, data: Path | None, resume: bool, quiet: 
         order=read_order(given.get("order")),
         colour_scale=read_colour_scale(given.get("colour_scale")),
         colours=given.get("keep_colours", False),
+        as_written=given.get("as_written", False),
         resume=resume,
         quiet=quiet,
     )

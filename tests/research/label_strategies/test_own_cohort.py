@@ -111,6 +111,9 @@ def test_the_tables_split_is_kept(tmp_path):
         ({"ica_LAD": ""}, "ica_LAD, ica_LCX and ica_RCA are all known or all empty"),
         ({"sex": "X"}, "sex is M or F"),
         ({"height": "170"}, "height is in metres"),
+        ({"weight": "81000"}, "weight is in kilograms"),
+        ({"age": "1957"}, "age is in years"),
+        ({"age": "nan"}, "age must be a number"),
         ({"age": "old"}, "age must be a number"),
         ({"expert_RCA": "2"}, "expert_rca must be 0 or 1"),
         ({name: "" for kind in ("ica", "expert") for name in (f"{kind}_{v}" for v in VESSELS)}, "needs labels"),
@@ -125,6 +128,15 @@ def test_a_wrong_row_is_one_line(tmp_path, change, reason):
     rows.to_csv(table, index=False)
     with pytest.raises(InputError, match=f"table.csv, line 2: .*{reason}"):
         read_own_cohort(table, side=8)
+
+
+def test_a_patient_that_an_expert_alone_read_cannot_be_set_aside_for_the_test(tmp_path):
+    table = _patients(tmp_path, 8, 1)
+    rows = pd.read_csv(table, dtype=str, keep_default_na=False)
+    rows.assign(split=["train"] * 4 + ["validation"] * 2 + ["test"] * 3).to_csv(table, index=False)
+    with pytest.raises(InputError, match=r"table\.csv, line 10: .*trains; the split cannot be test"):
+        read_own_cohort(table, side=8)
+    assert len(read_own_cohort(table, side=8, labelled=False).cohort) == 9
 
 
 def test_without_patients_that_an_expert_alone_read_there_is_one_strategy(tmp_path):

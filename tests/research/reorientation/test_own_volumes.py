@@ -16,13 +16,21 @@ from myoperf.research.reorientation import evaluation, prediction, tables
 from myoperf.research.reorientation.batches import FieldOfView, pose_range, pose_to, sample_batch, true_pose
 from myoperf.research.reorientation.networks import build_lv_network
 from myoperf.research.reorientation.nn_unet import NNUNet
-from myoperf.research.reorientation.own_cases import PARAMETERS, POINTS, parameters_of, read_own_cases
+from myoperf.research.reorientation.own_cases import (
+    PARAMETERS,
+    POINTS,
+    parameters_of,
+    read_image,
+    read_own_cases,
+    read_volume_table,
+)
 from myoperf.research.reorientation.pose import euler_from_matrix
 from myoperf.research.reorientation.training import OWN_OPTIMISERS, Schedule, train_network
 from myoperf.research.reorientation.v_net import VNet
 from myoperf.stats import bootstrap_statistic
 from myoperf.types import LVFrame, Volume
 from support.command import run_command
+from support.dicom import counts_of, pet_slices
 
 APEX, BASE, ANTERIOR = (38.0, -30.0, -8.0), (-22.0, 14.0, 16.0), (0.0, 0.3, 1.0)
 
@@ -94,6 +102,10 @@ def test_own_volumes_train_a_network_that_labels_others(own, tmp_path):
     assert card["data_sha256"] == read_own_cases(own).sha256
     assert card["patients"] == {"training": 2, "held_out": 2}
     assert card["poses"] == {"given": 4}
+    assert card["modalities"] == ["own"]
+    assert {row["measure"] for row in card["calibration"]} == {
+        f"{name}_{ending}" for name in ("wall", "pool") for ending in ("brier", "expected_over_true")
+    }
     done = run_command("predict", tmp_path / "model", own, "-o", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     poses = pd.read_csv(tmp_path / "out" / "poses.csv")
@@ -107,6 +119,44 @@ def test_own_volumes_train_a_network_that_labels_others(own, tmp_path):
     scores = pd.read_csv(tmp_path / "out" / "scores.csv")
     assert {"wall_dice", "rotation_mse"} <= set(scores.columns)
     assert set(pd.read_csv(tmp_path / "out" / "summary.csv")["measure"]) >= {"wall_dice", "pool_dice"}
+
+
+def test_a_model_as_written_has_the_papers_field_and_poses_and_is_of_one_modality(own, tmp_path):
+    rows = pd.read_csv(own)
+    tables = {}
+    for name, kinds in (("spect", "spect"), ("both", ["spect", "spect", "pet", "pet"])):
+        tables[name] = own.with_name(f"{name}.csv")
+        rows.assign(modality=kinds, split=["train", "test"] * 2).to_csv(tables[name], index=False)
+    words = ("train", "reorientation", "--as-written", "--scale", "smoke", "--networks", "seg-op1", "-q", "--data")
+    for table, reason in ((own, "needs the column modality"), (tables["both"], "a model of one modality")):
+        refused = run_command(*words, table, "-o", tmp_path / f"no-{table.stem}")
+        assert (refused.returncode, reason in refused.stderr) == (2, True)
+    done = run_command(*words, tables["spect"], "-o", tmp_path / "model")
+    assert done.returncode == 0, done.stderr
+    card = json.loads((tmp_path / "model" / "card.json").read_text())
+    assert card["build"]["field"] == {"side": 32, "voxel_mm": 870.0 / 32}
+    assert (card["schedule"]["poses"], card["schedule"]["stabilisation"]) == ("sets", None)
+    assert "--as-written" in card["command"]
+    assert card["modalities"] == ["spect"]
+    done = run_command("predict", tmp_path / "model", own, "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "out" / "masks").iterdir())) == 4
+
+
+def test_probabilities_are_calibrated_where_they_are_the_share_of_the_voxels():
+    truth = np.repeat([0, 1, 1, 2], 25)
+    share = np.stack([1.0 - 0.5 * (truth < 2), 0.5 * (truth < 2), 0.0 * truth])
+    measured = evaluation.calibration(share, truth)
+    assert measured["wall_brier"] == pytest.approx(0.25)
+    assert measured["wall_expected_over_true"] == pytest.approx(0.75)
+    assert (measured["pool_brier"], measured["pool_expected_over_true"]) == (1.0, 0.0)
+    right = evaluation.calibration(np.eye(3)[truth].T, truth)
+    assert right == {
+        "wall_brier": 0.0,
+        "wall_expected_over_true": 1.0,
+        "pool_brier": 0.0,
+        "pool_expected_over_true": 1.0,
+    }
 
 
 def test_labels_on_the_volumes_grid_are_where_the_network_put_them(own):
@@ -214,7 +264,7 @@ def test_v_nets_rate_falls_to_a_tenth_every_25_000_steps_and_nn_unets_to_nothing
         ({"apex_x": ""}, "a pose needs all of apex_x, .*; apex_x is empty"),
         ({"alpha": 0.1}, "a pose needs all of alpha"),
         ({"modality": "ct"}, "modality is spect or pet"),
-        ({"mask": ""}, "the file of the column mask is not there"),
+        ({"mask": ""}, "mask must not be empty"),
         (dict.fromkeys(PARAMETERS, 0.1), "not by both"),
     ],
 )
@@ -226,6 +276,18 @@ def test_a_wrong_row_is_one_line(own, change, reason):
     rows.to_csv(other, index=False)
     with pytest.raises(InputError, match=rf"wrong\.csv, line 2: .*{reason}"):
         read_own_cases(other)
+
+
+def test_a_series_of_pet_slices_is_given_as_its_folder(tmp_path):
+    (tmp_path / "series").mkdir()
+    for number, dataset in enumerate(pet_slices(counts_of(1, 6, 8, 9))):
+        file = tmp_path / "series" / f"{number}.dcm"
+        dataset.save_as(file, implicit_vr=False, little_endian=True, enforce_file_format=True)
+    image = read_image(tmp_path / "series")
+    write_nifti(tmp_path / "mask.nii.gz", image.with_array((image.array[0] > image.array.mean()).astype(np.uint8)))
+    (tmp_path / "t.csv").write_text("patient,volume,mask\nP1,series,mask.nii.gz\n")
+    (row,) = read_volume_table(tmp_path / "t.csv", labelled=True).rows
+    assert read_image(row.files["volume"]).array.shape == (1, 6, 8, 9)
 
 
 def test_a_volume_that_cannot_be_read_is_listed(own):

@@ -121,6 +121,34 @@ def test_slots_go_only_where_both_states_are_blank_and_only_at_the_ends():
         _filled_slots(np.zeros_like(stress), np.zeros_like(rest))
 
 
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif"])
+@pytest.mark.parametrize("turn", [2, 3, 6])
+def test_a_picture_is_seen_the_way_up_that_its_orientation_says(tmp_path, ending, turn):
+    upright = np.zeros((40, 60, 3), np.uint8)
+    upright[:10, :20] = 255  # top left
+    stored = {2: upright[:, ::-1], 3: upright[::-1, ::-1], 6: np.rot90(upright)}[turn]
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    Image.fromarray(np.ascontiguousarray(stored)).save(tmp_path / f"page.{ending}", exif=exif)
+    read = open_picture(tmp_path / f"page.{ending}")
+    assert read.shape == upright.shape
+    assert np.abs(read.astype(int) - upright).mean() < 3
+
+
+def test_transparent_pictures_and_several_pages_are_refused(tmp_path):
+    clear = Image.new("RGBA", (20, 20), (255, 0, 0, 255))
+    clear.save(tmp_path / "opaque.png")
+    assert open_picture(tmp_path / "opaque.png")[0, 0].tolist() == [255, 0, 0]
+    clear.putpixel((3, 3), (255, 0, 0, 100))
+    clear.save(tmp_path / "clear.png")
+    with pytest.raises(InputError, match=r"clear\.png has transparent pixels"):
+        open_picture(tmp_path / "clear.png")
+    grey = Image.new("L", (20, 20), 7)
+    grey.save(tmp_path / "two.tif", save_all=True, append_images=[grey])
+    with pytest.raises(InputError, match=r"two\.tif has 2 pages"):
+        open_picture(tmp_path / "two.tif")
+
+
 @pytest.mark.parametrize("name", ["page.png", "page.tif"])
 def test_pictures_of_16_bits_are_read(tmp_path, name):
     ramp = np.linspace(0, 4095, 400).reshape(20, 20).astype(np.uint16)

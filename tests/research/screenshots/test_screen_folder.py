@@ -49,7 +49,7 @@ def screens(tmp_path):
 def test_pages_give_the_map_asked_for_and_the_rest_is_refused_with_a_reason(screens):
     rows = [
         ("Z", "a.png", 1, ""),
-        ("A", "later/b.jpg", 0, 2),
+        ("Z", "later/b.jpg", 1, 2),
         ("Z", "later/b.jpg", 1, 1),
         ("Z", "later/b.jpg", 1, 3),
         ("B", "blank.png", 0, 1),
@@ -99,21 +99,25 @@ def test_the_fingerprint_follows_table_and_pictures(screens):
     ("rows", "message"),
     [
         ([("Doe", "a.png", 2, 1)], "line 2: label must be 0 or 1"),
-        ([("Doe", "a.png", "", 1)], "line 2: label must be 0 or 1; it is empty"),
+        ([("Doe", "a.png", "", 1)], "line 2: label must not be empty"),
         ([("Doe", "a.png", 1, 0)], "line 2: map is a number from 1"),
         ([("Doe", "a.png", 1, "first")], "line 2: map is a number from 1"),
-        ([("Doe", "a.png", 1, 1), ("", "later/b.jpg", 0, 1)], "line 3: patient and file"),
-        ([("Doe", "", 1, 1)], "line 2: patient and file"),
+        ([("Doe", "a.png", 1, 1), ("", "later/b.jpg", 0, 1)], "line 3: patient must not be empty"),
+        ([("Doe", "", 1, 1)], "line 2: file must not be empty"),
         ([("Doe", "a.png", 1, 1), ("Doe", "later/b.jpg", 0, 1)], "line 3: the patient has another label"),
-        ([("Doe", "a.png", 1, 1), ("Roe", "a.png", 0, 1)], "line 3: the same picture and map as in line 2"),
-        ([("Doe", "a.png", 1, 1), ("Roe", "copy.png", 0, 1)], "line 3: the same picture and map as in line 2"),
-        ([("Doe", "gone.png", 1, 1)], "line 2: the file is not in the folder"),
-        ([("Doe", "later", 1, 1)], "line 2: the file is not in the folder"),
+        ([("Doe", "a.png", 1, 1), ("Roe", "a.png", 0, 2)], "line 3: file is the same as in line 2, of another"),
+        (
+            [("Doe", "a.png", 1, 1), ("Roe", "copy.png", 0, 1)],
+            "line 3: file is the same as in line 2, of another",
+        ),
+        ([("Doe", "a.png", 1, 1), ("Doe", "a.png", 1, 1)], "line 3: the same picture and map as in line 2"),
+        ([("Doe", "gone.png", 1, 1)], "line 2: the file of the column file is not there"),
+        ([("Doe", "later", 1, 1)], "line 2: the file of the column file is not there"),
         ([("Doe", "../outside.png", 1, 1)], "line 2: file leads out of the folder"),
         ([("Doe", "later/../../outside.png", 1, 1)], "line 2: file leads out of the folder"),
         ([("Doe", "/etc/hostname", 1, 1)], "line 2: file leads out of the folder"),
         ([("Doe", "link.png", 1, 1)], "line 2: file leads out of the folder"),
-        ([("Doe", "a\0.png", 1, 1)], "line 2: file is not a usable path|cannot be read as a table"),
+        ([("Doe", "a\0.png", 1, 1)], "line 2: the file of the column file is not there|cannot be read as a table"),
         ([], "no rows"),
     ],
 )
@@ -132,14 +136,14 @@ def test_a_missing_table_or_column_is_refused(screens, tmp_path):
         find_screens(screens)
     with pytest.raises(InputError, match=r"needs a table labels\.csv"):
         find_screens(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="file and label is missing"):
+    with pytest.raises(InputError, match="lacks the column file"):
         find_screens(_folder(screens, [("A", "a.png", 1)], ("patient", "picture", "class")))
     (screens / LABELS).write_text("patient;file;label\nA;a.png;1\n")
-    with pytest.raises(InputError, match="separated by commas"):
+    with pytest.raises(InputError, match="separated by semicolons"):
         find_screens(screens)
     (screens / LABELS).write_bytes("patient,file,label\nM\xfcller,a.png,1\n".encode("latin-1"))
     with pytest.raises(InputError, match="UTF-8"):
         find_screens(screens)
     (screens / LABELS).write_text("")
-    with pytest.raises(InputError, match="needs the columns"):
+    with pytest.raises(InputError, match="lacks the column patient"):
         find_screens(screens)

@@ -13,9 +13,10 @@ from PIL import Image
 from myoperf.cli.train import train
 from myoperf.errors import InputError
 from myoperf.research.slice_transformer import own_cases, prediction
+from myoperf.research.slice_transformer.multi_branch import COMPACT_ENCODER
 from myoperf.research.slice_transformer.training import Augmentation
 from myoperf.research.slice_transformer.unimiss.images import read_images
-from myoperf.research.training.case_table import read_case_table
+from myoperf.research.training.case_table import read_table
 from support.command import run_command
 from support.screenshots import LAYOUTS, patient_stacks, render
 
@@ -38,13 +39,17 @@ def _write(path, rows, names=("patient", "picture", "label", "split")):
         csv.writer(file).writerows([names, *rows])
 
 
+def _hash(path):
+    return read_table(path, needs=("label",), files=("picture",)).sha256
+
+
 @pytest.mark.slow
 def test_own_pages_train_a_model_that_predicts_other_pages(table, tmp_path):
     model, out = tmp_path / "model", tmp_path / "predictions"
     train("slices", out=model, scale="smoke", seed=0, data=table, weights=None, resume=False, quiet=True)
     card = json.loads((model / "card.json").read_text())
     assert card["format"] == "myoperf.model/1"
-    assert card["data_sha256"] == read_case_table(table, labelled=True).sha256
+    assert card["data_sha256"] == _hash(table)
     assert card["patients"] == {"training": 2, "held_out": 2}
     assert card["class_balance"] == {"training": 0.5, "held_out": 0.5}
     assert run_command("predict", model, table, "-o", out).returncode == 0
@@ -78,13 +83,36 @@ def test_a_wrong_table_gives_one_line(table, rows, reason):
     other = table.with_name("other.csv")
     _write(other, rows)
     with pytest.raises(InputError, match=reason):
-        read_case_table(other, labelled=True)
+        own_cases.read_own_cases(other, COMPACT_ENCODER.volume_shape)
+
+
+@pytest.mark.parametrize(
+    ("labels", "parts", "reason"),
+    [
+        ((0, 1, 0, 1), ("train", "train", "", ""), "needs a part for every patient"),
+        ((0, 1, 0, 1), ("train", "train", "train", "validation"), "patients in train and test"),
+        ((0, 0, 0, 1), ("train", "train", "test", "test"), "train has one"),
+        ((0, 1, 1, 1), ("train", "train", "test", "test"), "test has one"),
+    ],
+)
+def test_a_split_in_part_or_of_one_class_is_refused(labels, parts, reason):
+    cases = own_cases.OwnCases(
+        stacks=np.zeros((4, 3, 2, 2, 2), np.float32),
+        patients=np.array(list("abcd")),
+        labels=np.array(labels),
+        parts=np.array(parts),
+        sha256="",
+        refused=pd.DataFrame(),
+    )
+    with pytest.raises(InputError, match=reason):
+        cases.split()
+    assert replace(cases, parts=np.array([""] * 4)).split() is None
 
 
 def test_another_table_has_another_hash(table):
     other = table.with_name("swapped.csv")
     _write(other, [("P0", "0.png", 1, ""), ("P1", "1.png", 0, "")])
-    assert read_case_table(other, labelled=True).sha256 != read_case_table(table, labelled=True).sha256
+    assert _hash(other) != _hash(table)
 
 
 def test_augmentation_leaves_stress_and_rest_apart():
@@ -127,14 +155,18 @@ def test_a_model_of_one_axis_is_trained_and_applied(table, tmp_path):
 def test_the_colour_scale_of_the_command_is_that_of_the_pages(table, tmp_path):
     words = ("study", "multi-branch-mit", "--data", table, "-q", "--colour-scale", "ge", "-o", tmp_path / "out")
     done = run_command(*words)
-    assert (done.returncode, "class" in done.stderr) == (2, True)  # three of the four pages have another scale
+    assert (done.returncode, "train and test; got train 1" in done.stderr) == (
+        2,
+        True,
+    )  # three of the four pages have another scale
     assert pd.read_csv(tmp_path / "out" / "refused.csv")["line"].tolist() == [2, 4, 5]
 
 
 def test_a_study_in_the_table_is_analysed_and_a_failure_listed(table, tmp_path, monkeypatch):
     """Stacks of an analysed study are tested with `stacks_from_results`; here only which column is read how."""
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "scan.dcm").write_text(name)
 
     def cutter(shape):
         def cut(path):
@@ -150,7 +182,7 @@ def test_a_study_in_the_table_is_analysed_and_a_failure_listed(table, tmp_path, 
     assert read.patients.tolist() == ["P0"]
     assert read.refused.to_numpy().tolist() == [[3, "No study."]]
     _write(tmp_path / "t.csv", [("P0", "gone", 1)], ("patient", "study", "label"))
-    with pytest.raises(InputError, match="line 2: the study is not there"):
+    with pytest.raises(InputError, match="line 2: the file of the column study is not there"):
         own_cases.read_own_cases(tmp_path / "t.csv", (16, 32, 32))
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from myoperf.errors import InputError
+from myoperf.errors import InputError, MissingWeightsError
 from myoperf.research.training.epochs import BestEpoch
 from myoperf.research.training.prediction import run_in_batches
 from myoperf.research.training.recipes import pick_recipe
@@ -15,7 +15,9 @@ from myoperf.research.training.seeds import seeded
 from myoperf.research.training.splits import split_rows
 from myoperf.research.training.tables import markdown_table, write_manifest, write_table
 from myoperf.research.training.weights import (
+    load_tensors,
     load_weights,
+    read_model,
     resume_checkpoint,
     save_checkpoint,
     save_model,
@@ -149,6 +151,34 @@ def test_a_markdown_cell_holds_the_interval(tmp_path):
     assert pd.read_csv(tmp_path / "models.csv")["auc"].iloc[0] == 0.91234
     write_manifest(tmp_path, {"seed": 1})
     assert json.loads((tmp_path / "manifest.json").read_text()) == {"seed": 1}
+
+
+def test_a_folder_that_is_no_usable_model_is_refused_with_the_reason(tmp_path):
+    with pytest.raises(MissingWeightsError, match=r"is not a trained model: expected a folder with model\.safetensors"):
+        read_model(tmp_path)
+    save_model(tmp_path, nn.Linear(3, 2), {"name": "line", "version": "1", "licence": "Apache-2.0"})
+    data, card = read_model(tmp_path, "line")
+    with pytest.raises(InputError, match=r"name two-stage; got myoperf\.model/1 and line"):
+        read_model(tmp_path, "two-stage")
+    with pytest.raises(InputError, match="lacks build"):
+        read_model(tmp_path, needs=("name", "build"))
+    (tmp_path / "card.json").write_text(json.dumps({**card, "format": "myoperf.model/2"}))
+    with pytest.raises(InputError, match=r"format myoperf\.model/1 and name of a paper; got myoperf\.model/2"):
+        read_model(tmp_path)
+    for modules in ({"": nn.Linear(2, 3)}, {"": nn.Sequential(nn.Linear(3, 2))}, {"weigh": nn.Linear(3, 2)}):
+        with pytest.raises(InputError, match="not of the network on its card"):
+            load_tensors(tmp_path, data, modules)
+    load_tensors(tmp_path, data, {"": nn.Linear(3, 2)})
+
+
+@pytest.mark.parametrize("content", [b"", b"no state", b"PK\x03\x04cut short"])
+def test_a_damaged_checkpoint_is_one_line(tmp_path, content):
+    (tmp_path / "state.pt").write_bytes(content)
+    with pytest.raises(InputError, match=r"state\.pt is not the state of a training"):
+        resume_checkpoint(tmp_path / "state.pt", {})
+    torch.save({"a": 1}, tmp_path / "state.pt")
+    with pytest.raises(InputError, match=r"state\.pt is not the state of a training"):
+        resume_checkpoint(tmp_path / "state.pt", {})
 
 
 def test_a_training_without_a_checkpoint_begins(tmp_path):

@@ -145,6 +145,30 @@ def test_a_wrong_row_is_one_line(tmp_path, row, reason):
         find_maps(tmp_path / "t.csv")
 
 
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        (np.full((8, 8), np.nan), "expected finite values"),
+        (np.where(np.arange(64).reshape(8, 8) == 5, np.inf, 1.0), "expected finite values"),
+        (np.zeros((8, 8)), "expected finite values .* above 0"),
+        (np.ones((3, 8, 8)), "got shape"),
+        (np.linspace(-3, 2, 64).reshape(8, 8), "values below zero"),
+    ],
+)
+def test_an_array_that_is_no_map_of_counts_is_refused(tmp_path, values, reason):
+    np.save(tmp_path / "a.npy", values)
+    with pytest.raises(InputError, match=reason):
+        read_polar_disc(tmp_path / "a.npy", size=17, state="stress")
+
+
+def test_what_filtered_backprojection_leaves_below_zero_is_zero(tmp_path):
+    values = np.ones((8, 8))
+    values[:, :4] = -0.02
+    np.save(tmp_path / "a.npy", values)
+    disc = read_polar_disc(tmp_path / "a.npy", size=33, state="stress")
+    assert (float(disc.min()), float(disc.max())) == (0.0, 1.0)
+
+
 def test_a_map_of_results_is_that_of_the_state(tmp_path):
     for name, dark in (("stress", 0), ("rest", 4)):
         values = np.ones((8, 8))

@@ -19,6 +19,8 @@ from myoperf.types import VESSELS, State
 TEST_SHARE, VALIDATION_SHARE = 100 / 281, 40 / 281
 """Of the patients with angiography, as in the paper, where the table has no split."""
 LEAST_ANGIOGRAPHY = 8
+_CLINICAL = (("age", "years", 1.0, 120.0), ("height", "metres", 0.5, 2.5), ("weight", "kilograms", 10.0, 400.0))
+"""Column, unit and range of the clinical values: outside it, another unit was meant."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -78,7 +80,7 @@ def read_own_cohort(path: Path, *, side: int, labelled: bool = True, scale: Anch
         CSV with the columns patient; stress and rest (pictures, NumPy maps, ``NAME_polar.npz`` or ``results.json``;
         rest may be left out); ica_LAD, ica_LCX, ica_RCA, expert_LAD, expert_LCX, expert_RCA (0, 1, or empty where not
         known; of each kind all three or none); age (years), sex (M, F, 1 or 0), weight (kg), height (m), each possibly
-        empty; and, optionally, split.
+        empty; and, optionally, split of the patients with angiography: those that an expert alone read train.
     side
         Rows and columns of the discs.
     labelled
@@ -134,6 +136,8 @@ def _labels(row: TableRow, labelled: bool) -> tuple[NDArray[np.int64], NDArray[n
         if values.count(None) not in (0, 3):
             raise InputError(f"{row.where}: {kind}_LAD, {kind}_LCX and {kind}_RCA are all known or all empty.")
         found.append(np.array([-1 if value is None else value for value in values], np.int64))
+    if labelled and (found[0] < 0).any() and row.split == "test":
+        raise InputError(f"{row.where}: a patient without labels by angiography trains; the split cannot be test.")
     if labelled and (found[0] < 0).any() and (found[1] < 0).any():
         raise InputError(f"{row.where}: a patient needs labels by angiography (ica_...) or by an expert (expert_...).")
     return found[0], found[1]
@@ -144,9 +148,11 @@ def _clinical(row: TableRow) -> tuple[float, float, float, float]:
     sex = {"": np.nan, "m": 1.0, "1": 1.0, "f": 0.0, "0": 0.0}.get(row.cells.get("sex", "").lower())
     if sex is None:
         raise InputError(f"{row.where}: sex is M or F (1 or 0), or empty.")
-    height = row.number("height")
-    if height is not None and not 0.5 < height < 2.5:
-        raise InputError(f"{row.where}: height is in metres; got a number outside 0.5 to 2.5.")
-    values = [row.number("age"), height, row.number("weight")]
-    age, height_m, weight = (np.nan if value is None else value for value in values)
-    return sex, age, height_m, weight
+    values = []
+    for name, unit, low, high in _CLINICAL:
+        value = row.number(name)
+        if value is not None and not low <= value <= high:
+            raise InputError(f"{row.where}: {name} is in {unit}; got a number outside {low:g} to {high:g}.")
+        values.append(np.nan if value is None else value)
+    age, height, weight = values
+    return sex, age, height, weight

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load
 
 from myoperf.errors import InputError
 from myoperf.research.backbones.efficientnet_lite0 import EfficientNetLite0
@@ -18,7 +17,7 @@ from myoperf.research.label_strategies.study import frozen_network
 from myoperf.research.label_strategies.training import Inputs, apply_clinical, frozen_features, predict_polar
 from myoperf.research.screenshots.colour_scales import Anchors
 from myoperf.research.training.predictions import Predicted
-from myoperf.research.training.weights import read_model
+from myoperf.research.training.weights import load_tensors, read_model
 from myoperf.types import VESSELS
 
 NAME = "label-strategies"
@@ -48,7 +47,7 @@ def vessel_rows(names: NDArray[np.str_], truth: NDArray[np.int64], probability: 
 
 def _load(folder: Path, device: str) -> tuple[PolarFusion, Mapping[str, Any]]:
     """Load the network and its card."""
-    data, card = read_model(folder, NAME)
+    data, card = read_model(folder, NAME, needs=("build", "strategy"))
     build = card["build"]
     if build["frozen"]:
         net = PolarFusion(torch.nn.Identity(), EfficientNetLite0.features, build["fusion"]).to(device)
@@ -56,10 +55,7 @@ def _load(folder: Path, device: str) -> tuple[PolarFusion, Mapping[str, Any]]:
         net = build_polar_fusion(
             build["network"], build["fusion"], input_size=build["side"], width=build["width"], device=device
         )
-    try:
-        net.load_state_dict(load(data), strict=True)
-    except RuntimeError as error:
-        raise InputError(f"The weights of {folder.name} are not those of its card; train it again.") from error
+    load_tensors(folder, data, {"": net})
     return net.eval(), card
 
 

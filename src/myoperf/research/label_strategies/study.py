@@ -230,8 +230,7 @@ def find_patients(recipe: Recipe, out: Path, seed: int, options: RunOptions) -> 
     if options.data is not None:
         own = read_own_cohort(options.data, side=recipe.read_side, scale=options.colour_scale)
         about = {"data": "patients given with --data", "data_sha256": own.sha256, "refused": len(own.refused)}
-        settings: dict[str, Any] = {"data_sha256": own.sha256}
-        settings |= {} if options.colour_scale is None else {"colour_scale": options.colour_scale}
+        settings: dict[str, Any] = {"data_sha256": own.sha256, **options.reading()}
         roles = own.roles(seed)
         out.mkdir(parents=True, exist_ok=True)
         own.refused.to_csv(out / "refused.csv", index=False)

@@ -37,9 +37,9 @@ def evaluate_network(
     Returns
     -------
     Rows of wall_dice, pool_dice, wall_hd95_mm, pool_hd95_mm, wall_ml, true_wall_ml, mask_axis_error_deg (of the long
-    axis by the geometry of the wall's mask, `myoperf.lv.frame_from_mask`; NaN without a wall), and for a network with a
-    pose alpha, beta, gamma (radians), tx, ty, tz (halves of the field), each with its ``true_`` value, rotation_mse
-    (radians squared, mean of the three angles) and axis_error_deg.
+    axis by the geometry of the wall's mask, `myoperf.lv.frame_from_mask`; NaN without a wall), what `calibration`
+    returns, and for a network with a pose alpha, beta, gamma (radians), tx, ty, tz (halves of the field), each with its
+    ``true_`` value, rotation_mse (radians squared, mean of the three angles) and axis_error_deg.
     """
     rows, device = [], next(iter(net.parameters()), torch.zeros(())).device
     for case in cases:
@@ -60,9 +60,40 @@ def evaluate_network(
         voxel_ml = field.voxel_mm**3 / 1000
         row |= compare_masks(labels, truth, field.voxel_mm)
         row |= {"wall_ml": float((labels == 1).sum()) * voxel_ml, "true_wall_ml": float((truth == 1).sum()) * voxel_ml}
+        row |= calibration(probability[0].cpu().numpy(), truth)
         row["mask_axis_error_deg"] = _mask_axis_error_deg(labels, case, field)
         rows.append(row | _estimated_pose(output, batch))
     return rows
+
+
+def calibration(probability: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:
+    """Return how well the probabilities of wall and pool agree with the labels in one volume.
+
+    Parameters
+    ----------
+    probability
+        (3, ...): background, wall, pool.
+    truth
+        (...): the same as 0, 1, 2.
+
+    Returns
+    -------
+    For ``wall`` and ``pool``: ``_brier``, the mean squared difference over the voxels that belong to it or have more
+    than 1 % of it, and ``_expected_over_true``, the sum of the probabilities as a share of the true number of voxels,
+    which is 1 where they are calibrated; NaN where there are no such voxels.
+
+    Examples
+    --------
+    >>> calibration(np.array([[1.0, 0.5], [0.0, 0.5], [0.0, 0.0]]), np.array([0, 1]))["wall_brier"]
+    0.25
+    """
+    measured = {}
+    for label, name in ((1, "wall"), (2, "pool")):
+        share, true = probability[label].astype(np.float64), truth == label
+        near = true | (share > 0.01)
+        measured[f"{name}_brier"] = float(((share - true)[near] ** 2).mean()) if near.any() else np.nan
+        measured[f"{name}_expected_over_true"] = float(share.sum() / true.sum()) if true.any() else np.nan
+    return measured
 
 
 def _estimated_pose(output: LVOutput, batch: Batch) -> dict[str, str | float]:

@@ -140,9 +140,8 @@ def read_volume_table(path: Path, *, labelled: bool) -> Table:
     InputError
         For a pose in part or given twice, or another modality than spect or pet.
     """
-    table = read_table(
-        path, needs=("volume", "mask") if labelled else ("volume",), files=("volume", "mask"), once=False
-    )
+    needs = ("volume", "mask") if labelled else ("volume",)
+    table = read_table(path, needs=needs, files=("volume", "mask"), folders=("volume",), once=False)
     for row in table.rows:
         given_pose(row)
         if row.cells.get("modality", "").lower() not in ("", "spect", "pet"):

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load
 from torch import nn
 
 from myoperf.errors import InputError, MyoPerfError
@@ -23,7 +22,7 @@ from myoperf.research.reorientation.own_cases import parameters_of, read_case, r
 from myoperf.research.reorientation.pose import sample_back
 from myoperf.research.reorientation.tables import summarise
 from myoperf.research.training.predictions import Predicted
-from myoperf.research.training.weights import read_model
+from myoperf.research.training.weights import load_tensors, read_model
 from myoperf.types import LVFrame, Volume
 
 NAME = "ms-st-unet"
@@ -37,13 +36,10 @@ def load_network(folder: Path, device: str = "cpu") -> tuple[nn.Module, FieldOfV
     MissingWeightsError, InputError
         When the folder is not such a model, or its weights are not those of its card.
     """
-    data, card = read_model(folder, NAME)
+    data, card = read_model(folder, NAME, needs=("build",))
     build = card["build"]
     net = build_lv_network(build["network"], build["size"])
-    try:
-        net.load_state_dict(load(data), strict=True)
-    except RuntimeError as error:
-        raise InputError(f"The weights of {folder.name} are not those of its card; train it again.") from error
+    load_tensors(folder, data, {"": net})
     return net.to(device).eval(), FieldOfView(**build["field"]), card
 
 

@@ -101,19 +101,17 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
 )
 
 
-def choose_recipe(scale: str, options: RunOptions, *, as_written: bool = False, own_training: bool = False) -> Recipe:
-    """Return the recipe of a scale with the number of iterations that the user chose.
+def choose_recipe(scale: str, options: RunOptions, *, own_training: bool = False) -> Recipe:
+    """Return the recipe of a scale with the iterations, poses and fields of view that the user chose.
 
     Parameters
     ----------
-    as_written
-        The paper's field of view, its ten poses a volume, and no stabilisation.
     own_training
         Peers as their own authors train them, see `Schedule.peers_own`; in the paper all are trained alike.
     """
     recipe = pick_recipe(RECIPES, scale)
     schedule = recipe.schedule
-    if as_written:
+    if options.as_written:
         schedule = replace(schedule, stabilisation=None, poses="sets")
         fields = {kind: replace(recipe.field, voxel_mm=mm / recipe.field.side) for kind, mm in PAPER_FIELD_MM.items()}
         recipe = replace(recipe, fields=fields)
@@ -182,7 +180,6 @@ def run(
     seed: int = 0,
     *,
     options: RunOptions | None = None,
-    as_written: bool = False,
     own_training: bool = False,
 ) -> None:
     """Train and test every network, one job for each network and modality; finished jobs in `out` are kept.
@@ -198,7 +195,7 @@ def run(
     options
         `data`: see `read_own_cases`. `networks`: see `LV_NETWORKS`; a folder may get further ones later. `epochs`:
         iterations.
-    as_written, own_training
+    own_training
         See `choose_recipe`.
 
     Raises
@@ -207,13 +204,11 @@ def run(
         For another scale or network, or if `out` holds jobs of other settings.
     """
     options = options or RunOptions()
-    recipe = choose_recipe(scale, options, as_written=as_written, own_training=own_training)
+    recipe = choose_recipe(scale, options, own_training=own_training)
     names = choose_names("--networks", options.networks, LV_NETWORKS, LV_NETWORKS)
     resolve_device(options.device)  # refused before anything is simulated
     volumes = find_volumes(recipe, out, seed, options)
-    unknown = [kind for kind in volumes.kinds if recipe.fields and kind not in recipe.fields]
-    if unknown:
-        raise InputError("--as-written needs the column modality (spect or pet) for every volume: the fields differ.")
+    require_fields(recipe, volumes.kinds)
     settings = _settings(scale, recipe, seed) | dict(volumes.settings)
     claim_folder(out / "jobs", settings)
 
@@ -237,6 +232,12 @@ def run(
     run_jobs(jobs, work)
     write_manifest(out, settings)
     write_tables(out)
+
+
+def require_fields(recipe: Recipe, kinds: Sequence[str]) -> None:
+    """Raise InputError where the recipe's field depends on the modality and that of a volume is not known."""
+    if recipe.fields and not set(kinds) <= set(recipe.fields):
+        raise InputError("--as-written needs the column modality (spect or pet) for every volume: the fields differ.")
 
 
 def _tests(kind: str, name: str, kinds: Sequence[str]) -> list[tuple[str, bool]]:

@@ -34,6 +34,8 @@ NAMES: Mapping[str, str] = MappingProxyType(
     }
 )
 OURS = "rot-op2-seg-op2"
+CALIBRATION = ("_brier", "_expected_over_true")
+"""What ends the names of the measures of calibration."""
 R2_RESAMPLES = 500
 COMPARED = (
     (OURS, "sep-rot-op2-seg-op2", "joint against separate"),
@@ -239,9 +241,8 @@ def _mean_r2(part: pd.DataFrame, rows: NDArray[np.integer[Any]]) -> float:
 
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the mean of each measure of `evaluate_network` over volumes, with its 95 % interval over patients."""
-    numbers = [
-        name for name in rows.columns if name.endswith(("_dice", "_hd95_mm", "_error_deg")) or name == "rotation_mse"
-    ]
+    endings = ("_dice", "_hd95_mm", "_error_deg", *CALIBRATION)
+    numbers = [name for name in rows.columns if name.endswith(endings) or name == "rotation_mse"]
     by_patient = rows.groupby("patient")[numbers].mean()
     out = []
     for name in numbers:

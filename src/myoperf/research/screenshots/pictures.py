@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from scipy import ndimage
 
 from myoperf.errors import InputError
@@ -20,24 +20,35 @@ _FLAT = 12  # of 255: as much the page's colour may vary
 def open_picture(path: Path) -> NDArray[np.uint8]:
     """Return the pixels of a picture file, (rows, columns, 3) red, green, blue.
 
-    Grey pictures of more than 8 bits (PNG, TIFF) are scaled to their own maximum.
+    A picture is turned as its Exif orientation says, which viewers follow, too. Grey pictures of more than 8 bits (PNG,
+    TIFF) are scaled to their own maximum.
 
     Raises
     ------
     InputError
-        When the file cannot be read as a picture.
+        When the file cannot be read as a picture, has several pages, or pixels that are transparent, which have no
+        colour.
     """
     try:
-        with Image.open(path) as picture:
-            if picture.mode in _DEEP:
-                deep = np.clip(np.asarray(picture, dtype=np.float64), 0.0, None)
-                grey = np.rint(deep * (255.0 / max(float(deep.max()), 1e-9))).astype(np.uint8)
-                return np.repeat(grey[..., None], 3, axis=2)
-            return np.asarray(picture.convert("RGB"))
+        with Image.open(path) as file:
+            pages = getattr(file, "n_frames", 1)
+            picture = ImageOps.exif_transpose(file)
+            clear = picture.has_transparency_data and picture.convert("RGBA").getextrema()[3][0] < 255
+            deep = np.asarray(picture, dtype=np.float64) if picture.mode in _DEEP else None
+            colours = np.asarray(picture.convert("RGB")) if deep is None else None
     except (OSError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise InputError(
             f"{path.name} cannot be read as a picture ({type(error).__name__}); expected JPEG, PNG or TIFF."
         ) from error
+    if pages > 1:
+        raise InputError(f"{path.name} has {pages} pages; expected one picture a file.")
+    if clear:
+        raise InputError(f"{path.name} has transparent pixels; expected a picture without transparency.")
+    if colours is None:
+        grey = np.clip(np.asarray(deep), 0.0, None)
+        grey = np.rint(grey * (255.0 / max(float(grey.max()), 1e-9))).astype(np.uint8)
+        colours = np.repeat(grey[..., None], 3, axis=2)
+    return np.asarray(colours)
 
 
 def page_colour(picture: NDArray[Any]) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from myoperf.types import Float, Float32, State
 
 MAP_SUFFIXES = (".npy", ".npz", ".json")
 """NumPy arrays (rings, angles), ``NAME_polar.npz`` and ``results.json`` as ``myoperf analyze`` writes them."""
+_LEAST = 0.05  # of the largest value: filtered backprojection may leave so much below zero
 
 
 def read_polar_disc(path: Path, *, size: int, state: State, place: int = 1, scale: Anchors | None = None) -> Float32:
@@ -81,4 +82,8 @@ def _read_map(path: Path) -> Float:
             f"{path.name} is not a polar map: expected finite values (rings, angles), at least 4 of each, above 0; "
             f"got shape {array.shape}."
         )
-    return array
+    if array.min() < -_LEAST * array.max():
+        raise InputError(
+            f"{path.name} holds values below zero, as a difference or a score has; expected counts or percent of them."
+        )
+    return np.maximum(array, 0.0)

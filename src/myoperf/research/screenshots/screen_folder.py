@@ -5,8 +5,6 @@ optionally, map: which polar map of the page in reading order, counted from 1; 1
 have several pictures, all of one label.
 """
 
-import csv
-import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,9 +17,9 @@ from myoperf.errors import InputError
 from myoperf.research.screenshots.colour_scales import Anchors
 from myoperf.research.screenshots.polar_files import MAP_SUFFIXES, read_polar_disc
 from myoperf.research.screenshots.screens import read_screen
+from myoperf.research.training.case_table import TableRow, read_table
 
 LABELS = "labels.csv"
-_COLUMNS = ("patient", "file", "label")
 
 
 @dataclass(frozen=True)
@@ -94,74 +92,32 @@ def find_screens(folder: Path) -> ScreenFolder:
         When the table lacks a column or contradicts itself, a label is neither 0 nor 1, or a picture is missing,
         lies outside the folder or is listed twice; the message gives the line, never the patient.
     """
+    if not (folder / LABELS).is_file():
+        raise InputError(f"The folder needs a table {LABELS} with the columns patient, file and label; it is missing.")
+    table = read_table(folder / LABELS, needs=("file", "label"), files=("file",), once=False)
     screens: list[LabelledScreen] = []
     label_of: dict[str, int | None] = {}
-    line_of: dict[tuple[str, int], int] = {}
-    digests: dict[Path, str] = {}
-    for line, row in _rows(folder / LABELS):
-        screen = _screen(folder, line, row)
+    line_of: dict[tuple[Path, int], int] = {}
+    for row in table.rows:
+        screen = _screen(folder, row)
         if label_of.setdefault(screen.patient, screen.label) != screen.label:
-            raise InputError(f"{LABELS}, line {line}: the patient has another label in an earlier line; expected one.")
-        if screen.path not in digests:
-            digests[screen.path] = hashlib.sha256(screen.path.read_bytes()).hexdigest()
-        before = line_of.setdefault((digests[screen.path], screen.place), line)
-        if before != line:
-            raise InputError(
-                f"{LABELS}, line {line}: the same picture and map as in line {before}; list each only once."
-            )
+            raise InputError(f"{row.where}: the patient has another label in an earlier line; expected one.")
+        before = line_of.setdefault((screen.path, screen.place), row.line)
+        if before != row.line:
+            raise InputError(f"{row.where}: the same picture and map as in line {before}; list each only once.")
         screens.append(screen)
-    table = (folder / LABELS).read_bytes()
-    mark = hashlib.sha256(table + "".join(digests.values()).encode())
-    return ScreenFolder(tuple(screens), mark.hexdigest())
+    return ScreenFolder(tuple(screens), table.sha256)
 
 
-def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Read the table: (line, column -> text, stripped)."""
-    if not path.is_file():
-        raise InputError(f"The folder needs a table {LABELS} with the columns {', '.join(_COLUMNS)}; it is missing.")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restkey="", restval="")
-            names = {str(name).strip().lower(): name for name in reader.fieldnames or ()}
-            missing = [name for name in _COLUMNS if name not in names]
-            if missing:
-                raise InputError(
-                    f"{LABELS} needs the columns {', '.join(_COLUMNS)}, separated by commas; "
-                    f"{' and '.join(missing)} is missing."
-                )
-            rows = [
-                (reader.line_num, {name: row[names[name]].strip() for name in (*_COLUMNS, "map") if name in names})
-                for row in reader
-            ]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            f"{LABELS} cannot be read as a table ({type(error).__name__}); save it as CSV, UTF-8."
-        ) from error
-    if not rows:
-        raise InputError(f"{LABELS} has no rows; expected one a picture.")
-    return rows
-
-
-def _screen(folder: Path, line: int, row: Mapping[str, str]) -> LabelledScreen:
+def _screen(folder: Path, row: TableRow) -> LabelledScreen:
     """Check one row."""
-    where = f"{LABELS}, line {line}"
-    if not row["patient"] or not row["file"]:
-        raise InputError(f"{where}: patient and file must not be empty.")
-    if row["label"] not in ("0", "1"):
-        raise InputError(f"{where}: label must be 0 or 1{'' if row['label'] else '; it is empty'}.")
-    place = row.get("map") or "1"
+    place = row.cells.get("map") or "1"
     if not re.fullmatch("[1-9][0-9]?", place):
-        raise InputError(f"{where}: map is a number from 1 to 99, in reading order.")
-    try:
-        path = (folder / row["file"]).resolve()
-        inside, there = path.is_relative_to(folder.resolve()), path.is_file()
-    except (OSError, ValueError) as error:
-        raise InputError(f"{where}: file is not a usable path ({type(error).__name__}).") from error
-    if not inside:
-        raise InputError(f"{where}: file leads out of the folder; expected a path inside it.")
-    if not there:
-        raise InputError(f"{where}: the file is not in the folder.")
-    return LabelledScreen(row["patient"], row["file"], path, int(row["label"]), int(place))
+        raise InputError(f"{row.where}: map is a number from 1 to 99, in reading order.")
+    path = row.files["file"].resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise InputError(f"{row.where}: file leads out of the folder; expected a path inside it.")
+    return LabelledScreen(row.patient, row.cells["file"], path, row.label("label"), int(place), split=row.split)
 
 
 def read_screens(

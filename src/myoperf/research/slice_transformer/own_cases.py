@@ -16,7 +16,8 @@ from myoperf.research.screenshots.colour_scales import Anchors
 from myoperf.research.screenshots.report_pictures import read_report_picture
 from myoperf.research.slice_stacks import stacks_from_results
 from myoperf.research.slice_transformer.spect_mpi import ORDER, find_spect_mpi, read_spect_mpi
-from myoperf.research.training.case_table import PARTS, Table, TableRow, read_table
+from myoperf.research.training.case_table import Table, TableRow, read_table
+from myoperf.research.training.splits import given_split
 from myoperf.types import Float32
 
 Shape = tuple[int, int, int]
@@ -49,9 +50,19 @@ class OwnCases:
         """Return training and held-out rows by the split that the data have; None where they have none.
 
         The validation part trains nothing and is not held out: no epoch is chosen.
+
+        Raises
+        ------
+        InputError
+            When only some patients have a part, nobody is in train or test, or one of these has one class.
         """
-        train, test = (np.flatnonzero(self.parts == part) for part in (PARTS[0], PARTS[2]))
-        return (train, test) if len(train) and len(test) else None
+        parts = given_split(self.parts.tolist())
+        if parts is None:
+            return None
+        for part in ("train", "test"):
+            if set(self.labels[parts[part]].tolist()) != {0, 1}:
+                raise InputError(f"Both labels, 0 and 1, are needed in train and test; {part} has one.")
+        return parts["train"], parts["test"]
 
 
 def read_own_cases(
@@ -93,7 +104,7 @@ def read_own_cases(
                     read_report_picture(row.files["picture"], shape=shape, order=order, scale=scale).stacks.array()
                 )
             else:
-                stacks.append(cut(data.parent / row.cells["study"]))
+                stacks.append(cut(row.files["study"]))
             read.append(row)
         except MyoPerfError as error:
             refused.append((row.line, str(error)))
@@ -112,18 +123,15 @@ def read_own_cases(
 
 def _read_table(data: Path, *, labelled: bool) -> Table:
     """Read the table and check that each row has a page or a study, which may be a folder."""
-    table = read_table(data, needs=("label",) if labelled else (), files=("picture",))
+    table = read_table(data, needs=("label",) if labelled else (), files=("picture", "study"), folders=("study",))
     if not {"picture", "study"} & set(table.columns):
         raise InputError(
             f"{table.name} lacks the column picture (or study); expected patient, picture or study, label."
         )
     for row in table.rows:
         row.label("label")
-        study = row.cells.get("study", "")
-        if ("picture" in row.files) == bool(study):
+        if len(row.files) != 1:
             raise InputError(f"{row.where}: expected a path in one of the columns picture and study.")
-        if study and not (data.parent / study).exists():
-            raise InputError(f"{row.where}: the study is not there; paths are relative to the table.")
     return table
 
 

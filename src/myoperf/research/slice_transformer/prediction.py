@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from safetensors.torch import load
 
 from myoperf.research.screenshots.colour_scales import Anchors
 from myoperf.research.slice_stacks import VIEWS
@@ -14,7 +13,7 @@ from myoperf.research.slice_transformer.multi_branch import MultiBranchConfig, M
 from myoperf.research.slice_transformer.own_cases import read_own_cases
 from myoperf.research.slice_transformer.training import predict
 from myoperf.research.training.predictions import Predicted
-from myoperf.research.training.weights import read_model
+from myoperf.research.training.weights import load_tensors, read_model
 
 NAME = "multi-branch-mit"
 
@@ -27,7 +26,7 @@ def load_slices_model(folder: Path) -> MultiBranchMiT:
     MissingWeightsError, InputError
         When the folder is not such a model, or its weights are not those of its card.
     """
-    data, card = read_model(folder, NAME)
+    data, card = read_model(folder, NAME, needs=("encoder",))
     encoder: Mapping[str, Any] = card["encoder"]
     config: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in encoder.items()
@@ -38,7 +37,7 @@ def load_slices_model(folder: Path) -> MultiBranchMiT:
         encoder=MiTConfig(**config),
     )
     network = build_multi_branch(structure)
-    network.load_state_dict(load(data), strict=True)
+    load_tensors(folder, data, {"": network})
     return network.eval()
 
 

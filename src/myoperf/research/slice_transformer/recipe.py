@@ -131,7 +131,8 @@ def run(scale: str, out: Path, seed: int, *, options: RunOptions) -> None:
         for kept in (checkpoint, out / "jobs" / "settings.json"):
             kept.unlink(missing_ok=True)
     settings = {"train": "slices", "scale": scale, "network": arm.key, "positions": options.positions}
-    claim_folder(out / "jobs", settings | {"weights": start, "data_sha256": None if own is None else own.sha256})
+    settings |= {"weights": start, "data_sha256": None if own is None else own.sha256}
+    claim_folder(out / "jobs", settings | options.reading())
     network.to(resolve_device(options.device))
     with Progress(disable=options.quiet, transient=True) as bar:
         task = bar.add_task("training", total=recipe.fit.epochs)

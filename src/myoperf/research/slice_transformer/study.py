@@ -327,7 +327,7 @@ def run(
     names = choose_names("--networks", options.networks, known, known)
     own = None if options.data is None else _read_patients(options.data, recipe, out, options)
     settings = {"scale": scale, "seed": seed, "size": asdict(recipe)}
-    settings |= {} if own is None else {"data_sha256": own.sha256}
+    settings |= {} if own is None else {"data_sha256": own.sha256, **options.reading()}
     _claim_folders(out / "jobs", settings, checkpoint=checkpoint, positions=options.positions, start=start)
     patients = own or _draw_patients(recipe, out, seed, quiet=options.quiet)
     trials = _Trials(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from myoperf.errors import InputError
 
@@ -36,6 +36,8 @@ class RunOptions:
         Of report pages, where they are not recognised: the two long axes from top to bottom, and the scale's colours.
     colours
         Pictures are seen as they were painted, not turned into counts.
+    as_written
+        Of Ni et al.: their field of view and ten poses a volume, without stabilisation.
     resume
         Continue what an earlier run left in the folder.
     quiet
@@ -54,8 +56,14 @@ class RunOptions:
     order: tuple[str, str] | None = None
     colour_scale: Anchors | None = None
     colours: bool = False
+    as_written: bool = False
     resume: bool = False
     quiet: bool = False
+
+    def reading(self) -> dict[str, Any]:
+        """Return the given options that change what is read from pictures, which must match for a run to resume."""
+        given = {"order": self.order, "colour_scale": self.colour_scale, "colours": self.colours or None}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 def choose_names(option: str, wanted: Sequence[str], known: Sequence[str], planned: Sequence[str]) -> tuple[str, ...]:

@@ -2,17 +2,19 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, load_file, save_file
 from torch import Tensor, nn
 
 from myoperf.cards import read_weights
-from myoperf.errors import InputError
+from myoperf.errors import InputError, MissingWeightsError
 from myoperf.pipeline.jobs import write_whole
 
 FORMAT = "myoperf.model/1"
@@ -80,26 +82,64 @@ def save_model(
     return full
 
 
-def read_model(folder: Path, *names: str) -> tuple[bytes, Mapping[str, Any]]:
+def read_model(folder: Path, *names: str, needs: Sequence[str] = ()) -> tuple[bytes, Mapping[str, Any]]:
     """Return the weights and the card of a folder that `save_model` wrote.
 
     Parameters
     ----------
     names
         Of the models that are expected; none: any.
+    needs
+        Entries of the card from which the network is built.
 
     Raises
     ------
     MissingWeightsError, InputError
         When the folder is no such model, has another format version, or its weights are not those of its card.
     """
-    data, card = read_weights(folder, "model.safetensors")
+    try:
+        data, card = read_weights(folder, "model.safetensors")
+    except MissingWeightsError as error:
+        raise MissingWeightsError(
+            f"{folder.name} is not a trained model: expected a folder with model.safetensors and card.json, as "
+            "myoperf train writes."
+        ) from error
     if card.get("format") != FORMAT or (names and card["name"] not in names):
         raise InputError(
             f"{folder.name} is not a model that can be used here: expected a card of format {FORMAT} and name "
             f"{' or '.join(names) or 'of a paper'}; got {card.get('format')} and {card['name']}."
         )
+    lacking = [name for name in needs if name not in card]
+    if lacking:
+        raise InputError(f"The card of {folder.name} lacks {lacking[0]}; train the model again.")
     return data, card
+
+
+def load_tensors(folder: Path, data: bytes, modules: Mapping[str, nn.Module]) -> None:
+    """Read the weights of `read_model` into modules, in place and strictly.
+
+    Parameters
+    ----------
+    folder
+        Of the model, for the message.
+    modules
+        By the beginning of their tensors' names, such as ``head.``; a single module has the empty one.
+
+    Raises
+    ------
+    InputError
+        When a tensor is missing, left over or of another shape: the network is not the one that was saved.
+    """
+    try:
+        tensors = load(data)
+        strange = [name for name in tensors if not name.startswith(tuple(modules))]
+        if strange:
+            raise RuntimeError(f"{strange[0]} is left over")
+        for start, module in modules.items():
+            own = {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
+            module.load_state_dict(own, strict=True)
+    except (RuntimeError, SafetensorError) as error:
+        raise InputError(f"The weights of {folder.name} are not of the network on its card; train it again.") from error
 
 
 def save_checkpoint(
@@ -144,12 +184,18 @@ def resume_checkpoint(
     Raises
     ------
     InputError
-        When the checkpoint was written with other settings.
+        When the checkpoint was written with other settings, or is damaged.
     """
     if path is None or not path.exists():
         return {}
-    content: dict[str, Any] = torch.load(path, weights_only=True)
-    if json.loads(content.pop("settings")) != json.loads(json.dumps(settings)):
+    try:
+        content: dict[str, Any] = torch.load(path, weights_only=True)
+        before = json.loads(content.pop("settings"))
+    except (OSError, EOFError, RuntimeError, UnpicklingError, KeyError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{path.name} is not the state of a training ({type(error).__name__}); remove it to start again."
+        ) from error
+    if before != json.loads(json.dumps(settings)):
         raise InputError(f"{path.name} is the state of a training with other settings; choose another folder.")
     for name, part in parts.items():
         state = content.pop(name)

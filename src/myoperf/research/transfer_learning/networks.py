@@ -8,14 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load
 from torch import Tensor
 
-from myoperf.errors import InputError
 from myoperf.research.backbones.efficientnet_lite0 import LITE0, EfficientNetLite0
 from myoperf.research.backbones.keras_backbones import BackboneSpec, build_backbone, get_spec, load_keras
 from myoperf.research.training.seeds import seeded
-from myoperf.research.training.weights import read_model, save_model
+from myoperf.research.training.weights import load_tensors, read_model, save_model
 from myoperf.research.transfer_learning.training import Backbone, Classifier, Schedule, make_head
 
 NAME = "two-stage"
@@ -99,20 +97,12 @@ def load_classifier(folder: Path, device: str = "cpu") -> Trained:
     MissingWeightsError, InputError
         When the folder is not such a model, or its weights are not those of its card.
     """
-    data, card = read_model(folder, NAME)
+    data, card = read_model(folder, NAME, needs=("build",))
     build = card["build"]
     network, size = str(build["network"]), int(build["input_size"])
     backbone = make_backbone(network, None, size, 0, device)
     schedule = Schedule(units=int(build["units"]), dropout=float(build["dropout"]))
     head = make_head(backbone.features, schedule, 0).to(device)
-    tensors = load(data)
-    try:
-        for part, module in (("backbone.", backbone), ("head.", head)):
-            module.load_state_dict(
-                {name.removeprefix(part): value for name, value in tensors.items() if name.startswith(part)},
-                strict=True,
-            )
-    except RuntimeError as error:
-        raise InputError(f"The weights of {folder.name} are not those of {network}; train it again.") from error
+    load_tensors(folder, data, {"backbone.": backbone, "head.": head})
     head.eval()
     return Trained(model=Classifier(backbone, head), network=network, size=size, colours=bool(build["colours"]))

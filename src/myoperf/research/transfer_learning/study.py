@@ -225,12 +225,12 @@ def make_trainings(
 
 def settings_of(recipe: Recipe, maps: ScreenFolder | None, options: RunOptions) -> dict[str, Any]:
     """Return the settings that must match for a run to resume in a folder; networks may be added to it."""
-    seen: dict[str, Any] = {"colours": True} if options.colours else {}
-    seen |= {} if options.colour_scale is None else {"colour_scale": options.colour_scale}
     plan = json.loads(json.dumps(asdict(recipe), default=lambda file: file.name))
     del plan["runs"]
     patients = plan.pop("patients")
-    return seen | ({"plan": plan | patients} if maps is None else {"plan": plan, "data_sha256": maps.fingerprint})
+    return options.reading() | (
+        {"plan": plan | patients} if maps is None else {"plan": plan, "data_sha256": maps.fingerprint}
+    )
 
 
 def _write_row(job: Callable[[], dict[str, Any]], path: Path) -> None:
