@@ -207,7 +207,7 @@ def test_a_faulty_table_is_one_line_of_the_command(painted, tmp_path):
     _table(tmp_path, [("Doe", "../labels.csv", 1, 1)])
     told = _call(tmp_path / "out", tmp_path)
     assert isinstance(told.exception, InputError)
-    assert "line 2: file leads out of the folder" in str(told.exception)
+    assert "line 2: the file of the column file is not there" in str(told.exception)
     assert not (tmp_path / "out").exists()
     words = CliRunner().invoke(app, ["study", "ms-st-unet", "--weights", "none", "-o", str(tmp_path / "out")])
     assert "--weights is not for ms-st-unet" in str(words.exception)

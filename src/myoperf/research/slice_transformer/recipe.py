@@ -113,10 +113,9 @@ def run(scale: str, out: Path, seed: int, *, options: RunOptions) -> None:
         load_branches(network, loaded, positions=options.positions)
     out.mkdir(parents=True, exist_ok=True)
     shape = recipe.encoder.volume_shape
-    own = None
+    own, cases = None, None
     if options.data is not None:
         own = read_own_cases(options.data, shape, order=options.order, scale=options.colour_scale)
-    cases = None
     if own is None:
         cases = collect_cases(out / "patients", recipe.patients, seed, shape=shape, quiet=options.quiet)
         stacks, truth = cases.stacks.astype(np.float32), cases.ica
