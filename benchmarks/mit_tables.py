@@ -3,9 +3,11 @@
     python benchmarks/mit_tables.py FOLDER --minutes 10       # again until it says that all is done
     python benchmarks/mit_tables.py FOLDER --part study       # one part: patients, unimiss, slices or study
     python benchmarks/mit_tables.py FOLDER --part real --data REAL   # pre-training again, with real volumes as well
+    python benchmarks/mit_tables.py OTHER --part study --again --networks fusion_average,SA-only,HLA-only,VLA-only
 
 FOLDER keeps what was done, each simulated chunk, epoch of pre-training and training; a run that is stopped loses no
-more than the one at work. The tables so far are copied to docs/results/mit_*.csv.
+more than the one at work. The tables so far are copied to docs/results/mit_*.csv, with a JSON file that says what made
+them. ``--again`` has other patients, splits and weights, in a folder of its own; its tables end in ``_again``.
 """
 
 from __future__ import annotations
@@ -28,13 +30,20 @@ RESULTS = Path(__file__).parents[1] / "docs" / "results"
 SEED = 501 + unimiss_recipe.PROBE_OFFSET
 """Of the study's patients. UniMiSS learns, without labels, from patients of seed 501, on which settings were chosen."""
 
+AGAIN = 1
+"""Added to `SEED` for the study's other patients."""
+
 PARTS = ("unimiss", "slices", "study")
 
 
-def copy(source: Path, names: dict[str, str]) -> None:
-    """Copy tables to the results, under the names the page reads."""
+def copy(source: Path, names: dict[str, str], *, about: str) -> None:
+    """Copy tables to the results, under the names the page reads, with what the run's card or manifest says of it."""
     for name, to in names.items():
         shutil.copyfile(source / name, RESULTS / to)
+    file = next(source / name for name in ("card.json", "manifest.json") if (source / name).exists())
+    made = json.loads(file.read_text(encoding="utf-8"))
+    kept = {name: made.get(name) for name in ("myoperf", "scale", "seed")}
+    (RESULTS / about).write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
 def share_patients(folder: Path, out: Path, *, name: str = "patients") -> Path:
@@ -51,7 +60,7 @@ def pre_train(folder: Path) -> None:
     out, seed = folder / "unimiss", SEED - unimiss_recipe.PROBE_OFFSET
     if not (out / "card.json").exists():
         unimiss_recipe.run("small", share_patients(folder, out), seed, options=RunOptions(resume=True, quiet=True))
-    copy(out, {"epochs.csv": "mit_unimiss.csv", "probe.csv": "mit_probe.csv"})
+    copy(out, {"epochs.csv": "mit_unimiss.csv", "probe.csv": "mit_probe.csv"}, about="mit_unimiss.json")
 
 
 def pre_train_with(folder: Path, data: Path) -> None:
@@ -61,18 +70,20 @@ def pre_train_with(folder: Path, data: Path) -> None:
         options = RunOptions(data=data, resume=True, quiet=True)
         unimiss_recipe.run("small", share_patients(folder, out), seed, options=options)
     card = json.loads((out / "card.json").read_text(encoding="utf-8"))
-    copy(out, {"epochs.csv": "mit_unimiss_real.csv", "probe.csv": "mit_probe_real.csv"})
-    said = {name: card[name] for name in ("training_data", "not_read_of_data", "command")}
+    copy(out, {"epochs.csv": "mit_unimiss_real.csv", "probe.csv": "mit_probe_real.csv"}, about="mit_unimiss_real.json")
+    said = {name: card[name] for name in ("training_data", "not_read_of_data", "command", "myoperf")}
     (RESULTS / "mit_unimiss_real.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
 
 
-def train_study(folder: Path, minutes: float) -> bool:
+def train_study(folder: Path, minutes: float, networks: tuple[str, ...], *, again: bool) -> bool:
     """Train the study's models until time is up; tell whether all are done."""
     out, weights = share_patients(folder, folder / "study", name="cohort"), folder / "unimiss" / "unimiss.pt"
-    options = RunOptions(weights=str(weights) if weights.exists() else None)
-    done = run("small", out, SEED, options=options, minutes=minutes)
+    options = RunOptions(weights=str(weights) if weights.exists() else None, networks=networks)
+    done = run("small", out, SEED + AGAIN * again, options=options, minutes=minutes)
     if (out / "table.csv").exists():
-        copy(out, {"table.csv": "mit_tables.csv", "answers.csv": "mit_answers.csv"})
+        end = "_again" if again else ""
+        names = {"table.csv": f"mit_tables{end}.csv", "answers.csv": f"mit_answers{end}.csv"}
+        copy(out, names, about=f"mit_study{end}.json")
     return done is not None
 
 
@@ -82,7 +93,8 @@ def compare_with_polar(folder: Path) -> None:
     if not (out / "card.json").exists():
         options = RunOptions(resume=True, quiet=True)
         slices_recipe.run("small", share_patients(folder, out), SEED, options=options)
-    copy(out, {"held_out_metrics.csv": "mit_held_out.csv", "versus_polar.csv": "mit_versus_polar.csv"})
+    names = {"held_out_metrics.csv": "mit_held_out.csv", "versus_polar.csv": "mit_versus_polar.csv"}
+    copy(out, names, about="mit_slices.json")
 
 
 def main() -> None:
@@ -91,12 +103,17 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0, help="Start nothing further after so many minutes.")
     parser.add_argument("--part", choices=("patients", *PARTS, "real", "all"), default="all")
     parser.add_argument("--data", type=Path, help="Of the part real: a folder of studies.")
+    parser.add_argument("--networks", default="", help="Of the part study: only these models, separated by commas.")
+    parser.add_argument("--again", action="store_true", help="Of the part study: with another seed.")
     given = parser.parse_args()
     torch.set_num_threads(1)
     RESULTS.mkdir(parents=True, exist_ok=True)
     began, recipe = time.monotonic(), RECIPES["small"]
     shape = recipe.encoder.volume_shape
-    collect_cases(given.folder / "patients", recipe.patients, SEED, shape=shape, quiet=False)
+    if given.again and given.part != "study":
+        parser.error("--again is for --part study")
+    networks = tuple(name for name in given.networks.split(",") if name)
+    collect_cases(given.folder / "patients", recipe.patients, SEED + AGAIN * given.again, shape=shape, quiet=False)
     for part in PARTS if given.part == "all" else [given.part]:
         left = given.minutes - (time.monotonic() - began) / 60.0
         if left < 0:
@@ -110,7 +127,7 @@ def main() -> None:
             pre_train_with(given.folder, given.data)
         elif part == "slices":
             compare_with_polar(given.folder)
-        elif part == "study" and not train_study(given.folder, left):
+        elif part == "study" and not train_study(given.folder, left, networks, again=given.again):
             print("more is left to do")
             return
     print("all is done")

@@ -54,7 +54,7 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "device",
         ),
         "label-strategies": ("workers", "networks", "strategies", "inputs", "colour_scale", "epochs", "device"),
-        "ms-st-unet": ("networks", "as_written", "own_training", "epochs", "device"),
+        "ms-st-unet": ("networks", "inputs", "as_written", "own_training", "epochs", "device"),
         "multi-branch-mit": (
             *("weights", "baseline_weights", "positions", "order", "colour_scale"),
             *("networks", "epochs", "device"),

@@ -49,7 +49,11 @@ Networks = Annotated[
 ]
 Strategies = Annotated[str | None, typer.Option(metavar="NAME,...", help="Only these strategies of the paper.")]
 Inputs = Annotated[
-    str | None, typer.Option(metavar="NAME,...", help="For label-strategies: only these of rest, stress, early, late.")
+    str | None,
+    typer.Option(
+        metavar="NAME,...",
+        help="For label-strategies: only these of rest, stress, early, late. For ms-st-unet: only spect or pet.",
+    ),
 ]
 KeepColours = Annotated[
     bool,

@@ -193,8 +193,8 @@ def run(
     seed
         Added to the seeds of the patients and of the training.
     options
-        `data`: see `read_own_cases`. `networks`: see `LV_NETWORKS`; a folder may get further ones later. `epochs`:
-        iterations.
+        `data`: see `read_own_cases`. `networks`: see `LV_NETWORKS`; a folder may get further ones later. `inputs`: the
+        modalities; by default all. `epochs`: iterations.
     own_training
         See `choose_recipe`.
 
@@ -208,7 +208,8 @@ def run(
     names = choose_names("--networks", options.networks, LV_NETWORKS, LV_NETWORKS)
     resolve_device(options.device)  # refused before anything is simulated
     volumes = find_volumes(recipe, out, seed, options)
-    require_fields(recipe, volumes.kinds)
+    kinds = choose_names("--inputs", options.inputs, volumes.kinds, volumes.kinds)
+    require_fields(recipe, kinds)
     settings = _settings(scale, recipe, seed) | dict(volumes.settings)
     claim_folder(out / "jobs", settings)
 
@@ -221,14 +222,14 @@ def run(
         save_weights(out / "jobs" / f"{kind}-{name}.safetensors", net)
         own = recipe.schedule.peers_own and name == "nn-unet"
         tables = []
-        for other, given in _tests(kind, name, volumes.kinds):
+        for other, given in _tests(kind, name, kinds):
             rows = evaluate_network(net, volumes.of("test", other), field, given_pose=given, mirrored=own)
             about = {"network": name, "trained_on": kind, "tested_on": other, "pose": "given" if given else "found"}
             tables.append(pd.DataFrame([{**about, **row} for row in rows]))
         pd.concat(tables).to_csv(file, index=False, float_format="%.6g")
         state.unlink(missing_ok=True)
 
-    jobs = {out / "jobs" / f"{kind}-{name}.csv": (kind, name) for kind in volumes.kinds for name in names}
+    jobs = {out / "jobs" / f"{kind}-{name}.csv": (kind, name) for kind in kinds for name in names}
     run_jobs(jobs, work)
     write_manifest(out, settings)
     write_tables(out)
