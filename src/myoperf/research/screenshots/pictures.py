@@ -33,7 +33,7 @@ def open_picture(path: Path) -> NDArray[np.uint8]:
         with Image.open(path) as file:
             pages = getattr(file, "n_frames", 1)
             picture = ImageOps.exif_transpose(file)
-            clear = picture.has_transparency_data and picture.convert("RGBA").getextrema()[3][0] < 255
+            clear = picture.has_transparency_data and np.asarray(picture.convert("RGBA"))[..., 3].min() < 255
             deep = np.asarray(picture, dtype=np.float64) if picture.mode in _DEEP else None
             colours = np.asarray(picture.convert("RGB")) if deep is None else None
     except (OSError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:

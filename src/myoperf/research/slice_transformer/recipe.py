@@ -129,7 +129,12 @@ def run(scale: str, out: Path, seed: int, *, options: RunOptions) -> None:
     if not options.resume:
         for kept in (checkpoint, out / "jobs" / "settings.json"):
             kept.unlink(missing_ok=True)
-    settings = {"train": "slices", "scale": scale, "network": arm.key, "positions": options.positions}
+    settings: dict[str, object] = {
+        "train": "slices",
+        "scale": scale,
+        "network": arm.key,
+        "positions": options.positions,
+    }
     settings |= {"weights": start, "data_sha256": None if own is None else own.sha256}
     claim_folder(out / "jobs", settings | options.reading())
     network.to(resolve_device(options.device))

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from myoperf.cards import read_weights
 from myoperf.errors import InputError, MissingWeightsError
 from myoperf.pipeline.jobs import write_whole
+from myoperf.research.training.epochs import HasWeights
 
 FORMAT = "myoperf.model/1"
 """Version of the folder that `save_model` writes, in its card."""
@@ -115,7 +116,7 @@ def read_model(folder: Path, *names: str, needs: Sequence[str] = ()) -> tuple[by
     return data, card
 
 
-def load_tensors(folder: Path, data: bytes, modules: Mapping[str, nn.Module]) -> None:
+def load_tensors(folder: Path, data: bytes, modules: Mapping[str, HasWeights]) -> None:
     """Read the weights of `read_model` into modules, in place and strictly.
 
     Parameters
