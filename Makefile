@@ -1,11 +1,11 @@
-# make demo | make test | make install : see README.md
+# make demo | make test | make install | make docs : see README.md
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 SHARED ?= ../shared
 
-.PHONY: install demo test lint types contracts pages unit tools lock audit fuzz clean
+.PHONY: install demo test lint types contracts pages docs pictures evidence unit tools lock audit sbom dist oldest fuzz clean
 
 install: $(STAMP)
 
@@ -14,7 +14,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null && $(PYTHON) -m venv $(VENV); } || { \
 	  echo "Python's venv module is missing: install Debian's python3-venv."; exit 2; }
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt torch==2.13.0
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[research,pretrained,dask,parquet,web,dev]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[research,pretrained,dask,parquet,web,docs,dev]'
 	@touch $(STAMP)
 
 demo: install
@@ -38,6 +38,19 @@ types: install
 pages: install
 	$(BIN)/python docs/pages.py --check
 
+# The manual, in site/: strict, so that a broken link, a page that the navigation lacks or a script from the network fails.
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+# The pictures of docs/concepts, of the patient of `make demo`.
+pictures: demo
+	$(BIN)/python docs/pictures.py demo-report
+
+# Every result that was measured on other code than today's, made anew, one after the other; goes on where it stopped. Takes days.
+# Results that need real studies, a GPU or a quiet machine run only by name: python docs/evidence.py run NAME
+evidence: install
+	$(BIN)/python docs/evidence.py run
+
 contracts: install
 	$(BIN)/lint-imports
 
@@ -52,7 +65,7 @@ fuzz: install
 	$(BIN)/python docs/pages.py fuzz
 
 test: install tools
-	$(MAKE) --no-print-directory -j 2 lint types contracts pages unit
+	$(MAKE) --no-print-directory -j 2 lint types contracts pages docs unit
 
 # What is locked: every distribution that constraints.txt pins, with the hashes of its files on PyPI.
 #   pip install --require-hashes -r requirements.lock && pip install --no-deps -e .
@@ -60,15 +73,35 @@ AUDIT := $(VENV)-audit
 
 $(AUDIT)/bin/uv:
 	@$(PYTHON) -m venv $(AUDIT)
-	$(AUDIT)/bin/python -m pip install -q --disable-pip-version-check uv==0.13.9 pip-audit==2.10.1
+	$(AUDIT)/bin/python -m pip install -q --disable-pip-version-check uv==0.13.9 pip-audit==2.10.1 cyclonedx-bom==7.5.0 build==1.6.1
 
 lock: $(AUDIT)/bin/uv
-	$(AUDIT)/bin/uv pip compile pyproject.toml --extra research --extra pretrained --extra dask --extra parquet --extra web --extra dev -c constraints.txt \
+	$(AUDIT)/bin/uv pip compile pyproject.toml --extra research --extra pretrained --extra dask --extra parquet --extra web --extra docs --extra dev -c constraints.txt \
 	  --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" -q -o requirements.lock
 
 # Compares what is locked with known vulnerabilities; needs PyPI's advisories, and fails without them.
 audit: $(AUDIT)/bin/uv
 	$(AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock --progress-spinner off
 
+# What the environment holds, with versions and licences (CycloneDX).
+sbom: install $(AUDIT)/bin/uv
+	@mkdir -p dist
+	$(AUDIT)/bin/cyclonedx-py environment --pyproject pyproject.toml $(BIN)/python -o dist/sbom.cdx.json
+
+# The wheel and the source distribution.
+dist: $(AUDIT)/bin/uv
+	$(AUDIT)/bin/python -m build --outdir dist .
+
+# The oldest dependencies that pyproject.toml allows (constraints-oldest.txt), with the tests that meet most of them. PyTorch
+# is the pinned one where the index has no CPU wheel of the oldest.
+OLDEST := $(VENV)-oldest
+
+oldest:
+	@$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install -q --disable-pip-version-check -c constraints-oldest.txt '.[web]' pytest pytest-timeout pytest-randomly hypothesis httpx simpleitk
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest $(OLDEST_TESTS)
+
+OLDEST_TESTS := tests/test_geometry.py tests/test_types.py tests/test_doctests.py tests/perfusion tests/polar tests/recon tests/cli/test_main.py tests/cli/test_help.py
+
 clean:
-	rm -rf $(VENV) $(AUDIT) demo-report
+	rm -rf $(VENV) $(AUDIT) $(OLDEST) demo-report site dist
