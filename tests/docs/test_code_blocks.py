@@ -1,7 +1,8 @@
 """Every code block of the manual's new pages, and of the README, runs as a reader would run it, page by page.
 
-Analyses do without intervals and write JSON alone, and studies are small: what that leaves out is tested elsewhere, and
-takes minutes. What cannot run in a test (installing, containers, a server that never ends) is checked word by word.
+Analyses do without intervals and write JSON alone, and `demo` simulates volumes instead of raw views: what that leaves
+out is tested elsewhere, and takes minutes. What cannot run in a test (installing, containers, a server that never ends)
+is checked word by word.
 """
 
 import configparser
@@ -58,7 +59,9 @@ def inputs(tmp_path_factory):
     """Folders that the pages name: a patient's raw files, a first study, some studies, normal patients, maps."""
     folder = tmp_path_factory.mktemp("manual")
     with pytest.MonkeyPatch.context() as patch:
-        small(patch)
+        made = simulation.simulate_cohort
+        patch.setattr(simulation, "simulate_cohort", lambda n, out, seed: made(n, out, seed=seed, options=FAST))
+        few_draws(patch, 3)
         assert run_command("demo", "-o", folder / "first-study", "-q").returncode == 0
     raw = CohortOptions(protocol=Protocol(gates=1, views=30))
     simulation.simulate_cohort(1, folder / "raw", seed=3, options=raw)
@@ -75,12 +78,10 @@ def inputs(tmp_path_factory):
     return folder
 
 
-def small(patch: pytest.MonkeyPatch) -> None:
-    """Let analyses do without intervals, and `demo` simulate reconstructed volumes."""
-    made = simulation.simulate_cohort
-    patch.setattr(simulation, "simulate_cohort", lambda n, out, seed=0: made(n, out, seed=seed, options=FAST))
-    made_options = Options.__init__
-    patch.setattr(Options, "__init__", lambda self, **given: made_options(self, **{"interval_draws": 0, **given}))
+def few_draws(patch: pytest.MonkeyPatch, draws: int) -> None:
+    """Let analyses repeat themselves less often for intervals."""
+    made = Options.__init__
+    patch.setattr(Options, "__init__", lambda self, **given: made(self, **{"interval_draws": draws, **given}))
 
 
 def run_line(line: str) -> None:
@@ -128,7 +129,7 @@ def test_every_block_of_a_page_runs(page, inputs, tmp_path, monkeypatch, capsys)
         if entry in text:
             shutil.copytree(inputs / entry, tmp_path / entry)
     monkeypatch.chdir(tmp_path)
-    small(monkeypatch)
+    few_draws(monkeypatch, 0)
     names: dict[str, object] = {}
     for language, block in blocks(page):
         match language:
