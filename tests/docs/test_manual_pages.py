@@ -1,0 +1,54 @@
+"""What is added to the manual when it is built."""
+
+from types import SimpleNamespace
+
+import manual_pages
+import pytest
+from typer.main import get_command
+
+from myoperf.cli.main import app
+
+COMMANDS = manual_pages.commands_page()
+
+
+def commands_below(command, words="myoperf"):
+    below = getattr(command, "commands", {})
+    return [words] if not below else [one for name in below for one in commands_below(below[name], f"{words} {name}")]
+
+
+@pytest.mark.parametrize("words", commands_below(get_command(app)))
+def test_the_page_of_commands_has_every_command_with_every_option(words):
+    section = COMMANDS.split(f"## {words}\n")[1].split("\n## ")[0]
+    command = get_command(app)
+    for word in words.split()[1:]:
+        command = command.commands[word]
+    for option in command.params:
+        if option.param_type_name == "option" and option.name != "help":
+            assert f"`{option.opts[0]}`" in section
+            assert option.help.split("|")[0] in section
+
+
+def test_links_out_of_docs_lead_to_the_sites_copies():
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="start/install.md"))
+    text = manual_pages.on_page_markdown(
+        "[a](../../Makefile) [b](../index.md) [c](../../CONTRIBUTING.md)", page, None, None
+    )
+    assert text == "[a](../files/Makefile.txt) [b](../index.md) [c](../CONTRIBUTING.md)"
+
+
+@pytest.mark.parametrize(
+    "element", ['<script src="https://cdn.example/a.js"></script>', '<img alt="" src="http://example.org/a.png">']
+)
+def test_a_page_that_loads_from_the_network_fails_the_build(tmp_path, element):
+    (tmp_path / "page.html").write_text('<a href="https://example.org">a link is fine</a>')
+    manual_pages.on_post_build(SimpleNamespace(site_dir=tmp_path))
+    (tmp_path / "other.html").write_text(element)
+    with pytest.raises(Exception, match=r"other\.html loads from the network"):
+        manual_pages.on_post_build(SimpleNamespace(site_dir=tmp_path))
+
+
+def test_every_example_shows_its_code_in_the_gallery():
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="examples.md"))
+    text = (manual_pages.ROOT / "docs" / "examples.md").read_text(encoding="utf-8")
+    shown = manual_pages.on_page_markdown(text, page, None, None)
+    assert shown.count('??? example "Code"') == len(list((manual_pages.ROOT / "examples").glob("*.py")))
