@@ -86,7 +86,7 @@ def few_draws(patch: pytest.MonkeyPatch, draws: int) -> None:
 
 def run_line(line: str) -> None:
     """Run a line of a shell, or check what cannot run."""
-    words = shlex.split(line)
+    words = shlex.split(line, comments=True)
     while "=" in words[0]:
         words = words[1:]
     match words:
