@@ -98,7 +98,7 @@ OLDEST := $(VENV)-oldest
 
 oldest:
 	@$(PYTHON) -m venv $(OLDEST)
-	$(OLDEST)/bin/python -m pip install -q --disable-pip-version-check -c constraints-oldest.txt '.[web]' pytest pytest-timeout pytest-randomly hypothesis httpx simpleitk
+	$(OLDEST)/bin/python -m pip install -q --disable-pip-version-check -c constraints-oldest.txt '.[web]' pytest pytest-timeout pytest-randomly hypothesis simpleitk
 	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest $(OLDEST_TESTS)
 
 OLDEST_TESTS := tests/test_geometry.py tests/test_types.py tests/test_doctests.py tests/perfusion tests/polar tests/recon tests/cli/test_main.py tests/cli/test_help.py

@@ -27,6 +27,10 @@ PACKAGES = (
     *("quality", "diagnosis", "stats", "report", "pipeline"),
 )
 LINK = re.compile(r"\]\(((?:\.\./)*)([\w./-]+)(#[\w-]+)?\)")
+CARD_KEYS = (
+    *("version", "task", "input", "training_data", "truth_of_real_volumes", "limits", "verdict"),
+    *("command", "licence", "sha256"),
+)
 ROOT_PAGES = ("CONTRIBUTING.md", "CHANGELOG.md")
 
 
@@ -109,7 +113,7 @@ def models_page() -> str:
     ]
     for folder in sorted(path for path in (PACKAGE / "weights").iterdir() if path.is_dir()):
         card = read_card(folder)
-        rows = [[key.replace("_", " "), short(card[key])] for key in card if not isinstance(card[key], dict | list)]
+        rows = [[key.replace("_", " "), short(card[key])] for key in CARD_KEYS if key in card]
         parts.append(f"## {card['name']}\n\n{markdown(('', ''), rows)}\n")
     limits = [[one.name, one.version, one.state, one.sex, one.tracer, one.camera, one.n] for one in shipped_limits()]
     head = ("name", "version", "state", "sex", "tracer", "camera", "patients")
