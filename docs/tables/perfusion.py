@@ -129,22 +129,30 @@ def physics() -> str:
     return (
         f"{len(ill)} patients, {len(normal)} new normals and {len(three)} with severe disease of three vessels, all "
         f"simulated; {len(table) - len(done)} not analysed.\n\n{markdown(('number', *KINDS.values()), rows)}\n\n"
-        f"{_gain(ill)} Limits: {', '.join(limits)}."
+        f"{_gain(ill, normal)} Limits: {', '.join(limits)}."
     )
 
 
-def _gain(ill: pd.DataFrame, draws: int = 2000) -> str:
-    """Return by how much r rises with the CT, in the same patients, with a bootstrap interval."""
-    held = ill.dropna(subset=["tpd_stress_plain", "tpd_stress_ct"])
-    columns = held[["known_tpd_stress", "tpd_stress_plain", "tpd_stress_ct"]].to_numpy(float)
+def _gain(ill: pd.DataFrame, normal: pd.DataFrame, draws: int = 2000) -> str:
+    """Return what the CT adds to r and to sensitivity in the same patients, with bootstrap intervals."""
+    pair = ["tpd_stress_plain", "tpd_stress_ct"]
+    held = ill.dropna(subset=pair)[["known_tpd_stress", "known_extent_stress", *pair]].to_numpy(float)
+    well = normal.dropna(subset=pair)[pair].to_numpy(float)
 
-    def gain(values: Any) -> float:
-        known, plain, with_ct = values.T
-        return float(np.corrcoef(known, with_ct)[0, 1] - np.corrcoef(known, plain)[0, 1])
+    def gains(patients: Any, normals: Any) -> tuple[float, float]:
+        known, extent, plain, with_ct = patients.T
+        r = np.corrcoef(known, with_ct)[0, 1] - np.corrcoef(known, plain)[0, 1]
+        cut = np.quantile(normals, 1 - FALSE_ALARMS, axis=0)
+        found = (patients[extent >= WIDE_EXTENT_PERCENT][:, 2:] > cut).mean(axis=0)
+        return float(r), float(100 * (found[1] - found[0]))
 
     rng = np.random.default_rng(0)
-    drawn = [gain(columns[rng.integers(len(columns), size=len(columns))]) for _ in range(draws)]
-    return f"Gain in r by the CT, paired: {interval(gain(columns), *np.percentile(drawn, (2.5, 97.5)))}."
+    drawn = [
+        gains(held[rng.integers(len(held), size=len(held))], well[rng.integers(len(well), size=len(well))])
+        for _ in range(draws)
+    ]
+    r, found = (interval(*of) for of in zip(gains(held, well), *np.percentile(drawn, (2.5, 97.5), axis=0), strict=True))
+    return f"Gain by the CT, paired: {r} in r, {found} points of that sensitivity."
 
 
 def normal_limits() -> str:
