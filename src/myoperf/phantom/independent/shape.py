@@ -8,6 +8,7 @@ are measured from the tip of the epicardium, in mm; the apex stays and the valve
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.integrate import trapezoid
 
 from myoperf.types import Float
 
@@ -315,7 +316,7 @@ def _between(one: Surfaces, other: Surfaces, share: Float) -> Surfaces:
 
 def _enclosed_ml(radius_mm: Float, height_mm: Float) -> float:
     """Return the volume inside a surface: half the squared radius, over height and angle."""
-    columns = np.trapezoid(0.5 * radius_mm**2, height_mm, axis=0)
+    columns = trapezoid(0.5 * radius_mm**2, height_mm, axis=0)
     return float(columns.mean() * 2.0 * np.pi / 1000.0)
 
 
