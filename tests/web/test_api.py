@@ -140,6 +140,11 @@ def test_limits_of_the_wall_are_kept_beside_the_pose_and_given_back_to_the_machi
     assert client.post(f"/api/studies/{study}/undo", json={"version": told["study"]["version"]}).status_code == 200
     back = client.get(f"/api/studies/{study}").json()
     assert back["reading"]["analysis"] == made["number"]
+    client.post(f"/api/studies/{study}/sign", json={"version": back["study"]["version"]})
+    body = {"version": back["study"]["version"] + 1, "limits": {"rest": moved_limits(3.0)}}
+    refused = client.post(f"/api/studies/{study}/correction", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (409, "signed")
+    assert len(client.get(f"/api/studies/{study}").json()["analyses"]) == len(back["analyses"])
 
 
 @pytest.mark.parametrize("limits", [moved_limits(2.0, rows=3), moved_limits(21.0), {"inner_mm": [[0.0] * 24] * 12}])

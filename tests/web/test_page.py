@@ -194,7 +194,7 @@ def test_a_reader_reads_a_study_from_the_upload_to_the_signature(browser, addres
     # standard deviations of normal patients, with the mean of each segment, and its value under the mouse
     press(browser, "#kind-sds")
     until(browser, lambda: texts(browser, ".eyes figcaption") == ["Stress: SDs from normal", "Rest: SDs from normal"])
-    ActionChains(browser).move_to_element_with_offset(find(browser, ".eyes canvas"), 0, 45).perform()
+    ActionChains(browser).move_to_element_with_offset(find(browser, ".eyes canvas"), 0, 70).perform()
     until(browser, lambda: "basal inferior (4): -3." in text(browser, "#hovered"))
 
     # scores, words, undo, signature
@@ -254,6 +254,8 @@ def test_ventricles_that_cannot_be_one_heart_s_are_shown_and_not_compared(browse
     assert text(browser, "#sums").startswith("SSS 14  SRS 4  SDS –")
     rows = browser.find_elements(By.CSS_SELECTOR, '[data-view="sa"] .row')
     assert len(rows) == 2, "both are there to be looked at"
+    kinds = texts(browser, ".kinds button")
+    assert kinds == ["Uptake", "Defects", "Severity", "SDs", "Scores", "Phase", "Thickening", "Motion"], "what there is"
     press(browser, "#kind-scores")
     find(browser, ".eyes canvas").click()
     until(browser, lambda: "reader's" in text(browser, "#sums"))

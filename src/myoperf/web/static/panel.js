@@ -7,22 +7,24 @@ import { differenceOf, ofUptake, priorChooser, priorDiscs, priorTable } from "/s
 
 const KINDS = [["Uptake", uptake], ["Defects", defects], ["Severity", severity], ["SDs", deviations], ["Scores", scores], ["Phase", phase], ["Thickening", thickening], ["Motion", motion], ["Prior", priorDiscs]];
 
+const EYES = { 1: 240, 2: 190 }; // size of one or two bull's eyes; of more, three stand side by side
+
 export function showPanel(view, aside) {
-  const state = { kind: 0, draft: null };
+  const state = { kind: "Uptake", draft: null };
   const hovered = element("output", { class: "value", id: "hovered" });
 
   function draw() {
-    if (KINDS[state.kind][1] === priorDiscs && !view.prior) state.kind = 0;
-    const isPrior = KINDS[state.kind][1] === priorDiscs;
-    const discs = KINDS[state.kind][1](view, edited());
-    const eyes = discs.map((disc) => new BullsEye(124, () => ({ ...disc, marked: view.segment, names: view.scene.segments.map((s) => s.name) }), {
+    const measured = KINDS.map(([label, of]) => [label, of(view, edited())]).filter(([, discs]) => discs.length);
+    const [kind, discs] = measured.find(([label]) => label === state.kind) ?? measured[0];
+    const isPrior = kind === "Prior";
+    const eyes = discs.map((disc) => new BullsEye(EYES[discs.length] ?? 124, () => ({ ...disc, marked: view.segment, names: view.scene.segments.map((s) => s.name) }), {
       hover: (text, segment) => ((hovered.textContent = text), view.mark(segment)),
       click: (segment, event) => (disc.edit ? score(disc.edit, segment, event) : goTo(segment)),
     }));
-    const kinds = element("nav", { class: "kinds" }, KINDS.map(([label, of], i) => (of === priorDiscs && !view.prior) ? null :
-      element("button", { id: `kind-${label.toLowerCase()}`, "aria-pressed": String(i === state.kind), onclick: () => ((state.kind = i), draw()) }, label)));
+    const kinds = element("nav", { class: "kinds" }, measured.map(([label]) =>
+      element("button", { id: `kind-${label.toLowerCase()}`, "aria-pressed": String(label === kind), onclick: () => ((state.kind = label), draw()) }, label)));
     const figures = element("div", { class: "eyes" }, eyes.map((eye) => eye.figure));
-    replace(aside, doubts(), apart(view), priorChooser(view, compared), kinds, figures, discs.length ? hovered : element("p", { class: "hint" }, "Not measured."), isPrior ? priorTable(view) : null, sums(), words(), numbersOf(view), findings(), history());
+    replace(aside, doubts(), apart(view), priorChooser(view, compared), kinds, figures, hovered, isPrior ? priorTable(view) : null, sums(), words(), numbersOf(view), findings(), history());
     eyes.forEach((eye) => eye.draw());
     view.redraws.delete(view.panelRedraw);
     view.panelRedraw = () => eyes.forEach((eye) => eye.draw());
@@ -31,7 +33,7 @@ export function showPanel(view, aside) {
 
   // Another study was chosen to be read beside this one, or none.
   function compared() {
-    state.kind = view.prior ? KINDS.length - 1 : 0;
+    state.kind = view.prior ? "Prior" : "Uptake";
     draw();
     view.showPart(0);
   }
