@@ -113,8 +113,11 @@ export class ImageView {
     this.redraw();
   }
 
-  isTyping(event) {
-    return ["INPUT", "TEXTAREA", "SELECT"].includes(event.target.tagName) || event.ctrlKey || event.metaKey || event.altKey;
+  // Whether a key belongs to what has the focus; a slider and a checkbox that were just used take few keys.
+  isTyping({ key, target, ctrlKey, metaKey, altKey }) {
+    const isControl = ["range", "checkbox"].includes(target.type);
+    const takesKey = isControl ? /^(Arrow|Home|End| )/.test(key) : ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName);
+    return takesKey || ctrlKey || metaKey || altKey;
   }
 
   // Do what a key stands for in every view; return whether it stands for something.
