@@ -61,7 +61,7 @@ def operations(path: Path) -> dict[str, float]:
 
 
 def _labelling() -> float:
-    """Return the operations of the network on one crop; a tile of 8 outputs takes 64 products of channels, not 216."""
+    """Return the operations of the network on one crop; a tile of 64 outputs takes 216 products of channels."""
     network = load_network_lv(Path(myoperf.__file__).parent / "weights" / "lv-compact", engine="compiled").net
     assert isinstance(network, CompiledNetwork)
     halvings = {"one": 0, "two": 1, "three": 2, "bottom": 2, "up_two": 1, "up_one": 0}
@@ -69,7 +69,7 @@ def _labelling() -> float:
     for name, block in network.blocks.items():
         products = block.skip.size
         for convolution in (block.first, block.second):
-            products += convolution.filters.size / (8 if convolution.tiled else 1)
+            products += convolution.filters.size / (64 if convolution.tiled else 1)
         total += 2.0 * products * (CROP >> halvings[name]) ** 3
     return total
 
