@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pages
 import pytest
+from tables import components
 
 PAGE = """Before.
 <!-- table: results/numbers.csv
@@ -31,6 +32,30 @@ def docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
     monkeypatch.setattr("sys.argv", ["pages.py", *words])
     pages.main()
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("formula,sum,exact,,", "called exact; name the test"),
+        ("formula,sum,exact,,tests/test_pages.py", "called exact; name the test"),
+        ("formula,sum,exact,,tests/test_pages.py::test_of_nothing", "does not exist"),
+        ("formula,sum,differs,,", "and how it differs"),
+        ("formula,sum,done,,", "needs a status"),
+    ],
+)
+def test_a_component_is_exact_only_with_a_test(tmp_path, monkeypatch, row, reason) -> None:
+    folder = tmp_path / "docs" / "components"
+    folder.mkdir(parents=True)
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_pages.py").write_text("def test_sum():\n    assert 1 + 1 == 2\n")
+    monkeypatch.setattr(components, "DOCS", tmp_path / "docs")
+    head, good = "kind,component,status,how,test\n", "formula,sum,exact,,tests/test_pages.py::test_sum\n"
+    (folder / "paper.csv").write_text(head + good)
+    assert "| formula | sum | exact |" in components.components("paper")
+    (folder / "paper.csv").write_text(head + good + row + "\n")
+    with pytest.raises(ValueError, match=reason):
+        components.components("paper")
 
 
 def test_rows_and_columns_of_a_file_fill_a_page(docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,11 +14,16 @@ STATUS = ("exact", "differs", "absent")
 
 
 def components(name: str) -> str:
-    """Return a paper's components; fails where a test that a row names, or the text of a difference, is not there."""
+    """Return a paper's components; fails where a row names no test that is there, or no difference.
+
+    What is called exact names a test function, so that the word does not outlive the code that it describes.
+    """
     rows = pd.read_csv(DOCS / "components" / f"{name}.csv").fillna("")
     for row in rows.to_dict("records"):
         if row["status"] not in STATUS or (row["status"] == "differs" and not row["how"]):
             raise ValueError(f"{name}.csv: {row['component']!r} needs a status of {STATUS}, and how it differs.")
+        if row["status"] == "exact" and "::" not in row["test"]:
+            raise ValueError(f"{name}.csv: {row['component']!r} is called exact; name the test that shows it.")
         if row["test"] and not exists(row["test"]):
             raise ValueError(f"{name}.csv: the test {row['test']} does not exist.")
     head = ("kind", "component", "here", "how, why", "test")

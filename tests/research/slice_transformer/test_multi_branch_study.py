@@ -10,7 +10,7 @@ from myoperf.errors import InputError, MissingWeightsError
 from myoperf.research.slice_transformer import study, tables
 from myoperf.research.slice_transformer.arms import ARMS, key_of
 from myoperf.research.slice_transformer.baselines import BASELINES, keras_baselines, montage
-from myoperf.research.slice_transformer.study import default_baselines, run
+from myoperf.research.slice_transformer.study import RECIPES, default_baselines, run
 from myoperf.research.slice_transformer.tables import answer_questions, measure_models
 from myoperf.research.training.options import RunOptions
 from myoperf.stats import delong_table
@@ -146,6 +146,14 @@ def test_an_answer_needs_its_interval_and_its_p():
 def test_table_3_is_complete_but_at_scale_smoke():
     assert set(default_baselines("small")) == set(default_baselines("full")) == set(BASELINES)
     assert not default_baselines("smoke")
+
+
+def test_scale_full_is_trained_as_the_paper_says():
+    full = RECIPES["full"]
+    options = full.fit_options(frozen=False)
+    assert (options.epochs, options.batch, options.learning_rate, options.cosine) == (200, 16, 1e-5, False)
+    assert full.encoder.volume_shape == (32, 96, 96)
+    assert (full.patients, full.test_share) == (192, 0.2)
 
 
 def test_unknown_scale(tmp_path):
