@@ -1,6 +1,7 @@
 """Keep what a study or a training wrote as the results that the pages show: CSV files, settings and pictures.
 
     python benchmarks/keep_results.py label-strategies FOLDER     after myoperf study label-strategies -o FOLDER
+    python benchmarks/keep_results.py reader FOLDER               after myoperf study reader --scale small -o FOLDER
     python benchmarks/keep_results.py two-stage FOLDER            after myoperf study two-stage -o FOLDER
     python benchmarks/keep_results.py ms-st-unet FOLDER           after myoperf study ms-st-unet -o FOLDER
     python benchmarks/keep_results.py other-seed FOLDER           the same from another seed, whole or in part
@@ -57,12 +58,19 @@ def keep_label_strategies(folder: Path) -> None:
     write_json("label_strategies_run.json", {n: manifest[n] for n in ("models", "patients", "fresh", "seconds")})
 
 
+def keep_reader(folder: Path) -> None:
+    """Keep the tables and settings of the reader study."""
+    shutil.copy(folder / "reader_study.csv", RESULTS / "label_strategies_reader.csv")
+    shutil.copy(folder / "reader_comparisons.csv", RESULTS / "label_strategies_reader_tests.csv")
+    shutil.copy(folder / "manifest.json", RESULTS / "label_strategies_reader.json")
+
+
 def keep_two_stage(folder: Path) -> None:
-    """Keep tables, picture and the tuned head of the study of two-stage transfer learning."""
+    """Keep tables, picture and the tuned head of the first network of the study of two-stage transfer learning."""
     for name in ("two_stage.csv", "two_stage_delong.csv"):
         shutil.copy(folder / name, RESULTS / name)
     shutil.copy(folder / "two_stage_cam.png", DOCS / "images")
-    tuned = read_json(folder / "jobs" / "hyperband.json")
+    tuned = read_json(sorted((folder / "jobs").glob("hyperband-*.json"))[0])
     names = ("trials", "network", "units", "dropout", "accuracy")
     write_json("two_stage_hyperband.json", {name: tuned[name] for name in names})
 
@@ -111,7 +119,9 @@ def area_rows(card: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def main() -> None:
     """Keep one folder's results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("label-strategies", "two-stage", *STUDIES, "ventricle", "classifier"))
+    parser.add_argument(
+        "what", choices=("label-strategies", "reader", "two-stage", *STUDIES, "ventricle", "classifier")
+    )
     parser.add_argument("folder", type=Path)
     given = parser.parse_args()
     if given.what in STUDIES:
@@ -122,7 +132,8 @@ def main() -> None:
         rows = area_rows(read_json(given.folder / "card.json"))
         pd.DataFrame(rows).to_csv(RESULTS / "polar_classifier.csv", index=False)
     else:
-        (keep_label_strategies if given.what == "label-strategies" else keep_two_stage)(given.folder)
+        kept = {"label-strategies": keep_label_strategies, "reader": keep_reader, "two-stage": keep_two_stage}
+        kept[given.what](given.folder)
 
 
 if __name__ == "__main__":

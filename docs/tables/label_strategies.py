@@ -27,6 +27,29 @@ def ran() -> str:
     )
 
 
+def reader() -> str:
+    """Return the four readings per level with the paper's, and what the tests between them show."""
+    run, rows = read_json("label_strategies_reader"), read("label_strategies_reader")
+    tests = read("label_strategies_reader_tests")
+    cells = []
+    for row in rows.to_dict("records"):
+        measured = [
+            f"{short_interval(row, name)} [{row[f'paper_{name}']:.2f}]"
+            for name in ("auc", "sensitivity", "specificity")
+        ]
+        cells.append([row["level"], row["reading"], row["n"], row["diseased"], *measured])
+    helped = tests[(tests["a"] == "reader alone") & (tests["b"] == "reader with network")]
+    names = ("p_delong_holm", "p_mcnemar_sensitivity_holm", "p_mcnemar_specificity_holm")
+    least = min(float(helped[name].min()) for name in names)
+    end = "no level shows a difference" if least >= 0.05 else "a difference is shown at one level or more"
+    return (
+        f"{run['patients']} patients, {run['data']}, seed {run['seed']}.\n\n"
+        + markdown(("level", "reading", "n", "diseased", "AUC", "sensitivity", "specificity"), cells)
+        + f"\n\nReader alone against the same reader with the network: {end} in area, sensitivity or specificity "
+        f"(least p after Holm {least:.3f})."
+    )
+
+
 def cohort() -> str:
     """Return prevalence and that of Hajianfar et al. 2025."""
     rows = []

@@ -77,6 +77,15 @@ def test_the_order_of_the_long_axes_can_be_given(tmp_path):
         read_report_picture(path, order=("sa", "vla"))
 
 
+@pytest.mark.parametrize("turn", [(1,), (0,), (0, 1)], ids=["mirrored", "upside down", "turned round"])
+def test_a_page_that_is_mirrored_or_turned_is_refused_also_with_its_order(tmp_path, turn):
+    picture, _ = render(LAYOUTS["public"], patient_stacks(1))
+    path = tmp_path / "report.png"
+    Image.fromarray(np.ascontiguousarray(np.flip(picture, turn))).save(path)
+    with pytest.raises(UnsupportedInputError, match="mirrored or upside down"):
+        read_report_picture(path, shape=(32, 64, 64), order=("hla", "vla"), scale=SCALES["ge"])
+
+
 def test_stress_and_rest_are_not_mixed_up(tmp_path):
     stacks = patient_stacks(1)
     left_half = np.arange(64) < 32  # stress loses everything on the right of its slices

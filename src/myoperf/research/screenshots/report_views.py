@@ -4,6 +4,7 @@ A short-axis slice is a ring; a horizontal long-axis one a horseshoe open below,
 horseshoe open to the left, broader than high. A picture without such rows is refused with the reason.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from itertools import product
 
@@ -18,6 +19,7 @@ _CLEAR = 0.5  # least mean correlation of the rows with drawn ventricles
 _LEAN = 0.15  # weight of breadth over height, added to that correlation
 _APART = 0.04  # by how much the long axes must resemble their own views more than each other's, mean of both
 _AGAINST = -0.08  # by how much one of them may resemble the other's view more: a large defect changes the shape
+_TURNED = -0.05  # by how much less it may resemble its view than turned round (0.11 to 0.18 more in 12 patients)
 _SAME = 0.95  # correlation of a row's ends with its middle from which they count as one picture
 _VIEWS = ("sa", "hla", "vla")
 _ORDERS = (("hla", "vla"), ("vla", "hla"))
@@ -38,7 +40,8 @@ def recognise_views(tiles: Float, *, order: tuple[str, str] | None = None) -> tu
     InputError
         When the order is not one of the two.
     UnsupportedInputError
-        When the rows are not those of a perfusion report, or the long axes cannot be distinguished.
+        When the rows are not those of a perfusion report, the long axes cannot be distinguished, or the page is
+        mirrored or upside down, also when the order is given.
     """
     if order is not None and order not in _ORDERS:
         raise InputError(f"The order of the long axes is ('hla', 'vla') or ('vla', 'hla'); got {order}.")
@@ -74,7 +77,28 @@ def recognise_views(tiles: Float, *, order: tuple[str, str] | None = None) -> tu
             "The rows below the short axis cannot be distinguished as horizontal and vertical long axis; expected "
             "horseshoes open below and to the left. If this is a report of slices, give their order: ('hla', 'vla')."
         )
+    upright = min(_upright(blocks, view) for blocks, view in zip(pairs, best, strict=True) if view != "sa")
+    from_below = max(_likeness([np.flip(b, axes) for b in reversed(pairs)], best) for axes in ((1,), (1, 2)))
+    if upright < _TURNED or from_below > clear:
+        raise UnsupportedInputError(
+            "The rows are a report's when seen from below or in a mirror: the page is mirrored or upside down; turn it "
+            "and try again."
+        )
     return tuple(view for view in best for _ in (0, 1))
+
+
+def _likeness(pairs: Sequence[Float], views: Sequence[str]) -> float:
+    """Return the mean correlation of the slices of each pair of rows with their view."""
+    return float(
+        np.mean([np.mean([_resembles(b, view) for b in blocks]) for blocks, view in zip(pairs, views, strict=True)])
+    )
+
+
+def _upright(blocks: Float, view: str) -> float:
+    """Return how much more slices of a long axis resemble it as they are than with base and apex exchanged."""
+    axis = 1 if view == "hla" else 2
+    turned = np.flip(blocks, axis)
+    return float(np.mean([_resembles(b, view) - _resembles(t, view) for b, t in zip(blocks, turned, strict=True)]))
 
 
 def _same(tiles: Float) -> float:
