@@ -18,7 +18,7 @@ def components(name: str) -> str:
 
     What is called exact names a test function, so that the word does not outlive the code that it describes.
     """
-    rows = pd.read_csv(DOCS / "components" / f"{name}.csv").fillna("")
+    rows = pd.read_csv(DOCS / "components" / f"{name}.csv", dtype=str, keep_default_na=False)
     for row in rows.to_dict("records"):
         if row["status"] not in STATUS or (row["status"] == "differs" and not row["how"]):
             raise ValueError(f"{name}.csv: {row['component']!r} needs a status of {STATUS}, and how it differs.")
