@@ -14,9 +14,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.ui import Select, WebDriverWait
+from sqlalchemy import insert, update
 
 from myoperf.types import Finding
 from myoperf.web.app import create_app
+from myoperf.web.database import jobs, now, writing
 from myoperf.web.security import Access
 from myoperf.web.worker import work, work_once
 from myoperf.web.worklist import study_of
@@ -228,6 +230,25 @@ def test_another_readers_change_is_shown_and_not_overwritten(browser, address, r
     find(browser, "#impression")
     readings.set_impression(room, 1, study_of(room, 1)["study"]["version"], reader="Dr Bo", text="Normal.")
     until(browser, lambda: find(browser, "#impression").get_attribute("value") == "Normal.")
+
+
+def test_progress_disturbs_neither_a_click_nor_a_word_in_the_making(browser, address, room):
+    """Until the numbers of a correction are complete the page looks every half second; it drew everything anew."""
+    study = room_of_tests.ready_study(room)
+    job = {"study_id": study, "kind": "complete", "state": "running", "reader": "a", "queued_at": now()}
+    with writing(room.engine) as connection:
+        connection.execute(insert(jobs).values(job | {"progress": "function"}))
+    enter(browser, address)
+    press(browser, f'tr[data-study="{study}"]')
+    until(browser, lambda: "function" in text(browser, "#state"))
+    words, part = find(browser, "#impression"), find(browser, "#part-cine")
+    words.send_keys("Nor")
+    with writing(room.engine) as connection:
+        connection.execute(update(jobs).where(jobs.c.state == "running").values(progress="intervals"))
+    until(browser, lambda: "intervals" in text(browser, "#state"))
+    ActionChains(browser).send_keys("mal.").perform()
+    assert words.get_attribute("value") == "Normal."
+    assert part.is_displayed(), "the same button"
 
 
 def show_instead(monkeypatch, **changes):

@@ -62,6 +62,11 @@ class StudyView extends ImageView {
     if (this.isComplete) this.completeNumbers = scene.numbers;
   }
 
+  // What the page shows of the study, but for the words of progress.
+  known() {
+    return JSON.stringify(this.told, (name, value) => (name === "progress" ? null : value));
+  }
+
   get isSigned() {
     return this.told.signature !== null;
   }
@@ -97,7 +102,13 @@ class StudyView extends ImageView {
 
   async lookAgain() {
     const before = this.number;
+    const was = this.known();
     await this.load();
+    if (this.known() === was) { // a click or a word in the making is not disturbed
+      const state = this.head.querySelector(".state");
+      if (this.isBusy && state) state.textContent = this.busyText();
+      return;
+    }
     this.drawHead();
     if (this.number !== before) this.showPart(this.part);
     this.panel?.();
