@@ -116,27 +116,17 @@ def run(scale: str, out: Path, seed: int, *, options: RunOptions) -> None:
     own, cases = None, None
     if options.data is not None:
         own = read_own_cases(options.data, shape, order=options.order, scale=options.colour_scale)
-    if own is None:
+        stacks, truth = own.stacks, own.labels
+    else:
         cases = collect_cases(out / "patients", recipe.patients, seed, shape=shape, quiet=options.quiet)
         stacks, truth = cases.stacks.astype(np.float32), cases.ica
-    else:
-        stacks, truth = own.stacks, own.labels
     names = np.arange(len(truth)) if own is None else own.patients
     rng = np.random.default_rng([seed, 0])
     given = None if own is None else own.split()
     train, test = given or split_patients(truth.tolist(), share=recipe.test_share, rng=rng)
-    checkpoint = out / "state.pt"
-    if not options.resume:
-        for kept in (checkpoint, out / "jobs" / "settings.json"):
-            kept.unlink(missing_ok=True)
-    settings: dict[str, object] = {
-        "train": "slices",
-        "scale": scale,
-        "network": arm.key,
-        "positions": options.positions,
-    }
-    settings |= {"weights": start, "data_sha256": None if own is None else own.sha256}
-    claim_folder(out / "jobs", settings | options.reading())
+    settings = {"scale": scale, "positions": options.positions, "data_sha256": None if own is None else own.sha256}
+    whole = settings | {"train": "slices", "network": arm.key, "weights": start} | options.reading()
+    checkpoint = _checkpoint_for(out, whole, resume=options.resume)
     network.to(resolve_device(options.device))
     with Progress(disable=options.quiet, transient=True) as bar:
         task = bar.add_task("training", total=recipe.fit.epochs)
@@ -155,19 +145,27 @@ def run(scale: str, out: Path, seed: int, *, options: RunOptions) -> None:
     slices = predict(network, stacks[test][:, arm.columns])
     pd.DataFrame({"patient": names[test], "truth": truth[test], NAME: slices}).to_csv(out / "held_out.csv", index=False)
     measured, versus = _measure(truth[test], slices, None if cases is None else cases.take(test), seed, out)
-    card = _describe(recipe, arm, simulated=cases is not None, start=start) | {
-        "data_sha256": None if own is None else own.sha256,
-        "scale": scale,
+    card = _describe(recipe, arm, simulated=cases is not None, start=start) | settings
+    card |= {
         "class_balance": {"training": float(truth[train].mean()), "held_out": float(truth[test].mean())},
         "patients": {"training": len(train), "held_out": len(test)},
         "seed": seed,
-        "positions": options.positions,
         "command": f"myoperf train slices --scale {scale} --seed {seed} --networks {arm.key}" + _words(options),
         "held_out": measured.to_dict("records"),
         "calibration": describe_held_out(truth[test], slices, seed=seed).get("calibration"),
         "versus_polar": None if versus is None else versus.to_dict("records"),
     }
     save_model(out, network, card)
+
+
+def _checkpoint_for(out: Path, settings: dict[str, object], *, resume: bool) -> Path:
+    """Return where a training in `out` keeps its state, removed where it starts anew; `settings` must not change."""
+    checkpoint = out / "state.pt"
+    if not resume:
+        for kept in (checkpoint, out / "jobs" / "settings.json"):
+            kept.unlink(missing_ok=True)
+    claim_folder(out / "jobs", settings)
+    return checkpoint
 
 
 def _measure(
