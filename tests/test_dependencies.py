@@ -30,8 +30,8 @@ NOT_IMPORTED = {
 def imported(folder: Path, *, without: Path | None = None) -> set[str]:
     """Return the distributions that a folder's modules import, the standard library and the project's own apart."""
     files = [path for path in folder.rglob("*.py") if without is None or not path.is_relative_to(without)]
-    tools = [*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "docs").glob("*.py")]  # tests import some of them
-    own = {"myoperf", *(path.stem for path in (*files, *tools)), *(path.parent.name for path in files)}
+    tools = [*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "docs").rglob("*.py")]  # tests import some of them
+    own = {"myoperf", *(path.stem for path in (*files, *tools)), *(path.parent.name for path in (*files, *tools))}
     names = set()
     for path in files:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
