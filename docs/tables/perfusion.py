@@ -151,8 +151,8 @@ def _gain(ill: pd.DataFrame, normal: pd.DataFrame, draws: int = 2000) -> str:
         gains(held[rng.integers(len(held), size=len(held))], well[rng.integers(len(well), size=len(well))])
         for _ in range(draws)
     ]
-    r, found = (interval(*of) for of in zip(gains(held, well), *np.percentile(drawn, (2.5, 97.5), axis=0), strict=True))
-    return f"Gain by the CT, paired: {r} in r, {found} points of that sensitivity."
+    r, found = zip(gains(held, well), *np.percentile(drawn, (2.5, 97.5), axis=0), strict=True)
+    return f"Gain by the CT, paired: {interval(*r)} in r, {interval(*found, '.1f')} points of that sensitivity."
 
 
 def normal_limits() -> str:
