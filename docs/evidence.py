@@ -1,8 +1,8 @@
-"""Which pages of evidence were measured on today's code, and making the others anew.
+"""Which pages of evidence were measured on today's code; measures the others again.
 
     python docs/evidence.py                   say which results are stale; exit 0
     python docs/evidence.py --strict          the same; exit 1 if one is
-    python docs/evidence.py run [NAME ...]    make stale ones anew, one after the other; finished ones are skipped
+    python docs/evidence.py run [NAME ...]    measure stale ones again, one after the other; finished ones are skipped
     python docs/evidence.py record NAME ...   the results of NAME were made by the code as it is
     python docs/evidence.py adopt             record what is not recorded: made by the commit that last changed it
 
@@ -186,7 +186,7 @@ def run(entry: Entry) -> None:
 
 
 def report(strict: bool) -> None:
-    """Print the state of each entry; exit 1 if one is not fresh and that is asked for."""
+    """Print the state of each entry; exit 1 if `strict` and one is stale."""
     records, states = read_records(), {}
     for name, entry in read_plan().items():
         states[name] = state(entry, records.get(name))
