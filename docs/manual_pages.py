@@ -6,6 +6,7 @@ A hook of mkdocs (see mkdocs.yml). Nothing here is committed as a page: each bui
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,12 @@ PACKAGES = (
     *("quality", "diagnosis", "stats", "report", "pipeline"),
 )
 LINK = re.compile(r"\]\(((?:\.\./)*)([\w./-]+)(#[\w-]+)?\)")
+TABLE, HEAD, CELL = (
+    re.compile(pattern, re.DOTALL)
+    for pattern in (r"<table>.*?</table>", r"<th\b[^>]*>(.*?)</th>", r"<td\b[^>]*>(.*?)</td>")
+)
+PROSE = 48
+"""A cell of so many characters is prose: beside two other columns, a phone has no room for it."""
 CARD_KEYS = (
     *("version", "task", "input", "training_data", "truth_of_real_volumes", "limits", "verdict"),
     *("command", "licence", "sha256"),
@@ -213,6 +220,28 @@ def on_post_build(config: MkDocsConfig) -> None:
         )
         if loaded:
             raise PluginError(f"{page.name} loads from the network: {', '.join(loaded)}")
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Mark tables of prose, which site.css shows as one card a row where the screen is narrow."""
+    return TABLE.sub(as_cards, html)
+
+
+def as_cards(match: re.Match[str]) -> str:
+    """Return a table whose cells name their column, if it has three columns or more and prose in one of them."""
+    table = match[0]
+    heads = [plain(head) for head in HEAD.findall(table)]
+    cells = [plain(cell) for cell in CELL.findall(table)]
+    if len(heads) < 3 or max(map(len, cells), default=0) < PROSE:
+        return table
+    columns = itertools.cycle(heads)
+    named = re.sub(r"<td", lambda _: f'<td data-column="{next(columns)}"', table)
+    return named.replace("<table>", "<table data-cards>", 1)
+
+
+def plain(cell: str) -> str:
+    """Return a cell's text without its tags."""
+    return re.sub(r"<[^>]*>", "", cell).strip().replace('"', "&quot;")
 
 
 def with_code(match: re.Match[str]) -> str:

@@ -257,11 +257,13 @@ def markdown() -> str:
     for of, title in _TITLES.items():
         lines += ["", f"## {title}", "", "| " + " | ".join(_COLUMNS) + " |", "|---" * len(_COLUMNS) + "|"]
         for q in quantities(of):
-            name = f"`{q.name}`" + (f", one per {q.per}" if q.per else "")
-            code = f"{q.code.scheme} {q.code.value}" if q.code else ""
-            normal = f"{q.normal} ({q.normal_source})" if q.normal else ""
+            name = f"{q.label}<br>`{q.name}`" + (f", one per {q.per}" if q.per else "")
+            unit = q.unit + ("; may be negative" if q.signed else "")
             source = re.sub(r"docs/([\w-]+)\.md", r"[\1](\1.md)", q.source)
-            cells = (name, q.label, q.unit, "yes" if q.signed else "", code, normal, q.definition, source)
+            normal = f"{q.normal} ({q.normal_source})" if q.normal else ""
+            more = [f"Source: {source}"] if source else []
+            more += [f"DICOM: {q.code.scheme} {q.code.value}"] if q.code else []
+            cells = (name, unit, "<br>".join([q.definition, *more]), normal)
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -272,16 +274,7 @@ _TITLES: Mapping[Owner, str] = {
     "scan": "Of a scan (`scans`)",
     "diagnosis": "Of the diagnosis (`diagnosis`)",
 }
-_COLUMNS = (
-    "name",
-    "label",
-    "unit",
-    "may be negative",
-    "DICOM code",
-    "published normal range",
-    "definition",
-    "source",
-)
+_COLUMNS = ("number", "unit", "definition, source and DICOM code", "published normal range")
 
 if __name__ == "__main__":
     print(markdown(), end="")

@@ -1,5 +1,6 @@
 """What is added to the manual when it is built."""
 
+import re
 from types import SimpleNamespace
 
 import manual_pages
@@ -52,3 +53,23 @@ def test_every_example_shows_its_code_in_the_gallery():
     text = (manual_pages.ROOT / "docs" / "examples.md").read_text(encoding="utf-8")
     shown = manual_pages.on_page_markdown(text, page, None, None)
     assert shown.count('??? example "Code"') == len(list((manual_pages.ROOT / "examples").glob("*.py")))
+
+
+def table(*cells):
+    rows = "".join(
+        f'<tr>\n<td>{one}</td>\n<td style="text-align: right;">2</td>\n<td>{one}</td>\n</tr>' for one in cells
+    )
+    head = '<thead><tr><th>code</th>\n<th>a "b"</th><th>what</th></tr></thead>'
+    return f"<p>x</p><table>\n{head}<tbody>{rows}</tbody></table>"
+
+
+def test_cells_of_a_table_of_prose_name_their_column():
+    shown = manual_pages.on_page_content(table("<code>short</code>", "word " * 20), None, None, None)
+    assert shown.count("<table data-cards>") == 1
+    assert re.findall(r'<td data-column="([^"]*)"', shown) == ["code", "a &quot;b&quot;", "what"] * 2
+    assert re.sub(r' data-(cards|column="[^"]*")', "", shown) == table("<code>short</code>", "word " * 20)
+
+
+def test_a_table_of_numbers_stays_as_it_is():
+    numbers = table("0.787 (0.727 to 0.836)")
+    assert manual_pages.on_page_content(numbers, None, None, None) == numbers
