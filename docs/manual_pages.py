@@ -223,13 +223,12 @@ def on_post_build(config: MkDocsConfig) -> None:
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Mark tables of prose, which site.css shows as one card a row where the screen is narrow."""
-    return TABLE.sub(as_cards, html)
+    """Let DOIs in tables break, and mark tables of prose, whose rows site.css shows as cards on a narrow screen."""
+    return TABLE.sub(lambda match: re.sub(r"(doi:10\.\d+/)", r"\1<wbr>", as_cards(match[0])), html)
 
 
-def as_cards(match: re.Match[str]) -> str:
+def as_cards(table: str) -> str:
     """Return a table whose cells name their column, if it has three columns or more and prose in one of them."""
-    table = match[0]
     heads = [plain(head) for head in HEAD.findall(table)]
     cells = [plain(cell) for cell in CELL.findall(table)]
     if len(heads) < 3 or max(map(len, cells), default=0) < PROSE:

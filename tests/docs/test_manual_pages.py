@@ -73,3 +73,8 @@ def test_cells_of_a_table_of_prose_name_their_column():
 def test_a_table_of_numbers_stays_as_it_is():
     numbers = table("0.787 (0.727 to 0.836)")
     assert manual_pages.on_page_content(numbers, None, None, None) == numbers
+
+
+def test_a_doi_in_a_table_may_break():
+    shown = manual_pages.on_page_content(table('<a href="https://doi.org/10.1/x">doi:10.1/x</a>'), None, None, None)
+    assert '<a href="https://doi.org/10.1/x">doi:10.1/<wbr>x</a>' in shown
