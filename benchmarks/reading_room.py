@@ -232,7 +232,7 @@ def peaks_mb(server: int) -> tuple[float, float]:
 
 def simulated(folder: Path) -> Path:
     """Simulate the patient of the pictures and return the folder."""
-    words = [sys.executable, "-m", "myoperf", "simulate", "1", "--seed", "11", "-o", str(folder), "-q"]
+    words = [sys.executable, "-m", "myoperf", "simulate", "1", "--seed", "1151", "-o", str(folder), "-q"]
     subprocess.run(words, check=True)
     return folder
 

@@ -1,6 +1,6 @@
 """Keep the results and the truth of the demonstration's patient: docs/results/worked_example.json.
 
-myoperf demo --seed 11 -o runs/demo
+myoperf demo --seed 1151 -o runs/demo
 python benchmarks/worked_example.py runs/demo
 python docs/pages.py worked-example
 """

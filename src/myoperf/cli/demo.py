@@ -13,7 +13,7 @@ from myoperf.cli.console import destination, stages
 @app.command()
 def demo(
     out: Out = Path("myoperf-demo"),
-    seed: Annotated[int, typer.Option(metavar="N", help="Which simulated patient.")] = 11,
+    seed: Annotated[int, typer.Option(metavar="N", help="Which simulated patient.")] = 1151,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
