@@ -83,21 +83,25 @@ lock: $(AUDIT)/bin/uv
 audit: $(AUDIT)/bin/uv
 	$(AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock --progress-spinner off
 
-# What the environment holds, with versions and licences (CycloneDX).
+# What the environment holds, with versions and licences (CycloneDX). It does not know MyoPerf's own version, which is not in
+# pyproject.toml but in src/myoperf/version.py.
 sbom: install $(AUDIT)/bin/uv
 	@mkdir -p dist
 	$(AUDIT)/bin/cyclonedx-py environment --pyproject pyproject.toml $(BIN)/python -o dist/sbom.cdx.json
+	$(BIN)/python -c 'import json, sys; from myoperf.version import __version__ as version; bom = json.load(open(sys.argv[1])); \
+	  bom["metadata"]["component"]["version"] = version; json.dump(bom, open(sys.argv[1], "w"), indent=2)' dist/sbom.cdx.json
 
 # The wheel and the source distribution.
 dist: $(AUDIT)/bin/uv
 	$(AUDIT)/bin/python -m build --outdir dist .
 
-# The oldest dependencies that pyproject.toml allows (constraints-oldest.txt; PyTorch apart, whose oldest has no small wheel), with
-# the tests that meet most of them. Old libraries warn of themselves, which fails nothing here.
+# The oldest dependencies that pyproject.toml allows (constraints-oldest.txt; PyTorch is the tested one, as the oldest
+# has no small wheel), with the tests that meet most of them. Old libraries warn of themselves, which fails nothing here.
 OLDEST := $(VENV)-oldest
 
 oldest:
 	@$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt torch==2.13.0
 	$(OLDEST)/bin/python -m pip install -q --disable-pip-version-check -c constraints-oldest.txt '.[web]' pytest pytest-timeout pytest-randomly hypothesis simpleitk
 	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -o filterwarnings=default $(OLDEST_TESTS)
 
