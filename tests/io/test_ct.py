@@ -107,11 +107,35 @@ def contrast(dataset):
         (tilt, "tilted"),
         (lean, "not axial"),
         (lambda dataset: delattr(dataset, "ImagePositionPatient"), "Image Position"),
+        (lambda dataset: setattr(dataset, "ContrastBolusVolume", "80"), "contrast"),
+        (lambda dataset: setattr(dataset, "ContrastBolusAgentSequence", [pydicom.Dataset()]), "contrast"),
+        (lambda dataset: delattr(dataset, "RescaleIntercept"), "Hounsfield"),
+        (lambda dataset: setattr(dataset, "RescaleSlope", 0), "Hounsfield"),
+        (lambda dataset: setattr(dataset, "RescaleType", "ED"), "in ED, not in Hounsfield"),
     ],
 )
 def test_a_ct_that_cannot_correct_is_refused_with_its_reason(series, edit, match):
     with pytest.raises(MyoPerfError, match=match):
         read(series(edit))
+
+
+@pytest.mark.parametrize("word", ["", "NONE", "No contrast"])
+def test_a_ct_that_says_that_no_contrast_was_given_is_read(series, word):
+    assert read(series(lambda dataset: setattr(dataset, "ContrastBolusAgent", word))).kvp == 120.0
+
+
+@pytest.mark.parametrize(("step", "refused"), [(4, False), (5, True)])
+def test_slices_far_apart_are_refused(series, step, refused):
+    """Slices of 20 mm are read, of 25 mm not."""
+    folder = series(lambda dataset: None)
+    for position, path in enumerate(sorted(folder.iterdir())):
+        if position % step:
+            path.unlink()
+    if refused:
+        with pytest.raises(MyoPerfError, match="25 mm apart"):
+            read(folder)
+    else:
+        assert read(folder).shape[0] == 3
 
 
 def test_missing_slices_are_refused(series):

@@ -242,6 +242,32 @@ def test_a_map_whose_lung_holds_the_heart_is_in_doubt(case, tmp_path):
     assert "attenuation-doubt" in codes(scans["stress-ac"])
 
 
+def test_a_ct_of_another_position_is_in_doubt_and_left_where_it_is(case, tmp_path):
+    """60 mm away: farther than is searched; the fit at the end of the search is no place that it belongs to."""
+    fixed = case.corrected(case.ct(tmp_path / "ct", shift_lps_mm=(60.0, 0.0, 0.0)))["stress-ac"]
+    assert "attenuation-moved" not in codes(fixed)
+    (doubt,) = [f for f in fixed.corrected.findings if f.code == "attenuation-doubt"]
+    assert "30 mm" in doubt.message
+    done = fixed.corrected.findings[0].message
+    assert "scored first" not in done, "a scan in doubt is not scored first"
+
+
+def test_of_two_cts_the_one_that_can_be_used_is_used(case, tmp_path):
+    """A coronary angiogram with contrast in the same study does not stand in the way of the CT for correction."""
+    angiogram = edited(case.ct(tmp_path / "a"), lambda d: setattr(d, "ContrastBolusAgent", "Iodine"))
+    usual = write_ct(
+        tmp_path / "b",
+        simulate_ct(case.patient, CTOptions(length_mm=260.0), np.random.default_rng(3)),
+        replace(CT_HEADER, series_number=5),
+        kvp=120.0,
+    )
+    scans = case.corrected(angiogram, usual)
+    assert list(scans) == ["stress", "stress-ac"]
+    message = scans["stress-ac"].corrected.findings[0].message
+    assert "series 5" in message
+    assert "contrast" in message
+
+
 @pytest.mark.parametrize(("shift", "expected"), [(0.0, []), (24.0, ["pet-ct-misregistered"])])
 def test_a_pet_image_off_its_ct_is_named(case, tmp_path, shift, expected):
     def as_pet(study):
@@ -254,7 +280,7 @@ def test_a_pet_image_off_its_ct_is_named(case, tmp_path, shift, expected):
 
 
 def test_the_choice_prefers_the_scans_own_state_and_frame():
-    from myoperf.pipeline.attenuation import _image_of
+    from myoperf.pipeline.attenuation import _images_for
     from myoperf.types import Scan, Study
 
     scan = Scan(Volume(np.ones((4, 5, 6)), np.eye(4)), state="rest", tracer="Tc-99m", frame_of_reference="1.2")
@@ -265,8 +291,8 @@ def test_the_choice_prefers_the_scans_own_state_and_frame():
         image(state="rest", frame_of_reference="1.2"),
         image(state="rest", frame_of_reference="9.9"),
     ]
-    assert _image_of(scan, images, Study((scan,)), given=False) == (images[2], "")
-    assert _image_of(scan, images[:1], Study((scan,)), given=False) == (None, "")
+    assert _images_for(scan, images, Study((scan,)), given=False) == ([images[2], images[1]], "")
+    assert _images_for(scan, images[:1], Study((scan,)), given=False) == ([], "")
 
 
 def test_a_breath_in_lowers_heart_and_diaphragm_and_leaves_the_spine(case):

@@ -50,6 +50,12 @@ def test_a_map_that_fits_is_not_moved():
     emission, attenuation = chest(1)
     found = align_attenuation(attenuation, emission, HEART)
     assert np.linalg.norm(found.shift_mm) < SPACING
+    assert not found.at_limit
+
+
+def test_a_map_farther_away_than_is_searched_is_found_at_the_limit():
+    emission, attenuation = chest()
+    assert align_attenuation(moved(attenuation, (60.0, 0.0, 0.0)), emission, HEART).at_limit
 
 
 def test_moving_a_volume_moves_its_place_and_not_its_values():

@@ -27,6 +27,9 @@ def test_the_unit_of_a_map_follows_from_its_body(scale):
 
 @pytest.mark.parametrize(("volume", "match"), [
     (body(3.0), "no power of ten"),
+    (body(1024 / 0.15), "no power of ten"),  # Hounsfield units plus 1024
+    (body(1 / 0.15), "no power of ten"),  # a mask of ones, and of twos
+    (body(2 / 0.15), "no power of ten"),
     (Volume(np.full((3, 4, 5), -900.0), AFFINE), "Hounsfield"),
     (Volume(np.full((2, 3, 4, 5), 0.15), AFFINE), "one frame"),
     (Volume(np.zeros((3, 4, 5)), AFFINE), "no power of ten"),

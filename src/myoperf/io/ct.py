@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from myoperf.errors import GeometryError, InputError
-from myoperf.io.header import camera_of, number, read_frames, read_header, stated_numbers, text_of
+from myoperf.io.header import camera_of, items, number, read_frames, read_header, stated_numbers, text_of
 from myoperf.io.pet.slices import slice_grid
 from myoperf.io.planes import plane_axes
 from myoperf.io.scale import ValueScale, value_scale
@@ -19,6 +19,10 @@ from myoperf.types import AttenuationImage, Float, Float32, Volume
 _MOST_LEAN = np.cos(np.deg2rad(5.0))
 _NOT_MEASURED_HU = -1500.0
 """Below any matter: what scanners write outside the circle that they reconstruct."""
+
+_FARTHEST_APART_MM = 20.0
+"""Between slices farther apart, heart and diaphragm are guesswork; the coarsest cameras' CTs have 10 mm."""
+_NO_CONTRAST = frozenset({"", "NO", "NONE", "N", "NO CONTRAST", "WITHOUT CONTRAST", "NATIVE"})
 
 Convert = Callable[[NDArray[Any]], Float32]
 
@@ -74,14 +78,17 @@ def read_ct_series(image: AttenuationImage) -> CTSeries:
     Raises
     ------
     InputError
-        When contrast was given, the voltage is missing, or there are several images of one plane.
+        When contrast was given, the voltage or the scale of the pixels is missing, or there are several images of one
+        plane.
     GeometryError
-        When slices are missing or unevenly spaced, not axial, or of a tilted gantry.
+        When slices are missing, unevenly spaced or far apart, not axial, or of a tilted gantry.
     """
     headers = [read_header(path) for path in image.files]
     name, first = image.files[0].name, headers[0]
-    if text_of(first, "ContrastBolusAgent"):
+    if _has_contrast(first):
         raise InputError("contrast medium was given, whose iodine the conversion would take for bone")
+    for header in headers:
+        _check_unit(header)
     kvp = number(first, "KVP")
     if not kvp:
         raise InputError("its voltage (KVP) is missing, on which the conversion depends")
@@ -90,6 +97,9 @@ def read_ct_series(image: AttenuationImage) -> CTSeries:
     grid = slice_grid(headers, name)
     if grid.order.shape[0] != 1:
         raise InputError(f"it has {grid.order.shape[0]} images at each position (gated or repeated)")
+    apart = float(np.linalg.norm(grid.lps_from_index[:3, 0]))
+    if apart > _FARTHEST_APART_MM:
+        raise GeometryError(f"its slices are {apart:.0f} mm apart, at most {_FARTHEST_APART_MM:.0f} mm is expected")
     order = grid.order[0]
     rows, columns = (int(number(first, key) or 0) for key in ("Rows", "Columns"))
     return CTSeries(
@@ -101,6 +111,24 @@ def read_ct_series(image: AttenuationImage) -> CTSeries:
         kvp=kvp,
         scanner=camera_of(first),
     )
+
+
+def _has_contrast(header: Dataset) -> bool:
+    """Whether contrast medium was given; some writers say "NONE" where none was."""
+    agent = text_of(header, "ContrastBolusAgent").strip().upper()
+    given = agent not in _NO_CONTRAST or bool(items(header, "ContrastBolusAgentSequence"))
+    return given or (number(header, "ContrastBolusVolume") or 0.0) > 0
+
+
+def _check_unit(header: Dataset) -> None:
+    """Refuse a slice whose pixels do not become Hounsfield units (PS3.3 C.8.2.1: slope and intercept are required)."""
+    if not number(header, "RescaleSlope") or number(header, "RescaleIntercept") is None:
+        raise InputError(
+            "Rescale Slope or Rescale Intercept is missing in a slice, so that its Hounsfield units are not known"
+        )
+    unit = text_of(header, "RescaleType").strip().upper()
+    if unit not in ("", "HU", "US"):
+        raise InputError(f"its values are in {unit}, not in Hounsfield units")
 
 
 def _padding(header: Dataset) -> float | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from myoperf.errors import MyoPerfError
+from myoperf.errors import InputError, MyoPerfError
 from myoperf.io import read_attenuation
 from myoperf.io.ct import coarse_ct, read_ct_series
 from myoperf.lv import LVFit
@@ -14,11 +14,22 @@ from myoperf.pipeline.options import Models, Options
 from myoperf.pipeline.scan import LocatedScan, reconstruct_scan
 from myoperf.pipeline.scan_names import CORRECTED
 from myoperf.recon import Alignment, align_attenuation, attenuation_per_cm, hounsfield_line
-from myoperf.recon.alignment import moved
+from myoperf.recon.alignment import FARTHEST_MM, moved
 from myoperf.recon.attenuation_map import covers, in_per_cm, on_emission_grid, share_in_lung
 from myoperf.recon.outline import body_outline
 from myoperf.threads import in_threads
-from myoperf.types import MYOCARDIUM, AttenuationImage, Finding, Float32, Projections, Scan, ScanResult, Study, Volume
+from myoperf.types import (
+    MYOCARDIUM,
+    AttenuationImage,
+    Finding,
+    Float,
+    Float32,
+    Projections,
+    Scan,
+    ScanResult,
+    Study,
+    Volume,
+)
 
 _COARSE_MM = 4.0
 """A CT is averaged to about this: finer than any emission grid, and small in memory."""
@@ -85,15 +96,12 @@ def _corrected(
     raw = isinstance(scan.image, Projections)
     if not (raw or scan.modality == "PT") or _corrected_by_camera(study, scan):
         return located, None
-    image, reason = _image_of(scan, images, study, given=given)
-    if image is None:
+    mine, reason = _images_for(scan, images, study, given=given)
+    if not mine:
         return _with_finding(located, _unusable(reason)) if raw and reason else located, None
     try:
-        found = _read(image)
-        heart = located.fit.frame.centre_mm
-        if not covers(found.attenuation, (float(heart[0]), float(heart[1]), float(heart[2]))):
-            return _with_finding(located, _unusable("it does not hold the heart")) if raw else located, None
-        alignment = align_attenuation(found.attenuation, located.summed, heart)
+        found = _first_usable(mine, located.fit.frame.centre_mm)
+        alignment = align_attenuation(found.attenuation, located.summed, located.fit.frame.centre_mm)
         if not raw:
             return _with_finding(located, *_pet_findings(alignment)), None
         return located, _reconstructed(located, found, alignment, models, options)
@@ -110,25 +118,27 @@ def _corrected_by_camera(study: Study, scan: Scan) -> bool:
     )
 
 
-def _image_of(
+def _images_for(
     scan: Scan, images: Sequence[AttenuationImage], study: Study, *, given: bool
-) -> tuple[AttenuationImage | None, str]:
-    """Return the image to correct a scan with, or None and why none can be used; no reason where none is meant."""
+) -> tuple[list[AttenuationImage], str]:
+    """Return the images that may correct a scan, the likeliest first; else why there is none, if one was meant."""
     fitting = [one for one in images if given or one.state in (None, scan.state) or scan.state is None]
     if not fitting:
-        return None, ""
+        return [], ""
     isotope = isotope_of(scan.tracer)
     if scan.modality == "NM" and isotope != "Tc-99m":
-        return None, f"maps are made for the photons of Tc-99m, and the tracer is {isotope or 'not known'}"
+        return [], f"maps are made for the photons of Tc-99m, and the tracer is {isotope or 'not known'}"
     mine = [one for one in fitting if None in (one.patient_id, study.patient_id) or one.patient_id == study.patient_id]
     if not mine:
-        return None, "its files are labelled with another patient"
+        return [], "its files are labelled with another patient"
     frames = [one for one in mine if given or _same_frame(one, scan)]
     if not frames:
-        return None, "its frame of reference is another one, so that its place in the emission is not known"
-    return max(
-        frames, key=lambda one: (one.frame_of_reference is not None, one.state is not None, one.kind == "ct")
-    ), ""
+        return [], "its frame of reference is another one, so that its place in the emission is not known"
+
+    def likely(one: AttenuationImage) -> tuple[bool, bool, bool]:
+        return one.frame_of_reference is not None, one.state is not None, one.kind == "ct"
+
+    return sorted(frames, key=likely, reverse=True), ""
 
 
 def _same_frame(image: AttenuationImage, scan: Scan) -> bool:
@@ -136,6 +146,35 @@ def _same_frame(image: AttenuationImage, scan: Scan) -> bool:
     return None in (image.frame_of_reference, scan.frame_of_reference) or (
         image.frame_of_reference == scan.frame_of_reference
     )
+
+
+def _first_usable(images: Sequence[AttenuationImage], heart_mm: Float) -> _Map:
+    """Read images until one can be used, and say which one that is where there are several.
+
+    Raises
+    ------
+    InputError
+        When none can be used, with the reasons.
+    """
+    reasons: list[str] = []
+    for image in images:
+        try:
+            found = _read(image)
+            x, y, z = (float(value) for value in heart_mm)
+            if not covers(found.attenuation, (x, y, z)):
+                raise InputError("it does not hold the heart")
+        except MyoPerfError as error:
+            reasons.append(str(error).rstrip("."))
+            continue
+        return found if len(images) == 1 else replace(found, source=f"{found.source}, {_which(image, images, reasons)}")
+    raise InputError("; ".join(dict.fromkeys(reasons)))
+
+
+def _which(image: AttenuationImage, images: Sequence[AttenuationImage], reasons: Sequence[str]) -> str:
+    """Return which of several images was used, and why those before it were not."""
+    number = "" if image.series_number is None else f"series {image.series_number}, "
+    text = f"{number}one of {len(images)} CTs or maps"
+    return f"{text} (others cannot be used: {'; '.join(dict.fromkeys(reasons))})" if reasons else text
 
 
 def _read(image: AttenuationImage) -> _Map:
@@ -157,9 +196,9 @@ def _reconstructed(
     scan = located.corrected
     assert isinstance(scan.image, Projections)
     outline = None if found.measured is None else body_outline(scan.image)
-    pixel = max(scan.image.pixel_mm)
     far = float((alignment.shift_mm**2).sum() ** 0.5)
-    moves = far >= pixel and alignment.likeness_after > alignment.likeness_before
+    better = far >= max(scan.image.pixel_mm) and alignment.likeness_after > alignment.likeness_before
+    moves = better and not alignment.at_limit
     shifts = [0.0 * alignment.shift_mm, *([alignment.shift_mm] if moves else [])]
     maps = [
         on_emission_grid(moved(found.attenuation, s), located.summed, measured=found.measured, outline=outline)
@@ -168,10 +207,11 @@ def _reconstructed(
     in_lung = [share_in_lung(mu, located.fit.labels, MYOCARDIUM) for mu, _ in maps]
     mu, filled_ml = maps[-1]
     image = replace(scan.image.summed(), attenuation=mu)
-    findings = [_done(found.source)]
+    doubts = _doubts(alignment, in_lung[-1])
+    findings = [_done(found.source, doubtful=bool(doubts))]
     findings += [_moved(alignment, in_lung)] if moves else []
     findings += [_filled(filled_ml)] if filled_ml > 0 else []
-    findings += [_doubt(in_lung[-1])] if in_lung[-1] > _MOST_IN_LUNG else []
+    findings += [_doubt(doubts)] if doubts else []
     corrected = replace(
         scan,
         image=image,
@@ -194,11 +234,10 @@ def _with_finding(located: LocatedScan, *findings: Finding) -> LocatedScan:
     return replace(located, corrected=replace(scan, findings=(*scan.findings, *findings)))
 
 
-def _done(source: str) -> Finding:
-    message = (
-        f"Attenuation was corrected with {source}; its couch was kept, since it attenuates too. The corrected "
-        "scan is scored first where there are normal limits of corrected scans."
-    )
+def _done(source: str, *, doubtful: bool) -> Finding:
+    message = f"Attenuation was corrected with {source}; its couch was kept, since it attenuates too."
+    if not doubtful:
+        message += " The corrected scan is scored first where there are normal limits of corrected scans."
     return Finding("attenuation-corrected", "info", message)
 
 
@@ -222,11 +261,21 @@ def _filled(filled_ml: float) -> Finding:
     return Finding("attenuation-truncated", "info", message)
 
 
-def _doubt(in_lung: float) -> Finding:
-    message = (
-        f"{100 * in_lung:.0f} % of the heart's wall lies in the lung of the map for attenuation correction. The "
-        "corrected scan is not reliable there; use the uncorrected one."
-    )
+def _doubts(alignment: Alignment, in_lung: float) -> tuple[str, ...]:
+    """Return why a map does not fit the heart, as sentences."""
+    doubts = []
+    if alignment.at_limit:
+        doubts.append(
+            f"Within {FARTHEST_MM:.0f} mm no place was found where the map fits the emission, as with a CT of another "
+            "position or of another patient; it was left where it lay."
+        )
+    if in_lung > _MOST_IN_LUNG:
+        doubts.append(f"{100 * in_lung:.0f} % of the heart's wall lies in the lung of the map.")
+    return tuple(doubts)
+
+
+def _doubt(doubts: Sequence[str]) -> Finding:
+    message = f"{' '.join(doubts)} The scan corrected for attenuation is not reliable; use the uncorrected one."
     return Finding("attenuation-doubt", "warning", message)
 
 
@@ -241,8 +290,9 @@ def _pet_findings(alignment: Alignment) -> tuple[Finding, ...]:
     if far < _PET_SHIFT_MM or alignment.likeness_after <= alignment.likeness_before:
         return ()
     x, y, z = -alignment.shift_mm
+    about = "at least" if alignment.at_limit else "about"
     message = (
-        f"The PET image lies about {far:.0f} mm off its CT ({x:+.0f} mm to the left, {y:+.0f} mm to the back, "
+        f"The PET image lies {about} {far:.0f} mm off its CT ({x:+.0f} mm to the left, {y:+.0f} mm to the back, "
         f"{z:+.0f} mm to the head): attenuation was corrected with a CT that did not fit, which mimics disease where "
         "the heart lay over lung. Repeat the correction with the CT aligned."
     )

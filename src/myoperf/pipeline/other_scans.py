@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from myoperf.perfusion import NormalLimits, combined_tpd
-from myoperf.pipeline.scoring import condition_of, first_of_each_state, match_limits, score
+from myoperf.pipeline.scoring import MAP_DOUBTS, condition_of, first_of_each_state, match_limits, score
 from myoperf.quality import ScoredScan, compare_conditions
 from myoperf.segments import TERRITORIES, Territories
 from myoperf.types import Finding, Float, ScanResult, Scores, State, Study
@@ -75,6 +75,8 @@ def _why_first(one: ScanResult, other: ScanResult) -> str:
     if (mine.position == "prone") != (its.position == "prone"):
         return "it is supine, as the normal limits are"
     if mine.attenuation_corrected != its.attenuation_corrected:
+        if not mine.attenuation_corrected and any(f.code in MAP_DOUBTS for f in other.findings):
+            return "the map that corrected the other one is in doubt"
         what = "corrected" if mine.attenuation_corrected else "not corrected"
         return f"it is {what} for attenuation, as the normal limits are"
     if mine.is_raw != its.is_raw:

@@ -101,7 +101,7 @@ def _corrected_twin(
     held = _limits_of(one, available)
     for twin in results:
         of_same = (twin.state, twin.scan.position, twin.scan.modality) == (one.state, one.scan.position, "NM")
-        if not of_same or not twin.scan.attenuation_corrected or any(f.code in _MAP_DOUBTS for f in twin.findings):
+        if not of_same or not twin.scan.attenuation_corrected or any(f.code in MAP_DOUBTS for f in twin.findings):
             continue
         limits = _limits_of(twin, available)
         fits = limits is not None and not other_condition(limits, _condition(twin), "NM")
@@ -110,7 +110,7 @@ def _corrected_twin(
     return None
 
 
-_MAP_DOUBTS = frozenset({"attenuation-doubt"})
+MAP_DOUBTS = frozenset({"attenuation-doubt"})
 """Findings on a map of attenuation that does not fit the heart."""
 
 

@@ -51,6 +51,11 @@ class Alignment:
     likeness_before: float
     likeness_after: float
 
+    @property
+    def at_limit(self) -> bool:
+        """Whether the shift lies at the end of the search, so that the place of the map is not known."""
+        return float(np.abs(self.shift_mm).max()) > FARTHEST_MM - 0.5 * _STEPS_MM[-1]
+
 
 def align_attenuation(attenuation: Volume, emission: Volume, heart_mm: Sequence[float] | Float) -> Alignment:
     """Find the shift that brings an attenuation map onto an emission image that was not corrected with it.

@@ -8,8 +8,9 @@ from myoperf.recon.hounsfield import WATER_PER_CM
 from myoperf.types import Float32, Volume
 
 _HOUNSFIELD = -500.0
-_SOFT_PER_CM = (0.10, 0.20)
-"""Where the median of a body lies: lung, soft tissue and bone of Tc-99m's photons, or a broad beam's."""
+_SOFT_PER_CM = (0.11, 0.19)
+"""Where the median of a body lies: soft tissue of Tc-99m's photons is 0.15, a broad beam's 0.12. Hounsfield units plus
+1000 or 1024, and the ones and twos of a mask, lie outside."""
 _LUNG_PER_CM = 0.09
 """Between lung and soft tissue."""
 _HALF_HEART_MM = 50.0
