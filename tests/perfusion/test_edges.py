@@ -93,12 +93,17 @@ def test_the_category_of_a_summed_score_at_and_next_to_every_edge(sss, category)
 
 @pytest.mark.parametrize(
     ("absent", "category"),
-    [(0, "normal"), (71, "normal"), (72, "abnormal"), (143, "abnormal"), (144, "severely abnormal")],
+    [
+        *((0, "normal"), (71, "normal")),
+        *((72, "mildly abnormal"), (143, "mildly abnormal")),
+        *((144, "moderately abnormal"), (215, "moderately abnormal")),
+        *((216, "severely abnormal"),),
+    ],
 )
 def test_the_category_of_a_perfusion_deficit_at_and_next_to_every_edge(absent, category):
-    """A TPD of exactly 5 percent (72 samples of 1440) is abnormal and of exactly 10 percent severely abnormal."""
+    """A TPD of exactly 5 % (72 samples of 1440) is abnormal, of 10 % moderately, of 15 % severely; SSS is lower."""
     values = np.ones((24, 60))
     values.ravel()[:absent] = 0.0
     scores = perfusion.score_perfusion(polar(values), None, stress_limits=flat_limits(24, 60))
     assert scores.tpd_stress_percent == pytest.approx(absent / 14.4)
-    assert scores.tpd_category == category
+    assert scores.category == category

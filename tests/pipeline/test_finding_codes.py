@@ -60,7 +60,10 @@ def doubted():
 
 
 def test_a_diagnosis_with_a_reason_to_doubt_is_said(doubted):
-    assert Finding("diagnosis-doubt", "warning", "The ventricle is in doubt.") in doubted.findings
+    assert (
+        Finding("diagnosis-doubt", "info", "The research model gives no probability. The ventricle is in doubt.")
+        in doubted.findings
+    )
 
 
 def test_a_diagnosis_says_what_it_learned_from():

@@ -7,7 +7,7 @@ import pytest
 
 from myoperf.perfusion import NormalLimits
 from myoperf.pipeline import scoring
-from myoperf.pipeline.other_scans import score_other_scans
+from myoperf.pipeline.other_scans import score_other_scans, with_findings_of_scores
 from myoperf.pipeline.scan_names import scan_names
 from myoperf.pipeline.scoring import in_scoring_order, match_limits, score
 from myoperf.segments import segment_map
@@ -103,6 +103,45 @@ def test_the_first_of_a_state_is_scored_and_the_others_on_their_own():
 def test_the_choice_of_a_scan_has_a_reason(one, other, reason):
     _, others = scored(result("stress", scan("stress", **one)), result("other", scan("stress", **other)))
     assert f"because {reason};" in messages(others, "scan-choice")[0]
+
+
+def test_a_corrected_scan_in_doubt_is_not_scored_for_that_reason():
+    doubted = replace(result("ac", scan("stress", **AC)), findings=(Finding("attenuation-doubt", "warning", "off"),))
+    _, others = scored(result("stress", scan("stress")), doubted)
+    assert "because the map that corrected the other one is in doubt;" in messages(others, "scan-choice")[0]
+
+
+PATTERN = Finding("attenuation-pattern", "info", "weak")
+
+
+@pytest.mark.parametrize(
+    ("other", "more", "stays"),
+    [
+        (scan("stress", **AC), (), False),
+        (scan("stress", **PRONE), (), False),
+        (scan("stress", **AC), (Finding("attenuation-doubt", "warning", "off"),), True),
+        (scan("rest", **AC), (), True),
+        (scan("stress"), (), True),
+    ],
+)
+def test_a_pattern_of_attenuation_is_not_named_where_another_scan_shows_what_it_is(other, more, stays):
+    stress = replace(result("stress", scan("stress")), findings=(PATTERN,))
+    results = (stress, replace(result("other", other), findings=more))
+    kept = with_findings_of_scores(results, *scored(*results))
+    assert (PATTERN in kept[0].findings) is stays
+
+
+def test_that_limits_are_simulated_is_said_once():
+    usual = replace(limits("stress"), provenance="simulated patients")
+    available = (usual, replace(usual, name="prone", position="prone"))
+    results = result("stress", scan("stress")), result("prone", scan("stress", **PRONE))
+    study = Study(tuple(r.scan for r in results))
+    scores = score(results, match_limits(study, results, available))
+    others = score_other_scans(study, results, scores, available)
+    both = [*messages(scores, "normal-limits-simulated"), *messages(others.scores["prone"], "normal-limits-simulated")]
+    assert len(set(both)) == 2
+    kept = with_findings_of_scores(results, scores, others)
+    assert not any(f.code == "normal-limits-simulated" for one in kept for f in one.findings)
 
 
 def test_what_is_abnormal_in_both_scans_is_a_number_of_the_further_one():

@@ -36,7 +36,6 @@ def make_table(n=40):
             "seconds": 2.0,
             "memory_mb": 700.0,
             "category": None,
-            "tpd_category": None,
         }
     )
     failed = {"study": "bad", "folder": "studies/bad", "status": "failed", "reason": "No <heart> was found."}

@@ -56,7 +56,6 @@ def scored(scores):
         scores,
         convention="myoperf-perfusion/1",
         category="severely abnormal",
-        tpd_category="abnormal",
         stress_extent_percent=23.4,
         rest_extent_percent=4.2,
         stress_mean_severity=2.13,

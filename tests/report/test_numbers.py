@@ -7,9 +7,10 @@ import pytest
 
 from myoperf.report import results_json
 from myoperf.report.content import provenance_facts
+from myoperf.report.narrative import report_text
 from myoperf.report.numbers import first_page_numbers, flow_table, further_numbers, normal_limits, numbers_table
-from myoperf.types import FlowReserve, FlowResult, Interval, Scores, Settings
-from support.report import make_report
+from myoperf.types import Finding, FlowReserve, FlowResult, Interval, Scores, Settings
+from support.report import make_report, make_scores
 
 EXTENTS = {
     "stress_extent_percent": 23.4,
@@ -21,7 +22,6 @@ EXTENTS = {
     "ischemic_percent_myocardium": 14.7,
     "reversible_share_percent": 71.4,
     "category": "severely abnormal",
-    "tpd_category": "severely abnormal",
     "sss_20": 18,
 }
 
@@ -155,3 +155,23 @@ def test_the_first_page_holds_a_dozen_numbers_and_the_rest_stand_further_on(repo
     assert sorted(first[:-2] + further) == sorted(whole)
     assert first[-2:] == ["Blood flow, whole ventricle (MBF)", "Myocardial flow reserve (MFR)"]
     assert 8 <= len(first) <= 15
+
+
+def test_a_further_scan_is_marked_by_its_own_cutoffs(report):
+    """An SSS of 9 of the uncorrected scan stood unmarked beside "< 2"."""
+    own = make_scores(both=False)
+    further = replace(report.results[0], name="stress-2")
+    with_further = replace(report, results=(*report.results, further), scan_scores={"stress-2": own})
+    (row,) = [row for row in numbers_table(with_further).rows if row[0].startswith("Summed score")]
+    assert own.sss >= 4
+    assert row[3] == f"{own.sss} ↑"
+
+
+def test_the_text_gives_normal_ranges_and_keeps_the_research_model_out_of_quality(report):
+    doubt = Finding("diagnosis-doubt", "info", "The research model gives none.")
+    against = Finding("model-contradicts", "warning", "The research model contradicts the verdict.")
+    text = {one.key: " ".join(one.sentences) for one in report_text(replace(report, findings=(doubt, against)))}
+    assert "research model" not in text["quality"]
+    assert "(normal from 59 %)" in text["function"]
+    assert "(normal below 178 ml)" in text["function"]
+    assert "2.05 over the whole ventricle (normal from 2.0)" in text["function"]

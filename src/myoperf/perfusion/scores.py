@@ -8,7 +8,6 @@ et al. 2003, doi:10.1161/01.CIR.0000072790.23090.41). The definitions are MyoPer
 every vendor's.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,7 +39,6 @@ _UPTAKE_EDGES = (70.0, 60.0, 50.0, 40.0)
 _DIGITS = 9
 """Means are rounded to these decimals before they are compared with an edge: a mean that lies at the edge would
 otherwise score by how its sum was rounded, some segments one higher than others."""
-_TPD_CATEGORIES = ((5.0, "normal"), (10.0, "abnormal"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -305,7 +303,7 @@ def _territory(
 
 
 def _with_extents(scores: Scores, stress: Perfusion | None, rest: Perfusion | None) -> Scores:
-    """Add what follows from the maps and sums of each state: extents, shares of the myocardium, categories."""
+    """Add what follows from the maps and sums of each state: extents, shares of the myocardium."""
     if rest is not None:
         scores = replace(
             scores,
@@ -319,11 +317,9 @@ def _with_extents(scores: Scores, stress: Perfusion | None, rest: Perfusion | No
     if stress is None:
         return scores
     total = int(stress.scores.sum())
-    limited = stress.severity is not None
     reversible = None if scores.sds is None else 100.0 * scores.sds / total if total else 0.0
     return replace(
         scores,
-        tpd_category=_category(stress.tpd_percent or 0.0, _TPD_CATEGORIES) if limited else None,
         stress_percent_myocardium=_percent_myocardium(scores.sss),
         stress_severity=stress.severity,
         stress_deviation=stress.deviation,
@@ -338,11 +334,6 @@ def _with_extents(scores: Scores, stress: Perfusion | None, rest: Perfusion | No
 def _percent_myocardium(score: int | None) -> float | None:
     """Return a summed score in percent of the largest possible one, 68."""
     return None if score is None else 100.0 * score / 68.0
-
-
-def _category(value: float, categories: Sequence[tuple[float, str]]) -> str:
-    """Return the first category whose upper edge lies above a value."""
-    return next((word for edge, word in categories if value < edge), "severely abnormal")
 
 
 def _findings(stress: Perfusion | None, rest: Perfusion | None) -> tuple[Finding, ...]:

@@ -13,7 +13,7 @@ from myoperf.pipeline.diagnosis import check_diagnosis, diagnose
 from myoperf.pipeline.models import load_models
 from myoperf.pipeline.motion import undo_patient_motion
 from myoperf.pipeline.options import Models, Options
-from myoperf.pipeline.other_scans import OtherScans, score_other_scans
+from myoperf.pipeline.other_scans import score_other_scans, with_findings_of_scores
 from myoperf.pipeline.prior import compare_prior
 from myoperf.pipeline.scan import (
     UnrolledScan,
@@ -32,7 +32,7 @@ from myoperf.pipeline.territories import territories_name
 from myoperf.pipeline.uncertainty import measure_intervals
 from myoperf.pipeline.valve import set_bases
 from myoperf.threads import in_threads, one_blas_thread, threads
-from myoperf.types import Finding, Provenance, Report, ScanResult, Scores, Settings, Study
+from myoperf.types import Finding, Provenance, Report, ScanResult, Settings, Study
 from myoperf.version import __version__
 
 Before = TypeVar("Before")
@@ -134,7 +134,7 @@ def conclude(
         limits = match_limits(study, usable, models.limits)
         scores = score(usable, limits, territories=options.territories)
         others = score_other_scans(study, usable, scores, models.limits, territories=options.territories)
-        results = tuple(_with_findings(result, scores, others) for result in results)
+        results = with_findings_of_scores(results, scores, others)
         intervals = measure_intervals(usable, scores, limits, models, options, announce=clock.announce)
     diagnosis = None
     if models.classify is not None and usable:
@@ -198,12 +198,3 @@ def attempt_all(
     outcomes = dict(zip(scans, in_threads(attempt, list(scans.items())), strict=True))
     failed = {name: one for name, one in outcomes.items() if isinstance(one, MyoPerfError)}
     return {name: one for name, one in outcomes.items() if not isinstance(one, MyoPerfError)}, failed
-
-
-def _with_findings(result: ScanResult, scores: Scores, others: OtherScans) -> ScanResult:
-    """Return a scan with the findings of its own scores, except those that hold for the study's scores too."""
-    own = others.scores.get(result.name)
-    if own is None:
-        return result
-    more = (finding for finding in own.findings if finding not in scores.findings)
-    return replace(result, findings=(*result.findings, *more))

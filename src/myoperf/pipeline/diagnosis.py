@@ -143,7 +143,8 @@ def check_diagnosis(diagnosis: Diagnosis | None, verdict: Verdict | None) -> tup
     if diagnosis is None:
         return ()
     if diagnosis.abstained:
-        return (Finding("diagnosis-doubt", "warning", diagnosis.reason or "The model gives no probability."),)
+        message = f"The research model gives no probability. {diagnosis.reason or ''}".strip()
+        return (Finding("diagnosis-doubt", "info", message),)
     findings = []
     if diagnosis.reason:
         findings.append(Finding("diagnosis-simulated", "info", diagnosis.reason))
@@ -153,10 +154,11 @@ def check_diagnosis(diagnosis: Diagnosis | None, verdict: Verdict | None) -> tup
     change = float(logit(np.clip(after, _LEAST, 1.0 - _LEAST)) - logit(before))
     against = change <= -_CONTRADICTING if verdict.abnormal else change >= _CONTRADICTING
     if against:
+        likelier = "less" if verdict.abnormal else "more"
         message = (
-            f"The research model contradicts the verdict ({verdict.category}): it changes the probability of "
-            f"obstructive disease from {before:.0%} before the test to {after:.0%}. Read the images: neither is known "
-            "to be right."
+            f"The research model contradicts the verdict ({verdict.category}): by it, obstructive disease is much "
+            f"{likelier} likely after the test than before (its own section has the numbers). Read the images: neither "
+            "is known to be right."
         )
         findings.append(Finding("model-contradicts", "warning", message))
     return tuple(findings)

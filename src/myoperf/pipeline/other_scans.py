@@ -49,6 +49,40 @@ def score_other_scans(
     return OtherScans(scores=own, findings=tuple(findings))
 
 
+def with_findings_of_scores(
+    results: Sequence[ScanResult], scores: Scores, others: OtherScans
+) -> tuple[ScanResult, ...]:
+    """Return scans with the findings of their own scores, except those that hold for the study's scores too.
+
+    A pattern of attenuation is left out where a prone or corrected scan of that state shows what it is: what the two
+    show together is a finding of the study.
+    """
+    said = {finding.code for finding in scores.findings if finding.code in _OF_ALL_LIMITS}
+
+    def one(result: ScanResult) -> ScanResult:
+        own = others.scores.get(result.name)
+        more = () if own is None else own.findings
+        found = (*result.findings, *(f for f in more if f not in scores.findings and f.code not in said))
+        answered = any(_answers_pattern(other, result) for other in results)
+        return replace(result, findings=tuple(f for f in found if not answered or f.code != "attenuation-pattern"))
+
+    return tuple(one(result) for result in results)
+
+
+_OF_ALL_LIMITS = frozenset({"normal-limits-simulated", "cutoffs-published"})
+"""Findings on normal limits that are said once, whichever limits they name."""
+
+
+def _answers_pattern(other: ScanResult, result: ScanResult) -> bool:
+    """Whether a scan of the same state tells attenuation from disease: taken in another position, or corrected."""
+    if other.state is None or other.state != result.state or other.scan.modality != "NM":
+        return False
+    if any(finding.code in MAP_DOUBTS for finding in other.findings):
+        return False
+    corrected = other.scan.attenuation_corrected and not result.scan.attenuation_corrected
+    return corrected or (other.scan.position == "prone") != (result.scan.position == "prone")
+
+
 def _say_scored(scored: Mapping[State, ScanResult], others: Sequence[ScanResult]) -> tuple[Finding, ...]:
     """Return a finding for each state with several scans: which was scored and why."""
     findings = []

@@ -43,7 +43,7 @@ def read_cohort_table(table: Path) -> pd.DataFrame:
         return not column.endswith(("_lo", "_hi")) and not column.rpartition(".")[2].isdigit()
 
     frame = pd.read_csv(table, dtype=_TEXTS, usecols=needed, low_memory=False)
-    return frame.astype({"sex": object, "category": object, "tpd_category": object, "normal_limits": object})
+    return frame.astype({"sex": object, "category": object, "normal_limits": object})
 
 
 def render_cohort_summary(table: pd.DataFrame, folder: Path) -> str:

@@ -159,7 +159,7 @@ def _intervals(report: Report) -> dict[str, Any]:
 
 def _scores(scores: Scores) -> dict[str, Any]:
     limits, reserve = scores.normal_limits, scores.flow_reserve
-    words = {name: getattr(scores, name) for name in ("convention", "category", "tpd_category")}
+    words = {name: getattr(scores, name) for name in ("convention", "category")}
     values = {q.name: (q.read(scores), q.optional) for q in quantities("study") if q.name != "flow_reserve"}
     return {
         **{name: word for name, word in words.items() if word is not None},

@@ -5,12 +5,17 @@ What no file holds is named as missing, never made up. The conclusion is the ver
 probability; "equivocal" is none of them.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from myoperf.report.content import acquisition_facts, all_findings
+from myoperf.report.numbers import NORMAL_RESERVE, normal_limits
 from myoperf.report.tables import ABSENT, Table, number, state_title
 from myoperf.types import Report, ScanResult, Scores, Verdict
+
+_OF_THE_MODEL = frozenset({"diagnosis-doubt", "model-contradicts"})
+"""Findings on the research model, which has a section of its own: they say nothing about the study's quality."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,11 @@ def _procedure(report: Report) -> Iterator[str]:
 
 def _quality(report: Report) -> Iterator[str]:
     """Say what the reader has to know before relying on the numbers."""
-    doubts = [f"{scope}: {finding.message}" for scope, finding in all_findings(report) if finding.severity != "info"]
+    doubts = [
+        f"{scope}: {finding.message}"
+        for scope, finding in all_findings(report)
+        if finding.severity != "info" and finding.code not in _OF_THE_MODEL
+    ]
     yield from doubts or ("No warning.",)
 
 
@@ -97,22 +106,31 @@ def _function(report: Report) -> Iterator[str]:
     for result in report.results:
         if result.function is not None:
             measured = True
-            yield _volumes(result)
+            yield _volumes(report, result)
     reserve = report.scores.flow_reserve
     if reserve is not None:
         measured = True
-        yield f"Myocardial flow reserve {number(reserve.territories['global'], 2)} over the whole ventricle."
+        value = number(reserve.territories["global"], 2)
+        yield f"Myocardial flow reserve {value} over the whole ventricle (normal from {NORMAL_RESERVE:.1f})."
     if not measured:
         yield "Not measured: no scan is gated."
 
 
-def _volumes(result: ScanResult) -> str:
-    function = result.function
+def _volumes(report: Report, result: ScanResult) -> str:
+    """Give a scan's ejection fraction and volumes, each with where normal ends, if that is known."""
+    function, limits = result.function, normal_limits(report)
     assert function is not None
-    return (
-        f"{state_title(result)}: LVEF {number(function.lvef_percent, 0)} %, EDV {number(function.edv_ml, 0)} ml, ESV "
-        f"{number(function.esv_ml, 0)} ml."
-    )
+    texts = []
+    for label, name, value, unit in (
+        ("LVEF", "lvef_percent", function.lvef_percent, "%"),
+        ("EDV", "edv_ml", function.edv_ml, "ml"),
+        ("ESV", "esv_ml", function.esv_ml, "ml"),
+    ):
+        low, high = limits.get(name, (-math.inf, math.inf))
+        edge = f"from {low:.0f}" if math.isfinite(low) else f"below {high:.0f}"
+        known = math.isfinite(low) or math.isfinite(high)
+        texts.append(f"{label} {number(value, 0)} {unit}" + (f" (normal {edge} {unit})" if known else ""))
+    return f"{state_title(result)}: {', '.join(texts)}."
 
 
 def _comparison(report: Report) -> Iterator[str]:

@@ -10,7 +10,7 @@ from myoperf.quantities import QUANTITIES, Page, Quantity, Value, quantities
 from myoperf.report.content import scored_scan
 from myoperf.report.tables import ABSENT, Table, number, state_title
 from myoperf.segments import SEGMENT_NAMES
-from myoperf.types import VESSELS, Report, ScanResult
+from myoperf.types import VESSELS, Report, ScanResult, Verdict
 
 
 def numbers_table(report: Report, page: Page | None = None) -> Table:
@@ -103,22 +103,33 @@ def normal_limits(report: Report) -> Mapping[str, tuple[float, float]]:
             "esv_ml": (none, 66.0 if women else 82.0),
             "mass_g": (none, 140.0 if women else 176.0),
         }
-    if verdict is not None and verdict.reliable:
-        cut = verdict.cutoffs
-        limits |= {
-            "sss": (none, cut.summed_score),
-            "srs": (none, cut.rest_summed_score),
-            "sds": (none, cut.sds),
-            "tpd_stress_percent": (none, cut.tpd_percent),
-            "tpd_rest_percent": (none, cut.rest_tpd_percent),
-            "tid_ratio": (none, cut.tid_ratio),
-        }
-    return limits
+    return limits | _score_limits(verdict)
+
+
+def _score_limits(verdict: Verdict | None) -> dict[str, tuple[float, float]]:
+    """Return where normal ends for scores: the verdict's cut-offs, nothing while it is not reliable."""
+    if verdict is None or not verdict.reliable:
+        return {}
+    cut = verdict.cutoffs
+    ends = {
+        "sss": cut.summed_score,
+        "srs": cut.rest_summed_score,
+        "sds": cut.sds,
+        "tpd_stress_percent": cut.tpd_percent,
+        "tpd_rest_percent": cut.rest_tpd_percent,
+        "tid_ratio": cut.tid_ratio,
+    }
+    return {name: (-math.inf, float(end)) for name, end in ends.items()}
 
 
 def outside(report: Report, name: str, value: Value) -> Literal["low", "high", ""]:
     """Return on which side of the normal range a number lies; empty inside of it, or where none is known."""
-    low, high = normal_limits(report).get(name, (-math.inf, math.inf))
+    return _side(normal_limits(report), name, value)
+
+
+def _side(limits: Mapping[str, tuple[float, float]], name: str, value: Value) -> Literal["low", "high", ""]:
+    """Return on which side of its limits a number lies; empty inside of them, or where there are none."""
+    low, high = limits.get(name, (-math.inf, math.inf))
     if not isinstance(value, int | float | np.number) or low <= value < high or math.isnan(value):
         return ""
     return "low" if value < low else "high"
@@ -180,12 +191,20 @@ def _study_rows(report: Report, pages: Sequence[str]) -> list[_Row]:
 
 
 def _own_score(report: Report, result: ScanResult, held: Sequence[Quantity]) -> str:
-    """Write the score of a further scan: that of its state, or what compares it with the scored scan; else nothing."""
+    """Write the score of a further scan: that of its state, or what compares it with the scored scan; else nothing.
+
+    Its mark is by the cut-offs of its own limits, which are not those of the scored scan's.
+    """
     own = report.scan_scores.get(result.name)
     if own is None:
         return ""
     values = [(q, q.read(own)) for q in held if q.state in (result.state, "")]
-    return next((number(value, q.digits) for q, value in values if value is not None), "")
+    limits = _score_limits(own.verdict)
+    for quantity, value in values:
+        if value is not None:
+            side = _side(limits, quantity.name, value)
+            return number(value, quantity.digits) + (f" {FLAGS[side]}" if side else "")
+    return ""
 
 
 def _is_scored(report: Report, result: ScanResult) -> bool:

@@ -79,8 +79,6 @@ class Scores:
         Name of the definitions that the scores follow.
     category
         Of the verdict.
-    tpd_category
-        Of the stress TPD by published cut-offs: ``"normal"`` to ``"severely abnormal"``.
     verdict
         What the study shows; None where no normal limits applied.
     stress_extent_percent, rest_extent_percent
@@ -125,7 +123,6 @@ class Scores:
     findings: tuple[Finding, ...] = ()
     convention: str | None = None
     category: str | None = None
-    tpd_category: str | None = None
     stress_extent_percent: float | None = None
     rest_extent_percent: float | None = None
     stress_mean_severity: float | None = None

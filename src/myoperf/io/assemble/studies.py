@@ -301,9 +301,9 @@ def _owner(one: AttenuationSeries, read: Sequence[tuple[Group, Study]]) -> int |
 
 def _described(images: Sequence[AttenuationImage]) -> str:
     """Count CTs and maps in words."""
-    cts = [image for image in images if image.kind == "ct"]
-    maps = len(images) - len(cts)
-    parts = [f"a CT of {len(image.files)} slices" for image in cts]
+    slices = Counter(len(image.files) for image in images if image.kind == "ct")
+    maps = len(images) - slices.total()
+    parts = [f"{'a CT' if count == 1 else f'{count} CTs'} of {size} slices" for size, count in slices.items()]
     parts += [f"{maps} attenuation map{'s' if maps > 1 else ''}"] if maps else []
     return " and ".join(parts)
 

@@ -30,7 +30,6 @@ HEAD = (
     "tracer",
     "normal_limits",
     "category",
-    "tpd_category",
 )
 """First columns of the table; the numbers follow."""
 TAIL = ("findings", "seconds", "memory_mb")
@@ -67,7 +66,6 @@ def row_of_report(report: Report) -> dict[str, Cell]:
         "tracer": _each_once([scan.tracer for scan in scans]),
         "normal_limits": None if limits is None else f"{limits.name} {limits.version}",
         "category": scores.category,
-        "tpd_category": scores.tpd_category,
         **_numbers(report),
         "findings": ";".join(sorted(findings)),
     }

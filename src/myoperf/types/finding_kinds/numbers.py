@@ -17,7 +17,7 @@ PERFUSION: Mapping[str, FindingKind] = {
         "Rebuild the limits with `myoperf normals build`, which adds cut-offs from 20 patients on.",
     ),
     "diagnosis-doubt": FindingKind(
-        ("warning",),
+        ("info",),
         "The classifier gives no diagnosis, because this study is unlike those it was trained on; the message says "
         "why.",
         "Read the maps without it.",
