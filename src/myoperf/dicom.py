@@ -43,6 +43,8 @@ STATE_CODES: Mapping[State, CodeTriplet] = {
 }
 """Values of Patient State (PS3.16 CID 3101)."""
 
+DERIVED_BY = "MyoPerf "
+"""How Derivation Description begins in images among the results, by which they are known when they are read."""
 LARGEST_STORED = 65535
 """The largest value of an unsigned pixel of 16 bits."""
 _IMPLEMENTATION = UID("2.25.91433146938446127318206116934264110533")

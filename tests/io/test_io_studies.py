@@ -14,6 +14,8 @@ from myoperf.errors import InputError, UnsupportedInputError
 from myoperf.io import read_studies
 from myoperf.io.assemble.choice import Candidate, choose
 from myoperf.io.kinds import position_of
+from myoperf.io.nifti import write_nifti
+from myoperf.types import Volume
 from support.dicom import PATIENT_ID, STUDY_UID, counts_of, item, pet_slices, raw_nm, recon_nm
 
 
@@ -242,3 +244,40 @@ def test_links_to_folders_are_followed_once(save, tmp_path):
     result = read_studies([given])
     assert [scan.source for study in result.studies for scan in study.scans] == [("x.dcm",)]
     assert result.skipped == ()
+
+
+def derived_nm(name):
+    """Return a volume as MyoPerf writes it among its results, marked as corrected so that it repeats no raw views."""
+    dataset = recon_nm(counts_of(1, 7, 8, 9))
+    dataset.DerivationDescription, dataset.SeriesDescription = "MyoPerf 0.2.0: reconstruction", name
+    return dataset
+
+
+def test_what_an_earlier_analysis_derived_is_no_further_scan(save, tmp_path):
+    save(raw_nm(counts_of(1, 1, 9, 7, 8)), "a.dcm")
+    save(derived_nm("RESEARCH reconstruction rest"), "rest_recon.dcm")
+    result = read_studies([tmp_path])
+    (study,) = result.studies
+    assert [scan.source for scan in study.scans] == [("a.dcm",)]
+    assert [(one.file, one.reason) for one in result.skipped] == [
+        ("rest_recon.dcm", "a result of MyoPerf; what it was made from is used")
+    ]
+
+
+def test_results_alone_are_read(save, tmp_path):
+    save(derived_nm("RESEARCH reconstruction rest"), "rest_recon.dcm")
+    (study,) = read_studies([tmp_path]).studies
+    assert [scan.source for scan in study.scans] == [("rest_recon.dcm",)]
+
+
+@pytest.mark.parametrize(
+    ("content", "count"), [('{"schema": "myoperf.report/1", "scans": [{"name": "rest"}]}', 1), ("[]", 2)]
+)
+def test_volumes_beside_their_results_are_no_further_studies(save, tmp_path, content, count):
+    save(raw_nm(counts_of(1, 1, 9, 7, 8)), "a.dcm")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "results.json").write_text(content)
+    write_nifti(out / "rest_volume.nii.gz", Volume(counts_of(1, 7, 8, 9), np.diag([12.0, 11.0, 10.0, 1.0])))
+    assert len(read_studies([tmp_path]).studies) == count
+    assert read_studies([out / "rest_volume.nii.gz"]).studies

@@ -126,6 +126,10 @@ def _plain(value: Any) -> Any:
     return np.asarray(value).tolist() if isinstance(value, np.ndarray | tuple) else value
 
 
+_RESULTS = ("volume", "short_axis", "lv_labels", "lv_labels_gated")
+"""What follows a scan's name and an underscore in the names of NIfTI files among the results."""
+
+
 def read_sidecar(image: Path) -> Mapping[str, Any] | None:
     """Return MyoPerf's part of the JSON file beside a NIfTI image; None where there is none.
 
@@ -203,3 +207,18 @@ def projections_of_sidecar(counts: Array, block: Mapping[str, Any], *, name: str
         return Projections(counts, **geometry)
     except (InputError, KeyError, TypeError, ValueError):
         raise InputError(f"{name}: the JSON file beside it does not fit its views; convert the study again.") from None
+
+
+def is_result_volume(image: Path) -> bool:
+    """Whether a NIfTI file lies beside the ``results.json`` of the analysis that made it."""
+    try:
+        with open_file(image.parent / "results.json") as stream:
+            content = json.loads(stream.read())
+    except (InputError, OSError, ValueError, RecursionError):
+        return False
+    if not isinstance(content, dict) or not str(content.get("schema", "")).startswith("myoperf.report/"):
+        return False
+    name, _, kind = image.name.removesuffix(".nii.gz").partition("_")
+    scans = content.get("scans")
+    names = [scan.get("name") for scan in scans if isinstance(scan, dict)] if isinstance(scans, list) else []
+    return name in names and kind in _RESULTS

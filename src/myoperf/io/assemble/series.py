@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
+from myoperf.dicom import DERIVED_BY
 from myoperf.errors import InputError, MyoPerfError
 from myoperf.io.assemble.choice import Candidate
 from myoperf.io.assemble.instances import Instances
@@ -28,7 +29,7 @@ from myoperf.io.kinds import (
 from myoperf.io.nifti import is_nifti, name_without_suffix, refuse_zstd
 from myoperf.io.nm.isotopes import isotope_headers
 from myoperf.io.series_names import names_attenuation_map
-from myoperf.io.sidecar import read_sidecar, sidecar_path
+from myoperf.io.sidecar import is_result_volume, read_sidecar, sidecar_path
 from myoperf.io.state import detect_state
 from myoperf.io.state_words import state_in_text
 from myoperf.io.tracers import tracer_of
@@ -60,6 +61,13 @@ class Series:
     def number(self) -> int | None:
         """Series Number; None where absent."""
         return series_number(self.headers[0]) if self.headers else None
+
+    @property
+    def is_result(self) -> bool:
+        """Whether MyoPerf derived it from another series: a reconstruction or short axis among its results."""
+        if not self.headers:
+            return is_result_volume(self.paths[0])
+        return text_of(self.headers[0], "DerivationDescription").startswith(DERIVED_BY)
 
     @property
     def uid(self) -> str:

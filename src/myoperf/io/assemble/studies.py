@@ -85,7 +85,8 @@ def read_studies(
     sex
         The patient's sex, where the files do not give it.
     series
-        Series Numbers or Series Instance UIDs: only these are read as scans. All by default.
+        Series Numbers or Series Instance UIDs: only these are read as scans. All by default, but for what an earlier
+        analysis derived from another series that is there too.
     every_series
         Whether series that repeat another one (its reconstruction, its short axis, its sum over the gates) are read
         as scans too, instead of being set aside.
@@ -111,7 +112,7 @@ def read_studies(
     alone = files == tuple(given) and len(given) == 1
     report = progress or (lambda done, total: None)
     found = sort_files(files, report, alone=alone)
-    groups = group_series(_chosen(found, series))
+    groups = group_series(_chosen(found, series) if series else _without_results(found))
     if not groups:
         raise InputError(_why_no_study(given, files, found, alone=alone))
     read: list[tuple[Group, Study]] = []
@@ -152,9 +153,7 @@ def _why_no_study(given: Sequence[Path], files: Sequence[Path], found: Sorted, *
 
 
 def _chosen(found: Sorted, wanted: Sequence[str]) -> list[Series]:
-    """Return the series that the user wants, all where none is named; the others are skipped with the reason."""
-    if not wanted:
-        return found.series
+    """Return the series that the user wants; the others are skipped with the reason."""
     known = {str(one.number): one for one in found.series if one.number is not None}
     missing = [name for name in wanted if name not in known and name not in {one.uid for one in found.series}]
     if missing:
@@ -164,6 +163,19 @@ def _chosen(found: Sorted, wanted: Sequence[str]) -> list[Series]:
     left = [path for one in found.series if one not in chosen for path in one.paths]
     found.skipped += [Skipped(path.name, "not one of the series chosen with --series") for path in left]
     return chosen
+
+
+def _without_results(found: Sorted) -> list[Series]:
+    """Return the series without those that an earlier analysis derived from another one that is there too.
+
+    What it derived is no further scan of the patient. Results alone, as they come back from an archive, are read.
+    """
+    sources = {one.study_key for one in found.series if not one.is_result}
+    kept = [one for one in found.series if not (one.is_result and (one.study_key in sources or not one.headers))]
+    kept = kept if sources else found.series
+    left = [path for one in found.series if one not in kept for path in one.paths]
+    found.skipped += [Skipped(path.name, "a result of MyoPerf; what it was made from is used") for path in left]
+    return kept
 
 
 def _study(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom.dataset import Dataset
 
-from myoperf.dicom import PATIENT_STATE, STATE_CODES, code_item, instance_reference
+from myoperf.dicom import DERIVED_BY, PATIENT_STATE, STATE_CODES, code_item, instance_reference
 from myoperf.geometry import short_axis
 from myoperf.report.dicom.source import Headers, Stamp, study_attributes
 from myoperf.types import ScanResult, Study, Volume
@@ -96,7 +96,7 @@ def derived_header(
     if derived.volume.array.min() < 0:
         comments.append("Negative values are stored as zero.")
     dataset.ImageComments = " ".join(["RESEARCH.", *comments])
-    dataset.DerivationDescription = f"MyoPerf {__version__}: {derived.words}"
+    dataset.DerivationDescription = f"{DERIVED_BY}{__version__}: {derived.words}"
     dataset.Manufacturer = dataset.ManufacturerModelName = "MyoPerf"
     dataset.DeviceSerialNumber, dataset.SoftwareVersions = "none", __version__
     dataset.BodyPartExamined = "HEART"
