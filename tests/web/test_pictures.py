@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import replace
+from math import nan
 
 import numpy as np
 import pytest
 
 from myoperf.geometry import index_from_lps, transform_points
-from myoperf.types import FlowReserve, Projections, Volume
+from myoperf.types import VESSELS, Diagnosis, FlowReserve, Projections, Volume
 from myoperf.web.pictures import arrays_of, pack, row_of, scene_of, unpack
 from support.report import HALF_WALL, VENTRICLE, bare_report, make_report
 
@@ -135,6 +136,32 @@ def test_blood_flow_stands_among_the_numbers(report):
     scene = scene_of(replace(report, scores=replace(report.scores, flow_reserve=reserve)))
     rows = {row["label"]: row for row in scene["numbers"]}
     assert rows["Myocardial flow reserve (MFR)"]["values"][""] == {"value": 1.6, "flag": "low"}
+
+
+def test_a_network_that_abstains_gives_no_probabilities_and_the_scene_stays_json(report):
+    silent = Diagnosis(
+        model="network",
+        per_vessel=dict.fromkeys(VESSELS, nan),
+        per_patient=nan,
+        interval=(nan, nan),
+        abstained=True,
+        reason="PET",
+    )
+    scene = json.loads(json.dumps(scene_of(replace(report, diagnosis=silent)), allow_nan=False))
+    assert scene["diagnosis"] == {
+        "per_patient": None,
+        "per_vessel": dict.fromkeys(VESSELS),
+        "abstained": True,
+        "reason": "PET",
+    }
+
+
+def test_flow_of_the_segments_is_sent_with_null_where_there_is_none(report):
+    segments = np.append(np.full(16, 2.5), nan)
+    reserve = FlowReserve(segments=segments, territories={"global": 2.5})
+    scene = scene_of(replace(report, scores=replace(report.scores, flow_reserve=reserve)))
+    assert scene["flow_reserve"] == [*[2.5] * 16, None]
+    assert [scan["flow_ml_min_g"] for scan in scene["scans"]] == [None, None]
 
 
 def test_a_scan_of_unknown_state_without_scores_is_shown_too():

@@ -96,14 +96,8 @@ def scene_of(report: Report) -> dict[str, Any]:
         ],
         "numbers": list(_numbers(report)),
         "findings": [plain(vars(finding)) for finding in findings_of_study(report)],
-        "diagnosis": None
-        if report.diagnosis is None
-        else {
-            "per_patient": report.diagnosis.per_patient,
-            "per_vessel": plain(report.diagnosis.per_vessel),
-            "abstained": report.diagnosis.abstained,
-            "reason": report.diagnosis.reason,
-        },
+        "flow_reserve": None if scores.flow_reserve is None else plain(np.round(scores.flow_reserve.segments, 3)),
+        "diagnosis": _diagnosis(report),
         "myoperf": report.provenance.myoperf,
     }
 
@@ -251,9 +245,23 @@ def _scan(result: ScanResult) -> dict[str, Any]:
         "gated_maximum": None if result.gated_volume is None else gated_maximum(result),
         "mid_wall_mm": plain(np.round(result.polar.mid_wall_mm[::2, ::4], 1)),
         "segments_percent": plain(np.round(np.asarray(result.segments_percent, np.float64), 1)),
+        "flow_ml_min_g": None if result.flow is None else plain(np.round(result.flow.mbf_ml_min_g, 3)),
         "volumes_ml": None if function is None else plain(function.volumes_ml),
         "curve": None if curve is None else {"time": plain(curve.time_cycles[::6]), "ml": plain(curve.volume_ml[::6])},
         "findings": [plain(vars(finding)) for finding in result.findings],
+    }
+
+
+def _diagnosis(report: Report) -> dict[str, Any] | None:
+    """Return the network's probabilities, null where it abstained; None where it was not run."""
+    found = report.diagnosis
+    if found is None:
+        return None
+    return {
+        "per_patient": plain(found.per_patient),
+        "per_vessel": plain(found.per_vessel),
+        "abstained": found.abstained,
+        "reason": found.reason,
     }
 
 

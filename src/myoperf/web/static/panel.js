@@ -5,7 +5,7 @@ import { post } from "/static/api.js";
 import { element, notice, replace } from "/static/dom.js";
 import { differenceOf, ofUptake, priorChooser, priorDiscs, priorTable } from "/static/prior.js";
 
-const KINDS = [["Uptake", uptake], ["Defects", defects], ["Severity", severity], ["SDs", deviations], ["Scores", scores], ["Phase", phase], ["Thickening", thickening], ["Motion", motion], ["Prior", priorDiscs]];
+const KINDS = [["Uptake", uptake], ["Defects", defects], ["Severity", severity], ["SDs", deviations], ["Scores", scores], ["Phase", phase], ["Thickening", thickening], ["Motion", motion], ["Flow", flow], ["Prior", priorDiscs]];
 
 const EYES = { 1: 240, 2: 190 }; // size of one or two bull's eyes; of more, three stand side by side
 
@@ -183,7 +183,7 @@ function uptake(view) {
   const discs = view.pair.map((scan) => ofUptake(view, scan));
   const [first, second] = view.pair;
   if (!second || first === second) return discs;
-  if (first.state === second.state) return [...discs, differenceOf(first, second, "Difference, %")];
+  if (first.state === second.state) return [...discs, differenceOf(first, second, "Upper – lower row, %")];
   const [stress, rest] = ["stress", "rest"].map((state) => view.pair.find((scan) => scan.state === state));
   if (stress && rest && !isApart(view)) discs.push(differenceOf(asCompared(rest), stress, "Rest – stress, %"));
   return discs;
@@ -227,6 +227,17 @@ function thickening(view) {
 function motion(view) {
   return ofMap("motion", "motion, mm", "viridis", [0, 12])(view);
 }
+
+// Blood flow of the segments, and its reserve, on the scales of the report.
+function flow(view) {
+  const discs = view.scans.filter((scan) => scan.flow_ml_min_g).map((scan) => discOf(view, `${scan.title}: flow, ml/min/g`, scan.flow_ml_min_g, 4, "ml/min/g"));
+  const reserve = view.scene.flow_reserve;
+  return reserve ? [...discs, discOf(view, "Flow reserve", reserve, 4, "")] : discs;
+}
+
+const discOf = (view, title, segments, most, unit) => ({
+  title, segments: segments.map((value) => value ?? NaN), window: [0, most], palette: view.palette, unit, digits: 2, labels: segments.map((value) => value?.toFixed(1) ?? "–"),
+});
 
 function scores(view, edited) {
   return ["stress", "rest"].filter((state) => edited[state]).map((state) => ({
