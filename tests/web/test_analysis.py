@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from myoperf import CohortOptions, Options, Protocol, analyze, read_studies
-from myoperf.errors import AnalysisError
+from myoperf.errors import AnalysisError, InputError
 from myoperf.phantom.cohort import simulate_cohort
 from myoperf.pipeline import Models
 from myoperf.pipeline.correction import correct_scans
@@ -20,7 +20,7 @@ from myoperf.web.queue import add_correction, prepare
 from myoperf.web.readings import advance
 from myoperf.web.worker import ANALYSES, CORRECTIONS, work_once
 from myoperf.web.worklist import file_of, files_of, study_of
-from support.room import READER, make_room
+from support.room import ALL, READER, make_room, put_study
 
 BOTH = ("stress", "rest")
 
@@ -129,3 +129,18 @@ def test_a_file_that_is_no_study_fails_with_its_reason(tmp_path, analyst):
     assert told["status"] == "failed"
     assert told["note"].endswith("]")
     assert AnalysisError.code not in told["note"]
+
+
+def test_a_patients_files_are_unpacked_in_the_room_alone(tmp_path, analyst, monkeypatch):
+    room = make_room(tmp_path)
+    folders = []
+
+    def read_nothing(paths):
+        folders.extend(paths)
+        raise InputError("nothing to read")
+
+    monkeypatch.setattr("myoperf.io.read_studies", read_nothing)
+    put_study(room)
+    assert work_once(room, ALL, analyst)
+    assert [folder.is_relative_to(room.blobs.folder.parent) for folder in folders] == [True]
+    assert not folders[0].exists()

@@ -151,3 +151,15 @@ def test_a_backup_of_a_room_in_use_is_a_room(room, tmp_path):
     assert check_room(copy) == 0
     with pytest.raises(InputError, match="holds no reading room"):
         back_up(tmp_path, tmp_path / "other")
+
+
+def test_files_in_the_making_stay_in_the_room_and_are_removed(room):
+    with room.scratch() as folder:
+        (folder / "patient.dcm").write_bytes(b"a patient's")
+        assert folder.is_relative_to(room.blobs.folder.parent)
+        assert folder.stat().st_mode & 0o077 == 0
+    assert not folder.exists()
+    with room.scratch() as left:
+        (left / "patient.dcm").write_bytes(b"a patient's, of a killed process")
+        room.clear_scratch()
+        assert not left.exists()

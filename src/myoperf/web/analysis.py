@@ -6,11 +6,9 @@ import collections
 import io
 import json
 import pickle
-import tempfile
 import zipfile
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from sqlalchemy import select
 
@@ -97,10 +95,10 @@ class Analyst:
         """Read a job's files and analyse its study; return also how many studies the files hold."""
         from myoperf.io import read_studies
 
-        with tempfile.TemporaryDirectory(prefix="myoperf-room-") as folder:
-            part = unpack(room, job.study_id, Path(folder))
+        with room.scratch() as folder:
+            part = unpack(room, job.study_id, folder)
             with clock.stage("read", "reading"):
-                studies = read_studies([Path(folder)]).studies
+                studies = read_studies([folder]).studies
             if part >= len(studies):
                 raise InputError(f"The files hold {len(studies)} studies; study {part + 1} of them is not there.")
             return analyze(studies[part], self._models, self.options, clock=clock), len(studies)
@@ -152,8 +150,8 @@ def _store_pictures(room: Room, report: Report, *, without: Collection[str] = ()
 
 def _store(room: Room, report: Report, clock: StageClock) -> Iterator[StoredFile]:
     """Put pictures, numbers, pages, DICOM objects and the record for later corrections among the files."""
-    with tempfile.TemporaryDirectory(prefix="myoperf-room-") as folder:
-        out = Path(folder) / "report"
+    with room.scratch() as folder:
+        out = folder / "report"
         report = write_report(report, out, formats=("html", "pdf", "json", "dicom"), clock=clock)
         yield from _store_pictures(room, report)
         for name, kind in (("results.json", JSON), ("report.html", HTML), ("report.pdf", PDF)):

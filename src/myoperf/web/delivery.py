@@ -1,7 +1,6 @@
 """The report as its reader made it: PDF and DICOM objects with the reader's words, scores and signature."""
 
 import io
-import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -43,12 +42,12 @@ def readers_file(room: Room, study_id: int, number: int, reader: ReaderPart, nam
         When the analysis is not complete yet, or another version made it.
     """
     report = load_record(room, study_id, number)
-    with tempfile.TemporaryDirectory(prefix="myoperf-room-") as folder:
+    with room.scratch() as folder:
         drawings = draw_report(report)
-        pdf = write_pdf(report, Path(folder) / "report.pdf", drawings=drawings, reader=reader).read_bytes()
+        pdf = write_pdf(report, folder / "report.pdf", drawings=drawings, reader=reader).read_bytes()
         if name == "report.pdf":
             return PDF, pdf
-        return ZIP, _packed(report, Path(folder) / "dicom", pdf, pdf_pages(report, drawings, reader=reader), reader)
+        return ZIP, _packed(report, folder / "dicom", pdf, pdf_pages(report, drawings, reader=reader), reader)
 
 
 def _packed(report: Report, folder: Path, pdf: bytes, pages: Sequence[Canvas], reader: ReaderPart) -> bytes:

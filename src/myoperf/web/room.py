@@ -2,6 +2,9 @@
 
 import shutil
 import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +32,23 @@ class Room:
 
     engine: Engine
     blobs: Blobs
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Yield a folder for files in the making, removed after use; a killed process leaves it in the room, not in
+        the system's folder of temporary files, as it may hold a patient's data.
+        """
+        self._scratch.mkdir(exist_ok=True, mode=0o700)
+        with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
+            yield Path(folder)
+
+    def clear_scratch(self) -> None:
+        """Remove what killed processes left in the making; call it while none works."""
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    @property
+    def _scratch(self) -> Path:
+        return self.blobs.folder.parent / "scratch"
 
 
 def open_room(folder: Path, url: str | None = None) -> Room:

@@ -9,6 +9,7 @@
 - A body may not be larger than its limit, whatever its header claims.
 """
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -131,7 +132,10 @@ class Guard:
             return
         limits = {"/api/files": self._access.upload_bytes, "/api/uploads": _LIST_BYTES}
         limit = limits.get(scope["path"], _BODY_BYTES)
-        await self._app(scope, _limited(receive, limit), _completed(send))
+        try:
+            await self._app(scope, _limited(receive, limit), _completed(send))
+        except asyncio.CancelledError:  # the server stops, and waits no longer for the rest of an upload
+            await _refuse(_StoppedError("The room was stopped; send it again when it runs."), send)
 
     def _check(self, scope: Scope, headers: dict[str, str]) -> None:
         """Raise unless the request may be answered; its reader's name goes into the scope."""
@@ -154,6 +158,11 @@ class Guard:
 class _NoSessionError(RefusedError):
     code = "no-session"
     status = 401
+
+
+class _StoppedError(RoomError):
+    code = "stopped"
+    status = 503
 
 
 def session_cookie(header: str) -> str:

@@ -2,7 +2,9 @@
 
 import ipaddress
 import secrets
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -13,6 +15,9 @@ from myoperf.web.app import create_app
 from myoperf.web.room import check_room, open_room
 from myoperf.web.security import LOCAL, Access, read_secret
 from myoperf.web.worker import Workers
+
+_GRACE_S = 3
+"""For how long a server that is stopped waits for requests, such as an upload whose sender is gone."""
 
 
 def serve(
@@ -62,17 +67,33 @@ def serve(
         workers.start()
         try:
             say(f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}/")
-            uvicorn.run(
-                create_app(room, access),
-                host=host,
-                port=port,
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-            )
+            with _closed_terminal_stops():
+                uvicorn.run(
+                    create_app(room, access),
+                    host=host,
+                    port=port,
+                    log_level="warning",
+                    access_log=False,
+                    server_header=False,
+                    timeout_graceful_shutdown=_GRACE_S,
+                )
         finally:
             workers.stop()
             room.engine.dispose()
+
+
+@contextmanager
+def _closed_terminal_stops() -> Iterator[None]:
+    """Let a closed terminal stop the server in order, as SIGTERM does, unless its signal is ignored (nohup)."""
+    before = signal.getsignal(signal.SIGHUP)
+    if before is signal.SIG_IGN:
+        yield
+        return
+    signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def _is_local(host: str) -> bool:

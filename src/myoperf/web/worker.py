@@ -57,13 +57,21 @@ def work_once(room: Room, kinds: tuple[str, ...], analyse: Analyse) -> bool:
 
 
 def run_worker(folder: Path, url: str | None, kinds: tuple[str, ...]) -> None:
-    """Work until the process that started this one is gone."""
+    """Work until the process that started this one is gone, or ends this one."""
     os.umask(0o077)
     if kinds == ANALYSES and hasattr(os, "nice"):
         os.nice(_PATIENCE)
-    parent = os.getppid()
+    threading.Thread(target=_end_with_server, daemon=True).start()
     with silent_libraries():
-        work(open_room(folder, url), kinds, Analyst(), goes_on=lambda: os.getppid() == parent)
+        work(open_room(folder, url), kinds, Analyst(), goes_on=lambda: True)
+
+
+def _end_with_server() -> None:
+    """End this process once the one that started it is gone, in the middle of a job too: the next start takes it up."""
+    server = multiprocessing.parent_process()
+    if server is not None:
+        server.join()
+    os._exit(0)
 
 
 class Workers:
@@ -76,7 +84,8 @@ class Workers:
         self._watch = threading.Thread(target=self._keep_running, daemon=True)
 
     def start(self) -> None:
-        """Take up what an earlier server left unfinished, and start the processes."""
+        """Take up what an earlier server left unfinished, without its half-made files, and start the processes."""
+        self._room.clear_scratch()
         take_up_again(self._room, (*ANALYSES, *CORRECTIONS), crashed=False)
         for kinds in (ANALYSES, CORRECTIONS):
             self._start(kinds)
