@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import uvicorn
 from selenium import webdriver
@@ -19,6 +20,8 @@ from sqlalchemy import insert, update
 from myoperf.types import Finding
 from myoperf.web.app import create_app
 from myoperf.web.database import jobs, now, writing
+from myoperf.web.pictures import pack
+from myoperf.web.queue import claim, fail
 from myoperf.web.security import Access
 from myoperf.web.worker import work, work_once
 from myoperf.web.worklist import study_of
@@ -392,6 +395,64 @@ def test_a_limit_of_the_wall_is_dragged_measured_and_given_back(browser, address
     press(browser, "#apply")
     until(browser, lambda: study_of(room, 1)["analyses"][-1]["correction"] == {"stress": {}})
     until(browser, lambda: number(browser, "Total perfusion deficit (TPD)", 0) == tpd)
+
+
+def test_space_stops_the_cine_and_the_views_also_after_a_button_was_clicked(browser, address, room, monkeypatch):
+    views = np.ones((6, 8, 8), np.uint16)
+    raw = ("raw/stress", pack(views, step=1.0, angles_deg=[60.0 * i for i in range(6)], heart=None))
+    arrays = (*room_of_tests.closed_form_arrays(), raw)
+    monkeypatch.setattr(room_of_tests, "closed_form_arrays", lambda: arrays)
+    room_of_tests.ready_study(room)
+    enter(browser, address)
+    press(browser, "tr[data-study]")
+    for part in ("#part-cine", "#part-raw"):
+        press(browser, part)
+        find(browser, "#play")
+        for clicked in (part, "#kind-scores"):
+            press(browser, clicked)
+            find(browser, "#play")
+            before = text(browser, "#play")
+            ActionChains(browser).send_keys(Keys.SPACE).perform()
+            until(browser, lambda before=before: text(browser, "#play") != before)
+    find(browser, "#impression").send_keys("no defect, normal.")
+    assert find(browser, "#impression").get_attribute("value") == "no defect, normal."
+
+
+def test_a_button_that_the_tab_key_led_to_is_pressed_by_space(browser, address, room):
+    room_of_tests.ready_study(room)
+    enter(browser, address)
+    press(browser, "tr[data-study]")
+    press(browser, "#part-cine")
+    find(browser, "#play")
+    press(browser, "#kind-uptake")
+    find(browser, "#impression").click()
+    ActionChains(browser).key_down(Keys.SHIFT).send_keys(Keys.TAB).key_up(Keys.SHIFT).perform()
+    named = browser.execute_script("return document.activeElement.id")
+    assert named.startswith("kind-")
+    assert named != "kind-uptake"
+    ActionChains(browser).send_keys(Keys.SPACE).perform()
+    until(browser, lambda: find(browser, f"#{named}").get_attribute("aria-pressed") == "true")
+    assert text(browser, "#play") == "Pause"
+
+
+@pytest.fixture
+def waiting(room):
+    """Return the job of a study that waits, claimed before the worker starts."""
+    room_of_tests.put_study(room)
+    return claim(room, ALL)
+
+
+def test_a_study_that_waits_or_failed_shows_itself_once_it_is_analysed(waiting, browser, address, room):
+    study = waiting.study_id
+    enter(browser, address)
+    press(browser, f'tr[data-study="{study}"]')
+    until(browser, lambda: "not analysed yet" in text(browser, "#why"))
+    fail(room, waiting, "There is no heart.")
+    until(browser, lambda: text(browser, "#why") == "There is no heart.")
+    press(browser, "#retry")
+    press(browser, f'tr[data-study="{study}"]')
+    find(browser, "canvas.tile")
+    find(browser, "#impression")
 
 
 def test_an_earlier_study_of_the_patient_stands_beside(browser, address, room):

@@ -2,7 +2,7 @@
 
 import { get, post } from "/static/api.js";
 import { loadPalettes } from "/static/colour.js";
-import { element, notice, replace } from "/static/dom.js";
+import { element, notice, replace, watchFocus } from "/static/dom.js";
 import { showStudy } from "/static/reading.js";
 import { showTrial, showTrials } from "/static/trials.js";
 import { showWorklist } from "/static/worklist.js";
@@ -54,5 +54,6 @@ function askReader(needsToken) {
   name.focus();
 }
 
+watchFocus();
 addEventListener("hashchange", show);
 show();

@@ -1,6 +1,6 @@
 // Gated slices in motion, with the surfaces of the wall in every gate and the volume curve.
 
-import { canvasOf, element, replace } from "/static/dom.js";
+import { canvasOf, element, isForPage, replace } from "/static/dom.js";
 import { Picture } from "/static/picture.js";
 import { chooser, windowControls } from "/static/slices.js";
 import { planeOf } from "/static/space.js";
@@ -55,10 +55,10 @@ export function showCine(view, body) {
   }
 
   function keys(event) {
-    if (event.key === " " && event.target.tagName !== "BUTTON" && event.target.tagName !== "TEXTAREA") {
-      event.preventDefault();
-      toggle();
-    } else if ([",", "."].includes(event.key) && event.target.tagName !== "TEXTAREA") {
+    if (![" ", ",", "."].includes(event.key) || !isForPage(event)) return;
+    event.preventDefault();
+    if (event.key === " ") toggle();
+    else {
       play.gate += event.key === "." ? 1 : -1;
       draw();
     }

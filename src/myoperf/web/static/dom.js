@@ -43,3 +43,25 @@ export function placeOn(canvas, event) {
     ((event.clientY - box.top) * canvas.height) / box.height,
   ];
 }
+
+// Whether a key is meant for the page, not for what has the focus: words are typed, and a button or a list that the Tab
+// key led to is pressed by the keyboard. One that was clicked keeps the focus, but nobody means it any more.
+export function isForPage(event) {
+  const { target } = event;
+  if (target.tagName === "TEXTAREA" || (target.tagName === "INPUT" && !["range", "checkbox"].includes(target.type))) return false;
+  const isControl = ["BUTTON", "SELECT", "A"].includes(target.tagName);
+  if (isControl && target.dataset.byKeyboard) return false;
+  if (isControl) target.blur();
+  return true;
+}
+
+// Remember of every control whether the keyboard led to it; `:focus-visible` turns true at the first key.
+export function watchFocus() {
+  let isPointer = false;
+  addEventListener("pointerdown", () => (isPointer = true), true);
+  addEventListener("keydown", () => (isPointer = false), true);
+  addEventListener("focusin", ({ target }) => {
+    if (isPointer) delete target.dataset.byKeyboard;
+    else target.dataset.byKeyboard = "true";
+  });
+}

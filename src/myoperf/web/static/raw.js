@@ -1,7 +1,8 @@
 // Raw views as the camera took them, rotating, with lines to see motion against, sinogram and linogram.
 
-import { canvasOf, element, placeOn, replace } from "/static/dom.js";
+import { canvasOf, element, isForPage, placeOn, replace } from "/static/dom.js";
 import { paintStretched, paletteOf } from "/static/colour.js";
+import { windowControls } from "/static/slices.js";
 
 export function showRaw(view, body) {
   const scans = view.scans.filter((scan) => scan.rawViews);
@@ -10,16 +11,32 @@ export function showRaw(view, body) {
     return null;
   }
   const play = { on: true, at: 0, rate: 10, last: 0 };
-  const size = Math.floor(Math.min((body.clientWidth - 40) / scans.length, innerHeight - 400));
+  const size = Math.floor(Math.min((body.clientWidth - 40) / scans.length, innerHeight - 430));
   const columns = scans.map((scan) => columnOf(view, scan, play, size));
-  const button = element("button", { id: "play", onclick: () => ((play.on = !play.on), (button.textContent = play.on ? "Pause" : "Play")) }, "Pause");
+  const button = element("button", { id: "play", title: "Space", onclick: toggle }, "Pause");
   const rate = element("input", { type: "range", min: "2", max: "30", value: "10", "aria-label": "Views a second", oninput: (e) => (play.rate = Number(e.target.value)) });
-  replace(body, element("div", { class: "windows" }, button, rate,
-    element("span", { class: "hint" }, "The heart must stay between the lines; drag them. The sinogram is of the middle between them.")),
+  replace(body, windowControls(view, scans, null), element("div", { class: "windows" }, button, rate,
+    element("span", { class: "hint" }, "Space: pause; , and . : one view. The heart must stay between the lines; drag them.")),
     element("div", { class: "row" }, columns.map((column) => column.element)));
   const draw = () => columns.forEach((column) => column.draw());
   const redraw = (all) => all && draw();
   view.redraws.add(redraw);
+
+  function toggle() {
+    play.on = !play.on;
+    button.textContent = play.on ? "Pause" : "Play";
+  }
+
+  function keys(event) {
+    if (![" ", ",", "."].includes(event.key) || !isForPage(event)) return;
+    event.preventDefault();
+    if (event.key === " ") toggle();
+    else {
+      play.at += event.key === "." ? 1 : -1;
+      draw();
+    }
+  }
+
   const step = (time) => {
     play.request = requestAnimationFrame(step);
     if (play.on && time - play.last >= 1000 / play.rate - 2) {
@@ -28,8 +45,12 @@ export function showRaw(view, body) {
       draw();
     }
   };
+  addEventListener("keydown", keys);
   play.request = requestAnimationFrame(step);
-  return () => cancelAnimationFrame(play.request);
+  return () => {
+    cancelAnimationFrame(play.request);
+    removeEventListener("keydown", keys);
+  };
 }
 
 function columnOf(view, scan, play, size) {
@@ -90,7 +111,7 @@ function columnOf(view, scan, play, size) {
   return {
     draw,
     element: element("div", { class: "column" }, element("figure", {}, caption, picture),
-      element("figure", {}, element("figcaption", {}, "Sinogram"), sinogram),
+      element("figure", {}, element("figcaption", { title: "Of the row in the middle between the lines" }, "Sinogram"), sinogram),
       element("figure", {}, element("figcaption", {}, "Linogram"), linogram)),
   };
 }

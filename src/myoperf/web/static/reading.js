@@ -110,8 +110,13 @@ class StudyView extends ImageView {
       return;
     }
     this.drawHead();
+    if (!this.number) {
+      this.showWhy();
+      return;
+    }
     if (this.number !== before) this.showPart(this.part);
-    this.panel?.();
+    if (this.panel) this.panel();
+    else this.panel = showPanel(this, this.aside); // the first analysis came while the page was open
     this.redraw();
   }
 
@@ -144,11 +149,7 @@ class StudyView extends ImageView {
     if (this.number) {
       this.panel = showPanel(this, this.aside);
       this.showPart(0);
-    } else {
-      const hasFailed = this.told.study.status === "failed";
-      replace(this.body, element("p", { class: hasFailed ? "failure" : "hint", id: "why" }, this.told.study.note || "The study is not analysed yet."),
-        hasFailed ? element("p", {}, "Add the right files to the worklist; they become a study of their own.") : null);
-    }
+    } else this.showWhy();
     const keys = (event) => this.press(event);
     addEventListener("keydown", keys);
     this.turn = 0;
@@ -161,9 +162,27 @@ class StudyView extends ImageView {
     };
   }
 
+  // Why there is nothing to read: the study still waits, or its analysis failed.
+  showWhy() {
+    const { note, status } = this.told.study;
+    const hasFailed = status === "failed";
+    replace(this.body, element("p", { class: hasFailed ? "failure" : "hint", id: "why" }, note || "The study is not analysed yet."),
+      hasFailed ? element("p", {}, "Add the right files to the worklist; they become a study of their own.") : null,
+      hasFailed ? element("button", { id: "retry", title: "With the same files, as after an update of MyoPerf", onclick: () => this.retry() }, "Analyse again") : null);
+  }
+
+  async retry() {
+    try {
+      await post(`/api/studies/${this.id}/retry`);
+      location.hash = "#/";
+    } catch (error) {
+      notice(error.message, true);
+    }
+  }
+
   drawHead() {
     const { study } = this.told;
-    const who = [study.patient_id ?? "unknown patient", study.sex, study.age_years && `${Math.round(study.age_years)} y`];
+    const who = [study.patient_id ?? `study ${study.id}, unknown patient`, study.sex, study.age_years && `${Math.round(study.age_years)} y`];
     const state = this.isBusy ? this.busyText() : this.isSigned ? `signed by ${study.signed_by}` : study.status;
     const busy = this.isBusy ? "busy" : study.status;
     replace(this.head, element("a", { href: "#/", class: "button", title: "Worklist (Esc)" }, "‹ Worklist"),
