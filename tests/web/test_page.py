@@ -445,12 +445,14 @@ def waiting(room):
 def test_a_study_that_waits_or_failed_shows_itself_once_it_is_analysed(waiting, browser, address, room):
     study = waiting.study_id
     enter(browser, address)
-    press(browser, f'tr[data-study="{study}"]')
+    until(browser, lambda: texts(browser, "tr[data-study]"))  # the list is drawn again while a study is analysed
+    press_named(browser, "tr[data-study]", str(study))
     until(browser, lambda: "not analysed yet" in text(browser, "#why"))
     fail(room, waiting, "There is no heart.")
     until(browser, lambda: text(browser, "#why") == "There is no heart.")
     press(browser, "#retry")
-    press(browser, f'tr[data-study="{study}"]')
+    until(browser, lambda: texts(browser, "tr[data-study]"))
+    press_named(browser, "tr[data-study]", str(study))
     find(browser, "canvas.tile")
     find(browser, "#impression")
 

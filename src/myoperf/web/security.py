@@ -125,13 +125,16 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        limits = {"/api/files": self._access.upload_bytes, "/api/uploads": _LIST_BYTES}
+        limit = limits.get(scope["path"], _BODY_BYTES)
+        announced = headers.get("content-length", "")
         try:
             self._check(scope, headers)
+            if announced.isdecimal() and int(announced) > limit:  # before gigabytes are sent for nothing
+                raise _too_large(limit)
         except RoomError as error:
             await _refuse(error, send)
             return
-        limits = {"/api/files": self._access.upload_bytes, "/api/uploads": _LIST_BYTES}
-        limit = limits.get(scope["path"], _BODY_BYTES)
         try:
             await self._app(scope, _limited(receive, limit), _completed(send))
         except asyncio.CancelledError:  # the server stops, and waits no longer for the rest of an upload
@@ -180,10 +183,14 @@ def _limited(receive: Receive, limit: int) -> Receive:
         message = await receive()
         size += len(message.get("body", b""))
         if size > limit:
-            raise TooLargeError(f"The request may have at most {limit >> 20} MiB.")
+            raise _too_large(limit)
         return message
 
     return receive_some
+
+
+def _too_large(limit: int) -> TooLargeError:
+    return TooLargeError(f"The request may have at most {limit >> 20} MiB.")
 
 
 def _completed(send: Send) -> Send:
