@@ -77,6 +77,9 @@ def test_the_verdict_s_cut_offs_come_from_the_limits_of_each_state():
     assert (both.tpd_percent, both.summed_score, both.rest_tpd_percent) == (2.2, 3, 3.3)
     assert both.own
     assert "25 normal patients" in both.source
+    assert set(both.published) == {"sds", "tid_ratio"}, "limits without pairs hold no cut-offs of a comparison"
+    pairs = replace(own, cutoffs=replace(own.cutoffs, sds=3, tid_ratio=1.12))
+    assert perfusion.cutoffs_of(pairs, own).published == {}
     alone = perfusion.cutoffs_of(None, own)
     assert (alone.tpd_percent, alone.rest_tpd_percent) == (PUBLISHED.tpd_percent, 2.2)
 

@@ -175,3 +175,15 @@ def test_the_text_gives_normal_ranges_and_keeps_the_research_model_out_of_qualit
     assert "(normal from 59 %)" in text["function"]
     assert "(normal below 178 ml)" in text["function"]
     assert "2.05 over the whole ventricle (normal from 2.0)" in text["function"]
+
+
+def test_a_published_cut_off_stands_with_its_publication_beside_those_of_the_normal_patients(report):
+    """Limits without pairs of stress and rest hold no cut-off of the TID ratio: 95 % of nobody lie below it."""
+    verdict = report.scores.verdict
+    source = "95 % of the 44 normal patients of a"
+    cutoffs = replace(verdict.cutoffs, source=source, own=True, published={"tid_ratio": "a paper (doi:1)"})
+    scores = replace(report.scores, tid_ratio=1.05, verdict=replace(verdict, cutoffs=cutoffs))
+    (part,) = [one for one in report_text(replace(report, scores=scores)) if one.key == "perfusion"]
+    assert "TID ratio 1.05 (normal below 1.31; a paper (doi:1))." in part.sentences
+    assert f"Cut-offs: {source}." in part.sentences
+    assert "paper" not in part.sentences[0]

@@ -136,18 +136,21 @@ def cutoffs_of(stress: NormalLimits | None, rest: NormalLimits | None) -> Cutoff
     if not own:
         return PUBLISHED
     source = " and ".join(f"the {n} normal patients of {name}" for name, n in own)
-    cutoffs = replace(PUBLISHED, source=f"95 % of {source}", own=True)
+    values: dict[str, float] = {}
     if at_rest is not None:
-        cutoffs = replace(cutoffs, rest_tpd_percent=at_rest.tpd_percent, rest_summed_score=at_rest.summed_score)
-    if at_stress is None:
-        return cutoffs if at_rest is None else replace(cutoffs, diffuse_percent=at_rest.diffuse_percent)
+        values |= {"rest_tpd_percent": at_rest.tpd_percent, "rest_summed_score": at_rest.summed_score}
+    if at_stress is not None:
+        values |= {"tpd_percent": at_stress.tpd_percent, "summed_score": at_stress.summed_score}
+        pairs = {"sds": at_stress.sds, "tid_ratio": at_stress.tid_ratio}
+        values |= {name: value for name, value in pairs.items() if value is not None}
+    diffuse = at_rest if at_stress is None else at_stress
     return replace(
-        cutoffs,
-        tpd_percent=at_stress.tpd_percent,
-        summed_score=at_stress.summed_score,
-        sds=PUBLISHED.sds if at_stress.sds is None else at_stress.sds,
-        tid_ratio=PUBLISHED.tid_ratio if at_stress.tid_ratio is None else at_stress.tid_ratio,
-        diffuse_percent=at_stress.diffuse_percent,
+        PUBLISHED,
+        **values,
+        diffuse_percent=None if diffuse is None else diffuse.diffuse_percent,
+        source=f"95 % of {source}",
+        own=True,
+        published={name: text for name, text in PUBLISHED.published.items() if name not in values},
     )
 
 

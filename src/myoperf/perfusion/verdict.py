@@ -14,6 +14,8 @@ from myoperf.segments import TERRITORIES, Territories
 from myoperf.types import Float, Scores, State
 from myoperf.types.verdict import Category, Cutoffs, Defect, Verdict
 
+_OF_TPD = "Nakazato et al. 2010 (PMC3130607)"
+_OF_SSS = "Hachamovitch et al. 1998 (doi:10.1161/01.CIR.97.6.535)"
 PUBLISHED = Cutoffs(
     tpd_percent=5.0,
     summed_score=4,
@@ -23,10 +25,17 @@ PUBLISHED = Cutoffs(
     tid_ratio=1.31,
     source="published cut-offs of other programs",
     own=False,
+    published={
+        "tpd_percent": _OF_TPD,
+        "summed_score": _OF_SSS,
+        "rest_tpd_percent": _OF_TPD,
+        "rest_summed_score": _OF_SSS,
+        "sds": "MyoPerf's own choice, half of the published cut-off of the SSS",
+        "tid_ratio": "mean + 2 SD at a low likelihood of disease, regadenoson SPECT in one day "
+        "(doi:10.1007/s12350-015-0087-6)",
+    },
 )
-"""TPD: Nakazato et al. 2010 (PMC3130607). SSS: Hachamovitch et al. 1998 (doi:10.1161/01.CIR.97.6.535). SDS: half of the
-SSS, MyoPerf's own. TID: mean + 2 SD of patients with a low likelihood of disease, regadenoson in one day
-(doi:10.1007/s12350-015-0087-6); others are 1.13 to 1.38 by protocol (doi:10.1007/s12350-017-1040-7)."""
+"""Other published cut-offs of TID are 1.13 to 1.38, by protocol (doi:10.1007/s12350-017-1040-7)."""
 _GRADES: Sequence[tuple[float, Category]] = ((9, "mildly abnormal"), (14, "moderately abnormal"))
 """Upper edges of the summed score (Hachamovitch et al. 1998)."""
 _TPD_GRADES: Sequence[tuple[float, Category]] = ((10.0, "mildly abnormal"), (15.0, "moderately abnormal"))

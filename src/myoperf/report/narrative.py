@@ -13,6 +13,7 @@ from myoperf.report.content import acquisition_facts, all_findings
 from myoperf.report.numbers import NORMAL_RESERVE, normal_limits
 from myoperf.report.tables import ABSENT, Table, number, state_title
 from myoperf.types import Report, ScanResult, Scores, Verdict
+from myoperf.types.verdict import Cutoffs
 
 _OF_THE_MODEL = frozenset({"diagnosis-doubt", "model-contradicts"})
 """Findings on the research model, which has a section of its own: they say nothing about the study's quality."""
@@ -82,22 +83,29 @@ def _perfusion(scores: Scores) -> Iterator[str]:
 def _scores(scores: Scores, verdict: Verdict) -> Iterator[str]:
     """Give the scores of each state and of the comparison, with their cut-offs and whose these are."""
     cutoffs = verdict.cutoffs
-    held = (
-        ("Stress", "SSS", scores.sss, cutoffs.summed_score, scores.tpd_stress_percent, cutoffs.tpd_percent),
-        ("Rest", "SRS", scores.srs, cutoffs.rest_summed_score, scores.tpd_rest_percent, cutoffs.rest_tpd_percent),
+    held: tuple[tuple[str, str, float | None, str, float | None, str], ...] = (
+        ("Stress", "SSS", scores.sss, "summed_score", scores.tpd_stress_percent, "tpd_percent"),
+        ("Rest", "SRS", scores.srs, "rest_summed_score", scores.tpd_rest_percent, "rest_tpd_percent"),
     )
     for state, name, total, edge, tpd, tpd_edge in held:
         if total is not None:
             yield (
-                f"{state}: {name} {total} (normal below {number(edge, 0)}), TPD {number(tpd)} % (normal below "
-                f"{number(tpd_edge)} %)."
+                f"{state}: {name} {number(total, 0)}{_normal_below(cutoffs, edge, 0)}, TPD {number(tpd)} %"
+                f"{_normal_below(cutoffs, tpd_edge, 1, ' %')}."
             )
     if scores.sds is not None:
         ischaemic = number(scores.tpd_ischemic_percent)
-        yield f"Difference: SDS {scores.sds} (normal below {number(cutoffs.sds, 0)}), ischaemic TPD {ischaemic} %."
+        yield f"Difference: SDS {scores.sds}{_normal_below(cutoffs, 'sds', 0)}, ischaemic TPD {ischaemic} %."
     if scores.tid_ratio is not None:
-        yield f"TID ratio {number(scores.tid_ratio, 2)} (normal below {number(cutoffs.tid_ratio, 2)})."
+        yield f"TID ratio {number(scores.tid_ratio, 2)}{_normal_below(cutoffs, 'tid_ratio', 2)}."
     yield f"Cut-offs: {cutoffs.source}."
+
+
+def _normal_below(cutoffs: Cutoffs, name: str, digits: int, unit: str = "") -> str:
+    """Say where normal ends, and whose cut-off that is where it comes from the literature."""
+    published = cutoffs.published.get(name)
+    whose = f"; {published}" if published else ""
+    return f" (normal below {number(getattr(cutoffs, name), digits)}{unit}{whose})"
 
 
 def _function(report: Report) -> Iterator[str]:

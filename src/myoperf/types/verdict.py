@@ -1,6 +1,7 @@
 """The verdict of a study: the one decision that every word, category and colour of a report follows."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from myoperf.types.basics import Array, State
@@ -84,6 +85,8 @@ class Cutoffs:
         Whose they are, for the report.
     own
         Whether they come from the normal patients of the limits themselves.
+    published
+        Where they come from the literature all the same: name of the cut-off -> its publication.
     """
 
     tpd_percent: float
@@ -95,6 +98,7 @@ class Cutoffs:
     diffuse_percent: float | None = None
     source: str
     own: bool
+    published: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
