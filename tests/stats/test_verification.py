@@ -95,6 +95,13 @@ def test_the_command_writes_both_corrections(file, tmp_path):
         ("tpd", "with covariates", "400"),
     ]
     assert float(rows[0]["corrected_sensitivity"]) < float(rows[0]["sensitivity"])
+    page = (tmp_path / "out" / "report.html").read_text()
+    corrected, verified_alone = page.index("corrected for verification bias"), page.index("verified patients alone")
+    assert corrected < verified_alone, "what holds for all patients comes first"
+    for name in ("corrected_sensitivity", "corrected_specificity"):
+        low, high = (float(rows[1][f"{name}_{end}"]) for end in ("lo", "hi"))
+        cell = f'{float(rows[1][name]):.3f}<br><span class="ci">{low:.3f}-{high:.3f}</span>'
+        assert corrected < page.index(cell) < verified_alone
 
 
 def test_files_without_a_gap_or_with_vessels_are_refused(file, tmp_path):

@@ -74,12 +74,13 @@ def evaluate(
         parts = None if factors is None else read_factors(factors, read.models)
         announce(f"{len(read.models)} models, {read.truth.size} rows")
         done = evaluation.evaluate(read, threshold=threshold, resamples=resamples, seed=seed)
+        table = None
+        if partly is not None:
+            announce("verification bias")
+            table = evaluation.verification_table(partly, threshold=threshold, resamples=resamples, seed=seed)
         announce("tables and plots")
         with whole_folder(out) as folder:
-            _write(done, folder, parts)
-            if partly is not None:
-                table = evaluation.verification_table(partly, threshold=threshold, resamples=resamples, seed=seed)
-                table.to_csv(folder / "verification.csv", index=False)
+            _write(done, folder, factors=parts, verification=table)
     for note in done.notes if not quiet else ():
         typer.echo(f"note: {note}", err=True)
     typer.echo(str(out / "report.html"))
@@ -90,8 +91,17 @@ def _names(text: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in (text or "").split(",") if name.strip())
 
 
-def _write(done: Evaluation, folder: Path, factors: Mapping[str, Sequence[str]] | None) -> None:
-    """Write the tables, plots and page of an evaluation; `factors` names the parts of each model."""
+def _write(
+    done: Evaluation,
+    folder: Path,
+    *,
+    factors: Mapping[str, Sequence[str]] | None,
+    verification: pd.DataFrame | None,
+) -> None:
+    """Write the tables, plots and page of an evaluation.
+
+    `factors` names the parts of each model; `verification` holds rates corrected for verification bias.
+    """
     import numpy as np
 
     from myoperf.report.evaluation import write_evaluation_page
@@ -114,6 +124,17 @@ def _write(done: Evaluation, folder: Path, factors: Mapping[str, Sequence[str]] 
     if factors is not None:
         table = factor_table(factors, areas, done.auc_samples, seed=done.seed)
         write_table(table, "factors.csv")
+    if verification is not None:
+        write_table(verification, "verification.csv")
     method = f"{done.resamples} bootstrap resamples by patient, seed {done.seed}; threshold {done.threshold:g}."
     note = " ".join([method, *done.notes])
-    write_evaluation_page(done.metrics, done.delong, calibration, curves, folder, note=note, factors=table)
+    write_evaluation_page(
+        done.metrics,
+        done.delong,
+        calibration,
+        curves,
+        folder,
+        note=note,
+        factors=table,
+        verification=verification,
+    )

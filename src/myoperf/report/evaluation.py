@@ -13,6 +13,10 @@ from myoperf.types import Float
 
 Curves = Mapping[str, Mapping[str, Float]]
 
+_Rows = tuple[list[str], list[list[tuple[str, str]]], int]
+"""Header, rows of cells (value, interval), and how many rows are left out."""
+_Section = tuple[str, str, list[str], list[list[tuple[str, str]]], int]
+"""Title and explanation of a table, then its rows."""
 _ROWS_SHOWN = 40
 _COLOURS = ("#1b6ca8", "#d1495b", "#2e933c", "#edae49", "#6a4c93", "#00798c", "#8d5524", "#555555")
 
@@ -26,6 +30,7 @@ def write_evaluation_page(
     *,
     note: str,
     factors: pd.DataFrame | None = None,
+    verification: pd.DataFrame | None = None,
 ) -> None:
     """Write ``report.html`` and one PNG a plot.
 
@@ -42,6 +47,8 @@ def write_evaluation_page(
         How the intervals were made; stands at the top.
     factors
         The table of the levels of factors compared, if there is one.
+    verification
+        Sensitivity and specificity corrected for verification bias, if they were; then they come first.
     """
     plots = []
     for name, draw in (
@@ -54,13 +61,25 @@ def write_evaluation_page(
         _plot(path, draw, curves, metrics)
         plots.append((name, base64.b64encode(path.read_bytes()).decode("ascii")))
     tables = [
-        ("Metrics", "95 % intervals in grey: DeLong for areas, Wilson for proportions, the bootstrap for the rest "
-         "(for all, where a patient has several rows).", *_metric_rows(metrics)),
-        ("Calibration", "Slope 1 and intercept 0 is calibrated. Intervals: Wald, by patient.",
-         *_metric_rows(calibration)),
-        ("DeLong, every pair", "Paired, two-sided; p corrected by Holm and by Benjamini and Hochberg, "
-         "and the p of the bootstrap by patient.", *_plain_rows(delong)),
-    ]  # fmt: skip
+        *_verification_section(verification),
+        (
+            "Metrics" if verification is None else "Metrics of the verified patients alone",
+            "95 % intervals in grey: DeLong for areas, Wilson for proportions, the bootstrap for the rest "
+            "(for all, where a patient has several rows).",
+            *_metric_rows(metrics),
+        ),
+        (
+            "Calibration",
+            "Slope 1 and intercept 0 is calibrated. Intervals: Wald, by patient.",
+            *_metric_rows(calibration),
+        ),
+        (
+            "DeLong, every pair",
+            "Paired, two-sided; p corrected by Holm and by Benjamini and Hochberg, "
+            "and the p of the bootstrap by patient.",
+            *_plain_rows(delong),
+        ),
+    ]
     if factors is not None:
         about = (
             "Rank sum: every resample of every model taken as independent, which overstates significance; "
@@ -74,7 +93,24 @@ def write_evaluation_page(
     (folder / "report.html").write_text(html, encoding="utf-8")
 
 
-def _metric_rows(metrics: pd.DataFrame) -> tuple[list[str], list[list[tuple[str, str]]], int]:
+def _verification_section(verification: pd.DataFrame | None) -> tuple[_Section, ...]:
+    """Return the table of corrected sensitivity and specificity beside the naive ones; empty where there is none."""
+    if verification is None:
+        return ()
+    corrected = [c for c in verification.columns if c.startswith("corrected_")]
+    others = [c for c in verification.columns if c not in corrected]
+    first = [c for c in others if not c.startswith(("sensitivity", "specificity"))]
+    naive = {c: f"verified_alone_{c}" for c in others if c not in first}
+    table = verification[[*first, *corrected, *naive]].rename(columns=naive)
+    about = (
+        "Corrected: for all patients, those without a reference test among them (Begg and Greenes 1983; with "
+        "covariates, by logistic regression on the verified). Verified alone: biased where referral follows the test. "
+        "Bootstrap intervals, by patient."
+    )
+    return (("Sensitivity and specificity, corrected for verification bias", about, *_metric_rows(table)),)
+
+
+def _metric_rows(metrics: pd.DataFrame) -> _Rows:
     """Header and rows with each interval under its value."""
     names = [c for c in metrics.columns if not c.endswith(("_lo", "_hi"))]
     names.sort(key=lambda name: name not in ("model", "vessel"))  # what a row is about comes first
@@ -88,7 +124,7 @@ def _metric_rows(metrics: pd.DataFrame) -> tuple[list[str], list[list[tuple[str,
     return [n.replace("_", " ") for n in names], rows, max(0, len(metrics) - _ROWS_SHOWN)
 
 
-def _plain_rows(table: pd.DataFrame) -> tuple[list[str], list[list[tuple[str, str]]], int]:
+def _plain_rows(table: pd.DataFrame) -> _Rows:
     """Header and rows as they are."""
     rows = [[(_text(value), "") for value in row] for row in table.head(_ROWS_SHOWN).itertuples(index=False)]
     return [str(c).replace("_", " ") for c in table.columns], rows, max(0, len(table) - _ROWS_SHOWN)
