@@ -89,7 +89,32 @@ def test_the_first_of_a_state_is_scored_and_the_others_on_their_own():
     assert "stress (static, supine, not corrected for attenuation) was scored" in message
     assert "stress-prone (static, prone, not corrected for attenuation)" in message
     assert messages(scores, "limits-other-condition") == []
-    assert "Scan stress-prone is prone" in messages(own, "limits-other-condition")[0]
+    assert messages(own, "limits-other-condition")[0].startswith("The scan is prone; ")
+
+
+def test_what_holds_for_stress_and_rest_is_said_once():
+    """Two scans of each state gave the choice twice and each prone scan a warning of its own."""
+    plain = result("stress", scan("stress")), result("rest", scan("rest"))
+    prone = result("stress-prone", scan("stress", **PRONE)), result("rest-prone", scan("rest", **PRONE))
+    _, others = scored(*plain, *prone)
+    (message,) = messages(others, "scan-choice")
+    assert message == (
+        "There are several stress and rest scans: stress (static, supine, not corrected for attenuation) and rest "
+        "(static, supine, not corrected for attenuation) were scored, because they are supine, as the normal limits "
+        "are; measured and scored on their own: stress-prone (static, prone, not corrected for attenuation), "
+        "rest-prone (static, prone, not corrected for attenuation)."
+    )
+    warnings = [messages(own, "limits-other-condition") for own in others.scores.values()]
+    assert len(warnings) == 2
+    assert warnings[0] == warnings[1], "equal findings of two scans are shown once"
+
+
+def test_each_state_has_its_own_reason_where_they_differ():
+    plain = result("stress", scan("stress")), result("rest", scan("rest"))
+    _, others = scored(*plain, result("stress-prone", scan("stress", **PRONE)), result("rest-ac", scan("rest", **AC)))
+    (message,) = messages(others, "scan-choice")
+    assert "was scored, because it is supine, as the normal limits are; rest (" in message
+    assert "was scored, because it is not corrected for attenuation, as the normal limits are; measured" in message
 
 
 @pytest.mark.parametrize(
@@ -159,7 +184,10 @@ def test_a_pair_that_is_not_alike_is_doubted():
     assert message.startswith("Stress is static, supine, corrected for attenuation, rest static, supine, not corrected")
     both = result("stress", scan("stress", **AC)), result("rest", scan("rest", **AC))
     assert messages(scored(*both)[0], "scans-unlike") == []
-    assert len(messages(scored(*both)[0], "limits-other-condition")) == 2
+    (message,) = messages(scored(*both)[0], "limits-other-condition")
+    assert message.startswith("Scans stress and rest are corrected for attenuation; ")
+    (message,) = messages(scored(*pair)[0], "limits-other-condition")
+    assert message.startswith("Scan stress is")
 
 
 def test_corrected_pet_is_what_limits_of_pet_are_of():

@@ -352,7 +352,10 @@ def test_the_text_follows_the_societies_structure_and_gives_where_normal_ends(fu
     titles = ("Indication", "Procedure", "Quality", "Perfusion", "Function", "Comparison", "Conclusion")
     places = [full_page.text.index(f" {title} ", full_page.text.index(" Indication Not")) for title in titles]
     assert places == sorted(places)
-    assert "SSS 14 (normal below 4), TPD 15.2 % (normal below 5.0 %)" in full_page.text
+    assert (
+        "SSS 14 (normal below 4; Hachamovitch et al. 1998 (doi:10.1161/01.CIR.97.6.535)), TPD 15.2 % (normal below "
+        "5.0 %; Nakazato et al. 2010 (PMC3130607))" in full_page.text
+    )
     assert "equivocal" not in full_page.text.lower()
 
 
@@ -360,3 +363,18 @@ def test_a_finding_of_several_scans_stands_once(full):
     same = full.results[0].findings[0]
     report = replace(full, results=tuple(replace(r, findings=(same,)) for r in full.results))
     assert [scope for scope, finding in all_findings(report) if finding == same] == ["Stress, Rest"]
+
+
+def test_warnings_of_the_scored_scans_come_before_those_of_other_scans(full):
+    """A moved CT of the scored scans fell off page 1 behind the counts of scans that were not scored."""
+    moved = Finding("attenuation-moved", "warning", "The CT was moved by 9 mm.")
+    counts = [Finding("low-counts", "warning", f"The front view has {n} counts.") for n in range(4)]
+    stress = replace(full.results[0], findings=(counts[0], moved))
+    further = [replace(stress, name=f"stress-{n}", findings=(counts[n],)) for n in (1, 2, 3)]
+    scores = replace(full.scores, scans={"stress": "stress", "rest": "rest"})
+    report = replace(full, findings=(), results=(*further, stress, full.results[1]), scores=scores)
+    warnings = [finding for _, finding in all_findings(report) if finding.severity == "warning"]
+    assert warnings[:2] == [moved, counts[0]]
+    assert warnings[-3:] == counts[1:]
+    first = " ".join(mark.text for mark in pdf_pages(report, draw_report(report))[0].marks if isinstance(mark, Text))
+    assert moved.message in first

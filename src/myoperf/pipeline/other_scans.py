@@ -1,10 +1,12 @@
 """Scans of a state beside the one that is scored: their own scores, and what they say about its defects."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from myoperf.perfusion import NormalLimits, combined_tpd
+from myoperf.perfusion.defects import listed
 from myoperf.pipeline.scoring import MAP_DOUBTS, condition_of, first_of_each_state, match_limits, score
 from myoperf.quality import ScoredScan, compare_conditions
 from myoperf.segments import TERRITORIES, Territories
@@ -39,9 +41,9 @@ def score_other_scans(
     scored = first_of_each_state(results)
     others = [r for r in results if r.state is not None and r is not scored[r.state]]
     own: dict[str, Scores] = {}
-    findings = list(_say_scored(scored, others))
+    findings = list(_explain_choice(scored, others))
     for other in others:
-        own[other.name] = score([other], match_limits(study, [other], available), territories=territories)
+        own[other.name] = score([other], match_limits(study, [other], available, alone=True), territories=territories)
         if other.state is not None:
             combined = _combined(scores, own[other.name], other.state)
             own[other.name] = replace(own[other.name], combined_tpd_percent=combined)
@@ -83,20 +85,47 @@ def _answers_pattern(other: ScanResult, result: ScanResult) -> bool:
     return corrected or (other.scan.position == "prone") != (result.scan.position == "prone")
 
 
-def _say_scored(scored: Mapping[State, ScanResult], others: Sequence[ScanResult]) -> tuple[Finding, ...]:
-    """Return a finding for each state with several scans: which was scored and why."""
-    findings = []
+def _explain_choice(scored: Mapping[State, ScanResult], others: Sequence[ScanResult]) -> tuple[Finding, ...]:
+    """Return one finding where a state has several scans: which were scored and why, and which on their own."""
+    chosen: dict[str, list[str]] = {}
+    further: list[ScanResult] = []
     for state, one in scored.items():
         same = [r for r in others if r.state == state]
         if same:
-            measured = ", ".join(f"{r.name} ({condition_of(r)})" for r in same)
-            reasons = " and ".join(dict.fromkeys(_why_first(one, other) for other in same))
-            message = (
-                f"There are several {state} scans: {one.name} ({condition_of(one)}) was scored, because {reasons}; "
-                f"measured and scored on their own: {measured}."
-            )
-            findings.append(Finding("scan-choice", "info", message))
-    return tuple(findings)
+            why = " and ".join(dict.fromkeys(_why_first(one, other) for other in same))
+            chosen.setdefault(why, []).append(_with_condition(one))
+            further += same
+    if not chosen:
+        return ()
+    states = listed([state for state in scored if any(r.state == state for r in further)])
+    choices = "; ".join(
+        f"{listed(names)} {'was' if len(names) == 1 else 'were'} scored, because {_for_several(why, names)}"
+        for why, names in chosen.items()
+    )
+    on_their_own = ", ".join(map(_with_condition, further))
+    message = f"There are several {states} scans: {choices}; measured and scored on their own: {on_their_own}."
+    return (Finding("scan-choice", "info", message),)
+
+
+def _with_condition(result: ScanResult) -> str:
+    return f"{result.name} ({condition_of(result)})"
+
+
+def _for_several(why: str, names: Sequence[str]) -> str:
+    """Put a reason into the plural where it holds for several scans."""
+    if len(names) == 1:
+        return why
+    for one, many in _PLURALS.items():
+        why = re.sub(rf"\b{one}\b", many, why)
+    return why
+
+
+_PLURALS = {
+    "it is": "they are",
+    "it shows": "they show",
+    "it holds": "they hold",
+    "its series comes": "their series come",
+}
 
 
 def _why_first(one: ScanResult, other: ScanResult) -> str:

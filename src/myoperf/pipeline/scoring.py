@@ -58,10 +58,16 @@ _FUNCTION_DOUBTS = frozenset({"volume-curve-odd", "wall-fit-poor", "gating-error
 """Findings under which ejection fraction and volumes do not bear on the verdict."""
 
 
-def match_limits(study: Study, results: Sequence[ScanResult], available: Sequence[NormalLimits]) -> MatchedLimits:
-    """Return the available limits nearest to each state's scan, by sex, tracer, camera and modality."""
+def match_limits(
+    study: Study, results: Sequence[ScanResult], available: Sequence[NormalLimits], *, alone: bool = False
+) -> MatchedLimits:
+    """Return the available limits nearest to each state's scan, by sex, tracer, camera and modality.
+
+    Findings name the scan that they hold for, but not that of a scan scored alone, to which they are added.
+    """
     by_state: dict[State, NormalLimits | None] = {}
     findings: tuple[Finding, ...] = ()
+    chosen: list[tuple[ScanResult, NormalLimits]] = []
     for state, result in first_of_each_state(results).items():
         by_state[state], more = choose_limits(
             available,
@@ -73,8 +79,10 @@ def match_limits(study: Study, results: Sequence[ScanResult], available: Sequenc
             condition=_condition(result),
         )
         findings += more
-        if (chosen := by_state[state]) is not None:
-            findings += (*_check_condition(result, chosen), *_check_cutoffs(chosen))
+        if (held := by_state[state]) is not None:
+            chosen.append((result, held))
+            findings += _check_cutoffs(held)
+    findings += _check_conditions(chosen, alone=alone)
     return MatchedLimits(by_state, _each_once(findings), study.sex)
 
 
@@ -137,17 +145,32 @@ def _condition(result: ScanResult) -> Condition:
     )
 
 
-def _check_condition(result: ScanResult, limits: NormalLimits) -> tuple[Finding, ...]:
-    """Return a finding where a scan's position or correction is not that of the patients that limits come from."""
-    differs = other_condition(limits, _condition(result), result.scan.modality)
-    if not differs:
-        return ()
-    held = f"{limits.position or 'supine'} scans {'with' if limits.corrected else 'without'} correction"
-    message = (
-        f"Scan {result.name} is {' and '.join(differs)}; the normal limits are of {held}: defects of the inferior and "
-        "the anterior wall may be underestimated or overestimated."
+def _check_conditions(chosen: Sequence[tuple[ScanResult, NormalLimits]], *, alone: bool) -> tuple[Finding, ...]:
+    """Return a finding where a position or correction is not that of the patients that limits come from.
+
+    Stress and rest that differ in the same way share one.
+    """
+    differing: dict[tuple[str, str], list[str]] = {}
+    for result, limits in chosen:
+        differs = other_condition(limits, _condition(result), result.scan.modality)
+        if differs:
+            held = f"{limits.position or 'supine'} scans {'with' if limits.corrected else 'without'} correction"
+            differing.setdefault((" and ".join(differs), held), []).append(result.name)
+    return tuple(
+        Finding(
+            "limits-other-condition",
+            "warning",
+            f"{_subject(names, alone=alone)} {differs}; the normal limits are of {held}: defects of the inferior and "
+            "the anterior wall may be underestimated or overestimated.",
+        )
+        for (differs, held), names in differing.items()
     )
-    return (Finding("limits-other-condition", "warning", message),)
+
+
+def _subject(names: Sequence[str], *, alone: bool) -> str:
+    if alone:
+        return "The scan is"
+    return f"Scan {names[0]} is" if len(names) == 1 else f"Scans {' and '.join(names)} are"
 
 
 def _check_cutoffs(limits: NormalLimits) -> tuple[Finding, ...]:

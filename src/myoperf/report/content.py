@@ -37,14 +37,40 @@ def is_simulated(report: Report) -> bool:
     return any("simulated" in f"{scan.camera or ''} {scan.description}".lower() for scan in scans)
 
 
+_FIRST = frozenset(
+    {
+        "check-orientation",
+        "orientation-doubt",
+        "ventricles-differ",
+        "attenuation-moved",
+        "attenuation-doubt",
+        "pet-ct-misregistered",
+        "scans-unlike",
+        "defect-gone",
+    }
+)
+"""Findings that question the maps themselves: they come before those on counts, gates and files."""
+
+
 def all_findings(report: Report) -> tuple[tuple[str, Finding], ...]:
-    """Return (scope, finding), each finding once with all the scans it holds for, the most severe first."""
+    """Return (scope, finding), each finding once with all the scans it holds for.
+
+    The most severe come first; among equals those on the study and the scans that its scores are of, since a first
+    page has room for few; among these what questions the maps.
+    """
     scopes: dict[Finding, list[str]] = {f: ["Study"] for f in findings_of_study(report)}
+    of_scored = set(scopes)
     for result in report.results:
+        is_scored = result.state is None or scored_scan(report, result.state) is result
         for finding in dict.fromkeys(result.findings):
             scopes.setdefault(finding, []).append(state_title(result))
-    scoped = [(", ".join(where), finding) for finding, where in scopes.items()]
-    return tuple(sorted(scoped, key=lambda entry: _SEVERITIES.index(entry[1].severity)))
+            if is_scored:
+                of_scored.add(finding)
+
+    def rank(finding: Finding) -> tuple[int, bool, bool]:
+        return _SEVERITIES.index(finding.severity), finding not in of_scored, finding.code not in _FIRST
+
+    return tuple((", ".join(scopes[finding]), finding) for finding in sorted(scopes, key=rank))
 
 
 def patient_facts(report: Report) -> tuple[Fact, ...]:
