@@ -344,6 +344,7 @@ def test_html_pdf_and_json_say_the_same_category_and_no_probability_in_the_headl
     for text in (full_page.text, " ".join(" ".join(full_pdf).split())):
         assert f"Perfusion: {verdict.category}. {verdict.headline}" in text
     assert not any("probab" in sentence for section in out["text"].values() for sentence in section)
+    assert f"{verdict.category.capitalize()}. {verdict.headline}" in " ".join(full_pdf[0].split())
     assert "0.89" not in full_pdf[0]
     assert "Research model, learned from simulated patients" in full_pdf[-1]
 

@@ -171,15 +171,44 @@ def test_a_further_scan_is_compared_with_limits_by_its_own_scores_only(full):
     assert titles == ["Stress-prone: uptake %", "Stress-prone: within limits"]
 
 
-def test_a_corrected_scan_stands_beside_the_uncorrected_one(full):
+@pytest.mark.parametrize("scored", ["stress", "stress-ac"])
+def test_maps_with_and_without_correction_stand_side_by_side_whichever_is_scored(full, scored):
     made = make_result("stress-ac", depth=0.1, state="stress")
     corrected = replace(made, scan=replace(made.scan, attenuation_corrected=True))
-    scores = replace(full.scores, scans={"stress": "stress", "rest": "rest"})
-    report = replace(full, results=(*full.results, corrected), scores=scores)
+    scores = replace(full.scores, scans={"stress": scored, "rest": "rest"})
+    own = Scores(sss=0, tpd_stress_percent=0.0, stress_severity=np.zeros((24, 72)), stress_scores=(0,) * 17)
+    own = with_verdict(own, decide(own))
+    (other,) = {"stress", "stress-ac"} - {scored}
+    report = replace(full, results=(*full.results, corrected), scores=scores, scan_scores={other: own})
     titles = [disc.title for disc in draw_report(report).plates[1].discs]
-    assert titles[:2] == ["Stress: uptake %", "Stress-ac: uptake %"]
+    words = {scored: "defects black", other: "within limits"}
+    assert titles == [
+        "Stress: uptake %",
+        "Stress-ac: uptake %",
+        f"Stress: {words['stress']}",
+        f"Stress-ac: {words['stress-ac']}",
+    ]
     prone = replace(report, results=(*full.results, replace(made, name="stress-prone")))
     assert draw_report(prone).plates[1].discs[0].title == "Stress-prone: uptake %"
+
+
+def test_a_map_beyond_its_cut_off_is_not_called_within_limits(full):
+    """What rest shows alone is no defect: "within limits" stood beside a TPD that is marked as too high."""
+    rest = np.where(np.isin(segment_map(24, 72), (6, 12)), 1.0, 0.0)
+    scores = Scores(
+        sss=0,
+        srs=0,
+        sds=0,
+        tpd_stress_percent=0.0,
+        tpd_rest_percent=5.2,
+        stress_severity=np.zeros((24, 72)),
+        rest_severity=rest,
+        scans={"stress": "stress", "rest": "rest"},
+    )
+    scores = with_verdict(scores, decide(scores))
+    assert scores.category == "normal"
+    titles = [disc.title for disc in draw_report(replace(full, scores=scores)).plates[0].discs]
+    assert titles[2:4] == ["Stress: within limits", "Rest: no defect named"]
 
 
 def test_everything_drawn_lies_on_its_drawing(full, bare):

@@ -176,6 +176,12 @@ def summary_lines(report: Report) -> tuple[str, ...]:
     return tuple(line for line in lines if line)
 
 
+def category_words(report: Report) -> str:
+    """Return the category as the sentence before the headline; empty where there is none or the headline says it."""
+    verdict = report.scores.verdict
+    return "" if verdict is None or not verdict.reliable else f"{verdict.category.capitalize()}."
+
+
 def _unscored(report: Report) -> str:
     if report.scores.normal_limits is not None:
         return ""

@@ -11,7 +11,7 @@ from myoperf.report.cine import Cine, cine_drawing
 from myoperf.report.colours import Bytes
 from myoperf.report.content import display_groups, scores_of
 from myoperf.report.diagnosis_figures import diagnosis_drawing
-from myoperf.report.figures import bull_eyes
+from myoperf.report.figures import bull_eyes, side_by_side
 from myoperf.report.flow_figures import flow_drawing
 from myoperf.report.overlays import overlay_drawing
 from myoperf.report.slices import cut_slices
@@ -61,13 +61,24 @@ def _plate(report: Report, results: tuple[ScanResult, ...]) -> Plate:
     return Plate(
         results=results,
         slices=cut_slices(results),
-        discs=bull_eyes(results, scores_of(report, results[0]), uncorrected=_uncorrected(report, results)),
+        discs=_discs(report, results),
         overlays=tuple(overlay_drawing(result) for result in results),
     )
 
 
-def _uncorrected(report: Report, results: tuple[ScanResult, ...]) -> ScanResult | None:
-    """Return the scan that the one shown is corrected for attenuation of; None where there is no such."""
-    if len(results) != 1 or not results[0].scan.attenuation_corrected:
+def _discs(report: Report, results: tuple[ScanResult, ...]) -> list[BullEye]:
+    """Return the bull's eyes of scans shown together; one scan stands beside its twin of the other correction."""
+    twins = _both_corrections(report, results)
+    if twins is None:
+        return bull_eyes(results, scores_of(report, results[0]))
+    return side_by_side([(result, scores_of(report, result)) for result in twins])
+
+
+def _both_corrections(report: Report, results: tuple[ScanResult, ...]) -> tuple[ScanResult, ScanResult] | None:
+    """Return a scan without and with correction for attenuation, where one of the two is shown alone; else None."""
+    if len(results) != 1:
         return None
-    return next((result for result in report.results if results[0].name == f"{result.name}-ac"), None)
+    by_name = {result.name: result for result in report.results}
+    name = results[0].name.removesuffix("-ac")
+    uncorrected, corrected = by_name.get(name), by_name.get(f"{name}-ac")
+    return None if uncorrected is None or corrected is None else (uncorrected, corrected)

@@ -1,6 +1,7 @@
 """The bull's eyes of the report: what each shows, and how they share a box."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from myoperf.report.colours import DIFFERENCE, PERFUSION
 from myoperf.report.plot import draw_bar
 from myoperf.report.tables import state_title
 from myoperf.segments import TERRITORIES, Territories, segment_means
-from myoperf.types import Float, ScanResult, Scores, Verdict
+from myoperf.types import Float, ScanResult, Scores, State, Verdict
 
 MAPS = "maps"
 """The colour scale of uptake on all bull's eyes, which the web page lets its reader change."""
@@ -50,7 +51,7 @@ def _below_limits(result: ScanResult, uptake: BullEye, scores: Scores) -> BullEy
     below = disc_image(defect_mask(severity, scores.verdict).astype(float)) > 0.5
     return BullEye(
         picture=np.where(below, 0.0, uptake.picture),
-        title=f"{state_title(result)}: {_BLACK.get(scores.verdict.category, 'defects black')}",
+        title=f"{state_title(result)}: {_black_means(result.state, scores, scores.verdict)}",
         palette=PERFUSION,
         limits=(0.0, 100.0),
         labels=None if segments is None else [str(score) for score in segments],
@@ -58,8 +59,20 @@ def _below_limits(result: ScanResult, uptake: BullEye, scores: Scores) -> BullEy
     )
 
 
-_BLACK = {"normal": "within limits", "extensive disease not excluded": "within limits", "not reliable": "not reliable"}
-"""What a map without black says, by the category of the verdict."""
+def _black_means(state: State | None, scores: Scores, verdict: Verdict) -> str:
+    """Say what black is on a map, or why there is none."""
+    if not verdict.reliable:
+        return "not reliable"
+    if verdict.abnormal:
+        return "defects black"
+    cut = verdict.cutoffs
+    total, edge, tpd, tpd_edge = (
+        (scores.srs, cut.rest_summed_score, scores.tpd_rest_percent, cut.rest_tpd_percent)
+        if state == "rest"
+        else (scores.sss, cut.summed_score, scores.tpd_stress_percent, cut.tpd_percent)
+    )
+    beyond = (total is not None and total >= edge) or (tpd is not None and tpd >= tpd_edge)
+    return "no defect named" if beyond else "within limits"
 
 
 def defect_mask(severity: Float, verdict: Verdict) -> NDArray[np.bool_]:
@@ -86,21 +99,19 @@ def _difference(results: tuple[ScanResult, ...], scores: Scores) -> BullEye:
     )
 
 
-def bull_eyes(
-    results: tuple[ScanResult, ...], scores: Scores, *, uncorrected: ScanResult | None = None
-) -> list[BullEye]:
-    """Return the bull's eyes of one scan or of stress and rest: uptake, what lies below limits, their difference.
-
-    Before a scan that is corrected for attenuation stands the uptake of the same scan uncorrected, where it is given.
-    """
-    uptakes = [_uptake(result, f"{state_title(result)}: uptake %") for result in results]
-    limited = (_below_limits(result, uptake, scores) for result, uptake in zip(results, uptakes, strict=True))
+def bull_eyes(results: tuple[ScanResult, ...], scores: Scores) -> list[BullEye]:
+    """Return the bull's eyes of one scan or of stress and rest: uptake, what lies below limits, their difference."""
     return [
-        *([] if uncorrected is None else [_uptake(uncorrected, f"{state_title(uncorrected)}: uptake %")]),
-        *uptakes,
-        *(disc for disc in limited if disc is not None),
+        *side_by_side([(result, scores) for result in results]),
         *([_difference(results, scores)] if len(results) == 2 and not scores.apart else []),
     ]
+
+
+def side_by_side(scored: Sequence[tuple[ScanResult, Scores]]) -> list[BullEye]:
+    """Return the uptake of scans, each with its scores, then what lies below limits in those that have them."""
+    uptakes = [_uptake(result, f"{state_title(result)}: uptake %") for result, _ in scored]
+    limited = (_below_limits(result, uptake, scores) for (result, scores), uptake in zip(scored, uptakes, strict=True))
+    return [*uptakes, *(disc for disc in limited if disc is not None)]
 
 
 def bull_eyes_drawing(discs: list[BullEye], size_mm: tuple[float, float], territories: Territories) -> Canvas:

@@ -217,6 +217,7 @@ def _summary_page(sheet: _Sheet, report: Report, plate: Plate, reader: ReaderPar
 def _impression(sheet: _Sheet, report: Report, y: float) -> float:
     """Write the verdict and what function adds to it, whole; return the height at which to continue."""
     first, *others = content.summary_lines(report) or ("",)
+    first = " ".join(filter(None, (content.category_words(report), first)))
     for text, size, step in ((first, 9.5, 4.8), (" ".join(others), 7.0, 3.6)):
         for line in wrap(text, width_mm=_FULL, size_pt=size, lines=3, bold=size > 8) if text else ():
             sheet.text(_MARGIN, y + 3.6, line, Font(size, bold=size > 8))
