@@ -5,6 +5,8 @@
     python benchmarks/perfusion_physics.py measure --set three-vessel --seed 9705 --count 10
     python benchmarks/perfusion_physics.py measure --set thallium --seed 9707 --count 60
     python benchmarks/perfusion_physics.py measure --set half-dose --seed 9709 --count 60
+    python benchmarks/perfusion_physics.py measure --set prone --seed 9731 --count 60
+    python benchmarks/perfusion_physics.py measure --set thallium-three-vessel --seed 9733 --count 10
     python benchmarks/perfusion_physics.py cohort --folder normals-ct
     python benchmarks/perfusion_physics.py table
 
@@ -14,8 +16,9 @@ analyses them. A study is scored without and with its CT. Maps and scores are ke
 goes on where the last one stopped and ends by itself after ``--minutes``. ``table`` scores the maps against the limits
 that the package holds at that time, so that limits can be compared on the same maps, and writes a row a patient to
 ``docs/results/perfusion_physics.csv``. `three-vessel` patients have disease of all three vessels and at least 60 %
-of the wall. `thallium` and `half-dose` are normal patients without a CT, with Tl-201 or half the counts. ``cohort``
-measures the normal patients that the limits of corrected scans were made from, for `benchmarks/without_ct.py`.
+of the wall. `thallium`, `half-dose` and `prone` are normal patients without a CT, with Tl-201, half the counts or on
+the belly. ``cohort`` measures the normal patients that the limits of corrected scans were made from, for
+`benchmarks/without_ct.py`.
 """
 
 from __future__ import annotations
@@ -63,29 +66,38 @@ SETS = {
     "three-vessel": THREE,
     "thallium": replace(NORMAL, tracer="Tl-201"),
     "half-dose": NORMAL,
+    "prone": NORMAL,
+    "thallium-three-vessel": replace(THREE, tracer="Tl-201"),
 }
-SEEDS = {"patients": 9701, "normals": 9703, "three-vessel": 9705, "thallium": 9707, "half-dose": 9709}
+SEEDS = {
+    "patients": 9701,
+    "normals": 9703,
+    "three-vessel": 9705,
+    "thallium": 9707,
+    "half-dose": 9709,
+    "prone": 9731,
+    "thallium-three-vessel": 9733,
+}
 """What the page shows; patients of other seeds are for development."""
-WITHOUT_CT = ("thallium", "half-dose")
+WITHOUT_CT = ("thallium", "half-dose", "prone", "thallium-three-vessel")
+PROTOCOLS = {"half-dose": Protocol(gates=1, dose="half"), "prone": Protocol(gates=1, position="prone")}
 
 
 def options_of(name: str) -> CohortOptions:
     """Return how the patients of a set are drawn and imaged."""
-    alone = CohortOptions(
-        population=SETS[name], protocol=Protocol(gates=1, dose="half" if name == "half-dose" else "full")
-    )
+    alone = CohortOptions(population=SETS[name], protocol=PROTOCOLS.get(name, Protocol(gates=1)))
     if name in WITHOUT_CT:
         return alone
     return replace(alone, ct=True, misregistration_mm=SHIFT_MM, breath_mismatch_mm=BREATH_MM)
 
 
 def patients_of(name: str, seed: int, count: int) -> list[tuple[int, PatientModel]]:
-    """Return the seeds of the patients of a set, and the patients: `three-vessel` leaves out the less ill."""
+    """Return the seeds of the patients of a set, and the patients: three-vessel sets leave out the less ill."""
     found: list[tuple[int, PatientModel]] = []
     own = seed * 100_000
     while len(found) < count:
         patient = draw_patient(np.random.default_rng([own, 1]), SETS[name])
-        if name != "three-vessel" or truth(patient).defect_extent_percent["stress"] >= WIDE_PERCENT:
+        if not name.endswith("three-vessel") or truth(patient).defect_extent_percent["stress"] >= WIDE_PERCENT:
             found.append((own, patient))
         own += 1
     return found
@@ -170,9 +182,10 @@ def measure_cohort(folder: Path) -> None:
         keep(LEARNING / f"{name}.npz", lambda d=dicom: measure_files(d))
 
 
-def scores_of(stored: dict[str, Any], kind: str, tracer: str) -> dict[str, Any]:
+def scores_of(stored: dict[str, Any], kind: str, name: str) -> dict[str, Any]:
     """Score a patient's maps without (`plain`) or with (`ct`) correction against the package's limits."""
-    sex, condition = str(stored["sex"]), Condition(corrected=kind == "ct", reconstruction="OSEM")
+    sex, tracer, position = str(stored["sex"]), SETS[name].tracer, "prone" if name == "prone" else "supine"
+    condition = Condition(corrected=kind == "ct", reconstruction="OSEM", position=position)
     maps = {
         s: map_without_geometry(stored[f"{s}_{kind}"].astype(np.float64)) if f"{s}_{kind}" in stored else None
         for s in STATES
@@ -194,8 +207,8 @@ def scores_of(stored: dict[str, Any], kind: str, tracer: str) -> dict[str, Any]:
 
 
 def tabulate() -> None:
-    """Score everybody, write the CSV."""
-    rows = []
+    """Score everybody, write the CSV; sets without a patient in `RUNS` keep their rows."""
+    rows: list[dict[str, Any]] = []
     for path in sorted(RUNS.glob("*-[0-9][0-9][0-9][0-9].npz")):
         name, seed, place = path.stem.rsplit("-", 2)
         if int(seed) != SEEDS[name]:
@@ -209,11 +222,15 @@ def tabulate() -> None:
             continue
         row |= {"sex": str(stored["sex"]), "analysed": str(stored["verdict"])}
         for kind in ("plain",) if name in WITHOUT_CT else ("plain", "ct"):
-            row |= scores_of(stored, kind, SETS[name].tracer)
+            row |= scores_of(stored, kind, name)
             codes = json.loads(str(stored.get(f"stress_{kind}_findings", "[]")))
             row[f"doubt_{kind}"] = int(any(c.startswith("lv-") or c == "check-orientation" for c in codes))
         rows.append(row)
-    pd.DataFrame(rows).to_csv(TABLE, index=False, float_format="%.4g")
+    table = pd.DataFrame(rows)
+    if TABLE.exists():
+        before = pd.read_csv(TABLE, keep_default_na=False, dtype=str)
+        table = pd.concat([before[~before["set"].isin(set(table["set"]))], table])
+    table.to_csv(TABLE, index=False, float_format="%.4g")
     print(f"{len(rows)} patients in {TABLE.relative_to(ROOT)}")
 
 

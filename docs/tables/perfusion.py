@@ -178,9 +178,12 @@ def _protocols() -> dict[str, tuple[str, pd.DataFrame]]:
         full = read("perfusion_physics")
         of = full[full["set"].isin(("normals", "three-vessel"))]
         out |= {"Tc-99m, full physics": ("plain", of), "the same with a CT": ("ct", of)}
-        for name, title in (("half-dose", "the same, half the dose"), ("thallium", "Tl-201, full physics")):
+        for name, title in (("half-dose", "the same, half the dose"), ("prone", "the same, prone")):
             if (part := full[full["set"] == name].assign(set="normals")).size:
                 out[title] = ("plain", part)
+        sets = {"thallium": "normals", "thallium-three-vessel": "three-vessel"}
+        thallium = full[full["set"].isin(sets)]
+        out["Tl-201, full physics"] = ("plain", thallium.assign(set=thallium["set"].map(sets)))
     for protocol, part in read("normal_limits").groupby("protocol", sort=False):
         out[PROTOCOLS[str(protocol)]] = ("own", part)
     return out
