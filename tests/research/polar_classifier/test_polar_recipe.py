@@ -8,10 +8,13 @@ import torch
 from myoperf.diagnosis import load_classifier
 from myoperf.diagnosis.classifier import calibrate
 from myoperf.errors import InputError
+from myoperf.phantom.population import draw_patient
+from myoperf.phantom.truth import defect_map
 from myoperf.research.polar_classifier import cases as polar_cases
 from myoperf.research.polar_classifier import training as polar
 from myoperf.research.polar_classifier.calibration import KINDS, choose_calibration, fit_calibration, log_loss
 from myoperf.research.polar_classifier.cases import SETS, draw_set, join_cases, read_cases
+from myoperf.research.polar_classifier.comparators import fit_and_read, measure_comparators, tpd_values, true_values
 from myoperf.research.polar_classifier.discs import blurred_map
 from myoperf.research.polar_classifier.evaluation import (
     limits_from,
@@ -30,6 +33,7 @@ from myoperf.research.polar_classifier.training import (
     read_cohort,
     supplement,
 )
+from myoperf.segments import segment_means
 
 
 def _maps():
@@ -141,6 +145,41 @@ def test_limits_of_healthy_patients_score_the_ill_ones():
     ill = cases.ica[:, 2] == 1
     assert scores["tpd"][ill].min() > scores["tpd"][~ill].max()
     assert scores["tpd_vessel"][ill].argmax(axis=1).tolist() == [2] * 30
+
+
+def test_a_model_of_tpd_reads_both_states_and_the_clinical_values():
+    cases = _made(60, 1)
+    limits = {state: limits_from(cases, state=state) for state in ("stress", "rest")}
+    values = tpd_values(cases, limits)
+    assert np.array_equal(values[:, 0], score_maps(cases, limits["stress"])["tpd"])
+    assert np.array_equal(values[:, 4], score_maps(replace(cases, stress=cases.rest), limits["rest"])["tpd"])
+    assert np.array_equal(values[:, 8:], cases.clinical)
+    read = fit_and_read(values, cases.ica, values)
+    ill = cases.ica[:, 2] == 1
+    assert (read[:, :2] == 0.0).all(), "nobody has disease there"
+    assert read[ill, 2].min() > read[~ill, 2].max()
+
+
+def test_true_values_are_those_of_the_patient_that_the_key_draws():
+    cases = replace(_made(6, 1), key=np.asarray([[SETS["rarer"].seed, i] for i in range(6)]))
+    values = true_values(cases)
+    patients = [draw_patient(np.random.default_rng(key), SETS["rarer"].options) for key in cases.key.tolist()]
+    losses = [1.0 - segment_means(defect_map(patient, "stress", 24, 72)) for patient in patients]
+    assert np.allclose(values[:, 0], np.mean(losses, axis=1))
+    assert np.allclose(values[:, 3], [loss[[2, 3, 8, 9, 14]].mean() for loss in losses])  # RCA
+
+
+def test_the_classifier_stands_beside_models_that_are_told_as_much():
+    cases = _made(60, 2)
+    labels = np.stack([np.arange(60) % 5 == 0, np.arange(60) % 3 == 0, np.arange(60) % 2 == 1], axis=1).astype(int)
+    cases = replace(cases, ica=labels, key=np.asarray([[SETS["main"].seed, i] for i in range(60)]))
+    limits = {state: limits_from(_made(60, 1), state=state) for state in ("stress", "rest")}
+    told = measure_comparators(load_classifier(), cases, cases, cases, limits)
+    assert told["learned"] == {"tpd_model": 60, "true_perfusion": 60}
+    assert told["patient"]["n"] == 60
+    assert told["vessels"]["n"] == 180
+    assert told["vessels"]["tpd_model"]["auc"] > 0.6, "the inferior defect"
+    assert "a model of TPD that is told as much" in verdict(told)
 
 
 def test_groups_and_shares_stand_beside_tpd_and_sss():

@@ -32,7 +32,7 @@ from myoperf.polar import sample_polar_map
 from myoperf.types import VESSELS, Float, LVFrame, State, Volume
 
 RINGS, ANGLES = GRID
-_STATES: tuple[State, State] = ("stress", "rest")
+STATES: tuple[State, State] = ("stress", "rest")
 FindLV = Callable[[Volume], LVFit]
 
 
@@ -124,15 +124,18 @@ SETS: Mapping[str, CaseSet] = MappingProxyType(
         "normal": CaseSet(seed=7101, options=_NORMAL, find_ventricle=True),
         "judged-anew": CaseSet(seed=7201, find_ventricle=True),
         "normal-anew": CaseSet(seed=7301, options=_NORMAL, find_ventricle=True),
+        "sealed": CaseSet(seed=7401, find_ventricle=True),
+        "normal-sealed": CaseSet(seed=7501, options=_NORMAL, find_ventricle=True),
+        "limits": CaseSet(seed=7601, options=_NORMAL, find_ventricle=True),
         "rarer-found": CaseSet(seed=4000, options=_FEWER, find_ventricle=True),
         "louder-found": CaseSet(seed=5000, noise=2.0, find_ventricle=True),
         "czt-found": CaseSet(seed=6000, kind="czt", find_ventricle=True),
     }
 )
 """`rarer` and the sets named after it have the prevalences of the patients that Hajianfar et al. 2025 had read by
-experts alone. `judged` and `normal` are the patients of docs/perfusion.md, on which versions 2 and 3 were tested; no
-version before 4 was tested on `judged-anew` and `normal-anew`. The names stand in the cards of shipped models and in
-folders of cases."""
+experts alone. `limits` are healthy patients whose normal limits match the maps of the fast model. Versions 2 and 3 were
+tested on `judged` and `normal`, version 4 on `judged-anew` and `normal-anew`, version 5 on `sealed` and
+`normal-sealed`. The names stand in the cards of shipped models and in folders of cases."""
 
 
 def _jitter(frame: LVFrame, rng: np.random.Generator) -> LVFrame:
@@ -186,7 +189,7 @@ def _image_patient(
     model = image_model(plan.kind, np.random.default_rng((*key, 1)) if separate else rng)
     model = replace(model, noise=model.noise * plan.noise)
     maps = []
-    for k, state in enumerate(_STATES):
+    for k, state in enumerate(STATES):
         draws = np.random.default_rng((*key, 2 + k)) if separate else rng
         maps.append(image_state(patient, draws, model, state, find_lv=find_lv))
     return maps

@@ -38,32 +38,36 @@ from myoperf.stats import (
     threshold_for_sensitivity,
     wilson_interval,
 )
-from myoperf.types import VESSELS, Float
+from myoperf.types import VESSELS, Float, State
+
+LimitsBySex = Mapping[float, NormalLimits]
+"""Limits for men (1) and women (0), as clinical rows code sex."""
 
 
-def stress_limits() -> dict[float, NormalLimits]:
-    """Return the shipped stress limits that ``myoperf analyze`` uses for men (1) and women (0)."""
+def shipped_limits_of(state: State) -> dict[float, NormalLimits]:
+    """Return the shipped limits of a state that ``myoperf analyze`` uses for men (1) and women (0)."""
     out = {}
     for sex, letter in ((1.0, "M"), (0.0, "F")):
-        limits, _ = choose_limits(shipped_limits(), state="stress", sex=letter, tracer="Tc-99m", camera=None)
+        limits, _ = choose_limits(shipped_limits(), state=state, sex=letter, tracer="Tc-99m", camera=None)
         if limits is None:
-            raise InputError("The comparison needs shipped stress limits; build them with 'myoperf normals build'.")
+            raise InputError("The comparison needs shipped limits; build them with 'myoperf normals build'.")
         out[sex] = limits
     return out
 
 
-def limits_from(cases: PolarCases) -> dict[float, NormalLimits]:
-    """Build stress limits for men (1) and women (0) from the patients of a cohort whose arteries are free of disease.
+def limits_from(cases: PolarCases, *, state: State = "stress") -> dict[float, NormalLimits]:
+    """Build limits for men (1) and women (0) from the patients of a cohort whose arteries are free of disease.
 
     Use them where the shipped limits do not fit how the cohort was imaged.
     """
+    values = cases.stress if state == "stress" else cases.rest
     well, out = cases.ica.sum(axis=1) == 0, {}
     for sex, letter in ((1.0, "M"), (0.0, "F")):
-        maps = [map_without_geometry(values) for values in cases.stress[well & (cases.clinical[:, 0] == sex)]]
+        maps = [map_without_geometry(each) for each in values[well & (cases.clinical[:, 0] == sex)]]
         label = LimitsLabel(
-            name="healthy training patients",
+            name="healthy simulated patients",
             version="1",
-            state="stress",
+            state=state,
             sex=letter,
             provenance="simulated",
             licence="Apache-2.0",
@@ -72,20 +76,21 @@ def limits_from(cases: PolarCases) -> dict[float, NormalLimits]:
     return out
 
 
-def score_maps(cases: PolarCases, limits: Mapping[float, NormalLimits]) -> dict[str, Float]:
-    """Measure TPD and SSS of stress maps, which the classifier is compared with.
+def score_maps(cases: PolarCases, limits: LimitsBySex, *, state: State = "stress") -> dict[str, Float]:
+    """Measure TPD and SSS, which the classifier is compared with.
 
     Parameters
     ----------
     limits
-        Normal limits by sex as the clinical rows code it.
+        Of the state.
 
     Returns
     -------
     ``tpd`` (percent) and ``sss`` per patient (n,), ``tpd_vessel`` and ``sss_vessel`` (n, 3) for LAD, LCX, RCA.
     """
     out: dict[str, list[Any]] = {"tpd": [], "sss": [], "tpd_vessel": [], "sss_vessel": []}
-    for values, sex in zip(cases.stress, cases.clinical[:, 0], strict=True):
+    maps = cases.stress if state == "stress" else cases.rest
+    for values, sex in zip(maps, cases.clinical[:, 0], strict=True):
         perfusion = measure_perfusion(map_without_geometry(values), limits[float(sex)])
         out["tpd"].append(perfusion.tpd_percent)
         out["sss"].append(int(perfusion.scores.sum()))
@@ -94,7 +99,7 @@ def score_maps(cases: PolarCases, limits: Mapping[float, NormalLimits]) -> dict[
     return {name: np.asarray(values, dtype=np.float64) for name, values in out.items()}
 
 
-def _areas(truth: NDArray[Any], scores: Mapping[str, Float]) -> dict[str, Any]:
+def measure_areas(truth: NDArray[Any], scores: Mapping[str, Float]) -> dict[str, Any]:
     """Return the AUC of each score with DeLong's interval, and p of the first against each other (paired)."""
     table = delong_table(truth, np.stack(list(scores.values())))
     out: dict[str, Any] = {"n": int(truth.size), "n_positive": int(truth.sum())}
@@ -108,20 +113,25 @@ def _areas(truth: NDArray[Any], scores: Mapping[str, Float]) -> dict[str, Any]:
     return out
 
 
-def _vessels_together(cases: PolarCases, reading: Reading, scores: Mapping[str, Float], seed: int) -> dict[str, Any]:
-    """Compare all vessels pooled, as Hajianfar et al. 2025 do; intervals and tests resample patients."""
-    truth = cases.ica.ravel()
-    names = ("classifier", "tpd", "sss")
-    matrix = np.stack([reading.probability.ravel(), scores["tpd_vessel"].ravel(), scores["sss_vessel"].ravel()])
+def pool_vessels(cases: PolarCases, scores: Mapping[str, Float], seed: int) -> dict[str, Any]:
+    """Compare scores over all vessels pooled, as Hajianfar et al. 2025 do; intervals and tests resample patients.
+
+    Parameters
+    ----------
+    scores
+        (patients, 3) each; p values compare the first with each other one.
+    """
+    truth, (first, *_) = cases.ica.ravel(), scores
+    matrix = np.stack([values.ravel() for values in scores.values()])
     patient = np.repeat(np.arange(len(cases)), 3)
     counts = resample_counts(truth, resamples=1000, rng=np.random.default_rng(seed), patient=patient)
     samples = bootstrap_auc(truth, matrix, counts)
     auc = delong_table(truth, matrix).auc
     out: dict[str, Any] = {"n": int(truth.size), "n_positive": int(truth.sum())}
-    for index, name in enumerate(names):
+    for index, name in enumerate(scores):
         out[name] = _estimate("auc", float(auc[index]), percentile_interval(samples[index]))
         if index:
-            out[f"classifier_against_{name}_p"] = round(bootstrap_p(samples[0] - samples[index]), 4)
+            out[f"{first}_against_{name}_p"] = round(bootstrap_p(samples[0] - samples[index]), 4)
     return out
 
 
@@ -132,7 +142,7 @@ def _columns(reading: Reading, scores: Mapping[str, Float]) -> dict[str, Float]:
 def measure_cohort(
     classifier: Classifier,
     cases: PolarCases,
-    limits: Mapping[float, NormalLimits],
+    limits: LimitsBySex,
     *,
     rest: bool = True,
     seed: int = 0,
@@ -151,8 +161,12 @@ def measure_cohort(
     answered = reading.distance <= 1.0
     columns = _columns(reading, scores)
     out: dict[str, Any] = {
-        "patient": _areas(truth, columns),
-        "vessels": _vessels_together(cases, reading, scores, seed),
+        "patient": measure_areas(truth, columns),
+        "vessels": pool_vessels(
+            cases,
+            {"classifier": reading.probability, "tpd": scores["tpd_vessel"], "sss": scores["sss_vessel"]},
+            seed,
+        ),
         "abstained": _share(~answered),
     }
     for index, vessel in enumerate(VESSELS):
@@ -162,11 +176,11 @@ def measure_cohort(
             "sss": scores["sss_vessel"][:, index],
         }
         if 0 < cases.ica[:, index].sum() < len(cases):
-            out[vessel] = _areas(cases.ica[:, index], by_vessel)
+            out[vessel] = measure_areas(cases.ica[:, index], by_vessel)
     calibration = measure_calibration(cases.ica.ravel(), reading.probability.ravel())
     out["calibration"] = {n: round(float(getattr(calibration, n)), 4) for n in ("brier", "slope", "intercept", "ece")}
     if not answered.all() and answered.sum() >= 10 and 0 < truth[answered].sum() < answered.sum():
-        out["patient_without_abstained"] = _areas(truth[answered], {n: v[answered] for n, v in columns.items()})
+        out["patient_without_abstained"] = measure_areas(truth[answered], {n: v[answered] for n, v in columns.items()})
     return out
 
 
@@ -181,7 +195,7 @@ def _estimate(name: str, value: float, interval: ConfidenceInterval) -> dict[str
 
 
 def measure_groups(
-    classifier: Classifier, cases: PolarCases, limits: Mapping[float, NormalLimits], normal: PolarCases | None = None
+    classifier: Classifier, cases: PolarCases, limits: LimitsBySex, normal: PolarCases | None = None
 ) -> dict[str, Any]:
     """Evaluate subgroups and missing information, per patient, compared with TPD and SSS.
 
@@ -197,13 +211,13 @@ def measure_groups(
     groups = {"men": cases.clinical[:, 0] == 1, "women": cases.clinical[:, 0] == 0, "small_hearts": small}
     for name, rows in groups.items():
         if 0 < truth[rows].sum() < rows.sum():
-            out[name] = _areas(truth[rows], {n: v[rows] for n, v in columns.items()})
+            out[name] = measure_areas(truth[rows], {n: v[rows] for n, v in columns.items()})
     blind = read_cohort(classifier, cases, clinical=False)
-    out["no_clinical_values"] = _areas(truth, _columns(blind, scores))
+    out["no_clinical_values"] = measure_areas(truth, _columns(blind, scores))
     if normal is not None:
         wide = join_cases([cases, normal])
         columns = _columns(read_cohort(classifier, wide), score_maps(wide, limits))
-        out["with_normals"] = _areas(wide.ica.max(axis=1), columns)
+        out["with_normals"] = measure_areas(wide.ica.max(axis=1), columns)
         out["normals_abstained"] = _share(read_cohort(classifier, normal).distance > 1.0)
     return out
 
@@ -226,7 +240,7 @@ def measure_likeness(known: PolarCases, found: PolarCases, components: Float, *,
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
     folds = StratifiedKFold(5, shuffle=True, random_state=seed)
     probability = cross_val_predict(model, maps @ components.T, which, cv=folds, method="predict_proba")[:, 1]
-    return _areas(which, {"told_apart": probability})
+    return measure_areas(which, {"told_apart": probability})
 
 
 def measure_threshold_choice(
@@ -260,15 +274,23 @@ def measure_threshold_choice(
     return out
 
 
+NAMES = {
+    "tpd": "TPD",
+    "sss": "SSS",
+    "tpd_model": "a model of TPD that is told as much",
+    "true_perfusion": "a model of the true perfusion",
+}
+
+
 def verdict(measured: Mapping[str, Any]) -> str:
-    """Return in one sentence whether the classifier is better than TPD and SSS on the test patients."""
+    """Return in one sentence whether the classifier is better than what it is compared with on the test patients."""
     parts = []
     for level in ("patient", "vessels"):
-        for score in ("tpd", "sss"):
+        for score, name in NAMES.items():
+            if score not in measured[level]:
+                continue
             area, other = measured[level]["classifier"]["auc"], measured[level][score]["auc"]
             p = measured[level][f"classifier_against_{score}_p"]
             word = "no clear difference from" if p >= 0.05 else "better than" if area > other else "worse than"
-            parts.append(
-                f"per {level.rstrip('s')}: {word} {score.upper()} (AUC {area:.3f} against {other:.3f}, p {p:g})"
-            )
+            parts.append(f"per {level.rstrip('s')}: {word} {name} (AUC {area:.3f} against {other:.3f}, p {p:g})")
     return "; ".join(parts)

@@ -25,13 +25,11 @@ from myoperf.phantom.labels import ica_labels
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.truth import truth_polar
 from myoperf.research.polar_classifier.calibration import choose_calibration
-from myoperf.research.polar_classifier.cases import ANGLES, RINGS, SETS, PolarCases, clinical_values
+from myoperf.research.polar_classifier.cases import ANGLES, RINGS, SETS, STATES, PolarCases, clinical_values
 from myoperf.research.polar_classifier.network import PolarClassifier
 from myoperf.research.training.seeds import seeded
 from myoperf.research.training.weights import load_weights, save_model, save_weights
-from myoperf.types import VESSELS, Float, State
-
-_STATES: tuple[State, State] = ("stress", "rest")
+from myoperf.types import VESSELS, Float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +124,7 @@ def supplement(imaged: PolarCases, seed: int, n: int) -> TrainingSet:
         alike = np.flatnonzero(with_rest & (male == (patient.clinical.sex == "M")))
         donors.append(rng.choice(alike if alike.size else np.flatnonzero(with_rest)))
     made = []
-    for k, state in enumerate(_STATES):
+    for k, state in enumerate(STATES):
         perfusion = np.asarray([truth_polar(patient, state, RINGS, ANGLES) for patient in patients])
         made.append(scale_maps(_blurred(perfusion) * ratio[k, donors]))
     labels = [[ica_labels(patient.coronary)[v] for v in VESSELS] for patient in patients]
@@ -144,7 +142,7 @@ def _perfusion(key: NDArray[np.int64]) -> tuple[Float, Float]:
     seed, index = (int(value) for value in key)
     options = {plan.seed: plan.options for plan in SETS.values()}.get(seed)
     patient = draw_patient(np.random.default_rng((seed, index)), options)
-    stress, rest = (truth_polar(patient, state, RINGS, ANGLES) for state in _STATES)
+    stress, rest = (truth_polar(patient, state, RINGS, ANGLES) for state in STATES)
     return stress, rest
 
 
