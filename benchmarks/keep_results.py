@@ -28,7 +28,7 @@ from myoperf.research.reorientation.tables import write_tables
 DOCS = Path(__file__).parents[1] / "docs"
 RESULTS = DOCS / "results"
 LABEL_TABLES = [f"label_strategies_{name}.csv" for name in ("models", "best", "cohort", "factors", "optimism")]
-SCORES = ("classifier", "tpd", "sss")
+AGAINST = "classifier_against_"
 STUDIES = {"ms-st-unet": "study", "other-seed": "other_seed", "as-written": "as_written"}
 ENDINGS = {
     "ms-st-unet": {name: name for name in ("overlap", "pose", "wall_volume", "differences")},
@@ -95,16 +95,22 @@ def keep_reorientation(what: str, folder: Path) -> None:
 
 
 def area_row(cohort: str, level: str, part: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the areas of classifier, TPD and SSS in one cohort with the paired tests."""
+    """Return the areas of the classifier and what it is compared with in one cohort, with the paired tests."""
     row: dict[str, Any] = {"cohort": cohort, "level": level, "n": part["n"], "n_diseased": part["n_positive"]}
-    for name in SCORES:
-        lo, hi = part[name]["interval"]
-        row |= {f"{name}_auc": part[name]["auc"], f"{name}_lo": lo, f"{name}_hi": hi}
-    return row | {f"p_{name}": part[f"classifier_against_{name}_p"] for name in SCORES[1:]}
+    for name, value in part.items():
+        if isinstance(value, Mapping) and "auc" in value:
+            row |= {f"{name}_auc": value["auc"], f"{name}_lo": value["interval"][0], f"{name}_hi": value["interval"][1]}
+        elif name.startswith(AGAINST):
+            row[f"p_{name.removeprefix(AGAINST).removesuffix('_p')}"] = value
+    return row
 
 
 def area_rows(card: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield every cohort's, vessel's and group's areas."""
+    told, before = card["told_the_same"], card["shipped_before"]["test"]
+    for level in ("patient", "vessels"):
+        yield area_row("told_the_same", level, told[level])
+        yield area_row("shipped_before", level, before[level])
     for name, measured in card["metrics"].items():
         if name == "groups":
             yield from (area_row(group, "group", part) for group, part in measured.items() if "classifier" in part)

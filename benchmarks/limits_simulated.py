@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from called_maps import WIDE_PERCENT, call_maps
-from myoperf.perfusion import NormalLimits, choose_limits, shipped_limits
+from myoperf.perfusion import Condition, NormalLimits, choose_limits, shipped_limits
 from myoperf.phantom.population import draw_patient
 from myoperf.phantom.records import PatientModel, PopulationOptions
 from myoperf.phantom.truth import truth
@@ -71,28 +71,36 @@ def draw_severe(recipe: Recipe, name: str, count: int, until: float) -> None:
 
 def row_of(normal: Normal, recipe: Recipe, limits: tuple[NormalLimits, ...], which: str) -> dict[str, Any]:
     """Score and decide on a patient by some limits."""
-    chosen = {
-        state: choose_limits(limits, state=state, sex=normal.sex, tracer=recipe.tracer, camera=recipe.camera)[0]
-        for state in STATES
-    }
+    scan = {"sex": normal.sex, "tracer": recipe.tracer, "camera": recipe.camera}
+    condition = Condition(position=recipe.position)
+    chosen = {state: choose_limits(limits, state=state, condition=condition, **scan)[0] for state in STATES}
     maps = {state: map_without_geometry(normal.maps[state]) if state in normal.maps else None for state in STATES}
     scores, called = call_maps(maps, chosen, normal.sex)
     row = {"tpd_stress": scores.tpd_stress_percent, "tpd_rest": scores.tpd_rest_percent} | called
     return {f"{name}_{which}": value for name, value in row.items()}
 
 
+def limits_name(limits: NormalLimits) -> str:
+    """Return the name of limits without sex and state."""
+    return limits.name.rsplit("-", 2)[0]
+
+
 def table() -> None:
-    """Write a row a patient."""
+    """Write a row a patient; protocols without a patient in `MAPS` keep their rows."""
     shipped = shipped_limits()
-    spect = tuple(one for one in shipped if one.tracer == "Tc-99m" and one.camera is None and not one.corrected)
+    spect = tuple(one for one in shipped if limits_name(one) == "simulated-tc99m")
     rows: list[dict[str, Any]] = []
     for name, recipe in RECIPES.items():
-        own = tuple(one for one in shipped if one.name.startswith(f"simulated-{name}-"))
+        own = tuple(one for one in shipped if limits_name(one) == f"simulated-{name}")
         for of, file in (("normals", f"{name}-check"), ("three-vessel", f"{name}-three-vessel")):
             for index, normal in enumerate(read_normals(MAPS, file)):
                 row = {"protocol": name, "set": of, "patient": index, "sex": normal.sex}
                 rows.append(row | row_of(normal, recipe, own, "own") | row_of(normal, recipe, spect, "spect"))
-    pd.DataFrame(rows).to_csv(TABLE, index=False, float_format="%.3f")
+    new = pd.DataFrame(rows)
+    if TABLE.exists():
+        before = pd.read_csv(TABLE, keep_default_na=False, dtype=str)
+        new = pd.concat([before[~before["protocol"].isin(set(new["protocol"]))], new])
+    new.to_csv(TABLE, index=False, float_format="%.3f")
     print(f"{len(rows)} patients in {TABLE.relative_to(ROOT)}")
 
 

@@ -68,6 +68,7 @@ SETS = {
     "half-dose": NORMAL,
     "prone": NORMAL,
     "thallium-three-vessel": replace(THREE, tracer="Tl-201"),
+    "classifier": PopulationOptions(),
 }
 SEEDS = {
     "patients": 9701,
@@ -77,9 +78,10 @@ SEEDS = {
     "half-dose": 9709,
     "prone": 9731,
     "thallium-three-vessel": 9733,
+    "classifier": 9735,
 }
 """What the page shows; patients of other seeds are for development."""
-WITHOUT_CT = ("thallium", "half-dose", "prone", "thallium-three-vessel")
+WITHOUT_CT = ("thallium", "half-dose", "prone", "thallium-three-vessel", "classifier")
 PROTOCOLS = {"half-dose": Protocol(gates=1, dose="half"), "prone": Protocol(gates=1, position="prone")}
 
 

@@ -129,7 +129,12 @@ def test_faint_activity_all_over_the_chest_does_not_turn_the_body_round(torso):
     ("of_apex", "of_body", "code"),
     [
         ((0.6, 0.8, 0.10), (0.0, 0.1, -0.05), None),
-        ((0.6, 0.8, 0.10), (0.0, 0.1, -0.30), "orientation-doubt"),
+        ((0.6, 0.8, 0.10), (0.0, 0.1, -0.28), None),  # Tl-201: lungs, and an abdomen without counts
+        ((0.6, 0.8, 0.10), (0.0, 0.1, -0.32), "orientation-doubt"),
+        ((-0.07, 0.9, 0.30), (0.0, 0.1, 0.2), None),  # straight forward
+        ((-0.10, 0.9, 0.30), (0.0, 0.1, 0.2), "orientation-doubt"),
+        ((-0.16, 0.9, 0.30), (0.0, 0.1, 0.2), "orientation-implausible"),
+        ((0.6, -0.03, 0.30), (0.0, 0.0, 0.2), "orientation-doubt"),
         ((0.6, 0.8, 0.10), (0.0, 0.1, -0.45), "orientation-implausible"),
         ((0.6, 0.8, -0.10), (0.0, 0.1, 0.07), "orientation-doubt"),
         ((0.6, 0.8, -0.10), (0.0, 0.1, 0.04), "orientation-implausible"),

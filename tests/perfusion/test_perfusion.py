@@ -278,15 +278,27 @@ def test_dilation_is_the_ratio_of_cavities():
 def test_the_limits_in_the_package_are_said_to_be_simulated_and_rest_on_enough_patients():
     held = perfusion.shipped_limits()
     each = {(s, x) for s in ("stress", "rest") for x in ("F", "M", None)}
-    assert {(one.state, one.sex) for one in held if one.camera is None and one.tracer == "Tc-99m"} == each
-    assert {(one.state, one.sex) for one in held if one.camera == "CZT"} == each
-    assert {(one.state, one.sex) for one in held if one.corrected} == each
+    protocols = {(one.tracer, one.camera, bool(one.corrected), one.position == "prone") for one in held}
+    assert protocols == {
+        ("Tc-99m", None, False, False),
+        ("Tc-99m", None, True, False),
+        ("Tc-99m", None, False, True),
+        ("Tc-99m", "CZT", False, False),
+        ("Tc-99m", "CZT", False, True),
+        ("Tl-201", None, False, False),
+        ("Rb-82", None, False, False),
+        ("N-13", None, False, False),
+    }
+    for of in protocols:
+        alike = (o for o in held if (o.tracer, o.camera, bool(o.corrected), o.position == "prone") == of)
+        assert {(one.state, one.sex) for one in alike} == each
     for one in held:
         assert "simulated" in one.provenance
         assert one.n >= 40
         assert (one.lower < one.mean).all()
         camera = "Discovery NM 530c" if one.camera == "CZT" else "Infinia"
-        of = {"sex": one.sex, "tracer": one.tracer, "camera": camera, "condition": Condition(corrected=one.corrected)}
+        of = {"sex": one.sex, "tracer": one.tracer, "camera": camera}
+        of["condition"] = Condition(corrected=one.corrected, position=one.position)
         best, said = perfusion.choose_limits(held, state=one.state, **of)
         assert best.name == one.name
         assert {f.code for f in said} <= {"normal-limits-simulated", *(["normal-limits-nearest"] * (one.sex is None))}

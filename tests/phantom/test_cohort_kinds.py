@@ -127,6 +127,9 @@ def test_prone_patients_are_read_as_prone_and_imaged_otherwise(tmp_path):
         assert {scan.position for scan in study.scans} == {position}
         views[position] = study.scans[0].image.array.astype(float)
     assert np.abs(views["prone"] - views["supine"]).sum() > 0.05 * views["supine"].sum()
+    (visit,) = read_studies([tmp_path]).studies
+    assert len({(scan.state, scan.position) for scan in visit.scans}) == len(visit.scans) == 4
+    assert "instance-uid-repeated" not in {finding.code for of in (visit, *visit.scans) for finding in of.findings}
 
 
 def test_lower_dose_is_noisier(tmp_path):

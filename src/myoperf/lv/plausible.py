@@ -25,11 +25,13 @@ USUAL_SIGN = np.array([1.0, -1.0, -1.0])
 """Of the direction to the apex along the patient's LPS axes: to the left, forward and down."""
 BODY_WEIGHT = np.array([0.0, 0.4, 0.9])
 """What the mean direction of the activity 90 to 150 mm away counts beside the apex: it lies behind and below."""
-CERTAIN, BODY_ALONE = 0.05, 0.3
-"""Evidence against an axis from which the numbers are withheld: where the apex points the wrong way too, and where the
-body alone speaks against it, as in a level heart."""
+DOUBTED, WITHHELD = np.array([0.08, 0.0, 0.0]), np.array([0.15, 0.05, 0.05])
+"""Evidence against each axis beyond which there is a doubt, and beyond which the numbers are withheld, where the apex
+points the wrong way. Left and right need more: an apex that points straight forward is less rare than such a file."""
+DOUBTED_BY_BODY, WITHHELD_BY_BODY = 0.2, 0.3
+"""The same where the body alone speaks against the axis, as in a level heart, or with Tl-201 in bright lungs."""
 AXES = ("left and right", "front and back", "head and feet")
-_WITHHELD = "Scores and function are withheld. Check the volume, or give the pose with --frame."
+_NO_NUMBERS = "Scores and function are withheld. Check the volume, or give the pose with --frame."
 REFUSED = ("pose-implausible", "orientation-implausible")
 """Codes of the findings that withhold the numbers resting on the pose."""
 
@@ -73,7 +75,7 @@ def check_pose(volume: Volume, fit: LVFit, *, transaxial: bool = True) -> tuple[
     if apex.score < LOWEST_SCORE:
         message = (
             f"No wall stands out where the left ventricle was located (score {apex.score:.2f}; at least "
-            f"{LOWEST_SCORE:.2f} was expected). {_WITHHELD}"
+            f"{LOWEST_SCORE:.2f} was expected). {_NO_NUMBERS}"
         )
         return (Finding("pose-implausible", "failure", message),)
     if transaxial:
@@ -96,8 +98,8 @@ def expected_radius_mm(labels: Volume) -> float:
 def axis_evidence(apexward: Float, body: Float) -> tuple[Float, Float]:
     """Return how far apex and body agree with each of the patient's axes: two of shape (3,), negative where not.
 
-    An axis that is turned round turns the sign of its evidence, so that a sum of 0 is where both directions are as
-    likely.
+    An axis that is turned round turns the sign of its evidence, so that at a sum of 0 the image speaks for neither
+    direction.
 
     Examples
     --------
@@ -120,22 +122,24 @@ def _check_size(fit: LVFit) -> tuple[Finding, ...]:
         return ()
     message = (
         f"The located cavity has {cavity:.0f} ml; expected were {SMALLEST_CAVITY_ML:.0f} to "
-        f"{LARGEST_CAVITY_ML:.0f} ml. {_WITHHELD}"
+        f"{LARGEST_CAVITY_ML:.0f} ml. {_NO_NUMBERS}"
     )
     return (Finding("pose-implausible", "failure", message),)
 
 
 def _check_axes(of_apex: Float, of_body: Float, *, certain: bool) -> tuple[Finding, ...]:
     """Judge the evidence for each axis, of the apex's direction and of the body's activity."""
-    evidence = of_apex + of_body
-    against = [name for name, value in zip(AXES, evidence, strict=True) if value < 0.0]
+    evidence, turned = of_apex + of_body, of_apex < 0.0
+    doubted = evidence < -np.where(turned, DOUBTED, DOUBTED_BY_BODY)
+    withheld = evidence < -np.where(turned, WITHHELD, WITHHELD_BY_BODY)
+    against = [name for name, wrong in zip(AXES, doubted, strict=True) if wrong]
     if not against:
         return ()
     listed = _listed(against)
     causes = f"either the file's orientation is wrong ({listed} exchanged), or the heart lies unusually"
     if AXES[0] in against:
         causes += " (dextrocardia, situs inversus)"
-    if certain and (evidence < -np.where(of_apex < 0.0, CERTAIN, BODY_ALONE)).any():
+    if certain and withheld.any():
         message = (
             f"Heart and body contradict the volume's {listed}: {causes}. Scores and function are withheld. Check the "
             "orientation; if it is right, give the pose with --frame."
@@ -149,7 +153,7 @@ def _check_direction(off_deg: float, *, certain: bool) -> tuple[Finding, ...]:
     if off_deg <= LARGEST_TURN_DEG:
         return ()
     if certain:
-        message = f"The long axis lies {off_deg:.0f} degrees from where the wall itself shows the apex. {_WITHHELD}"
+        message = f"The long axis lies {off_deg:.0f} degrees from where the wall itself shows the apex. {_NO_NUMBERS}"
         return (Finding("pose-implausible", "failure", message),)
     message = f"The wall may show its apex {off_deg:.0f} degrees from the long axis that was found. Check the pose."
     return (Finding("orientation-doubt", "warning", message),)

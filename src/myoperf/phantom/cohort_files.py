@@ -106,7 +106,8 @@ def write_dicom(
     slices. All carry one Study Instance UID, which follows from `seed` and `name`.
     """
     (folder / "dicom").mkdir()
-    study = uid_from("simulated", seed, name)
+    study, position = uid_from("simulated", seed, name), options.protocol.position
+    key = str(seed) if position == "supine" else f"{seed} {position}"  # both of a patient's scans are of one visit
     gates = options.protocol.gates
     beat = 60000.0 / patient.function.heart_rate_bpm / gates if gates > 1 else None
     for number, (state, scan) in enumerate(scans.items(), start=1):
@@ -118,9 +119,9 @@ def write_dicom(
             height_m=patient.clinical.height_m,
             weight_kg=patient.clinical.weight_kg,
             state=state,
-            position=options.protocol.position,
+            position=position,
             study_uid=study,
-            uid_key=str(seed),
+            uid_key=key,
             series_description=f"Simulated {state} {what}",
             series_number=number,
             tracer=TRACERS[patient.tracer],

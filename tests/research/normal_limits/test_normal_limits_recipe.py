@@ -74,3 +74,17 @@ def test_limits_are_pooled_by_state_and_sex_and_named_as_the_shipped_ones():
     assert (women.tracer, women.camera, women.version, women.licence) == ("Rb-82", None, "7", "Apache-2.0")
     assert "21 studies, 1 left out" in women.provenance
     assert women.mean.mean() == pytest.approx(0.9, abs=0.05)
+
+
+def test_limits_of_prone_patients_are_of_prone_patients(monkeypatch):
+    """Named and marked so that prone scans find them; the patients lie prone, with other counts in the wall."""
+    fit = true_fit(1)
+    supine, prone = (image_normal(replace(SMALL, position=of), 1, find_lv=lambda _: fit) for of in ("supine", "prone"))
+    assert not np.array_equal(supine.maps["stress"], prone.maps["stress"])
+    normals = tuple(
+        Normal(sex, {"stress": np.random.default_rng(index).normal(1.0, 0.05, (24, 72))})
+        for index, sex in enumerate("MF" * 10)
+    )
+    for one in build_limits_of("czt-prone", normals, version="1"):
+        assert one.name.startswith("simulated-czt-prone-")
+        assert (one.position, one.camera) == ("prone", "CZT")

@@ -21,6 +21,7 @@ from myoperf.lv import LVFit
 from myoperf.perfusion import NormalLimits, write_limits
 from myoperf.phantom.fast import Kind, czt_field, image_model, simulate_fast
 from myoperf.phantom.population import draw_patient
+from myoperf.phantom.prone import lay_prone
 from myoperf.phantom.records import SIMULATOR_VERSION, Grid, PatientModel, PopulationOptions, Tracer
 from myoperf.pipeline import load_models
 from myoperf.pipeline.anterior import turn_to_septum
@@ -28,7 +29,7 @@ from myoperf.pipeline.jobs import JobsOutcome, run_jobs
 from myoperf.pipeline.normals import NormalMap, Pooled, pool_normals
 from myoperf.pipeline.valve import end_at_wall
 from myoperf.polar import sample_polar_map
-from myoperf.types import Float, PolarMap, State, Volume
+from myoperf.types import Float, PolarMap, Position, State, Volume
 
 STATES: tuple[State, State] = ("stress", "rest")
 
@@ -49,6 +50,8 @@ class Recipe:
         Voxel and grid (planes, rows, columns) of the images.
     patients
         Half of them men; a few maps are left out as doubtful.
+    position
+        How they lie.
     """
 
     kind: Kind
@@ -58,11 +61,14 @@ class Recipe:
     spacing_mm: float
     shape: tuple[int, int, int]
     patients: int = 88
+    position: Position = "supine"
 
 
+_CZT = Recipe(kind="czt", tracer="Tc-99m", camera="CZT", seed=20262, spacing_mm=4.0, shape=(96, 110, 110))
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
-        "czt": Recipe(kind="czt", tracer="Tc-99m", camera="CZT", seed=20262, spacing_mm=4.0, shape=(96, 110, 110)),
+        "czt": _CZT,
+        "czt-prone": replace(_CZT, seed=20268, position="prone"),
         "rb82": Recipe(kind="pet", tracer="Rb-82", camera=None, seed=20264, spacing_mm=4.0, shape=(64, 96, 96)),
         "n13": Recipe(kind="pet", tracer="N-13", camera=None, seed=20266, spacing_mm=4.0, shape=(64, 96, 96)),
     }
@@ -126,6 +132,8 @@ def image_patient(
     states: Sequence[State] = STATES,
 ) -> Normal:
     """Image any patient as `image_normal` does a normal one."""
+    if recipe.position == "prone":
+        patient = lay_prone(patient, rng)
     model = image_model(recipe.kind, rng, tracer=recipe.tracer)
     grid = Grid.centred(recipe.shape, recipe.spacing_mm, patient.scan_centre_mm)
     found: dict[State, tuple[Volume, LVFit]] = {}
@@ -213,19 +221,20 @@ def build_limits_of(name: str, normals: tuple[Normal, ...], *, version: str) -> 
     """
     recipe = RECIPES[name]
     maps = [
-        NormalMap(map_without_geometry(values), state, normal.sex, patient=str(index))
+        NormalMap(map_without_geometry(values), state, normal.sex, position=recipe.position, patient=str(index))
         for index, normal in enumerate(normals)
         for state, values in normal.maps.items()
     ]
     doubtful = sum(not normal.maps for normal in normals)
     return pool_normals(
         Pooled(tuple(maps), studies=len(normals), failed=0, doubtful=doubtful),
-        name=f"simulated-{name}",
+        name=f"simulated-{name.removesuffix('-prone')}",
         version=version,
         tracer=recipe.tracer,
         camera=recipe.camera,
         provenance=(
-            f"simulated {name.upper()} images, fast image-space model (myoperf.research.normal_limits, "
+            f"simulated {name.split('-')[0].upper()} images, {recipe.position}, fast image-space model "
+            "(myoperf.research.normal_limits, "
             f"seed {recipe.seed}, simulator version {SIMULATOR_VERSION}), ventricle by the network lv-compact; "
             f"{len(normals)} studies, {doubtful} left out as doubtful"
         ),
