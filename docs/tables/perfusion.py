@@ -189,4 +189,4 @@ def _protocols() -> dict[str, tuple[str, pd.DataFrame]]:
     return out
 
 
-PROTOCOLS = {"czt": "Tc-99m, CZT", "czt-prone": "the same, prone (CZT)", "rb82": "Rb-82", "n13": "N-13"}
+PROTOCOLS = {"czt": "Tc-99m, CZT", "czt-prone": "Tc-99m, CZT, prone", "rb82": "Rb-82", "n13": "N-13"}
