@@ -166,12 +166,15 @@ WHICH_SCAN: Mapping[str, FindingKind] = {
     "attenuation-corrected": FindingKind(
         ("info",),
         "The scan was corrected for attenuation with a CT or a map; the message says which and how it was converted.",
-        "Compare it with the uncorrected scan.",
+        "It is scored first if there are normal limits of corrected scans and no doubt of the map. Compare it with the "
+        "uncorrected scan, whose maps stand beside it.",
     ),
     "attenuation-doubt": FindingKind(
         ("warning",),
-        "Much of the heart's wall lies in the lung of the map, even after alignment.",
-        "Do not use the corrected scan; repeat the CT or its alignment.",
+        "The map does not fit the emission: no place was found within the search (30 mm), so that it was left where it "
+        "lay, or much of the heart's wall lies in its lung even after alignment.",
+        "The uncorrected scan is scored first: do not use the corrected one. Check that the CT is of this patient and "
+        "position; repeat it or its alignment.",
     ),
     "attenuation-images": FindingKind(
         ("info",),
@@ -191,8 +194,8 @@ WHICH_SCAN: Mapping[str, FindingKind] = {
     ),
     "attenuation-unusable": FindingKind(
         ("warning",),
-        "A CT or a map came with the study but was not used; the message says why (contrast, missing slices, tilted "
-        "gantry, other frame of reference or patient, heart not covered ...).",
+        "A CT or a map came with the study but was not used; the message says why (contrast, no scale in Hounsfield "
+        "units, missing or distant slices, tilted gantry, other frame of reference or patient, heart not covered ...).",
         "The scan is uncorrected. Send the complete CT that was taken for attenuation correction.",
     ),
     "correction-conflict": FindingKind(
@@ -231,7 +234,7 @@ WHICH_SCAN: Mapping[str, FindingKind] = {
     "prone": FindingKind(
         ("info",),
         "The patient lay prone.",
-        "Compare with the supine scan; the shipped normal limits are of supine patients.",
+        "Compare with the supine scan, where there is one.",
     ),
     "scan-choice": FindingKind(
         ("info",),
