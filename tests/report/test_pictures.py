@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -190,6 +191,17 @@ def test_maps_with_and_without_correction_stand_side_by_side_whichever_is_scored
     ]
     prone = replace(report, results=(*full.results, replace(made, name="stress-prone")))
     assert draw_report(prone).plates[1].discs[0].title == "Stress-prone: uptake %"
+
+
+def test_the_rows_of_slices_have_names_that_do_not_run_into_each_other(full):
+    """"STRESS-PRONE-AC" was longer than its row where page 1 leaves little height."""
+    named = tuple(replace(r, name=f"{r.name}-prone-ac") for r in full.results)
+    drawing = slices_drawing(named, cut_slices(named), width_mm=90.0)
+    names = [m for m in drawing.marks if isinstance(m, Text) and m.turn_deg == 90.0 and m.text.endswith("-PRONE-AC")]
+    places = sorted({mark.y for mark in names})
+    assert len(places) == 8
+    step = min(b - a for a, b in itertools.pairwise(places))
+    assert max(text_width_mm(m.text, m.font.size_pt, bold=True) for m in names) <= step
 
 
 def test_a_map_beyond_its_cut_off_is_not_called_within_limits(full):

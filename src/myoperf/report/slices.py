@@ -6,6 +6,7 @@ import numpy as np
 
 from myoperf.report.canvas import Canvas, Font
 from myoperf.report.colours import PERFUSION, STATE_COLOURS, Bytes, colour_numbers
+from myoperf.report.fonts import fitted
 from myoperf.report.plot import draw_bar
 from myoperf.report.tables import state_title
 from myoperf.report.tiles import extent_of, lv_maximum, plane_tiles, views_of
@@ -88,8 +89,8 @@ def slices_drawing(results: tuple[ScanResult, ...], mosaics: Mapping[str, Bytes]
             strip = mosaic[row * (_TILE + _GAP) :][:_TILE]
             size = mm * strip.shape[1], mm * _TILE
             canvas.picture(mm * _LEFT, mm * y, *size, strip, PERFUSION, scale=result.name)
-            middle, font = mm * (y + 0.5 * _TILE), Font(size_pt, bold=True, colour=STATE_COLOURS[result.state])
-            words = state_title(result).upper()
+            middle, words = mm * (y + 0.5 * _TILE), state_title(result).upper()
+            font = fitted(words, Font(size_pt, bold=True, colour=STATE_COLOURS[result.state]), mm * _TILE)
             canvas.text(mm * 0.5 * _LEFT, middle, words, font, align="middle", turn_deg=90.0, centred=True)
             y += _TILE + _GAP
         draw_marks(canvas, view, (mm * _LEFT, mm * first), mm * _TILE, size_pt - 1.4)
