@@ -194,7 +194,7 @@ def test_maps_with_and_without_correction_stand_side_by_side_whichever_is_scored
 
 
 def test_the_rows_of_slices_have_names_that_do_not_run_into_each_other(full):
-    """"STRESS-PRONE-AC" was longer than its row where page 1 leaves little height."""
+    """ "STRESS-PRONE-AC" was longer than its row where page 1 leaves little height."""
     named = tuple(replace(r, name=f"{r.name}-prone-ac") for r in full.results)
     drawing = slices_drawing(named, cut_slices(named), width_mm=90.0)
     names = [m for m in drawing.marks if isinstance(m, Text) and m.turn_deg == 90.0 and m.text.endswith("-PRONE-AC")]
