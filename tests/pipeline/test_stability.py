@@ -7,8 +7,10 @@ import pytest
 
 from myoperf.perfusion import NormalLimits
 from myoperf.pipeline import Models, Options, analyze
-from myoperf.report import results_json
+from myoperf.report import draw_report, results_json
+from myoperf.report.canvas import Text
 from myoperf.report.narrative import stability_lines, stability_table
+from myoperf.report.pdf import pdf_pages
 from myoperf.types import Scan, Study
 from myoperf.types.comparison import Stability, Variation
 from support.report import make_report
@@ -57,7 +59,9 @@ def test_it_is_in_every_form_of_the_report(report):
     assert out["flips"] == 0
     assert len(out["variations"]) == len(report.stability.variations)
     (line,) = stability_lines(report)
-    assert "the category does not change" in line
+    others = sum(one.category != report.scores.category for one in report.stability.variations)
+    expected = f"changes in {others}, between normal and abnormal in none" if others else "does not change"
+    assert f"the category {expected}: " in line
     assert len(stability_table(report).rows) == len(report.stability.variations)
     assert stability_lines(make_report()) == ()
 
@@ -83,9 +87,25 @@ def test_a_flip_is_between_normal_and_abnormal():
     assert normal.spread("sss") == (3.0, 14.0)
     assert normal.spread("lvef_percent") is None
     (line,) = stability_lines(replace(make_report(), stability=replace(normal, failed=1)))
-    assert "changes between normal and abnormal in 2" in line
+    assert "the category changes in 3, between normal and abnormal in 2: " in line
     assert "SSS 3 to 14" in line
     assert "1 further ways could not be measured" in line
+
+
+def test_another_category_is_a_change_though_neither_is_abnormal():
+    ways = (variation("normal"), variation("extensive disease not excluded"))
+    (line,) = stability_lines(replace(make_report(), stability=Stability(category="normal", variations=ways)))
+    assert "the category changes in 1, between normal and abnormal in none: " in line
+    same = Stability(category="normal", variations=ways[:1])
+    assert "the category does not change: " in stability_lines(replace(make_report(), stability=same))[0]
+
+
+def test_the_pdf_has_a_page_behind_the_line():
+    ways = tuple(variation("extensive disease not excluded", sss) for sss in range(14))
+    report = replace(make_report(), stability=Stability(category="normal", variations=ways))
+    pages = [{m.text for m in page.marks if isinstance(m, Text)} for page in pdf_pages(report, draw_report(report))]
+    (page,) = [page for page in pages if "Varied" in page]
+    assert {"Decision stability", "extensive disease not excluded", *map(str, range(14))} <= page
 
 
 def test_a_study_that_is_not_reliable_has_no_stability(report):

@@ -379,3 +379,18 @@ def test_warnings_of_the_scored_scans_come_before_those_of_other_scans(full):
     assert warnings[-3:] == counts[1:]
     first = " ".join(mark.text for mark in pdf_pages(report, draw_report(report))[0].marks if isinstance(mark, Text))
     assert moved.message in first
+
+
+def test_the_report_in_words_is_in_the_pdf_to_its_last_word(full):
+    """With many warnings the conclusion fell off the page, and a long sentence ended in dots."""
+    long = " ".join(f"word-{i}" for i in range(200))
+    noted = [Finding("low-counts", "warning", f"Warning {i}: {long} end-{i}.") for i in range(12)]
+    report = replace(full, findings=tuple(noted))
+    pages = pdf_pages(report, draw_report(report))
+    words = [" ".join(m.text for m in page.marks if isinstance(m, Text) and m.font.size_pt == 7.0) for page in pages]
+    text = " ".join(words)
+    assert all(f"word-{n}" in text for n in range(200))
+    assert [i for i in range(12) if f"end-{i}." not in text] == []
+    assert f"Perfusion: {full.scores.category}. {full.scores.summary}" in text
+    lowest = max(m.y for page in pages for m in page.marks if isinstance(m, Text) and m.font.size_pt == 7.0)
+    assert lowest < 210.0 - 6.0

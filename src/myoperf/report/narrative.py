@@ -191,9 +191,13 @@ def stability_lines(report: Report) -> tuple[str, ...]:
         spread = stability.spread(name)
         if spread is not None:
             ranges.append(f"{label} {number(spread[0], digits)} to {number(spread[1], digits)}")
-    flips = f"changes between normal and abnormal in {stability.flips}" if stability.flips else "does not change"
+    others = sum(one.category != stability.category for one in stability.variations)
+    flips = f"between normal and abnormal in {stability.flips or 'none'}"
+    changes = f"changes in {others}, {flips}" if others else "does not change"
     failed = f" {stability.failed} further ways could not be measured." if stability.failed else ""
-    return (f"Decision stability: processed in {count} other ways, the category {flips}: {', '.join(ranges)}.{failed}",)
+    return (
+        f"Decision stability: processed in {count} other ways, the category {changes}: {', '.join(ranges)}.{failed}",
+    )
 
 
 def stability_table(report: Report) -> Table | None:

@@ -22,8 +22,8 @@ PAGE_MM = (297.0, 210.0)
 _MARGIN = 9.0
 _FULL = PAGE_MM[0] - 2 * _MARGIN
 """Width between the margins."""
-_TOP_MM, _READER_MM = 23.0, 150.0
-"""Where a page's contents begin; width of what a reader wrote."""
+_TOP_MM, _READER_MM, _TEXT_MM = 23.0, 150.0, 150.0
+"""Where a page's contents begin; width of what a reader wrote, and of the report in words."""
 _GATED_A_PAGE = 3
 _NUMBERS_PT = 6.8
 _CHECK = (
@@ -101,7 +101,11 @@ def pdf_pages(report: Report, drawings: Drawings, *, reader: ReaderPart | None =
     for plate in further:
         draws.append((plate, lambda s, plate=plate: _further_page(s, report, plate)))  # type: ignore[misc]
     draws.append((first, lambda s: _detail_page(s, report, first)))
-    draws.append((first, lambda s: _text_page(s, report)))
+    for i, lines in enumerate(_report_lines(report)):
+        beside = report if i == 0 else None
+        draws.append((first, lambda s, lines=lines, beside=beside: _text_page(s, lines, beside)))  # type: ignore[misc]
+    if (stability := narrative.stability_table(report)) is not None:
+        draws.append((first, lambda s: _stability_page(s, report, stability)))
     if (flow := drawings.flow) is not None:
         draws.append((first, lambda s: _flow_page(s, report, flow)))
     for start in range(0, len(drawings.function), _GATED_A_PAGE):
@@ -350,25 +354,40 @@ def _detail_page(sheet: _Sheet, report: Report, plate: Plate) -> None:
         _findings(sheet, report, y + 0.6, most=max(int((PAGE_MM[1] - 12 - y) / 8.2), 1), width=right, x=x)
 
 
-def _text_page(sheet: _Sheet, report: Report) -> None:
-    """Draw the page of the report in words, with the technical numbers beside it."""
-    left, x, right = 150.0, _MARGIN + 158.0, _FULL - 158.0
-    y = 23.0
+def _report_lines(report: Report) -> list[list[_Line]]:
+    """Lay out the report in words, page by page, to the last word: its conclusion comes last."""
+    pages: list[list[_Line]] = [[]]
+    y = _TOP_MM
     for section in narrative.report_text(report):
-        y = sheet.heading(_MARGIN, y, left, section.title)
-        for sentence in section.sentences:
-            for line in wrap(sentence, width_mm=left, size_pt=7.0, lines=3):
-                if y < PAGE_MM[1] - 9.0:
-                    sheet.text(_MARGIN, y + 2.8, line, Font(7.0))
-                y += 3.4
+        lines = [
+            line
+            for sentence in section.sentences
+            for line in wrap(sentence, width_mm=_TEXT_MM, size_pt=7.0, lines=len(sentence))
+        ]
+        for i, line in enumerate(lines):
+            heading = 5.6 if i == 0 else 0.0  # no heading stands apart from its first line
+            if y + heading + 3.4 > PAGE_MM[1] - _MARGIN:
+                pages.append([])
+                y = _TOP_MM
+            if heading:
+                pages[-1].append(_Line("heading", section.title, y))
+            pages[-1].append(_Line("text", line, y + heading))
+            y += heading + 3.4
         y += 1.6
-    y = 23.0
-    for line in narrative.stability_lines(report):
-        y = sheet.heading(x, y, right, "Decision stability")
-        for text in wrap(line, width_mm=right, size_pt=7.0, lines=5):
-            sheet.text(x, y + 2.8, text, Font(7.0))
-            y += 3.4
-        y += 2.0
+    return pages
+
+
+def _text_page(sheet: _Sheet, lines: Sequence[_Line], report: Report | None) -> None:
+    """Draw a page of the report in words; beside the first of them how firm it is, and the technical numbers."""
+    x, right = _MARGIN + _TEXT_MM + 8.0, _FULL - _TEXT_MM - 8.0
+    for kind, text, y in lines:
+        if kind == "heading":
+            sheet.heading(_MARGIN, y, _TEXT_MM, text)
+        else:
+            sheet.text(_MARGIN, y + 2.8, text, Font(7.0))
+    if report is None:
+        return
+    y = _stability(sheet, report, (x, _TOP_MM), right)
     for title, table in (
         ("Further numbers", numbers.further_numbers(report)),
         ("Technical details", numbers.numbers_table(report, "technical")),
@@ -376,6 +395,26 @@ def _text_page(sheet: _Sheet, report: Report) -> None:
         if table.rows:
             y = sheet.heading(x, y, right, title)
             y = _draw_numbers(sheet, table, x, y, right, size=5.8) + 2.5
+
+
+def _stability(sheet: _Sheet, report: Report, corner: tuple[float, float], width: float) -> float:
+    """Say how firm the decision is; return the height at which to continue."""
+    x, y = corner
+    for line in narrative.stability_lines(report):
+        y = sheet.heading(x, y, width, "Decision stability")
+        for text in wrap(line, width_mm=width, size_pt=7.0, lines=len(line)):
+            sheet.text(x, y + 2.8, text, Font(7.0))
+            y += 3.4
+        y += 2.0
+    return y
+
+
+def _stability_page(sheet: _Sheet, report: Report, table: Table) -> None:
+    """Draw the page behind the line on stability: what each other way of processing gives."""
+    y = _stability(sheet, report, (_MARGIN, _TOP_MM), _FULL)
+    last = 62.0
+    between = (_FULL - 80.0 - last) / (len(table.columns) - 2)
+    sheet.table(_MARGIN, y, [80.0, *[between] * (len(table.columns) - 2), last], table)
 
 
 def _shared_widths(table: Table, first: float, width: float) -> list[float]:
