@@ -99,9 +99,9 @@ def physics() -> str:
     p = adjust_p(pairs.p[pairs.a == 0])
     lines = []
     for index, title in enumerate(("the classifier", "TPD", "SSS")):
-        low, high = table.interval(index)
+        around = table.interval(index)
         against = p_value(p[index - 1]) if index else "-"
-        lines.append([title, f"{table.auc[index]:.3f} ({low:.2f}-{high:.2f})", against])
+        lines.append([title, f"{table.auc[index]:.3f} ({around.lo:.2f}-{around.hi:.2f})", against])
     n = f"{len(rows)} ({ill.sum()} diseased)"
     kept = rows["abstained"] == 0
     return (
