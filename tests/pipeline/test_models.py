@@ -74,7 +74,7 @@ def test_a_diagnosis_claims_no_more_than_its_card_shows(monkeypatch, auc, p, ahe
     reason = load_models(lv="classical").classify(None, ()).reason
     assert "where 75% of patients" in reason
     assert ("not shown to be better than TPD" in reason) is not ahead
-    assert ("on 300 simulated patients, not tested on real ones" in reason) is ahead
+    assert ("on 300 simulated patients imaged as those it learned from, not tested on real ones" in reason) is ahead
 
 
 def test_a_missing_network_is_a_finding_and_not_silence(monkeypatch):

@@ -120,6 +120,8 @@ def _note_of(card: Mapping[str, Any]) -> str:
     """Return what a classifier was trained on, and whether its card shows it to be better than TPD."""
     areas = card["metrics"]["test"]["patient"]
     ahead = areas["classifier"]["auc"] > areas["tpd"]["auc"] and areas["classifier_against_tpd_p"] < 0.05
-    shown = f"better than TPD on {areas['n']} simulated patients, not tested on real ones"
+    shown = (
+        f"better than TPD on {areas['n']} simulated patients imaged as those it learned from, not tested on real ones"
+    )
     tpd = shown if ahead else "not shown to be better than TPD"
     return EXPERIMENTAL.format(share=_prevalence(card), tpd=tpd)
