@@ -1,6 +1,6 @@
 """Volumes, motion and thickening of simulated gated PET, beside the truth.
 
-    python benchmarks/function_pet.py --patients 12
+    python benchmarks/function_pet.py --patients 30
     python docs/pages.py function
 
 Simulated patients by the image-space model of PET, noise included, 8 gates, in the true pose. One row a patient in

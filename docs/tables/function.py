@@ -132,7 +132,7 @@ def ceiling(people: pd.DataFrame) -> list[str]:
     )
     return [
         f"Ceiling of the TID ratio: the SD of the true ratio in the cohort dilation is {spread:.3f}. Noise alone moves "
-        f"a measured one by an SD of {noise:.3f} ({n} patients of the simulator's version 1, acquired twice: "
+        f"a measured one by an SD of {noise:.3f} ({n} patients, acquired twice: "
         "docs/results/repeatability.csv), so that r cannot exceed "
         f"{interval(most, low, high, '.2f')}, SD / sqrt(SD^2 + noise^2), however right the rest."
     ]
