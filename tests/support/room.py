@@ -1,6 +1,8 @@
 """A reading room in a temporary folder, whose analyses take no time."""
 
+import hashlib
 import json
+import os
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,6 +10,8 @@ from functools import cache
 from pathlib import Path
 
 from fastapi.testclient import TestClient
+from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
 
 from myoperf.errors import AnalysisError
 from myoperf.report.contract import results_json
@@ -28,8 +32,19 @@ ALL = (*ANALYSES, *CORRECTIONS)
 
 
 def make_room(folder: Path) -> Room:
-    """Return an empty room."""
-    return open_room(folder / "room")
+    """Return the room in a folder, empty at first; its database is a schema of MYOPERF_TEST_DB where that is set."""
+    url = os.environ.get("MYOPERF_TEST_DB")
+    return open_room(folder / "room", url and schema_of(url, folder))
+
+
+def schema_of(url: str, folder: Path) -> str:
+    """Return the URL of a schema that belongs to a folder, in a PostgreSQL database."""
+    schema = f"room_{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    engine.dispose()
+    return make_url(url).update_query_dict({"options": f"-csearch_path={schema}"}).render_as_string(hide_password=False)
 
 
 def put_study(room: Room, content: bytes = b"study") -> int:

@@ -435,6 +435,16 @@ def test_a_button_that_the_tab_key_led_to_is_pressed_by_space(browser, address, 
     assert text(browser, "#play") == "Pause"
 
 
+def test_a_list_without_a_study_says_what_to_do(browser, address, room):
+    enter(browser, address)
+    until(browser, lambda: "Drop the DICOM files" in text(browser, "#empty"))
+    room_of_tests.ready_study(room)
+    find(browser, "#search").send_keys("nobody")
+    press(browser, "#show-all")
+    until(browser, lambda: texts(browser, "tr[data-study]"))
+    assert text(browser, "#empty") == ""
+
+
 @pytest.fixture
 def waiting(room):
     """Return the job of a study that waits, claimed before the worker starts."""

@@ -1,10 +1,12 @@
 """Uploads and jobs: nothing lost, nothing twice, whatever ends when."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, select
 
+from myoperf.cli.serve import serve
 from myoperf.errors import AnalysisError, InputError
 from myoperf.web.database import analyses, jobs, reading
 from myoperf.web.errors import NotThereError
@@ -151,6 +153,19 @@ def test_a_backup_of_a_room_in_use_is_a_room(room, tmp_path):
     assert check_room(copy) == 0
     with pytest.raises(InputError, match="holds no reading room"):
         back_up(tmp_path, tmp_path / "other")
+
+
+def test_a_backup_of_another_database_names_what_to_do_instead(tmp_path):
+    with pytest.raises(InputError, match="pg_dump"):
+        serve(tmp_path, db="postgresql://host/room", backup=tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+def test_the_same_files_sent_at_once_are_one_study(room):
+    """On PostgreSQL some of the senders were told of a fault in the program."""
+    with ThreadPoolExecutor(8) as senders:
+        numbers = list(senders.map(lambda _: put_study(room), range(8)))
+    assert numbers == [1] * 8
 
 
 def test_files_in_the_making_stay_in_the_room_and_are_removed(room):

@@ -41,6 +41,11 @@ def serve(
         from myoperf.web.server import serve as run
     except ModuleNotFoundError as missing:
         raise InputError(f"The reading room needs {missing.name}: pip install 'myoperf[web]'.") from None
+    if backup is not None and db is not None:
+        raise InputError(
+            "--backup copies the database in the room's folder. Of another database make a dump first (pg_dump), then "
+            f"copy {data.name}/files: what the dump names was written before it."
+        )
     if backup is not None:
         typer.echo(f"{back_up(data, backup)} studies copied to {backup}")
         return

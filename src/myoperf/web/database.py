@@ -32,6 +32,8 @@ from sqlalchemy import (
 from sqlalchemy.engine import make_url
 
 metadata = MetaData()
+_WRITERS_LOCK = 0x6D796F70
+"""Number of the lock that writers of a PostgreSQL database take in turn; all processes of a room must use the same."""
 
 uploads = Table(
     "uploads",
@@ -217,6 +219,8 @@ def open_database(url: str | Path) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    elif parsed.get_backend_name() == "postgresql":
+        event.listen(engine, "begin", _begin_postgresql)
     with writing(engine) as connection:
         metadata.create_all(connection)
     return engine
@@ -268,3 +272,11 @@ def _begin_sqlite(connection: Connection) -> None:
     """Begin a transaction that writes as one that may: SQLite refuses to turn a reader into a writer under load."""
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    """Let one transaction write at a time, as SQLite does, and let one that reads see a single state."""
+    if connection.get_execution_options().get("writes", False):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
+    else:
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")

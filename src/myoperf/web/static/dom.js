@@ -24,6 +24,14 @@ export function notice(text, isError = false) {
   notice.timer = setTimeout(() => (box.textContent = ""), isError ? 9000 : 3500);
 }
 
+// A time that the server keeps in UTC, by this computer's clock and with its zone.
+export function localTime(utc) {
+  const fields = { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit" };
+  return new Date(utc).toLocaleString("sv-SE", { ...fields, timeZoneName: "shortOffset" });
+}
+
+export const localDay = (utc) => localTime(utc).slice(0, 10);
+
 // A canvas whose pixels are those of the screen; `size` is in CSS pixels.
 export function canvasOf(width, height, properties = {}) {
   const ratio = window.devicePixelRatio || 1;

@@ -2,7 +2,7 @@
 
 import { BullsEye, middleOf, segmentMeans } from "/static/bullseye.js";
 import { post } from "/static/api.js";
-import { element, notice, replace } from "/static/dom.js";
+import { element, localTime, notice, replace } from "/static/dom.js";
 import { differenceOf, ofUptake, priorChooser, priorDiscs, priorTable } from "/static/prior.js";
 
 const KINDS = [["Uptake", uptake], ["Defects", defects], ["Severity", severity], ["SDs", deviations], ["Scores", scores], ["Phase", phase], ["Thickening", thickening], ["Motion", motion], ["Flow", flow], ["Prior", priorDiscs]];
@@ -100,9 +100,9 @@ export function showPanel(view, aside) {
     return element("section", {}, element("h2", {}, "Impression"),
       element("p", { class: "summary" }, view.scene.scores.summary || "No summary: no normal limits applied."), text,
       view.isSigned
-        ? element("p", { class: "signature", id: "signature" }, `Signed by ${signature.reader}, ${signature.signed_at.replace("T", " ")}`)
+        ? element("p", { class: "signature", id: "signature" }, `Signed by ${signature.reader}, ${localTime(signature.signed_at)}`)
         : element("div", { class: "buttons" }, button("save", "Save", save), button("undo", "Undo", () => view.change("undo", {}, "Taken back.")), button("sign", "Sign", sign, "main")),
-      addenda.map((one) => element("p", { class: "addendum" }, `Addendum, ${one.reader}, ${one.made_at.replace("T", " ")}: ${one.text}`)),
+      addenda.map((one) => element("p", { class: "addendum" }, `Addendum, ${one.reader}, ${localTime(one.made_at)}: ${one.text}`)),
       view.isSigned ? addendumForm() : null);
   }
 
@@ -122,7 +122,7 @@ export function showPanel(view, aside) {
   function history() {
     const told = { analysis: "measured", completion: "completed", scores: "changed scores", impression: "changed the impression", undo: "took the last change back" };
     return element("details", {}, element("summary", {}, `History (${view.told.history.length})`),
-      view.told.history.map((one) => element("p", {}, `${one.made_at.replace("T", " ").replace("Z", "")} ${one.reader} ${told[one.kind]}`)));
+      view.told.history.map((one) => element("p", {}, `${localTime(one.made_at)} ${one.reader} ${told[one.kind]}`)));
   }
 
   function findings() {

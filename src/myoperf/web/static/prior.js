@@ -1,7 +1,7 @@
 // Another study of the same patient beside this one: its scans in the rows, the difference of the maps, what changed.
 
 import { get, getArray } from "/static/api.js";
-import { element, notice, replace } from "/static/dom.js";
+import { element, localDay, notice, replace } from "/static/dom.js";
 import { loadRest, loadScans } from "/static/scans.js";
 
 // The list of the patient's other studies; it appears where there are any.
@@ -10,7 +10,7 @@ export function priorChooser(view, onchange) {
   view.priors ??= get(`/api/studies/${view.id}/priors`);
   view.priors.then((found) => {
     if (!found.length) return;
-    const label = (one) => `study ${one.id}, received ${one.received_at.slice(0, 10)}: ${one.scans ?? ""}`;
+    const label = (one) => `study ${one.id}, received ${localDay(one.received_at)}: ${one.scans ?? ""}`;
     const choose = async (event) => {
       try {
         await comparePrior(view, Number(event.target.value));

@@ -3,7 +3,7 @@
 import { BullsEye } from "/static/bullseye.js";
 import { get, getArray, post } from "/static/api.js";
 import { showCine } from "/static/cine.js";
-import { element, notice, replace } from "/static/dom.js";
+import { element, localDay, notice, replace } from "/static/dom.js";
 import { ofUptake } from "/static/prior.js";
 import { showRaw } from "/static/raw.js";
 import { showSlices } from "/static/slices.js";
@@ -30,7 +30,7 @@ export async function showTrials(room) {
     element("table", { class: "worklist" },
       element("thead", {}, element("tr", {}, ["Name", "Made", "You have read", "", "Tables"].map((text) => element("th", { class: "plain" }, text)))),
       element("tbody", {}, found.map((one) => element("tr", { data: { trial: one.id } },
-        element("td", {}, one.name), element("td", {}, one.made_at.slice(0, 10)), element("td", {}, `${one.done} of ${one.of}`),
+        element("td", {}, one.name), element("td", {}, localDay(one.made_at)), element("td", {}, `${one.done} of ${one.of}`),
         element("td", {}, one.done < one.of ? element("a", { class: "button", href: `#/trial/${one.id}` }, one.done ? "Go on" : "Begin") : "done"),
         element("td", {}, TABLES.map(([file, label]) => element("a", { class: "button", href: `/api/trials/${one.id}/export/${file}` }, label))))))),
     element("section", { class: "new-trial" }, element("h2", {}, "New reader study"),

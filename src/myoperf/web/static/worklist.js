@@ -1,7 +1,7 @@
 // The worklist: what came, how far it is, what it shows; drop files anywhere on the page.
 
 import { get, post, putFile } from "/static/api.js";
-import { element, notice, replace } from "/static/dom.js";
+import { element, localTime, notice, replace } from "/static/dom.js";
 
 const COLUMNS = [
   ["Study", "received_at", (s) => String(s.id)],
@@ -15,7 +15,7 @@ const COLUMNS = [
   ["LVEF %", "lvef_percent", (s) => fixed(s.lvef_percent, 0)],
   ["Perfusion", null, (s) => (s.status === "failed" ? s.note : s.category ?? "")],
   ["Warnings", null, (s) => s.warnings ?? ""],
-  ["Received", "received_at", (s) => s.received_at.replace("T", " ").replace("Z", "")],
+  ["Received", "received_at", (s) => localTime(s.received_at).slice(0, 16), (s) => localTime(s.received_at)],
 ];
 const SIZE = 25;
 const fixed = (value, digits) => (value === null || value === undefined ? "–" : value.toFixed(digits));
@@ -24,6 +24,7 @@ export function showWorklist(room, reader) {
   const shown = { search: "", status: "", sort: "received_at", order: "desc", start: 0 };
   const table = element("tbody");
   const head = element("tr");
+  const empty = element("div", { id: "empty" });
   const count = element("span", { class: "count" });
   const progress = element("div", { class: "uploads", id: "uploads" });
   let timer = null;
@@ -36,6 +37,7 @@ export function showWorklist(room, reader) {
       const told = await get(`/api/studies?${query}`);
       keepFocus(head, "button", drawHead);
       keepFocus(table, "tr", () => replace(table, told.studies.map(row)));
+      replace(empty, told.total ? [] : whatNow());
       if (!wasShown && document.activeElement === document.body) lastOpened()?.focus();
       wasShown = true;
       sessionStorage.setItem("worklist", JSON.stringify(told.studies.map((study) => study.id)));
@@ -72,10 +74,26 @@ export function showWorklist(room, reader) {
     const made = element(
       "tr",
       { tabIndex: 0, onclick: open, onkeydown: keys, data: { study: study.id, status: study.status } },
-      COLUMNS.map(([, , text]) => element("td", {}, String(text(study)))),
+      COLUMNS.map(([, , text, full]) => element("td", full ? { title: full(study) } : {}, String(text(study)))),
     );
     made.title = study.note;
     return made;
+  }
+
+  // What to do about a list without a row.
+  function whatNow() {
+    const all = () => {
+      search.value = status.value = "";
+      change({ search: "", status: "", start: 0 });
+    };
+    if (shown.search || shown.status) {
+      return [element("p", {}, "No study matches the search and the state chosen."), element("button", { id: "show-all", onclick: all }, "Show all studies")];
+    }
+    return [
+      element("p", {}, "There is no study yet. Drop the DICOM files of a patient (or their folder, or a zip) on this page, or press Add files or Add folder."),
+      element("p", {}, "The analysis starts by itself and takes a minute or two; then the study opens by a click on its row."),
+      element("p", {}, "Without files at hand: ", element("code", {}, "myoperf demo -o demo"), " simulates a patient; add the folder demo/simulated/dicom."),
+    ];
   }
 
   // The row of the study that was read last, or the first: from there the keyboard goes on.
@@ -132,6 +150,7 @@ export function showWorklist(room, reader) {
       element("span", { class: "reader" }, reader)),
     progress,
     element("table", { class: "worklist" }, element("thead", {}, head), table),
+    empty,
     element("p", { class: "hint" }, "Drop files, folders or zip files anywhere here. Arrows and Enter open a study. Research use only."),
   );
   room.ondragover = (event) => event.preventDefault();
