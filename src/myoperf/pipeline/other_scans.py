@@ -65,8 +65,9 @@ def with_findings_of_scores(
         own = others.scores.get(result.name)
         more = () if own is None else own.findings
         found = (*result.findings, *(f for f in more if f not in scores.findings and f.code not in said))
-        answered = any(_answers_pattern(other, result) for other in results)
-        return replace(result, findings=tuple(f for f in found if not answered or f.code != "attenuation-pattern"))
+        if any(_answers_pattern(other, result) for other in results):
+            found = tuple(f for f in found if f.code != "attenuation-pattern")
+        return result if found == result.findings else replace(result, findings=found)
 
     return tuple(one(result) for result in results)
 
