@@ -163,6 +163,9 @@ def test_a_reader_reads_a_study_from_the_upload_to_the_signature(browser, addres
     find(browser, shown)
     frames = set()
     until(browser, lambda: frames.add(picture(browser, shown)) or len(frames) > 3)
+    set_slider(browser, "#window-stress-1", 60)
+    brighter = set()
+    until(browser, lambda: brighter.add(picture(browser, shown)) or len(brighter - frames) >= 8)  # every gate
     press(browser, "#mask")
     press(browser, "#outlines")
     press(browser, "#play")
