@@ -36,8 +36,10 @@ FIELD = re.compile(r"{([^}:]+)(:[^}]*)?}")
 
 
 def table_of_file(path: Path, settings: str) -> str:
-    """Return the table of a CSV file, with the columns and rows that the settings name."""
+    """Return the table of a CSV file, with the columns and rows that the settings name; say so if nothing is in it."""
     rows, columns = pd.read_csv(path), {}
+    if rows.empty:
+        return "Not measured yet."
     for line in filter(None, settings.strip().splitlines()):
         title, form = line.split(": ", 1)
         if title == "where":

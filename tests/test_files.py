@@ -303,7 +303,7 @@ def test_files_need_a_folder_that_is_writable_itself(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="the system has no /proc")
 def test_a_view_of_the_system_is_not_called_full():
-    with pytest.raises(OSError, match="keeps no files here"):
+    with pytest.raises(OSError, match="Files cannot be kept here"):
         check_destination(Path("/proc/out"))
 
 

@@ -75,3 +75,9 @@ def test_without_columns_a_table_shows_all(docs: Path) -> None:
     table = pages.table_of_file(docs / "results" / "numbers.csv", "")
     assert table.splitlines()[0] == "| kind | case | value | lo | hi |"
     assert table.splitlines()[2] == "| spect | first | 1.23 | 1.04 | 1.46 |"
+
+
+def test_a_file_without_rows_is_said_to_be_so(docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (docs / "results" / "numbers.csv").write_text("kind,case,value,lo,hi\n")
+    run(monkeypatch)
+    assert (docs / "page.md").read_text() == PAGE.replace("old\n", "Not measured yet.\n")

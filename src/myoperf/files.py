@@ -151,7 +151,7 @@ def _try_to_write(place: Path) -> None:
     try:
         Path(tempfile.mkdtemp(prefix=_MARK, dir=place)).rmdir()
     except OSError as error:
-        raise OSError(error.errno, "The system keeps no files here; choose another folder", str(place)) from None
+        raise OSError(error.errno, "Files cannot be kept here; choose another folder", str(place)) from None
 
 
 @contextmanager

@@ -230,7 +230,7 @@ def test_a_state_cannot_hold_for_two_unknown_scans(save, tmp_path):
     for n in (1, 2):
         save(named("Tomo", n, SeriesNumber=n), f"{n}.dcm")
     assert [scan.state for scan in read_studies([tmp_path]).studies[0].scans] == [None, None]
-    with pytest.raises(InputError, match=r"cannot hold for all of them; .* --series"):
+    with pytest.raises(InputError, match=r"cannot apply to all of them; .* --series"):
         read_studies([tmp_path], state="stress")
     (scan,) = read_studies([tmp_path], state="stress", series=["2"]).studies[0].scans
     assert (scan.state, scan.series_number) == ("stress", 2)

@@ -119,4 +119,4 @@ def test_a_stressor_cannot_hold_for_two_patients(study, tmp_path):
     save_dataset(other, tmp_path / "other" / "one.dcm")
     done = run_command("analyze", tmp_path, "-o", tmp_path / "out", "--dry-run", "--stressor", "exercise", "--quiet")
     assert done.returncode == 2
-    assert "holds for one study" in done.stderr
+    assert "applies to one study" in done.stderr

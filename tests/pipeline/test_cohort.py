@@ -154,7 +154,7 @@ def test_a_folder_of_other_settings_or_choices_is_not_resumed(analyses, folder, 
     with pytest.raises(InputError, match=r"other settings \(intervals\)"):
         run_cohort(list_inputs(folder), tmp_path / "out", other, ThisProcess(), resume=True)
     changed = [replace(one, sex="F") for one in list_inputs(folder)]
-    with pytest.raises(InputError, match="p1 is of another state, sex or limits"):
+    with pytest.raises(InputError, match="p1 was made with another state, sex or limits"):
         run_cohort(changed, tmp_path / "out", SETTINGS, ThisProcess(), resume=True)
 
 
@@ -299,5 +299,5 @@ def test_cohorts_of_other_settings_are_not_merged(analyses, folder, tmp_path):
     run_cohort(list_inputs(folder), tmp_path / "two", replace(SETTINGS, lv="network"), ThisProcess())
     with pytest.raises(InputError, match=r"other settings \(lv\)"):
         merge_cohorts([tmp_path / "one", tmp_path / "two"], tmp_path / "all")
-    with pytest.raises(InputError, match="is no folder that `myoperf cohort` wrote"):
+    with pytest.raises(InputError, match="is not a folder that `myoperf cohort` wrote"):
         merge_cohorts([tmp_path / "one", folder], tmp_path / "new")

@@ -191,7 +191,7 @@ def _stressed_by(text: str, studies: Sequence[Study]) -> Study:
 
     names = [one_of("--stressor", part.strip(), STRESSORS) for part in text.split(",")]
     if len(studies) != 1:
-        raise InputError(f"--stressor holds for one study; the files hold {len(studies)}. Analyse them one by one.")
+        raise InputError(f"--stressor applies to one study; the files hold {len(studies)}. Analyse them one by one.")
     return with_stressors(studies[0], names)
 
 

@@ -104,7 +104,7 @@ def _write(
     """
     import numpy as np
 
-    from myoperf.report.evaluation import write_evaluation_page
+    from myoperf.report.evaluation import EvaluationTables, write_evaluation_page
     from myoperf.stats.evaluation import calibration_table, factor_table, model_curves
 
     models = done.predictions.models
@@ -128,13 +128,7 @@ def _write(
         write_table(verification, "verification.csv")
     method = f"{done.resamples} bootstrap resamples by patient, seed {done.seed}; threshold {done.threshold:g}."
     note = " ".join([method, *done.notes])
-    write_evaluation_page(
-        done.metrics,
-        done.delong,
-        calibration,
-        curves,
-        folder,
-        note=note,
-        factors=table,
-        verification=verification,
+    tables = EvaluationTables(
+        metrics=done.metrics, delong=done.delong, calibration=calibration, factors=table, verification=verification
     )
+    write_evaluation_page(tables, curves, folder, note=note)

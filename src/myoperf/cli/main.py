@@ -88,7 +88,7 @@ def run() -> None:
         try:
             _require_working_folder()
             if not all(word.strip() for word in sys.argv[1:]):  # Path("") would be the folder that the shell is in
-                raise InputError("An argument is empty; was a variable of the shell not set?")
+                raise InputError("An argument is empty; is a shell variable not set?")
             app()
         except Exception as error:
             if debug:
@@ -101,7 +101,7 @@ def _require_working_folder() -> None:
     try:
         Path.cwd()
     except FileNotFoundError:
-        raise InputError("The folder that the shell is in no longer exists; change to another.") from None
+        raise InputError("The current folder no longer exists; change to another.") from None
 
 
 @contextmanager

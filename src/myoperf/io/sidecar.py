@@ -136,7 +136,7 @@ def read_sidecar(image: Path) -> Mapping[str, Any] | None:
     Raises
     ------
     InputError
-        When the JSON file cannot be read, or says what no scan is: it may say that the image is no transaxial volume.
+        When the JSON file cannot be read or is incomplete: it may be what says that the image is not transaxial.
     """
     path = sidecar_path(image)
     try:

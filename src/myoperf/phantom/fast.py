@@ -43,9 +43,9 @@ class ImageModel:
     scattered, scatter_sd_mm
         Share and width of the broad haze.
     noise
-        SD of the noise relative to the image's 99.5th percentile, where the image reaches it, full dose.
+        SD of the noise, relative to the image's 99.5th percentile, where the image has that value; at full dose.
     noise_power
-        The noise's SD grows as the image to this power.
+        The SD of the noise is in proportion to this power of the image.
     grain_mm
         SD of the Gaussian that correlates the noise.
     """
@@ -138,7 +138,8 @@ def simulate_fast(
     gates
         1 for the mean over the beat; else frames of the beat, each with the noise of its share of the counts.
     quick_labels
-        Label from the averaged image's own voxels (edges in 8 points a voxel for 27): saves almost half the time.
+        Label the voxels that the averaged image was made from (8 points in a voxel at an edge instead of 27): takes
+        almost half the time off.
 
     Returns
     -------

@@ -7,11 +7,11 @@ With the mean SPECT angles the axis then runs from the apex to the right, back a
 wall faces up, the lateral wall left. The paper's translations, of opposite sign to the heart's place
 (left, front), are taken as the move that brings the heart to the middle of the volume.
 
-Two things real images contradict. So read, the paper's axes lie nearer the body's middle than those of 61 open
-volumes (22 against 34 degrees to the left), so that the axes drawn are moved half-way. And its gamma turns the
-anterior direction 19 degrees from the projection of "up" towards the lateral wall, whereas the insertions of real right
-ventricles put it 5 degrees towards the septum: AHA's segments (doi:10.1161/hc0402.102975) begin there. The turn about
-the axis is therefore drawn by itself, and gamma follows from it.
+Real images contradict the paper in two ways. Read as above, its axes point 22 degrees to the left on average, those
+of 61 open volumes 34; the axes drawn here are moved half-way towards these. And its gamma turns the anterior direction
+19 degrees from the projection of "up" towards the lateral wall, whereas the insertions of real right ventricles put it
+5 degrees towards the septum: AHA's segments (doi:10.1161/hc0402.102975) begin there. The turn about the axis is
+therefore drawn by itself, and gamma follows from it.
 """
 
 import numpy as np
@@ -40,7 +40,7 @@ PET with 128 x 2.03 / 2 = 130 mm."""
 _PLACE_MEAN, _PLACE_SD = (41.0, -31.5, 60.0), (10.0, 15.5, 17.0)
 
 _WIDE = 0.10
-"""Share of patients drawn evenly over the whole range, so that training covers its corners."""
+"""Share of patients drawn uniformly over the whole range, so that training covers its corners."""
 
 
 def rotation(euler: ArrayLike) -> Float:
@@ -99,7 +99,7 @@ def turned_euler(alpha: float, beta: float, turn_deg: float) -> Float:
 
 
 def draw_euler(rng: np.random.Generator) -> Float:
-    """Draw (alpha, beta, gamma) in radians, shape (3,): one patient in ten evenly over the range of Ni et al. 2023.
+    """Draw (alpha, beta, gamma) in radians, shape (3,): one patient in ten uniformly over the range of Ni et al. 2023.
 
     The others vary normally about the usual axis; the anterior direction lies near "up".
     """
@@ -120,7 +120,7 @@ def _draw_table(rng: np.random.Generator) -> Float:
 
 
 def draw_place(rng: np.random.Generator) -> tuple[Float, float]:
-    """Draw where the heart lies: mostly normal about the paper's SPECT means, one in ten even over the range.
+    """Draw where the heart lies: normally about the paper's SPECT means, one patient in ten uniformly over the range.
 
     Returns
     -------

@@ -50,7 +50,7 @@ def read_prior(path: Path) -> dict[str, Any]:
         held = json.loads(read_bytes(path, at_most=_LARGEST).decode("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
-        raise InputError(f"--prior {name} is no readable results.json ({reason}).") from error
+        raise InputError(f"--prior {name} is not a readable results.json ({reason}).") from error
     if not isinstance(held, dict) or held.get("schema") != _SCHEMA:
         raise InputError(f"--prior {name} is not of the schema {_SCHEMA}; give a results.json of `myoperf analyze`.")
     return held

@@ -75,7 +75,8 @@ def align_attenuation(attenuation: Volume, emission: Volume, heart_mm: Sequence[
         When one of them has several frames, or the emission is empty at the heart.
     """
     if attenuation.frames != 1 or emission.frames != 1:
-        raise InputError(f"One frame each is aligned; got {attenuation.frames} and {emission.frames}.")
+        frames = f"{attenuation.frames} and {emission.frames}"
+        raise InputError(f"Alignment needs one frame of the map and one of the image; got {frames}.")
     mu = reslice(attenuation, emission.lps_from_index, emission.grid_shape).array[0]
     mu = ndimage.gaussian_filter(np.clip(mu, 0.0, _DENSEST), 1.0, mode="nearest")
     distance = _distance_mm(emission, heart_mm)

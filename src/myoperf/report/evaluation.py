@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +22,34 @@ _ROWS_SHOWN = 40
 _COLOURS = ("#1b6ca8", "#d1495b", "#2e933c", "#edae49", "#6a4c93", "#00798c", "#8d5524", "#555555")
 
 
-def write_evaluation_page(
-    metrics: pd.DataFrame,
-    delong: pd.DataFrame,
-    calibration: pd.DataFrame,
-    curves: Curves,
-    folder: Path,
-    *,
-    note: str,
-    factors: pd.DataFrame | None = None,
-    verification: pd.DataFrame | None = None,
-) -> None:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class EvaluationTables:
+    """The tables of an evaluation's page, as they are written to CSV files beside it.
+
+    Attributes
+    ----------
+    metrics, delong, calibration
+        Of every model, of every pair of models, and of every model again.
+    factors
+        The levels of factors compared, if models have factors.
+    verification
+        Sensitivity and specificity corrected for verification bias, if they were; then they come first.
+    """
+
+    metrics: pd.DataFrame
+    delong: pd.DataFrame
+    calibration: pd.DataFrame
+    factors: pd.DataFrame | None = None
+    verification: pd.DataFrame | None = None
+
+
+def write_evaluation_page(tables: EvaluationTables, curves: Curves, folder: Path, *, note: str) -> None:
     """Write ``report.html`` and one PNG a plot.
 
     Parameters
     ----------
-    metrics, delong, calibration
-        The tables written with the page.
+    tables
+        What the page shows below the plots.
     curves
         Per model, the points of its curves: ``roc``, ``precision_recall``, ``reliability``,
         ``net_benefit`` and ``net_benefit_all``, each (points, 2).
@@ -45,10 +57,6 @@ def write_evaluation_page(
         Where the files go.
     note
         How the intervals were made; stands at the top.
-    factors
-        The table of the levels of factors compared, if there is one.
-    verification
-        Sensitivity and specificity corrected for verification bias, if they were; then they come first.
     """
     plots = []
     for name, draw in (
@@ -58,39 +66,44 @@ def write_evaluation_page(
         ("decision_curve", _draw_benefit),
     ):
         path = folder / f"{name}.png"
-        _plot(path, draw, curves, metrics)
+        _plot(path, draw, curves, tables.metrics)
         plots.append((name, base64.b64encode(path.read_bytes()).decode("ascii")))
-    tables = [
-        *_verification_section(verification),
+    page = jinja2.Environment(loader=jinja2.PackageLoader("myoperf.report"), autoescape=True).get_template(
+        "evaluation.html.j2"
+    )
+    html = page.render(models=tables.metrics["model"].nunique(), note=note, plots=plots, tables=_sections(tables))
+    (folder / "report.html").write_text(html, encoding="utf-8")
+
+
+def _sections(tables: EvaluationTables) -> list[_Section]:
+    """Return the tables in the order of the page, each with its title and explanation."""
+    sections: list[_Section] = [
+        *_verification_section(tables.verification),
         (
-            "Metrics" if verification is None else "Metrics of the verified patients alone",
+            "Metrics" if tables.verification is None else "Metrics of the verified patients alone",
             "95 % intervals in grey: DeLong for areas, Wilson for proportions, the bootstrap for the rest "
             "(for all, where a patient has several rows).",
-            *_metric_rows(metrics),
+            *_metric_rows(tables.metrics),
         ),
         (
             "Calibration",
             "Slope 1 and intercept 0 is calibrated. Intervals: Wald, by patient.",
-            *_metric_rows(calibration),
+            *_metric_rows(tables.calibration),
         ),
         (
             "DeLong, every pair",
             "Paired, two-sided; p corrected by Holm and by Benjamini and Hochberg, "
             "and the p of the bootstrap by patient.",
-            *_plain_rows(delong),
+            *_plain_rows(tables.delong),
         ),
     ]
-    if factors is not None:
+    if tables.factors is not None:
         about = (
             "Rank sum: every resample of every model taken as independent, which overstates significance; "
             "permutation (p paired): models matched on the other factors."
         )
-        tables.append(("Factors", about, *_plain_rows(factors)))
-    page = jinja2.Environment(loader=jinja2.PackageLoader("myoperf.report"), autoescape=True).get_template(
-        "evaluation.html.j2"
-    )
-    html = page.render(models=metrics["model"].nunique(), note=note, plots=plots, tables=tables)
-    (folder / "report.html").write_text(html, encoding="utf-8")
+        sections.append(("Factors", about, *_plain_rows(tables.factors)))
+    return sections
 
 
 def _verification_section(verification: pd.DataFrame | None) -> tuple[_Section, ...]:

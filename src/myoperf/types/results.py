@@ -360,8 +360,8 @@ class ScanResult:
         Maximum and mean over the wall.
     segments_percent
         Shape (17,), AHA order, percent of the map's maximum.
-    gated_volume, gated_polar
-        Kept for gated scans.
+    gated_volume
+        Of gated scans: the frames are the gates.
     gate_labels
         Of gated scans, on request: uint8 (gates, planes, rows, columns), every gate labelled in the summed pose.
     flow
@@ -389,7 +389,6 @@ class ScanResult:
     reconstruction: ReconstructionRecord | None = None
     function: FunctionResult | None = None
     gated_volume: Volume | None = None
-    gated_polar: PolarMap | None = None
     gate_labels: Volume | None = None
     flow: FlowResult | None = None
     lung_heart_ratio: float | None = None

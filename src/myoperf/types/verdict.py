@@ -69,7 +69,7 @@ class Defect:
 
 @dataclass(frozen=True, kw_only=True)
 class Cutoffs:
-    """From where on numbers are abnormal, and by which normal patients.
+    """The values from which numbers are abnormal, and where these cut-offs come from.
 
     Attributes
     ----------
@@ -80,7 +80,8 @@ class Cutoffs:
     sds, tid_ratio
         Of the comparison: abnormal from these values on.
     diffuse_percent
-        Of the mean loss over the whole wall (`myoperf.perfusion.diffuse_loss`); None where normal patients do not tell.
+        Of the mean loss over the whole wall (`myoperf.perfusion.diffuse_loss`); None where the
+        normal patients do not provide one.
     source
         Whose they are, for the report.
     own

@@ -231,7 +231,7 @@ def advance(connection: Connection, study_id: int, version: int) -> int:
         return version + 1
     study = _study(connection, study_id)
     if study.signed_at is not None:
-        raise SignedError("The study is signed and does not change any more; write an addendum.")
+        raise SignedError("The study is signed and can no longer be changed; write an addendum.")
     raise ConflictError(
         f"The study was changed meanwhile (version {study.version}, you saw {version}); look at it again, then repeat."
     )

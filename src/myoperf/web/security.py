@@ -144,7 +144,7 @@ class Guard:
         """Raise unless the request may be answered; its reader's name goes into the scope."""
         host = headers.get("host", "")
         if host.rsplit(":", 1)[0] not in self._access.hosts and host not in self._access.hosts:
-            raise RefusedError("The server is not called by this name; use the address it showed when it was started.")
+            raise RefusedError("The server does not answer to this name; use the address that it showed at its start.")
         if scope["method"] not in _SAFE:
             origin = headers.get("origin")
             if origin is not None and origin not in (f"http://{host}", f"https://{host}"):

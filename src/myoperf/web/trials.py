@@ -82,10 +82,10 @@ def make_trial(room: Room, name: str, cases: Sequence[Case], *, reader: str) -> 
     if not 0 < len(name) <= 100 or not 0 < len(cases) <= _MOST_CASES:
         raise InputError(f"A reader study needs a name of 1 to 100 letters and 1 to {_MOST_CASES} cases.")
     if len({case.study for case in cases}) < len(cases):
-        raise InputError("A study stands twice among the cases.")
+        raise InputError("A study occurs twice among the cases.")
     with writing(room.engine) as connection:
         if connection.execute(select(trials.c.id).where(trials.c.name == name)).first() is not None:
-            raise ConflictError("There is a reader study of this name; choose another.")
+            raise ConflictError("A reader study of this name exists already; choose another name.")
         numbers = {case.study: latest(connection, case.study).analysis for case in cases}
         missing = [str(study) for study, number in numbers.items() if number == 0]
         if missing:

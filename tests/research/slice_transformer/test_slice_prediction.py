@@ -73,7 +73,7 @@ def test_own_pages_train_a_model_that_predicts_other_pages(table, tmp_path):
     [
         ([("A", "0.png", 2, "")], "line 2: label must be 0 or 1"),
         ([("A", "no.png", 1, "")], "line 2: the file of the column picture is not there"),
-        ([("A", "0.png", 1, ""), ("A", "1.png", 1, "")], "line 3: the patient of line 2 again"),
+        ([("A", "0.png", 1, ""), ("A", "1.png", 1, "")], "line 3: the patient of line 2 occurs again"),
         ([("A", "0.png", 1, "later")], "line 2: split is train"),
         ([("", "0.png", 1, "")], "line 2: patient must not be empty"),
         ([], "has no rows"),

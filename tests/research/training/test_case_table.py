@@ -40,7 +40,7 @@ def test_labels_may_be_written_as_spreadsheets_write_them_and_empty_rows_are_lef
         ("patient,map,label\nDoe,a.npy,nan\n", "line 2: label must be 0 or 1"),
         ("patient,map\nDoe,a.npy\n", "lacks the column label"),
         ("patient,map,label\nDoe,a.npy,1\nRoe,a.npy,0\n", "line 3: map is the same as in line 2, of another patient"),
-        ("patient,map,label\nDoe,a.npy,1\nDoe,b.npy,1\n", "line 3: the patient of line 2 again"),
+        ("patient,map,label\nDoe,a.npy,1\nDoe,b.npy,1\n", "line 3: the patient of line 2 occurs again"),
         ("patient,map,label\nDoe,series,1\n", "line 2: the file of the column map is not there"),
         ("patient,map,label,split\nDoe,a.npy,1,holdout\n", "line 2: split is train, validation, test or empty"),
         ("", "lacks the column patient"),

@@ -241,8 +241,8 @@ def _with_user_state(series: Sequence[Series], state: State | None) -> Sequence[
     conditions = [candidate.condition for candidate in unknown if candidate.state is None]
     if len(set(conditions)) < len(conditions):
         raise InputError(
-            f"Several scans of one study do not say whether they are stress or rest, so --state {state} cannot hold "
-            "for all of them; give one at a time, by --series NUMBER or as a file of its own."
+            f"Several scans of one study do not say whether they are stress or rest, so --state {state} cannot apply "
+            "to all of them; give one at a time, by --series NUMBER or as a file of its own."
         )
     return [
         replace(one, candidate=replace(one.candidate, state=state))

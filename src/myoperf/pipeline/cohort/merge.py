@@ -60,7 +60,7 @@ def _settings(cohort: Path) -> dict[str, object]:
     except (OSError, ValueError):
         settings = {}
     if not str(settings.get("schema")).startswith("myoperf.cohort/"):
-        raise InputError(f"{cohort.name} is no folder that `myoperf cohort` wrote; it has no settings of a cohort.")
+        raise InputError(f"{cohort.name} is not a folder that `myoperf cohort` wrote; it has no settings of a cohort.")
     return settings
 
 

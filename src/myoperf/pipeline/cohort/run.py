@@ -69,19 +69,19 @@ def run_cohort(
     OutputExistsError
         When `out` holds something and `resume` is false, or another run is at work in it.
     InputError
-        When `out` holds results of other settings, or of other choices for a study.
+        When `out` holds results of other settings, or a study's were made with another state, sex or limits.
     """
     record = settings.record()
     if not resume and out.exists() and any(out.iterdir()):
         raise OutputExistsError(
-            f"The folder {out.name} is not empty; choose another with -o, or --resume a cohort in it."
+            f"The folder {out.name} is not empty; choose another with -o, or continue its cohort with --resume."
         )
     out.mkdir(parents=True, exist_ok=True)
     with lock_destination(out):
         claim_folder(out, record)
         kept = finished_inputs(inputs, out, retry_failed=retry_failed)
         todo = {out / STUDIES / one.folder_name: one for one in inputs if one not in kept}
-        # What a killed run was writing, what a power failure damaged, what failed and is to be tried again.
+        # Remove what a killed run was writing, what a power failure damaged, and failures that are to be tried again.
         for folder in (*(out / STUDIES).glob("*.part"), *(out / STUDIES).glob(".*"), *todo):
             remove_part(folder)
         state = CohortProgress(total=len(inputs), kept=len(kept))
@@ -102,7 +102,7 @@ def finished_inputs(
     Raises
     ------
     InputError
-        When a result is of other choices (state, sex, limits) than the entry's.
+        When a result was made with another state, sex or limits than the entry gives.
     """
     finished = {}
     for one in inputs:
@@ -111,8 +111,8 @@ def finished_inputs(
             continue
         if rows.choices != one.choices():
             raise InputError(
-                f"The result of {one.name} is of another state, sex or limits than its row gives now; choose another "
-                "folder, or restore the row."
+                f"The result of {one.name} was made with another state, sex or limits than its row now gives; choose "
+                "another folder, or restore the row."
             )
         finished[one] = rows
     return finished

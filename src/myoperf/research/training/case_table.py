@@ -1,4 +1,4 @@
-"""Tables of one's own patients: CSV, a row a case, paths relative to the table."""
+"""Tables of the user's own patients: CSV, one row per case, paths relative to the table."""
 
 import csv
 import hashlib
@@ -69,7 +69,7 @@ class Table:
     columns
         In lower case.
     sha256
-        Of the table and of all its files and folders, so that a card tells data apart.
+        Of the table and of all its files and folders, so that a model's card shows which data it was trained on.
     """
 
     name: str
@@ -106,15 +106,17 @@ def read_table(
         raise InputError(f"{path.name} lacks the column {missing[0]}; expected {', '.join(('patient', *needs))}.")
     rows = tuple(_row(path, line, values, needs) for line, values in lines)
     if not rows:
-        raise InputError(f"{path.name} has no rows; expected one a case.")
+        raise InputError(f"{path.name} has no rows; expected one per case.")
     rows = tuple(_with_files(path.parent, row, files, folders) for row in rows)
     first: dict[str, TableRow] = {}
     for row in rows:
         earlier = first.setdefault(row.patient, row)
         if once and earlier is not row:
-            raise InputError(f"{row.where}: the patient of line {earlier.line} again; expected one row each.")
+            raise InputError(
+                f"{row.where}: the patient of line {earlier.line} occurs again; expected one row per patient."
+            )
         if earlier.split != row.split:
-            raise InputError(f"{row.where}: the patient of line {earlier.line} in another part of the split.")
+            raise InputError(f"{row.where}: the patient of line {earlier.line} is in another part of the split.")
     return Table(name=path.name, columns=tuple(names), rows=rows, sha256=_fingerprint(path, rows))
 
 

@@ -39,7 +39,9 @@ def split_rows(
     for label in (0, 1):
         members = rng.permutation(np.flatnonzero(classes == label))
         if len(members) < parts:
-            raise InputError(f"A split in {parts} needs as many of each class; class {label} has {len(members)}.")
+            raise InputError(
+                f"A split into {parts} parts needs {parts} rows or more a class; class {label} has {len(members)}."
+            )
         counts = [max(1, rounding(share * len(members))) for share in shares]
         *held, rest = np.split(members, np.cumsum(counts))
         dealt.append([rest, *held])
