@@ -35,7 +35,7 @@ _FINE_RAD = np.deg2rad(np.linspace(0.02, 70.0, 3500))
 _COARSER = 50
 """Where the quantiles are sought, first at every fiftieth place."""
 _ZERO_RAD = np.deg2rad(1.0)
-"""A spread below this is not told from none: the lower end of an interval that reaches it is 0."""
+"""A spread below this cannot be distinguished from none: the lower end of an interval that reaches it is 0."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,7 +29,7 @@ from myoperf.types.verdict import Cutoffs
 
 _SHARE = 0.95
 _FEWEST = 20
-"""Normal patients below which a share of 95 % cannot be told."""
+"""Fewest normal patients from which the value that 95 % of them stay below can be estimated."""
 _MOST_LEFT_OUT, _JACKKNIFE_GROUPS = 100, 10
 _FLOORS = {"tpd_percent": 1.0, "summed_score": 2, "sds": 2, "diffuse_percent": 1.0, "tid_ratio": 1.05}
 """Cut-offs are no lower than these: noise alone reaches them in one of twenty repeated scans."""
@@ -99,7 +99,7 @@ def with_cutoffs(
 
     Returns
     -------
-    The limits; without cut-offs where there are fewer than 20 normals, of whom 95 % cannot be told.
+    The limits; without cut-offs where there are fewer than 20 normals, too few to estimate them.
     """
     label = label_of(limits)
     jackknife = leave_out_groups(maps, label)

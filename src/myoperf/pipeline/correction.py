@@ -132,7 +132,7 @@ def _measure_again(
 
 
 def _fit_of(result: ScanResult) -> LVFit:
-    """Return the ventricle as it was found, with what was said of it."""
+    """Return the ventricle as it was found, with its findings."""
     of_scan = result.scan.findings
     findings = tuple(f for f in result.findings if f.code in VENTRICLE and f not in of_scan)
     return LVFit(result.frame, result.labels, 1.0, findings, rim_mm=result.rim_mm)

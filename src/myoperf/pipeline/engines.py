@@ -158,7 +158,7 @@ class _Worker(Generic[Item, Result]):
         self.process.close()
 
     def _end(self) -> str:
-        """Say how the process ended."""
+        """Return how the process ended, in words."""
         self.process.join()
         code = self.process.exitcode or 0
         if code == -signal.SIGKILL:

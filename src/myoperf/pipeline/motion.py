@@ -32,7 +32,7 @@ def undo_patient_motion(located: LocatedScan, models: Models, options: Options) 
 
 
 def _undone(motion: Motion, views: int) -> Finding:
-    """Say how far the patient moved and that it was undone."""
+    """Return the finding of how far the patient moved, and that this was undone."""
     across = f" A further step of about {motion.doubtful_mm:.0f} mm could not be undone." if motion.doubtful_mm else ""
     message = (
         f"The patient moved by {motion.largest_mm:.0f} mm along the body: {motion.moved_views} of {views} raw views "
@@ -44,7 +44,7 @@ def _undone(motion: Motion, views: int) -> Finding:
 
 
 def _not_undone(motion: Motion, views: int) -> tuple[Finding, ...]:
-    """Say that the patient seems to have moved and that the views are as they were; nothing where there is no sign."""
+    """Return the finding that the patient seems to have moved and the views were left as they are; empty without a sign."""
     if motion.is_motion:
         message = (
             f"The patient moved by {motion.largest_mm:.0f} mm along the body ({motion.moved_views} of {views} raw "

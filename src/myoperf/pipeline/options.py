@@ -19,7 +19,7 @@ Attenuation = Literal["auto", "none"] | AttenuationImage
 class Models:
     """What the main job calls; the defaults need no weights.
 
-    Loaded networks cannot be pickled: load the models anew in every process.
+    Loaded networks cannot be pickled: load the models again in every process.
 
     Parameters
     ----------

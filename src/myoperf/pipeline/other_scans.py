@@ -36,7 +36,7 @@ def score_other_scans(
     scores
         Of the study, by `myoperf.pipeline.scoring.score`.
     available
-        Normal limits to choose from, for each scan anew.
+        Normal limits to choose from, separately for each scan.
     """
     scored = first_of_each_state(results)
     others = [r for r in results if r.state is not None and r is not scored[r.state]]
@@ -73,7 +73,7 @@ def with_findings_of_scores(
 
 
 _OF_ALL_LIMITS = frozenset({"normal-limits-simulated", "cutoffs-published"})
-"""Findings on normal limits that are said once, whichever limits they name."""
+"""Findings on normal limits that are reported once, whichever limits they name."""
 
 
 def _answers_pattern(other: ScanResult, result: ScanResult) -> bool:
@@ -113,7 +113,7 @@ def _with_condition(result: ScanResult) -> str:
 
 
 def _for_several(why: str, names: Sequence[str]) -> str:
-    """Put a reason into the plural where it holds for several scans."""
+    """Return a reason in the plural if it applies to several scans."""
     if len(names) == 1:
         return why
     for one, many in _PLURALS.items():

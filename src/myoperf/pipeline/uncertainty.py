@@ -215,7 +215,7 @@ def measure_draw(draw: Draw, frames: Volume, summed: Volume, labels: Volume, opt
 
 
 def _ending_as(original: ScanResult, fit: LVFit) -> LVFit:
-    """Let a drawn ventricle end round its axis as the original does, at the plane of its own pose.
+    """Return a drawn ventricle whose rim follows that of the original, at the valve plane of its own pose.
 
     Limits that a reader moved lie as far from the labels of each draw as from those of the original.
     """

@@ -47,7 +47,7 @@ def end_at_wall(*ventricles: tuple[Volume, LVFit]) -> tuple[LVFit, ...]:
 
 
 def set_bases(located: Mapping[str, LocatedScan], options: Options) -> Mapping[str, LocatedScan]:
-    """Let the ventricle of every scan end at its wall: alike in the stress and the rest scan that are scored.
+    """End the ventricle of every scan where its wall ends: alike in the stress and rest scans that are scored.
 
     Nothing changes where the operator gave the pose. `located` maps names to scans, as does what is returned.
     """

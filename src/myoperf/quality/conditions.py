@@ -38,7 +38,7 @@ def compare_conditions(
     condition: Literal["prone", "corrected for attenuation"],
     combined_tpd_percent: float | None = None,
 ) -> tuple[Finding, ...]:
-    """Say of each defect of the inferior and the anterior wall whether it is gone or stays in the other scan.
+    """Return for each inferior and anterior defect whether it is gone or stays in the other scan.
 
     Parameters
     ----------

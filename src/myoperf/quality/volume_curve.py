@@ -62,7 +62,7 @@ def check_volume_curve(curve: VolumeCurve, volumes_ml: tuple[float, ...]) -> tup
 
 
 def _second_dip_ml(curve: VolumeCurve) -> float:
-    """Return the depth of the deepest dip besides end systole: how far the volume falls again after it has risen."""
+    """Return the depth of the deepest dip other than end systole: how far the volume falls again after it has risen."""
     values = np.roll(curve.volume_ml, -int(curve.volume_ml.argmin()))
     top = int(values.argmax())
     # Up to the fullest moment any fall is a dip; after it the volume may only fall, so any rise is one.

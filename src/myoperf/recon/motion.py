@@ -28,7 +28,7 @@ _SMALLEST_MM, _LARGEST_MM = 4.5, 45.0
 """Motion below the first hardly shows in the image; the heart of a patient on the couch does not move by the second."""
 LEAST_MOTION_VIEWS = 12
 _STEP_GAIN, _CREEP_GAIN = 0.03, 0.15
-"""Share of the disagreement that a step and a creep have to remove. A step is seen in the views besides; attenuation,
+"""Share of the disagreement that a step and a creep have to remove. A step also shows in the views; attenuation,
 which the image knows nothing of, looks like a creep of a few millimetres."""
 _HEART_RADIUS_MM, _HEART_EDGE_MM = 55.0, 10.0
 _SUBSETS, _ITERATIONS = 4, 3

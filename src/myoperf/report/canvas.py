@@ -171,12 +171,12 @@ class Canvas:
     def picture(
         self, x: float, y: float, width: float, height: float, pixels: Bytes, palette: Palette, *, scale: str = ""
     ) -> None:
-        """Lay pixels into a rectangle; `scale` names the colour scale that the web page lets its reader change."""
+        """Draw pixels in a rectangle; `scale` names the colour scale that the web page lets its reader change."""
         mark = Picture(x=x, y=y, width=width, height=height, pixels=pixels, palette=palette, scale=scale)
         self.marks.append(mark)
 
     def place(self, drawing: Canvas, x: float, y: float, *, width: float | None = None) -> None:
-        """Lay a whole drawing with its upper left corner at (x, y), scaled to a width."""
+        """Place a whole drawing with its upper left corner at (x, y), scaled to a width."""
         scale = 1.0 if width is None else width / drawing.width
         self.marks.extend(_moved(mark, x, y, scale) for mark in drawing.marks)
 

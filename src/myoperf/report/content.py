@@ -139,7 +139,7 @@ def _filter_text(record: FilterRecord) -> str:
 
 
 def geometry_table(report: Report) -> Table:
-    """Lay out the pose of each ventricle, and the files of its scan."""
+    """Return a table of the pose of each ventricle, and the files of its scan."""
 
     def point(values: Float, digits: int) -> str:
         return ", ".join(number(float(v), digits) for v in values)
@@ -196,7 +196,7 @@ RESEARCH_MODEL = "Research model, learned from simulated patients"
 
 
 def research_lines(report: Report) -> tuple[str, ...]:
-    """Say what the classifier gives, at which pre-test probability, or why it gives nothing; empty without one."""
+    """Return what the classifier gives, at which pre-test probability, or why it abstains; empty without one."""
     diagnosis = report.diagnosis
     if diagnosis is None:
         return ()
@@ -240,7 +240,7 @@ def provenance_facts(report: Report) -> tuple[Fact, ...]:
 
 
 def timings_table(report: Report) -> Table | None:
-    """Lay out seconds and peak memory by stage; None where nothing was measured."""
+    """Return a table of seconds and peak memory by stage; None where nothing was measured."""
     seconds, memory = report.provenance.timings_s, report.provenance.peak_memory_mb
     known = [s for s in dict.fromkeys((*TIMED_STAGES, *seconds, *memory)) if s in seconds or s in memory]
     stages = [s for s in known if s != "report" or seconds.get(s, 0.0) >= 0.005]  # not begun while pages are drawn

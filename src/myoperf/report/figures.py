@@ -60,7 +60,7 @@ def _below_limits(result: ScanResult, uptake: BullEye, scores: Scores) -> BullEy
 
 
 def _black_means(state: State | None, scores: Scores, verdict: Verdict) -> str:
-    """Say what black is on a map, or why there is none."""
+    """Return what black means on a map, or why there is none."""
     if not verdict.reliable:
         return "not reliable"
     if verdict.abnormal:

@@ -43,7 +43,7 @@ def report_text(report: Report) -> tuple[Section, ...]:
 
 
 def _procedure(report: Report) -> Iterator[str]:
-    """Say what was acquired, and what of the stress test no file tells."""
+    """Yield what was acquired, and what the files do not state about the stress test."""
     for fact in acquisition_facts(report.results):
         yield f"{fact.label}: {fact.text}."
     stress_is_known = any(result.scan.stressors for result in report.results)
@@ -52,7 +52,7 @@ def _procedure(report: Report) -> Iterator[str]:
 
 
 def _quality(report: Report) -> Iterator[str]:
-    """Say what the reader has to know before relying on the numbers."""
+    """Yield what the reader has to know before relying on the numbers."""
     doubts = [
         f"{scope}: {finding.message}"
         for scope, finding in all_findings(report)
@@ -62,7 +62,7 @@ def _quality(report: Report) -> Iterator[str]:
 
 
 def _perfusion(scores: Scores) -> Iterator[str]:
-    """Describe the defects, and give the scores with where normal ends."""
+    """Yield a description of each defect, then the scores with their normal limits."""
     verdict = scores.verdict
     if verdict is None:
         yield "Perfusion was not scored against normal limits."
@@ -81,7 +81,7 @@ def _perfusion(scores: Scores) -> Iterator[str]:
 
 
 def _scores(scores: Scores, verdict: Verdict) -> Iterator[str]:
-    """Give the scores of each state and of the comparison, with their cut-offs and whose these are."""
+    """Yield the scores of each state and of the comparison, with their cut-offs and the source of these."""
     cutoffs = verdict.cutoffs
     held: tuple[tuple[str, str, float | None, str, float | None, str], ...] = (
         ("Stress", "SSS", scores.sss, "summed_score", scores.tpd_stress_percent, "tpd_percent"),
@@ -102,14 +102,14 @@ def _scores(scores: Scores, verdict: Verdict) -> Iterator[str]:
 
 
 def _normal_below(cutoffs: Cutoffs, name: str, digits: int, unit: str = "") -> str:
-    """Say where normal ends, and whose cut-off that is where it comes from the literature."""
+    """Return the normal limit of a number in words, with its publication if it comes from the literature."""
     published = cutoffs.published.get(name)
     whose = f"; {published}" if published else ""
     return f" (normal below {number(getattr(cutoffs, name), digits)}{unit}{whose})"
 
 
 def _function(report: Report) -> Iterator[str]:
-    """Give volumes and ejection fraction of each gated scan, and flow where it was measured."""
+    """Yield volumes and ejection fraction of each gated scan, and flow where it was measured."""
     measured = False
     for result in report.results:
         if result.function is not None:
@@ -125,7 +125,7 @@ def _function(report: Report) -> Iterator[str]:
 
 
 def _volumes(report: Report, result: ScanResult) -> str:
-    """Give a scan's ejection fraction and volumes, each with where normal ends, if that is known."""
+    """Return a scan's ejection fraction and volumes, each with its normal limit if that is known."""
     function, limits = result.function, normal_limits(report)
     assert function is not None
     texts = []
@@ -142,7 +142,7 @@ def _volumes(report: Report, result: ScanResult) -> str:
 
 
 def _comparison(report: Report) -> Iterator[str]:
-    """Say what differs from an earlier study by more than repeated scans do."""
+    """Yield what has changed since an earlier study by more than repeated scans differ."""
     prior = report.prior
     if prior is None:
         yield "No earlier result was given."
@@ -164,7 +164,7 @@ def _comparison(report: Report) -> Iterator[str]:
 
 
 def _conclusion(scores: Scores) -> Iterator[str]:
-    """Give the verdict."""
+    """Yield the verdict."""
     verdict = scores.verdict
     if verdict is None:
         yield "Perfusion was not scored against normal limits."
@@ -175,7 +175,7 @@ def _conclusion(scores: Scores) -> Iterator[str]:
 
 
 def stability_lines(report: Report) -> tuple[str, ...]:
-    """Say how firm the decision is when the study is processed in other ways; empty where that was not asked for."""
+    """Return how firm the decision is under other ways of processing; empty if that was not requested."""
     stability = report.stability
     if stability is None:
         return ()
@@ -201,7 +201,7 @@ def stability_lines(report: Report) -> tuple[str, ...]:
 
 
 def stability_table(report: Report) -> Table | None:
-    """Lay out what each way of processing gives; None where that was not asked for."""
+    """Return a table of what each way of processing gives; None if that was not requested."""
     if report.stability is None:
         return None
     head = ("Varied", "SSS", "SRS", "TPD stress %", "TPD rest %", "LVEF %", "Category")

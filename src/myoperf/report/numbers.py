@@ -14,7 +14,7 @@ from myoperf.types import VESSELS, Report, ScanResult, Verdict
 
 
 def numbers_table(report: Report, page: Page | None = None) -> Table:
-    """Lay out the study's numbers: one column a scan, one for the comparison of stress and rest, one for units.
+    """Return a table of the study's numbers: a column for each scan, one for stress against rest, one for units.
 
     Parameters
     ----------
@@ -48,20 +48,20 @@ FLAGS = {"low": "↓", "high": "↑"}
 
 
 def first_page_numbers(report: Report) -> Table:
-    """Lay out the dozen numbers that a reader signs for, and blood flow where it was measured."""
+    """Return a table of the dozen numbers that a reader signs for, and of blood flow where it was measured."""
     table, first = numbers_table(report, "numbers"), {q.row for q in QUANTITIES if q.name in _FIRST_PAGE}
     rows = (*(row for row in table.rows if row[0] in first), *_flow_rows(report, table.columns))
     return Table(table.columns, rows)
 
 
 def further_numbers(report: Report) -> Table:
-    """Lay out the numbers that a reader may look for and the first page leaves out."""
+    """Return a table of the numbers that the first page leaves out and a reader may look for."""
     table, first = numbers_table(report, "numbers"), {row[0] for row in first_page_numbers(report).rows}
     return Table(table.columns, tuple(row for row in table.rows if row[0] not in first))
 
 
 def _flow_rows(report: Report, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Lay out the whole ventricle's blood flow in the columns of the numbers; nothing where none was measured."""
+    """Return the whole ventricle's blood flow in the columns of the numbers; no row where none was measured."""
     if all(result.flow is None for result in report.results):
         return []
     cells = dict.fromkeys(columns, "") | {"Unit": "ml/min/g", columns[0]: "Blood flow, whole ventricle (MBF)"}
@@ -153,7 +153,7 @@ def normal_range(report: Report, label: str) -> str:
 
 
 def _draws(report: Report) -> str:
-    """Say from how many draws the intervals are, and how well these know a standard deviation; nothing without them."""
+    """Return from how many draws the intervals come, and how well these determine an SD; empty without intervals."""
     draws = {interval.draws for of_scan in report.intervals.values() for interval in of_scan.values()}
     if not draws:
         return ""
@@ -168,7 +168,7 @@ _Row = tuple[str, list[str], str, str]
 
 
 def _study_rows(report: Report, pages: Sequence[str]) -> list[_Row]:
-    """Lay out the scores: those of a state under its scans, each with its own, the others under the comparison."""
+    """Return the rows of the scores: each scan's own in its column, those of stress against rest in theirs."""
     rows: dict[str, list[Quantity]] = {}
     for quantity in quantities("study"):
         if quantity.page in pages:
@@ -213,7 +213,7 @@ def _is_scored(report: Report, result: ScanResult) -> bool:
 
 
 def _scan_rows(report: Report, pages: Sequence[str]) -> list[_Row]:
-    """Lay out the single numbers of the scans, of which at least one has them."""
+    """Return the rows of the scans' single numbers that at least one scan has."""
     rows = []
     for quantity in quantities("scan"):
         values = [quantity.read(r) for r in report.results]
@@ -240,7 +240,7 @@ def with_interval(report: Report, scan: str, key: str, value: Value, digits: int
 
 
 def territories_table(report: Report) -> Table | None:
-    """Lay out the scores by territory, only the columns that hold something; None when nothing does."""
+    """Return a table of the scores by territory, without empty columns; None if all are empty."""
     territories = report.scores.territories
     shown = [q for q in quantities("territory") if any(q.read(t) is not None for t in territories.values())]
     if not shown:
@@ -254,7 +254,7 @@ def territories_table(report: Report) -> Table | None:
 
 
 def flow_table(report: Report) -> Table | None:
-    """Lay out blood flow and its reserve by territory; None where no flow was measured."""
+    """Return a table of blood flow and its reserve by territory; None where no flow was measured."""
     results = [r for r in report.results if r.flow is not None]
     if not results:
         return None
@@ -275,7 +275,7 @@ def flow_table(report: Report) -> Table | None:
 
 
 def segments_table(report: Report) -> Table:
-    """Lay out the 17 segments: uptake of every scan in % of its maximum, and scores from 0 to 4 where there are any."""
+    """Return a table of the 17 segments: uptake of every scan in % of its maximum, and scores, 0 to 4, if any."""
     columns: list[tuple[str, list[str]]] = [
         (f"{state_title(r)} %", [number(float(v), 1) for v in r.segments_percent]) for r in report.results
     ]

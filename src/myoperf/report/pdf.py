@@ -265,7 +265,7 @@ class _Line(NamedTuple):
 
 
 def _reader_lines(reader: ReaderPart) -> list[list[_Line]]:
-    """Lay out what a reader wrote, page by page, to the last word: it is what was signed."""
+    """Return the lines of a reader's words, page by page and in full, as they are what was signed."""
     heights = {"heading": 7.0, "text": 4.0, "signature": 9.0}
 
     def written(title: str, text: str) -> Iterator[tuple[Literal["heading", "text", "signature"], str]]:

@@ -32,11 +32,11 @@ class ReaderPart:
 
     @property
     def signature(self) -> str:
-        """Say who signed, and when; or that nobody did."""
+        """Who signed, and when; or that nobody did."""
         return f"Signed by {self.reader}, {self.signed_at} UTC" if self.signed_at else f"{self.reader}, not signed"
 
     def sums(self, machine: Scores) -> str:
-        """Give the summed scores of the reader, the machine's where a state was left to it; empty if all were.
+        """Return the reader's summed scores, the machine's for a state that was left to it; empty if all were.
 
         Without SDS where the machine did not compare stress and rest: they may not show one heart.
 

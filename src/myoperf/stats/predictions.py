@@ -162,7 +162,7 @@ def read_partly_verified(path: Path, covariates: Sequence[str] = ()) -> PartlyVe
     path
         As of `read_predictions`, one row a patient.
     covariates
-        Columns of numbers on which verification depends besides the test; they are no models.
+        Columns of numbers on which verification depends in addition to the test; they are no models.
 
     Raises
     ------

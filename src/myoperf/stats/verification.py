@@ -72,7 +72,7 @@ def correct_verification(
     truth
         Shape (patients,): 1 diseased, 0 not, NaN where there was no reference test.
     covariates
-        Shape (patients, values): numbers on which verification depends besides the test; None: on the test alone
+        Shape (patients, values): numbers on which verification depends in addition to the test; None: on the test alone
         (Begg and Greenes).
     resamples
         Of the patients, for the percentile intervals (95 %).

@@ -226,7 +226,7 @@ def _add_analysis(connection: Connection, job: Job, outcome: Outcome) -> int:
 
 
 def _read_on(connection: Connection, job: Job, number: int, outcome: Outcome) -> None:
-    """Let the reading rest on a new analysis, unless the study was signed or is read on another one by now."""
+    """Move the reading to a new analysis, unless the study was signed or is now read on another one."""
     study = connection.execute(select(studies).where(studies.c.id == job.study_id).with_for_update()).one()
     before = latest(connection, job.study_id)
     if study.signed_at is not None or (job.kind == "complete" and before.analysis != job.based_on):

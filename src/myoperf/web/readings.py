@@ -132,7 +132,7 @@ def plain_words(text: str) -> str:
 
 
 def undo(room: Room, study_id: int, version: int, *, reader: str) -> int:
-    """Take back the last change that is not taken back yet, and return the new version.
+    """Undo the last change that is not undone yet, and return the new version.
 
     The first analysis is never taken back.
 
@@ -215,7 +215,7 @@ def add_addendum(room: Room, study_id: int, *, reader: str, text: str) -> None:
 
 
 def advance(connection: Connection, study_id: int, version: int) -> int:
-    """Take the right to change a study that stands at a version, and return the next version.
+    """Claim the right to change a study at a given version, and return the next version.
 
     Raises
     ------

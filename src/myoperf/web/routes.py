@@ -230,7 +230,7 @@ def correct(study: Number, change: Correction, room: TheRoom, reader: Reader) ->
 
 @router.post("/studies/{study}/undo")
 def undo(study: Number, change: Change, room: TheRoom, reader: Reader) -> dict[str, int]:
-    """Take back the last change."""
+    """Undo the last change."""
     return {"version": readings.undo(room, study, change.version, reader=reader)}
 
 

@@ -25,8 +25,8 @@ def is_single_slice(header: Dataset) -> bool:
 def with_gates_joined(scans: Iterable[Files]) -> list[list[tuple[Path, Dataset]]]:
     """Return the files of scans, those that hold one gate each of the same scan together.
 
-    They must agree in study, state, position, correction, size and name and be told apart as gates; otherwise they stay
-    scans of their own. Names are compared whole first, then without numbers, then without letters that may count the
+    They must agree in study, state, position, correction, size and name, and it must be clear which gate each holds;
+    otherwise they stay scans of their own. Names are compared whole first, then without numbers, then without letters that may count the
     gates: "Rest 1" and "Rest 2" may be two scans, of which something else tells the gates.
     """
     waiting = list(scans)
@@ -45,7 +45,7 @@ def with_gates_joined(scans: Iterable[Files]) -> list[list[tuple[Path, Dataset]]
 
 
 def _are_gates(scans: Sequence[Files]) -> bool:
-    """Whether scans that may be gates of one are told apart as such."""
+    """Whether scans that may be gates of one scan can be distinguished as such."""
     headers = [files[0][1] for files in scans]
     fewest = 2 if all(text_of(h, "SeriesType") or is_gated(h) for h in headers) else _FEWEST_UNMARKED
     return len(scans) >= fewest and gate_numbers(headers) is not None

@@ -83,7 +83,7 @@ def _add_frames(dataset: Dataset, derived: Derived, length_ms: float | None) -> 
 
 
 def _add_gates(dataset: Dataset, gates: int, length_ms: float) -> None:
-    """Write the NM Multi-gated Acquisition module (PS3.3 C.8.4.14) as far as the files told it."""
+    """Write the NM Multi-gated Acquisition module (PS3.3 C.8.4.14) as far as the files state it."""
     data, gated = Dataset(), Dataset()
     data.FrameTime = decimal_string(length_ms)
     data.NominalInterval = round(gates * length_ms)

@@ -36,7 +36,7 @@ class Level:
 
     @classmethod
     def of(cls, name: str, truth: NDArray[Any], probability: Float) -> Level:
-        """Make it from labels (n, 3) and probabilities (models, n, 3)."""
+        """Build a level from labels (n, 3) and probabilities (models, n, 3)."""
         if name == "vessel":
             owner = np.repeat(np.arange(len(truth)), 3)
             return cls(name, truth.ravel(), probability.reshape(len(probability), -1), owner)
