@@ -44,7 +44,7 @@ def _undone(motion: Motion, views: int) -> Finding:
 
 
 def _not_undone(motion: Motion, views: int) -> tuple[Finding, ...]:
-    """Return the finding that the patient seems to have moved and the views were left as they are; empty without a sign."""
+    """Return the finding that the patient seems to have moved and the views were left alone; empty without a sign."""
     if motion.is_motion:
         message = (
             f"The patient moved by {motion.largest_mm:.0f} mm along the body ({motion.moved_views} of {views} raw "

@@ -26,8 +26,8 @@ def with_gates_joined(scans: Iterable[Files]) -> list[list[tuple[Path, Dataset]]
     """Return the files of scans, those that hold one gate each of the same scan together.
 
     They must agree in study, state, position, correction, size and name, and it must be clear which gate each holds;
-    otherwise they stay scans of their own. Names are compared whole first, then without numbers, then without letters that may count the
-    gates: "Rest 1" and "Rest 2" may be two scans, of which something else tells the gates.
+    otherwise they stay scans of their own. Names are compared whole first, then without numbers, then without letters
+    that may count the gates: "Rest 1" and "Rest 2" may be two scans, of which something else tells the gates.
     """
     waiting = list(scans)
     joined: list[list[tuple[Path, Dataset]]] = []
