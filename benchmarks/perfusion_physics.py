@@ -131,7 +131,7 @@ def measure_files(folder: Path) -> dict[str, Any]:
         report = analyze(study, replace(load_models(), classify=None), Options(interval_draws=0))
     except MyoPerfError as error:
         return {"failed": type(error).__name__}
-    found: dict[str, Any] = {"sex": study.sex, "verdict": report.scores.category}
+    found: dict[str, Any] = {"sex": study.sex, "verdict": str(report.scores.category)}
     for result in report.results:
         corrected = bool(result.scan.attenuation_corrected)
         key = f"{result.state}_{'ct' if corrected else 'plain'}"

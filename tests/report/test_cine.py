@@ -110,7 +110,8 @@ def until(condition, seconds=10.0):
 @pytest.mark.slow
 def test_palette_and_window_change_while_the_cine_plays_from_a_file_without_network(page):
     until(lambda: page.find_elements(By.CSS_SELECTOR, ".slices canvas"))
-    until(lambda: len({page.execute_script(_SHOWN) for _ in range(30)}) > 3)
+    shown = set()
+    until(lambda: shown.add(page.execute_script(_SHOWN)) or len(shown) > 3)
     *_, bright = page.execute_script(_PIXEL)
     page.execute_script(_SET, "#stress-upper", "50", "input")
     *brightest, count = page.execute_script(_PIXEL)
