@@ -97,7 +97,7 @@ def test_another_patient_and_files_that_are_no_results_are_refused(full, tmp_pat
         (tmp_path / "r.json").write_text(content)
         with pytest.raises(InputError, match=r"--prior r\.json"):
             read_prior(tmp_path / "r.json")
-    with pytest.raises(InputError, match="no readable"):
+    with pytest.raises(InputError, match="not a readable"):
         read_prior(tmp_path / "absent.json")
 
 

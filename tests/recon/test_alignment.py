@@ -69,5 +69,5 @@ def test_an_empty_heart_and_several_frames_are_refused():
     emission, attenuation = chest()
     with pytest.raises(InputError, match="heart"):
         align_attenuation(attenuation, emission.with_array(0 * emission.array), HEART)
-    with pytest.raises(InputError, match="One frame"):
+    with pytest.raises(InputError, match="needs one frame of the map"):
         align_attenuation(attenuation, emission.with_array(np.repeat(emission.array, 2, axis=0)), HEART)
