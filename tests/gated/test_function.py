@@ -10,6 +10,7 @@ from scipy import ndimage
 from myoperf.errors import AnalysisError, InputError
 from myoperf.gated import (
     fit_volume_curve,
+    function,
     measure_function,
     static_cavities_ml,
 )
@@ -98,10 +99,10 @@ def test_volumes_are_in_millilitres_on_any_scale_of_counts(normal):
 
 
 def test_every_part_of_the_function_is_measured(normal):
-    function = normal[0]
-    curve, wall = function.curve, function.wall
-    assert function.stroke_volume_ml == pytest.approx(function.edv_ml - function.esv_ml)
-    segments = (wall.thickening_percent, wall.motion_mm, function.synchrony.phase_segments_deg)
+    result = normal[0]
+    curve, wall = result.curve, result.wall
+    assert result.stroke_volume_ml == pytest.approx(result.edv_ml - result.esv_ml)
+    segments = (wall.thickening_percent, wall.motion_mm, result.synchrony.phase_segments_deg)
     assert {np.shape(values) for values in segments} == {(17,)}
     assert wall.ed_gate in (1, 8)
     assert wall.es_gate in (4, 5)
@@ -188,6 +189,33 @@ def test_impossible_input_is_refused():
         measured(volume.with_array(np.zeros_like(volume.array)))
     with pytest.raises(InputError, match="positive"):
         fit_volume_curve(np.array([1.0, 2.0, 0.0, 1.0]))
+
+
+@pytest.mark.parametrize("gate", [3, 7])
+def test_a_gate_without_counts_is_named_and_no_volume_is_given(gate):
+    volume, _, _ = heart()
+    array = volume.array.copy()
+    array[gate] *= 0.1
+    with pytest.raises(AnalysisError, match=f"gate {gate + 1} of 8 has 10 %"):
+        measured(volume.with_array(array))
+
+
+def test_a_curve_that_no_ventricle_can_have_is_refused(monkeypatch):
+    """Harmonics through a wall that was lost in one gate can fall below zero."""
+    volume, _, _ = heart()
+    lost = np.array([85.0, 71.0, 6.0, 0.5, 18.0, 89.0, 76.0, 54.0])
+    monkeypatch.setattr(function, "cavity_ml", lambda *_: lost)
+    with pytest.raises(AnalysisError, match="no ventricle empties so far"):
+        measured(volume)
+
+
+def test_copies_of_one_image_have_no_phase():
+    volume, _, _ = heart()
+    still = measured(volume.with_array(np.repeat(volume.array.mean(axis=0, keepdims=True), GATES, axis=0)))
+    assert still.lvef_percent == pytest.approx(0.0, abs=0.5)
+    phase = still.synchrony
+    assert not phase.phase_reliable
+    assert {phase.phase_sd_deg, phase.phase_bandwidth_deg, phase.phase_entropy_percent} == {None}
 
 
 @pytest.mark.parametrize("beat", [0.0, -800.0, float("nan"), float("inf")])

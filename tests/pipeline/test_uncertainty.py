@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from myoperf.errors import InputError
-from myoperf.gated import measure_synchrony
+from myoperf.gated import fit_volume_curve, measure_synchrony
 from myoperf.lv import LVFit
 from myoperf.pipeline import Models, Options, analyze, uncertainty
 from myoperf.pipeline.scan import check_phase
@@ -192,6 +192,13 @@ def test_a_phase_that_is_noise_is_a_finding():
     assert "14 degrees" in finding.message
     (few,) = check_phase(with_phase(phase_reliable=False, phase_noise_deg=0.0))
     assert "too few gates" in few.message
+
+
+def test_the_phase_of_gates_without_a_beat_is_not_blamed_on_noise():
+    still = replace(with_phase(phase_reliable=False, phase_noise_deg=8.0), curve=fit_volume_curve(np.full(8, 90.0)))
+    (finding,) = check_phase(still)
+    assert "the gates show no beat" in finding.message
+    assert "noise leaves" not in finding.message
 
 
 def test_thickness_and_motion_of_two_phases_are_a_finding():

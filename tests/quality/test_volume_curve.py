@@ -44,3 +44,14 @@ def test_noise_of_a_usual_scan_is_not_odd():
 )
 def test_a_curve_that_is_not_a_hearts_is_said_and_why(values, words):
     assert words in said(values)
+
+
+@pytest.mark.parametrize("stroke", [0.0, 1.5])
+def test_gates_without_a_beat_are_called_that(stroke):
+    words = said(100.0 + 0.5 * stroke * np.cos(2.0 * np.pi * (np.arange(8) - 2.5) / 8))
+    assert "show no beat" in words
+    assert "empties twice" not in words
+
+
+def test_a_weak_beat_is_still_judged():
+    assert said(120.0 + 5.0 / 60.0 * (volumes(8) - 120.0)) == ""

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from myoperf.errors import InputError
+from myoperf.errors import AnalysisError, InputError
+from myoperf.gated.gates import require_counts
 from myoperf.gated.regional import PHASE_RESPONSE, moving_wall, regional, shape_numbers, wall_surfaces
-from myoperf.gated.synchrony import measure_synchrony
+from myoperf.gated.synchrony import measure_synchrony, without_phase
 from myoperf.gated.thickness import SPECT_BLUR, WallBlur
 from myoperf.gated.tracking import Tracking, track_wall, track_walls
 from myoperf.gated.volume_curve import fit_volume_curve
@@ -16,6 +17,8 @@ from myoperf.ventricle.rays import cavity_ml, mid_wall_area_mm2
 
 WALL_G_PER_ML = 1.05
 """Density of myocardium."""
+_LEAST_LEFT = 0.05
+"""Share of the end-diastolic volume below which none can be left at end systole. MyoPerf's own limit."""
 
 
 def measure_function(
@@ -56,12 +59,14 @@ def measure_function(
     InputError
         When there are fewer than 4 gates or the polar map has another number of gates.
     AnalysisError
-        When there are no counts along the wall.
+        When there are no counts along the wall or hardly any in a gate, or when the volume curve is none that a
+        ventricle can have.
     """
     if gated.frames < 4:
         raise InputError(f"Ventricular function needs 4 gates or more; got {gated.frames}.")
     if polar.values.ndim == 3 and polar.values.shape[0] != gated.frames:
         raise InputError(f"The polar map has {polar.values.shape[0]} gates, the volume {gated.frames}.")
+    require_counts(gated)
     if thickness_mm is not None:
         prior = replace(prior, thickness_mm=thickness_mm, thickness_sd_mm=0.0)
     wall = track_wall(gated, frame, polar, prior=prior, rounds=rounds)
@@ -69,6 +74,12 @@ def measure_function(
     volumes = cavity_ml(wall.rays, inner, wall.shell.rim_mm)
     beat = None if frame_duration_ms is None else float(np.sum(frame_duration_ms))
     curve = fit_volume_curve(volumes, beat_ms=beat)
+    if curve.esv_ml < _LEAST_LEFT * curve.edv_ml:
+        raise AnalysisError(
+            f"the volume curve falls from {curve.edv_ml:.0f} to {curve.esv_ml:.0f} ml, and no ventricle empties so far"
+            ": the wall was not followed."
+        )
+    synchrony = measure_synchrony(*moving_wall(wall), response=PHASE_RESPONSE)
     return FunctionResult(
         edv_ml=curve.edv_ml,
         esv_ml=curve.esv_ml,
@@ -78,7 +89,7 @@ def measure_function(
         surfaces=wall_surfaces(wall),
         curve=curve,
         wall=_wall_function(wall, curve),
-        synchrony=measure_synchrony(*moving_wall(wall), response=PHASE_RESPONSE),
+        synchrony=synchrony if curve.beats else without_phase(synchrony),
     )
 
 

@@ -8,6 +8,8 @@ noise, so one field of delay, as smooth as the study's own noise requires, is fi
 counts and motion together (`myoperf.gated.delay`).
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -110,6 +112,20 @@ def measure_synchrony(
         phase_segments_deg=np.array([phase[index == s].mean() for s in range(1, 18)]),
         phase_map_deg=whole,
         amplitude_map_percent=100.0 * np.abs(first) / np.maximum(mean, 1e-3 * mean.max()),
+    )
+
+
+def without_phase(synchrony: Synchrony) -> Synchrony:
+    """Return a result whose phase is not given, as of a ventricle that does not beat."""
+    return replace(
+        synchrony,
+        phase_sd_deg=None,
+        phase_sd_interval_deg=None,
+        phase_bandwidth_deg=None,
+        phase_entropy_percent=None,
+        phase_skewness=None,
+        phase_kurtosis=None,
+        phase_reliable=False,
     )
 
 

@@ -322,6 +322,8 @@ def check_phase(function: FunctionResult) -> tuple[Finding, ...]:
         noise = synchrony.phase_noise_deg
         cause = f"noise leaves {noise:.0f} degrees of it unknown"
         cause = cause if noise > 0 else "there are too few gates to distinguish it from noise"
+        if function.curve is not None and not function.curve.beats:
+            cause = "the gates show no beat"
         message = (
             f"The phase of contraction cannot be measured here: {cause}. Its SD, bandwidth and entropy are not given; "
             f"the SD without removal of noise is {synchrony.phase_sd_uncorrected_deg:.0f} degrees."

@@ -36,12 +36,14 @@ def check_volume_curve(curve: VolumeCurve, volumes_ml: tuple[float, ...]) -> tup
     >>> check_volume_curve(late, ())[0].code
     'volume-curve-odd'
     """
+    stroke_ml = curve.edv_ml - curve.esv_ml
+    if not curve.beats:
+        return (_no_beat(curve.edv_ml, stroke_ml),)
     odd = []
     if not _END_SYSTOLE[0] <= curve.es_cycles <= _END_SYSTOLE[1]:
         odd.append(f"the ventricle is smallest at {100 * curve.es_cycles:.0f} % of the beat")
     if min(curve.ed_cycles, 1.0 - curve.ed_cycles) > _END_DIASTOLE:
         odd.append(f"the ventricle is fullest at {100 * curve.ed_cycles:.0f} % of the beat, not near the R wave")
-    stroke_ml = curve.edv_ml - curve.esv_ml
     dip_ml = _second_dip_ml(curve)
     if dip_ml > _SECOND_DIP * stroke_ml:
         odd.append(f"it empties twice in a beat, the second time by {dip_ml:.0f} ml")
@@ -59,6 +61,15 @@ def check_volume_curve(curve: VolumeCurve, volumes_ml: tuple[float, ...]) -> tup
         "volumes, ejection fraction, filling or phase."
     )
     return (Finding("volume-curve-odd", "warning", message),)
+
+
+def _no_beat(edv_ml: float, stroke_ml: float) -> Finding:
+    message = (
+        f"The gates show no beat: of {edv_ml:.0f} ml, {max(stroke_ml, 0.0):.1f} ml are ejected. The gates may be "
+        "copies of one image, or the trigger was wrong. Look at them as a cine loop before relying on volumes, "
+        "ejection fraction, filling or phase."
+    )
+    return Finding("volume-curve-odd", "warning", message)
 
 
 def _second_dip_ml(curve: VolumeCurve) -> float:

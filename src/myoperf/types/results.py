@@ -50,6 +50,14 @@ class VolumeCurve:
         """Time of the smallest volume."""
         return float(self.time_cycles[self.volume_ml.argmin()])
 
+    @property
+    def beats(self) -> bool:
+        """Whether the volume changes by more than noise does: by 3 % of its maximum.
+
+        MyoPerf's own limit; a phantom at rest with the counts of a usual scan shows 1 %.
+        """
+        return self.edv_ml - self.esv_ml >= 0.03 * self.edv_ml
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class WallFunction:

@@ -81,9 +81,9 @@ FUNCTION: Mapping[str, FindingKind] = {
     ),
     "phase-unreliable": FindingKind(
         ("warning",),
-        "There is too much noise or there are too few gates to measure phase: its SD, bandwidth and entropy are not "
-        "given.",
-        "Do not judge synchrony from this scan; more counts or gates are needed.",
+        "There is too much noise, there are too few gates, or the gates show no beat, so that phase cannot be "
+        "measured: its SD, bandwidth and entropy are not given.",
+        "Do not judge synchrony from this scan; the message says what is missing.",
     ),
     "rr-window-wide": FindingKind(
         ("info",),
@@ -99,7 +99,7 @@ FUNCTION: Mapping[str, FindingKind] = {
     "volume-curve-odd": FindingKind(
         ("warning",),
         "Gated: the volume curve does not fit a heartbeat: it is fullest away from the R wave, smallest late in the "
-        "beat, empties twice, or lies far from the volumes of the gates.",
+        "beat, empties twice, lies far from the volumes of the gates, or shows no beat.",
         "Look at the gates as a cine loop before relying on volumes, ejection fraction, filling or phase.",
     ),
     "wall-fit-poor": FindingKind(
